@@ -1,0 +1,41 @@
+#!/bin/sh
+# Runs a command in this project's environment, with the built package if there is one:
+#     environment/run.sh COMMAND [ARGUMENT]...
+set -e
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+venv=$root/.venv
+
+if [ $# -eq 0 ]; then
+    echo "usage: $0 COMMAND [ARGUMENT]..." >&2
+    exit 2
+fi
+if [ ! -f "$venv/environment.stamp" ]; then
+    echo "$0: there is no complete $venv yet: run 'make setup' first." >&2
+    exit 1
+fi
+
+export VIRTUAL_ENV="$venv" PATH="$venv/bin:$PATH"
+
+# ROS 2 from PyPI: the virtual environment is the ament prefix. (A sourced ROS has set all this itself.)
+if [ -d "$venv/share/rclpy" ]; then
+    libraries=$venv/lib
+    for folder in "$venv"/lib/python3.*/site-packages/ros_*.libs; do
+        libraries=$libraries:$folder
+    done
+    export ROS_DISTRO=kilted AMENT_PREFIX_PATH="$venv" CMAKE_PREFIX_PATH="$venv"
+    export LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+    # The wheels' start-up hook would set LD_LIBRARY_PATH and start every Python twice; it is set already.
+    export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
+fi
+
+if [ -f "$root/install/local_setup.sh" ]; then
+    # shellcheck disable=SC2034  # read by local_setup.sh
+    COLCON_CURRENT_PREFIX=$root/install
+    # shellcheck disable=SC1091  # generated
+    . "$root/install/local_setup.sh"
+    # Run from the repository, Python would find the sources there first, which lack the generated messages.
+    export PYTHONSAFEPATH=1
+fi
+
+exec "$@"

@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""Make the virtual environment .venv that builds, tests and runs this package.
+
+Without a ROS 2 installation it holds ROS 2 Kilted from PyPI. Where a ROS 2 is sourced, that one is
+used and the virtual environment only adds the Python packages that it lacks. Done once: a second
+call returns at once, and an environment that was left unfinished or is out of date is made anew.
+
+Needs nothing but the standard library:  python3 environment/setup_environment.py
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+VENV = os.path.join(os.path.dirname(HERE), '.venv')
+VENV_PYTHON = os.path.join(VENV, 'bin', 'python')
+# Written last: its presence means complete. It holds the key that the environment was made for.
+STAMP = os.path.join(VENV, 'environment.stamp')
+PYTHON_PACKAGES = os.path.join(HERE, 'python.txt')
+ROS_PACKAGES = os.path.join(HERE, 'ros-kilted.txt')
+CMAKE_PACKAGE = os.path.join(HERE, 'cmake.txt')
+
+PYTHON_VERSIONS = ((3, 10), (3, 13))
+# The C modules of rclpy and of every message of an installed ROS were built against its own numpy.
+BELONGS_TO_ROS = ('numpy',)
+
+
+def main():
+    with_ros = ros_is_sourced()
+    # Two calls at the same time: the second one waits for the first and then finds its work done.
+    lock = os.open(HERE, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        key = environment_key(with_ros)
+        if read_stamp() == key:
+            return 0
+        problem = missing_prerequisite(with_ros)
+        if problem:
+            print('setup: ' + problem, file=sys.stderr)
+            return 1
+        make_environment(key, with_ros)
+    except subprocess.CalledProcessError as error:
+        print('setup: this command failed: ' + ' '.join(map(str, error.cmd)), file=sys.stderr)
+        return 1
+    finally:
+        os.close(lock)
+    return 0
+
+
+def ros_is_sourced():
+    """Whether there is a ROS 2 other than the one from PyPI that .venv itself may hold."""
+    if not os.environ.get('ROS_DISTRO'):
+        return False
+    rclpy = importlib.util.find_spec('rclpy')
+    return rclpy is not None and not (rclpy.origin or '').startswith(VENV + os.sep)
+
+
+def missing_prerequisite(with_ros):
+    """One sentence on the first thing that this machine lacks, or None."""
+    oldest, newest = PYTHON_VERSIONS
+    implementation = platform.python_implementation()
+    if implementation != 'CPython' or not oldest <= sys.version_info[:2] <= newest:
+        return (
+            f'CPython {dotted(oldest)} to {dotted(newest)} is needed and {sys.executable} is '
+            f'{implementation} {platform.python_version()}: name another one, as in '
+            '`make setup PYTHON=python3.12`.'
+        )
+    if with_ros and subprocess.run([sys.executable, '-c', 'import rclpy']).returncode != 0:
+        return (
+            f'{sys.executable} cannot import the rclpy of the sourced ROS 2: name the Python that '
+            'this ROS is for, as in `make setup PYTHON=/usr/bin/python3`.'
+        )
+    if not with_ros and (sys.platform, platform.machine()) != ('linux', 'x86_64'):
+        return (
+            f'ROS 2 comes from PyPI for x86-64 Linux only and this is {platform.machine()} '
+            f'{platform.system()}: install ROS 2, source its setup.bash and try again.'
+        )
+    if importlib.util.find_spec('ensurepip') is None or importlib.util.find_spec('venv') is None:
+        return "Python's venv module is missing: `sudo apt install python3-venv` brings it."
+    if shutil.which('c++') is None and shutil.which('g++') is None:
+        return 'A C++ compiler is missing: `sudo apt install g++` brings one.'
+    if not os.path.exists(os.path.join(sysconfig.get_path('include'), 'Python.h')):
+        return "Python's C headers are missing: `sudo apt install python3-dev` brings them."
+    return None
+
+
+def dotted(version):
+    return '.'.join(map(str, version))
+
+
+def environment_key(with_ros):
+    """What the environment depends on: requirements, this script, place, Python and ROS."""
+    digest = hashlib.sha256()
+    for path in (PYTHON_PACKAGES, ROS_PACKAGES, CMAKE_PACKAGE, os.path.abspath(__file__)):
+        with open(path, 'rb') as file:
+            digest.update(file.read())
+    base_python = os.path.realpath(getattr(sys, '_base_executable', sys.executable))
+    ros = os.environ['ROS_DISTRO'] if with_ros else 'PyPI'
+    for fact in (VENV, base_python, sys.version, ros):
+        digest.update(fact.encode())
+    return digest.hexdigest()
+
+
+def read_stamp():
+    try:
+        with open(STAMP) as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def make_environment(key, with_ros):
+    started = time.monotonic()
+    print(f'setup: making {VENV}, once: about a minute and 2 GB, more to download', flush=True)
+    shutil.rmtree(VENV, ignore_errors=True)
+    options = ['--system-site-packages'] if with_ros else []
+    run(sys.executable, '-m', 'venv', *options, VENV)
+    if with_ros:
+        install_missing_packages()
+    else:
+        install('-r', PYTHON_PACKAGES, '-r', ROS_PACKAGES)
+        make_prefix()
+    if shutil.which('cmake') is None:
+        install('-r', CMAKE_PACKAGE)
+    with open(STAMP, 'w') as file:
+        file.write(key)
+    print(f'setup: done in {time.monotonic() - started:.0f} s', flush=True)
+
+
+def install(*requirements):
+    run(VENV_PYTHON, '-m', 'pip', 'install', '-qq', '--disable-pip-version-check', *requirements)
+
+
+def install_missing_packages():
+    """Install what the sourced ROS and the system do not have already, and leave theirs alone."""
+    with open(PYTHON_PACKAGES) as file:
+        lines = [line.strip() for line in file]
+    pins = dict(line.split('==') for line in lines if line and not line.startswith('#'))
+    present = versions_in_environment(pins)
+    missing = [
+        f'{name}=={pin}'
+        for name, pin in pins.items()
+        if name not in present
+        or (name not in BELONGS_TO_ROS and major(present[name]) < major(pin))
+    ]
+    kept = [f'{name}=={present[name]}' for name in BELONGS_TO_ROS if name in present]
+    with tempfile.NamedTemporaryFile('w', suffix='.txt') as constraints:
+        constraints.write('\n'.join(kept))
+        constraints.flush()
+        install('--constraint', constraints.name, *missing)
+
+
+def versions_in_environment(names):
+    """Version by name, for those of the packages that the new environment can already import."""
+    script = (
+        'import sys\n'
+        'from importlib.metadata import PackageNotFoundError, version\n'
+        'for name in sys.argv[1:]:\n'
+        '    try:\n'
+        '        print(name, version(name))\n'
+        '    except PackageNotFoundError:\n'
+        '        pass\n'
+    )
+    output = subprocess.check_output([VENV_PYTHON, '-c', script, *names], text=True)
+    return dict(line.split() for line in output.splitlines())
+
+
+def major(version):
+    return int(version.split('.')[0])
+
+
+def make_prefix():
+    """Make the environment a prefix that CMake and colcon can build against.
+
+    The wheels' CMake files name the include folders of their build machine: ours take their place.
+    """
+    script = (
+        'import numpy, sysconfig\n'
+        'print(sysconfig.get_path("include"))\n'
+        'print(numpy.get_include())\n'
+    )
+    output = subprocess.check_output([VENV_PYTHON, '-c', script], text=True)
+    python_include, numpy_include = output.splitlines()
+    for folder, _, names in os.walk(os.path.join(VENV, 'share')):
+        for name in names:
+            if name.endswith('.cmake'):
+                path = os.path.join(folder, name)
+                with open(path) as file:
+                    text = file.read()
+                text = re.sub(r'/opt/python/[^;"]+/numpy/_core/include', numpy_include, text)
+                text = re.sub(r'/opt/python/[^;"]+/include/python[\d.]+', python_include, text)
+                with open(path, 'w') as file:
+                    file.write(text)
+    # colcon warns of a prefix without this file.
+    with open(os.path.join(VENV, 'local_setup.sh'), 'w') as file:
+        file.write('# environment/run.sh sets this prefix up.\n')
+
+
+def run(*command):
+    subprocess.run(command, check=True)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
