@@ -1,0 +1,299 @@
+"""One .safetensors file that holds a predictor: weights and everything needed to use them."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from motion_predictor.model import SwiftDiff, TransFusion
+from motion_predictor.model.diffusion import ddim_timesteps
+from motion_predictor.model.one_step import OneStep
+from motion_predictor.model.parametrisation import (
+    OfficialParametrisation,
+    Parametrisation,
+    ResidualParametrisation,
+)
+from motion_predictor.skeleton import Layout
+
+METADATA_KEY = 'motion_predictor'
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, damaged, foreign or does not fit itself."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra='forbid', frozen=True)
+
+
+Count = Annotated[int, Field(ge=1, le=10_000)]
+
+
+class TransFusionSpec(_Strict):
+    """Sizes of a TransFusion network."""
+
+    kind: Literal['transfusion'] = 'transfusion'
+    layers: Annotated[int, Field(ge=1, le=64)]
+    width: Count
+    heads: Annotated[int, Field(ge=1, le=64)]
+    ff_width: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def build(self, features: int, coefficients: int) -> nn.Module:
+        """Return the network with fresh weights."""
+        return TransFusion(
+            features,
+            coefficients,
+            layers=self.layers,
+            heads=self.heads,
+            width=self.width,
+            ff_width=self.ff_width,
+            dropout=self.dropout,
+        )
+
+
+class SwiftDiffSpec(_Strict):
+    """Sizes of a SwiftDiff network."""
+
+    kind: Literal['swiftdiff'] = 'swiftdiff'
+    layers: Annotated[int, Field(ge=1, le=64)]
+    width: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def build(self, features: int, coefficients: int) -> nn.Module:
+        """Return the network with fresh weights."""
+        return SwiftDiff(features, coefficients, self.layers, self.width, self.dropout)
+
+
+NetworkSpec = Annotated[TransFusionSpec | SwiftDiffSpec, Field(discriminator='kind')]
+
+
+class Window(_Strict):
+    """How much is observed and predicted, and how it is compressed."""
+
+    rate_hz: Annotated[float, Field(gt=0, le=1000)]
+    history_frames: Annotated[int, Field(ge=2, le=10_000)]
+    future_frames: Count
+    coefficients: Annotated[int, Field(ge=1, le=1000)]
+
+
+class Calibration(_Strict):
+    """What the `calibration.scale` tensor (F, J) was fitted to (split conformal)."""
+
+    coverage: Annotated[float, Field(gt=0, lt=1)]
+    """Probability with which a ball of `radius` around the mean holds the joint."""
+    floor_m: Annotated[float, Field(gt=0)]
+    """The samples' spread is taken to be at least this."""
+    samples: Count
+    """Samples per person that the spread was computed from."""
+
+
+class Header(_Strict):
+    """Everything about a predictor but its weights."""
+
+    format: Literal[1] = 1
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    network: NetworkSpec
+    layout: Layout
+    window: Window
+    ddim_steps: Annotated[int, Field(ge=1, le=500)]
+    """Denoising steps of the DDIM sequence whose last timestep the single step starts from."""
+    prediction: Literal['sample', 'epsilon']
+    """What the network returns: the clean coefficients, or the noise."""
+    parametrisation: Literal['residual', 'official']
+    frame: Literal['heading', 'world']
+    """Axes of the model frame: the person's heading along +x, or the world's."""
+    root: Literal['predicted', 'damped']
+    """Whether the network predicts the root, or its recent velocity dies away."""
+    sampling: Literal['one_step', 'ddim'] = 'one_step'
+    """Whether one evaluation makes a sample, or (teachers) all `ddim_steps` do."""
+    noise_seed: Annotated[int, Field(ge=0)] = 0
+    calibration: Calibration | None = None
+    provenance: dict[str, Any] = {}
+    """How the weights were made: configuration, data, versions, ancestors."""
+    metrics: dict[str, Any] = {}
+    """What was measured, and on what."""
+
+    @model_validator(mode='after')
+    def _fits_itself(self) -> 'Header':
+        window = self.window
+        if window.coefficients > window.history_frames + window.future_frames:
+            raise ValueError(f'{window.coefficients} coefficients are more than the frames')
+        if self.network.kind == 'transfusion' and self.network.width % self.network.heads:
+            raise ValueError(
+                f'width {self.network.width} is no multiple of {self.network.heads} heads'
+            )
+        if self.frame == 'heading' and self.layout.hips is None:
+            raise ValueError(f'layout {self.layout.name} has no hips to take a heading from')
+        return self
+
+    @property
+    def features(self) -> int:
+        """D, the values per frame that the network sees."""
+        return 3 * (len(self.layout.joints) - (self.root == 'damped'))
+
+    @property
+    def timestep(self) -> int:
+        """The diffusion timestep that the single step starts from."""
+        return ddim_timesteps(self.ddim_steps)[-1]
+
+
+@dataclass
+class Checkpoint:
+    """A predictor as it is stored.
+
+    `tensors` holds the network's state dict under `network.`, the parametrisation's under
+    `parametrisation.` and, where calibrated, `calibration.scale` (F, J).
+    """
+
+    header: Header
+    tensors: dict[str, Tensor]
+    sha256: str = ''
+
+    @classmethod
+    def of(cls, header: Header, network: nn.Module, parametrisation: Parametrisation) -> Self:
+        """Put a checkpoint together from what was trained."""
+        sections = {'network': network, 'parametrisation': parametrisation}
+        return cls(
+            header,
+            {
+                f'{section}.{name}': tensor
+                for section, module in sections.items()
+                for name, tensor in module.state_dict().items()
+            },
+        )
+
+    @property
+    def model_id(self) -> str:
+        """Name and hash, as published in every message."""
+        damped = ', root damped' if self.header.root == 'damped' else ''
+        return f'{self.header.name}@{self.sha256[:8]}{damped}'
+
+    def _section(self, prefix: str) -> dict[str, Tensor]:
+        return {
+            name.removeprefix(prefix): tensor
+            for name, tensor in self.tensors.items()
+            if name.startswith(prefix)
+        }
+
+    def build_parametrisation(self) -> Parametrisation:
+        """Return the parametrisation with its constants."""
+        header = self.header
+        window = header.window
+        sizes = (window.history_frames, window.future_frames, window.coefficients)
+        parametrisation: Parametrisation
+        if header.parametrisation == 'official':
+            parametrisation = OfficialParametrisation(*sizes)
+        else:
+            parametrisation = ResidualParametrisation(*sizes, header.features)
+        parametrisation.load_state_dict(self._section('parametrisation.'))
+        return parametrisation
+
+    def build_network(self) -> nn.Module:
+        """Return the network with its weights."""
+        network = self.header.network.build(
+            self.header.features, self.header.window.coefficients
+        )
+        network.load_state_dict(self._section('network.'))
+        return network
+
+    def build(self, module: Callable[..., OneStep] = OneStep) -> OneStep:
+        """Return the module from history to future, in evaluation mode.
+
+        Args:
+            module: OneStep, or what builds another sampler from the same arguments.
+
+        Raises:
+            CheckpointError: if the tensors do not fit what the header says.
+        """
+        header = self.header
+        try:
+            return module(
+                self.build_network(),
+                self.build_parametrisation(),
+                rate_hz=header.window.rate_hz,
+                timestep=header.timestep,
+                predicts_noise=header.prediction == 'epsilon',
+                hips=header.layout.hips if header.frame == 'heading' else None,
+                predicts_root=header.root == 'predicted',
+            ).eval()
+        except RuntimeError as error:
+            detail = ' '.join(str(error).split())
+            raise CheckpointError(f'the weights do not fit their header: {detail}') from error
+
+    def save(self, path: Path) -> None:
+        """Write atomically: a reader sees the old file or the new one."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors = {name: tensor.detach().contiguous() for name, tensor in self.tensors.items()}
+        metadata = {METADATA_KEY: self.header.model_dump_json()}
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix='.saving-') as folder:
+            draft = Path(folder) / path.name
+            save_file(tensors, draft, metadata)
+            draft.chmod(0o644)  # safetensors keeps it to the owner
+            os.replace(draft, path)
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    if not path.is_file():
+        raise CheckpointError(f'there is no checkpoint {path}')
+    try:
+        with safe_open(path, framework='pt') as file:
+            return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f'{path} is not a safetensors file or is damaged: {error}'
+        ) from error
+
+
+def default_path() -> Path:
+    """Return where the checkpoint lies that ships with the package."""
+    return Path(str(resources.files('motion_predictor') / 'assets' / 'default.safetensors'))
+
+
+def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
+    """Load "default" or a file. No pickle is ever opened.
+
+    Raises:
+        CheckpointError: in one sentence, if the file is missing, truncated, foreign, or its
+            header and tensors do not fit together.
+    """
+    path = default_path() if str(name_or_path) == 'default' else Path(name_or_path)
+    metadata, tensors = _read(path)
+    if METADATA_KEY not in metadata:
+        raise CheckpointError(
+            f'{path} is a safetensors file of something else; official weights become a '
+            'checkpoint by `train import`'
+        )
+    try:
+        header = Header.model_validate_json(metadata[METADATA_KEY])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = '.'.join(str(part) for part in first['loc']) or 'the header'
+        raise CheckpointError(
+            f'{path} has a header that does not hold: {where}: {first["msg"]}'
+        ) from error
+    for key, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f'{path} holds values in {key} that are not finite numbers')
+    if header.calibration is not None:
+        shape = (header.window.future_frames, len(header.layout.joints))
+        scale = tensors.get('calibration.scale')
+        if scale is None or tuple(scale.shape) != shape:
+            raise CheckpointError(f'{path} has no calibration.scale of shape {shape}')
+    checkpoint = Checkpoint(header, tensors, hashlib.sha256(path.read_bytes()).hexdigest())
+    try:
+        checkpoint.build()
+    except CheckpointError as error:
+        raise CheckpointError(f'{path}: {error}') from error
+    return checkpoint

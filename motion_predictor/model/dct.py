@@ -1,0 +1,39 @@
+"""The orthonormal DCT-II over time, truncated to the first coefficients."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def dct_matrix(frames: int, coefficients: int) -> Tensor:
+    """Return the matrix of the first rows of the orthonormal DCT-II.
+
+    Because the rows are orthonormal, the transpose is the inverse on what was kept.
+
+    Args:
+        frames: number N of frames it acts on.
+        coefficients: number K <= N of coefficients kept.
+
+    Returns:
+        (K, N) float64: ``coefficients = matrix @ motion``, ``motion = matrix.T @ coefficients``.
+
+    Raises:
+        ValueError: if K is not in 1..N.
+    """
+    if not 1 <= coefficients <= frames:
+        raise ValueError(
+            f'the number of DCT coefficients must lie in 1..{frames} (the frames), '
+            f'got {coefficients}'
+        )
+    k = torch.arange(coefficients, dtype=torch.float64)[:, None]
+    n = torch.arange(frames, dtype=torch.float64)[None, :]
+    matrix = torch.cos(math.pi * (n + 0.5) * k / frames) * math.sqrt(2 / frames)  # (K, N)
+    matrix[0] /= math.sqrt(2)
+    return matrix
+
+
+def pad_with_last(history: Tensor, future_frames: int) -> Tensor:
+    """Continue (..., H, D) with its last frame to (..., H + F, D)."""
+    tail = history[..., -1:, :].expand(*history.shape[:-2], future_frames, history.shape[-1])
+    return torch.cat([history, tail], dim=-2)

@@ -1,0 +1,127 @@
+"""The diffusion process: cosine schedule, DDIM and completion of the observed frames."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from motion_predictor.model.dct import dct_matrix
+
+NOISE_STEPS = 1000
+
+
+def cosine_schedule(noise_steps: int = NOISE_STEPS, offset: float = 0.008) -> Tensor:
+    """Return alpha_hat (noise_steps,), float64 (Nichol and Dhariwal, arXiv 2102.09672).
+
+    As in TransFusion: each beta is clipped to [0, 0.999] before the product.
+    """
+    t = torch.linspace(0, 1, noise_steps + 1, dtype=torch.float64)
+    f = torch.cos((t + offset) / (1 + offset) * torch.pi / 2) ** 2
+    betas = (1 - f[1:] / f[:-1]).clamp(0, 0.999)
+    return torch.cumprod(1 - betas, dim=0)
+
+
+def ddim_timesteps(steps: int, noise_steps: int = NOISE_STEPS) -> list[int]:
+    """Return the ascending timesteps of TransFusion's DDIM; the last is where sampling starts.
+
+    Raises:
+        ValueError: if steps is not in 1..noise_steps // 2.
+    """
+    if not 1 <= steps <= noise_steps // 2:
+        raise ValueError(f'DDIM takes 1 to {noise_steps // 2} steps, got {steps}')
+    return [t + 1 for t in range(0, noise_steps, noise_steps // steps)][:steps]
+
+
+def x0_from_epsilon(x: Tensor, epsilon: Tensor, alpha_hat: Tensor) -> Tensor:
+    """Return the clean coefficients that the noise in x implies."""
+    return (x - (1 - alpha_hat).sqrt() * epsilon) / alpha_hat.sqrt()
+
+
+def epsilon_from_x0(x: Tensor, x0: Tensor, alpha_hat: Tensor) -> Tensor:
+    """Return the noise in x that the clean coefficients imply."""
+    return (x - alpha_hat.sqrt() * x0) / (1 - alpha_hat).sqrt()
+
+
+def add_noise(x0: Tensor, noise: Tensor, alpha_hat: Tensor) -> Tensor:
+    """Return x0 diffused to the level of alpha_hat (broadcast against x0)."""
+    return alpha_hat.sqrt() * x0 + (1 - alpha_hat).sqrt() * noise
+
+
+def completion_matrices(
+    history_frames: int, future_frames: int, coefficients: int
+) -> tuple[Tensor, Tensor]:
+    """Return the two (K, K) float64 matrices of the completion.
+
+    ``completed = known @ condition + unknown @ estimate``: through the time domain, observed
+    frames from the first and future frames from the second, back to K coefficients.
+    """
+    dct = dct_matrix(history_frames + future_frames, coefficients)
+    observed, future = dct[:, :history_frames], dct[:, history_frames:]
+    return observed @ observed.T, future @ future.T
+
+
+def ddim(
+    predict_epsilon: Callable[[Tensor, Tensor, Tensor], Tensor],
+    noise: Tensor,
+    steps: int,
+    complete: Callable[[int, Tensor, Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Run deterministic DDIM (eta = 0) from pure noise.
+
+    Args:
+        predict_epsilon: maps x (B, K, D), the timesteps (B,) and alpha_hat (scalar) to noise.
+        noise: (B, K, D).
+        steps: number of denoising steps.
+        complete: called after each step with its index, x and the alpha_hat that x is at now.
+
+    Returns:
+        (B, K, D) coefficients.
+    """
+    alpha_hat = cosine_schedule().to(noise)
+    sequence = ddim_timesteps(steps)
+    x = noise
+    for index, (t, t_next) in enumerate(
+        zip(reversed(sequence), reversed([0, *sequence[:-1]]), strict=True)
+    ):
+        timesteps = torch.full((len(x),), t, device=x.device)
+        epsilon = predict_epsilon(x, timesteps, alpha_hat[t])
+        x = add_noise(x0_from_epsilon(x, epsilon, alpha_hat[t]), epsilon, alpha_hat[t_next])
+        if complete is not None:
+            x = complete(index, x, alpha_hat[t_next])
+    return x
+
+
+@torch.no_grad()
+def ddim_sample(
+    network: Callable[[Tensor, Tensor, Tensor], Tensor],
+    condition: Tensor,
+    noise: Tensor,
+    history_frames: int,
+    future_frames: int,
+    steps: int,
+    completion_noise: Tensor | None = None,
+) -> Tensor:
+    """Sample as the official TransFusion does: noise prediction, completion after every step.
+
+    Args:
+        network: maps x (B, K, D), timesteps (B,) and condition (B, K, D) to the noise in x.
+        condition: (B, K, D) or (K, D): DCT of the history padded with its last frame.
+        noise: (B, K, D) where sampling starts.
+        history_frames: H, observed frames.
+        future_frames: F, predicted frames.
+        steps: DDIM steps.
+        completion_noise: (steps, B, K, D), the noise put on the condition at each completion;
+            None draws it afresh.
+
+    Returns:
+        (B, K, D) coefficients of the whole motion, observed and future.
+    """
+    condition = condition.expand_as(noise)
+    matrices = completion_matrices(history_frames, future_frames, noise.shape[-2])
+    known, unknown = (matrix.to(noise) for matrix in matrices)
+
+    def complete(index: int, x: Tensor, alpha_hat: Tensor) -> Tensor:
+        fresh = torch.randn_like(x) if completion_noise is None else completion_noise[index]
+        return known @ add_noise(condition, fresh, alpha_hat) + unknown @ x
+
+    return ddim(lambda x, t, _: network(x, t, condition), noise, steps, complete)

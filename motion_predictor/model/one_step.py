@@ -1,0 +1,111 @@
+"""The whole computation from observed history to future positions, as one module."""
+
+import torch
+from torch import Tensor, nn
+
+from motion_predictor.frames import from_features, person_frame, to_features, to_model, to_world
+from motion_predictor.model.diffusion import cosine_schedule, x0_from_epsilon
+from motion_predictor.model.parametrisation import Parametrisation
+from motion_predictor.model.transfusion import TransFusion
+
+ROOT_TIME_CONSTANT_S = 0.5
+ROOT_VELOCITY_WINDOW_S = 0.2
+
+
+class DampedRoot(nn.Module):
+    """The root's path where a network leaves it out: its recent velocity, dying away.
+
+    displacement(t) = velocity * tau * (1 - exp(-t / tau)) with tau = 0.5 s, the velocity being
+    the least-squares slope of the last 0.2 s.
+    """
+
+    path: Tensor  # (F, H) displacement as a linear map of the observed root
+
+    def __init__(self, history_frames: int, future_frames: int, rate_hz: float) -> None:
+        super().__init__()
+        window = min(history_frames, max(2, round(ROOT_VELOCITY_WINDOW_S * rate_hz) + 1))
+        time = torch.arange(window, dtype=torch.float64) / rate_hz
+        centred = time - time.mean()
+        slope = torch.zeros(history_frames, dtype=torch.float64)
+        slope[-window:] = centred / centred.square().sum()  # (H,) velocity = slope @ root
+        t = torch.arange(1, future_frames + 1, dtype=torch.float64) / rate_hz
+        reach = ROOT_TIME_CONSTANT_S * (1 - torch.exp(-t / ROOT_TIME_CONSTANT_S))  # (F,)
+        self.register_buffer('path', torch.outer(reach, slope).float(), persistent=False)
+
+    def forward(self, root: Tensor) -> Tensor:
+        """Return the future root (B, F, 3) of an observed root (B, H, 3)."""
+        return root[:, -1:] + self.path @ root
+
+
+class OneStep(nn.Module):
+    """From observed history to future positions in one network evaluation.
+
+    Args:
+        network: SwiftDiff, or a TransFusion that was distilled to one step.
+        parametrisation: how motion becomes coefficients.
+        rate_hz: frames per second of history and future.
+        timestep: diffusion timestep that the noise stands for.
+        predicts_noise: whether the network returns epsilon (else the clean coefficients).
+        hips: joints of left and right hip for the heading, or None for the world's axes.
+        predicts_root: whether the features hold the root (else it is damped).
+    """
+
+    alpha_hat: Tensor  # () of the one timestep
+
+    def __init__(
+        self,
+        network: nn.Module,
+        parametrisation: Parametrisation,
+        *,
+        rate_hz: float,
+        timestep: int,
+        predicts_noise: bool,
+        hips: tuple[int, int] | None,
+        predicts_root: bool,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.parametrisation = parametrisation
+        self.timestep = timestep
+        self.predicts_noise = predicts_noise
+        self.hips = hips
+        self.predicts_root = predicts_root
+        self.damped_root = DampedRoot(
+            parametrisation.history_frames, parametrisation.future_frames, rate_hz
+        )
+        alpha_hat = cosine_schedule()[timestep].float()
+        self.register_buffer('alpha_hat', alpha_hat, persistent=False)
+
+    def denoise(self, noise: Tensor, condition: Tensor) -> Tensor:
+        """Return the clean coefficients (B, K, D) of noise and condition, each (B, K, D)."""
+        if isinstance(self.network, TransFusion):
+            timesteps = torch.full((len(noise),), self.timestep, device=noise.device)
+            output = self.network(noise, timesteps, condition)
+        else:
+            output = self.network(noise, condition)
+        return x0_from_epsilon(noise, output, self.alpha_hat) if self.predicts_noise else output
+
+    def forward(self, history: Tensor, noise: Tensor) -> Tensor:
+        """Predict.
+
+        Args:
+            history: (P, H, J, 3) metres, world frame, z up.
+            noise: (S, K, D) unit normal; sample s of every person starts from noise[s].
+
+        Returns:
+            (P, S, F, J, 3) metres, world frame; frame f lies (f + 1) / rate_hz after the last.
+        """
+        people, samples = len(history), len(noise)
+        frame = person_frame(history[:, -1], self.hips)
+        local = to_model(history, frame)  # (P, H, J, 3)
+        features = to_features(local, self.predicts_root)  # (P, H, D)
+        condition = self.parametrisation.condition(features)  # (P, K, D)
+        x0 = self.denoise(
+            noise.expand(people, *noise.shape).flatten(0, 1),
+            condition[:, None].expand(-1, samples, -1, -1).flatten(0, 1),
+        ).unflatten(0, (people, samples))  # (P, S, K, D)
+        future = self.parametrisation.decode(x0, features)  # (P, S, F, D)
+        root = None
+        if not self.predicts_root:
+            root = self.damped_root(local[:, :, 0])[:, None].expand(-1, samples, -1, -1)
+        return to_world(from_features(future, root), frame)

@@ -1,0 +1,143 @@
+"""TransFusion, the teacher: a diffusion transformer over DCT coefficients (arXiv 2307.16106)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from motion_predictor.model.layers import SqueezeExcitation, zero_init
+
+
+def timestep_embedding(timesteps: Tensor, width: int) -> Tensor:
+    """Return the sinusoidal embedding (B, width) of timesteps (B,), cosines first."""
+    half = width // 2
+    exponents = torch.arange(half, dtype=torch.float32, device=timesteps.device) / half
+    angles = timesteps[:, None].float() * torch.exp(-math.log(10000.0) * exponents)  # (B, half)
+    embedding = torch.cat([angles.cos(), angles.sin()], dim=-1)
+    return functional.pad(embedding, (0, width % 2))  # (B, width)
+
+
+class SelfAttention(nn.Module):
+    """Pre-norm multi-head self-attention with a residual, without biases or output projection."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.norm = nn.LayerNorm(width)
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(x)
+        query, key, value = (
+            project(y).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, K+1, w/heads)
+            for project in (self.query, self.key, self.value)
+        )
+        y = functional.scaled_dot_product_attention(
+            query, key, value, dropout_p=self.dropout if self.training else 0.0
+        )
+        return x + y.transpose(1, 2).flatten(-2)  # (B, K+1, width)
+
+
+class FeedForward(nn.Module):
+    """Pre-norm feed-forward layer with a residual."""
+
+    def __init__(self, width: int, ff_width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.linear1 = nn.Linear(width, ff_width)
+        self.dropout = nn.Dropout(dropout)
+        self.linear2 = zero_init(nn.Linear(ff_width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = functional.gelu(self.linear1(self.norm(x)))  # (B, K+1, ff_width)
+        return x + self.linear2(self.dropout(hidden))  # (B, K+1, width)
+
+
+class Block(nn.Module):
+    """Squeeze-excitation over tokens, self-attention, feed-forward; optionally a long skip in."""
+
+    def __init__(
+        self, tokens: int, width: int, heads: int, ff_width: int, dropout: float, skip: bool
+    ) -> None:
+        super().__init__()
+        if skip:
+            self.skip_linear = nn.Linear(2 * width, width)
+        self.se = SqueezeExcitation(tokens)
+        self.sa_block = SelfAttention(width, heads, dropout)
+        self.ffn = FeedForward(width, ff_width, dropout)
+
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        if skip is not None:
+            x = self.skip_linear(torch.cat([x, skip], dim=-1))
+        return self.ffn(self.sa_block(x + self.se(x)))  # (B, K+1, width)
+
+
+class TransFusion(nn.Module):
+    """The denoiser of TransFusion; parameter names are those of the official state dict.
+
+    Args:
+        features: D, values per frame (three per predicted joint).
+        coefficients: K, DCT coefficients (tokens).
+        layers: blocks; layers // 2 before and after the middle block, joined by long skips.
+        heads: attention heads; must divide width.
+        width: channels per token.
+        ff_width: hidden channels of the feed-forward layers.
+        dropout: probability, in training only.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        coefficients: int = 20,
+        layers: int = 9,
+        heads: int = 8,
+        width: int = 512,
+        ff_width: int = 1024,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.width = width
+
+        def block(skip: bool) -> Block:
+            return Block(coefficients + 1, width, heads, ff_width, dropout, skip)
+
+        # The official table has one row more than there are tokens; it is never read.
+        self.sequence_embedding = nn.Parameter(torch.randn(coefficients + 2, width))
+        self.joint_embed = nn.Linear(features, width)
+        self.cond_embed = nn.Linear(features * coefficients, width)
+        self.time_embed = nn.Sequential(
+            nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width)
+        )
+        self.in_blocks = nn.ModuleList(block(skip=False) for _ in range(layers // 2))
+        self.mid_block = block(skip=False)
+        self.out_blocks = nn.ModuleList(block(skip=True) for _ in range(layers // 2))
+        self.out = zero_init(nn.Linear(width, features))
+
+    def forward(self, x: Tensor, timesteps: Tensor, condition: Tensor | None) -> Tensor:
+        """Denoise coefficients.
+
+        Args:
+            x: (B, K, D) noised coefficients.
+            timesteps: (B,) diffusion timesteps.
+            condition: (B, K, D) coefficients of the padded history, or None for unconditional.
+
+        Returns:
+            (B, K, D): the noise, or the clean coefficients, as the checkpoint says.
+        """
+        token = self.time_embed(timestep_embedding(timesteps, self.width))  # (B, width)
+        if condition is not None:
+            token = token + self.cond_embed(condition.flatten(1))
+        h = torch.cat([token[:, None], self.joint_embed(x)], dim=1)  # (B, K+1, width)
+        h = h + self.sequence_embedding[: h.shape[1]]
+        skips = []
+        for block in self.in_blocks:
+            h = block(h)
+            skips.append(h)
+        h = self.mid_block(h)
+        for block in self.out_blocks:
+            h = block(h, skips.pop())
+        return self.out(h[:, 1:])  # (B, K, D)

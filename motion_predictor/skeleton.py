@@ -1,0 +1,221 @@
+"""Named skeletons (layouts) and the mapping of positions from one to another, by joint name."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+FloatArray = NDArray[np.float32]
+
+
+class LayoutError(ValueError):
+    """A layout is unknown or malformed, or its joints cannot be mapped."""
+
+
+class Recipe(BaseModel):
+    """How a joint is made that a source does not have."""
+
+    model_config = ConfigDict(extra='forbid', frozen=True)
+
+    points: Annotated[dict[str, float], Field(min_length=1)]
+    """Weights of other joints, by common name; they sum to one."""
+    forward_m: float = 0.0
+    """Offset along the body's heading."""
+    up_m: float = 0.0
+    """Offset against gravity."""
+
+    @model_validator(mode='after')
+    def _weights_sum_to_one(self) -> 'Recipe':
+        total = sum(self.points.values())
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f'the weights of {dict(self.points)} sum to {total}, not to 1')
+        return self
+
+
+class Layout(BaseModel):
+    """A named skeleton: an ordered set of joints, the root first."""
+
+    model_config = ConfigDict(extra='forbid', frozen=True)
+
+    name: str
+    joints: Annotated[dict[str, str | None], Field(min_length=2)]
+    """Each joint's parent, in the order of the positions; the root comes first and has none."""
+    common_names: dict[str, str] = {}
+    """The name shared by all layouts, for each joint whose own name differs from it."""
+    made_from: dict[str, Recipe] = {}
+    """How joints of this layout are made, by own name, when a source lacks them."""
+
+    @model_validator(mode='after')
+    def _parents_come_first(self) -> 'Layout':
+        seen: set[str] = set()
+        for joint, parent in self.joints.items():
+            if (parent is None) != (not seen) or (parent is not None and parent not in seen):
+                raise ValueError(
+                    f'joint {joint!r} has the parent {parent!r}: only the first joint has none, '
+                    'and a parent stands before its children'
+                )
+            seen.add(joint)
+        for joint in (*self.common_names, *self.made_from):
+            if joint not in seen:
+                raise ValueError(f'{joint!r} is not a joint of {self.name}')
+        return self
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """The joints' own names, in order."""
+        return tuple(self.joints)
+
+    @property
+    def parents(self) -> tuple[int, ...]:
+        """The index of each joint's parent, -1 for the root."""
+        order = {name: index for index, name in enumerate(self.joints)}
+        return tuple(-1 if p is None else order[p] for p in self.joints.values())
+
+    def common_name(self, joint: str) -> str:
+        """Return the name by which other layouts know a joint of this one."""
+        return self.common_names.get(joint, joint)
+
+    def index(self, common_name: str) -> int | None:
+        """Return the position of the joint that others know by a name, None if it is not here."""
+        names = [self.common_name(joint) for joint in self.joints]
+        return names.index(common_name) if common_name in names else None
+
+    @property
+    def hips(self) -> tuple[int, int] | None:
+        """The left and the right hip, which give a person's heading; None if one is missing."""
+        left, right = self.index('l_hip'), self.index('r_hip')
+        return None if left is None or right is None else (left, right)
+
+    @property
+    def mirrored(self) -> tuple[int, ...]:
+        """For each joint the one that takes its place in a mirror (l_... against r_...)."""
+        swap = {'l_': 'r_', 'r_': 'l_'}
+        indices = []
+        for own, joint in enumerate(self.joints):
+            common = self.common_name(joint)
+            other = self.index(swap.get(common[:2], common[:2]) + common[2:])
+            indices.append(own if other is None else other)
+        return tuple(indices)
+
+
+def read_layout(path: Path) -> Layout:
+    """Read a layout from a YAML file.
+
+    Raises:
+        LayoutError: in one sentence, if the file cannot be read or is not a layout.
+    """
+    try:
+        return Layout.model_validate(yaml.safe_load(path.read_text()))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise LayoutError(f'cannot read the layout {path}: {error}') from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = '.'.join(str(part) for part in first['loc']) or 'the file'
+        raise LayoutError(f'{path} is not a layout: {where}: {first["msg"]}') from error
+
+
+@cache
+def known_layouts() -> dict[str, Layout]:
+    """Return the layouts that ship with the package, by name."""
+    folder = resources.files('motion_predictor') / 'config' / 'skeletons'
+    layouts = [read_layout(Path(str(file))) for file in folder.iterdir()]
+    return {layout.name: layout for layout in layouts}
+
+
+def _spelling(name: str) -> str:
+    """Reduce a joint name to what spellings share: LeftKnee, left_knee, LKnee -> lknee."""
+    bare = re.sub(r'[^a-z0-9]', '', name.lower())
+    return re.sub(r'^(left|right)', lambda side: side.group()[0], bare)
+
+
+def common_names_of(joint_names: Sequence[str], layout: Layout | None) -> list[str]:
+    """Return the common name of each joint; an unknown name stands for itself.
+
+    Args:
+        joint_names: names as a source spells them.
+        layout: the layout that the source says it sends, if it is known; its names go first.
+    """
+    vocabulary: dict[str, str] = {}
+    for known in (*known_layouts().values(), *([layout] if layout else [])):
+        for joint in known.joints:
+            common = known.common_name(joint)
+            vocabulary.setdefault(_spelling(common), common)
+    if layout:
+        vocabulary |= {_spelling(joint): layout.common_name(joint) for joint in layout.joints}
+    else:
+        for known in known_layouts().values():
+            for joint in known.joints:
+                vocabulary.setdefault(_spelling(joint), known.common_name(joint))
+    return [vocabulary.get(_spelling(name), name) for name in joint_names]
+
+
+@dataclass(frozen=True)
+class JointMap:
+    """A linear map of positions from a source's joints to a layout's."""
+
+    weights: FloatArray  # (J_target, J_source)
+    offsets: FloatArray  # (J_target, 2) metres, forward and up
+    hips: tuple[int, int] | None  # left and right hip of the source, for the heading
+
+    @classmethod
+    def between(cls, source: Sequence[str], target: Layout) -> 'JointMap':
+        """Find the map from joints given by common name to a layout.
+
+        Raises:
+            LayoutError: naming every joint that is neither there nor can be made.
+        """
+        order = {name: index for index, name in enumerate(source)}
+        if len(order) != len(source):
+            twice = sorted({name for name in source if list(source).count(name) > 1})
+            raise LayoutError(f'joints named more than once: {", ".join(twice)}')
+        identity = np.eye(len(source), dtype=np.float32)
+        rows: dict[str, tuple[FloatArray, FloatArray]] = {}
+        for name, index in order.items():
+            rows[name] = identity[index], np.zeros(2, np.float32)
+        pending = {target.common_name(joint): recipe for joint, recipe in target.made_from.items()}
+        pending = {name: recipe for name, recipe in pending.items() if name not in rows}
+        while ready := [n for n, r in pending.items() if all(p in rows for p in r.points)]:
+            for name in ready:  # made joints may serve to make others
+                recipe = pending.pop(name)
+                weight = sum(rows[point][0] * w for point, w in recipe.points.items())
+                offset = sum(rows[point][1] * w for point, w in recipe.points.items())
+                own = np.array([recipe.forward_m, recipe.up_m], np.float32)
+                rows[name] = np.asarray(weight, np.float32), np.asarray(offset + own, np.float32)
+        wanted = [target.common_name(joint) for joint in target.joints]
+        if missing := [name for name in wanted if name not in rows]:
+            raise LayoutError(
+                f'no {target.name} can be made of the joints given: {", ".join(missing)} missing'
+            )
+        left, right = order.get('l_hip'), order.get('r_hip')
+        return cls(
+            np.stack([rows[name][0] for name in wanted]),
+            np.stack([rows[name][1] for name in wanted]),
+            None if left is None or right is None else (left, right),
+        )
+
+    def __call__(self, positions: FloatArray) -> FloatArray:
+        """Map positions (B, J_source, 3), z up; a joint made of a missing (NaN) one is missing."""
+        missing = ~np.isfinite(positions).all(axis=-1)  # (B, J_source)
+        mapped = np.einsum('ts,bsc->btc', self.weights, np.where(missing[..., None], 0, positions))
+        if self.offsets.any():
+            mapped[..., :2] += self.offsets[:, :1] * self._heading(positions)[:, None]
+            mapped[..., 2] += self.offsets[:, 1]
+        mapped[missing @ (self.weights != 0).T] = np.nan
+        return mapped.astype(np.float32)
+
+    def _heading(self, positions: FloatArray) -> FloatArray:
+        """Return the horizontal unit vector (B, 2) of the bodies' heading, zero if unknown."""
+        if self.hips is None:
+            return np.zeros((len(positions), 2), np.float32)
+        left = positions[:, self.hips[0], :2] - positions[:, self.hips[1], :2]
+        forward = np.stack([left[:, 1], -left[:, 0]], axis=-1)
+        length = np.linalg.norm(forward, axis=-1, keepdims=True)
+        return np.nan_to_num(forward / np.maximum(length, 1e-6)).astype(np.float32)
