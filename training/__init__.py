@@ -1,0 +1,1 @@
+"""Trains, distils, calibrates and evaluates the predictors."""

@@ -1,0 +1,57 @@
+"""Split conformal calibration: a radius that holds a joint as often as it says.
+
+The score of a window is the error of the mean over the spread of the samples, per joint and
+horizon; its quantile over calibration windows scales the spread to the radius
+(Vovk et al., Algorithmic Learning in a Random World; Lei et al. 2018).
+"""
+
+import math
+from pathlib import Path
+
+import torch
+
+from motion_predictor.checkpoint import Calibration, load_checkpoint
+from motion_predictor.predictor import spread_of
+from motion_predictor_training.config import CalibrationConfig, ConfigError
+from motion_predictor.archive import load_archive
+from motion_predictor_training.data.windows import cut_windows
+from motion_predictor_training.prediction import predict_windows, predictor_of
+
+
+def calibrate(
+    config: CalibrationConfig, checkpoint_path: Path, archive_path: Path, out: Path
+) -> None:
+    """Calibrate a checkpoint on an archive it was not trained on and write the result.
+
+    Raises:
+        ConfigError: if there are too few windows for the coverage asked for.
+    """
+    checkpoint = load_checkpoint(checkpoint_path)
+    header = checkpoint.header
+    window = header.window
+    archive = load_archive(archive_path)
+    frames = window.history_frames + window.future_frames
+    windows = cut_windows(archive, header.layout, window.rate_hz, frames, config.stride)
+    rank = math.ceil((len(windows) + 1) * config.coverage)
+    if rank > len(windows):
+        raise ConfigError(
+            f'{len(windows)} windows are too few for a coverage of {config.coverage}: '
+            f'{math.ceil(config.coverage / (1 - config.coverage))} are needed'
+        )
+    scores = []
+    for predicted in predict_windows(predictor_of(checkpoint, config.samples), windows):
+        spread = spread_of(predicted.samples, predicted.mean).clamp(min=config.floor_m)
+        error = torch.linalg.vector_norm(predicted.future - predicted.mean, dim=-1)
+        scores.append(error / spread)  # (B, F, J)
+    scale = torch.cat(scores).kthvalue(rank, dim=0).values  # (F, J)
+    provenance = header.provenance | {
+        'calibration': {'data': archive.fingerprint, **config.model_dump(mode='json')}
+    }
+    calibration = Calibration(
+        coverage=config.coverage, floor_m=config.floor_m, samples=config.samples
+    )
+    checkpoint.header = header.model_copy(
+        update={'calibration': calibration, 'provenance': provenance}
+    )
+    checkpoint.tensors['calibration.scale'] = scale
+    checkpoint.save(out)

@@ -1,0 +1,209 @@
+"""The `train` command: one subcommand a stage."""
+
+import argparse
+import sys
+from importlib import resources
+from pathlib import Path
+
+from motion_predictor.checkpoint import load_checkpoint
+from motion_predictor_training.calibrate import calibrate
+from motion_predictor_training.config import (
+    CalibrationConfig,
+    Config,
+    DistilConfig,
+    TeacherConfig,
+    load_config,
+)
+from motion_predictor_training.distill import distil
+from motion_predictor_training.evaluate import evaluate_checkpoint, table, write_json
+from motion_predictor_training.generate import generate
+from motion_predictor_training.official import PRESETS, import_official
+from motion_predictor_training.teacher import train_teacher
+
+
+def _config_path(stage: str) -> Path:
+    return Path(str(resources.files('motion_predictor'))) / 'config' / 'training' / f'{stage}.yaml'
+
+
+def _load(schema: type[Config], stage: str, arguments: argparse.Namespace) -> Config:
+    return load_config(schema, arguments.config or _config_path(stage), arguments.set)
+
+
+def _teacher(arguments: argparse.Namespace) -> None:
+    config = _load(TeacherConfig, 'teacher', arguments)
+    train_teacher(config, arguments.train, arguments.out)
+
+
+def _distil(arguments: argparse.Namespace) -> None:
+    config = _load(DistilConfig, arguments.stage, arguments)
+    distil(config, arguments.teacher, arguments.train, arguments.out)
+
+
+def _calibrate(arguments: argparse.Namespace) -> None:
+    config = _load(CalibrationConfig, 'calibrate', arguments)
+    calibrate(config, arguments.checkpoint, arguments.validation, arguments.out)
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    result = evaluate_checkpoint(
+        arguments.checkpoint,
+        arguments.archive,
+        arguments.samples,
+        arguments.stride,
+        arguments.multimodal_threshold,
+    )
+    print(table(result))
+    if 'coverage' in result:
+        print(f'coverage of radius: {result["coverage"]}')
+    if arguments.json:
+        write_json(result, arguments.json)
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    checkpoint = import_official(
+        arguments.kind,
+        arguments.weights,
+        arguments.preset,
+        layers=arguments.layers,
+        width=arguments.width,
+        heads=arguments.heads,
+        ff_width=arguments.ff_width,
+        ddim_steps=arguments.ddim_steps,
+        sampling=arguments.sampling,
+    )
+    checkpoint.save(arguments.out)
+    print(f'{arguments.out}: {load_checkpoint(arguments.out).model_id}')
+
+
+def _generate(arguments: argparse.Namespace) -> None:
+    generate(
+        arguments.checkpoint,
+        arguments.archive,
+        arguments.clips,
+        arguments.seconds,
+        arguments.seed,
+        arguments.out,
+    )
+
+
+def _all(arguments: argparse.Namespace) -> None:
+    """Run every stage; overrides are `stage.key=value`."""
+    folder: Path = arguments.out
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def config(schema: type[Config], stage: str) -> Config:
+        prefix = f'{stage}.'
+        overrides = [o.removeprefix(prefix) for o in arguments.set if o.startswith(prefix)]
+        return load_config(schema, _config_path(stage), overrides)
+
+    teacher_config = config(TeacherConfig, 'teacher')
+    one_step_config = config(DistilConfig, 'one-step')
+    student_config = config(DistilConfig, 'student')
+    calibration_config = config(CalibrationConfig, 'calibrate')
+    teacher, one_step, student, final = (
+        folder / f'{name}.safetensors' for name in ('teacher', 'one-step', 'student', 'predictor')
+    )
+    if not teacher.exists():
+        train_teacher(teacher_config, arguments.train, teacher)
+    if not one_step.exists():
+        distil(one_step_config, teacher, arguments.train, one_step)
+    if not student.exists():
+        distil(student_config, one_step, arguments.train, student)
+    calibrate(calibration_config, student, arguments.validation, final)
+    print(f'calibrated checkpoint: {final}')
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='train', description='Train, distil, calibrate and evaluate motion predictors.'
+    )
+    stages = parser.add_subparsers(dest='stage', required=True, metavar='STAGE')
+
+    def stage(name: str, summary: str) -> argparse.ArgumentParser:
+        return stages.add_parser(name, help=summary, description=summary)
+
+    def configurable(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument('--config', type=Path, help='YAML file (default: the one that ships)')
+        _settable(sub, 'KEY=VALUE')
+
+    sub = stage('teacher', 'Train the teacher, a TransFusion, on a motion archive.')
+    sub.add_argument('--train', type=Path, required=True, help='motion archive (.npz)')
+    sub.add_argument('--out', type=Path, required=True, help='checkpoint to write')
+    configurable(sub)
+    sub.set_defaults(run=_teacher)
+
+    for name, summary in (
+        ('one-step', "Distil a teacher's many steps into one step of the same network."),
+        ('student', 'Distil a one-step teacher into SwiftDiff.'),
+    ):
+        sub = stage(name, summary)
+        sub.add_argument('--teacher', type=Path, required=True, help='checkpoint to learn from')
+        sub.add_argument('--train', type=Path, required=True, help='motion archive (.npz)')
+        sub.add_argument('--out', type=Path, required=True, help='checkpoint to write')
+        configurable(sub)
+        sub.set_defaults(run=_distil)
+
+    sub = stage('calibrate', 'Calibrate the published radius on motion not trained on.')
+    sub.add_argument('--checkpoint', type=Path, required=True)
+    sub.add_argument('--validation', type=Path, required=True, help='motion archive (.npz)')
+    sub.add_argument('--out', type=Path, required=True, help='checkpoint to write')
+    configurable(sub)
+    sub.set_defaults(run=_calibrate)
+
+    sub = stage('all', 'Run every stage from motion archive to calibrated checkpoint; resumes.')
+    sub.add_argument('--train', type=Path, required=True, help='motion archive (.npz)')
+    sub.add_argument('--validation', type=Path, required=True, help='motion archive (.npz)')
+    sub.add_argument('--out', type=Path, required=True, help='folder for all that is made')
+    _settable(sub, 'STAGE.KEY=VALUE')
+    sub.set_defaults(run=_all)
+
+    sub = stage('evaluate', 'Measure a checkpoint beside zero velocity and constant velocity.')
+    sub.add_argument('--checkpoint', default='default', help='"default" or a file')
+    sub.add_argument('--archive', type=Path, required=True, help='motion archive (.npz)')
+    sub.add_argument('--samples', type=int, default=50)
+    sub.add_argument('--stride', type=int, default=30, help='frames between window starts')
+    sub.add_argument('--multimodal-threshold', type=float, default=0.4)
+    sub.add_argument('--json', type=Path, help='file for the results')
+    sub.set_defaults(run=_evaluate)
+
+    sub = stage('import', 'Turn official weights (.pt) into a checkpoint.')
+    sub.add_argument('kind', choices=('transfusion', 'swiftdiff'))
+    sub.add_argument('--weights', type=Path, required=True, help='state dict (.pt)')
+    sub.add_argument('--preset', choices=PRESETS, required=True, help='data set and sizes')
+    sub.add_argument('--out', type=Path, required=True, help='checkpoint to write')
+    for size in ('layers', 'width', 'heads', 'ff-width', 'ddim-steps'):
+        sub.add_argument(f'--{size}', type=int, help='instead of the published size')
+    sub.add_argument(
+        '--sampling',
+        choices=('one_step', 'ddim'),
+        default='one_step',
+        help='ddim: a TransFusion that needs all its steps, to distil from',
+    )
+    sub.set_defaults(run=_import)
+
+    sub = stage('generate', "Make a motion archive of a model's own motion.")
+    sub.add_argument('--checkpoint', default='default', help='"default" or a file')
+    sub.add_argument('--archive', type=Path, required=True, help='motion to start from')
+    sub.add_argument('--clips', type=int, default=3)
+    sub.add_argument('--seconds', type=float, default=10.0, help='length of each clip')
+    sub.add_argument('--seed', type=int, default=0)
+    sub.add_argument('--out', type=Path, required=True, help='motion archive to write')
+    sub.set_defaults(run=_generate)
+    return parser
+
+
+def _settable(sub: argparse.ArgumentParser, metavar: str) -> None:
+    sub.add_argument(
+        '--set', action='append', default=[], metavar=metavar, help='override the configuration'
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a stage; what cannot be done is one sentence on stderr and exit status 2."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except ValueError as error:  # ours all derive from it: archive, checkpoint, config, layout
+        print(f'train {arguments.stage}: {error}', file=sys.stderr)
+        return 2
+    return 0

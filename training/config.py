@@ -1,0 +1,124 @@
+"""What each stage of training can be told, validated: the schema of config/training/*.yaml."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from motion_predictor.checkpoint import NetworkSpec, TransFusionSpec, Window
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ConfigError(ValueError):
+    """A training configuration is missing or does not hold."""
+
+
+class Strict(BaseModel):
+    """A section that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra='forbid', frozen=True)
+
+
+class Optimisation(Strict):
+    """How weights are fitted: AdamW on a one-cycle schedule, with an average of the weights."""
+
+    steps: Count
+    batch: Count
+    learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.995
+    precision: Literal['float32', 'bfloat16'] = 'bfloat16'
+    save_every: Count = 200
+    """Steps between the states that a killed run resumes from."""
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Augmentation(Strict):
+    """Random changes to the windows trained on."""
+
+    mirror: Share = 0.5
+    """Share of windows that are mirrored, left and right joints swapped."""
+    history_noise_m: Annotated[float, Field(ge=0)] = 0.005
+    """Each window's observed positions get normal noise of a deviation drawn from 0 to this."""
+
+
+class TeacherConfig(Strict):
+    """The `teacher` stage."""
+
+    name: str = 'teacher'
+    layout: str = 'smpl22'
+    window: Window
+    stride: Count = 1
+    """Frames between the starts of the training windows."""
+    network: TransFusionSpec
+    ddim_steps: Annotated[int, Field(ge=1, le=500)]
+    augmentation: Augmentation = Augmentation()
+    optimisation: Optimisation
+    snr_clamp: tuple[float, float] = (0.05, 5.0)
+    """Bounds of the signal-to-noise ratio by which a timestep's loss is weighted."""
+
+
+class BankConfig(Strict):
+    """The teacher's results that a student learns from."""
+
+    size: Count
+    """Triples of noise, condition and result."""
+    chunk: Count = 256
+    """Triples computed at a time; a killed run resumes at a chunk."""
+    augmentation: Augmentation = Augmentation()
+    seed: Annotated[int, Field(ge=0)] = 1
+
+
+class DistilConfig(Strict):
+    """The `one-step` and `student` stages."""
+
+    name: str
+    network: NetworkSpec | None = None
+    """The student's; left out, it is the teacher's and starts from the teacher's weights."""
+    bank: BankConfig
+    optimisation: Optimisation
+
+
+class CalibrationConfig(Strict):
+    """The `calibrate` stage."""
+
+    coverage: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    floor_m: Annotated[float, Field(gt=0)] = 0.005
+    stride: Count = 10
+    samples: Count = 50
+
+
+Config = TypeVar('Config', bound=BaseModel)
+
+
+def load_config(schema: type[Config], path: Path, overrides: list[str]) -> Config:
+    """Read a YAML file and apply `key.subkey=value` overrides to it.
+
+    Raises:
+        ConfigError: in one sentence, naming the key that is unknown or wrong.
+    """
+    try:
+        content: dict[str, Any] = yaml.safe_load(path.read_text()) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f'cannot read the configuration {path}: {error}') from error
+    for override in overrides:
+        key, separator, value = override.partition('=')
+        if not separator:
+            raise ConfigError(f'an override reads key=value, got {override!r}')
+        *sections, last = key.split('.')
+        target = content
+        for section in sections:
+            target = target.setdefault(section, {})
+        target[last] = yaml.safe_load(value)
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        problems = '; '.join(
+            f'{".".join(map(str, e["loc"]))}: {e["msg"]}, got {e["input"]!r}'
+            for e in error.errors()
+        )
+        raise ConfigError(f'{path} does not hold: {problems}') from error

@@ -1,0 +1,1 @@
+"""Motion archives and windows over them."""

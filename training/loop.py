@@ -1,0 +1,89 @@
+"""The training loop that every stage shares: resumable, with averaged weights."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from motion_predictor_training.config import Optimisation
+
+
+def optimise(
+    network: nn.Module,
+    loss: Callable[[int], Tensor],
+    settings: Optimisation,
+    state_path: Path,
+    description: str,
+) -> None:
+    """Fit a network in place; it ends with its averaged weights, in evaluation mode.
+
+    Killed at any moment, the same call resumes from the last saved state. Each step's randomness
+    is seeded by the step alone, so that a resumed run takes the steps an unbroken one would.
+
+    Args:
+        network: what is fitted.
+        loss: maps the number of a step to its loss.
+        settings: optimiser settings.
+        state_path: where the state to resume from is kept; removed by nobody.
+        description: what the progress bar says.
+    """
+    network.train()
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr=settings.learning_rate, total_steps=settings.steps, pct_start=0.1
+    )
+    stateful = {
+        'network': network,
+        'average': average,
+        'optimiser': optimiser,
+        'schedule': schedule,
+    }
+    first = 0
+    if state_path.is_file():
+        state = torch.load(state_path, weights_only=True)
+        first = state.pop('step')
+        for name, part in stateful.items():
+            part.load_state_dict(state[name])
+    recent = 0.0
+    for step in (bar := _progress(first, settings.steps, description)):
+        torch.manual_seed(settings.seed * 1_000_003 + step)
+        with torch.autocast(
+            'cpu' if not torch.cuda.is_available() else 'cuda',
+            torch.bfloat16,
+            enabled=settings.precision == 'bfloat16',
+        ):
+            value = loss(step)
+        optimiser.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), settings.gradient_clip)
+        optimiser.step()
+        schedule.step()
+        average.update_parameters(network)
+        recent = value.item() if step == first else 0.98 * recent + 0.02 * value.item()
+        bar.set_postfix(loss=f'{recent:.4f}')
+        if (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
+            state = {name: part.state_dict() for name, part in stateful.items()}
+            save_atomically({'step': step + 1, **state}, state_path)
+    network.load_state_dict(average.module.state_dict())
+    network.eval()
+
+
+def _progress(first: int, steps: int, description: str) -> 'tqdm[int]':
+    return tqdm(
+        range(first, steps), initial=first, total=steps, desc=description, mininterval=5.0
+    )
+
+
+def save_atomically(state: dict[str, object], path: Path) -> None:
+    """Save a training state so that a reader sees the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix('.draft')
+    torch.save(state, draft)
+    os.replace(draft, path)

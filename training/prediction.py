@@ -1,0 +1,52 @@
+"""Predictions of every window of an archive, a few windows at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from motion_predictor.checkpoint import Checkpoint
+from motion_predictor.predictor import MotionPredictor
+from motion_predictor_training.data.windows import Windows
+from motion_predictor_training.sampling import build_sampler
+
+CHUNK = 8
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Some windows and what was predicted of them, metres, world frame."""
+
+    windows: range
+    history: Tensor  # (B, H, J, 3)
+    future: Tensor  # (B, F, J, 3) what then happened
+    samples: Tensor  # (B, S, F, J, 3)
+    mean: Tensor  # (B, F, J, 3)
+    radius: Tensor  # (B, F, J)
+
+
+def predictor_of(checkpoint: Checkpoint, samples: int) -> MotionPredictor:
+    """Return a predictor that samples as the checkpoint is meant to be, teachers included."""
+    return MotionPredictor(checkpoint, build_sampler(checkpoint), samples=samples)
+
+
+def predict_windows(predictor: MotionPredictor, windows: Windows) -> Iterator[Predicted]:
+    """Yield predictions of all windows in order."""
+    frames = predictor.checkpoint.header.window.history_frames
+    description = predictor.checkpoint.header.name
+    for first in tqdm(range(0, len(windows), CHUNK), desc=description, mininterval=5.0):
+        indices = range(first, min(first + CHUNK, len(windows)))
+        motion = windows.batch(np.array(indices))
+        history, future = motion[:, :frames], motion[:, frames:]
+        prediction = predictor.predict(history.numpy())
+        yield Predicted(
+            indices,
+            history,
+            future,
+            torch.from_numpy(prediction.samples),
+            torch.from_numpy(prediction.mean),
+            torch.from_numpy(prediction.radius),
+        )

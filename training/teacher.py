@@ -1,0 +1,106 @@
+"""The teacher: TransFusion, trained to denoise recorded motion (arXiv 2307.16106)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from motion_predictor.checkpoint import Checkpoint, Header
+from motion_predictor.model.diffusion import NOISE_STEPS, add_noise, cosine_schedule
+from motion_predictor.model.parametrisation import ResidualParametrisation
+from motion_predictor.skeleton import known_layouts
+from motion_predictor_training.config import Augmentation, TeacherConfig
+from motion_predictor.archive import load_archive
+from motion_predictor_training.data.windows import Windows, cut_windows, mirror, model_features
+from motion_predictor_training.loop import optimise
+from motion_predictor_training.provenance import provenance
+
+
+def draw_features(
+    windows: Windows, header: Header, augmentation: Augmentation, count: int, seed: Sequence[int]
+) -> Tensor:
+    """Draw random windows as features (count, H + F, D) in the model frame.
+
+    Args:
+        windows: to draw from, with replacement.
+        header: says which frame and which features.
+        augmentation: random changes to the windows.
+        count: B.
+        seed: of this draw.
+    """
+    generator = np.random.default_rng(seed)
+    motion = windows.batch(generator.integers(len(windows), size=count))
+    chosen = torch.from_numpy(generator.random(count) < augmentation.mirror)
+    motion = mirror(motion, chosen, windows.layout)
+    history = motion[:, : header.window.history_frames]
+    deviation = generator.uniform(0, augmentation.history_noise_m, (count, 1, 1, 1))
+    noise = generator.standard_normal(history.shape, np.float32) * deviation
+    history += torch.from_numpy(noise.astype(np.float32))
+    hips = header.layout.hips if header.frame == 'heading' else None
+    return model_features(
+        motion, header.window.history_frames, hips, header.root == 'predicted'
+    )
+
+
+def metre_weights(parametrisation: ResidualParametrisation) -> Tensor:
+    """Return loss weights (K, D) that give coefficients with a larger spread in metres more say.
+
+    The square root of what would count metres exactly, which would leave only the root.
+    """
+    return parametrisation.scale / parametrisation.scale.mean()
+
+
+def train_teacher(config: TeacherConfig, archive_path: Path, out: Path) -> Checkpoint:
+    """Train a teacher on a motion archive and write its checkpoint.
+
+    Raises:
+        ArchiveError, LayoutError: if the archive cannot be used.
+    """
+    archive = load_archive(archive_path)
+    window = config.window
+    header = Header(
+        name=config.name,
+        network=config.network,
+        layout=known_layouts()[config.layout],
+        window=window,
+        ddim_steps=config.ddim_steps,
+        prediction='sample',
+        parametrisation='residual',
+        frame='heading',
+        root='predicted',
+        sampling='ddim',
+        provenance=provenance(config, {'train': archive}),
+    )
+    frames = window.history_frames + window.future_frames
+    windows = cut_windows(archive, header.layout, window.rate_hz, frames, config.stride)
+    settings = config.optimisation
+
+    parametrisation = ResidualParametrisation(
+        window.history_frames, window.future_frames, window.coefficients, header.features
+    )
+    augmentation = config.augmentation
+    parametrisation.fit(draw_features(windows, header, augmentation, 8192, (settings.seed, 0)))
+    weights = metre_weights(parametrisation)
+    alpha_hats = cosine_schedule().float()
+
+    torch.manual_seed(settings.seed)
+    network = config.network.build(header.features, window.coefficients)
+
+    def loss(step: int) -> Tensor:
+        seed = (settings.seed, 1 + step)
+        features = draw_features(windows, header, augmentation, settings.batch, seed)
+        x0 = parametrisation.encode(features)  # (B, K, D)
+        condition = parametrisation.condition(features[:, : window.history_frames])
+        timesteps = torch.randint(1, NOISE_STEPS, (settings.batch,))
+        alpha_hat = alpha_hats[timesteps][:, None, None]
+        x = add_noise(x0, torch.randn_like(x0), alpha_hat)
+        snr = (alpha_hat / (1 - alpha_hat)).clamp(*config.snr_clamp)  # (B, 1, 1)
+        error = network(x, timesteps, condition).float() - x0
+        return (snr * weights * error.square()).mean()
+
+    optimise(network, loss, settings, out.with_suffix('.state'), header.name)
+    checkpoint = Checkpoint.of(header, network, parametrisation)
+    checkpoint.save(out)
+    return checkpoint
