@@ -1,0 +1,41 @@
+"""Starts the predictor and a replay of motion for it."""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.substitutions import FindPackageShare
+
+ARGUMENTS = {
+    'archive': ('bundled', '"bundled" or a motion archive (.npz)'),
+    'rate': ('30.0', 'messages per second'),
+    'people': ('1', 'people side by side'),
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments and start both nodes."""
+    share = FindPackageShare('motion_predictor')
+    predictor = PathJoinSubstitution([share, 'launch', 'predictor.launch.py'])
+    replay = Node(
+        package='motion_predictor',
+        executable='replay',
+        output='screen',
+        arguments=[
+            LaunchConfiguration('archive'),
+            '--loop',
+            ['--rate=', LaunchConfiguration('rate')],
+            ['--people=', LaunchConfiguration('people')],
+        ],
+    )
+    return LaunchDescription(
+        [
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=description)
+                for name, (default, description) in ARGUMENTS.items()
+            ),
+            IncludeLaunchDescription(PythonLaunchDescriptionSource(predictor)),
+            replay,
+        ]
+    )

@@ -1,0 +1,49 @@
+"""Starts the predictor: skeletons in, predicted motion out."""
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import LifecycleNode
+from launch_ros.substitutions import FindPackageShare
+
+
+def start_predictor(context: LaunchContext) -> list[LifecycleNode]:
+    """Start the node; an argument that is given goes before the parameter file."""
+    given = {name: context.launch_configurations[name] for name in ('checkpoint', 'device')}
+    return [
+        LifecycleNode(
+            package='motion_predictor',
+            executable='predictor',
+            name='predictor',
+            namespace=LaunchConfiguration('namespace'),
+            output='screen',
+            parameters=[
+                LaunchConfiguration('parameter_file'),
+                {name: value for name, value in given.items() if value},
+            ],
+            remappings=[('skeletons', LaunchConfiguration('input_topic'))],
+        )
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments and start the node with them."""
+    defaults = PathJoinSubstitution(
+        [FindPackageShare('motion_predictor'), 'config', 'predictor.yaml']
+    )
+    arguments = {
+        'checkpoint': ('', '"default" or a .safetensors file (default: the parameter file\'s)'),
+        'device': ('', "cpu, cuda, cuda:1 or auto (default: the parameter file's)"),
+        'input_topic': ('skeletons', 'topic of the SkeletonArray messages'),
+        'parameter_file': (defaults, 'YAML of parameters'),
+        'namespace': ('', 'namespace of the node and its topics'),
+    }
+    return LaunchDescription(
+        [
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=description)
+                for name, (default, description) in arguments.items()
+            ),
+            OpaqueFunction(function=start_predictor),
+        ]
+    )

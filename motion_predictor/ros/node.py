@@ -1,0 +1,335 @@
+"""The `predictor` node: skeletons in, predicted motion out. It wires; it does no maths."""
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
+
+from motion_predictor.msg import PredictedMotionArray, SkeletonArray
+from motion_predictor.people import People, Person, Scene, Status
+from motion_predictor.predictor import MotionPredictor, Prediction
+from motion_predictor.ros.diagnostics import Health
+from motion_predictor.ros.inputs import InputError, SkeletonInput
+from motion_predictor.ros.outputs import MotionOutput
+from motion_predictor.ros.parameters import Parameters
+from motion_predictor.ros.worker import LatestWorker
+from motion_predictor.skeleton import known_layouts, read_layout
+
+WATCHDOG_PERIOD_S = 0.1
+WARM_UP_CALLS = 3
+REPEAT_PROBLEM_S = 5.0
+Return = TransitionCallbackReturn
+
+
+class PredictorNode(LifecycleNode):
+    """Predicts the motion of everyone on `skeletons` and publishes it on `predicted_motion`.
+
+    Callbacks parse and append. One worker thread predicts on the newest data and publishes; a
+    watchdog on the steady clock publishes STALE_INPUT or FAULT when it cannot.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('predictor')
+        self._table = Parameters(self)
+        self._lock = threading.Lock()  # guards people and what the last message said
+        self._publish_lock = threading.Lock()
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._jump = self.get_clock().create_jump_callback(
+            JumpThreshold(
+                min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
+            ),
+            post_callback=self._on_clock_jump,
+        )
+        self._people: People | None = None
+        self._worker: LatestWorker | None = None
+
+    # Lifecycle
+
+    def start(self) -> None:
+        """Configure and activate if the parameters ask for it."""
+        if not self.get_parameter('autostart').value:
+            return
+        if self.trigger_configure() == Return.SUCCESS:
+            self.trigger_activate()
+
+    def on_configure(self, state: LifecycleState) -> Return:
+        """Read the parameters, load and warm up the predictor."""
+        for name in self._table.unknown():
+            self.get_logger().warning(f"there is no parameter '{name}'; it has no effect")
+        try:
+            values = self._table.read()
+            layouts = dict(known_layouts())
+            if values['layout_folder']:
+                files = sorted(Path(values['layout_folder']).glob('*.yaml'))
+                layouts |= {layout.name: layout for layout in map(read_layout, files)}
+            predictor = MotionPredictor.load(
+                values['checkpoint'],
+                values['device'],
+                values['samples'],
+                values['resample_noise'],
+            )
+            header = predictor.checkpoint.header
+            if values['frame_stride'] > header.window.future_frames:
+                raise ValueError(
+                    f"parameter 'frame_stride' of {values['frame_stride']} leaves none of the "
+                    f'{header.window.future_frames} future frames'
+                )
+        except ValueError as error:
+            self.get_logger().error(f'cannot configure: {error}')
+            return Return.FAILURE
+        self._values = values
+        self._predictor = predictor
+        self._input = SkeletonInput(header.layout, layouts, values['min_confidence'])
+        self._output = MotionOutput(
+            predictor.checkpoint, values['frame_stride'], values['publish_samples']
+        )
+        self._still = np.zeros((header.window.history_frames, len(header.layout.joints), 3))
+        for _ in range(WARM_UP_CALLS):
+            predictor.predict(self._still)
+        self._publisher = self.create_lifecycle_publisher(
+            PredictedMotionArray, 'predicted_motion', QoSProfile(depth=1)
+        )
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._table.locked = True
+        self.get_logger().info(
+            f'{predictor.checkpoint.model_id} on {predictor.device}: {values["samples"]} futures '
+            f'of {header.window.future_frames / header.window.rate_hz:g} s for '
+            f'{header.layout.name}'
+        )
+        return Return.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> Return:
+        """Start listening and predicting."""
+        values = self._values
+        window = self._predictor.checkpoint.header.window
+        self._people = People(
+            rate_hz=window.rate_hz,
+            frames=window.history_frames,
+            max_gap_s=values['max_gap_s'],
+            forget_after_s=values['forget_after_s'],
+            min_observed_fraction=values['min_observed_fraction'],
+            max_people=values['max_people'],
+        )
+        self._health = Health()
+        self._frame_id = values['fixed_frame']
+        self._fault = ''
+        self._problem_logged_s = -REPEAT_PROBLEM_S
+        self._usable_s = self._asked_s = time.monotonic()
+        self._arrived_s: float | None = None
+        self._age_ms = 0.0
+        result = super().on_activate(state)
+        self._worker = LatestWorker(self._predict_newest, 'prediction')
+        self._subscription = self.create_subscription(
+            SkeletonArray, 'skeletons', self._on_skeletons, qos_profile_sensor_data
+        )
+        self._periodic = [
+            self.create_timer(WATCHDOG_PERIOD_S, self._watch, clock=self._steady),
+            self.create_timer(values['diagnostics_period_s'], self._report, clock=self._steady),
+        ]
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> Return:
+        """Stop listening; what was observed is forgotten."""
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> Return:
+        """Free the predictor; the parameters can be changed again."""
+        self._free()
+        return Return.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> Return:
+        """End from any state."""
+        self._stop()
+        self._free()
+        return Return.SUCCESS
+
+    def _stop(self) -> None:
+        if self._worker is None:
+            return
+        for timer in self._periodic:
+            self.destroy_timer(timer)
+        self.destroy_subscription(self._subscription)
+        self._worker.stop()
+        self._worker = None
+        self._people = None
+
+    def _free(self) -> None:
+        if not self._table.locked:
+            return
+        self.destroy_lifecycle_publisher(self._publisher)
+        self.destroy_publisher(self._diagnostics)
+        del self._predictor, self._input, self._output
+        self._table.locked = False
+
+    # Input
+
+    def _on_skeletons(self, message: SkeletonArray) -> None:
+        arrived_s = time.monotonic()
+        self._health.received += 1
+        try:
+            scan = self._input.read(message)
+            age_ms = (self.get_clock().now().nanoseconds - scan.stamp_ns) / 1e6
+            if age_ms < -1000 * self._values['max_ahead_s']:
+                raise InputError(
+                    f'header.stamp lies {-age_ms / 1000:.3f} s in the future: are the clocks of '
+                    'source and predictor in step?'
+                )
+            self._check_frame(scan.frame_id)
+        except InputError as error:
+            self._refuse('message refused', str(error))
+            return
+        people = self._people
+        if people is None:
+            return
+        self._health.rejected.update(scan.rejected)
+        with self._lock:
+            fresh = people.update(scan.stamp_ns, scan.observations)
+            self._health.rejected.update(people.rejected)
+            people.rejected.clear()
+            if fresh:
+                self._usable_s = self._arrived_s = arrived_s
+                self._age_ms = age_ms
+        if fresh and self._worker is not None:
+            self._worker.ask()
+
+    def _check_frame(self, frame_id: str) -> None:
+        wanted = self._values['fixed_frame']
+        if wanted and frame_id != wanted:
+            raise InputError(
+                f"skeletons come in frame '{frame_id}', but fixed_frame is '{wanted}'"
+            )
+        if frame_id != self._frame_id:
+            # Positions of two frames must not meet in one history.
+            with self._lock:
+                if self._people is not None:
+                    self._people.clear()
+                self._frame_id = frame_id
+
+    def _refuse(self, reason: str, sentence: str) -> None:
+        self._health.rejected[reason] += 1
+        self._health.last_problem = sentence
+        now_s = time.monotonic()
+        if now_s - self._problem_logged_s >= REPEAT_PROBLEM_S:
+            self._problem_logged_s = now_s
+            self.get_logger().warning(f'{reason}: {sentence}')
+
+    def _on_clock_jump(self, jump: TimeJump) -> None:
+        with self._lock:
+            if self._people is not None:
+                self._people.clear()
+
+    # Output
+
+    def _predict_newest(self) -> None:
+        try:
+            self._predict_and_publish()
+            self._fault = ''
+        except Exception as error:  # the engine may raise anything, and the node must say so
+            if rclpy.ok(context=self.context):
+                self._fault = f'prediction failed: {error}'
+                self._refuse('prediction failed', str(error))
+                self._publish(self._scene_or_nobody(), None, Status.FAULT)
+
+    def _predict_and_publish(self) -> None:
+        started_s = time.monotonic()
+        with self._lock:
+            people, arrived_s, age_ms = self._people, self._arrived_s, self._age_ms
+            scene = people.scene() if people is not None else None
+        if scene is None or arrived_s is None:
+            return
+        windows = [p.window.positions for p in scene.people if p.window is not None]
+        late_s = (self.get_clock().now().nanoseconds - scene.stamp_ns) / 1e9
+        if late_s > self._values['max_age_s']:
+            self._refuse(
+                'observation too old',
+                f'the newest observation is {late_s:.3f} s old: is its stamp the time of capture?',
+            )
+            self._publish(scene, None, Status.STALE_INPUT)
+            return
+        prediction = self._predictor.predict(np.stack(windows)) if windows else None
+        predicted_s = time.monotonic()
+        self._publish(scene, prediction, Status.OK)
+        done_s = time.monotonic()
+        health = self._health
+        health.time('age at arrival', age_ms)
+        health.time('wait', 1000 * (started_s - arrived_s))
+        if windows:
+            health.time('inference', 1000 * (predicted_s - started_s))
+            health.time('publish', 1000 * (done_s - predicted_s))
+            health.time('message to message', 1000 * (done_s - arrived_s))
+            health.late += 1000 * (done_s - arrived_s) > self._values['latency_budget_ms']
+
+    def _publish(self, scene: Scene, prediction: Prediction | None, at_least: Status) -> None:
+        with self._publish_lock:
+            now_ns = self.get_clock().now().nanoseconds
+            if prediction is not None and now_ns - scene.stamp_ns > 1e9 * self._values['max_age_s']:
+                prediction, at_least = None, Status.STALE_INPUT  # it grew old while predicting
+            message = self._output.message(scene, self._frame_id, prediction, now_ns, at_least)
+            self._publisher.publish(message)
+        self._health.published += 1
+
+    def _scene_or_nobody(self) -> Scene:
+        """Return everyone last seen, none of them predictable."""
+        with self._lock:
+            scene = self._people.scene() if self._people is not None else None
+        if scene is None:
+            return Scene(self.get_clock().now().nanoseconds, ())
+        people = tuple(Person(p.id, p.status, p.observed_fraction, None) for p in scene.people)
+        return Scene(scene.stamp_ns, people)
+
+    # Watchdog
+
+    def _is_stale(self) -> bool:
+        return time.monotonic() - self._usable_s > self._values['stale_after_s']
+
+    def _watch(self) -> None:
+        if self._worker is not None and not self._worker.is_alive():
+            self._fault = 'the prediction thread has died'
+            self._publish(self._scene_or_nobody(), None, Status.FAULT)
+        elif self._is_stale():
+            self._publish(self._scene_or_nobody(), None, Status.STALE_INPUT)
+
+    def _report(self) -> None:
+        facts = {
+            'model': self._predictor.checkpoint.model_id,
+            'device': str(self._predictor.device),
+            'samples': str(self._predictor.samples),
+        }
+        report = self._health.report(
+            self.get_fully_qualified_name(),
+            self._predictor.checkpoint.model_id,
+            self._values['diagnostics_period_s'],
+            self._fault,
+            self._is_stale(),
+            facts,
+        )
+        report.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(report)
+
+
+def main(args: list[str] | None = None) -> Any:
+    """Run the node until it is interrupted or shut down."""
+    rclpy.init(args=args)
+    node = PredictorNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        node.start()
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node._stop()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0

@@ -1,0 +1,95 @@
+"""What leaves: predictions as messages, their numbers as flat buffers that rclpy copies whole."""
+
+from array import array
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from numpy.typing import NDArray
+
+from motion_predictor.checkpoint import Checkpoint
+from motion_predictor.msg import PredictedMotion, PredictedMotionArray
+from motion_predictor.people import Scene, Status, most_severe
+from motion_predictor.predictor import Prediction
+
+
+def time_message(nanoseconds: int) -> Time:
+    """Return a time as a message."""
+    return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
+
+
+def flat(values: NDArray[np.float32]) -> 'array[float]':
+    """Return an array's numbers, row-major, in the type that rclpy takes without a look."""
+    numbers = array('f')
+    numbers.frombytes(np.ascontiguousarray(values, np.float32).tobytes())
+    return numbers
+
+
+class MotionOutput:
+    """Builds PredictedMotionArray messages.
+
+    Args:
+        checkpoint: what predicts.
+        frame_stride: every n-th frame is published, the last one always among them if n divides
+            their number.
+        publish_samples: whether the samples are.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, frame_stride: int, publish_samples: bool) -> None:
+        header = checkpoint.header
+        self._model = checkpoint.model_id
+        self._layout = header.layout
+        self._frames = slice(frame_stride - 1, None, frame_stride)
+        self._time_step = frame_stride / header.window.rate_hz
+        self._num_frames = header.window.future_frames // frame_stride
+        calibration = header.calibration
+        self._coverage = float('nan') if calibration is None else calibration.coverage
+        self._publish_samples = publish_samples
+
+    def message(
+        self,
+        scene: Scene,
+        frame_id: str,
+        prediction: Prediction | None,
+        published_ns: int,
+        at_least: Status = Status.OK,
+    ) -> PredictedMotionArray:
+        """Return the message for a scene.
+
+        Args:
+            scene: everyone; those with a window are the prediction's people, in order.
+            frame_id: frame of all positions.
+            prediction: None if nothing may be published as fresh.
+            published_ns: the time now.
+            at_least: lower bound of every status, for what ails the source or the node.
+        """
+        samples = prediction.samples[:, :, self._frames] if prediction else None
+        message = PredictedMotionArray(
+            published=time_message(published_ns),
+            model=self._model,
+            layout=self._layout.name,
+            joint_names=list(self._layout.joint_names),
+            parents=list(self._layout.parents),
+            time_step=self._time_step,
+            coverage=self._coverage,
+            num_samples=len(samples[0]) if samples is not None and self._publish_samples else 0,
+            num_frames=self._num_frames,
+            num_joints=len(self._layout.joints),
+        )
+        message.header.stamp = time_message(scene.stamp_ns)
+        message.header.frame_id = frame_id
+        statuses = [at_least]
+        row = 0
+        for person in scene.people:
+            motion = PredictedMotion(id=person.id, observed_fraction=person.observed_fraction)
+            status = most_severe([person.status, at_least])
+            if person.window is not None and prediction is not None and samples is not None:
+                if self._publish_samples:
+                    motion.samples = flat(samples[row])
+                motion.mean = flat(prediction.mean[row, self._frames])
+                motion.radius = flat(prediction.radius[row, self._frames])
+                row += 1
+            motion.status = int(status)
+            statuses.append(status)
+            message.motions.append(motion)
+        message.status = int(most_severe(statuses))
+        return message

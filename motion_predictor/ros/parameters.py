@@ -1,0 +1,173 @@
+"""The node's parameters: one table of names, defaults, ranges and meanings."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+from rclpy.parameter import Parameter as RosParameter
+
+Value = bool | int | float | str
+
+
+class ParameterError(ValueError):
+    """A parameter was given a value that it cannot take."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter; its type is that of the default."""
+
+    name: str
+    default: Value
+    description: str
+    low: float | None = None
+    high: float | None = None
+
+    def descriptor(self) -> ParameterDescriptor:
+        """Return the descriptor that `ros2 param describe` shows."""
+        descriptor = ParameterDescriptor(description=self.description)
+        if self.low is not None and self.high is not None:
+            if isinstance(self.default, int):
+                bounds = IntegerRange(from_value=int(self.low), to_value=int(self.high))
+                descriptor.integer_range = [bounds]
+            else:
+                limits = FloatingPointRange(from_value=self.low, to_value=self.high)
+                descriptor.floating_point_range = [limits]
+        return descriptor
+
+    def expectation(self) -> str:
+        """Return what a value must be, in words."""
+        kind = {bool: 'true or false', int: 'an integer', float: 'a number with a point (1.0)'}
+        words = kind.get(type(self.default), 'a string')
+        return words if self.low is None else f'{words} from {self.low:g} to {self.high:g}'
+
+
+PARAMETERS = (
+    Parameter('autostart', True, 'Configure and activate the node as soon as it starts.'),
+    Parameter('checkpoint', 'default', 'The predictor: "default", or a .safetensors file.'),
+    Parameter('device', 'auto', 'Where it runs: "cpu", "cuda", "cuda:1", or "auto".'),
+    Parameter('samples', 50, 'Possible futures per person.', 1, 1000),
+    Parameter(
+        'resample_noise',
+        False,
+        'Draw new noise for every prediction; otherwise sample s stays the same kind of future.',
+    ),
+    Parameter('publish_samples', True, 'Publish the samples, not only their mean and radius.'),
+    Parameter('frame_stride', 1, 'Publish every n-th future frame.', 1, 1000),
+    Parameter(
+        'fixed_frame',
+        '',
+        'Frame that skeletons must come in, gravity-aligned, z up; empty takes the frame of the '
+        'input.',
+    ),
+    Parameter('layout_folder', '', 'Folder of further skeleton layouts (*.yaml).'),
+    Parameter(
+        'min_confidence', 0.0, 'Joints that the tracker is less sure of count as missing.', 0.0, 1.0
+    ),
+    Parameter(
+        'min_observed_fraction',
+        0.5,
+        'A person of whom less was observed over the history is not predicted.',
+        0.0,
+        1.0,
+    ),
+    Parameter('max_people', 8, 'People predicted at most; more are listed as DEGRADED.', 1, 100),
+    Parameter(
+        'max_gap_s', 0.3, "A longer gap between frames restarts a person's history.", 0.01, 10.0
+    ),
+    Parameter(
+        'forget_after_s',
+        1.0,
+        'A person who is no longer reported is listed as STALE_INPUT for so long.',
+        0.0,
+        60.0,
+    ),
+    Parameter(
+        'stale_after_s', 0.3, 'Silence of the source after which STALE_INPUT is published.', 0.05, 60.0
+    ),
+    Parameter(
+        'max_age_s',
+        0.5,
+        'Observations captured longer ago than this are STALE_INPUT.',
+        0.01,
+        60.0,
+    ),
+    Parameter(
+        'max_ahead_s',
+        0.1,
+        'Messages stamped further in the future than this are rejected.',
+        0.0,
+        60.0,
+    ),
+    Parameter(
+        'latency_budget_ms',
+        20.0,
+        'Time from a message to its prediction; what takes longer is counted in diagnostics.',
+        1.0,
+        10000.0,
+    ),
+    Parameter('diagnostics_period_s', 1.0, 'Time between diagnostics.', 0.1, 60.0),
+)
+BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
+
+
+class Parameters:
+    """Declares the table on a node and reads it.
+
+    A value that does not hold never stops the node: it is remembered, and `read` refuses until
+    a good one is set.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._problems: dict[str, str] = {}
+        self.locked = False
+        """While set, changes are refused: the values are in use."""
+        for parameter in PARAMETERS:
+            descriptor = parameter.descriptor()
+            arguments = (parameter.name, parameter.default, descriptor)
+            try:
+                node.declare_parameter(*arguments)
+            except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+                value = getattr(error, 'value', getattr(error, 'parameter', None))
+                value = getattr(value, 'value', value)
+                self._problems[parameter.name] = (
+                    f"parameter '{parameter.name}' must be {parameter.expectation()}, got {value!r}"
+                )
+                node.declare_parameter(*arguments, ignore_override=True)
+        node.add_on_set_parameters_callback(self._allow)
+        node.add_post_set_parameters_callback(self._accepted)
+
+    def unknown(self) -> list[str]:
+        """Return the names that were given to the node but mean nothing to it."""
+        known = {*BY_NAME, 'use_sim_time', 'start_type_description_service'}
+        names = set(self._node._parameter_overrides)  # rclpy has no public access to them
+        return sorted(n for n in names - known if not n.startswith('qos_overrides.'))
+
+    def read(self) -> dict[str, Any]:
+        """Return all values by name.
+
+        Raises:
+            ParameterError: in one sentence, if a value given at the start does not hold.
+        """
+        if self._problems:
+            raise ParameterError('; '.join(self._problems.values()))
+        return {name: self._node.get_parameter(name).value for name in BY_NAME}
+
+    def _allow(self, changes: list[RosParameter]) -> SetParametersResult:
+        ours = [change.name for change in changes if change.name in BY_NAME]
+        if self.locked and ours:
+            reason = f'{", ".join(ours)} is in use: clean up the node, set it, configure again'
+            return SetParametersResult(successful=False, reason=reason)
+        return SetParametersResult(successful=True)
+
+    def _accepted(self, changes: list[RosParameter]) -> None:
+        for change in changes:
+            self._problems.pop(change.name, None)

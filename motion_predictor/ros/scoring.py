@@ -1,0 +1,144 @@
+"""Scores published predictions against what the people then really did."""
+
+import threading
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+HORIZONS_S = (0.5, 1.0, 1.5, 2.0)
+
+
+@dataclass
+class Track:
+    """What one person was seen to do: stamps and poses in the layout of the predictions."""
+
+    stamps_s: list[float] = field(default_factory=list)
+    poses: list[FloatArray] = field(default_factory=list)
+
+    def at(self, times_s: NDArray[np.floating]) -> FloatArray | None:
+        """Return poses (len(times), J, 3), linear between those seen; None if not all known."""
+        stamps = np.array(self.stamps_s)
+        if len(stamps) < 2 or times_s[0] < stamps[0] or times_s[-1] > stamps[-1]:
+            return None
+        right = np.searchsorted(stamps, times_s).clip(1, len(stamps) - 1)
+        left = right - 1
+        share = (times_s - stamps[left]) / (stamps[right] - stamps[left])
+        poses = np.stack(self.poses)
+        share = share.astype(np.float32)[:, None, None]
+        return poses[left] * (1 - share) + poses[right] * share
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One person's published prediction, waiting for the truth."""
+
+    person_id: str
+    stamp_s: float
+    times_s: NDArray[np.floating]  # (F,) after the stamp
+    samples: FloatArray  # (S, F, J, 3)
+    mean: FloatArray  # (F, J, 3)
+    radius: FloatArray  # (F, J)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A scored prediction with its truth, for the picture."""
+
+    claim: Claim
+    observed: FloatArray  # (H, J, 3) the second before
+    truth: FloatArray  # (F, J, 3)
+
+
+def flattened(poses: FloatArray) -> FloatArray:
+    """Return root-relative poses (..., J, 3) flattened, the root left out."""
+    relative = poses[..., 1:, :] - poses[..., :1, :]
+    return relative.reshape(*relative.shape[:-2], -1)
+
+
+class Scorer:
+    """Collects truth and claims, and measures each claim once its future has happened.
+
+    Distances are L2 norms of the flattened root-relative pose, as in the published protocol.
+    """
+
+    def __init__(self, keep_s: float = 6.0) -> None:
+        self._keep_s = keep_s
+        self._lock = threading.Lock()
+        self._tracks: defaultdict[str, Track] = defaultdict(Track)
+        self._claims: deque[Claim] = deque()
+        self._rows: list[dict[str, float]] = []
+        self.examples: list[Example] = []
+
+    def saw(self, person_id: str, stamp_s: float, pose: FloatArray) -> None:
+        """Take a pose (J, 3) as truth."""
+        with self._lock:
+            track = self._tracks[person_id]
+            track.stamps_s.append(stamp_s)
+            track.poses.append(pose)
+            while track.stamps_s[0] < stamp_s - self._keep_s:
+                track.stamps_s.pop(0)
+                track.poses.pop(0)
+
+    def predicted(self, claim: Claim) -> None:
+        """Take a prediction to be scored."""
+        with self._lock:
+            self._claims.append(claim)
+
+    def score_due(self, now_s: float) -> None:
+        """Score the claims whose last frame lies before now; without truth they are dropped."""
+        while True:
+            with self._lock:
+                if not self._claims:
+                    return
+                claim = self._claims[0]
+                if claim.stamp_s + claim.times_s[-1] > now_s:
+                    return
+                self._claims.popleft()
+                track = self._tracks[claim.person_id]
+                truth = track.at(claim.stamp_s + claim.times_s)
+                last = track.at(np.array([claim.stamp_s]))
+                observed = track.at(claim.stamp_s + np.linspace(-0.5, 0, 16))
+            if truth is not None and last is not None and np.isfinite(truth).all():
+                self._rows.append(self._row(claim, truth, last[0]))
+                if observed is not None:
+                    self.examples.append(Example(claim, observed, truth))
+                    # The liveliest are worth a picture.
+                    self.examples.sort(key=lambda e: -np.ptp(flattened(e.truth), axis=0).sum())
+                    del self.examples[3:]
+
+    @staticmethod
+    def _row(claim: Claim, truth: FloatArray, last: FloatArray) -> dict[str, float]:
+        def distance(poses: FloatArray) -> FloatArray:
+            return np.linalg.norm(flattened(poses) - flattened(truth), axis=-1)
+
+        samples, mean, zero = distance(claim.samples), distance(claim.mean), distance(last[None])
+        root = np.linalg.norm(claim.samples[:, :, 0] - truth[:, 0], axis=-1)
+        still = np.linalg.norm(last[0] - truth[:, 0], axis=-1)
+        error = np.linalg.norm(claim.mean - truth, axis=-1)
+        row = {
+            'ADE best': samples.mean(1).min(),
+            'ADE mean': mean.mean(),
+            'ADE zero velocity': zero.mean(),
+            'root best (m)': root.mean(1).min(),
+            'root zero velocity (m)': still.mean(),
+            'inside radius': float((error <= claim.radius).mean()),
+        }
+        for horizon in HORIZONS_S:
+            at = int(np.argmin(np.abs(claim.times_s - horizon)))
+            row |= {
+                f'best at {horizon:g} s': samples[:, at].min(),
+                f'mean at {horizon:g} s': mean[at],
+                f'zero velocity at {horizon:g} s': zero[at],
+            }
+        return {name: float(value) for name, value in row.items()}
+
+    def summary(self) -> dict[str, Any]:
+        """Return the averages over all scored predictions."""
+        if not self._rows:
+            return {'scored predictions': 0}
+        means = {name: float(np.mean([r[name] for r in self._rows])) for name in self._rows[0]}
+        return {'scored predictions': len(self._rows), **means}
