@@ -1,16 +1,35 @@
-"""The motion archive: one .npz of clips of human motion, the only format that training and replay read."""
+"""The motion archive: one .npz of clips of human motion, read by training and replay."""
 
 import hashlib
-import zipfile
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motion_predictor.skeleton import Layout, known_layouts
+from motion_predictor.skeleton import Layout, common_names_of, known_layouts
+
+SCALE_M = 0.00025
+"""What one step of a stored integer stands for: positions up to 8 m from the origin fit."""
 
 REQUIRED = ('positions', 'clip_offsets', 'fps', 'joint_names', 'parents')
+FORMS = {
+    'positions': (3, 'iuf'),
+    'scale': (0, 'iuf'),
+    'clip_offsets': (1, 'iu'),
+    'fps': (0, 'iuf'),
+    'joint_names': (1, 'U'),
+    'parents': (1, 'iu'),
+    'valid': (2, 'b'),
+    'clip_names': (1, 'U'),
+    'subject': (1, 'Uiu'),
+    'category': (1, 'U'),
+}
+"""Dimensions and kinds of numpy type of every field that is read."""
 
 
 class ArchiveError(ValueError):
@@ -56,7 +75,11 @@ class MotionArchive:
                 return layout
         names = self.joint_names
         parents = (None if p < 0 else names[p] for p in self.parents)
-        return Layout(name='archive', joints=dict(zip(names, parents, strict=True)))
+        return Layout(
+            name='archive',
+            joints=dict(zip(names, parents, strict=True)),
+            common_names=dict(zip(names, common_names_of(names, None), strict=True)),
+        )
 
 
 def load_archive(path: Path) -> MotionArchive:
@@ -70,13 +93,17 @@ def load_archive(path: Path) -> MotionArchive:
     try:
         with np.load(path, allow_pickle=False) as file:
             content = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # whatever zipfile, zlib and numpy raise on damaged files
         raise ArchiveError(f'{path} is not a readable .npz: {error}') from error
     if missing := [name for name in REQUIRED if name not in content]:
         raise ArchiveError(f'{path} is no motion archive: it lacks {", ".join(missing)}')
-    positions, offsets = content['positions'], content['clip_offsets']
+    for key, (dimensions, kinds) in FORMS.items():
+        value = content.get(key)
+        if value is not None and (value.ndim != dimensions or value.dtype.kind not in kinds):
+            raise ArchiveError(f'{path} holds {key} of shape {value.shape} and type {value.dtype}')
+    positions, offsets = content['positions'], content['clip_offsets'].astype(np.int64)
     names = tuple(str(name) for name in content['joint_names'])
-    if positions.ndim != 3 or positions.shape[1:] != (len(names), 3):
+    if positions.shape[1:] != (len(names), 3):
         raise ArchiveError(
             f'{path} holds positions of shape {positions.shape}, expected (N, {len(names)}, 3)'
         )
@@ -84,26 +111,110 @@ def load_archive(path: Path) -> MotionArchive:
         raise ArchiveError(f'{path} has clip_offsets that do not span its {len(positions)} frames')
     if (np.diff(offsets) <= 0).any():
         raise ArchiveError(f'{path} has clips of no frames')
-    if len(content['parents']) != len(names):
-        raise ArchiveError(f'{path} has {len(content["parents"])} parents for {len(names)} joints')
+    if len(names) < 2 or len(set(names)) != len(names):
+        raise ArchiveError(f'{path} needs two joints or more, each of another name')
+    parents = tuple(int(parent) for parent in content['parents'])
+    if len(parents) != len(names):
+        raise ArchiveError(f'{path} has {len(parents)} parents for {len(names)} joints')
+    if parents[0] != -1 or not all(0 <= p < joint for joint, p in enumerate(parents[1:], 1)):
+        raise ArchiveError(
+            f'{path} has parents that are no tree with the root first, as -1, and every parent '
+            'before its children'
+        )
+    clips = len(offsets) - 1
+    shapes = dict.fromkeys(('clip_names', 'subject', 'category'), (clips,))
+    for key, shape in (shapes | {'valid': positions.shape[:2]}).items():
+        if key in content and content[key].shape != shape:
+            raise ArchiveError(
+                f'{path} holds {key} of shape {content[key].shape}, expected {shape}'
+            )
     rate_hz = float(content['fps'])
     if not 0 < rate_hz <= 1000:
         raise ArchiveError(f'{path} states {rate_hz} frames per second')
 
+    scale = float(content.get('scale', 1.0))
+    if not 0 < scale < np.inf:
+        raise ArchiveError(f'{path} states a scale of {scale}')
+
     def text(key: str) -> tuple[str, ...]:
-        clips = len(offsets) - 1
         return tuple(str(entry) for entry in content.get(key, [''] * clips))
 
     return MotionArchive(
         positions=positions,
-        scale=float(content.get('scale', 1.0)),
-        clip_offsets=offsets.astype(np.int64),
+        scale=scale,
+        clip_offsets=offsets,
         rate_hz=rate_hz,
         joint_names=names,
-        parents=tuple(int(parent) for parent in content['parents']),
+        parents=parents,
         valid=content.get('valid'),
         clip_names=text('clip_names'),
         subjects=text('subject'),
         categories=text('category'),
         fingerprint=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
     )
+
+
+def save_archive(
+    path: Path,
+    clips: Sequence[NDArray[np.floating]],
+    layout: Layout,
+    rate_hz: float,
+    text: Mapping[str, Sequence[str]],
+) -> None:
+    """Write a motion archive: the whole file or, if anything fails, none of it.
+
+    Positions are stored as int16 in steps of a quarter millimetre, or as float32 where they are
+    too far from the origin for that.
+
+    Args:
+        path: file to write; its folder is made.
+        clips: each (T, J, 3), metres, z up; a joint that is not finite was not measured.
+        layout: names and parents of the J joints.
+        rate_hz: frames per second of every clip.
+        text: entries for each clip, by field: clip_names, subject, category, ...
+
+    Raises:
+        ArchiveError: if there are no clips, or one does not fit the layout.
+    """
+    joints = len(layout.joints)
+    if not clips:
+        raise ArchiveError(f'there is no motion to write to {path}')
+    for clip in clips:
+        if clip.ndim != 3 or clip.shape[1:] != (joints, 3) or not len(clip):
+            raise ArchiveError(
+                f'a clip has the shape {clip.shape}, expected (frames, {joints}, 3) as in '
+                f'{layout.name}'
+            )
+    if wrong := [field for field, entries in text.items() if len(entries) != len(clips)]:
+        raise ArchiveError(f'{wrong[0]} has not one entry for each of {len(clips)} clips')
+    offsets = np.cumsum([0, *map(len, clips)])
+    valid = np.empty((offsets[-1], joints), np.bool_)
+    farthest = 0.0
+    for clip, start in zip(clips, offsets, strict=False):
+        seen = np.isfinite(clip).all(axis=-1)
+        valid[start : start + len(clip)] = seen
+        farthest = max(farthest, float(np.abs(clip[seen]).max(initial=0)))
+    small = farthest / SCALE_M <= np.iinfo(np.int16).max
+    scale = SCALE_M if small else 1.0
+    positions = np.empty((offsets[-1], joints, 3), np.int16 if small else np.float32)
+    for clip, start in zip(clips, offsets, strict=False):  # one at a time: memory stays flat
+        part = slice(start, start + len(clip))
+        steps = np.where(valid[part, :, None], clip, 0) / scale
+        positions[part] = np.round(steps) if small else steps
+    content: dict[str, Any] = {
+        'positions': positions,
+        'scale': np.array(scale),
+        'fps': np.array(rate_hz),
+        'joint_names': np.array(layout.joint_names),
+        'parents': np.array(layout.parents),
+        'clip_offsets': offsets,
+        **{field: np.array(entries, np.str_) for field, entries in text.items()},
+    }
+    if not valid.all():
+        content['valid'] = valid
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix='.saving-') as folder:
+        draft = Path(folder) / path.name
+        with draft.open('wb') as file:  # given a name, numpy would add a suffix to it
+            np.savez_compressed(file, **content)
+        os.replace(draft, path)

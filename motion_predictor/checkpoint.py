@@ -187,24 +187,50 @@ class Checkpoint:
             if name.startswith(prefix)
         }
 
-    def build_parametrisation(self) -> Parametrisation:
-        """Return the parametrisation with its constants."""
+    def _fresh_parametrisation(self) -> Parametrisation:
         header = self.header
         window = header.window
         sizes = (window.history_frames, window.future_frames, window.coefficients)
-        parametrisation: Parametrisation
         if header.parametrisation == 'official':
-            parametrisation = OfficialParametrisation(*sizes)
-        else:
-            parametrisation = ResidualParametrisation(*sizes, header.features)
+            return OfficialParametrisation(*sizes)
+        return ResidualParametrisation(*sizes, header.features)
+
+    def _fresh_network(self) -> nn.Module:
+        header = self.header
+        return header.network.build(header.features, header.window.coefficients)
+
+    def _require_fit(self) -> None:
+        """Compare the tensors with what the header asks for, without making that."""
+        header = self.header
+        with torch.device('meta'):
+            expected = self.of(
+                header, self._fresh_network(), self._fresh_parametrisation()
+            ).tensors
+        if header.calibration is not None:
+            shape = (header.window.future_frames, len(header.layout.joints))
+            expected['calibration.scale'] = torch.empty(shape, device='meta')
+        if missing := sorted(expected.keys() - self.tensors.keys()):
+            raise CheckpointError(
+                f'the header asks for {missing[0]}, one of {len(missing)} tensors that are missing'
+            )
+        for name, tensor in self.tensors.items():
+            if name not in expected:
+                raise CheckpointError(f'the header leaves no place for the tensor {name}')
+            if tensor.shape != expected[name].shape or not tensor.is_floating_point():
+                raise CheckpointError(
+                    f'the tensor {name} is {tensor.dtype} of shape {tuple(tensor.shape)}, the '
+                    f'header asks for real numbers of shape {tuple(expected[name].shape)}'
+                )
+
+    def build_parametrisation(self) -> Parametrisation:
+        """Return the parametrisation with its constants."""
+        parametrisation = self._fresh_parametrisation()
         parametrisation.load_state_dict(self._section('parametrisation.'))
         return parametrisation
 
     def build_network(self) -> nn.Module:
         """Return the network with its weights."""
-        network = self.header.network.build(
-            self.header.features, self.header.window.coefficients
-        )
+        network = self._fresh_network()
         network.load_state_dict(self._section('network.'))
         return network
 
@@ -218,6 +244,7 @@ class Checkpoint:
             CheckpointError: if the tensors do not fit what the header says.
         """
         header = self.header
+        self._require_fit()
         try:
             return module(
                 self.build_network(),
@@ -245,9 +272,9 @@ class Checkpoint:
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    if not path.is_file():
-        raise CheckpointError(f'there is no checkpoint {path}')
     try:
+        if not path.is_file():
+            raise CheckpointError(f'there is no checkpoint {path}')
         with safe_open(path, framework='pt') as file:
             return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
@@ -284,13 +311,8 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
             f'{path} has a header that does not hold: {where}: {first["msg"]}'
         ) from error
     for key, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
+        if not torch.isfinite(tensor.float()).all():
             raise CheckpointError(f'{path} holds values in {key} that are not finite numbers')
-    if header.calibration is not None:
-        shape = (header.window.future_frames, len(header.layout.joints))
-        scale = tensors.get('calibration.scale')
-        if scale is None or tuple(scale.shape) != shape:
-            raise CheckpointError(f'{path} has no calibration.scale of shape {shape}')
     checkpoint = Checkpoint(header, tensors, hashlib.sha256(path.read_bytes()).hexdigest())
     try:
         checkpoint.build()

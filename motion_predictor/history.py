@@ -80,7 +80,7 @@ class History:
         frames = np.stack(self._frames)  # (T, J, 3)
         # Relative to the newest stamp, seconds are exact enough as floats.
         stamps = np.array(self._stamps_ns, np.int64) - self._stamps_ns[-1]
-        seen = np.isfinite(frames).all(-1)  # (T, J)
+        seen = np.logical_and.reduce(np.isfinite(frames), axis=-1)  # (T, J)
         if not seen.any(0).all():
             return None
         root = _interpolate(frames[:, :1], seen[:, :1], stamps, stamps)  # (T, 1, 3)

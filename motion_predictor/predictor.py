@@ -71,7 +71,9 @@ class MotionPredictor:
         self._noise = torch.from_numpy(  # seeded one by one: fewer samples are the first of more
             np.stack(
                 [
-                    np.random.default_rng((header.noise_seed, i)).standard_normal(shape, np.float32)
+                    np.random.default_rng((header.noise_seed, i)).standard_normal(
+                        shape, np.float32
+                    )
                     for i in range(samples)
                 ]
             )
@@ -117,7 +119,7 @@ class MotionPredictor:
         Raises:
             ValueError: if the shape is another or a value is not finite.
         """
-        observed = torch.as_tensor(np.asarray(history, dtype=np.float32))
+        observed = torch.from_numpy(np.array(history, dtype=np.float32))
         if observed.ndim == 3:
             observed = observed[None]
         header = self.checkpoint.header
@@ -149,7 +151,7 @@ def _device(name: str) -> torch.device:
         return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"the device '{name}' is not there: {reason}") from error

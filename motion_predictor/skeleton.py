@@ -23,7 +23,7 @@ class LayoutError(ValueError):
 class Recipe(BaseModel):
     """How a joint is made that a source does not have."""
 
-    model_config = ConfigDict(extra='forbid', frozen=True)
+    model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False)
 
     points: Annotated[dict[str, float], Field(min_length=1)]
     """Weights of other joints, by common name; they sum to one."""
@@ -143,6 +143,10 @@ def common_names_of(joint_names: Sequence[str], layout: Layout | None) -> list[s
         joint_names: names as a source spells them.
         layout: the layout that the source says it sends, if it is known; its names go first.
     """
+    if layout is None:  # whoever names every joint of a layout sends that layout
+        spelled = {_spelling(name) for name in joint_names}
+        layouts = known_layouts().values()
+        layout = next((k for k in layouts if {_spelling(j) for j in k.joints} <= spelled), None)
     vocabulary: dict[str, str] = {}
     for known in (*known_layouts().values(), *([layout] if layout else [])):
         for joint in known.joints:
@@ -203,11 +207,12 @@ class JointMap:
 
     def __call__(self, positions: FloatArray) -> FloatArray:
         """Map positions (B, J_source, 3), z up; a joint made of a missing (NaN) one is missing."""
-        missing = ~np.isfinite(positions).all(axis=-1)  # (B, J_source)
-        mapped = np.einsum('ts,bsc->btc', self.weights, np.where(missing[..., None], 0, positions))
+        known = np.isfinite(positions)  # (B, J_source, 3)
+        mapped = np.einsum('ts,bsc->btc', self.weights, np.where(known, positions, np.float32(0)))
         if self.offsets.any():
             mapped[..., :2] += self.offsets[:, :1] * self._heading(positions)[:, None]
             mapped[..., 2] += self.offsets[:, 1]
+        missing = np.logical_or.reduce(~known, axis=-1)  # (B, J_source)
         mapped[missing @ (self.weights != 0).T] = np.nan
         return mapped.astype(np.float32)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Checkpoint, load_checkpoint
 from motion_predictor.model.parametrisation import ResidualParametrisation
 from motion_predictor_training.bank import fill_bank
 from motion_predictor_training.config import ConfigError, DistilConfig
-from motion_predictor.archive import load_archive
 from motion_predictor_training.data.windows import cut_windows
 from motion_predictor_training.loop import optimise
 from motion_predictor_training.provenance import provenance
@@ -52,7 +52,8 @@ def distil(config: DistilConfig, teacher_path: Path, archive_path: Path, out: Pa
     header = teacher.header.model_copy(
         update={
             'name': config.name,
-            'network': config.network or teacher.header.network.model_copy(update={'dropout': 0.0}),
+            'network': config.network
+            or teacher.header.network.model_copy(update={'dropout': 0.0}),
             'sampling': 'one_step',
             'provenance': ancestry,
             'metrics': {},

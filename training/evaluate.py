@@ -9,9 +9,9 @@ import torch
 from tabulate import tabulate
 from torch import Tensor
 
+from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor.frames import to_features
-from motion_predictor.archive import load_archive
 from motion_predictor_training.data.windows import Windows, cut_windows
 from motion_predictor_training.metrics import (
     METRIC_NAMES,

@@ -3,15 +3,20 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from scipy.signal import butter, sosfiltfilt
 
-from motion_predictor.archive import load_archive
+from motion_predictor.archive import load_archive, save_archive
 from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor_training.data.windows import cut_windows
 from motion_predictor_training.prediction import predictor_of
 
 STEP_S = 1.0
-BLEND_S = 0.15
+DRAWN = 16
+"""Futures drawn at each step, of which the choice is made."""
+CUTOFF_HZ = 5.0
+"""Motion above this is taken out of the finished clip: the steps where futures were joined."""
 
 
 def generate(
@@ -25,7 +30,20 @@ def generate(
     """Write an archive of motion that nobody recorded.
 
     Each clip starts from a recorded history, which is then left out; again and again one of the
-    predicted futures is drawn and its first second becomes the past. Limbs keep their lengths.
+    predicted futures is chosen and its first second becomes the past. Left to chance the person
+    soon stands still and floats, so the choice is the liveliest of three of those futures that
+    keep the feet nearest to the floor. Limbs keep their lengths.
+
+    Args:
+        checkpoint_path: what predicts; a teacher is best.
+        archive_path: motion to start from.
+        clips: number of clips.
+        seconds: length of each.
+        seed: same seed, same motion.
+        out: motion archive to write.
+
+    Raises:
+        ArchiveError, CheckpointError, LayoutError: if one of the files cannot be used.
     """
     checkpoint = load_checkpoint(checkpoint_path)
     header = checkpoint.header
@@ -33,39 +51,37 @@ def generate(
     archive = load_archive(archive_path)
     windows = cut_windows(archive, layout, window.rate_hz, window.history_frames, stride=1)
     generator = np.random.default_rng(seed)
-    predictor = predictor_of(checkpoint, samples=16)
+    torch.manual_seed(seed)
+    predictor = predictor_of(checkpoint, samples=DRAWN, resample_noise=True)
+    smooth = butter(4, CUTOFF_HZ, fs=window.rate_hz, output='sos')
     step = round(STEP_S * window.rate_hz)
     made = []
     for start in generator.integers(len(windows), size=clips):
         motion = windows.batch(np.array([start]))[0].numpy()  # (H, J, 3)
         lengths = _limb_lengths(motion[-1:], layout.parents)[0]
+        floor = motion[..., 2].min()
         while len(motion) < window.history_frames + (seconds + STEP_S) * window.rate_hz:
             samples = predictor.predict(motion[-window.history_frames :]).samples[0]
-            future = samples[generator.integers(len(samples)), :step]
-            # The truncated DCT leaves a small step at the seam: let it fade.
-            fade = np.exp(-np.arange(1, step + 1) / (BLEND_S * window.rate_hz))
-            velocity = motion[-1] - motion[-2]
-            future = future + fade[:, None, None] * (motion[-1] + velocity - future[0])
-            motion = np.concatenate([motion, _with_lengths(future, layout.parents, lengths)])
-        made.append(motion[window.history_frames + step :].astype(np.float32))
-    names = layout.joint_names
-    origin = [clip[0, 0] * [1, 1, 0] for clip in made]
-    positions = np.concatenate([clip - at for clip, at in zip(made, origin, strict=True)])
-    scale = 0.00025
-    out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
+            futures = samples[:, :step]
+            sinking = np.abs(futures[..., 2].min(axis=(1, 2)) - floor)
+            grounded = futures[np.argsort(sinking)[: DRAWN // 2]]
+            three = grounded[generator.choice(len(grounded), 3, replace=False)]
+            travel = np.linalg.norm(np.diff(three, axis=1), axis=-1).sum(axis=(1, 2))
+            motion = np.concatenate([motion, three[travel.argmax()]])
+        clip = _with_lengths(sosfiltfilt(smooth, motion, axis=0), layout.parents, lengths)
+        made.append(clip[window.history_frames + step :].astype(np.float32))
+    save_archive(
         out,
-        positions=np.round(positions / scale).astype(np.int16),
-        scale=scale,
-        fps=window.rate_hz,
-        joint_names=np.array(names),
-        parents=np.array(layout.parents),
-        clip_offsets=np.cumsum([0, *map(len, made)]),
-        clip_names=np.array([f'generated_{i}' for i in range(clips)]),
-        subject=np.array(['generated'] * clips),
-        category=np.array(['generated'] * clips),
-        description=np.array([f'made by {checkpoint.model_id}, not recorded'] * clips),
-        source=np.array(['motion_predictor'] * clips),
+        [clip - clip[0, 0] * [1, 1, 0] for clip in made],
+        layout,
+        window.rate_hz,
+        {
+            'clip_names': [f'generated_{i}' for i in range(clips)],
+            'subject': ['generated'] * clips,
+            'category': ['generated'] * clips,
+            'description': [f'made by {checkpoint.model_id}, not recorded'] * clips,
+            'source': ['motion_predictor'] * clips,
+        },
     )
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +40,7 @@ def optimise(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, max_lr=settings.learning_rate, total_steps=settings.steps, pct_start=0.1
     )
-    stateful = {
+    stateful: dict[str, Any] = {
         'network': network,
         'average': average,
         'optimiser': optimiser,
@@ -76,9 +77,7 @@ def optimise(
 
 
 def _progress(first: int, steps: int, description: str) -> 'tqdm[int]':
-    return tqdm(
-        range(first, steps), initial=first, total=steps, desc=description, mininterval=5.0
-    )
+    return tqdm(range(first, steps), initial=first, total=steps, desc=description, mininterval=5.0)
 
 
 def save_atomically(state: dict[str, object], path: Path) -> None:

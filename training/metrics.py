@@ -58,8 +58,8 @@ def similar_windows(last_poses: Tensor, threshold: float) -> Tensor:
 
 def average(rows: list[list[float]]) -> dict[str, float]:
     """Return the metrics by name, averaged over windows."""
-    means = np.mean(rows, axis=0, dtype=np.float64)
-    return dict(zip(METRIC_NAMES, means.tolist(), strict=True))
+    means = np.array(rows).mean(axis=0)
+    return {name: float(mean) for name, mean in zip(METRIC_NAMES, means, strict=True)}
 
 
 def window_metrics(samples: Tensor, truth: Tensor, similar: Tensor) -> list[float]:

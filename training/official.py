@@ -1,19 +1,16 @@
 """Official TransFusion and SwiftDiff weights, turned into our checkpoints."""
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
+from pydantic import ValidationError
 
 from motion_predictor.checkpoint import (
     Checkpoint,
     CheckpointError,
     Header,
-    NetworkSpec,
-    SwiftDiffSpec,
-    TransFusionSpec,
     Window,
 )
 from motion_predictor.skeleton import known_layouts
@@ -31,6 +28,12 @@ class Preset:
     swiftdiff_layers: int
     swiftdiff_width: int
     ddim_steps: int
+
+    def sizes(self, kind: Kind) -> dict[str, int]:
+        """Return the published sizes of a network."""
+        if kind == 'swiftdiff':
+            return {'layers': self.swiftdiff_layers, 'width': self.swiftdiff_width}
+        return {'layers': self.transfusion_layers, 'width': 512, 'heads': 8, 'ff_width': 1024}
 
 
 H36M = Window(rate_hz=50, history_frames=25, future_frames=100, coefficients=20)
@@ -72,37 +75,36 @@ def import_official(
         CheckpointError: if the file is not a state dict or does not fit the sizes.
     """
     preset = PRESETS[preset_name]
-    spec: NetworkSpec
-    if kind == 'transfusion':
-        spec = TransFusionSpec(
-            layers=layers or preset.transfusion_layers,
-            width=width or 512,
-            heads=heads or 8,
-            ff_width=ff_width or 1024,
+    given = {'layers': layers, 'width': width, 'heads': heads, 'ff_width': ff_width}
+    sizes = preset.sizes(kind) | {key: size for key, size in given.items() if size is not None}
+    try:
+        header = Header.model_validate(
+            {
+                'name': f'{kind}-{preset_name}',
+                'network': {'kind': kind, **sizes},
+                'layout': known_layouts()[preset.layout],
+                'window': preset.window,
+                'ddim_steps': preset.ddim_steps if ddim_steps is None else ddim_steps,
+                'prediction': 'epsilon',
+                'parametrisation': 'official',
+                'frame': 'world',
+                'root': 'damped',
+                'sampling': sampling,
+                'provenance': {'imported': weights.name, 'preset': preset_name},
+            }
         )
-    else:
-        spec = SwiftDiffSpec(
-            layers=layers or preset.swiftdiff_layers, width=width or preset.swiftdiff_width
-        )
-    header = Header(
-        name=f'{kind}-{preset_name}',
-        network=spec,
-        layout=known_layouts()[preset.layout],
-        window=preset.window,
-        ddim_steps=ddim_steps or preset.ddim_steps,
-        prediction='epsilon',
-        parametrisation='official',
-        frame='world',
-        root='damped',
-        sampling=sampling,
-        provenance={'imported': weights.name, 'preset': preset_name},
-    )
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = '.'.join(str(part) for part in first['loc']) or 'the sizes'
+        raise CheckpointError(f'there is no such {kind}: {where}: {first["msg"]}') from error
     state = _read_state_dict(weights)
     checkpoint = Checkpoint(header, {f'network.{name}': value for name, value in state.items()})
     try:
         checkpoint.build()
     except CheckpointError as error:
-        raise CheckpointError(f'{weights} does not hold a {kind} of these sizes: {error}') from error
+        raise CheckpointError(
+            f'{weights} does not hold a {kind} of these sizes: {error}'
+        ) from error
     return checkpoint
 
 
@@ -111,7 +113,7 @@ def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(f'there is no weight file {path}')
     try:
         state = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # unpickling fails in any way on a damaged file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f'{path} is not a plain state dict: {reason}') from error
     if not isinstance(state, dict) or not all(

@@ -28,9 +28,16 @@ class Predicted:
     radius: Tensor  # (B, F, J)
 
 
-def predictor_of(checkpoint: Checkpoint, samples: int) -> MotionPredictor:
+def predictor_of(
+    checkpoint: Checkpoint, samples: int, resample_noise: bool = False
+) -> MotionPredictor:
     """Return a predictor that samples as the checkpoint is meant to be, teachers included."""
-    return MotionPredictor(checkpoint, build_sampler(checkpoint), samples=samples)
+    return MotionPredictor(
+        checkpoint,
+        build_sampler(checkpoint),
+        samples=samples,
+        resample_noise=resample_noise,
+    )
 
 
 def predict_windows(predictor: MotionPredictor, windows: Windows) -> Iterator[Predicted]:

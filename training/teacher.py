@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Checkpoint, Header
 from motion_predictor.model.diffusion import NOISE_STEPS, add_noise, cosine_schedule
 from motion_predictor.model.parametrisation import ResidualParametrisation
 from motion_predictor.skeleton import known_layouts
 from motion_predictor_training.config import Augmentation, TeacherConfig
-from motion_predictor.archive import load_archive
 from motion_predictor_training.data.windows import Windows, cut_windows, mirror, model_features
 from motion_predictor_training.loop import optimise
 from motion_predictor_training.provenance import provenance
@@ -39,9 +39,7 @@ def draw_features(
     noise = generator.standard_normal(history.shape, np.float32) * deviation
     history += torch.from_numpy(noise.astype(np.float32))
     hips = header.layout.hips if header.frame == 'heading' else None
-    return model_features(
-        motion, header.window.history_frames, hips, header.root == 'predicted'
-    )
+    return model_features(motion, header.window.history_frames, hips, header.root == 'predicted')
 
 
 def metre_weights(parametrisation: ResidualParametrisation) -> Tensor:

@@ -28,7 +28,13 @@ class Health:
         self._timings[stage].append(milliseconds)
 
     def report(
-        self, name: str, hardware_id: str, period_s: float, fault: str, stale: bool, facts: dict[str, str]
+        self,
+        name: str,
+        hardware_id: str,
+        period_s: float,
+        fault: str,
+        stale: bool,
+        facts: dict[str, str],
     ) -> DiagnosticArray:
         """Return the diagnostics of the last period.
 

@@ -272,7 +272,10 @@ class PredictorNode(LifecycleNode):
     def _publish(self, scene: Scene, prediction: Prediction | None, at_least: Status) -> None:
         with self._publish_lock:
             now_ns = self.get_clock().now().nanoseconds
-            if prediction is not None and now_ns - scene.stamp_ns > 1e9 * self._values['max_age_s']:
+            if (
+                prediction is not None
+                and now_ns - scene.stamp_ns > 1e9 * self._values['max_age_s']
+            ):
                 prediction, at_least = None, Status.STALE_INPUT  # it grew old while predicting
             message = self._output.message(scene, self._frame_id, prediction, now_ns, at_least)
             self._publisher.publish(message)

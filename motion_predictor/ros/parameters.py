@@ -69,7 +69,11 @@ PARAMETERS = (
     ),
     Parameter('layout_folder', '', 'Folder of further skeleton layouts (*.yaml).'),
     Parameter(
-        'min_confidence', 0.0, 'Joints that the tracker is less sure of count as missing.', 0.0, 1.0
+        'min_confidence',
+        0.0,
+        'Joints that the tracker is less sure of count as missing.',
+        0.0,
+        1.0,
     ),
     Parameter(
         'min_observed_fraction',
@@ -90,7 +94,11 @@ PARAMETERS = (
         60.0,
     ),
     Parameter(
-        'stale_after_s', 0.3, 'Silence of the source after which STALE_INPUT is published.', 0.05, 60.0
+        'stale_after_s',
+        0.3,
+        'Silence of the source after which STALE_INPUT is published.',
+        0.05,
+        60.0,
     ),
     Parameter(
         'max_age_s',
@@ -127,6 +135,7 @@ class Parameters:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._given = node._parameter_overrides  # rclpy has no public access to them
         self._problems: dict[str, str] = {}
         self.locked = False
         """While set, changes are refused: the values are in use."""
@@ -135,11 +144,10 @@ class Parameters:
             arguments = (parameter.name, parameter.default, descriptor)
             try:
                 node.declare_parameter(*arguments)
-            except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-                value = getattr(error, 'value', getattr(error, 'parameter', None))
-                value = getattr(value, 'value', value)
+            except (InvalidParameterTypeException, InvalidParameterValueException):
                 self._problems[parameter.name] = (
-                    f"parameter '{parameter.name}' must be {parameter.expectation()}, got {value!r}"
+                    f"parameter '{parameter.name}' must be {parameter.expectation()}, "
+                    f'got {self._given[parameter.name].value!r}'
                 )
                 node.declare_parameter(*arguments, ignore_override=True)
         node.add_on_set_parameters_callback(self._allow)
@@ -148,8 +156,7 @@ class Parameters:
     def unknown(self) -> list[str]:
         """Return the names that were given to the node but mean nothing to it."""
         known = {*BY_NAME, 'use_sim_time', 'start_type_description_service'}
-        names = set(self._node._parameter_overrides)  # rclpy has no public access to them
-        return sorted(n for n in names - known if not n.startswith('qos_overrides.'))
+        return sorted(n for n in self._given.keys() - known if not n.startswith('qos_overrides.'))
 
     def read(self) -> dict[str, Any]:
         """Return all values by name.

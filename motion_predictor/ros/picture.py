@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 from matplotlib import pyplot
 from matplotlib.animation import FuncAnimation, PillowWriter
+from matplotlib.artist import Artist
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 from numpy.typing import NDArray
 
@@ -39,7 +40,7 @@ def draw(examples: list[Example], parents: list[int], path: Path) -> None:
         for time in np.arange(-0.5, example.claim.times_s[-1] + 1e-6, 1 / FRAMES_PER_SECOND)
     ]
 
-    def show(moment: tuple[Example, float]) -> None:
+    def show(moment: tuple[Example, float]) -> list[Artist]:
         example, time = moment
         claim = example.claim
         everything = np.concatenate([example.observed, example.truth]).reshape(-1, 3)
@@ -57,6 +58,7 @@ def draw(examples: list[Example], parents: list[int], path: Path) -> None:
             person.set_segments(lines(example.truth[index][None]))
             fan.set_segments(lines(claim.samples[:FAN, index]))
             title.set_text(f'predicted {time:.1f} s ahead (blue: what then happened)')
+        return [person, fan, title]
 
     path.parent.mkdir(parents=True, exist_ok=True)
     animation = FuncAnimation(figure, show, frames=moments, repeat=False)

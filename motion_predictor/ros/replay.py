@@ -119,7 +119,7 @@ class ReplayNode(Node):
                 continue
             reported = self._corruption.apply(pose, self._generator)
             if reported is not None:
-                reported = reported + np.float32([0, person * SIDE_BY_SIDE_M, 0])
+                reported[:, 1] += person * SIDE_BY_SIDE_M
                 message.skeletons.append(
                     Skeleton(id=f'{person}/{person_id}', positions=flat(reported))
                 )
@@ -138,7 +138,9 @@ def choose_clips(archive: MotionArchive, wanted: str) -> list[int]:
         return [archive.clip_names.index(wanted)]
     if wanted.isdecimal() and int(wanted) < len(archive):
         return [int(wanted)]
-    raise ArchiveError(f"the archive's {len(archive)} clips have none named or numbered '{wanted}'")
+    raise ArchiveError(
+        f"the archive's {len(archive)} clips have none named or numbered '{wanted}'"
+    )
 
 
 def _share(text: str) -> float:

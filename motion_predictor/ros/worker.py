@@ -1,4 +1,4 @@
-"""One thread that works on the newest data: asked again while busy, it runs once more, not twice."""
+"""One thread that works on the newest data: asked thrice while busy, it runs once more."""
 
 import threading
 from collections.abc import Callable

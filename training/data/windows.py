@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from motion_predictor.archive import ArchiveError, MotionArchive
 from motion_predictor.frames import person_frame, to_features, to_model
 from motion_predictor.skeleton import JointMap, Layout, common_names_of
-from motion_predictor.archive import ArchiveError, MotionArchive
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,10 @@ def cut_windows(
         ArchiveError: if no clip is long enough.
     """
     joint_map = JointMap.between(common_names_of(archive.joint_names, archive.layout), layout)
-    clips = [_resample(joint_map(archive.clip(i)), archive.rate_hz / rate_hz)
-             for i in range(len(archive))]
+    clips = [
+        _resample(joint_map(archive.clip(i)), archive.rate_hz / rate_hz)
+        for i in range(len(archive))
+    ]
     starts, owners, offset = [], [], 0
     for index, clip in enumerate(clips):
         first = np.arange(0, len(clip) - frames + 1, stride)
@@ -83,7 +85,7 @@ def _resample(clip: NDArray[np.float32], step: float) -> NDArray[np.float32]:
 def model_features(
     motion: Tensor, history_frames: int, hips: tuple[int, int] | None, with_root: bool
 ) -> Tensor:
-    """Bring windows (B, N, J, 3) into the frame of their last observed pose: features (B, N, D)."""
+    """Return features (B, N, D) of windows (B, N, J, 3) in the frame of their last seen pose."""
     frame = person_frame(motion[:, history_frames - 1], hips)
     return to_features(to_model(motion, frame), with_root)
 

@@ -1,0 +1,273 @@
+"""A cell for the node's tests: real processes, real rclpy, real DDS, on a domain of its own."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+from ament_index_python.packages import get_package_prefix
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from numpy.typing import NDArray
+from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rosgraph_msgs.msg import Clock
+
+from motion_predictor.archive import MotionArchive, load_archive
+from motion_predictor.msg import PredictedMotionArray, Skeleton, SkeletonArray
+from motion_predictor.ros.outputs import flat, time_message
+from motion_predictor.ros.replay import open_archive
+from motion_predictor.skeleton import Layout, known_layouts
+
+Pose = NDArray[np.float32]
+PATIENCE_S = 40.0
+STATES = {
+    State.PRIMARY_STATE_UNCONFIGURED: 'unconfigured',
+    State.PRIMARY_STATE_INACTIVE: 'inactive',
+    State.PRIMARY_STATE_ACTIVE: 'active',
+    State.PRIMARY_STATE_FINALIZED: 'finalized',
+}
+TRANSITIONS = {
+    'configure': Transition.TRANSITION_CONFIGURE,
+    'activate': Transition.TRANSITION_ACTIVATE,
+    'deactivate': Transition.TRANSITION_DEACTIVATE,
+    'cleanup': Transition.TRANSITION_CLEANUP,
+    'shutdown': Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
+}
+
+
+def executable(name: str) -> str:
+    """Return the path of an installed executable."""
+    return str(Path(get_package_prefix('motion_predictor')) / 'lib' / 'motion_predictor' / name)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def own_domain() -> Iterator[None]:
+    """Nobody else's messages get in, and ours do not get out."""
+    os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+    rclpy.init()
+    yield
+    rclpy.try_shutdown()
+
+
+class Process:
+    """An executable of the package, running."""
+
+    def __init__(self, name: str, *arguments: str, log: Path) -> None:
+        self._log = log
+        with log.open('wb') as output:
+            self.popen = subprocess.Popen(
+                [executable(name), *arguments], stdout=output, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self._log.read_text(errors='replace')
+
+    def stop(self) -> int:
+        """Interrupt it and return its exit status."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(signal.SIGINT)
+        return self.popen.wait(timeout=PATIENCE_S)
+
+
+class Planner(Node):
+    """What a user's own process does: publishes skeletons, subscribes to predictions."""
+
+    def __init__(self) -> None:
+        super().__init__(f'planner_{time.monotonic_ns()}')
+        self.received: list[PredictedMotionArray] = []
+        self.diagnostics: list[DiagnosticArray] = []
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self)
+        self._skeletons = self.create_publisher(
+            SkeletonArray, 'skeletons', qos_profile_sensor_data
+        )
+        self._clock_publisher = self.create_publisher(Clock, '/clock', 10)
+        self.create_subscription(
+            PredictedMotionArray, 'predicted_motion', self.received.append, QoSProfile(depth=50)
+        )
+        self.create_subscription(DiagnosticArray, '/diagnostics', self.diagnostics.append, 10)
+
+    def spin(self, seconds: float) -> None:
+        """Handle what arrives for a while."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def wait_for(
+        self, condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S
+    ) -> None:
+        """Handle what arrives until a condition holds."""
+        until = time.monotonic() + patience_s
+        while not condition():
+            if time.monotonic() > until:
+                seen = [(m.status, [(p.id, p.status) for p in m.motions]) for m in self.received]
+                pytest.fail(f'{what}: not within {patience_s:g} s; last received: {seen[-5:]}')
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def wait_for_node(self, name: str = 'predictor') -> None:
+        """Wait until a node is matched with this one."""
+        self.wait_for(lambda: name in self.get_node_names(), f'{name} is there')
+
+    def call(self, kind: Any, service: str, request: Any) -> Any:
+        """Call a service and return its response."""
+        client = self.create_client(kind, service)
+        self.wait_for(client.service_is_ready, f'{service} is there')
+        future = client.call_async(request)
+        self.wait_for(future.done, f'{service} answered')
+        self.destroy_client(client)
+        return future.result()
+
+    def state(self) -> str:
+        """Return the predictor's lifecycle state."""
+        response = self.call(GetState, '/predictor/get_state', GetState.Request())
+        return STATES[response.current_state.id]
+
+    def transition(self, name: str) -> bool:
+        """Ask the predictor for a transition and return whether it succeeded."""
+        request = ChangeState.Request(transition=Transition(id=TRANSITIONS[name]))
+        return bool(self.call(ChangeState, '/predictor/change_state', request).success)
+
+    def set_parameter(self, name: str, value: Any) -> Any:
+        """Set a parameter of the predictor and return the result."""
+        request = SetParameters.Request(
+            parameters=[Parameter(name, value=value).to_parameter_msg()]
+        )
+        return self.call(SetParameters, '/predictor/set_parameters', request).results[0]
+
+    def get_parameters(self, names: list[str]) -> Any:
+        """Return values of the predictor's parameters."""
+        request = GetParameters.Request(names=names)
+        return self.call(GetParameters, '/predictor/get_parameters', request).values
+
+    def describe_parameters(self, names: list[str]) -> Any:
+        """Return descriptors of the predictor's parameters."""
+        request = DescribeParameters.Request(names=names)
+        return self.call(DescribeParameters, '/predictor/describe_parameters', request).descriptors
+
+    def tell_time(self, nanoseconds: int) -> None:
+        """Publish simulated time."""
+        self._clock_publisher.publish(Clock(clock=time_message(nanoseconds)))
+
+    def message(
+        self, people: Mapping[str, Pose], layout: Layout | None = None, stamp_ns: int | None = None
+    ) -> SkeletonArray:
+        """Return people's poses (J, 3) as a tracker's message, stamped now unless told."""
+        layout = layout or known_layouts()['smpl22']
+        message = SkeletonArray(layout=layout.name, joint_names=list(layout.joint_names))
+        now_ns = self.get_clock().now().nanoseconds if stamp_ns is None else stamp_ns
+        message.header.stamp = time_message(now_ns)
+        message.header.frame_id = 'map'
+        message.skeletons = [
+            Skeleton(id=person, positions=flat(pose)) for person, pose in people.items()
+        ]
+        return message
+
+    def publish(self, message: SkeletonArray) -> None:
+        """Publish a tracker's message."""
+        self._skeletons.publish(message)
+
+    def stream(
+        self,
+        people: Mapping[str, Pose],
+        seconds: float,
+        rate_hz: float = 30.0,
+        start: int = 0,
+        source_hz: float = 60.0,
+    ) -> int:
+        """Play clips (T, J, 3) in real time and return the source frame after the last."""
+        period_s = 1 / rate_hz
+        due_s = time.monotonic()
+        place = float(start)
+        for _ in range(round(seconds * rate_hz)):
+            frame = {person: clip[int(place) % len(clip)] for person, clip in people.items()}
+            self.publish(self.message(frame))
+            place += source_hz / rate_hz
+            due_s += period_s
+            self.spin(max(0.001, due_s - time.monotonic()))
+        return round(place)
+
+    def statuses(self, person: str | None = None) -> set[int]:
+        """Return the statuses received of the whole, or of one person."""
+        if person is None:
+            return {message.status for message in self.received}
+        return {p.status for m in self.received for p in m.motions if p.id == person}
+
+    def predictions(self, person: str) -> list[Any]:
+        """Return what was predicted of one person."""
+        return [p for m in self.received for p in m.motions if p.id == person and len(p.mean)]
+
+    def rejections(self) -> dict[str, int]:
+        """Return the predictor's latest count of rejections, by reason."""
+        if not self.diagnostics:
+            return {}
+        values = self.diagnostics[-1].status[0].values
+        return {
+            pair.key.removeprefix('rejected: '): int(pair.value)
+            for pair in values
+            if pair.key.startswith('rejected: ')
+        }
+
+
+@pytest.fixture
+def planner() -> Iterator[Planner]:
+    node = Planner()
+    yield node
+    node.destroy_node()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Starts executables and stops them at the end."""
+    processes: list[Process] = []
+
+    def run(name: str, *arguments: str) -> Process:
+        process = Process(name, *arguments, log=tmp_path / f'{name}_{len(processes)}.log')
+        processes.append(process)
+        return process
+
+    yield run
+    for process in processes:
+        process.stop()
+
+
+@pytest.fixture(scope='module')
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """One predictor with its defaults, which must survive every test of a module."""
+    process = Process('predictor', log=tmp_path_factory.mktemp('predictor') / 'predictor.log')
+    yield process
+    assert process.popen.poll() is None, f'the predictor ended by itself:\n{process.output}'
+    assert process.stop() == 0
+    assert 'Traceback' not in process.output
+
+
+def clip_of(archive: MotionArchive, longest: int = 0) -> Pose:
+    """Return one of an archive's longest clips."""
+    order = sorted(range(len(archive)), key=lambda index: -len(archive.clip(index)))
+    return archive.clip(order[longest])
+
+
+@pytest.fixture(scope='session')
+def bundled() -> MotionArchive:
+    return open_archive('bundled')
+
+
+@pytest.fixture(params=['bundled', 'recorded'])
+def motion(request: pytest.FixtureRequest) -> MotionArchive:
+    """The bundled motion always, and recorded motion where it is there."""
+    if request.param == 'bundled':
+        return open_archive('bundled')
+    return load_archive(request.getfixturevalue('recorded') / 'test.npz')
