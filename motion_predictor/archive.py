@@ -174,7 +174,8 @@ def save_archive(
         text: entries for each clip, by field: clip_names, subject, category, ...
 
     Raises:
-        ArchiveError: if there are no clips, or one does not fit the layout.
+        ArchiveError: if there are no clips, one does not fit the layout, or the file cannot be
+            written.
     """
     joints = len(layout.joints)
     if not clips:
@@ -212,9 +213,12 @@ def save_archive(
     }
     if not valid.all():
         content['valid'] = valid
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix='.saving-') as folder:
-        draft = Path(folder) / path.name
-        with draft.open('wb') as file:  # given a name, numpy would add a suffix to it
-            np.savez_compressed(file, **content)
-        os.replace(draft, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix='.saving-') as folder:
+            draft = Path(folder) / path.name
+            with draft.open('wb') as file:  # given a name, numpy would add a suffix to it
+                np.savez_compressed(file, **content)
+            os.replace(draft, path)
+    except OSError as error:
+        raise ArchiveError(f'cannot write {path}: {error}') from error

@@ -126,7 +126,7 @@ def read_layout(path: Path) -> Layout:
 def known_layouts() -> dict[str, Layout]:
     """Return the layouts that ship with the package, by name."""
     folder = resources.files('motion_predictor') / 'config' / 'skeletons'
-    layouts = [read_layout(Path(str(file))) for file in folder.iterdir()]
+    layouts = [read_layout(Path(str(file))) for file in sorted(folder.iterdir(), key=str)]
     return {layout.name: layout for layout in layouts}
 
 

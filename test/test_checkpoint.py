@@ -1,0 +1,400 @@
+"""One file that holds a predictor: there and back, and every way in which it can be wrong."""
+
+import json
+import pickle
+import re
+import stat
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from torch import Tensor
+
+from motion_predictor.checkpoint import (
+    METADATA_KEY,
+    Checkpoint,
+    CheckpointError,
+    load_checkpoint,
+)
+from motion_predictor.predictor import MotionPredictor
+from motion_predictor_training.cli import main
+from motion_predictor_training.official import import_official
+
+# The files are made anew for every example.
+reused_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+class Payload:
+    """Pickled, it creates a file when it is opened by something that executes pickles."""
+
+    def __init__(self, witness: Path) -> None:
+        self.witness = witness
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.witness,)
+
+
+def refusal(path: Path | str) -> str:
+    """Load what cannot be loaded; return the sentence that says so."""
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(path)
+    sentence = str(caught.value)
+    assert str(path) in sentence
+    assert '\n' not in sentence
+    assert len(sentence.replace(str(path), '')) < 300
+    return sentence
+
+
+@pytest.fixture
+def saved(tiny: Checkpoint, tmp_path: Path) -> Path:
+    path = tmp_path / 'tiny.safetensors'
+    tiny.save(path)
+    return path
+
+
+@pytest.fixture
+def save_with(tiny: Checkpoint, tmp_path: Path) -> Callable[..., Path]:
+    """Builder of a file of the tiny checkpoint with other tensors or another header."""
+
+    def save(
+        tensors: dict[str, Tensor | None] | None = None, edit: dict[str, Any] | None = None
+    ) -> Path:
+        header = json.loads(tiny.header.model_dump_json())
+        for where, value in (edit or {}).items():
+            *folders, key = where.split('.')
+            place = header
+            for folder in folders:
+                place = place[folder]
+            place[key] = value
+        content = tiny.tensors | (tensors or {})
+        path = tmp_path / 'edited.safetensors'
+        save_file(
+            {name: tensor.contiguous() for name, tensor in content.items() if tensor is not None},
+            path,
+            {METADATA_KEY: json.dumps(header)},
+        )
+        return path
+
+    return save
+
+
+@pytest.mark.parametrize('kind', ['tiny', 'tiny_official', 'calibrated'])
+def test_what_is_saved_is_loaded(
+    request: pytest.FixtureRequest,
+    make_checkpoint: Callable[..., Checkpoint],
+    tmp_path: Path,
+    kind: str,
+) -> None:
+    if kind == 'calibrated':
+        checkpoint = make_checkpoint(
+            calibrated=True, provenance={'by': ['hand', 1]}, metrics={'ADE': 0.5}
+        )
+    else:
+        checkpoint = request.getfixturevalue(kind)
+    path = tmp_path / 'new' / 'checkpoint.safetensors'
+    checkpoint.save(path)
+    loaded = load_checkpoint(path)
+    assert loaded.header == checkpoint.header
+    assert loaded.tensors.keys() == checkpoint.tensors.keys()
+    for name, tensor in checkpoint.tensors.items():
+        torch.testing.assert_close(loaded.tensors[name], tensor, rtol=0, atol=0)
+
+
+def test_the_model_id_names_the_file_content_and_a_guessed_root(
+    tiny: Checkpoint, tiny_official: Checkpoint, tmp_path: Path
+) -> None:
+    ids = []
+    for index, checkpoint in enumerate([tiny, tiny, tiny_official]):
+        checkpoint.save(tmp_path / f'{index}.safetensors')
+        ids.append(load_checkpoint(tmp_path / f'{index}.safetensors').model_id)
+    assert ids[0] == ids[1]
+    assert ids[0].startswith('tiny@')
+    assert ids[2] != ids[0]
+    assert [model_id.endswith(', root damped') for model_id in ids] == [False, False, True]
+
+
+def test_the_checkpoint_that_ships_is_sound() -> None:
+    checkpoint = load_checkpoint('default')
+    assert checkpoint.header.sampling == 'one_step'
+    assert checkpoint.header.provenance
+
+
+def test_saving_replaces_the_file_leaves_nothing_else_and_lets_others_read(saved: Path) -> None:
+    before = saved.read_bytes()
+    load_checkpoint(saved).save(saved)
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o644
+
+
+def test_a_save_that_fails_keeps_the_old_file(saved: Path) -> None:
+    before = saved.read_bytes()
+    checkpoint = load_checkpoint(saved)
+    shared = torch.zeros(66)
+    checkpoint.tensors['network.out.bias'] = shared
+    checkpoint.tensors['network.joint_embed.bias'] = shared[:8]
+    with pytest.raises(RuntimeError):
+        checkpoint.save(saved)
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+@reused_folder
+@given(st.data())
+def test_a_truncated_file_is_refused(saved: Path, data: st.DataObject) -> None:
+    content = saved.read_bytes()
+    header_end = 8 + struct.unpack('<Q', content[:8])[0]
+    length = data.draw(st.one_of(st.integers(0, len(content) - 1), st.integers(0, header_end + 1)))
+    path = saved.with_name('short.safetensors')
+    path.write_bytes(content[:length])
+    assert 'damaged' in refusal(path)
+
+
+@reused_folder
+@given(st.binary(max_size=200), st.booleans())
+def test_garbage_is_refused(tmp_path: Path, content: bytes, with_length: bool) -> None:
+    path = tmp_path / 'garbage.safetensors'
+    path.write_bytes(struct.pack('<Q', len(content)) + content if with_length else content)
+    refusal(path)
+
+
+@reused_folder
+@given(st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), min_size=1, max_size=5))
+def test_a_header_with_flipped_bytes_is_refused_or_still_sound(
+    saved: Path, flips: list[tuple[int, int]]
+) -> None:
+    content = bytearray(saved.read_bytes())
+    for place, value in flips:
+        content[place] = value
+    path = saved.with_name('flipped.safetensors')
+    path.write_bytes(content)
+    try:
+        load_checkpoint(path).build()
+    except CheckpointError as error:
+        assert str(path) in str(error)
+
+
+def test_a_pickle_under_our_suffix_is_refused_and_not_executed(tmp_path: Path) -> None:
+    witness = tmp_path / 'witness'
+    content = pickle.dumps({'network.out.weight': Payload(witness)})
+    pickle.loads(content)
+    assert witness.exists(), 'the payload does work'
+    witness.unlink()
+    path = tmp_path / 'pickle.safetensors'
+    path.write_bytes(content)
+    refusal(path)
+    torch.save({'network.out.weight': Payload(witness)}, path)
+    refusal(path)
+    assert not witness.exists()
+
+
+def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / 'foreign.safetensors'
+    save_file({'weight': torch.zeros(3)}, path)
+    assert 'train import' in refusal(path)
+
+
+@pytest.mark.parametrize('name', ['nothing.safetensors', '.', 'a' * 300])
+def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
+    refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ('edit', 'reason'),
+    [
+        ({'colour': 'red'}, 'colour: '),
+        ({'network.heads': 4}, 'network.swiftdiff.heads: '),
+        ({'network.kind': 'perceptron'}, "network: .*'perceptron'"),
+        ({'format': 2}, 'format: '),
+        ({'noise_seed': 'lucky'}, 'noise_seed: '),
+        ({'window.rate_hz': 0}, 'window.rate_hz: '),
+        ({'window.history_frames': 1}, 'window.history_frames: '),
+        ({'window.coefficients': 13}, '13 coefficients are more than the frames'),
+        ({'ddim_steps': 501}, 'ddim_steps: '),
+        ({'prediction': 'velocity'}, 'prediction: '),
+        ({'layout.joints': {}}, 'layout.joints: '),
+        ({'layout.common_names': {'l_hip': 'spine'}}, 'no hips'),
+        ({'calibration': {'coverage': 2, 'floor_m': 0.1, 'samples': 50}}, 'calibration.coverage'),
+        ({'calibration': {'coverage': 0.9, 'floor_m': 0.1, 'samples': 50}}, 'calibration.scale'),
+        ({'network.width': 9}, r'network\.'),
+        ({'network.layers': 2}, 'network.blocks.1'),
+        ({'window.coefficients': 5}, r'of shape \(7,\).* of shape \(6,\)'),
+        ({'root': 'damped'}, 'of shape'),
+        ({'parametrisation': 'official'}, 'no place for the tensor parametrisation'),
+    ],
+)
+def test_a_header_that_does_not_hold_is_refused(
+    save_with: Callable[..., Path], edit: dict[str, Any], reason: str
+) -> None:
+    sentence = refusal(save_with(edit=edit))
+    assert re.search(reason, sentence), sentence
+
+
+def test_a_header_that_asks_for_more_memory_than_there_is_is_refused(
+    save_with: Callable[..., Path],
+) -> None:
+    path = save_with(edit={'network.width': 10_000, 'network.layers': 64})  # 51 GB
+    assert 'the header asks for' in refusal(path)
+
+
+def test_a_width_that_heads_do_not_divide_is_refused(
+    save_with: Callable[..., Path],
+) -> None:
+    network = {'kind': 'transfusion', 'layers': 1, 'width': 9, 'heads': 2, 'ff_width': 8}
+    assert 'no multiple of 2 heads' in refusal(save_with(edit={'network': network}))
+
+
+@pytest.mark.parametrize(
+    ('tensors', 'reason'),
+    [
+        ({'network.out.bias': None}, 'network.out.bias'),
+        ({'parametrisation.scale': None}, 'parametrisation.scale'),
+        ({'network.more': torch.zeros(1)}, 'network.more'),
+        ({'elsewhere': torch.zeros(1)}, 'elsewhere'),
+        ({'calibration.scale': torch.zeros(7, 22)}, 'calibration.scale'),
+        ({'network.out.bias': torch.zeros(65)}, r'network.out.bias .*\(65,\)'),
+        ({'network.out.bias': torch.zeros(66, dtype=torch.int64)}, 'network.out.bias .*int64'),
+        ({'network.out.bias': torch.full((66,), torch.nan)}, 'network.out.bias .*not finite'),
+        ({'network.out.bias': torch.full((66,), torch.inf)}, 'network.out.bias .*not finite'),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused_by_name(
+    save_with: Callable[..., Path], tensors: dict[str, Tensor | None], reason: str
+) -> None:
+    sentence = refusal(save_with(tensors))
+    assert re.search(reason, sentence), sentence
+
+
+def test_weights_in_half_precision_run_in_single(save_with: Callable[..., Path]) -> None:
+    checkpoint = load_checkpoint(save_with({'network.out.bias': torch.ones(66).half()}))
+    weights = checkpoint.build_network().state_dict()
+    assert weights['out.bias'].dtype == torch.float32
+
+
+# Official weights
+
+SIZES: dict[str, dict[str, int]] = {
+    'swiftdiff': {'layers': 3, 'width': 32},
+    'transfusion': {'layers': 5, 'width': 32, 'heads': 4, 'ff_width': 64},
+}
+PREFIXES = {'swiftdiff': 'student/', 'transfusion': 'teacher/'}
+
+
+def official_state(golden: dict[str, Tensor], kind: str) -> dict[str, Tensor]:
+    prefix = PREFIXES[kind]
+    return {n.removeprefix(prefix): t for n, t in golden.items() if n.startswith(prefix)}
+
+
+@pytest.fixture(params=['swiftdiff', 'transfusion'])
+def official(
+    request: pytest.FixtureRequest, golden: dict[str, Tensor], tmp_path: Path
+) -> tuple[Any, Path]:
+    """A kind of network and a .pt file of its official state dict."""
+    path = tmp_path / 'official.pt'
+    torch.save(official_state(golden, request.param), path)
+    return request.param, path
+
+
+def command(kind: str, weights: Path, out: Path, **sizes: int) -> list[str]:
+    options = [f'--{name.replace("_", "-")}={size}' for name, size in sizes.items()]
+    files = ['--weights', str(weights), '--out', str(out)]
+    return ['import', kind, '--preset', 'h36m', *files, *options]
+
+
+def test_official_weights_become_a_checkpoint_that_predicts(
+    official: tuple[Any, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind, weights = official
+    out = tmp_path / 'imported.safetensors'
+    assert main(command(kind, weights, out, **SIZES[kind])) == 0
+    checkpoint = load_checkpoint(out)
+    assert checkpoint.model_id in capsys.readouterr().out
+    assert checkpoint.header.timestep == 951
+    assert checkpoint.header.network.kind == kind
+    for name, tensor in torch.load(weights, weights_only=True).items():
+        torch.testing.assert_close(checkpoint.tensors[f'network.{name}'], tensor)
+    predictor = MotionPredictor.load(out, device='cpu', samples=3)
+    prediction = predictor.predict(np.random.default_rng(0).normal(size=(25, 17, 3)))
+    assert prediction.samples.shape == (1, 3, 100, 17, 3)
+    assert np.isfinite(prediction.samples).all()
+
+
+def refused_import(arguments: list[str], out: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Run an import that must fail; return its sentence."""
+    assert main(arguments) == 2
+    assert not out.exists()
+    captured = capsys.readouterr()
+    assert captured.out == ''
+    assert captured.err.count('\n') == 1, captured.err
+    assert len(captured.err) < 800
+    return captured.err
+
+
+@pytest.mark.parametrize(
+    'wrong', [{'layers': 2}, {'layers': 9}, {'width': 64}, {'width': 0}, {'layers': -1}]
+)
+def test_official_weights_of_other_sizes_are_refused(
+    official: tuple[Any, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    wrong: dict[str, int],
+) -> None:
+    kind, weights = official
+    out = tmp_path / 'out.safetensors'
+    refused_import(command(kind, weights, out, **(SIZES[kind] | wrong)), out, capsys)
+
+
+def test_weights_of_the_other_network_are_refused(
+    official: tuple[Any, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind, weights = official
+    (other,) = SIZES.keys() - {kind}
+    out = tmp_path / 'out.safetensors'
+    sentence = refused_import(command(other, weights, out, **SIZES[other]), out, capsys)
+    assert str(weights) in sentence
+
+
+def test_a_file_that_is_no_state_dict_is_refused_and_not_executed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    witness, path, out = (tmp_path / name for name in ('witness', 'evil.pt', 'out.safetensors'))
+    for content in (Payload(witness), {'out.bias': Payload(witness)}, [1], {'a': 1}, {1: 2}):
+        torch.save(content, path)
+        sentence = refused_import(command('swiftdiff', path, out), out, capsys)
+        assert str(path) in sentence
+    assert not witness.exists()
+
+
+def test_a_weight_file_that_is_not_there_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / 'out.safetensors'
+    sentence = refused_import(command('swiftdiff', tmp_path / 'no.pt', out), out, capsys)
+    assert str(tmp_path / 'no.pt') in sentence
+
+
+@pytest.mark.filterwarnings('ignore:Detected pickle protocol')
+@reused_folder
+@given(st.data())
+def test_a_damaged_weight_file_is_refused(tmp_path: Path, data: st.DataObject) -> None:
+    path = tmp_path / 'damaged.pt'
+    torch.save({'out.bias': torch.zeros(3)}, path)
+    whole = data.draw(
+        st.sampled_from([path.read_bytes(), pickle.dumps({'a': [1, (2, 'x')]}, protocol=2)])
+    )
+    content = bytearray(whole[: data.draw(st.integers(0, len(whole)))])
+    for place, value in data.draw(
+        st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=5)
+    ):
+        if place < len(content):
+            content[place] = value
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r'damaged\.pt'):
+        import_official('swiftdiff', path, 'h36m')

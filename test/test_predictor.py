@@ -1,0 +1,247 @@
+"""The library's face, on tiny networks with random weights, and official one-step sampling."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from motion_predictor.checkpoint import Checkpoint, CheckpointError, SwiftDiffSpec, Window
+from motion_predictor.model.one_step import DampedRoot
+from motion_predictor.model.parametrisation import OfficialParametrisation
+from motion_predictor.predictor import MotionPredictor, Prediction
+from motion_predictor.skeleton import known_layouts
+
+FloatArray = NDArray[np.float32]
+
+
+def predictor_of(checkpoint: Checkpoint, **options: Any) -> MotionPredictor:
+    chosen: dict[str, Any] = {'device': 'cpu', 'samples': 4, **options}
+    return MotionPredictor(checkpoint, checkpoint.build(), **chosen)
+
+
+@pytest.fixture
+def crowd(stride: FloatArray) -> FloatArray:
+    """Three people (3, 5, 22, 3), each moving in another way."""
+    generator = np.random.default_rng(0)
+    walks = generator.normal(scale=0.05, size=(3, 5, 1, 3)).cumsum(1)
+    places = generator.normal(scale=3, size=(3, 1, 1, 3))
+    return (stride + walks + places).astype(np.float32)
+
+
+def close(ours: NDArray[Any] | Tensor, theirs: NDArray[Any] | Tensor) -> None:
+    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize('kind', ['tiny', 'tiny_official'])
+@pytest.mark.parametrize('people', [0, 1, 3])
+def test_shapes_types_and_times(
+    request: pytest.FixtureRequest, crowd: FloatArray, kind: str, people: int
+) -> None:
+    prediction = predictor_of(request.getfixturevalue(kind)).predict(crowd[:people])
+    assert prediction.samples.shape == (people, 4, 7, 22, 3)
+    assert prediction.mean.shape == (people, 7, 22, 3)
+    assert prediction.radius.shape == (people, 7, 22)
+    np.testing.assert_allclose(prediction.times, np.arange(1, 8) / 20, rtol=1e-6)
+    arrays = (prediction.samples, prediction.mean, prediction.radius, prediction.times)
+    assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
+    assert np.isfinite(prediction.samples).all()
+    close(prediction.mean, prediction.samples.mean(1))
+
+
+def test_one_person_needs_no_axis_of_people(tiny: Checkpoint, crowd: FloatArray) -> None:
+    predictor = predictor_of(tiny)
+    alone, listed = predictor.predict(crowd[0]), predictor.predict(crowd[:1])
+    np.testing.assert_array_equal(alone.samples, listed.samples)
+
+
+@pytest.mark.parametrize('kind', ['tiny', 'tiny_official'])
+def test_people_in_one_batch_are_predicted_as_if_alone(
+    request: pytest.FixtureRequest, crowd: FloatArray, kind: str
+) -> None:
+    predictor = predictor_of(request.getfixturevalue(kind))
+    together = predictor.predict(crowd)
+    for index, person in enumerate(crowd):
+        close(together.samples[index], predictor.predict(person).samples[0])
+
+
+def test_fewer_samples_are_the_first_of_more(tiny: Checkpoint, crowd: FloatArray) -> None:
+    many = predictor_of(tiny, samples=50).predict(crowd)
+    few = predictor_of(tiny, samples=7).predict(crowd)
+    close(many.samples[:, :7], few.samples)
+
+
+def test_a_sample_is_the_same_kind_of_future_at_every_call(
+    tiny: Checkpoint, crowd: FloatArray
+) -> None:
+    predictor = predictor_of(tiny)
+    first, second = predictor.predict(crowd), predictor.predict(crowd)
+    np.testing.assert_array_equal(first.samples, second.samples)
+    elsewhere = predictor_of(tiny).predict(crowd)
+    np.testing.assert_array_equal(first.samples, elsewhere.samples)
+
+
+def test_noise_is_drawn_anew_where_that_is_asked_for(tiny: Checkpoint, crowd: FloatArray) -> None:
+    predictor = predictor_of(tiny, resample_noise=True)
+    assert (predictor.predict(crowd).samples != predictor.predict(crowd).samples).any()
+
+
+def test_a_random_network_is_not_blind_to_history(tiny: Checkpoint, crowd: FloatArray) -> None:
+    still = np.broadcast_to(crowd[:, -1:], crowd.shape)
+    predictor = predictor_of(tiny)
+    difference = predictor.predict(crowd).mean - predictor.predict(still).mean
+    assert np.abs(difference).max() > 1e-3  # so that the other tests can tell
+
+
+def test_zero_output_of_the_residual_parametrisation_is_standing_still(
+    make_checkpoint: Callable[..., Checkpoint], crowd: FloatArray
+) -> None:
+    checkpoint = make_checkpoint()
+    for name in ('network.out.weight', 'network.out.bias'):
+        checkpoint.tensors[name] = torch.zeros_like(checkpoint.tensors[name])
+    samples = predictor_of(checkpoint).predict(crowd).samples
+    close(samples, np.broadcast_to(crowd[:, None, -1:], samples.shape))
+
+
+def test_without_calibration_there_is_no_radius(tiny: Checkpoint, crowd: FloatArray) -> None:
+    prediction = predictor_of(tiny).predict(crowd)
+    assert np.isnan(prediction.radius).all()
+    assert np.isnan(prediction.coverage)
+
+
+def test_the_radius_is_the_calibrated_spread(
+    make_checkpoint: Callable[..., Checkpoint], crowd: FloatArray
+) -> None:
+    checkpoint = make_checkpoint(calibrated=True)
+    prediction = predictor_of(checkpoint).predict(crowd)
+    assert prediction.coverage == 0.9
+    distance = np.linalg.norm(prediction.samples - prediction.mean[:, None], axis=-1)
+    close(prediction.radius, 2 * np.maximum(np.sqrt((distance**2).mean(1)), 0.01))
+    single = predictor_of(checkpoint, samples=1).predict(crowd)
+    np.testing.assert_allclose(single.radius, 0.02, rtol=1e-6)  # the floor
+
+
+@pytest.mark.parametrize(
+    ('shape', 'seen'),
+    [
+        ((4, 22, 3), r'\(4, 22, 3\)'),
+        ((5, 17, 3), r'\(5, 17, 3\)'),
+        ((5, 22, 2), r'\(5, 22, 2\)'),
+        ((5, 66), r'\(5, 66\)'),
+        ((1, 1, 5, 22, 3), r'\(1, 1, 5, 22, 3\)'),
+        ((), r'\(\)'),
+    ],
+)
+def test_a_history_of_another_shape_is_refused(
+    tiny: Checkpoint, shape: tuple[int, ...], seen: str
+) -> None:
+    with pytest.raises(ValueError, match=f'{seen}.*expected .5, 22, 3.'):
+        predictor_of(tiny).predict(np.zeros(shape))
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, 1e300])
+@pytest.mark.filterwarnings('ignore:overflow')
+def test_a_history_with_a_gap_is_refused(
+    tiny: Checkpoint, crowd: FloatArray, value: float
+) -> None:
+    history = crowd.astype(np.float64)
+    history[1, 2, 3, 0] = value
+    with pytest.raises(ValueError, match='not finite'):
+        predictor_of(tiny).predict(history)
+
+
+@pytest.mark.parametrize('samples', [0, -1, 1001])
+def test_an_impossible_number_of_samples_is_refused(tiny: Checkpoint, samples: int) -> None:
+    with pytest.raises(ValueError, match=rf'1\.\.1000, got {samples}$'):
+        predictor_of(tiny, samples=samples)
+
+
+@pytest.mark.parametrize('device', ['abacus', 'cuda:99', 'meta', ''])
+def test_a_device_that_is_not_there_is_refused(tiny: Checkpoint, device: str) -> None:
+    with pytest.raises(ValueError, match=f"the device '{device}' is not there: .") as refusal:
+        predictor_of(tiny, device=device)
+    assert '\n' not in str(refusal.value)
+
+
+def test_a_saved_predictor_predicts_the_same(
+    tiny: Checkpoint, crowd: FloatArray, tmp_path: Path
+) -> None:
+    path = tmp_path / 'tiny.safetensors'
+    tiny.save(path)
+    loaded: Prediction = MotionPredictor.load(path, device='cpu', samples=4).predict(crowd)
+    np.testing.assert_array_equal(loaded.samples, predictor_of(tiny).predict(crowd).samples)
+
+
+def test_a_teacher_of_many_steps_is_refused(
+    make_checkpoint: Callable[..., Checkpoint], tmp_path: Path
+) -> None:
+    path = tmp_path / 'teacher.safetensors'
+    make_checkpoint(sampling='ddim').save(path)
+    with pytest.raises(CheckpointError, match='teacher.safetensors is a teacher of 20 denoising'):
+        MotionPredictor.load(path)
+
+
+@pytest.fixture
+def student(make_checkpoint: Callable[..., Checkpoint], golden: dict[str, Tensor]) -> Checkpoint:
+    """The official SwiftDiff of the golden numbers."""
+    checkpoint = make_checkpoint(
+        network=SwiftDiffSpec(layers=3, width=32),
+        layout=known_layouts()['h36m17'],
+        window=Window(rate_hz=50, history_frames=25, future_frames=100, coefficients=20),
+        prediction='epsilon',
+        parametrisation='official',
+        frame='world',
+        root='damped',
+    )
+    checkpoint.tensors = {
+        f'network.{name.removeprefix("student/")}': value
+        for name, value in golden.items()
+        if name.startswith('student/')
+    }
+    return checkpoint
+
+
+def test_the_official_step_is_reproduced(student: Checkpoint, golden: dict[str, Tensor]) -> None:
+    model = student.build()
+    assert model.timestep == int(golden['student_timestep'])
+    parametrisation = model.parametrisation
+    assert isinstance(parametrisation, OfficialParametrisation)
+    history = golden['history'][None]
+    with torch.inference_mode():
+        condition = parametrisation.condition(history)
+        x0 = model.denoise(golden['noise'], condition.expand(4, -1, -1))
+        future = parametrisation.decode(x0[None], history, golden['student_inpaint_noise'])
+    close(condition[0], golden['condition_dct'])
+    close(x0, golden['student_x0_dct'])
+    close(future[0], golden['student_motion'][:, 25:])
+
+
+def test_official_weights_predict_through_the_librarys_face(
+    student: Checkpoint, golden: dict[str, Tensor]
+) -> None:
+    relative = golden['history'].reshape(25, 16, 3)
+    root = torch.arange(25)[:, None] * torch.tensor([0.02, 0, 0]) + torch.tensor([4.0, 5, 1])
+    history = torch.cat([root[:, None], relative + root[:, None]], 1)
+    model = student.build()
+    with torch.inference_mode():
+        samples = model(history[None], golden['noise'])[0]
+    # The noise put on the condition is left out here; at t = 0 it is 0.6 % of a unit normal.
+    joints = (samples[:, :, 1:] - samples[:, :, :1]).flatten(2)
+    deviation = (joints - golden['student_motion'][:, 25:]).abs()
+    assert 0 < deviation.max() < 0.05
+    reach = 1.0 * 0.5 * (1 - torch.exp(-torch.arange(1, 101) / 50 / 0.5))
+    for sample in samples:
+        close(sample[:, 0], root[-1] + reach[:, None] * torch.tensor([1.0, 0, 0]))
+
+
+@pytest.mark.parametrize('rate_hz', [15.0, 50.0, 120.0])
+def test_the_velocity_of_a_damped_root_dies_away(rate_hz: float) -> None:
+    velocity = torch.tensor([1.2, -0.4, 0.1])
+    history = torch.arange(30)[:, None] / rate_hz * velocity + torch.tensor([3.0, 0, 1])
+    future = DampedRoot(30, 60, rate_hz)(history[None])[0]
+    t = torch.arange(1, 61) / rate_hz
+    close(future, history[-1] + velocity * 0.5 * (1 - torch.exp(-t / 0.5))[:, None])

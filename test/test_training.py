@@ -1,0 +1,158 @@
+"""The whole chain in miniature on real motion, killed and resumed on the way."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ament_index_python.packages import get_package_prefix
+from motion_predictor.checkpoint import load_checkpoint
+from motion_predictor_training.cli import main
+from motion_predictor_training.config import (
+    ConfigError,
+    Optimisation,
+    TeacherConfig,
+    load_config,
+)
+from motion_predictor_training.loop import optimise
+
+TRAIN = str(
+    Path(get_package_prefix('motion_predictor')) / 'lib' / 'motion_predictor' / 'train'
+)
+MINIATURE = {
+    'teacher.network.layers': 3,
+    'teacher.network.width': 64,
+    'teacher.network.ff_width': 128,
+    'teacher.network.heads': 4,
+    'teacher.optimisation.steps': 400,
+    'teacher.optimisation.save_every': 50,
+    'one-step.bank.size': 2048,
+    'one-step.optimisation.steps': 150,
+    'one-step.optimisation.batch': 64,
+    'student.network.layers': 3,
+    'student.network.width': 64,
+    'student.bank.size': 4096,
+    'student.optimisation.steps': 300,
+    'student.optimisation.batch': 64,
+    'calibrate.stride': 60,
+    'calibrate.samples': 20,
+}
+
+
+def everything(recorded: Path, out: Path) -> list[str]:
+    """Return the command line of the whole chain in miniature."""
+    overrides = [part for item in MINIATURE.items() for part in ('--set', '{}={}'.format(*item))]
+    archives = ['--train', str(recorded / 'train.npz'), '--validation', str(recorded / 'val.npz')]
+    return ['all', *archives, '--out', str(out), *overrides]
+
+
+def test_the_chain_survives_a_kill_and_beats_standing_still(
+    recorded: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / 'chain'
+    state = out / 'teacher.state'
+    process = subprocess.Popen([TRAIN, *everything(recorded, out)], stderr=subprocess.DEVNULL)
+    patience = time.monotonic() + 120
+    while not state.exists() and time.monotonic() < patience:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    reached = torch.load(state, weights_only=True)['step']
+    assert 0 < reached < 400, 'it was killed half-way through the teacher'
+
+    resumed = subprocess.run(
+        [TRAIN, *everything(recorded, out)], capture_output=True, text=True, check=False
+    )
+    assert resumed.returncode == 0, resumed.stderr[-2000:]
+    assert f'{reached}/400' in resumed.stderr, 'it went on where it was'
+
+    checkpoint = load_checkpoint(out / 'predictor.safetensors')
+    assert checkpoint.header.calibration is not None
+    ancestry = checkpoint.header.provenance['teacher']['provenance']
+    assert ancestry['teacher']['provenance']['configuration']['optimisation']['steps'] == 400
+
+    report = tmp_path / 'report.json'
+    arguments = ['evaluate', '--checkpoint', str(out / 'predictor.safetensors')]
+    arguments += ['--archive', str(recorded / 'test.npz'), '--stride', '240']
+    assert main([*arguments, '--json', str(report)]) == 0
+    result = json.loads(report.read_text())
+    rows = result['rows']
+    for metric in ('ADE', 'FDE', 'MMADE', 'MMFDE'):
+        assert rows['model'][metric] < rows['zero_velocity'][metric]
+        assert rows['model'][metric] < rows['constant_velocity'][metric]
+    assert rows['model']['APD'] > rows['zero_velocity']['APD'] == 0
+    assert 0.5 < result['coverage']['reached'] <= 1
+
+
+def test_a_killed_loop_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    settings = Optimisation(steps=20, batch=4, learning_rate=0.01, save_every=5, seed=3)
+
+    def run(state: Path, killed_at: int | None) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+
+        def loss(step: int) -> torch.Tensor:
+            if step == killed_at:
+                raise Killed
+            return network(torch.randn(settings.batch, 3)).square().mean()
+
+        optimise(network, loss, settings, state, 'test')
+        return network.state_dict()
+
+    unbroken = run(tmp_path / 'unbroken.state', None)
+    with pytest.raises(Killed):
+        run(tmp_path / 'killed.state', 13)
+    resumed = run(tmp_path / 'killed.state', None)
+    for name, weights in unbroken.items():
+        torch.testing.assert_close(resumed[name], weights, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ('override', 'sentence'),
+    [
+        ('optimisation.stepz=3', 'optimisation.stepz: Extra inputs are not permitted'),
+        ('optimisation.steps=-3', 'optimisation.steps: Input should be greater than or equal to 1'),
+        ('window.rate_hz=fast', 'window.rate_hz: Input should be a valid number'),
+        ('optimisation', "an override reads key=value, got 'optimisation'"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], override: str, sentence: str
+) -> None:
+    arguments = ['teacher', '--train', 'none.npz', '--out', str(tmp_path / 'x.safetensors')]
+    assert main([*arguments, '--set', override]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_configuration_that_is_not_yaml_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / 'teacher.yaml'
+    file.write_text('{')
+    with pytest.raises(ConfigError, match='cannot read the configuration'):
+        load_config(TeacherConfig, file, [])
+
+
+def test_training_on_a_missing_archive_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ['teacher', '--train', 'none.npz', '--out', str(tmp_path / 'x.safetensors')]
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == 'train teacher: there is no motion archive none.npz\n'
+
+
+def test_evaluation_reports_the_shipped_checkpoint(recorded: Path, tmp_path: Path) -> None:
+    """The whole protocol on a part of the windows; the full one is what the README shows."""
+    report = tmp_path / 'default.json'
+    arguments = ['evaluate', '--archive', str(recorded / 'test.npz'), '--stride', '150']
+    assert main([*arguments, '--json', str(report)]) == 0
+    rows = json.loads(report.read_text())['rows']
+    assert rows['model']['ADE'] < 0.58 < rows['zero_velocity']['ADE']
+    assert np.isfinite(list(rows['model'].values())).all()

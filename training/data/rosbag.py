@@ -1,0 +1,326 @@
+"""Recorded skeleton topics of a rosbag2 (sqlite3 or MCAP), read without ROS by `rosbags`.
+
+Two types of topic: motion_predictor/msg/SkeletonArray, and the visualization_msgs/MarkerArray of
+the Azure Kinect driver, whose marker ids are 100 * person + joint (layout azure32). A person's
+frames become one clip for every stretch without a gap, resampled on the stamps of capture.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.highlevel import AnyReader
+from rosbags.interfaces import Connection
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+from scipy.spatial.transform import Rotation
+
+from motion_predictor.archive import ArchiveError
+from motion_predictor.skeleton import Layout, common_names_of, known_layouts
+from motion_predictor_training.data.clips import (
+    Clip,
+    FloatArray,
+    check_subjects,
+    in_layout,
+    is_wanted,
+    layout_named,
+    plain_layout,
+    read_at,
+    write_clips,
+)
+
+SKELETONS = 'motion_predictor/msg/SkeletonArray'
+MARKERS = 'visualization_msgs/msg/MarkerArray'
+PACKAGE = 'motion_predictor'
+DELETING = (2, 3)
+"""Values of Marker.action that remove markers."""
+
+OPTICAL = (-0.5, 0.5, -0.5, 0.5)
+"""Turns the axes of a level camera (x right, y down, z forward) into x forward, y left, z up."""
+
+
+@dataclass(frozen=True)
+class BagOptions:
+    """How a bag is read."""
+
+    topic: str | None = None
+    """Needed only where a bag has several that could be read."""
+    layout: str | None = None
+    """Layout wanted; otherwise the joints stay as they were recorded."""
+    rate_hz: float = 60.0
+    max_gap_s: float = 0.3
+    """A longer gap between two frames of a person starts a new clip."""
+    min_confidence: float = 0.0
+    """Joints that the tracker was less sure of count as missing."""
+    rotation: tuple[float, float, float, float] | None = None
+    """Quaternion x, y, z, w that turns the recorded frame so that z points up."""
+
+
+@dataclass
+class Track:
+    """One person's frames in the order of their stamps."""
+
+    stamps_ns: list[int] = field(default_factory=list)
+    poses: list[FloatArray] = field(default_factory=list)  # (J, 3) metres, recorded frame
+
+
+@dataclass
+class Recording:
+    """What a topic holds."""
+
+    joint_names: tuple[str, ...] = ()
+    layout: Layout | None = None
+    """Which the joints are of, if the source says so."""
+    frame_id: str = ''
+    tracks: dict[str, Track] = field(default_factory=dict)
+    out_of_order: int = 0
+    """Frames left out because they were not newer than the one before."""
+
+    def add(self, person: str, stamp_ns: int, pose: FloatArray) -> None:
+        """Append a person's frame, unless it came too late."""
+        track = self.tracks.setdefault(person, Track())
+        if track.stamps_ns and stamp_ns <= track.stamps_ns[-1]:
+            self.out_of_order += 1
+            return
+        track.stamps_ns.append(stamp_ns)
+        track.poses.append(pose)
+
+
+def import_rosbag(
+    sources: Sequence[Path], options: BagOptions, subjects: Sequence[str] | None, out: Path
+) -> str:
+    """Write the people recorded in bags; a subject is <bag>/<person>. Return one line on them.
+
+    Raises:
+        ArchiveError: if a bag is damaged or has no such topic, or its frame is not level.
+    """
+    clips: list[Clip] = []
+    there: set[str] = set()
+    kept: Layout | None = None
+    late = 0
+    for source in sources:
+        recording = read_recording(source, options)
+        late += recording.out_of_order
+        layout = _output_layout(source, recording, options)
+        if kept not in (None, layout):
+            raise ArchiveError(f'{source} has other joints than {sources[0]}: give --layout')
+        kept = layout
+        turn = _turn(source, recording, options)
+        for person, track in recording.tracks.items():
+            subject = f'{source.name if source.is_dir() else source.stem}/{person}'
+            there.add(subject)
+            if not is_wanted(subject, subjects):
+                continue
+            for number, motion in enumerate(_stretches(track, options)):
+                motion = _turned(motion, turn)
+                if options.layout is not None:
+                    names = common_names_of(recording.joint_names, recording.layout)
+                    motion = in_layout(source, motion, names, layout, make_missing=True)
+                clips.append(Clip(f'{subject}/{number}', subject, '', motion))
+    check_subjects(subjects, there, sources[0])
+    if not clips or kept is None:
+        raise ArchiveError(
+            f'{", ".join(map(str, sources))}: nobody is seen twice within {options.max_gap_s:g} s'
+        )
+    summary = write_clips(out, clips, kept, options.rate_hz, 'rosbag')
+    return f'{summary}, {late} out-of-order frames dropped'
+
+
+def read_recording(source: Path, options: BagOptions) -> Recording:
+    """Read a bag's skeletons as they were recorded.
+
+    Raises:
+        ArchiveError: if the bag is damaged, lacks the topic or holds something else there.
+    """
+    if not source.exists():
+        raise ArchiveError(f'there is no bag {source}')
+    own = _own_types()
+    recording = Recording()
+    try:
+        with AnyReader([source], default_typestore=own) as reader:
+            connections = _connections(source, reader.connections, options.topic)
+            kind = connections[0].msgtype
+            # A bag need not hold the definitions of all its types.
+            types = reader.typestore if kind in reader.typestore.fielddefs else own
+            if kind not in types.fielddefs:
+                raise ArchiveError(
+                    f'{source} does not define {kind}, and no installed {PACKAGE} does: import '
+                    'it where the package is built'
+                )
+            read = _read_skeletons if kind == SKELETONS else _read_markers
+            for _, _, data in reader.messages(connections=connections):
+                read(source, types.deserialize_cdr(data, kind), options, recording)
+    except ArchiveError:
+        raise
+    except Exception as error:  # whatever rosbags, sqlite and zstd raise on damaged files
+        raise ArchiveError(f'{source} is not a readable rosbag2: {error}') from error
+    if not recording.tracks:
+        raise ArchiveError(f'{source} holds nobody on {connections[0].topic}')
+    return recording
+
+
+def _own_types() -> Typestore:
+    """Return the types of ROS 2 and of this package, if it is installed with its messages."""
+    types = get_typestore(Stores.LATEST)
+    for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep):
+        folder = Path(prefix) / 'share' / PACKAGE / 'msg'
+        if prefix and folder.is_dir():
+            for file in sorted(folder.glob('*.msg')):
+                name = f'{PACKAGE}/msg/{file.stem}'
+                types.register(get_types_from_msg(file.read_text(), name))
+            break
+    return types
+
+
+def _connections(
+    source: Path, connections: Sequence[Connection], topic: str | None
+) -> list[Connection]:
+    """Choose the topic: the one asked for, or the only one of a type that can be read."""
+    usable = {c.topic for c in connections if c.msgtype in (SKELETONS, MARKERS)}
+    listed = ', '.join(sorted(f'{c.topic} ({c.msgtype})' for c in connections)) or 'none'
+    if topic is None and len(usable) == 1:
+        topic = usable.pop()
+    elif topic is None and usable:
+        raise ArchiveError(f'{source} has several topics, name one with --topic: {listed}')
+    elif topic not in usable:
+        what = topic or 'topic'
+        raise ArchiveError(f'{source} has no {what} of {SKELETONS} or {MARKERS}: it has {listed}')
+    return [connection for connection in connections if connection.topic == topic]
+
+
+def _read_skeletons(source: Path, message: Any, options: BagOptions, into: Recording) -> None:
+    """Add what a SkeletonArray says."""
+    if not message.skeletons:
+        return
+    layout = known_layouts().get(message.layout)
+    names = tuple(message.joint_names) or (layout.joint_names if layout else ())
+    if not names:
+        raise ArchiveError(f"{source} names no joints and '{message.layout}' is no known layout")
+    _same_source(source, into, names, message.header.frame_id)
+    into.layout = layout
+    stamp_ns = _stamp_ns(source, message.header)
+    for skeleton in message.skeletons:
+        if len(skeleton.positions) != 3 * len(names):
+            raise ArchiveError(
+                f'{source} holds {len(skeleton.positions)} coordinates for {len(names)} joints'
+            )
+        pose = np.array(skeleton.positions, np.float32).reshape(-1, 3)
+        confidence = np.asarray(skeleton.confidence)
+        if len(confidence) == len(names):
+            pose[~(confidence >= options.min_confidence)] = np.nan  # NaN is not confident either
+        into.add(str(skeleton.id), stamp_ns, pose)
+
+
+def _read_markers(source: Path, message: Any, options: BagOptions, into: Recording) -> None:
+    """Add what a MarkerArray of the Azure Kinect driver says."""
+    layout = layout_named('azure32')
+    poses: dict[int, FloatArray] = {}
+    stamps: dict[int, int] = {}
+    for marker in message.markers:
+        if marker.action in DELETING:
+            continue
+        person, joint = divmod(marker.id, 100)
+        if not 0 <= joint < len(layout.joints) or person < 0:
+            raise ArchiveError(
+                f'{source} holds a marker with id {marker.id}, expected 100 * person + joint (0 '
+                f'to {len(layout.joints) - 1})'
+            )
+        _same_source(source, into, layout.joint_names, marker.header.frame_id)
+        pose = poses.setdefault(person, np.full((len(layout.joints), 3), np.nan, np.float32))
+        place = marker.pose.position
+        pose[joint] = place.x, place.y, place.z
+        stamps[person] = _stamp_ns(source, marker.header)
+    into.layout = layout
+    for person, pose in poses.items():
+        into.add(str(person), stamps[person], pose)
+
+
+def _same_source(source: Path, into: Recording, names: tuple[str, ...], frame_id: str) -> None:
+    """Refuse a topic on which joints or frame change."""
+    if not into.joint_names:
+        into.joint_names, into.frame_id = names, frame_id
+    if into.joint_names != names:
+        raise ArchiveError(
+            f'{source} changes its joints on the way: from {len(into.joint_names)}'
+            f' ({into.joint_names[0]}, ...) to {len(names)} ({names[0]}, ...)'
+        )
+    if into.frame_id != frame_id:
+        raise ArchiveError(
+            f"{source} changes its frame on the way: from '{into.frame_id}' to '{frame_id}'"
+        )
+
+
+def _stamp_ns(source: Path, header: Any) -> int:
+    stamp_ns = int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
+    if stamp_ns <= 0:
+        raise ArchiveError(f'{source} holds skeletons whose header.stamp is not set')
+    return stamp_ns
+
+
+def _output_layout(source: Path, recording: Recording, options: BagOptions) -> Layout:
+    if options.layout is not None:
+        return layout_named(options.layout)
+    layout = recording.layout
+    if layout is not None and layout.joint_names == recording.joint_names:
+        return layout
+    try:
+        return plain_layout(recording.joint_names)
+    except ArchiveError as error:
+        raise ArchiveError(f'{source}: {error}') from error
+
+
+def _turn(source: Path, recording: Recording, options: BagOptions) -> Rotation | None:
+    """Return what turns the recorded frame level, None if it is."""
+    if options.rotation is not None:
+        if not np.isfinite(options.rotation).all() or not np.any(options.rotation):
+            raise ArchiveError(f'{options.rotation} is not a quaternion')
+        return Rotation.from_quat(options.rotation)
+    frame = recording.frame_id
+    if frame.endswith(('_optical_frame', '_optical')) or _lies(recording):
+        raise ArchiveError(
+            f"{source} is recorded in frame '{frame}', whose z does not point up: give --optical "
+            'for the optical frame of a level camera, or its --rotation X Y Z W'
+        )
+    return None
+
+
+def _lies(recording: Recording) -> bool:
+    """Whether the people on an Azure Kinect's topic, whose frame is optical, lie on their side."""
+    if recording.layout is None or recording.layout.name != 'azure32':
+        return False
+    poses = np.concatenate([np.stack(track.poses) for track in recording.tracks.values()])
+    trunk = poses[:, recording.joint_names.index('NECK')] - poses[:, 0]
+    seen = trunk[np.isfinite(trunk).all(axis=-1)]
+    if not len(seen):
+        return False
+    upwards = seen.mean(axis=0)
+    return bool(upwards[2] < np.abs(upwards).max())
+
+
+def _turned(motion: FloatArray, turn: Rotation | None) -> FloatArray:
+    if turn is None:
+        return motion
+    return np.asarray(motion @ turn.as_matrix().T, np.float32)
+
+
+def _stretches(track: Track, options: BagOptions) -> Iterator[FloatArray]:
+    """Yield the stretches (T, J, 3) of a person without gaps, at the rate wanted."""
+    stamps = np.array(track.stamps_ns, np.int64)
+    poses = np.stack(track.poses)
+    poses[~np.isfinite(poses).all(axis=-1)] = np.nan
+    gaps = np.flatnonzero(np.diff(stamps) > options.max_gap_s * 1e9) + 1
+    for part in np.split(np.arange(len(stamps)), gaps):
+        if len(part) < 2:
+            continue
+        yield read_at(poses[part], _places(stamps[part], options.rate_hz))
+
+
+def _places(stamps_ns: NDArray[np.int64], rate_hz: float) -> NDArray[np.float64]:
+    """Return where between stamps (T,) the instants of a rate lie, as fractional frames."""
+    seconds = (stamps_ns - stamps_ns[0]) / 1e9
+    instants = np.arange(int(seconds[-1] * rate_hz + 1e-6) + 1) / rate_hz
+    return np.interp(instants, seconds, np.arange(len(seconds), dtype=np.float64))
