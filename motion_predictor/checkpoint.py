@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from motion_predictor.model import SwiftDiff, TransFusion
+from motion_predictor.model import SharedTrunk, SwiftDiff, TransFusion
 from motion_predictor.model.diffusion import ddim_timesteps
 from motion_predictor.model.one_step import OneStep
 from motion_predictor.model.parametrisation import (
@@ -76,7 +76,32 @@ class SwiftDiffSpec(_Strict):
         return SwiftDiff(features, coefficients, self.layers, self.width, self.dropout)
 
 
-NetworkSpec = Annotated[TransFusionSpec | SwiftDiffSpec, Field(discriminator='kind')]
+class SharedTrunkSpec(_Strict):
+    """Sizes of a SharedTrunk network."""
+
+    kind: Literal['shared_trunk'] = 'shared_trunk'
+    layers: Annotated[int, Field(ge=1, le=64)]
+    width: Count
+    branch_layers: Annotated[int, Field(ge=1, le=64)]
+    branch_width: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def build(self, features: int, coefficients: int) -> nn.Module:
+        """Return the network with fresh weights."""
+        return SharedTrunk(
+            features,
+            coefficients,
+            self.layers,
+            self.width,
+            self.branch_layers,
+            self.branch_width,
+            self.dropout,
+        )
+
+
+NetworkSpec = Annotated[
+    TransFusionSpec | SwiftDiffSpec | SharedTrunkSpec, Field(discriminator='kind')
+]
 
 
 class Window(_Strict):
@@ -134,6 +159,8 @@ class Header(_Strict):
             raise ValueError(
                 f'width {self.network.width} is no multiple of {self.network.heads} heads'
             )
+        if self.network.kind != 'transfusion' and self.sampling == 'ddim':
+            raise ValueError(f'a {self.network.kind} has one step, not {self.ddim_steps}')
         if self.frame == 'heading' and self.layout.hips is None:
             raise ValueError(f'layout {self.layout.name} has no hips to take a heading from')
         return self
@@ -313,6 +340,8 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     for key, tensor in tensors.items():
         if not torch.isfinite(tensor.float()).all():
             raise CheckpointError(f'{path} holds values in {key} that are not finite numbers')
+        if key.endswith('scale') and not (tensor > 0).all():
+            raise CheckpointError(f'{path} holds values in {key} that are not positive')
     checkpoint = Checkpoint(header, tensors, hashlib.sha256(path.read_bytes()).hexdigest())
     try:
         checkpoint.build()

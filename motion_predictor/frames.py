@@ -48,8 +48,12 @@ def to_model(positions: Tensor, frame: PersonFrame) -> Tensor:
 
 def to_world(positions: Tensor, frame: PersonFrame) -> Tensor:
     """Bring positions (B, S, F, J, 3) from the model frame back into the world."""
-    turned = torch.einsum('bji,bsfkj->bsfki', frame.rotation, positions)
-    return turned + frame.origin[:, None, None, None]
+    return turn_to_world(positions, frame) + frame.origin[:, None, None, None]
+
+
+def turn_to_world(vectors: Tensor, frame: PersonFrame) -> Tensor:
+    """Turn vectors (B, S, F, J, 3) from the model frame's axes to the world's."""
+    return torch.einsum('bji,bsfkj->bsfki', frame.rotation, vectors)
 
 
 def to_features(positions: Tensor, with_root: bool) -> Tensor:

@@ -151,22 +151,20 @@ class People:
         if self._newest_ns is None:
             return None
         people: list[Person] = []
-        predicted = 0
+        places = self._max_people
         for person_id, history in self._histories.items():
-            person = self._person(person_id, history)
-            if person.window is not None:
-                predicted += 1
-                if predicted > self._max_people:
-                    fraction = person.observed_fraction
-                    person = Person(person_id, Status.DEGRADED, fraction, None)
+            person = self._person(person_id, history, has_place=places > 0)
+            places -= person.window is not None
             people.append(person)
         return Scene(self._newest_ns, tuple(people))
 
-    def _person(self, person_id: str, history: History) -> Person:
+    def _person(self, person_id: str, history: History, has_place: bool) -> Person:
         if history.newest_ns != self._newest_ns:  # not in the newest message
             return Person(person_id, Status.STALE_INPUT, 0.0, None)
         if not history.is_full():
             return Person(person_id, Status.WARMING_UP, 0.0, None)
+        if not has_place:
+            return Person(person_id, Status.DEGRADED, 0.0, None)
         window = history.window()
         if window is None or window.observed_fraction < self._min_observed_fraction:
             fraction = 0.0 if window is None else window.observed_fraction

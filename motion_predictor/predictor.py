@@ -59,7 +59,7 @@ class MotionPredictor:
         samples: int = 50,
         resample_noise: bool = False,
     ) -> None:
-        if not 1 <= samples <= 1000:
+        if not isinstance(samples, int) or not 1 <= samples <= 1000:
             raise ValueError(f'samples must lie in 1..1000, got {samples}')
         header = checkpoint.header
         self.checkpoint = checkpoint

@@ -210,17 +210,19 @@ class JointMap:
         known = np.isfinite(positions)  # (B, J_source, 3)
         mapped = np.einsum('ts,bsc->btc', self.weights, np.where(known, positions, np.float32(0)))
         if self.offsets.any():
-            mapped[..., :2] += self.offsets[:, :1] * self._heading(positions)[:, None]
+            ahead = self.offsets[:, 0] != 0
+            forward = self.offsets[ahead, :1] * self._heading(positions)[:, None]
+            mapped[:, ahead, :2] += forward
             mapped[..., 2] += self.offsets[:, 1]
         missing = np.logical_or.reduce(~known, axis=-1)  # (B, J_source)
         mapped[missing @ (self.weights != 0).T] = np.nan
         return mapped.astype(np.float32)
 
     def _heading(self, positions: FloatArray) -> FloatArray:
-        """Return the horizontal unit vector (B, 2) of the bodies' heading, zero if unknown."""
+        """Return the horizontal unit vector (B, 2) of the bodies' heading, NaN if unknown."""
         if self.hips is None:
-            return np.zeros((len(positions), 2), np.float32)
+            return np.full((len(positions), 2), np.nan, np.float32)
         left = positions[:, self.hips[0], :2] - positions[:, self.hips[1], :2]
         forward = np.stack([left[:, 1], -left[:, 0]], axis=-1)
         length = np.linalg.norm(forward, axis=-1, keepdims=True)
-        return np.nan_to_num(forward / np.maximum(length, 1e-6)).astype(np.float32)
+        return (forward / np.maximum(length, 1e-6)).astype(np.float32)

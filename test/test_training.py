@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ament_index_python.packages import get_package_prefix
 from torch import nn
 
-from ament_index_python.packages import get_package_prefix
 from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor_training.cli import main
 from motion_predictor_training.config import (
@@ -22,9 +22,7 @@ from motion_predictor_training.config import (
 )
 from motion_predictor_training.loop import optimise
 
-TRAIN = str(
-    Path(get_package_prefix('motion_predictor')) / 'lib' / 'motion_predictor' / 'train'
-)
+TRAIN = str(Path(get_package_prefix('motion_predictor')) / 'lib' / 'motion_predictor' / 'train')
 MINIATURE = {
     'teacher.network.layers': 3,
     'teacher.network.width': 64,
@@ -91,7 +89,7 @@ def test_the_chain_survives_a_kill_and_beats_standing_still(
 
 
 def test_a_killed_loop_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     settings = Optimisation(steps=20, batch=4, learning_rate=0.01, save_every=5, seed=3)
@@ -102,14 +100,14 @@ def test_a_killed_loop_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
 
         def loss(step: int) -> torch.Tensor:
             if step == killed_at:
-                raise Killed
+                raise KilledError
             return network(torch.randn(settings.batch, 3)).square().mean()
 
         optimise(network, loss, settings, state, 'test')
         return network.state_dict()
 
     unbroken = run(tmp_path / 'unbroken.state', None)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(tmp_path / 'killed.state', 13)
     resumed = run(tmp_path / 'killed.state', None)
     for name, weights in unbroken.items():
@@ -120,7 +118,10 @@ def test_a_killed_loop_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
     ('override', 'sentence'),
     [
         ('optimisation.stepz=3', 'optimisation.stepz: Extra inputs are not permitted'),
-        ('optimisation.steps=-3', 'optimisation.steps: Input should be greater than or equal to 1'),
+        (
+            'optimisation.steps=-3',
+            'optimisation.steps: Input should be greater than or equal to 1',
+        ),
         ('window.rate_hz=fast', 'window.rate_hz: Input should be a valid number'),
         ('optimisation', "an override reads key=value, got 'optimisation'"),
     ],

@@ -18,6 +18,7 @@ from motion_predictor_training.distill import distil
 from motion_predictor_training.evaluate import evaluate_checkpoint, table, write_json
 from motion_predictor_training.generate import generate
 from motion_predictor_training.official import PRESETS, import_official
+from motion_predictor_training.prepare import add_prepare
 from motion_predictor_training.teacher import train_teacher
 
 
@@ -132,6 +133,8 @@ def _parser() -> argparse.ArgumentParser:
     configurable(sub)
     sub.set_defaults(run=_teacher)
 
+    add_prepare(stages)
+
     for name, summary in (
         ('one-step', "Distil a teacher's many steps into one step of the same network."),
         ('student', 'Distil a one-step teacher into SwiftDiff.'),
@@ -160,8 +163,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = stage('evaluate', 'Measure a checkpoint beside zero velocity and constant velocity.')
     sub.add_argument('--checkpoint', default='default', help='"default" or a file')
     sub.add_argument('--archive', type=Path, required=True, help='motion archive (.npz)')
-    sub.add_argument('--samples', type=int, default=50)
-    sub.add_argument('--stride', type=int, default=30, help='frames between window starts')
+    sub.add_argument('--samples', type=_count, default=50)
+    sub.add_argument('--stride', type=_count, default=30, help='frames between window starts')
     sub.add_argument('--multimodal-threshold', type=float, default=0.4)
     sub.add_argument('--json', type=Path, help='file for the results')
     sub.set_defaults(run=_evaluate)
@@ -184,12 +187,19 @@ def _parser() -> argparse.ArgumentParser:
     sub = stage('generate', "Make a motion archive of a model's own motion.")
     sub.add_argument('--checkpoint', default='default', help='"default" or a file')
     sub.add_argument('--archive', type=Path, required=True, help='motion to start from')
-    sub.add_argument('--clips', type=int, default=3)
+    sub.add_argument('--clips', type=_count, default=3)
     sub.add_argument('--seconds', type=float, default=10.0, help='length of each clip')
     sub.add_argument('--seed', type=int, default=0)
     sub.add_argument('--out', type=Path, required=True, help='motion archive to write')
     sub.set_defaults(run=_generate)
     return parser
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not 1 or more')
+    return value
 
 
 def _settable(sub: argparse.ArgumentParser, metavar: str) -> None:
@@ -203,7 +213,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)
-    except ValueError as error:  # ours all derive from it: archive, checkpoint, config, layout
+    except (ValueError, OSError) as error:  # ours all derive from the former
         print(f'train {arguments.stage}: {error}', file=sys.stderr)
         return 2
     return 0

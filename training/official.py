@@ -120,4 +120,7 @@ def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
         isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
     ):
         raise CheckpointError(f'{path} is not a plain state dict of tensors')
+    for name, value in state.items():
+        if not torch.isfinite(value.float()).all():
+            raise CheckpointError(f'{path} holds values in {name} that are not finite numbers')
     return {name: value.float() for name, value in state.items()}

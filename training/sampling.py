@@ -24,6 +24,7 @@ class MultiStep(OneStep):
         self.steps = steps
 
     def denoise(self, noise: Tensor, condition: Tensor) -> Tensor:
+        condition = condition.repeat_interleave(len(noise) // max(1, len(condition)), 0)
         if isinstance(self.parametrisation, OfficialParametrisation):
             window = self.parametrisation.history_frames, self.parametrisation.future_frames
             return ddim_sample(self.network, condition, noise, *window, steps=self.steps)

@@ -1,10 +1,19 @@
-"""Building blocks that both networks share."""
+"""Building blocks that the networks share."""
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+
+def zero_init(linear: nn.Linear) -> nn.Linear:
+    """Zero a layer, so that what it feeds starts as the identity."""
+    nn.init.zeros_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return linear
 
 
 class SqueezeExcitation(nn.Module):
-    """Scales each token by a gate computed from the mean of every token."""
+    """Gates each token by the means of all tokens."""
 
     def __init__(self, tokens: int, reduction: int = 4) -> None:
         super().__init__()
@@ -15,12 +24,52 @@ class SqueezeExcitation(nn.Module):
             nn.Sigmoid(),
         )
 
+    def forward(self, means: Tensor) -> Tensor:
+        """Return gates (B, tokens) for the tokens' means (B, tokens) over their channels."""
+        return self.excitation(means)
+
+
+class MixingMLP(nn.Module):
+    """Two linear layers of equal width with GELU and dropout."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, width)
+        self.fc2 = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.excitation(x.mean(dim=-1)).unsqueeze(-1)  # (B, tokens, width)
+        """Mix along the last dimension of x (..., width)."""
+        return self.dropout(self.fc2(self.dropout(functional.gelu(self.fc1(x)))))
+
+    def mix_rows(self, x: Tensor) -> Tensor:
+        """Mix along the first dimension of x (width, N), as one matrix product a layer."""
+        h = torch.addmm(self.fc1.bias[:, None], self.fc1.weight, x)
+        h = self.dropout(functional.gelu(h))
+        return self.dropout(torch.addmm(self.fc2.bias[:, None], self.fc2.weight, h))
 
 
-def zero_init(linear: nn.Linear) -> nn.Linear:
-    """Zero a layer, so that what it feeds starts as the identity."""
-    nn.init.zeros_(linear.weight)
-    nn.init.zeros_(linear.bias)
-    return linear
+class MixerBlock(nn.Module):
+    """Mixes tokens, then channels; both results pass the same squeeze-excitation.
+
+    Tokens come first, (T, B, width): then both mixings are single matrix products, without a
+    transposition in between.
+    """
+
+    def __init__(self, tokens: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.LN1 = nn.LayerNorm(width)
+        self.mlp_block_token_mixing = MixingMLP(tokens, dropout)
+        self.LN2 = nn.LayerNorm(width)
+        self.mlp_block_channel_mixing = MixingMLP(width, dropout)
+        self.se = SqueezeExcitation(tokens)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return mixed tokens (T, B, width)."""
+        y = self.mlp_block_token_mixing.mix_rows(self.LN1(x).flatten(1)).view_as(x)
+        x = self._add_gated(x, y)
+        return self._add_gated(x, self.mlp_block_channel_mixing(self.LN2(x)))
+
+    def _add_gated(self, x: Tensor, y: Tensor) -> Tensor:
+        gates = self.se(y.mean(dim=-1).t()).t()  # (T, B)
+        return torch.addcmul(x, y, gates[..., None])

@@ -3,7 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from motion_predictor.frames import from_features, person_frame, to_features, to_model, to_world
+from motion_predictor.frames import (
+    from_features,
+    person_frame,
+    to_features,
+    to_model,
+    to_world,
+    turn_to_world,
+)
 from motion_predictor.model.diffusion import cosine_schedule, x0_from_epsilon
 from motion_predictor.model.parametrisation import Parametrisation
 from motion_predictor.model.transfusion import TransFusion
@@ -41,7 +48,7 @@ class OneStep(nn.Module):
     """From observed history to future positions in one network evaluation.
 
     Args:
-        network: SwiftDiff, or a TransFusion that was distilled to one step.
+        network: SwiftDiff, SharedTrunk, or a TransFusion that was distilled to one step.
         parametrisation: how motion becomes coefficients.
         rate_hz: frames per second of history and future.
         timestep: diffusion timestep that the noise stands for.
@@ -77,10 +84,16 @@ class OneStep(nn.Module):
         self.register_buffer('alpha_hat', alpha_hat, persistent=False)
 
     def denoise(self, noise: Tensor, condition: Tensor) -> Tensor:
-        """Return the clean coefficients (B, K, D) of noise and condition, each (B, K, D)."""
+        """Return the clean coefficients (P * S, K, D).
+
+        Args:
+            noise: (P * S, K, D), S for each condition in turn.
+            condition: (P, K, D).
+        """
         if isinstance(self.network, TransFusion):
             timesteps = torch.full((len(noise),), self.timestep, device=noise.device)
-            output = self.network(noise, timesteps, condition)
+            each = condition.repeat_interleave(len(noise) // max(1, len(condition)), 0)
+            output = self.network(noise, timesteps, each)
         else:
             output = self.network(noise, condition)
         return x0_from_epsilon(noise, output, self.alpha_hat) if self.predicts_noise else output
@@ -100,12 +113,19 @@ class OneStep(nn.Module):
         local = to_model(history, frame)  # (P, H, J, 3)
         features = to_features(local, self.predicts_root)  # (P, H, D)
         condition = self.parametrisation.condition(features)  # (P, K, D)
-        x0 = self.denoise(
-            noise.expand(people, *noise.shape).flatten(0, 1),
-            condition[:, None].expand(-1, samples, -1, -1).flatten(0, 1),
-        ).unflatten(0, (people, samples))  # (P, S, K, D)
-        future = self.parametrisation.decode(x0, features)  # (P, S, F, D)
-        root = None
+        x0 = self.denoise(noise.repeat(people, 1, 1), condition)  # (P * S, K, D)
+        x0 = x0.unflatten(0, (people, samples))
+
+        # All that follows is linear, so it is done to K coefficients rather than to F frames, and
+        # time comes last: future = synthesis @ coefficients + offset.
+        offset = self.parametrisation.offset(features)[:, None]  # (P, 1, F or 1, D)
+        moves = still = None
         if not self.predicts_root:
-            root = self.damped_root(local[:, :, 0])[:, None].expand(-1, samples, -1, -1)
-        return to_world(from_features(future, root), frame)
+            moves = self.damped_root(local[:, :, 0])[:, None]  # (P, 1, F, 3)
+            offset = offset.expand(-1, -1, moves.shape[2], -1)
+            still = x0.new_zeros(*x0.shape[:-1], 3)
+        base = to_world(from_features(offset, moves), frame)  # (P, 1, F or 1, J, 3)
+        expanded = from_features(self.parametrisation.expand(x0), still)  # (P, S, K, J, 3)
+        coefficients = turn_to_world(expanded, frame)
+        future = self.parametrisation.synthesis @ coefficients.flatten(-2)  # (P, S, F, 3J)
+        return future.unflatten(-1, (-1, 3)) + base

@@ -1,7 +1,8 @@
 """How motion becomes the coefficients that a network sees, and back.
 
-Both kinds turn an observed history (B, H, D) into a condition (B, K, D), a whole motion
-(B, H + F, D) into the target of denoising (B, K, D), and such coefficients into a future.
+Both kinds turn an observed history (B, H, D) into a condition (B, K, D) and a whole motion
+(B, H + F, D) into the target of denoising (B, K, D). Back, a future is linear in the coefficients:
+``synthesis @ expand(x0) + offset(history)``, with whatever is linear in the features in between.
 """
 
 from abc import ABC, abstractmethod
@@ -10,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from motion_predictor.model.dct import dct_matrix, pad_with_last
-from motion_predictor.model.diffusion import add_noise, completion_matrices, cosine_schedule
+from motion_predictor.model.diffusion import completion_matrices, cosine_schedule
 
 
 class Parametrisation(nn.Module, ABC):
     """What both kinds share: the window and its truncated DCT."""
 
     dct: Tensor  # (K, N)
+    synthesis: Tensor  # (F, K) future frames of coefficients
 
     def __init__(self, history_frames: int, future_frames: int, coefficients: int) -> None:
         super().__init__()
@@ -25,6 +27,8 @@ class Parametrisation(nn.Module, ABC):
         matrix = dct_matrix(history_frames + future_frames, coefficients).float()
         # Constants are derived from the sizes, so checkpoints do not carry them.
         self.register_buffer('dct', matrix, persistent=False)
+        future = matrix[:, history_frames:].T.contiguous()
+        self.register_buffer('synthesis', future, persistent=False)
 
     def _padded(self, history: Tensor) -> Tensor:
         """Return the coefficients (B, K, D) of the history continued with its last frame."""
@@ -39,15 +43,18 @@ class Parametrisation(nn.Module, ABC):
         """Return the clean coefficients (B, K, D) of whole motions (B, H + F, D)."""
 
     @abstractmethod
-    def decode(self, x0: Tensor, history: Tensor) -> Tensor:
-        """Return futures (B, S, F, D) of coefficients (B, S, K, D) after histories (B, H, D)."""
+    def expand(self, x0: Tensor) -> Tensor:
+        """Return clean coefficients (..., K, D) in metres."""
+
+    @abstractmethod
+    def offset(self, history: Tensor) -> Tensor:
+        """Return what a future after histories (B, H, D) adds to the synthesis, (B, F or 1, D)."""
 
 
 class OfficialParametrisation(Parametrisation):
     """Raw DCT coefficients of the motion, with completion, as published."""
 
-    complete: Tensor  # (F, K) future frames from the estimate
-    known: Tensor  # (F, K) future frames from the noised condition
+    known: Tensor  # (F, K) future frames of the noised condition
     alpha_hat: Tensor  # (1000,)
 
     def __init__(self, history_frames: int, future_frames: int, coefficients: int) -> None:
@@ -55,7 +62,7 @@ class OfficialParametrisation(Parametrisation):
         known, unknown = completion_matrices(history_frames, future_frames, coefficients)
         inverse = dct_matrix(history_frames + future_frames, coefficients).T[history_frames:]
         self.register_buffer('known', (inverse @ known).float(), persistent=False)
-        self.register_buffer('complete', (inverse @ unknown).float(), persistent=False)
+        self.synthesis = (inverse @ unknown).float()
         self.register_buffer('alpha_hat', cosine_schedule().float(), persistent=False)
 
     def condition(self, history: Tensor) -> Tensor:
@@ -64,17 +71,12 @@ class OfficialParametrisation(Parametrisation):
     def encode(self, motion: Tensor) -> Tensor:
         return self.dct @ motion
 
-    def decode(
-        self, x0: Tensor, history: Tensor, completion_noise: Tensor | None = None
-    ) -> Tensor:
-        """Complete at t = 0 and return to time.
+    def expand(self, x0: Tensor) -> Tensor:
+        return x0
 
-        completion_noise (S, K, D) is what sampling puts on the condition at t = 0 (0.6 % of a
-        unit normal); None leaves it out, which is its mean.
-        """
-        noise = torch.zeros_like(x0) if completion_noise is None else completion_noise
-        condition = add_noise(self._padded(history)[:, None], noise, self.alpha_hat[0])
-        return self.complete @ x0 + self.known @ condition  # (B, S, F, D)
+    def offset(self, history: Tensor) -> Tensor:
+        # Completion at t = 0 also puts 0.6 % of a unit normal on the condition: left at its mean.
+        return self.known @ (self.alpha_hat[0].sqrt() * self._padded(history))
 
 
 class ResidualParametrisation(Parametrisation):
@@ -119,6 +121,8 @@ class ResidualParametrisation(Parametrisation):
         residual = motion - pad_with_last(history, self.future_frames)
         return self.dct @ residual / self.scale
 
-    def decode(self, x0: Tensor, history: Tensor) -> Tensor:
-        future = self.dct[:, self.history_frames :].T @ (x0 * self.scale)  # (B, S, F, D)
-        return future + history[:, None, -1:]
+    def expand(self, x0: Tensor) -> Tensor:
+        return x0 * self.scale
+
+    def offset(self, history: Tensor) -> Tensor:
+        return history[:, -1:]

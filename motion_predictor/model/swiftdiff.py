@@ -2,39 +2,8 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from motion_predictor.model.layers import SqueezeExcitation, zero_init
-
-
-class MixingMLP(nn.Module):
-    """Two linear layers of equal width with GELU and dropout."""
-
-    def __init__(self, width: int, dropout: float) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(width, width)
-        self.fc2 = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.dropout(self.fc2(self.dropout(functional.gelu(self.fc1(x)))))
-
-
-class MixerBlock(nn.Module):
-    """Mixes tokens, then channels; both results pass the same squeeze-excitation."""
-
-    def __init__(self, tokens: int, width: int, dropout: float) -> None:
-        super().__init__()
-        self.LN1 = nn.LayerNorm(width)
-        self.mlp_block_token_mixing = MixingMLP(tokens, dropout)
-        self.LN2 = nn.LayerNorm(width)
-        self.mlp_block_channel_mixing = MixingMLP(width, dropout)
-        self.se = SqueezeExcitation(tokens)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.mlp_block_token_mixing(self.LN1(x).transpose(1, 2)).transpose(1, 2)
-        x = x + self.se(y)  # (B, K+1, width)
-        return x + self.se(self.mlp_block_channel_mixing(self.LN2(x)))
+from motion_predictor.model.layers import MixerBlock, zero_init
 
 
 class SwiftDiff(nn.Module):
@@ -68,14 +37,15 @@ class SwiftDiff(nn.Module):
         """Denoise coefficients in one step, from the one timestep the network was trained on.
 
         Args:
-            x: (B, K, D) noise.
-            condition: (B, K, D) coefficients of the padded history.
+            x: (P * S, K, D) noise, S for each condition in turn.
+            condition: (P, K, D) coefficients of the padded history, embedded once each.
 
         Returns:
-            (B, K, D): the noise, or the clean coefficients, as the checkpoint says.
+            (P * S, K, D): the noise, or the clean coefficients, as the checkpoint says.
         """
-        token = self.cond_embed(condition.flatten(1))[:, None]  # (B, 1, width)
-        h = torch.cat([token, self.joint_embed(x)], dim=1)  # (B, K+1, width)
+        samples = len(x) // max(1, len(condition))
+        token = self.cond_embed(condition.flatten(1)).repeat_interleave(samples, 0)  # (B, width)
+        h = torch.cat([token[None], self.joint_embed(x.transpose(0, 1))])  # (K+1, B, width)
         for block in self.blocks:
             h = block(h)
-        return self.out(h[:, 1:])  # (B, K, D)
+        return self.out(h[1:]).transpose(0, 1)  # (B, K, D)

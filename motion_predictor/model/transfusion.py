@@ -73,7 +73,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
         if skip is not None:
             x = self.skip_linear(torch.cat([x, skip], dim=-1))
-        return self.ffn(self.sa_block(x + self.se(x)))  # (B, K+1, width)
+        x = x * (1 + self.se(x.mean(dim=-1))[..., None])  # the gated tokens added to themselves
+        return self.ffn(self.sa_block(x))  # (B, K+1, width)
 
 
 class TransFusion(nn.Module):

@@ -18,11 +18,11 @@ from motion_predictor.msg import PredictedMotionArray, SkeletonArray
 from motion_predictor.people import People, Person, Scene, Status
 from motion_predictor.predictor import MotionPredictor, Prediction
 from motion_predictor.ros.diagnostics import Health
+from motion_predictor.ros.inference import InferenceThread
 from motion_predictor.ros.inputs import InputError, SkeletonInput
 from motion_predictor.ros.outputs import MotionOutput
 from motion_predictor.ros.parameters import Parameters
-from motion_predictor.ros.worker import LatestWorker
-from motion_predictor.skeleton import known_layouts, read_layout
+from motion_predictor.skeleton import Layout, known_layouts, read_layout
 
 WATCHDOG_PERIOD_S = 0.1
 WARM_UP_CALLS = 3
@@ -33,7 +33,7 @@ Return = TransitionCallbackReturn
 class PredictorNode(LifecycleNode):
     """Predicts the motion of everyone on `skeletons` and publishes it on `predicted_motion`.
 
-    Callbacks parse and append. One worker thread predicts on the newest data and publishes; a
+    Callbacks parse and append. The inference thread predicts on the newest data and publishes; a
     watchdog on the steady clock publishes STALE_INPUT or FAULT when it cannot.
     """
 
@@ -50,7 +50,7 @@ class PredictorNode(LifecycleNode):
             post_callback=self._on_clock_jump,
         )
         self._people: People | None = None
-        self._worker: LatestWorker | None = None
+        self._inference: InferenceThread | None = None
 
     # Lifecycle
 
@@ -65,45 +65,32 @@ class PredictorNode(LifecycleNode):
         """Read the parameters, load and warm up the predictor."""
         for name in self._table.unknown():
             self.get_logger().warning(f"there is no parameter '{name}'; it has no effect")
+        inference = InferenceThread()
         try:
             values = self._table.read()
-            layouts = dict(known_layouts())
-            if values['layout_folder']:
-                files = sorted(Path(values['layout_folder']).glob('*.yaml'))
-                layouts |= {layout.name: layout for layout in map(read_layout, files)}
-            predictor = MotionPredictor.load(
-                values['checkpoint'],
-                values['device'],
-                values['samples'],
-                values['resample_noise'],
+            predictor = inference.call(_load, values)
+            checkpoint = predictor.checkpoint
+            layout, window = checkpoint.header.layout, checkpoint.header.window
+            self._input = SkeletonInput(
+                layout, _layouts(values['layout_folder']), values['min_confidence']
             )
-            header = predictor.checkpoint.header
-            if values['frame_stride'] > header.window.future_frames:
-                raise ValueError(
-                    f"parameter 'frame_stride' of {values['frame_stride']} leaves none of the "
-                    f'{header.window.future_frames} future frames'
-                )
-        except ValueError as error:
+            self._output = MotionOutput(
+                checkpoint, values['frame_stride'], values['publish_samples']
+            )
+        except (ValueError, RuntimeError) as error:  # ours, or the device's
+            inference.stop()
             self.get_logger().error(f'cannot configure: {error}')
             return Return.FAILURE
         self._values = values
-        self._predictor = predictor
-        self._input = SkeletonInput(header.layout, layouts, values['min_confidence'])
-        self._output = MotionOutput(
-            predictor.checkpoint, values['frame_stride'], values['publish_samples']
-        )
-        self._still = np.zeros((header.window.history_frames, len(header.layout.joints), 3))
-        for _ in range(WARM_UP_CALLS):
-            predictor.predict(self._still)
+        self._inference, self._predictor = inference, predictor
         self._publisher = self.create_lifecycle_publisher(
             PredictedMotionArray, 'predicted_motion', QoSProfile(depth=1)
         )
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._table.locked = True
         self.get_logger().info(
-            f'{predictor.checkpoint.model_id} on {predictor.device}: {values["samples"]} futures '
-            f'of {header.window.future_frames / header.window.rate_hz:g} s for '
-            f'{header.layout.name}'
+            f'{checkpoint.model_id} on {predictor.device}: {values["samples"]} futures '
+            f'of {window.future_frames / window.rate_hz:g} s for {layout.name}'
         )
         return Return.SUCCESS
 
@@ -123,11 +110,10 @@ class PredictorNode(LifecycleNode):
         self._frame_id = values['fixed_frame']
         self._fault = ''
         self._problem_logged_s = -REPEAT_PROBLEM_S
-        self._usable_s = self._asked_s = time.monotonic()
+        self._usable_s = time.monotonic()
         self._arrived_s: float | None = None
         self._age_ms = 0.0
         result = super().on_activate(state)
-        self._worker = LatestWorker(self._predict_newest, 'prediction')
         self._subscription = self.create_subscription(
             SkeletonArray, 'skeletons', self._on_skeletons, qos_profile_sensor_data
         )
@@ -154,18 +140,19 @@ class PredictorNode(LifecycleNode):
         return Return.SUCCESS
 
     def _stop(self) -> None:
-        if self._worker is None:
+        if self._people is None or self._inference is None:
             return
         for timer in self._periodic:
             self.destroy_timer(timer)
         self.destroy_subscription(self._subscription)
-        self._worker.stop()
-        self._worker = None
+        self._inference.drain()
         self._people = None
 
     def _free(self) -> None:
-        if not self._table.locked:
+        if self._inference is None:
             return
+        self._inference.stop()
+        self._inference = None
         self.destroy_lifecycle_publisher(self._publisher)
         self.destroy_publisher(self._diagnostics)
         del self._predictor, self._input, self._output
@@ -199,8 +186,8 @@ class PredictorNode(LifecycleNode):
             if fresh:
                 self._usable_s = self._arrived_s = arrived_s
                 self._age_ms = age_ms
-        if fresh and self._worker is not None:
-            self._worker.ask()
+        if fresh and self._inference is not None:
+            self._inference.ask(self._predict_newest)
 
     def _check_frame(self, frame_id: str) -> None:
         wanted = self._values['fixed_frame']
@@ -296,8 +283,9 @@ class PredictorNode(LifecycleNode):
         return time.monotonic() - self._usable_s > self._values['stale_after_s']
 
     def _watch(self) -> None:
-        if self._worker is not None and not self._worker.is_alive():
-            self._fault = 'the prediction thread has died'
+        busy_s = self._inference.busy_s() if self._inference is not None else 0.0
+        if busy_s > self._values['stale_after_s']:
+            self._fault = f'the prediction in hand has taken {busy_s:.1f} s so far'
             self._publish(self._scene_or_nobody(), None, Status.FAULT)
         elif self._is_stale():
             self._publish(self._scene_or_nobody(), None, Status.STALE_INPUT)
@@ -318,6 +306,24 @@ class PredictorNode(LifecycleNode):
         )
         report.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(report)
+
+
+def _load(values: dict[str, Any]) -> MotionPredictor:
+    """Return the predictor that the parameters ask for, warmed up."""
+    predictor = MotionPredictor.load(
+        values['checkpoint'], values['device'], values['samples'], values['resample_noise']
+    )
+    header = predictor.checkpoint.header
+    still = np.zeros((header.window.history_frames, len(header.layout.joints), 3))
+    for _ in range(WARM_UP_CALLS):
+        predictor.predict(still)
+    return predictor
+
+
+def _layouts(folder: str) -> dict[str, Layout]:
+    """Return the layouts that messages may name: those that ship, and those in a folder."""
+    files = sorted(Path(folder).glob('*.yaml')) if folder else []
+    return known_layouts() | {layout.name: layout for layout in map(read_layout, files)}
 
 
 def main(args: list[str] | None = None) -> Any:

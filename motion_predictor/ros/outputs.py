@@ -32,10 +32,18 @@ class MotionOutput:
         frame_stride: every n-th frame is published, the last one always among them if n divides
             their number.
         publish_samples: whether the samples are.
+
+    Raises:
+        ValueError: if the stride leaves no frame.
     """
 
     def __init__(self, checkpoint: Checkpoint, frame_stride: int, publish_samples: bool) -> None:
         header = checkpoint.header
+        if frame_stride > header.window.future_frames:
+            raise ValueError(
+                f"parameter 'frame_stride' of {frame_stride} leaves none of the "
+                f'{header.window.future_frames} future frames'
+            )
         self._model = checkpoint.model_id
         self._layout = header.layout
         self._frames = slice(frame_stride - 1, None, frame_stride)

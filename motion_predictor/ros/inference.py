@@ -1,0 +1,57 @@
+"""The one thread in which the network runs."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+Result = TypeVar('Result')
+
+
+class InferenceThread:
+    """Runs everything that touches the network in one thread, the newest data first.
+
+    One thread for loading, warming up and predicting is not a nicety: each thread that calls into
+    torch gets its own OpenMP team, and with more teams than cores their threads go to sleep
+    between operations, which doubles the time of a small network. CUDA graphs too must be
+    captured and replayed by the same thread.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix='inference')
+        self._waiting = False
+        self._busy_since_s: float | None = None
+
+    def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Run a function there and return its result, or raise what it raised."""
+        return self._pool.submit(function, *arguments).result()
+
+    def ask(self, job: Callable[[], None]) -> None:
+        """Have a job run on the data as it will be then; asked thrice while busy, it runs once.
+
+        Returns at once. The job must not raise.
+        """
+        if not self._waiting:
+            self._waiting = True
+            self._pool.submit(self._run, job)
+
+    def busy_s(self) -> float:
+        """Return for how long the job in hand has been running, 0 if there is none."""
+        since_s = self._busy_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
+
+    def drain(self) -> None:
+        """Return when everything asked for so far has been done."""
+        self.call(lambda: None)
+
+    def stop(self) -> None:
+        """End the thread after the job in hand."""
+        self._pool.shutdown()
+
+    def _run(self, job: Callable[[], None]) -> None:
+        self._waiting = False
+        self._busy_since_s = time.monotonic()
+        try:
+            job()
+        finally:
+            self._busy_since_s = None
