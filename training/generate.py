@@ -31,8 +31,8 @@ def generate(
 
     Each clip starts from a recorded history, which is then left out; again and again one of the
     predicted futures is chosen and its first second becomes the past. Left to chance the person
-    soon stands still and floats, so the choice is the liveliest of three of those futures that
-    keep the feet nearest to the floor. Limbs keep their lengths.
+    soon stands still and floats, so the choice is the liveliest of those futures that keep the
+    feet nearest to the floor. Limbs keep their lengths.
 
     Args:
         checkpoint_path: what predicts; a teacher is best.
@@ -65,9 +65,8 @@ def generate(
             futures = samples[:, :step]
             sinking = np.abs(futures[..., 2].min(axis=(1, 2)) - floor)
             grounded = futures[np.argsort(sinking)[: DRAWN // 2]]
-            three = grounded[generator.choice(len(grounded), 3, replace=False)]
-            travel = np.linalg.norm(np.diff(three, axis=1), axis=-1).sum(axis=(1, 2))
-            motion = np.concatenate([motion, three[travel.argmax()]])
+            travel = np.linalg.norm(np.diff(grounded, axis=1), axis=-1).sum(axis=(1, 2))
+            motion = np.concatenate([motion, grounded[travel.argmax()]])
         clip = _with_lengths(sosfiltfilt(smooth, motion, axis=0), layout.parents, lengths)
         made.append(clip[window.history_frames + step :].astype(np.float32))
     save_archive(

@@ -25,6 +25,8 @@ from motion_predictor.ros.parameters import Parameters
 from motion_predictor.skeleton import Layout, known_layouts, read_layout
 
 WATCHDOG_PERIOD_S = 0.1
+STUCK_S = 1.0
+"""A prediction that takes longer is a fault; until then there is just nothing fresh."""
 WARM_UP_CALLS = 3
 REPEAT_PROBLEM_S = 5.0
 Return = TransitionCallbackReturn
@@ -284,10 +286,10 @@ class PredictorNode(LifecycleNode):
 
     def _watch(self) -> None:
         busy_s = self._inference.busy_s() if self._inference is not None else 0.0
-        if busy_s > self._values['stale_after_s']:
+        if busy_s > STUCK_S:
             self._fault = f'the prediction in hand has taken {busy_s:.1f} s so far'
             self._publish(self._scene_or_nobody(), None, Status.FAULT)
-        elif self._is_stale():
+        elif self._is_stale() or busy_s > self._values['stale_after_s']:
             self._publish(self._scene_or_nobody(), None, Status.STALE_INPUT)
 
     def _report(self) -> None:
