@@ -1,11 +1,10 @@
 """Starts the predictor: skeletons in, predicted motion out."""
 
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
-
-from launch import LaunchContext, LaunchDescription
 
 
 def start_predictor(context: LaunchContext) -> list[LifecycleNode]:

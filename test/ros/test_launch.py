@@ -13,11 +13,10 @@ SHARE = Path(get_package_share_directory('motion_predictor'))
 
 @pytest.mark.parametrize('name', ['predictor', 'demo'])
 def test_launch_file_starts_its_nodes(name: str) -> None:
+    from launch import LaunchService
     from launch.actions import EmitEvent, RegisterEventHandler, TimerAction
     from launch.event_handlers import OnProcessStart
     from launch.events import Shutdown
-
-    from launch import LaunchService
 
     path = SHARE / 'launch' / f'{name}.launch.py'
     spec = importlib.util.spec_from_file_location(f'{name}_launch', path)
