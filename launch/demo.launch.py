@@ -11,6 +11,8 @@ ARGUMENTS = {
     'archive': ('bundled', '"bundled" or a motion archive (.npz)'),
     'rate': ('30.0', 'messages per second'),
     'people': ('1', 'people side by side'),
+    'input_topic': ('skeletons', 'topic of the SkeletonArray messages'),
+    'namespace': ('', 'namespace of the nodes and their topics'),
 }
 
 
@@ -21,6 +23,8 @@ def generate_launch_description() -> LaunchDescription:
     replay = Node(
         package='motion_predictor',
         executable='replay',
+        namespace=LaunchConfiguration('namespace'),
+        remappings=[('skeletons', LaunchConfiguration('input_topic'))],
         output='screen',
         arguments=[
             LaunchConfiguration('archive'),

@@ -4,6 +4,7 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 
@@ -19,7 +20,7 @@ def start_predictor(context: LaunchContext) -> list[LifecycleNode]:
             output='screen',
             parameters=[
                 LaunchConfiguration('parameter_file'),
-                {name: value for name, value in given.items() if value},
+                {n: ParameterValue(v, value_type=str) for n, v in given.items() if v},
             ],
             remappings=[('skeletons', LaunchConfiguration('input_topic'))],
         )

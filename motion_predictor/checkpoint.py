@@ -289,7 +289,9 @@ class Checkpoint:
     def save(self, path: Path) -> None:
         """Write atomically: a reader sees the old file or the new one."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        tensors = {name: tensor.detach().contiguous() for name, tensor in self.tensors.items()}
+        tensors = {
+            name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()
+        }
         metadata = {METADATA_KEY: self.header.model_dump_json()}
         with tempfile.TemporaryDirectory(dir=path.parent, prefix='.saving-') as folder:
             draft = Path(folder) / path.name

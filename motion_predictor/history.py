@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 
 
+RECENT_NS = 100_000_000
+"""The root, and half of the joints, must have been seen so shortly before the newest frame."""
+
+
 @dataclass(frozen=True)
 class ObservedWindow:
     """What a network is given of one person."""
@@ -73,7 +77,9 @@ class History:
         place relative to the root, interpolated between the frames that have them.
 
         Returns:
-            None while the history is not full, or if a joint was not observed at all.
+            None while the history is not full, if a joint was not observed at all, or if the root
+            or half of the joints have not been seen for 0.1 s: nobody is predicted from a pose
+            that is mostly memory.
         """
         if not self.is_full():
             return None
@@ -82,6 +88,9 @@ class History:
         stamps = np.array(self._stamps_ns, np.int64) - self._stamps_ns[-1]
         seen = np.logical_and.reduce(np.isfinite(frames), axis=-1)  # (T, J)
         if not seen.any(0).all():
+            return None
+        lately = seen[stamps >= -RECENT_NS].any(0)  # (J,)
+        if not lately[0] or 2 * lately.sum() < len(lately):
             return None
         root = _interpolate(frames[:, :1], seen[:, :1], stamps, stamps)  # (T, 1, 3)
         relative = frames[:, 1:] - root

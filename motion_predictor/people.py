@@ -65,7 +65,10 @@ class Scene:
     """Everyone at the newest stamp."""
 
     stamp_ns: int
+    frame_id: str
     people: tuple[Person, ...]
+    unreadable: int = 0
+    """People in the newest message of whom nothing could be used: somebody is there, unlisted."""
 
 
 class People:
@@ -95,6 +98,8 @@ class People:
         self._max_people = max_people
         self._histories: dict[str, History] = {}
         self._newest_ns: int | None = None
+        self._frame_id = ''
+        self._unreadable = 0
         self._older_stamps: list[int] = []
         self.rejected: Counter[str] = Counter()
         """How often input was rejected, by reason."""
@@ -105,14 +110,31 @@ class People:
         """Forget everyone."""
         self._histories.clear()
         self._newest_ns = None
+        self._unreadable = 0
         self._older_stamps.clear()
 
-    def update(self, stamp_ns: int, observations: Sequence[Observation]) -> bool:
+    def update(
+        self,
+        stamp_ns: int,
+        observations: Sequence[Observation],
+        frame_id: str = '',
+        unreadable: int = 0,
+    ) -> bool:
         """Take everyone reported at one stamp.
+
+        Args:
+            stamp_ns: time of capture.
+            observations: everyone who could be read.
+            frame_id: frame of the positions; another one than before restarts everyone, since
+                positions of two frames must not meet in one history.
+            unreadable: people reported in the same message who could not be read.
 
         Returns:
             False if the whole message was rejected because its stamp is not newer than the newest.
         """
+        if frame_id != self._frame_id:
+            self.clear()
+            self._frame_id = frame_id
         if self._newest_ns is not None and stamp_ns <= self._newest_ns:
             if not self._time_restarted(stamp_ns):
                 return False
@@ -120,13 +142,18 @@ class People:
             self.restarts += 1
         self._older_stamps.clear()
         self._newest_ns = stamp_ns
+        self._unreadable = unreadable
         for observation in observations:
             if not np.isfinite(observation.positions).all(-1).any():
                 self.rejected['no joint observed'] += 1
+                self._unreadable += 1
                 continue
-            history = self._histories.setdefault(observation.id, History(*self._window))
+            if observation.id not in self._histories:
+                self._histories[observation.id] = History(*self._window)
+            history = self._histories[observation.id]
             if not history.append(stamp_ns, observation.positions):
                 self.rejected['id twice in one message'] += 1
+                self._unreadable += 1
         for person_id in [
             person_id
             for person_id, history in self._histories.items()
@@ -156,7 +183,7 @@ class People:
             person = self._person(person_id, history, has_place=places > 0)
             places -= person.window is not None
             people.append(person)
-        return Scene(self._newest_ns, tuple(people))
+        return Scene(self._newest_ns, self._frame_id, tuple(people), self._unreadable)
 
     def _person(self, person_id: str, history: History, has_place: bool) -> Person:
         if history.newest_ns != self._newest_ns:  # not in the newest message

@@ -24,9 +24,9 @@ class Prediction:
     """(P, F, J, 3) their mean."""
     radius: FloatArray
     """(P, F, J) radius of the ball around the mean that holds the joint with probability
-    `coverage`; NaN where the checkpoint is not calibrated."""
+    `coverage`; NaN where the checkpoint is not calibrated for so few samples, or not at all."""
     coverage: float
-    """Probability that `radius` stands for; NaN where the checkpoint is not calibrated."""
+    """Probability that `radius` stands for; NaN where `radius` is."""
     times: FloatArray
     """(F,) seconds after the last observed frame."""
 
@@ -78,10 +78,14 @@ class MotionPredictor:
                 ]
             )
         ).to(self.device)  # (S, K, D)
-        self._scale, self._floor_m = None, 0.0
-        if header.calibration is not None:
+        self.coverage = float('nan')
+        """Probability with which a radius holds its joint; NaN if there is no such claim."""
+        calibration = header.calibration
+        # The spread of fewer samples than were calibrated with is a smaller one.
+        if calibration is not None and samples >= calibration.samples:
+            self.coverage = calibration.coverage
             self._scale = checkpoint.tensors['calibration.scale'].to(self.device)  # (F, J)
-            self._floor_m = header.calibration.floor_m
+            self._floor_m = calibration.floor_m
         frames = np.arange(1, header.window.future_frames + 1)
         self.times = (frames / header.window.rate_hz).astype(np.float32)
 
@@ -134,14 +138,18 @@ class MotionPredictor:
         noise = torch.randn_like(self._noise) if self.resample_noise else self._noise
         samples = self._model(observed.to(self.device), noise)  # (P, S, F, J, 3)
         mean = samples.mean(1)
-        if self._scale is None:
-            radius, coverage = torch.full_like(mean[..., 0], torch.nan), float('nan')
+        if not torch.isfinite(mean).all():
+            raise RuntimeError('the network returned numbers that are not finite')
+        if np.isnan(self.coverage):
+            radius = torch.full_like(mean[..., 0], torch.nan)
         else:
             radius = self._scale * spread_of(samples, mean).clamp(min=self._floor_m)
-            assert header.calibration is not None
-            coverage = header.calibration.coverage
         return Prediction(
-            samples.cpu().numpy(), mean.cpu().numpy(), radius.cpu().numpy(), coverage, self.times
+            samples.cpu().numpy(),
+            mean.cpu().numpy(),
+            radius.cpu().numpy(),
+            self.coverage,
+            self.times,
         )
 
 

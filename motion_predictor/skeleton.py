@@ -125,8 +125,18 @@ def read_layout(path: Path) -> Layout:
 @cache
 def known_layouts() -> dict[str, Layout]:
     """Return the layouts that ship with the package, by name."""
-    folder = resources.files('motion_predictor') / 'config' / 'skeletons'
-    layouts = [read_layout(Path(str(file))) for file in sorted(folder.iterdir(), key=str)]
+    return read_layouts(Path(str(resources.files('motion_predictor') / 'config' / 'skeletons')))
+
+
+def read_layouts(folder: Path) -> dict[str, Layout]:
+    """Return the layouts of a folder's *.yaml files, by name.
+
+    Raises:
+        LayoutError: if there is no such folder or a file is not a layout.
+    """
+    if not folder.is_dir():
+        raise LayoutError(f'there is no folder {folder} to take layouts from')
+    layouts = [read_layout(file) for file in sorted(folder.glob('*.yaml'))]
     return {layout.name: layout for layout in layouts}
 
 

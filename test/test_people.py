@@ -62,7 +62,7 @@ def test_before_the_first_message_there_is_no_scene() -> None:
 def test_an_empty_message_says_that_nobody_is_there() -> None:
     people = make_people()
     assert report(people, 0)
-    assert scene_of(people) == Scene(START_NS, ())
+    assert scene_of(people) == Scene(START_NS, '', (), unreadable=0)
 
 
 def test_whoever_arrives_is_predicted_once_the_window_is_full() -> None:
@@ -131,6 +131,7 @@ def test_of_an_id_twice_in_one_message_the_first_counts() -> None:
         pair = [Observation('anna', POSE), Observation('anna', POSE + np.float32(9))]
         assert people.update(stamp, pair)
     assert people.rejected == {'id twice in one message': FULL}
+    assert scene_of(people).unreadable == 1
     (anna,) = scene_of(people).people
     assert anna.window is not None
     np.testing.assert_array_equal(anna.window.positions[-1], POSE)
@@ -150,11 +151,22 @@ def test_whoever_is_hardly_observed_is_not_predicted(minimum: float, status: Sta
     assert (anna.window is not None) == (status == Status.OK)
 
 
-def test_a_skeleton_without_any_joint_is_nobody() -> None:
+def test_a_skeleton_without_any_joint_is_somebody_who_cannot_be_listed() -> None:
     people = make_people()
     assert report(people, 0, anna=NOTHING)
     assert statuses(people) == {}
+    assert scene_of(people).unreadable == 1
     assert people.rejected == {'no joint observed': 1}
+
+
+def test_another_frame_restarts_everyone() -> None:
+    people = make_people()
+    for step in range(FULL):
+        report(people, step, anna=POSE)
+    later = START_NS + FULL * PERIOD_NS
+    assert people.update(later, [Observation('anna', POSE)], frame_id='odom')
+    assert statuses(people) == {'anna': Status.WARMING_UP}
+    assert scene_of(people).frame_id == 'odom'
 
 
 def test_a_joint_that_was_never_observed_is_said_to_be_stale_not_guessed() -> None:

@@ -103,7 +103,7 @@ def test_a_killed_loop_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
                 raise KilledError
             return network(torch.randn(settings.batch, 3)).square().mean()
 
-        optimise(network, loss, settings, state, 'test')
+        optimise(network, loss, settings, state, 'same', 'test')
         return network.state_dict()
 
     unbroken = run(tmp_path / 'unbroken.state', None)

@@ -10,16 +10,26 @@ from motion_predictor_training.calibrate import calibrate
 from motion_predictor_training.config import (
     CalibrationConfig,
     Config,
+    ConfigError,
     DistilConfig,
     TeacherConfig,
     load_config,
 )
 from motion_predictor_training.distill import distil
-from motion_predictor_training.evaluate import evaluate_checkpoint, table, write_json
+from motion_predictor_training.evaluate import evaluate_checkpoint, predict_shown
 from motion_predictor_training.generate import generate
 from motion_predictor_training.official import PRESETS, import_official
 from motion_predictor_training.prepare import add_prepare
+from motion_predictor_training.report import (
+    plot_fans,
+    plot_horizon,
+    table,
+    write_json,
+    write_markdown,
+)
 from motion_predictor_training.teacher import train_teacher
+
+STAGES = ('teacher', 'one-step', 'student', 'calibrate')
 
 
 def _config_path(stage: str) -> Path:
@@ -52,12 +62,22 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         arguments.samples,
         arguments.stride,
         arguments.multimodal_threshold,
+        arguments.seen,
     )
     print(table(result))
     if 'coverage' in result:
-        print(f'coverage of radius: {result["coverage"]}')
+        nominal, reached = result['coverage']['nominal'], result['coverage']['reached']
+        print(f'\nthe radius for {nominal:.1%} held {reached:.1%} of the joints')
     if arguments.json:
         write_json(result, arguments.json)
+    if arguments.markdown:
+        write_markdown(result, arguments.markdown)
+    if arguments.plots:
+        header = load_checkpoint(arguments.checkpoint).header
+        plot_horizon(result, arguments.plots)
+        predicted = predict_shown(arguments.checkpoint, arguments.archive, result)
+        rate_hz = header.window.rate_hz
+        plot_fans(result['shown'], predicted, header.layout, rate_hz, arguments.plots)
 
 
 def _import(arguments: argparse.Namespace) -> None:
@@ -91,6 +111,11 @@ def _all(arguments: argparse.Namespace) -> None:
     """Run every stage; overrides are `stage.key=value`."""
     folder: Path = arguments.out
     folder.mkdir(parents=True, exist_ok=True)
+    for override in arguments.set:
+        if override.partition('.')[0] not in STAGES:
+            raise ConfigError(
+                f'an override here begins with one of {", ".join(STAGES)}, got {override!r}'
+            )
 
     def config(schema: type[Config], stage: str) -> Config:
         prefix = f'{stage}.'
@@ -104,12 +129,9 @@ def _all(arguments: argparse.Namespace) -> None:
     teacher, one_step, student, final = (
         folder / f'{name}.safetensors' for name in ('teacher', 'one-step', 'student', 'predictor')
     )
-    if not teacher.exists():
-        train_teacher(teacher_config, arguments.train, teacher)
-    if not one_step.exists():
-        distil(one_step_config, teacher, arguments.train, one_step)
-    if not student.exists():
-        distil(student_config, one_step, arguments.train, student)
+    train_teacher(teacher_config, arguments.train, teacher)
+    distil(one_step_config, teacher, arguments.train, one_step)
+    distil(student_config, one_step, arguments.train, student)
     calibrate(calibration_config, student, arguments.validation, final)
     print(f'calibrated checkpoint: {final}')
 
@@ -166,7 +188,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument('--samples', type=_count, default=50)
     sub.add_argument('--stride', type=_count, default=30, help='frames between window starts')
     sub.add_argument('--multimodal-threshold', type=float, default=0.4)
+    sub.add_argument(
+        '--seen', nargs='+', default=[], metavar='SUBJECT', help='subjects that were trained on'
+    )
     sub.add_argument('--json', type=Path, help='file for the results')
+    sub.add_argument('--markdown', type=Path, help='file for the results as a page to read')
+    sub.add_argument('--plots', type=Path, help='folder for plots of the results')
     sub.set_defaults(run=_evaluate)
 
     sub = stage('import', 'Turn official weights (.pt) into a checkpoint.')
@@ -180,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
         '--sampling',
         choices=('one_step', 'ddim'),
         default='one_step',
-        help='ddim: a TransFusion that needs all its steps, to distil from',
+        help='ddim: a TransFusion that needs all its steps, to be evaluated',
     )
     sub.set_defaults(run=_import)
 

@@ -111,9 +111,12 @@ def load_config(schema: type[Config], path: Path, overrides: list[str]) -> Confi
             raise ConfigError(f'an override reads key=value, got {override!r}')
         *sections, last = key.split('.')
         target = content
-        for section in sections:
-            target = target.setdefault(section, {})
-        target[last] = yaml.safe_load(value)
+        try:
+            for section in sections:
+                target = target.setdefault(section, {})
+            target[last] = yaml.safe_load(value)
+        except (AttributeError, TypeError, yaml.YAMLError) as error:
+            raise ConfigError(f'cannot apply the override {override!r}: {error}') from error
     try:
         return schema.model_validate(content)
     except ValidationError as error:

@@ -15,8 +15,8 @@ from motion_predictor.model.parametrisation import ResidualParametrisation
 from motion_predictor_training.bank import fill_bank
 from motion_predictor_training.config import ConfigError, DistilConfig
 from motion_predictor_training.data.windows import cut_windows
-from motion_predictor_training.loop import optimise
-from motion_predictor_training.provenance import provenance
+from motion_predictor_training.loop import optimise, training_device
+from motion_predictor_training.provenance import finished, provenance
 from motion_predictor_training.teacher import metre_weights
 
 
@@ -30,7 +30,8 @@ def distil(config: DistilConfig, teacher_path: Path, archive_path: Path, out: Pa
         out: where the student goes; the bank and the training state lie beside it.
 
     Raises:
-        ConfigError: if the teacher's parametrisation is not the residual one.
+        ConfigError: if the teacher's parametrisation is not the residual one, or `out` holds the
+            result of other settings.
     """
     teacher = load_checkpoint(teacher_path)
     parametrisation = teacher.build_parametrisation()
@@ -43,12 +44,14 @@ def distil(config: DistilConfig, teacher_path: Path, archive_path: Path, out: Pa
     window = teacher.header.window
     frames = window.history_frames + window.future_frames
     windows = cut_windows(archive, teacher.header.layout, window.rate_hz, frames, stride=1)
-    bank = fill_bank(out.with_suffix('.bank'), teacher, windows, config.bank)
+    ancestry = provenance(config, archive, teacher)
+    if (existing := finished(out, ancestry)) is not None:
+        return existing
+    bank = fill_bank(out.with_suffix('.bank'), teacher, archive, windows, config.bank)
 
     settings = config.optimisation
+    device = training_device()
     torch.manual_seed(settings.seed)
-    ancestry = provenance(config, {'train': archive})
-    ancestry['teacher'] = {'sha256': teacher.sha256, 'provenance': teacher.header.provenance}
     header = teacher.header.model_copy(
         update={
             'name': config.name,
@@ -63,18 +66,21 @@ def distil(config: DistilConfig, teacher_path: Path, archive_path: Path, out: Pa
     network = header.network.build(header.features, window.coefficients)
     if config.network is None:
         network.load_state_dict(teacher.build_network().state_dict())
-    weights = metre_weights(parametrisation)
+    network.to(device)
+    weights = metre_weights(parametrisation).to(device)
 
     def loss(step: int) -> Tensor:
-        noise, condition, result = bank.draw(settings.batch, (settings.seed, step))
+        rows = bank.draw(settings.batch, (settings.seed, step))
+        noise, condition, result = (row.to(device) for row in rows)
         if header.network.kind == 'transfusion':
-            timesteps = torch.full((settings.batch,), header.timestep)
+            timesteps = torch.full((settings.batch,), header.timestep, device=device)
             output = network(noise, timesteps, condition)
         else:
             output = network(noise, condition)
         return (weights * (output.float() - result).square()).mean()
 
-    optimise(network, loss, settings, out.with_suffix('.state'), header.name)
+    state_path = out.with_suffix('.state')
+    optimise(network, loss, settings, state_path, ancestry['identity'], header.name)
     student = Checkpoint.of(header, network, parametrisation)
     student.save(out)
     return student

@@ -10,7 +10,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from motion_predictor_training.config import Optimisation
+from motion_predictor_training.config import ConfigError, Optimisation
+
+
+def training_device() -> torch.device:
+    """Return a GPU if there is one."""
+    return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 
 
 def optimise(
@@ -18,6 +23,7 @@ def optimise(
     loss: Callable[[int], Tensor],
     settings: Optimisation,
     state_path: Path,
+    identity: str,
     description: str,
 ) -> None:
     """Fit a network in place; it ends with its averaged weights, in evaluation mode.
@@ -26,12 +32,17 @@ def optimise(
     is seeded by the step alone, so that a resumed run takes the steps an unbroken one would.
 
     Args:
-        network: what is fitted.
+        network: what is fitted, on the device where that is to happen.
         loss: maps the number of a step to its loss.
         settings: optimiser settings.
         state_path: where the state to resume from is kept; removed by nobody.
+        identity: of all that the result depends on; a state of another one is refused.
         description: what the progress bar says.
+
+    Raises:
+        ConfigError: if the state is of other settings, data or another teacher.
     """
+    device = next(network.parameters()).device
     network.train()
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))
     optimiser = torch.optim.AdamW(
@@ -48,18 +59,18 @@ def optimise(
     }
     first = 0
     if state_path.is_file():
-        state = torch.load(state_path, weights_only=True)
-        first = state.pop('step')
+        state = torch.load(state_path, map_location=device, weights_only=True)
+        if state.get('identity') != identity:
+            raise ConfigError(
+                f'{state_path} is of other settings, data or teacher: remove it or write elsewhere'
+            )
+        first = state['step']
         for name, part in stateful.items():
             part.load_state_dict(state[name])
     recent = 0.0
     for step in (bar := _progress(first, settings.steps, description)):
         torch.manual_seed(settings.seed * 1_000_003 + step)
-        with torch.autocast(
-            'cpu' if not torch.cuda.is_available() else 'cuda',
-            torch.bfloat16,
-            enabled=settings.precision == 'bfloat16',
-        ):
+        with torch.autocast(device.type, torch.bfloat16, settings.precision == 'bfloat16'):
             value = loss(step)
         optimiser.zero_grad()
         value.backward()
@@ -71,7 +82,7 @@ def optimise(
         bar.set_postfix(loss=f'{recent:.4f}')
         if (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
             state = {name: part.state_dict() for name, part in stateful.items()}
-            save_atomically({'step': step + 1, **state}, state_path)
+            save_atomically({'step': step + 1, 'identity': identity, **state}, state_path)
     network.load_state_dict(average.module.state_dict())
     network.eval()
 

@@ -1,7 +1,10 @@
 """What a checkpoint says of how it was made."""
 
+import hashlib
+import json
 import platform
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,15 +12,43 @@ from pydantic import BaseModel
 
 import motion_predictor
 from motion_predictor.archive import MotionArchive
+from motion_predictor.checkpoint import Checkpoint, load_checkpoint
+from motion_predictor_training.config import ConfigError
 
 
-def provenance(config: BaseModel, archives: dict[str, MotionArchive]) -> dict[str, Any]:
-    """Return the configuration, the data's fingerprints and the versions in use."""
-    return {
-        'configuration': config.model_dump(mode='json'),
-        'data': {role: archive.fingerprint for role, archive in archives.items()},
+def provenance(
+    config: BaseModel, archive: MotionArchive, teacher: Checkpoint | None = None
+) -> dict[str, Any]:
+    """Return what a stage's result depends on, the versions in use, and the teacher's own."""
+    configuration = config.model_dump(mode='json')
+    causes = [configuration, archive.fingerprint, teacher.sha256 if teacher else None]
+    ancestry = (
+        {'teacher': {'sha256': teacher.sha256, 'provenance': teacher.header.provenance}}
+        if teacher
+        else {}
+    )
+    return ancestry | {
+        'identity': hashlib.sha256(json.dumps(causes, sort_keys=True).encode()).hexdigest(),
+        'configuration': configuration,
+        'data': {'train': archive.fingerprint},
         'motion_predictor': motion_predictor.__version__,
         'torch': torch.__version__,
         'python': platform.python_version(),
         'date': time.strftime('%Y-%m-%d', time.gmtime()),
     }
+
+
+def finished(out: Path, header_provenance: dict[str, Any]) -> Checkpoint | None:
+    """Return the checkpoint that a stage has already written, None if it has not.
+
+    Raises:
+        ConfigError: if there is one that was made with other settings, data or teacher.
+    """
+    if not out.exists():
+        return None
+    existing = load_checkpoint(out)
+    if existing.header.provenance.get('identity') != header_provenance['identity']:
+        raise ConfigError(
+            f'{out} was made with other settings, data or teacher: remove it or write elsewhere'
+        )
+    return existing

@@ -12,10 +12,10 @@ from motion_predictor.checkpoint import Checkpoint, Header
 from motion_predictor.model.diffusion import NOISE_STEPS, add_noise, cosine_schedule
 from motion_predictor.model.parametrisation import ResidualParametrisation
 from motion_predictor.skeleton import known_layouts
-from motion_predictor_training.config import Augmentation, TeacherConfig
+from motion_predictor_training.config import Augmentation, ConfigError, TeacherConfig
 from motion_predictor_training.data.windows import Windows, cut_windows, mirror, model_features
-from motion_predictor_training.loop import optimise
-from motion_predictor_training.provenance import provenance
+from motion_predictor_training.loop import optimise, training_device
+from motion_predictor_training.provenance import finished, provenance
 
 
 def draw_features(
@@ -55,8 +55,12 @@ def train_teacher(config: TeacherConfig, archive_path: Path, out: Path) -> Check
 
     Raises:
         ArchiveError, LayoutError: if the archive cannot be used.
+        ConfigError: if the layout is unknown, or `out` holds the result of other settings.
     """
     archive = load_archive(archive_path)
+    if config.layout not in known_layouts():
+        known = ', '.join(known_layouts())
+        raise ConfigError(f"layout: there is no '{config.layout}', only {known}")
     window = config.window
     header = Header(
         name=config.name,
@@ -69,8 +73,10 @@ def train_teacher(config: TeacherConfig, archive_path: Path, out: Path) -> Check
         frame='heading',
         root='predicted',
         sampling='ddim',
-        provenance=provenance(config, {'train': archive}),
+        provenance=provenance(config, archive),
     )
+    if (existing := finished(out, header.provenance)) is not None:
+        return existing
     frames = window.history_frames + window.future_frames
     windows = cut_windows(archive, header.layout, window.rate_hz, frames, config.stride)
     settings = config.optimisation
@@ -80,25 +86,28 @@ def train_teacher(config: TeacherConfig, archive_path: Path, out: Path) -> Check
     )
     augmentation = config.augmentation
     parametrisation.fit(draw_features(windows, header, augmentation, 8192, (settings.seed, 0)))
+    device = training_device()
+    parametrisation.to(device)
     weights = metre_weights(parametrisation)
-    alpha_hats = cosine_schedule().float()
+    alpha_hats = cosine_schedule().float().to(device)
 
     torch.manual_seed(settings.seed)
-    network = config.network.build(header.features, window.coefficients)
+    network = config.network.build(header.features, window.coefficients).to(device)
 
     def loss(step: int) -> Tensor:
         seed = (settings.seed, 1 + step)
-        features = draw_features(windows, header, augmentation, settings.batch, seed)
+        features = draw_features(windows, header, augmentation, settings.batch, seed).to(device)
         x0 = parametrisation.encode(features)  # (B, K, D)
         condition = parametrisation.condition(features[:, : window.history_frames])
-        timesteps = torch.randint(1, NOISE_STEPS, (settings.batch,))
+        timesteps = torch.randint(1, NOISE_STEPS, (settings.batch,), device=device)
         alpha_hat = alpha_hats[timesteps][:, None, None]
         x = add_noise(x0, torch.randn_like(x0), alpha_hat)
         snr = (alpha_hat / (1 - alpha_hat)).clamp(*config.snr_clamp)  # (B, 1, 1)
         error = network(x, timesteps, condition).float() - x0
         return (snr * weights * error.square()).mean()
 
-    optimise(network, loss, settings, out.with_suffix('.state'), header.name)
+    identity = header.provenance['identity']
+    optimise(network, loss, settings, out.with_suffix('.state'), identity, header.name)
     checkpoint = Checkpoint.of(header, network, parametrisation)
     checkpoint.save(out)
     return checkpoint

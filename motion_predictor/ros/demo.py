@@ -200,9 +200,9 @@ def main() -> int:
     except ArchiveError as error:
         print(f'demo: {error}', file=sys.stderr)
         return 2
-    # Nobody else's skeletons or predictions are to be scored.
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    os.environ.setdefault('ROS_DOMAIN_ID', str(100 + os.getpid() % 100))
+    # Nobody else's skeletons or predictions are to be scored, and no robot is to see ours.
+    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+    os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
     rclpy.init()
     try:
         node = run(arguments)

@@ -1,5 +1,6 @@
 """What the node says of itself on /diagnostics."""
 
+import threading
 from collections import Counter, defaultdict, deque
 
 import numpy as np
@@ -9,23 +10,31 @@ RECENT = 1000
 
 
 class Health:
-    """Counts and timings since activation, read once per period."""
+    """Counts and timings since activation, written by any thread and read once per period."""
 
     def __init__(self) -> None:
-        self.received = 0
-        self.published = 0
-        self.late = 0
-        """Predictions that took longer than the budget."""
-        self.rejected: Counter[str] = Counter()
-        self.last_problem = ''
-        """Why input was last refused, in one sentence."""
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+        self._before: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+        self._last_problem = ''
         self._timings: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT))
-        self._before: Counter[str] = Counter()
-        self._counts: tuple[int, int] = (0, 0)
+
+    def count(self, event: str) -> None:
+        """Count an event: a message received or published, a prediction over budget, a restart."""
+        with self._lock:
+            self._counts[event] += 1
+
+    def reject(self, reasons: Counter[str], sentence: str = '') -> None:
+        """Count what was rejected, by reason, and keep the sentence that says why."""
+        with self._lock:
+            self._rejected.update(reasons)
+            self._last_problem = sentence or self._last_problem
 
     def time(self, stage: str, milliseconds: float) -> None:
         """Add the time that one stage of one prediction took."""
-        self._timings[stage].append(milliseconds)
+        with self._lock:
+            self._timings[stage].append(milliseconds)
 
     def report(
         self,
@@ -46,9 +55,12 @@ class Health:
             stale: whether the source is silent.
             facts: more to show.
         """
-        fresh_rejections = self.rejected - self._before
-        received, published = self.received - self._counts[0], self.published - self._counts[1]
-        self._before, self._counts = self.rejected.copy(), (self.received, self.published)
+        with self._lock:
+            counts, rejected = self._counts.copy(), self._rejected.copy()
+            timings = {stage: list(recent) for stage, recent in self._timings.items()}
+            last_problem = self._last_problem
+        fresh_counts, fresh_rejections = counts - self._before[0], rejected - self._before[1]
+        self._before = (counts, rejected)
         status = DiagnosticStatus(name=f'{name}: prediction', hardware_id=hardware_id)
         if fault:
             status.level, status.message = DiagnosticStatus.ERROR, fault
@@ -61,18 +73,19 @@ class Health:
         else:
             status.level, status.message = DiagnosticStatus.OK, 'predicting'
         values = {
-            'input rate (Hz)': f'{received / period_s:.1f}',
-            'output rate (Hz)': f'{published / period_s:.1f}',
-            'messages received': str(self.received),
-            'messages published': str(self.published),
-            'predictions over budget': str(self.late),
-            'last problem': self.last_problem,
+            'input rate (Hz)': f'{fresh_counts["received"] / period_s:.1f}',
+            'output rate (Hz)': f'{fresh_counts["published"] / period_s:.1f}',
+            'messages received': str(counts['received']),
+            'messages published': str(counts['published']),
+            'predictions over budget': str(counts['over budget']),
+            "restarts of the source's time": str(counts['restarted']),
+            'last problem': last_problem,
             **facts,
         }
-        for stage, recent in list(self._timings.items()):
-            p50, p99, top = np.percentile(list(recent), [50, 99, 100])
+        for stage, recent in timings.items():
+            p50, p99, top = np.percentile(recent, [50, 99, 100])
             values[f'{stage} p50 / p99 / max (ms)'] = f'{p50:.1f} / {p99:.1f} / {top:.1f}'
-        for reason, count in self.rejected.items():
+        for reason, count in rejected.items():
             values[f'rejected: {reason}'] = str(count)
         status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
         return DiagnosticArray(status=[status])

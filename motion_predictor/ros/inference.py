@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
 
 Result = TypeVar('Result')
@@ -40,13 +41,17 @@ class InferenceThread:
         since_s = self._busy_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
-    def drain(self) -> None:
-        """Return when everything asked for so far has been done."""
-        self.call(lambda: None)
+    def drain(self, patience_s: float) -> bool:
+        """Wait for everything asked for so far and return whether it was done in time."""
+        try:
+            self._pool.submit(lambda: None).result(timeout=patience_s)
+        except FutureTimeoutError:
+            return False
+        return True
 
     def stop(self) -> None:
-        """End the thread after the job in hand."""
-        self._pool.shutdown()
+        """End the thread after the job in hand, without waiting for it."""
+        self._pool.shutdown(wait=False)
 
     def _run(self, job: Callable[[], None]) -> None:
         self._waiting = False

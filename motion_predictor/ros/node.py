@@ -1,13 +1,17 @@
 """The `predictor` node: skeletons in, predicted motion out. It wires; it does no maths."""
 
+import os
 import threading
 import time
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -15,16 +19,17 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 
 from motion_predictor.msg import PredictedMotionArray, SkeletonArray
-from motion_predictor.people import People, Person, Scene, Status
+from motion_predictor.people import People, Scene, Status
 from motion_predictor.predictor import MotionPredictor, Prediction
 from motion_predictor.ros.diagnostics import Health
 from motion_predictor.ros.inference import InferenceThread
 from motion_predictor.ros.inputs import InputError, SkeletonInput
 from motion_predictor.ros.outputs import MotionOutput
 from motion_predictor.ros.parameters import Parameters
-from motion_predictor.skeleton import Layout, known_layouts, read_layout
+from motion_predictor.skeleton import Layout, known_layouts, read_layouts
 
 WATCHDOG_PERIOD_S = 0.1
+PATIENCE_S = 5.0
 STUCK_S = 1.0
 """A prediction that takes longer is a fault; until then there is just nothing fresh."""
 WARM_UP_CALLS = 3
@@ -51,6 +56,8 @@ class PredictorNode(LifecycleNode):
             ),
             post_callback=self._on_clock_jump,
         )
+        self.hung = False
+        """Whether a prediction never ended; then only ending the process helps."""
         self._people: People | None = None
         self._inference: InferenceThread | None = None
 
@@ -77,9 +84,9 @@ class PredictorNode(LifecycleNode):
                 layout, _layouts(values['layout_folder']), values['min_confidence']
             )
             self._output = MotionOutput(
-                checkpoint, values['frame_stride'], values['publish_samples']
+                checkpoint, values['frame_stride'], values['publish_samples'], predictor.coverage
             )
-        except (ValueError, RuntimeError) as error:  # ours, or the device's
+        except Exception as error:  # ours, or whatever the device raises
             inference.stop()
             self.get_logger().error(f'cannot configure: {error}')
             return Return.FAILURE
@@ -94,6 +101,11 @@ class PredictorNode(LifecycleNode):
             f'{checkpoint.model_id} on {predictor.device}: {values["samples"]} futures '
             f'of {window.future_frames / window.rate_hz:g} s for {layout.name}'
         )
+        if np.isnan(predictor.coverage):
+            self.get_logger().warning(
+                'radius and coverage are NaN: the checkpoint is not calibrated for '
+                f'{predictor.samples} samples'
+            )
         return Return.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> Return:
@@ -109,10 +121,9 @@ class PredictorNode(LifecycleNode):
             max_people=values['max_people'],
         )
         self._health = Health()
-        self._frame_id = values['fixed_frame']
         self._fault = ''
         self._problem_logged_s = -REPEAT_PROBLEM_S
-        self._usable_s = time.monotonic()
+        self._usable_s = self._published_s = time.monotonic()
         self._arrived_s: float | None = None
         self._age_ms = 0.0
         result = super().on_activate(state)
@@ -141,14 +152,23 @@ class PredictorNode(LifecycleNode):
         self._free()
         return Return.SUCCESS
 
+    def on_error(self, state: LifecycleState) -> Return:
+        """Free what an error in a transition left behind; the node can be configured again."""
+        self._stop()
+        self._free()
+        return Return.SUCCESS
+
     def _stop(self) -> None:
         if self._people is None or self._inference is None:
             return
         for timer in self._periodic:
             self.destroy_timer(timer)
         self.destroy_subscription(self._subscription)
-        self._inference.drain()
-        self._people = None
+        with self._lock:
+            self._people = None
+        if not self._inference.drain(PATIENCE_S):
+            self.hung = True
+            self.get_logger().error(f'the prediction in hand did not end within {PATIENCE_S:g} s')
 
     def _free(self) -> None:
         if self._inference is None:
@@ -164,7 +184,7 @@ class PredictorNode(LifecycleNode):
 
     def _on_skeletons(self, message: SkeletonArray) -> None:
         arrived_s = time.monotonic()
-        self._health.received += 1
+        self._health.count('received')
         try:
             scan = self._input.read(message)
             age_ms = (self.get_clock().now().nanoseconds - scan.stamp_ns) / 1e6
@@ -173,40 +193,34 @@ class PredictorNode(LifecycleNode):
                     f'header.stamp lies {-age_ms / 1000:.3f} s in the future: are the clocks of '
                     'source and predictor in step?'
                 )
-            self._check_frame(scan.frame_id)
+            wanted = self._values['fixed_frame']
+            if wanted and scan.frame_id != wanted:
+                raise InputError(
+                    f"skeletons come in frame '{scan.frame_id}', but fixed_frame is '{wanted}'"
+                )
         except InputError as error:
             self._refuse('message refused', str(error))
             return
-        people = self._people
-        if people is None:
-            return
-        self._health.rejected.update(scan.rejected)
         with self._lock:
-            fresh = people.update(scan.stamp_ns, scan.observations)
-            self._health.rejected.update(people.rejected)
+            people = self._people
+            if people is None:
+                return
+            unreadable = sum(scan.rejected.values())
+            fresh = people.update(scan.stamp_ns, scan.observations, scan.frame_id, unreadable)
+            rejected = scan.rejected + people.rejected
             people.rejected.clear()
+            restarts, people.restarts = people.restarts, 0
             if fresh:
                 self._usable_s = self._arrived_s = arrived_s
                 self._age_ms = age_ms
+        self._health.reject(rejected)
+        if restarts:
+            self._health.count('restarted')
         if fresh and self._inference is not None:
             self._inference.ask(self._predict_newest)
 
-    def _check_frame(self, frame_id: str) -> None:
-        wanted = self._values['fixed_frame']
-        if wanted and frame_id != wanted:
-            raise InputError(
-                f"skeletons come in frame '{frame_id}', but fixed_frame is '{wanted}'"
-            )
-        if frame_id != self._frame_id:
-            # Positions of two frames must not meet in one history.
-            with self._lock:
-                if self._people is not None:
-                    self._people.clear()
-                self._frame_id = frame_id
-
     def _refuse(self, reason: str, sentence: str) -> None:
-        self._health.rejected[reason] += 1
-        self._health.last_problem = sentence
+        self._health.reject(Counter([reason]), sentence)
         now_s = time.monotonic()
         if now_s - self._problem_logged_s >= REPEAT_PROBLEM_S:
             self._problem_logged_s = now_s
@@ -256,28 +270,32 @@ class PredictorNode(LifecycleNode):
             health.time('inference', 1000 * (predicted_s - started_s))
             health.time('publish', 1000 * (done_s - predicted_s))
             health.time('message to message', 1000 * (done_s - arrived_s))
-            health.late += 1000 * (done_s - arrived_s) > self._values['latency_budget_ms']
+            if 1000 * (done_s - arrived_s) > self._values['latency_budget_ms']:
+                health.count('over budget')
 
     def _publish(self, scene: Scene, prediction: Prediction | None, at_least: Status) -> None:
         with self._publish_lock:
             now_ns = self.get_clock().now().nanoseconds
+            age_s = (now_ns - scene.stamp_ns) / 1e9
+            values = self._values
             if (
                 prediction is not None
-                and now_ns - scene.stamp_ns > 1e9 * self._values['max_age_s']
+                and not -values['max_ahead_s'] <= age_s <= values['max_age_s']
             ):
-                prediction, at_least = None, Status.STALE_INPUT  # it grew old while predicting
-            message = self._output.message(scene, self._frame_id, prediction, now_ns, at_least)
-            self._publisher.publish(message)
-        self._health.published += 1
+                # It grew old while predicting, or time jumped back.
+                prediction, at_least = None, Status.STALE_INPUT
+            self._publisher.publish(self._output.message(scene, prediction, now_ns, at_least))
+            self._published_s = time.monotonic()
+        self._health.count('published')
 
     def _scene_or_nobody(self) -> Scene:
-        """Return everyone last seen, none of them predictable."""
+        """Return everyone last seen, none of them predictable; at time 0 before any input."""
         with self._lock:
             scene = self._people.scene() if self._people is not None else None
         if scene is None:
-            return Scene(self.get_clock().now().nanoseconds, ())
-        people = tuple(Person(p.id, p.status, p.observed_fraction, None) for p in scene.people)
-        return Scene(scene.stamp_ns, people)
+            return Scene(0, '', ())
+        people = tuple(replace(person, window=None) for person in scene.people)
+        return replace(scene, people=people)
 
     # Watchdog
 
@@ -285,12 +303,18 @@ class PredictorNode(LifecycleNode):
         return time.monotonic() - self._usable_s > self._values['stale_after_s']
 
     def _watch(self) -> None:
-        busy_s = self._inference.busy_s() if self._inference is not None else 0.0
-        if busy_s > STUCK_S:
-            self._fault = f'the prediction in hand has taken {busy_s:.1f} s so far'
+        overdue = time.monotonic() - self._published_s > self._values['stale_after_s']
+        if self._stuck() or (self._fault and overdue):
             self._publish(self._scene_or_nobody(), None, Status.FAULT)
-        elif self._is_stale() or busy_s > self._values['stale_after_s']:
+        elif self._is_stale() or overdue:
             self._publish(self._scene_or_nobody(), None, Status.STALE_INPUT)
+
+    def _stuck(self) -> str:
+        """Return what to say of a prediction that takes too long, nothing if there is none."""
+        busy_s = self._inference.busy_s() if self._inference is not None else 0.0
+        return (
+            f'the prediction in hand has taken {busy_s:.1f} s so far' if busy_s > STUCK_S else ''
+        )
 
     def _report(self) -> None:
         facts = {
@@ -302,7 +326,7 @@ class PredictorNode(LifecycleNode):
             self.get_fully_qualified_name(),
             self._predictor.checkpoint.model_id,
             self._values['diagnostics_period_s'],
-            self._fault,
+            self._stuck() or self._fault,
             self._is_stale(),
             facts,
         )
@@ -324,8 +348,7 @@ def _load(values: dict[str, Any]) -> MotionPredictor:
 
 def _layouts(folder: str) -> dict[str, Layout]:
     """Return the layouts that messages may name: those that ship, and those in a folder."""
-    files = sorted(Path(folder).glob('*.yaml')) if folder else []
-    return known_layouts() | {layout.name: layout for layout in map(read_layout, files)}
+    return known_layouts() | (read_layouts(Path(folder)) if folder else {})
 
 
 def main(args: list[str] | None = None) -> Any:
@@ -336,11 +359,18 @@ def main(args: list[str] | None = None) -> Any:
     executor.add_node(node)
     try:
         node.start()
-        executor.spin()
+        while rclpy.ok():
+            try:
+                executor.spin()
+            except RCLError as error:  # Jazzy raises it for a transition that is not allowed
+                if rclpy.ok():
+                    node.get_logger().error(str(error))
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
         node._stop()
         node.destroy_node()
         rclpy.try_shutdown()
+        if node.hung:
+            os._exit(1)  # Python would wait for the thread that never ends
     return 0

@@ -32,12 +32,15 @@ class MotionOutput:
         frame_stride: every n-th frame is published, the last one always among them if n divides
             their number.
         publish_samples: whether the samples are.
+        coverage: probability that the radii stand for.
 
     Raises:
         ValueError: if the stride leaves no frame.
     """
 
-    def __init__(self, checkpoint: Checkpoint, frame_stride: int, publish_samples: bool) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, frame_stride: int, publish_samples: bool, coverage: float
+    ) -> None:
         header = checkpoint.header
         if frame_stride > header.window.future_frames:
             raise ValueError(
@@ -49,14 +52,12 @@ class MotionOutput:
         self._frames = slice(frame_stride - 1, None, frame_stride)
         self._time_step = frame_stride / header.window.rate_hz
         self._num_frames = header.window.future_frames // frame_stride
-        calibration = header.calibration
-        self._coverage = float('nan') if calibration is None else calibration.coverage
+        self._coverage = coverage
         self._publish_samples = publish_samples
 
     def message(
         self,
         scene: Scene,
-        frame_id: str,
         prediction: Prediction | None,
         published_ns: int,
         at_least: Status = Status.OK,
@@ -65,7 +66,6 @@ class MotionOutput:
 
         Args:
             scene: everyone; those with a window are the prediction's people, in order.
-            frame_id: frame of all positions.
             prediction: None if nothing may be published as fresh.
             published_ns: the time now.
             at_least: lower bound of every status, for what ails the source or the node.
@@ -84,8 +84,9 @@ class MotionOutput:
             num_joints=len(self._layout.joints),
         )
         message.header.stamp = time_message(scene.stamp_ns)
-        message.header.frame_id = frame_id
-        statuses = [at_least]
+        message.header.frame_id = scene.frame_id
+        # Somebody is there of whom nothing could be read: a list without them is not complete.
+        statuses = [at_least, *([Status.STALE_INPUT] if scene.unreadable else [])]
         row = 0
         for person in scene.people:
             motion = PredictedMotion(id=person.id, observed_fraction=person.observed_fraction)

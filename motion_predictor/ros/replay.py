@@ -60,7 +60,8 @@ def poses(
     while True:
         for index in clips:
             clip = archive.clip(index)
-            for time_s in np.arange(0, (len(clip) - 1) / archive.rate_hz, 1 / rate_hz):
+            end_s = max(len(clip) - 1, 0.5) / archive.rate_hz  # one frame is one pose
+            for time_s in np.arange(0, end_s, 1 / rate_hz):
                 place = time_s * archive.rate_hz
                 left = int(place)
                 share = np.float32(place - left)
