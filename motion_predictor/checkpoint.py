@@ -312,19 +312,20 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         ) from error
 
 
-def default_path() -> Path:
-    """Return where the checkpoint lies that ships with the package."""
-    return Path(str(resources.files('motion_predictor') / 'assets' / 'default.safetensors'))
+def shipped_checkpoints() -> dict[str, Path]:
+    """Return the checkpoints that ship with the package, "default" among them, by name."""
+    folder = Path(str(resources.files('motion_predictor'))) / 'assets'
+    return {path.stem: path for path in sorted(folder.glob('*.safetensors'))}
 
 
 def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
-    """Load "default" or a file. No pickle is ever opened.
+    """Load "default", another that ships, or a file. No pickle is ever opened.
 
     Raises:
         CheckpointError: in one sentence, if the file is missing, truncated, foreign, or its
             header and tensors do not fit together.
     """
-    path = default_path() if str(name_or_path) == 'default' else Path(name_or_path)
+    path = shipped_checkpoints().get(str(name_or_path), Path(name_or_path))
     metadata, tensors = _read(path)
     if METADATA_KEY not in metadata:
         raise CheckpointError(

@@ -97,7 +97,7 @@ class MotionPredictor:
         samples: int = 50,
         resample_noise: bool = False,
     ) -> 'MotionPredictor':
-        """Load "default", the checkpoint that ships, or a file.
+        """Load "default", another checkpoint that ships, or a file.
 
         Raises:
             CheckpointError: in one sentence, if the file is missing, truncated, foreign,

@@ -16,7 +16,7 @@ from motion_predictor_training.config import (
     load_config,
 )
 from motion_predictor_training.distill import distil
-from motion_predictor_training.evaluate import evaluate_checkpoint, predict_shown
+from motion_predictor_training.evaluate import evaluate_checkpoint, predict_shown, record
 from motion_predictor_training.generate import generate
 from motion_predictor_training.official import PRESETS, import_official
 from motion_predictor_training.prepare import add_prepare
@@ -68,6 +68,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if 'coverage' in result:
         nominal, reached = result['coverage']['nominal'], result['coverage']['reached']
         print(f'\nthe radius for {nominal:.1%} held {reached:.1%} of the joints')
+    if arguments.record:
+        record(result, arguments.checkpoint, arguments.record)
     if arguments.json:
         write_json(result, arguments.json)
     if arguments.markdown:
@@ -194,6 +196,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument('--json', type=Path, help='file for the results')
     sub.add_argument('--markdown', type=Path, help='file for the results as a page to read')
     sub.add_argument('--plots', type=Path, help='folder for plots of the results')
+    sub.add_argument(
+        '--record', type=Path, metavar='FILE', help='copy of the checkpoint with its figures in it'
+    )
     sub.set_defaults(run=_evaluate)
 
     sub = stage('import', 'Turn official weights (.pt) into a checkpoint.')

@@ -34,6 +34,9 @@ Groups = dict[str, dict[str, dict[str, Sums]]]
 """Sums by kind of group ('subject'), group ('13') and row ('model')."""
 
 
+RECORDED = (*METRIC_NAMES, 'root_ADE_m')
+
+
 def zero_velocity(history: Tensor, future_frames: int) -> Tensor:
     """Continue histories (B, H, J, 3) by standing still: (B, F, J, 3)."""
     return history[:, -1:].expand(-1, future_frames, -1, -1)
@@ -131,6 +134,19 @@ def evaluate_checkpoint(
             **_coverage(whole['model'], checkpoint),
         }
     return result
+
+
+def record(result: dict[str, Any], checkpoint_path: str | Path, out: Path) -> None:
+    """Write a copy of a checkpoint whose header holds what was measured of it."""
+    checkpoint = load_checkpoint(checkpoint_path)
+    facts = ('archive', 'windows', 'stride', 'samples', 'coverage')
+    metrics = {name: result[name] for name in facts if name in result}
+    metrics |= {
+        row: {name: value for name, value in result['rows'][row].items() if name in RECORDED}
+        for row in ('model', 'zero_velocity')
+    }
+    checkpoint.header = checkpoint.header.model_copy(update={'metrics': metrics})
+    checkpoint.save(out)
 
 
 def predict_shown(

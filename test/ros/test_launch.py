@@ -14,8 +14,8 @@ SHARE = Path(get_package_share_directory('motion_predictor'))
 @pytest.mark.parametrize('name', ['predictor', 'demo'])
 def test_launch_file_starts_its_nodes(name: str) -> None:
     from launch import LaunchService
-    from launch.actions import EmitEvent, RegisterEventHandler, TimerAction
-    from launch.event_handlers import OnProcessStart
+    from launch.actions import EmitEvent, OpaqueFunction, RegisterEventHandler, TimerAction
+    from launch.event_handlers import OnProcessExit, OnProcessStart
     from launch.events import Shutdown
 
     path = SHARE / 'launch' / f'{name}.launch.py'
@@ -24,15 +24,30 @@ def test_launch_file_starts_its_nodes(name: str) -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     started: list[str] = []
+    ended: list[str] = []
     description = module.generate_launch_description()
     description.add_action(
         RegisterEventHandler(
             OnProcessStart(on_start=lambda event, _: started.append(event.process_name))
         )
     )
-    description.add_action(TimerAction(period=10.0, actions=[EmitEvent(event=Shutdown())]))
+    description.add_action(
+        RegisterEventHandler(
+            OnProcessExit(on_exit=lambda event, _: ended.append(event.process_name))
+        )
+    )
+    survivors: list[str] = []
+    description.add_action(
+        TimerAction(
+            period=15.0,
+            actions=[
+                OpaqueFunction(function=lambda _: survivors.extend(set(started) - set(ended))),
+                EmitEvent(event=Shutdown()),
+            ],
+        )
+    )
     service = LaunchService()
     service.include_launch_description(description)
     assert service.run() == 0
-    assert any('predictor' in process for process in started)
-    assert (name == 'demo') == any('replay' in process for process in started)
+    assert any('predictor' in process for process in survivors)
+    assert (name == 'demo') == any('replay' in process for process in survivors)

@@ -261,6 +261,7 @@ BAD = [
 def test_bad_input_is_rejected_counted_and_forgotten(cell: Any, walker: Any, spoil: Any) -> None:
     """One bad message in a good stream costs nothing but itself."""
     person = spoil.__name__
+    cell.wait_for(lambda: cell.diagnostics, 'diagnostics')
     before = sum(cell.rejections().values())
     place = cell.stream({person: walker}, seconds=0.8)
     bad = cell.message({person: walker[place % len(walker)]})

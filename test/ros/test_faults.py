@@ -1,0 +1,164 @@
+"""Faults inside the node and around it: what a consumer then sees, and how it recovers."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from motion_predictor.archive import MotionArchive
+from motion_predictor.msg import PredictedMotionArray
+from motion_predictor.ros.node import PredictorNode
+
+OK, STALE, FAULT = (
+    PredictedMotionArray.OK,
+    PredictedMotionArray.STALE_INPUT,
+    PredictedMotionArray.FAULT,
+)
+
+
+@pytest.fixture
+def walker(bundled: MotionArchive) -> Any:
+    return max((bundled.clip(i) for i in range(len(bundled))), key=len)
+
+
+@pytest.fixture
+def node() -> Iterator[PredictorNode]:
+    """A predictor in this process, so that a test can break its engine."""
+    node = PredictorNode()
+    node.start()
+    yield node
+    node._stop()
+    node.destroy_node()
+
+
+@pytest.fixture
+def cell(node: PredictorNode, planner: Any) -> Any:
+    """A planner beside that predictor; both are served by the planner's spinning."""
+    planner._executor.add_node(node)
+    planner.wait_for(lambda: planner.received, 'the predictor publishes')
+    planner.received.clear()
+    yield planner
+    planner._executor.remove_node(node)
+
+
+def break_engine(node: PredictorNode, broken: Callable[..., Any]) -> Callable[[], None]:
+    """Put another engine in and return what puts the old one back."""
+    predict = node._predictor.predict
+    node._predictor.predict = broken  # type: ignore[method-assign]
+
+    def mend() -> None:
+        node._predictor.predict = predict  # type: ignore[method-assign]
+
+    return mend
+
+
+def test_a_failing_engine_is_a_fault_and_recovers(
+    cell: Any, node: PredictorNode, walker: Any
+) -> None:
+    def fail(history: Any) -> None:
+        raise RuntimeError('out of memory')
+
+    mend = break_engine(node, fail)
+    place = cell.stream({'someone': walker}, seconds=1.0)
+    cell.wait_for(lambda: FAULT in cell.statuses(), 'a fault')
+    assert not cell.predictions('someone')
+    cell.wait_for(
+        lambda: any('out of memory' in d.status[0].message for d in cell.diagnostics),
+        'diagnostics say why',
+    )
+    mend()
+    cell.stream({'someone': walker}, seconds=0.8, start=place)
+    cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
+    assert cell.received[-1].status == OK
+
+
+def test_numbers_that_are_not_finite_are_never_published(
+    cell: Any, node: PredictorNode, walker: Any
+) -> None:
+    with_nan = node._predictor._model.parametrisation.scale  # type: ignore[union-attr]
+    kept = with_nan.clone()
+    with_nan.fill_(np.nan)
+    cell.stream({'someone': walker}, seconds=1.0)
+    cell.wait_for(lambda: FAULT in cell.statuses(), 'a fault')
+    assert not cell.predictions('someone')
+    with_nan.copy_(kept)
+
+
+def test_a_stuck_engine_is_stale_and_then_a_fault(
+    cell: Any, node: PredictorNode, walker: Any
+) -> None:
+    predict = node._predictor.predict
+
+    def stick(history: Any) -> Any:
+        time.sleep(2.0)
+        return predict(history)
+
+    mend = break_engine(node, stick)
+    cell.stream({'someone': walker}, seconds=2.5)
+    assert {STALE, FAULT} <= cell.statuses()
+    late = [m for m in cell.received if any(len(p.mean) for p in m.motions)]
+    assert not late, 'what took two seconds is too old to be published as fresh'
+    mend()
+
+
+def test_whoever_cannot_be_read_does_not_count_as_nobody(cell: Any, walker: Any) -> None:
+    """Sustained bad input: never OK, whether somebody was known before or not."""
+    place = cell.stream({'known': walker}, seconds=0.8)
+    for nameless in (True, False):
+        cell.received.clear()
+        for _ in range(45):
+            message = cell.message({'known': walker[place]})
+            if nameless:
+                message.skeletons[0].id = ''
+            else:
+                message.skeletons[0].positions = [float('nan')] * 66
+            cell.publish(message)
+            cell.spin(1 / 30)
+        assert cell.received
+        assert cell.statuses() == {STALE}
+
+
+def test_a_person_whose_root_is_lost_is_stale_within_a_moment(cell: Any, walker: Any) -> None:
+    place = cell.stream({'someone': walker}, seconds=0.8)
+    cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
+    rootless = walker.copy()
+    rootless[:, 0] = np.nan
+    cell.received.clear()
+    cell.stream({'someone': rootless}, seconds=0.6, start=place)
+    assert STALE in cell.statuses('someone')
+    stale = [m for m in cell.received if m.motions[0].status == STALE]
+    assert all(not len(m.motions[0].mean) for m in stale)
+    assert cell.received[-1].status == STALE
+
+
+def test_a_transition_that_is_not_allowed_leaves_the_node_alive(planner: Any, start: Any) -> None:
+    process = start('predictor', '--ros-args', '-p', 'samples:=2')
+    planner.wait_for(lambda: planner.received, 'it runs')
+    assert not planner.transition('configure')
+    assert not planner.transition('activate')
+    assert planner.state() == 'active'
+    assert process.popen.poll() is None
+
+
+@pytest.mark.parametrize('ending', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_node_cleanly(planner: Any, start: Any, ending: int) -> None:
+    process = start('predictor', '--ros-args', '-p', 'samples:=2')
+    planner.wait_for(lambda: planner.received, 'it runs')
+    process.popen.send_signal(ending)
+    process.popen.wait(timeout=20)
+    assert 'Traceback' not in process.output
+
+
+def test_skeletons_in_another_frame_than_the_fixed_one_are_refused(
+    planner: Any, start: Any, walker: Any
+) -> None:
+    process = start('predictor', '--ros-args', '-p', 'samples:=2', '-p', 'fixed_frame:=cell')
+    planner.wait_for(lambda: planner.received, 'it runs')
+    planner.stream({'someone': walker}, seconds=0.8)
+    assert planner.statuses() == {STALE}
+    planner.wait_for(
+        lambda: "come in frame 'map', but fixed_frame is 'cell'" in process.output, 'it says so'
+    )
