@@ -10,7 +10,7 @@ BIN := install/motion_predictor/lib/motion_predictor
 SOURCES := CMakeLists.txt package.xml \
     $(shell find config launch motion_predictor msg scripts training -name __pycache__ -prune -o -print 2>/dev/null)
 
-.PHONY: help setup build test lint demo benchmark clean distclean FORCE
+.PHONY: help setup build test lint demo clean distclean FORCE
 
 help:
 	@echo 'make setup      make the environment .venv (PYTHON=... chooses the Python)'
@@ -18,7 +18,6 @@ help:
 	@echo 'make demo       predict the motion of a recorded person (CLIP=... chooses the recording)'
 	@echo 'make test       build and test (ARGS=... goes to pytest)'
 	@echo 'make lint       check style and types'
-	@echo 'make benchmark  measure the latency of a prediction (ARGS=... goes to the benchmark)'
 	@echo 'make clean      remove what was built'
 	@echo 'make distclean  remove the environment as well'
 	@echo 'environment/run.sh COMMAND runs any command in the environment'
@@ -57,9 +56,6 @@ lint: setup
 
 demo: build
 	@$(RUN) $(BIN)/demo $(if $(CLIP),'$(CLIP)') $(ARGS)
-
-benchmark: build
-	@$(RUN) $(BIN)/benchmark $(ARGS)
 
 clean:
 	rm -rf build install log dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from typing_extensions import Self
 
 from motion_predictor.model import SharedTrunk, SwiftDiff, TransFusion
 from motion_predictor.model.diffusion import ddim_timesteps
@@ -189,7 +188,9 @@ class Checkpoint:
     sha256: str = ''
 
     @classmethod
-    def of(cls, header: Header, network: nn.Module, parametrisation: Parametrisation) -> Self:
+    def of(
+        cls, header: Header, network: nn.Module, parametrisation: Parametrisation
+    ) -> 'Checkpoint':
         """Put a checkpoint together from what was trained."""
         sections = {'network': network, 'parametrisation': parametrisation}
         return cls(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import rclpy
+import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy._rclpy_pybind11 import RCLError
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
@@ -335,7 +336,11 @@ class PredictorNode(LifecycleNode):
 
 
 def _load(values: dict[str, Any]) -> MotionPredictor:
-    """Return the predictor that the parameters ask for, warmed up."""
+    """Return the predictor that the parameters ask for, warmed up.
+
+    To be called in the thread that will predict: the number of threads holds for the caller.
+    """
+    torch.set_num_threads(values['threads'])
     predictor = MotionPredictor.load(
         values['checkpoint'], values['device'], values['samples'], values['resample_noise']
     )

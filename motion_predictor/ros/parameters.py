@@ -53,6 +53,14 @@ PARAMETERS = (
     Parameter('autostart', True, 'Configure and activate the node as soon as it starts.'),
     Parameter('checkpoint', 'default', 'The predictor: "default", or a .safetensors file.'),
     Parameter('device', 'auto', 'Where it runs: "cpu", "cuda", "cuda:1", or "auto".'),
+    Parameter(
+        'threads',
+        1,
+        'CPU threads of the network. More are faster while cores are idle and far slower when '
+        'they are not, since all wait for the last at every layer.',
+        1,
+        256,
+    ),
     Parameter('samples', 50, 'Possible futures per person.', 1, 1000),
     Parameter(
         'resample_noise',
