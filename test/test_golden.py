@@ -15,12 +15,6 @@ DATA = Path(__file__).parent / 'data'
 TOLERANCE = 1e-4
 
 
-@pytest.fixture(scope='module')
-def golden() -> dict[str, torch.Tensor]:
-    with np.load(DATA / 'golden_h36m_small.npz') as archive:
-        return {name: torch.from_numpy(archive[name]) for name in archive.files}
-
-
 def state_dict(golden: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {k.removeprefix(prefix): v for k, v in golden.items() if k.startswith(prefix)}
 

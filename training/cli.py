@@ -245,6 +245,13 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)
+    except ModuleNotFoundError as error:
+        print(
+            f'train {arguments.stage}: the Python package {error.name} is missing: '
+            f'`pip install {error.name}` brings it',
+            file=sys.stderr,
+        )
+        return 2
     except (ValueError, OSError) as error:  # ours all derive from the former
         print(f'train {arguments.stage}: {error}', file=sys.stderr)
         return 2
