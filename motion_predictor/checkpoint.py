@@ -5,7 +5,6 @@ import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from motion_predictor.installed import installed
 from motion_predictor.model import SharedTrunk, SwiftDiff, TransFusion
 from motion_predictor.model.diffusion import ddim_timesteps
 from motion_predictor.model.one_step import OneStep
@@ -24,6 +24,7 @@ from motion_predictor.model.parametrisation import (
     ResidualParametrisation,
 )
 from motion_predictor.skeleton import Layout
+from motion_predictor.validation import first_problem
 
 METADATA_KEY = 'motion_predictor'
 
@@ -227,8 +228,12 @@ class Checkpoint:
         header = self.header
         return header.network.build(header.features, header.window.coefficients)
 
-    def _require_fit(self) -> None:
-        """Compare the tensors with what the header asks for, without making that."""
+    def require_fit(self) -> None:
+        """Compare the tensors with what the header asks for, without making that.
+
+        Raises:
+            CheckpointError: naming the first tensor that is missing, foreign or of another shape.
+        """
         header = self.header
         with torch.device('meta'):
             expected = self.of(
@@ -272,7 +277,7 @@ class Checkpoint:
             CheckpointError: if the tensors do not fit what the header says.
         """
         header = self.header
-        self._require_fit()
+        self.require_fit()
         try:
             return module(
                 self.build_network(),
@@ -315,8 +320,8 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 def shipped_checkpoints() -> dict[str, Path]:
     """Return the checkpoints that ship with the package, "default" among them, by name."""
-    folder = Path(str(resources.files('motion_predictor'))) / 'assets'
-    return {path.stem: path for path in sorted(folder.glob('*.safetensors'))}
+    files = sorted(installed('assets').glob('*.safetensors'))
+    return {path.stem: path for path in files}
 
 
 def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
@@ -336,11 +341,8 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     try:
         header = Header.model_validate_json(metadata[METADATA_KEY])
     except ValidationError as error:
-        first = error.errors()[0]
-        where = '.'.join(str(part) for part in first['loc']) or 'the header'
-        raise CheckpointError(
-            f'{path} has a header that does not hold: {where}: {first["msg"]}'
-        ) from error
+        problem = first_problem(error, 'the header')
+        raise CheckpointError(f'{path} has a header that does not hold: {problem}') from error
     for key, tensor in tensors.items():
         if not torch.isfinite(tensor.float()).all():
             raise CheckpointError(f'{path} holds values in {key} that are not finite numbers')
@@ -348,7 +350,7 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
             raise CheckpointError(f'{path} holds values in {key} that are not positive')
     checkpoint = Checkpoint(header, tensors, hashlib.sha256(path.read_bytes()).hexdigest())
     try:
-        checkpoint.build()
+        checkpoint.require_fit()
     except CheckpointError as error:
         raise CheckpointError(f'{path}: {error}') from error
     return checkpoint

@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,9 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from motion_predictor.installed import installed
+from motion_predictor.validation import first_problem
 
 FloatArray = NDArray[np.float32]
 
@@ -117,15 +119,14 @@ def read_layout(path: Path) -> Layout:
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise LayoutError(f'cannot read the layout {path}: {error}') from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = '.'.join(str(part) for part in first['loc']) or 'the file'
-        raise LayoutError(f'{path} is not a layout: {where}: {first["msg"]}') from error
+        problem = first_problem(error, 'the file')
+        raise LayoutError(f'{path} is not a layout: {problem}') from error
 
 
 @cache
 def known_layouts() -> dict[str, Layout]:
     """Return the layouts that ship with the package, by name."""
-    return read_layouts(Path(str(resources.files('motion_predictor') / 'config' / 'skeletons')))
+    return read_layouts(installed('config', 'skeletons'))
 
 
 def read_layouts(folder: Path) -> dict[str, Layout]:

@@ -2,10 +2,10 @@
 
 import argparse
 import sys
-from importlib import resources
 from pathlib import Path
 
 from motion_predictor.checkpoint import load_checkpoint
+from motion_predictor.installed import installed
 from motion_predictor_training.calibrate import calibrate
 from motion_predictor_training.config import (
     CalibrationConfig,
@@ -33,7 +33,7 @@ STAGES = ('teacher', 'one-step', 'student', 'calibrate')
 
 
 def _config_path(stage: str) -> Path:
-    return Path(str(resources.files('motion_predictor'))) / 'config' / 'training' / f'{stage}.yaml'
+    return installed('config', 'training', f'{stage}.yaml')
 
 
 def _load(schema: type[Config], stage: str, arguments: argparse.Namespace) -> Config:

@@ -14,6 +14,7 @@ from motion_predictor.checkpoint import (
     Window,
 )
 from motion_predictor.skeleton import known_layouts
+from motion_predictor.validation import first_problem
 
 Kind = Literal['transfusion', 'swiftdiff']
 
@@ -94,13 +95,12 @@ def import_official(
             }
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        where = '.'.join(str(part) for part in first['loc']) or 'the sizes'
-        raise CheckpointError(f'there is no such {kind}: {where}: {first["msg"]}') from error
+        problem = first_problem(error, 'the sizes')
+        raise CheckpointError(f'there is no such {kind}: {problem}') from error
     state = _read_state_dict(weights)
     checkpoint = Checkpoint(header, {f'network.{name}': value for name, value in state.items()})
     try:
-        checkpoint.build()
+        checkpoint.require_fit()
     except CheckpointError as error:
         raise CheckpointError(
             f'{weights} does not hold a {kind} of these sizes: {error}'

@@ -10,7 +10,6 @@ OFFSET; angles are degrees; lengths and the axis that points up are not in the f
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,6 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.spatial.transform import Rotation
 
 from motion_predictor.archive import ArchiveError
+from motion_predictor.installed import installed
+from motion_predictor.validation import first_problem
 from motion_predictor_training.data.clips import (
     Clip,
     at_rate,
@@ -130,7 +131,7 @@ def read_mapping(name_or_path: str) -> RigMapping:
     Raises:
         ArchiveError: in one sentence, if there is none or it does not hold.
     """
-    shipped = Path(str(resources.files('motion_predictor'))) / 'config' / 'bvh'
+    shipped = installed('config', 'bvh')
     path = Path(name_or_path)
     if not path.suffix:
         path = shipped / f'{name_or_path}.yaml'
@@ -145,9 +146,8 @@ def read_mapping(name_or_path: str) -> RigMapping:
     except (OSError, yaml.YAMLError, UnicodeDecodeError, re.error) as error:
         raise ArchiveError(f'cannot read the mapping {path}: {error}') from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = '.'.join(str(part) for part in first['loc']) or 'the file'
-        raise ArchiveError(f'{path} is not a mapping: {where}: {first["msg"]}') from error
+        problem = first_problem(error, 'the file')
+        raise ArchiveError(f'{path} is not a mapping: {problem}') from error
     return mapping
 
 
