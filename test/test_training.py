@@ -72,8 +72,8 @@ def test_the_chain_survives_a_kill_and_beats_standing_still(
 
     checkpoint = load_checkpoint(out / 'predictor.safetensors')
     assert checkpoint.header.calibration is not None
-    ancestry = checkpoint.header.provenance['teacher']['provenance']
-    assert ancestry['teacher']['provenance']['configuration']['optimisation']['steps'] == 400
+    ancestry = checkpoint.header.provenance['parent']['provenance']
+    assert ancestry['parent']['provenance']['configuration']['optimisation']['steps'] == 400
 
     report = tmp_path / 'report.json'
     arguments = ['evaluate', '--checkpoint', str(out / 'predictor.safetensors')]

@@ -42,7 +42,7 @@ def _load(schema: type[Config], stage: str, arguments: argparse.Namespace) -> Co
 
 def _teacher(arguments: argparse.Namespace) -> None:
     config = _load(TeacherConfig, 'teacher', arguments)
-    train_teacher(config, arguments.train, arguments.out)
+    train_teacher(config, arguments.train, arguments.out, arguments.start)
 
 
 def _distil(arguments: argparse.Namespace) -> None:
@@ -154,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = stage('teacher', 'Train the teacher, a TransFusion, on a motion archive.')
     sub.add_argument('--train', type=Path, required=True, help='motion archive (.npz)')
     sub.add_argument('--out', type=Path, required=True, help='checkpoint to write')
+    sub.add_argument('--from', dest='start', type=Path, help='teacher to go on from')
     configurable(sub)
     sub.set_defaults(run=_teacher)
 

@@ -42,8 +42,20 @@ class Augmentation(Strict):
 
     mirror: Share = 0.5
     """Share of windows that are mirrored, left and right joints swapped."""
-    history_noise_m: Annotated[float, Field(ge=0)] = 0.005
+    speed: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    """Largest relative change of each window's speed."""
+    body_scale: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    """Largest relative change of each window's body size."""
+    limb_scale: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    """Largest relative change of each bone's length, left and right alike."""
+    yaw_deg: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Largest turn about the vertical; it changes nothing where the heading is aligned."""
+    history_noise_m: Annotated[float, Field(ge=0)] = 0.01
     """Each window's observed positions get normal noise of a deviation drawn from 0 to this."""
+    slower: Share = 0.25
+    """Share of windows that are observed with every second or fourth frame only."""
+    hidden: Share = 0.25
+    """Share of windows in which the tracker misses some joints for a while."""
 
 
 class TeacherConfig(Strict):

@@ -1,7 +1,6 @@
 """Evaluation of a checkpoint beside the two baselines that every predictor must beat."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +155,7 @@ def predict_shown(
     checkpoint = load_checkpoint(checkpoint_path)
     windows = _windows(checkpoint, load_archive(archive_path), result['stride'])
     shown = [entry['window'] for entry in result['shown']]
-    windows = replace(windows, starts=windows.starts[shown], clips=windows.clips[shown])
+    windows = windows.choose(np.array(shown))
     (predicted,) = predict_windows(predictor_of(checkpoint, result['samples']), windows)
     return predicted
 

@@ -17,14 +17,17 @@ from motion_predictor_training.config import ConfigError
 
 
 def provenance(
-    config: BaseModel, archive: MotionArchive, teacher: Checkpoint | None = None
+    config: BaseModel, archive: MotionArchive, parent: Checkpoint | None = None
 ) -> dict[str, Any]:
-    """Return what a stage's result depends on, the versions in use, and the teacher's own."""
+    """Return what a stage's result depends on, the versions in use, and its parent's own.
+
+    The parent is the teacher that it learns from, or the checkpoint that it goes on from.
+    """
     configuration = config.model_dump(mode='json')
-    causes = [configuration, archive.fingerprint, teacher.sha256 if teacher else None]
+    causes = [configuration, archive.fingerprint, parent.sha256 if parent else None]
     ancestry = (
-        {'teacher': {'sha256': teacher.sha256, 'provenance': teacher.header.provenance}}
-        if teacher
+        {'parent': {'sha256': parent.sha256, 'provenance': parent.header.provenance}}
+        if parent
         else {}
     )
     return ancestry | {

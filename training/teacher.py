@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from motion_predictor.archive import load_archive
-from motion_predictor.checkpoint import Checkpoint, Header
+from motion_predictor.checkpoint import Checkpoint, Header, load_checkpoint
 from motion_predictor.model.diffusion import NOISE_STEPS, add_noise, cosine_schedule
 from motion_predictor.model.parametrisation import ResidualParametrisation
 from motion_predictor.skeleton import known_layouts
 from motion_predictor_training.config import Augmentation, ConfigError, TeacherConfig
-from motion_predictor_training.data.windows import Windows, cut_windows, mirror, model_features
+from motion_predictor_training.data.augment import draw_windows
+from motion_predictor_training.data.windows import Windows, cut_windows, model_features
 from motion_predictor_training.loop import optimise, training_device
 from motion_predictor_training.provenance import finished, provenance
 
@@ -31,15 +32,10 @@ def draw_features(
         seed: of this draw.
     """
     generator = np.random.default_rng(seed)
-    motion = windows.batch(generator.integers(len(windows), size=count))
-    chosen = torch.from_numpy(generator.random(count) < augmentation.mirror)
-    motion = mirror(motion, chosen, windows.layout)
-    history = motion[:, : header.window.history_frames]
-    deviation = generator.uniform(0, augmentation.history_noise_m, (count, 1, 1, 1))
-    noise = generator.standard_normal(history.shape, np.float32) * deviation
-    history += torch.from_numpy(noise.astype(np.float32))
+    frames = header.window.history_frames
+    motion = draw_windows(windows, frames, augmentation, count, generator)
     hips = header.layout.hips if header.frame == 'heading' else None
-    return model_features(motion, header.window.history_frames, hips, header.root == 'predicted')
+    return model_features(motion, frames, hips, header.root == 'predicted')
 
 
 def metre_weights(parametrisation: ResidualParametrisation) -> Tensor:
@@ -50,14 +46,25 @@ def metre_weights(parametrisation: ResidualParametrisation) -> Tensor:
     return parametrisation.scale / parametrisation.scale.mean()
 
 
-def train_teacher(config: TeacherConfig, archive_path: Path, out: Path) -> Checkpoint:
+def train_teacher(
+    config: TeacherConfig, archive_path: Path, out: Path, start: Path | None = None
+) -> Checkpoint:
     """Train a teacher on a motion archive and write its checkpoint.
+
+    Args:
+        config: the network, the window and the optimiser.
+        archive_path: motion to learn from.
+        out: where the teacher goes; the training state lies beside it.
+        start: a teacher of the same network to go on from, as for fine-tuning on one's own
+            people; its scales are kept.
 
     Raises:
         ArchiveError, LayoutError: if the archive cannot be used.
-        ConfigError: if the layout is unknown, or `out` holds the result of other settings.
+        ConfigError: if the layout is unknown, `out` holds the result of other settings, or
+            `start` is of another network, window or layout.
     """
     archive = load_archive(archive_path)
+    parent = load_checkpoint(start) if start else None
     if config.layout not in known_layouts():
         known = ', '.join(known_layouts())
         raise ConfigError(f"layout: there is no '{config.layout}', only {known}")
@@ -73,7 +80,7 @@ def train_teacher(config: TeacherConfig, archive_path: Path, out: Path) -> Check
         frame='heading',
         root='predicted',
         sampling='ddim',
-        provenance=provenance(config, archive),
+        provenance=provenance(config, archive, parent),
     )
     if (existing := finished(out, header.provenance)) is not None:
         return existing
@@ -81,18 +88,24 @@ def train_teacher(config: TeacherConfig, archive_path: Path, out: Path) -> Check
     windows = cut_windows(archive, header.layout, window.rate_hz, frames, config.stride)
     settings = config.optimisation
 
+    augmentation = config.augmentation
+    torch.manual_seed(settings.seed)
+    network = config.network.build(header.features, window.coefficients)
     parametrisation = ResidualParametrisation(
         window.history_frames, window.future_frames, window.coefficients, header.features
     )
-    augmentation = config.augmentation
-    parametrisation.fit(draw_features(windows, header, augmentation, 8192, (settings.seed, 0)))
+    if parent is None:
+        parametrisation.fit(draw_features(windows, header, augmentation, 8192, (settings.seed, 0)))
+    else:
+        _require_same(header, parent.header, start)
+        parametrisation.load_state_dict(parent.build_parametrisation().state_dict())
+        network.load_state_dict(parent.build_network().state_dict())
     device = training_device()
     parametrisation.to(device)
     weights = metre_weights(parametrisation)
     alpha_hats = cosine_schedule().float().to(device)
 
-    torch.manual_seed(settings.seed)
-    network = config.network.build(header.features, window.coefficients).to(device)
+    network.to(device)
 
     def loss(step: int) -> Tensor:
         seed = (settings.seed, 1 + step)
@@ -111,3 +124,11 @@ def train_teacher(config: TeacherConfig, archive_path: Path, out: Path) -> Check
     checkpoint = Checkpoint.of(header, network, parametrisation)
     checkpoint.save(out)
     return checkpoint
+
+
+def _require_same(header: Header, parent: Header, start: Path | None) -> None:
+    """Refuse to go on from a checkpoint whose weights mean something else."""
+    for name in ('network', 'layout', 'window', 'parametrisation', 'prediction', 'frame', 'root'):
+        wanted, got = getattr(header, name), getattr(parent, name)
+        if wanted != got:
+            raise ConfigError(f'cannot go on from {start}: its {name} is {got}, not {wanted}')

@@ -1,6 +1,6 @@
 """Windows over a motion archive: history and future, cut out when they are asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ class Windows:
 
     motion: NDArray[np.float32]  # (N, J, 3) metres, all clips
     starts: NDArray[np.int64]  # (W,) first frame of each window
+    room: NDArray[np.int64]  # (W,) gapless frames from there on
     clips: NDArray[np.int64]  # (W,) clip each window is of
     frames: int
     layout: Layout
@@ -28,10 +29,29 @@ class Windows:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def batch(self, indices: NDArray[np.int64]) -> Tensor:
-        """Return windows (B, frames, J, 3), metres, world frame."""
-        rows = self.starts[indices, None] + np.arange(self.frames)
-        return torch.from_numpy(self.motion[rows])
+    def batch(
+        self, indices: NDArray[np.int64], speed: NDArray[np.float64] | None = None
+    ) -> Tensor:
+        """Return windows (B, frames, J, 3), metres, world frame.
+
+        Args:
+            indices: (B,) which.
+            speed: (B,) how much faster than recorded, as far as the recording reaches.
+        """
+        starts, time = self.starts[indices, None], np.arange(self.frames)
+        if speed is None:
+            return torch.from_numpy(self.motion[starts + time])
+        fastest = (self.room[indices] - 1) / (self.frames - 1)
+        place = np.minimum(speed, fastest)[:, None] * time  # (B, frames)
+        left = np.minimum(place.astype(np.int64), self.room[indices, None] - 2)
+        share = (place - left).astype(np.float32)[..., None, None]
+        rows = starts + left
+        return torch.from_numpy(self.motion[rows] * (1 - share) + self.motion[rows + 1] * share)
+
+    def choose(self, indices: NDArray[np.int64]) -> 'Windows':
+        """Return some of the windows, of the same clips."""
+        chosen = {field: getattr(self, field)[indices] for field in ('starts', 'room', 'clips')}
+        return replace(self, **chosen)
 
     def all(self) -> Tensor:
         """Return every window (W, frames, J, 3)."""
@@ -55,12 +75,15 @@ def cut_windows(
         _resample(joint_map(archive.clip(i)), archive.rate_hz / rate_hz)
         for i in range(len(archive))
     ]
-    starts, owners, offset = [], [], 0
+    starts, rooms, owners, offset = [], [], [], 0
     for index, clip in enumerate(clips):
+        gaps = np.flatnonzero(np.isnan(clip).any(axis=(1, 2)))
+        ends = np.append(gaps, len(clip))  # where a gapless stretch may end
         first = np.arange(0, len(clip) - frames + 1, stride)
-        gaps = np.cumsum(np.isnan(clip).any(axis=(1, 2)))
-        whole = gaps[first + frames - 1] - np.concatenate([[0], gaps])[first] == 0
+        room = ends[np.searchsorted(ends, first)] - first
+        whole = room >= frames
         starts.append(first[whole] + offset)
+        rooms.append(room[whole])
         owners.append(np.full(whole.sum(), index))
         offset += len(clip)
     if not sum(map(len, starts)):
@@ -68,7 +91,12 @@ def cut_windows(
             f'no clip of the archive holds {frames} gapless frames at {rate_hz:g} Hz'
         )
     return Windows(
-        np.concatenate(clips), np.concatenate(starts), np.concatenate(owners), frames, layout
+        np.concatenate(clips),
+        np.concatenate(starts),
+        np.concatenate(rooms),
+        np.concatenate(owners),
+        frames,
+        layout,
     )
 
 
@@ -88,9 +116,3 @@ def model_features(
     """Return features (B, N, D) of windows (B, N, J, 3) in the frame of their last seen pose."""
     frame = person_frame(motion[:, history_frames - 1], hips)
     return to_features(to_model(motion, frame), with_root)
-
-
-def mirror(motion: Tensor, chosen: Tensor, layout: Layout) -> Tensor:
-    """Mirror the chosen (B,) windows of (B, N, J, 3): y turned, left and right joints swapped."""
-    mirrored = motion[:, :, list(layout.mirrored)] * motion.new_tensor([1.0, -1.0, 1.0])
-    return torch.where(chosen[:, None, None, None], mirrored, motion)
