@@ -13,6 +13,7 @@ ARGUMENTS = {
     'people': ('1', 'people side by side'),
     'input_topic': ('skeletons', 'topic of the SkeletonArray messages'),
     'namespace': ('', 'namespace of the nodes and their topics'),
+    'rviz': ('false', 'show the predictions in RViz'),
 }
 
 

@@ -2,10 +2,13 @@
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import LifecycleNode
+from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+RESPAWN_DELAY_S = 2.0
 
 
 def start_predictor(context: LaunchContext) -> list[LifecycleNode]:
@@ -23,7 +26,32 @@ def start_predictor(context: LaunchContext) -> list[LifecycleNode]:
                 {n: ParameterValue(v, value_type=str) for n, v in given.items() if v},
             ],
             remappings=[('skeletons', LaunchConfiguration('input_topic'))],
+            # A predictor that is gone is silence; it configures and activates itself again.
+            respawn=context.launch_configurations['respawn'] == 'true',
+            respawn_delay=RESPAWN_DELAY_S,
         )
+    ]
+
+
+def picture() -> list[Node]:
+    """Return what shows the predictions in RViz."""
+    share = FindPackageShare('motion_predictor')
+    asked = IfCondition(LaunchConfiguration('rviz'))
+    return [
+        Node(
+            package='motion_predictor',
+            executable='markers',
+            namespace=LaunchConfiguration('namespace'),
+            output='screen',
+            condition=asked,
+        ),
+        Node(
+            package='rviz2',
+            executable='rviz2',
+            namespace=LaunchConfiguration('namespace'),
+            arguments=['-d', PathJoinSubstitution([share, 'config', 'motion_predictor.rviz'])],
+            condition=asked,
+        ),
     ]
 
 
@@ -38,6 +66,8 @@ def generate_launch_description() -> LaunchDescription:
         'input_topic': ('skeletons', 'topic of the SkeletonArray messages'),
         'parameter_file': (defaults, 'YAML of parameters'),
         'namespace': ('', 'namespace of the node and its topics'),
+        'respawn': ('true', 'start the node again when it ends by itself'),
+        'rviz': ('false', 'show the predictions in RViz'),
     }
     return LaunchDescription(
         [
@@ -46,5 +76,6 @@ def generate_launch_description() -> LaunchDescription:
                 for name, (default, description) in arguments.items()
             ),
             OpaqueFunction(function=start_predictor),
+            *picture(),
         ]
     )

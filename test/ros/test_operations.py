@@ -1,0 +1,126 @@
+"""What operators use: the RViz markers, the security policy, respawning."""
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from ament_index_python.packages import get_package_share_directory
+from visualization_msgs.msg import Marker, MarkerArray
+
+from motion_predictor.archive import MotionArchive
+from motion_predictor.msg import PredictedMotion, PredictedMotionArray
+from motion_predictor.ros.markers import markers_of
+from motion_predictor.ros.outputs import flat
+from motion_predictor.skeleton import known_layouts
+
+CONFIG = Path(get_package_share_directory('motion_predictor')) / 'config'
+SMPL = known_layouts()['smpl22']
+
+
+def prediction(samples: int = 3, radius_m: float = 0.2) -> PredictedMotionArray:
+    """Return a message in which somebody moves along x by a metre in two seconds."""
+    frames, joints = 20, len(SMPL.joints)
+    mean = np.zeros((frames, joints, 3), np.float32)
+    mean[..., 0] = np.linspace(0.05, 1, frames)[:, None]
+    mean[..., 2] = np.arange(joints) / 10
+    person = PredictedMotion(
+        id='someone', mean=flat(mean), samples=flat(np.repeat(mean[None], samples, 0))
+    )
+    person.radius = flat(np.full((frames, joints), radius_m, np.float32))
+    message = PredictedMotionArray(
+        num_frames=frames, num_joints=joints, num_samples=samples, time_step=0.1
+    )
+    message.header.frame_id = 'map'
+    message.parents = list(SMPL.parents)
+    message.motions = [person]
+    return message
+
+
+def by_namespace(markers: MarkerArray) -> dict[str, list[Marker]]:
+    first, *rest = markers.markers
+    assert first.action == Marker.DELETEALL, 'what was shown before is removed'
+    found: dict[str, list[Marker]] = {}
+    for marker in rest:
+        assert marker.header.frame_id == 'map'
+        found.setdefault(marker.ns, []).append(marker)
+    assert len({marker.id for marker in rest}) == len(rest)
+    return found
+
+
+def test_markers_show_body_future_radius_and_samples() -> None:
+    found = by_namespace(markers_of(prediction()))
+    assert set(found) == {'body', 'future', 'radius', 'samples'}
+    bones = len(SMPL.joints) - 1
+    assert [len(marker.points) for marker in found['future']] == 4 * [2 * bones]
+    reached = [marker.points[0].x for marker in found['future']]
+    np.testing.assert_allclose(reached, [0.25, 0.5, 0.75, 1.0], atol=1e-6)
+    fading = [marker.color.a for marker in found['future']]
+    assert fading == sorted(fading, reverse=True) and fading[-1] > 0
+    outermost = sum(j not in SMPL.parents for j in range(len(SMPL.joints)))
+    assert len(found['radius']) == 4 * (1 + outermost)
+    assert found['radius'][0].scale.x == pytest.approx(0.4), 'a diameter'
+
+
+def test_markers_leave_out_what_is_not_known() -> None:
+    found = by_namespace(markers_of(prediction(samples=0, radius_m=np.nan)))
+    assert set(found) == {'body', 'future'}
+
+
+def test_markers_say_who_is_not_predicted() -> None:
+    message = prediction()
+    message.status = PredictedMotionArray.STALE_INPUT
+    message.motions.append(PredictedMotion(id='lost', status=PredictedMotionArray.STALE_INPUT))
+    (text,) = by_namespace(markers_of(message))['status']
+    assert text.text == 'STALE_INPUT\nlost: STALE_INPUT'
+
+
+def test_the_markers_node_draws_what_the_predictor_says(
+    planner: Any, start: Any, bundled: MotionArchive
+) -> None:
+    start('predictor', '--ros-args', '-p', 'samples:=4')
+    start('markers')
+    drawn: list[MarkerArray] = []
+    planner.create_subscription(MarkerArray, 'predicted_motion_markers', drawn.append, 1)
+    planner.wait_for_node('motion_markers')
+    planner.wait_for(lambda: planner.received, 'the predictor publishes')
+    planner.stream({'someone': bundled.clip(0)}, seconds=1.5)
+    planner.wait_for(lambda: any(m.ns == 'body' for d in drawn for m in d.markers), 'a body')
+
+
+def test_the_rviz_file_shows_every_namespace() -> None:
+    content = yaml.safe_load((CONFIG / 'motion_predictor.rviz').read_text())
+    (display,) = (
+        display
+        for display in content['Visualization Manager']['Displays']
+        if display['Class'] == 'rviz_default_plugins/MarkerArray'
+    )
+    assert display['Topic']['Value'] == 'predicted_motion_markers'
+    assert set(display['Namespaces']) == {'body', 'future', 'radius', 'samples', 'status'}
+
+
+def test_the_security_policy_allows_what_the_node_uses(planner: Any, start: Any) -> None:
+    """Exactly that: a topic too many is a door, one too few a node that does not work."""
+    start('predictor', '--ros-args', '-p', 'samples:=2', '-p', 'use_sim_time:=true')
+    planner.wait_for_node()
+    planner.wait_for(lambda: planner.state() == 'active', 'it is active')
+    (profile,) = ElementTree.parse(CONFIG / 'sros2_policy.xml').iter('profile')
+
+    def allowed(kind: str, permission: str) -> set[str]:
+        names = {
+            str(entry.text)
+            for section in profile.iter(kind)
+            if section.get(permission) == 'ALLOW'
+            for entry in section
+        }
+        return {'/' + n.replace('~', 'predictor').removeprefix('/') for n in names}
+
+    used = {
+        'topics publish': planner.get_publisher_names_and_types_by_node,
+        'topics subscribe': planner.get_subscriber_names_and_types_by_node,
+        'services reply': planner.get_service_names_and_types_by_node,
+    }
+    for entry, ask in used.items():
+        assert allowed(*entry.split()) == {name for name, _ in ask('predictor', '/')}, entry
