@@ -21,7 +21,7 @@ from motion_predictor.ros.outputs import flat, time_message
 SECONDS = float(os.environ.get('SOAK_SECONDS', 60))
 RATE_HZ = 30.0
 GROWTH_MB = 40.0
-"""Allowed after every fault has happened once: the middleware keeps room for the largest message."""
+"""Allowed once every fault has happened: the middleware keeps room for the largest message."""
 LATE_S = 1.0
 NS = 1_000_000_000
 
