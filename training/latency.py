@@ -1,0 +1,59 @@
+"""How long a prediction takes, measured on the machine that it runs on."""
+
+import time
+
+import numpy as np
+import torch
+
+from motion_predictor.checkpoint import Calibration, Checkpoint
+from motion_predictor.predictor import MotionPredictor
+from motion_predictor_training.config import LatencyConfig
+from motion_predictor_training.trials import Latency
+
+
+def untrained(teacher: Checkpoint, network: object) -> Checkpoint:
+    """Return a student as it will be deployed, calibrated, but with weights that mean nothing.
+
+    It is as fast as a trained one: no branch of the computation depends on the weights.
+
+    Raises:
+        ValidationError: if the network does not fit its teacher's window or itself.
+    """
+    calibration = Calibration(coverage=0.95, floor_m=0.005, samples=1)
+    header = teacher.header.model_validate(
+        teacher.header.model_dump()
+        | {'network': network, 'sampling': 'one_step', 'calibration': calibration}
+    )
+    window = header.window
+    weights = header.network.build(header.features, window.coefficients)
+    student = Checkpoint.of(header, weights, teacher.build_parametrisation())
+    shape = (window.future_frames, len(header.layout.joints))
+    student.tensors['calibration.scale'] = torch.ones(shape)
+    return student
+
+
+def measure_latency(checkpoint: Checkpoint, config: LatencyConfig) -> Latency:
+    """Time the predictions of one person, from observed to predicted positions on the CPU.
+
+    Raises:
+        ValueError: if the device is not there.
+    """
+    header = checkpoint.header
+    shape = (header.window.history_frames, len(header.layout.joints), 3)
+    history = np.random.default_rng(0).standard_normal(shape, np.float32)
+    before = torch.get_num_threads()
+    torch.set_num_threads(config.threads)
+    try:
+        predictor = MotionPredictor(
+            checkpoint, checkpoint.build(), config.device, samples=config.samples
+        )
+        took_ms = []
+        for _ in range(config.warmup + config.predictions):
+            time.sleep(config.gap_s)
+            started_s = time.perf_counter()
+            predictor.predict(history)
+            took_ms.append(1e3 * (time.perf_counter() - started_s))
+    finally:
+        torch.set_num_threads(before)
+    median_ms, p99_ms = np.percentile(took_ms[config.warmup :], (50, 99)).tolist()
+    return Latency(median_ms=median_ms, p99_ms=p99_ms)
