@@ -54,7 +54,14 @@ def _distil(arguments: argparse.Namespace) -> None:
 
 def _tune(arguments: argparse.Namespace) -> None:
     config = _load(TuneConfig, 'tune', arguments)
-    tune(config, arguments.teacher, arguments.train, arguments.validation, arguments.out)
+    tune(
+        config,
+        arguments.teacher,
+        arguments.train,
+        arguments.validation,
+        arguments.out,
+        arguments.workers,
+    )
 
 
 def _calibrate(arguments: argparse.Namespace) -> None:
@@ -183,6 +190,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument('--train', type=Path, required=True, help='motion archive (.npz)')
     sub.add_argument('--validation', type=Path, required=True, help='motion archive (.npz)')
     sub.add_argument('--out', type=Path, required=True, help='folder for all that is made')
+    sub.add_argument('--workers', type=_count, help='trials to train at the same time, by ray')
     configurable(sub)
     sub.set_defaults(run=_tune)
 

@@ -124,7 +124,7 @@ class Dimension(Strict):
     log: bool = False
     """Whether factors count, not differences."""
     choices: Annotated[tuple[Number | str, ...], Field(min_length=2)] | None = None
-    """Instead of bounds; numbers in ascending order."""
+    """Instead of bounds."""
 
     @model_validator(mode='after')
     def _is_a_range_or_a_choice(self) -> 'Dimension':

@@ -59,6 +59,8 @@ class Search:
         for key, dimension in config.space.items():
             self._require_fit(key, dimension)
         self.dimensions = [self._dimension(*item) for item in config.space.items()]
+        self.choices = [_ordered(dimension) for dimension in config.space.values()]
+        """The numbers whose positions scikit-optimize knows, by dimension; None of others."""
 
     def propose(self, trials: Sequence[Trial], count: int) -> list[Trial]:
         """Return the next trials, or fewer of them while looking around.
@@ -148,11 +150,10 @@ class Search:
 
         Told as categories, their order would be lost on the process.
         """
-        choices = dimension.choices
-        if choices is not None:
-            if _in_order(choices):
-                return Integer(0, len(choices) - 1, name=key)
-            return Categorical(choices, name=key)
+        if (choices := _ordered(dimension)) is not None:
+            return Integer(0, len(choices) - 1, name=key)
+        if dimension.choices is not None:
+            return Categorical(dimension.choices, name=key)
         prior = 'log-uniform' if dimension.log else 'uniform'
         kind = Integer if isinstance(self._base[key], int) else Real
         return kind(dimension.low, dimension.high, prior, name=key)
@@ -160,19 +161,16 @@ class Search:
     def _values(self, point: Sequence[Any]) -> Values:
         """Return the values by key that a point of scikit-optimize stands for."""
         values: Values = {}
-        for (key, dimension), coordinate in zip(self._config.space.items(), point, strict=True):
+        for key, choices, coordinate in zip(self._config.space, self.choices, point, strict=True):
             value = coordinate.item() if hasattr(coordinate, 'item') else coordinate
-            choices = dimension.choices
-            values[key] = choices[value] if choices and _in_order(choices) else value
+            values[key] = value if choices is None else choices[value]
         return values
 
     def _point(self, values: Values) -> list[Any]:
         """Return the point of scikit-optimize that stands for values by key."""
         return [
-            dimension.choices.index(values[key])
-            if dimension.choices and _in_order(dimension.choices)
-            else values[key]
-            for key, dimension in self._config.space.items()
+            values[key] if choices is None else choices.index(values[key])
+            for key, choices in zip(self._config.space, self.choices, strict=True)
         ]
 
     def _initial_points(self) -> list[list[Any]]:
@@ -194,6 +192,7 @@ class Search:
         return values
 
 
-def _in_order(choices: Sequence[Number | str]) -> bool:
-    """Return whether choices are numbers."""
-    return not any(isinstance(choice, str) for choice in choices)
+def _ordered(dimension: Dimension) -> tuple[Number, ...] | None:
+    """Return choices that are numbers, in ascending order."""
+    numbers = tuple(c for c in dimension.choices or () if not isinstance(c, str))
+    return tuple(sorted(numbers)) if numbers and numbers == dimension.choices else None

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from motion_predictor_training.config import ConfigError, Number, Strict
+from motion_predictor_training.config import ConfigError, Number, Strict, TuneConfig
 
 Product = Literal['accuracy', 'balance']
 PRODUCTS: tuple[Product, ...] = ('accuracy', 'balance')
@@ -96,6 +96,11 @@ class Trials:
         """Return those that finished or failed, in order of their numbers."""
         return [trial for trial in self.all if not trial.open]
 
+    @property
+    def open(self) -> list[Trial]:
+        """Return those that were proposed and have neither finished nor failed."""
+        return [trial for trial in self.all if trial.open]
+
     def put(self, *trials: Trial) -> None:
         """Add or replace trials by their numbers, and write them down."""
         for trial in trials:
@@ -107,20 +112,27 @@ class Trials:
         os.replace(draft, self.path)
 
 
-def choose(product: Product, trials: Sequence[Trial], accuracy_loss: float) -> Trial:
-    """Return the best finished trial.
+def choose(product: Product, trials: Sequence[Trial], config: TuneConfig) -> Trial:
+    """Return the best finished trial within the latency budget.
 
-    Args:
-        product: `accuracy` is the least ADE, `balance` the least median latency of those whose
-            ADE is at most `accuracy_loss` of the least above that.
-        trials: of which one at least is finished.
-        accuracy_loss: a share.
+    `accuracy` is the least ADE, `balance` the least median latency of those whose ADE is at most
+    the share `accuracy_loss` above that.
+
+    Raises:
+        ConfigError: if no finished trial keeps the budget.
     """
     finished = [trial for trial in trials if trial.finished]
-    best = min(finished, key=lambda trial: (trial.ade_m, trial.median_ms))
+    fit = [trial for trial in finished if trial.median_ms <= config.latency_budget_ms]
+    if not fit:
+        fastest_ms = min(trial.median_ms for trial in finished)
+        raise ConfigError(
+            f'no student keeps the latency budget of {config.latency_budget_ms:g} ms, the fastest '
+            f'took {fastest_ms:.1f} ms: run it again when the machine is idle, or raise the budget'
+        )
+    best = min(fit, key=lambda trial: (trial.ade_m, trial.median_ms))
     if product == 'accuracy':
         return best
-    near = [trial for trial in finished if trial.ade_m <= best.ade_m * (1 + accuracy_loss)]
+    near = [trial for trial in fit if trial.ade_m <= best.ade_m * (1 + config.accuracy_loss)]
     return min(near, key=lambda trial: (trial.median_ms, trial.ade_m))
 
 
