@@ -1,14 +1,16 @@
 """What to try next: a Gaussian process and expected improvement (scikit-optimize).
 
 There is one search for each product, and they take turns. Both learn from every trial: `accuracy`
-minimises the ADE; `balance` minimises the latency in budgets, plus the ADE above what it may be in
-units of the accuracy loss, so that an ADE twice as far above the least as allowed costs as much as
-the whole budget. One weighted sum of the two would find one point between them, not both.
+minimises the ADE; `balance` minimises the latency in budgets plus log(1 + e), where e is how far
+the ADE is above what the product may have, in units of the accuracy loss: little excess costs
+dearly, and the poorest students do not drown what is to be told of the others. One weighted sum of
+ADE and latency would find one point between the products, not both.
 
 The optimiser is made anew from the trials each time. What it proposes then depends on the seed and
 on the trials alone, so that a resumed search goes on as an unbroken one would.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -71,15 +73,9 @@ class Search:
         """
         config, number = self._config, len(trials)
         if number < config.initial_trials:
-            points = self._initial_points()[number : number + count]
-            proposed = [
-                Trial(number=number + i, sought='initial', values=self._values(point))
-                for i, point in enumerate(points)
-            ]
-            if number == 0 and (base := self._base_values()) is not None:
-                proposed[0] = Trial(number=0, sought='base', values=base)
-            return proposed
-        product = PRODUCTS[number // count % len(PRODUCTS)]
+            return self._initial_trials()[number : number + count]
+        sought = [trial.sought for trial in trials]
+        product = min(PRODUCTS, key=sought.count)  # they take turns
         points = self.fitted(product, trials).ask(n_points=count, strategy='cl_min')
         return [
             Trial(number=number + i, sought=product, values=self._values(point))
@@ -108,10 +104,8 @@ class Search:
         def worth(trial: Trial) -> float:
             if product == 'accuracy':
                 return trial.ade_m
-            excess = trial.ade_m / least_m - 1 - config.accuracy_loss
-            return trial.median_ms / config.latency_budget_ms + max(
-                0.0, excess / config.accuracy_loss
-            )
+            excess = (trial.ade_m / least_m - 1) / config.accuracy_loss - 1
+            return trial.median_ms / config.latency_budget_ms + math.log1p(max(0.0, excess))
 
         worst = max(map(worth, finished), default=0.0)
         return [worth(trial) if trial.finished else worst for trial in trials]
@@ -173,23 +167,27 @@ class Search:
             for key, choices in zip(self._config.space, self.choices, strict=True)
         ]
 
-    def _initial_points(self) -> list[list[Any]]:
-        """Return a Latin hypercube: points that spread over each dimension."""
+    def _initial_trials(self) -> list[Trial]:
+        """Return the base if it lies in the space, and a Latin hypercube that covers that."""
         config = self._config
-        return Lhs().generate(self.dimensions, config.initial_trials, random_state=config.seed)
+        base = {key: self._base[key] for key in config.space}
+        trials = []
+        if all(_holds(dimension, base[key]) for key, dimension in config.space.items()):
+            trials.append(Trial(number=0, sought='base', values=base))
+        if (left := config.initial_trials - len(trials)) > 0:
+            points = Lhs().generate(self.dimensions, left, random_state=config.seed)
+            trials += [
+                Trial(number=number, sought='initial', values=self._values(point))
+                for number, point in enumerate(points, len(trials))
+            ]
+        return trials
 
-    def _base_values(self) -> Values | None:
-        """Return the values that the base has, None if they lie outside the space."""
-        values = {key: self._base[key] for key in self._config.space}
-        for key, dimension in self._config.space.items():
-            value = values[key]
-            if dimension.choices is not None:
-                inside = value in dimension.choices
-            else:
-                inside = dimension.low <= value <= dimension.high  # type: ignore[operator]
-            if not inside:
-                return None
-        return values
+
+def _holds(dimension: Dimension, value: Number | str) -> bool:
+    """Return whether a value is one that the dimension may take."""
+    if dimension.choices is not None:
+        return value in dimension.choices
+    return dimension.low <= value <= dimension.high  # type: ignore[operator]
 
 
 def _ordered(dimension: Dimension) -> tuple[Number, ...] | None:

@@ -71,7 +71,7 @@ def tune(
         if workers is None:
             _search(study, search, trials, teacher, partial(map, partial(trained, study)), 1)
         else:
-            with Workers(workers) as pool:
+            with Workers(workers, study.folder) as pool:
                 _search(study, search, trials, teacher, partial(pool.train, study), workers)
     return _conclude(study, search, trials.done[: config.trials], teacher, facts)
 

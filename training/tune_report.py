@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 from skopt.plots import plot_convergence, plot_objective
 from tabulate import tabulate
 
@@ -16,7 +15,7 @@ from motion_predictor_training.trials import PRODUCTS, Product, Trial, pareto_fr
 COLOURS = {'accuracy': '#1f4e79', 'balance': '#d9822b'}
 OBJECTIVES = {
     'accuracy': 'ADE, m',
-    'balance': 'latency in budgets and ADE in excess',
+    'balance': 'cost of latency and excess ADE',
 }
 
 
@@ -100,15 +99,12 @@ def _plot_dependence(search: Search, product: Product, trials: Sequence[Trial]) 
     grid = np.array(figure.axes[-(count**2) :]).reshape(count, count)
     for i, choices in enumerate(search.choices):
         if choices is not None:
-            formatter = FuncFormatter(lambda place, _, own=choices: _choice(own, place))
-            for axes in grid[i:, i]:
-                axes.xaxis.set_major_formatter(formatter)
-            if i:
-                grid[i, 0].yaxis.set_major_formatter(formatter)
+            places = range(len(choices))
+            for j in range(i, count):
+                grid[j, i].set_xticks(
+                    places, choices if j in (i, count - 1) else [''] * len(choices)
+                )
+            for j in range(i):
+                grid[i, j].set_yticks(places, choices if j == 0 else [''] * len(choices))
     figure.suptitle(f'{product}: {OBJECTIVES[product]}')
     return figure
-
-
-def _choice(choices: Sequence[object], place: float) -> str:
-    """Return the choice at a place of an axis, nothing between two of them."""
-    return str(choices[round(place)]) if place in range(len(choices)) else ''

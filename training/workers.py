@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import ray
 
@@ -18,17 +19,23 @@ class Workers:
 
     Args:
         count: trials that train at the same time.
+        folder: where the processes start.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, folder: Path) -> None:
         os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # nobody is told about it
         cores = None if 'RAY_ADDRESS' in os.environ else count  # a cluster has those it has
-        ray.init(
-            num_cpus=cores,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-        )
+        here = Path.cwd()
+        os.chdir(folder)  # the processes import from there first: not our sources, half a package
+        try:
+            ray.init(
+                num_cpus=cores,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.WARNING,
+            )
+        finally:
+            os.chdir(here)
         gpus = min(1.0, ray.cluster_resources().get('GPU', 0) / count)
         self._train = ray.remote(num_cpus=1, num_gpus=gpus)(trained)
 
