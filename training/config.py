@@ -182,7 +182,7 @@ class TuneConfig(Strict):
     """Training steps of a trial; the products get back those of the base."""
     seed: Annotated[int, Field(ge=0)] = 0
     latency_budget_ms: Annotated[float, Field(gt=0)]
-    """A student with a greater median is not trained."""
+    """Of the median. A student that never keeps it is not trained."""
     accuracy_loss: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """Share of the least ADE by which that of the balance product may be greater."""
     latency: LatencyConfig = LatencyConfig()

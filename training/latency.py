@@ -58,8 +58,12 @@ def measure_latencies(checkpoints: Sequence[Checkpoint], config: LatencyConfig) 
                 own_ms += _time(predictor, config, math.ceil(config.predictions / TURNS))
     finally:
         torch.set_num_threads(before)
-    quantiles = (np.percentile(own_ms, (50, 99)).tolist() for own_ms in took_ms)
-    return [Latency(median_ms=median_ms, p99_ms=p99_ms) for median_ms, p99_ms in quantiles]
+    return [_latency(own_ms) for own_ms in took_ms]
+
+
+def _latency(took_ms: list[float]) -> Latency:
+    least_ms, median_ms, p99_ms = np.percentile(took_ms, (0, 50, 99)).tolist()
+    return Latency(least_ms=least_ms, median_ms=median_ms, p99_ms=p99_ms)
 
 
 def _time(predictor: MotionPredictor, config: LatencyConfig, predictions: int) -> list[float]:

@@ -17,6 +17,7 @@ PRODUCTS: tuple[Product, ...] = ('accuracy', 'balance')
 class Latency(Strict):
     """Of one prediction, milliseconds."""
 
+    least_ms: float
     median_ms: float
     p99_ms: float
 
