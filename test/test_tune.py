@@ -18,9 +18,9 @@ from ament_index_python.packages import get_package_prefix
 from motion_predictor.checkpoint import Checkpoint, TransFusionSpec
 from motion_predictor.installed import installed
 from motion_predictor_training.cli import main
-from motion_predictor_training.config import DistilConfig, TuneConfig, load_config
+from motion_predictor_training.config import ConfigError, DistilConfig, TuneConfig, load_config
 from motion_predictor_training.search import Search
-from motion_predictor_training.trials import Latency, Trial, choose, pareto_front
+from motion_predictor_training.trials import Latency, Trial, Trials, choose, pareto_front
 
 TRAIN = str(Path(get_package_prefix('motion_predictor')) / 'lib' / 'motion_predictor' / 'train')
 MINIATURE: dict[str, Any] = {
@@ -282,6 +282,12 @@ def test_each_product_is_sought_where_it_lies(config: TuneConfig) -> None:
     (balance,) = search.propose([*trials, found.with_(sought='accuracy')], 1)
     assert balance.sought == 'balance'
     assert balance.values['network.layers'] in (6, 7, 9, 10)
+
+
+def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
+    (tmp_path / 'trials.jsonl').write_text('{"identity": "same"}\n{"number": 0, "sou')
+    with pytest.raises(ConfigError, match='trials.jsonl is damaged'):
+        Trials(tmp_path, 'same')
 
 
 def test_a_failed_trial_is_worth_as_little_as_the_worst(config: TuneConfig) -> None:

@@ -192,5 +192,6 @@ def _holds(dimension: Dimension, value: Number | str) -> bool:
 
 def _ordered(dimension: Dimension) -> tuple[Number, ...] | None:
     """Return choices that are numbers, in ascending order."""
-    numbers = tuple(c for c in dimension.choices or () if not isinstance(c, str))
-    return tuple(sorted(numbers)) if numbers and numbers == dimension.choices else None
+    choices = dimension.choices or ()
+    numbers = sorted(choice for choice in choices if not isinstance(choice, str))
+    return tuple(numbers) if numbers and len(numbers) == len(choices) else None

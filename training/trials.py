@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
 from motion_predictor_training.config import ConfigError, Number, Strict, TuneConfig
 
 Product = Literal['accuracy', 'balance']
@@ -81,16 +79,18 @@ class Trials:
         self._identity = identity
         if not self.path.is_file():
             return
-        first, *lines = self.path.read_text().splitlines()
-        if json.loads(first) != {'identity': identity}:
+        try:
+            first, *lines = self.path.read_text().splitlines()
+            theirs = json.loads(first)
+            self.all = [Trial.model_validate_json(line) for line in lines]
+        except ValueError as error:
+            reason = ' '.join(str(error).split())
+            raise ConfigError(f'{self.path} is damaged: {reason}') from error
+        if theirs != {'identity': identity}:
             raise ConfigError(
                 f'{self.path} is of other settings, data or another teacher: remove the folder or '
                 'write elsewhere'
             )
-        try:
-            self.all = [Trial.model_validate_json(line) for line in lines]
-        except ValidationError as error:
-            raise ConfigError(f'{self.path} is damaged: {error}') from error
 
     @property
     def done(self) -> list[Trial]:
