@@ -13,6 +13,7 @@ from motion_predictor_training.config import (
     ConfigError,
     DistilConfig,
     TeacherConfig,
+    TuneConfig,
     load_config,
 )
 from motion_predictor_training.distill import distil
@@ -28,6 +29,7 @@ from motion_predictor_training.report import (
     write_markdown,
 )
 from motion_predictor_training.teacher import train_teacher
+from motion_predictor_training.tune import tune
 
 STAGES = ('teacher', 'one-step', 'student', 'calibrate')
 
@@ -48,6 +50,18 @@ def _teacher(arguments: argparse.Namespace) -> None:
 def _distil(arguments: argparse.Namespace) -> None:
     config = _load(DistilConfig, arguments.stage, arguments)
     distil(config, arguments.teacher, arguments.train, arguments.out)
+
+
+def _tune(arguments: argparse.Namespace) -> None:
+    config = _load(TuneConfig, 'tune', arguments)
+    tune(
+        config,
+        arguments.teacher,
+        arguments.train,
+        arguments.validation,
+        arguments.out,
+        arguments.workers,
+    )
 
 
 def _calibrate(arguments: argparse.Namespace) -> None:
@@ -170,6 +184,15 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument('--out', type=Path, required=True, help='checkpoint to write')
         configurable(sub)
         sub.set_defaults(run=_distil)
+
+    sub = stage('tune', 'Search for the most accurate student and the best balanced one.')
+    sub.add_argument('--teacher', type=Path, required=True, help='checkpoint to learn from')
+    sub.add_argument('--train', type=Path, required=True, help='motion archive (.npz)')
+    sub.add_argument('--validation', type=Path, required=True, help='motion archive (.npz)')
+    sub.add_argument('--out', type=Path, required=True, help='folder for all that is made')
+    sub.add_argument('--workers', type=_count, help='trials to train at the same time, by ray')
+    configurable(sub)
+    sub.set_defaults(run=_tune)
 
     sub = stage('calibrate', 'Calibrate the published radius on motion not trained on.')
     sub.add_argument('--checkpoint', type=Path, required=True)

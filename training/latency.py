@@ -1,0 +1,80 @@
+"""How long a prediction takes, measured on the machine that it runs on."""
+
+import math
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from motion_predictor.checkpoint import Calibration, Checkpoint
+from motion_predictor.predictor import MotionPredictor
+from motion_predictor_training.config import LatencyConfig
+from motion_predictor_training.trials import Latency
+
+TURNS = 5
+
+
+def untrained(teacher: Checkpoint, network: object) -> Checkpoint:
+    """Return a student as it will be deployed, calibrated, but with weights that mean nothing.
+
+    It is as fast as a trained one: no branch of the computation depends on the weights.
+
+    Raises:
+        ValidationError: if the network does not fit its teacher's window or itself.
+    """
+    calibration = Calibration(coverage=0.95, floor_m=0.005, samples=1)
+    header = teacher.header.model_validate(
+        teacher.header.model_dump()
+        | {'network': network, 'sampling': 'one_step', 'calibration': calibration}
+    )
+    window = header.window
+    weights = header.network.build(header.features, window.coefficients)
+    student = Checkpoint.of(header, weights, teacher.build_parametrisation())
+    shape = (window.future_frames, len(header.layout.joints))
+    student.tensors['calibration.scale'] = torch.ones(shape)
+    return student
+
+
+def measure_latencies(checkpoints: Sequence[Checkpoint], config: LatencyConfig) -> list[Latency]:
+    """Time the predictions of one person, from observed to predicted positions on the CPU.
+
+    Checkpoints take turns, so that what else the machine does falls on all of them alike.
+
+    Raises:
+        ValueError: if the device is not there.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(config.threads)
+    took_ms: list[list[float]] = [[] for _ in checkpoints]
+    try:
+        predictors = [
+            MotionPredictor(checkpoint, checkpoint.build(), config.device, config.samples)
+            for checkpoint in checkpoints
+        ]
+        for _ in tqdm(range(TURNS), desc='latency', leave=False, disable=len(checkpoints) == 1):
+            for predictor, own_ms in zip(predictors, took_ms, strict=True):
+                own_ms += _time(predictor, config, math.ceil(config.predictions / TURNS))
+    finally:
+        torch.set_num_threads(before)
+    return [_latency(own_ms) for own_ms in took_ms]
+
+
+def _latency(took_ms: list[float]) -> Latency:
+    least_ms, median_ms, p99_ms = np.percentile(took_ms, (0, 50, 99)).tolist()
+    return Latency(least_ms=least_ms, median_ms=median_ms, p99_ms=p99_ms)
+
+
+def _time(predictor: MotionPredictor, config: LatencyConfig, predictions: int) -> list[float]:
+    """Return what predictions took after warming up, in milliseconds."""
+    header = predictor.checkpoint.header
+    shape = (header.window.history_frames, len(header.layout.joints), 3)
+    history = np.random.default_rng(0).standard_normal(shape, np.float32)
+    took_ms = []
+    for _ in range(config.warmup + predictions):
+        time.sleep(config.gap_s)
+        started_s = time.perf_counter()
+        predictor.predict(history)
+        took_ms.append(1e3 * (time.perf_counter() - started_s))
+    return took_ms[config.warmup :]
