@@ -90,7 +90,8 @@ def cut_windows(
             offset += len(clip)
         file.flush()
         # The mapping keeps the file when it is closed.
-        motion = np.memmap(file, np.float32, 'r', shape=(offset, len(layout.joints), 3))
+        shape = offset, len(layout.joints), 3
+        motion = np.asarray(np.memmap(file, np.float32, 'r', shape=shape))
     if not sum(map(len, starts)):
         raise ArchiveError(
             f'no clip of the archive holds {frames} gapless frames at {rate_hz:g} Hz'
