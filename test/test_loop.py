@@ -11,7 +11,7 @@ import pytest
 import torch
 from ament_index_python.packages import get_package_prefix
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from torch import nn
+from torch import distributed, nn
 
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Checkpoint, load_checkpoint
@@ -23,6 +23,7 @@ from motion_predictor_training.data.windows import cut_windows
 from motion_predictor_training.loop import DivergedError, optimise
 from motion_predictor_training.metrics import evaluate
 from motion_predictor_training.official import PRESETS
+from motion_predictor_training.parallel import share
 from motion_predictor_training.sampling import build_sampler
 
 TRAIN = str(Path(get_package_prefix('motion_predictor')) / 'lib' / 'motion_predictor' / 'train')
@@ -159,12 +160,11 @@ def test_two_processes_reach_what_one_does(
     assert next(losses) == pytest.approx(next(losses), rel=1e-4)
 
 
-def test_a_batch_that_cannot_be_shared_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr('motion_predictor_training.loop.process_count', lambda: 3)
-    with pytest.raises(ConfigError, match='optimisation.batch: 4 is no multiple of 3 processes'):
-        fit(tmp_path / 'x.state')
+def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {'is_initialized': True, 'get_rank': 0, 'get_world_size': 2}.items():
+        monkeypatch.setattr(distributed, name, lambda value=value: value)
+    with pytest.raises(ConfigError, match='2 processes cannot share a batch of 5 evenly'):
+        share(torch.zeros(5, 3))
 
 
 # Teachers

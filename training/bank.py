@@ -18,7 +18,6 @@ from motion_predictor.checkpoint import Checkpoint
 from motion_predictor_training.config import BankConfig
 from motion_predictor_training.data.windows import Windows
 from motion_predictor_training.loop import training_device
-from motion_predictor_training.parallel import is_first
 from motion_predictor_training.sampling import build_sampler
 from motion_predictor_training.teacher import draw_features
 
@@ -77,14 +76,7 @@ def fill_bank(
     device = training_device()
     model = build_sampler(teacher).to(device)
     frames = header.window.history_frames
-    with tqdm(
-        total=config.size,
-        initial=done,
-        desc='bank',
-        unit='row',
-        mininterval=5.0,
-        disable=not is_first(),
-    ) as bar:
+    with tqdm(total=config.size, initial=done, desc='bank', unit='row', mininterval=5.0) as bar:
         for first in range(done, config.size, config.chunk):
             count = min(config.chunk, config.size - first)
             seed = (config.seed, first)

@@ -16,7 +16,6 @@ from motion_predictor_training.config import ConfigError, Optimisation
 from motion_predictor_training.parallel import (
     average_over_processes,
     is_first,
-    process_count,
     wait_for_all,
 )
 from motion_predictor_training.progress import Progress
@@ -64,14 +63,9 @@ def optimise(
         validation: measures the averaged weights now and then.
 
     Raises:
-        ConfigError: if the state is of other settings, data or another teacher, or the batch
-            cannot be shared evenly.
+        ConfigError: if the state is of other settings, data or another teacher.
         DivergedError: if the loss stops being a number; the last good state is kept.
     """
-    if settings.batch % process_count():
-        raise ConfigError(
-            f'optimisation.batch: {settings.batch} is no multiple of {process_count()} processes'
-        )
     device = next(network.parameters()).device
     network.train()
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))

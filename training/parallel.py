@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+from motion_predictor_training.config import ConfigError
+
 PATIENCE = timedelta(days=7)
 """While the first process fills a bank the others wait. If it fails, torchrun ends them all."""
 
@@ -33,11 +35,6 @@ def processes() -> Iterator[None]:
     distributed.init_process_group('nccl' if on_gpu else 'gloo', timeout=PATIENCE)
     yield
     distributed.destroy_process_group()
-
-
-def process_count() -> int:
-    """Return how many processes share the work."""
-    return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def is_first() -> bool:
@@ -65,10 +62,15 @@ def share(*drawn: Tensor) -> tuple[Tensor, ...]:
     """Return this process's rows of tensors (B, ...) that every process drew alike.
 
     What is random from here on, as dropout, differs from one process to the next.
+
+    Raises:
+        ConfigError: if the rows cannot be shared evenly.
     """
     if not distributed.is_initialized():
         return drawn
     rank, count = distributed.get_rank(), distributed.get_world_size()
+    if len(drawn[0]) % count:
+        raise ConfigError(f'{count} processes cannot share a batch of {len(drawn[0])} evenly')
     torch.manual_seed(torch.initial_seed() + (rank << 32))
     return tuple(rows.chunk(count)[rank] for rows in drawn)
 
