@@ -219,6 +219,26 @@ def test_the_published_method_can_be_trained(archive: Path, tmp_path: Path) -> N
     assert losses[100] < 0.93
 
 
+def test_the_noise_schedule_travels_with_the_checkpoint(archive: Path, tmp_path: Path) -> None:
+    teacher = teach(archive, tmp_path / 'teacher.safetensors', noise_schedule='linear')
+    linear = build_sampler(teacher)
+    betas = np.linspace(1e-4, 0.02, 1000)[: teacher.header.timestep + 1]
+    assert linear.alpha_hat.item() == pytest.approx(np.prod(1 - betas), rel=1e-4)
+    header = teacher.header.model_copy(update={'noise_schedule': 'cosine'})
+    cosine = build_sampler(Checkpoint(header, teacher.tensors))
+    history, noise = torch.randn(1, 5, 22, 3), torch.randn(2, 6, 66)
+    with torch.inference_mode():
+        assert not torch.allclose(linear(history, noise), cosine(history, noise), atol=1e-3)
+
+
+def test_the_published_method_knows_one_noise_schedule(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = {'parametrisation': 'official', 'noise_schedule': 'linear'}
+    assert main(arguments('teacher', archive, tmp_path / 'x.safetensors', MINIATURE | both)) == 2
+    assert 'official needs noise_schedule cosine, not linear' in capsys.readouterr().err
+
+
 def test_the_observed_motion_is_dropped_as_often_as_asked(archive: Path, tmp_path: Path) -> None:
     weights = 'network.cond_embed.weight'
     optimisation = '{steps: 20, batch: 4, learning_rate: 0.01, weight_decay: 0}'

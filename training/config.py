@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from motion_predictor.checkpoint import NetworkSpec, TransFusionSpec, Window
+from motion_predictor.model.diffusion import NoiseSchedule
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -83,6 +84,8 @@ class TeacherConfig(Strict):
     parametrisation: Literal['residual', 'official'] = 'residual'
     """`residual` predicts the clean, scaled residual, root included, in the person's heading;
     `official` the noise in raw coefficients of the root-relative pose, in the world's axes."""
+    noise_schedule: NoiseSchedule = 'cosine'
+    """How the noise grows with the timestep; `official` knows the cosine alone."""
     condition_drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the steps that are trained without the observed motion."""
     stride: Count = 1
@@ -94,6 +97,14 @@ class TeacherConfig(Strict):
     validation: ValidationConfig = ValidationConfig()
     snr_clamp: tuple[float, float] = (0.05, 5.0)
     """Bounds of the signal-to-noise ratio by which a timestep's loss is weighted (residual)."""
+
+    @model_validator(mode='after')
+    def _official_is_cosine(self) -> 'TeacherConfig':
+        if self.parametrisation == 'official' and self.noise_schedule != 'cosine':
+            raise ValueError(
+                f'parametrisation official needs noise_schedule cosine, not {self.noise_schedule}'
+            )
+        return self
 
 
 class BankConfig(Strict):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Checkpoint, Header, load_checkpoint
-from motion_predictor.model.diffusion import NOISE_STEPS, add_noise, cosine_schedule
+from motion_predictor.model.diffusion import NOISE_STEPS, SCHEDULES, add_noise
 from motion_predictor.model.parametrisation import (
     OfficialParametrisation,
     Parametrisation,
@@ -104,6 +104,7 @@ def train_teacher(
         window=window,
         ddim_steps=config.ddim_steps,
         **METHODS[config.parametrisation],
+        noise_schedule=config.noise_schedule,
         sampling='ddim',
         provenance=provenance(config, archive, parent),
     )
@@ -130,7 +131,7 @@ def train_teacher(
     device = training_device()
     parametrisation.to(device)
     network.to(device)
-    alpha_hats = cosine_schedule().float().to(device)
+    alpha_hats = SCHEDULES[config.noise_schedule]().float().to(device)
 
     def loss(step: int) -> Tensor:
         seed = (settings.seed, 1 + step)
@@ -172,7 +173,8 @@ def _parametrisation(header: Header) -> Parametrisation:
 
 def _require_same(header: Header, parent: Header, start: Path | None) -> None:
     """Refuse to go on from a checkpoint whose weights mean something else."""
-    for name in ('network', 'layout', 'window', 'parametrisation', 'prediction', 'frame', 'root'):
+    names = ('network', 'layout', 'window', 'parametrisation', 'noise_schedule')
+    for name in (*names, 'prediction', 'frame', 'root'):
         wanted, got = getattr(header, name), getattr(parent, name)
         if wanted != got:
             raise ConfigError(f'cannot go on from {start}: its {name} is {got}, not {wanted}')
