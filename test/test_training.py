@@ -53,7 +53,7 @@ def test_the_chain_survives_a_kill_and_beats_standing_still(
     out = tmp_path / 'chain'
     state = out / 'teacher.state'
     process = subprocess.Popen([TRAIN, *everything(recorded, out)], stderr=subprocess.DEVNULL)
-    patience = time.monotonic() + 120
+    patience = time.monotonic() + 300
     while not state.exists() and time.monotonic() < patience:
         time.sleep(0.1)
     process.send_signal(signal.SIGKILL)
