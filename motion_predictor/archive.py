@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,8 @@ FORMS = {
     'category': (1, 'U'),
 }
 """Dimensions and kinds of numpy type of every field that is read."""
+LONG = ('positions', 'valid')
+"""Fields of an entry a frame: they stay on the disk, so that memory does not grow with them."""
 
 
 class ArchiveError(ValueError):
@@ -92,7 +96,9 @@ def load_archive(path: Path) -> MotionArchive:
         raise ArchiveError(f'there is no motion archive {path}')
     try:
         with np.load(path, allow_pickle=False) as file:
-            content = {name: file[name] for name in file.files}
+            content = {
+                name: _mapped(path, name) if name in LONG else file[name] for name in file.files
+            }
     except Exception as error:  # whatever zipfile, zlib and numpy raise on damaged files
         raise ArchiveError(f'{path} is not a readable .npz: {error}') from error
     if missing := [name for name in REQUIRED if name not in content]:
@@ -150,8 +156,28 @@ def load_archive(path: Path) -> MotionArchive:
         clip_names=text('clip_names'),
         subjects=text('subject'),
         categories=text('category'),
-        fingerprint=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
+        fingerprint=_fingerprint(path),
     )
+
+
+def _mapped(path: Path, name: str) -> NDArray[Any]:
+    """Return one array of an .npz, unpacked into a temporary file that is mapped into memory."""
+    with (
+        zipfile.ZipFile(path) as archive,
+        archive.open(f'{name}.npy') as packed,
+        tempfile.NamedTemporaryFile(suffix='.npy') as file,
+    ):
+        shutil.copyfileobj(packed, file)
+        file.flush()
+        return np.asarray(np.load(file.name, mmap_mode='r'))  # which keeps what is deleted now
+
+
+def _fingerprint(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while part := file.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()[:16]
 
 
 def save_archive(

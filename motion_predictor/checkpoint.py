@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from motion_predictor.installed import installed
 from motion_predictor.model import SharedTrunk, SwiftDiff, TransFusion
-from motion_predictor.model.diffusion import ddim_timesteps
+from motion_predictor.model.diffusion import NoiseSchedule, ddim_timesteps
 from motion_predictor.model.one_step import OneStep
 from motion_predictor.model.parametrisation import (
     OfficialParametrisation,
@@ -137,6 +137,8 @@ class Header(_Strict):
     prediction: Literal['sample', 'epsilon']
     """What the network returns: the clean coefficients, or the noise."""
     parametrisation: Literal['residual', 'official']
+    noise_schedule: NoiseSchedule = 'cosine'
+    """How the noise grows with the timestep."""
     frame: Literal['heading', 'world']
     """Axes of the model frame: the person's heading along +x, or the world's."""
     root: Literal['predicted', 'damped']
@@ -161,6 +163,8 @@ class Header(_Strict):
             )
         if self.network.kind != 'transfusion' and self.sampling == 'ddim':
             raise ValueError(f'a {self.network.kind} has one step, not {self.ddim_steps}')
+        if self.parametrisation == 'official' and self.noise_schedule != 'cosine':
+            raise ValueError(f'official is completed by the cosine, not the {self.noise_schedule}')
         if self.frame == 'heading' and self.layout.hips is None:
             raise ValueError(f'layout {self.layout.name} has no hips to take a heading from')
         return self
@@ -287,6 +291,7 @@ class Checkpoint:
                 predicts_noise=header.prediction == 'epsilon',
                 hips=header.layout.hips if header.frame == 'heading' else None,
                 predicts_root=header.root == 'predicted',
+                noise_schedule=header.noise_schedule,
             ).eval()
         except RuntimeError as error:
             detail = ' '.join(str(error).split())

@@ -10,17 +10,14 @@ import numpy as np
 import pytest
 import torch
 from ament_index_python.packages import get_package_prefix
-from torch import nn
 
 from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor_training.cli import main
 from motion_predictor_training.config import (
     ConfigError,
-    Optimisation,
     TeacherConfig,
     load_config,
 )
-from motion_predictor_training.loop import optimise
 
 TRAIN = str(Path(get_package_prefix('motion_predictor')) / 'lib' / 'motion_predictor' / 'train')
 MINIATURE = {
@@ -56,7 +53,7 @@ def test_the_chain_survives_a_kill_and_beats_standing_still(
     out = tmp_path / 'chain'
     state = out / 'teacher.state'
     process = subprocess.Popen([TRAIN, *everything(recorded, out)], stderr=subprocess.DEVNULL)
-    patience = time.monotonic() + 120
+    patience = time.monotonic() + 300
     while not state.exists() and time.monotonic() < patience:
         time.sleep(0.1)
     process.send_signal(signal.SIGKILL)
@@ -86,32 +83,6 @@ def test_the_chain_survives_a_kill_and_beats_standing_still(
         assert rows['model'][metric] < rows['constant_velocity'][metric]
     assert rows['model']['APD'] > rows['zero_velocity']['APD'] == 0
     assert 0.5 < result['coverage']['reached'] <= 1
-
-
-def test_a_killed_loop_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
-    class KilledError(Exception):
-        pass
-
-    settings = Optimisation(steps=20, batch=4, learning_rate=0.01, save_every=5, seed=3)
-
-    def run(state: Path, killed_at: int | None) -> dict[str, torch.Tensor]:
-        torch.manual_seed(0)
-        network = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1))
-
-        def loss(step: int) -> torch.Tensor:
-            if step == killed_at:
-                raise KilledError
-            return network(torch.randn(settings.batch, 3)).square().mean()
-
-        optimise(network, loss, settings, state, 'same', 'test')
-        return network.state_dict()
-
-    unbroken = run(tmp_path / 'unbroken.state', None)
-    with pytest.raises(KilledError):
-        run(tmp_path / 'killed.state', 13)
-    resumed = run(tmp_path / 'killed.state', None)
-    for name, weights in unbroken.items():
-        torch.testing.assert_close(resumed[name], weights, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(

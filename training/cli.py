@@ -20,6 +20,7 @@ from motion_predictor_training.distill import distil
 from motion_predictor_training.evaluate import evaluate_checkpoint, predict_shown, record
 from motion_predictor_training.generate import generate
 from motion_predictor_training.official import PRESETS, import_official
+from motion_predictor_training.parallel import is_first, processes
 from motion_predictor_training.prepare import add_prepare
 from motion_predictor_training.report import (
     plot_fans,
@@ -44,7 +45,7 @@ def _load(schema: type[Config], stage: str, arguments: argparse.Namespace) -> Co
 
 def _teacher(arguments: argparse.Namespace) -> None:
     config = _load(TeacherConfig, 'teacher', arguments)
-    train_teacher(config, arguments.train, arguments.out, arguments.start)
+    train_teacher(config, arguments.train, arguments.out, arguments.start, arguments.validation)
 
 
 def _distil(arguments: argparse.Namespace) -> None:
@@ -145,11 +146,12 @@ def _all(arguments: argparse.Namespace) -> None:
     teacher, one_step, student, final = (
         folder / f'{name}.safetensors' for name in ('teacher', 'one-step', 'student', 'predictor')
     )
-    train_teacher(teacher_config, arguments.train, teacher)
+    train_teacher(teacher_config, arguments.train, teacher, validation_path=arguments.validation)
     distil(one_step_config, teacher, arguments.train, one_step)
     distil(student_config, one_step, arguments.train, student)
-    calibrate(calibration_config, student, arguments.validation, final)
-    print(f'calibrated checkpoint: {final}')
+    if is_first():
+        calibrate(calibration_config, student, arguments.validation, final)
+        print(f'calibrated checkpoint: {final}')
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -169,6 +171,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument('--train', type=Path, required=True, help='motion archive (.npz)')
     sub.add_argument('--out', type=Path, required=True, help='checkpoint to write')
     sub.add_argument('--from', dest='start', type=Path, help='teacher to go on from')
+    sub.add_argument('--validation', type=Path, help='motion archive to measure it on meanwhile')
     configurable(sub)
     sub.set_defaults(run=_teacher)
 
@@ -268,7 +271,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run a stage; what cannot be done is one sentence on stderr and exit status 2."""
     arguments = _parser().parse_args(argv)
     try:
-        arguments.run(arguments)
+        with processes():
+            arguments.run(arguments)
     except ModuleNotFoundError as error:
         print(
             f'train {arguments.stage}: the Python package {error.name} is missing: '

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from motion_predictor.checkpoint import NetworkSpec, TransFusionSpec, Window
+from motion_predictor.model.diffusion import NoiseSchedule
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -31,13 +32,18 @@ class Strict(BaseModel):
 
 
 class Optimisation(Strict):
-    """How weights are fitted: AdamW on a one-cycle schedule, with an average of the weights."""
+    """How weights are fitted: AdamW, with an average of the weights."""
 
     steps: Count
     batch: Count
+    """Of all processes together."""
     learning_rate: Annotated[float, Field(gt=0)]
+    """The peak of a one-cycle schedule, or, where it decays stepwise, the first."""
+    decay_every: Count | None = None
+    """Steps after which the learning rate is multiplied by 0.8; None is one cycle."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
+    gradient_clip: Annotated[float, Field(gt=0)] | None = 1.0
+    """Largest norm of the gradient; None leaves it alone."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.995
     precision: Literal['float32', 'bfloat16'] = 'bfloat16'
     save_every: Count = 200
@@ -66,20 +72,47 @@ class Augmentation(Strict):
     """Share of windows in which the tracker misses some joints for a while."""
 
 
+class ValidationConfig(Strict):
+    """How a teacher in training is measured, where an archive to do so is given."""
+
+    every: Count = 1000
+    """Steps between measurements."""
+    windows: Count = 64
+    """Windows, spread evenly over the archive."""
+    samples: Count = 10
+    """Samples a window, of which the best counts."""
+
+
 class TeacherConfig(Strict):
     """The `teacher` stage."""
 
     name: str = 'teacher'
     layout: str = 'smpl22'
     window: Window
+    parametrisation: Literal['residual', 'official'] = 'residual'
+    """`residual` predicts the clean, scaled residual, root included, in the person's heading;
+    `official` the noise in raw coefficients of the root-relative pose, in the world's axes."""
+    noise_schedule: NoiseSchedule = 'cosine'
+    """How the noise grows with the timestep; `official` knows the cosine alone."""
+    condition_drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the steps that are trained without the observed motion."""
     stride: Count = 1
     """Frames between the starts of the training windows."""
     network: TransFusionSpec
     ddim_steps: Annotated[int, Field(ge=1, le=500)]
     augmentation: Augmentation = Augmentation()
     optimisation: Optimisation
+    validation: ValidationConfig = ValidationConfig()
     snr_clamp: tuple[float, float] = (0.05, 5.0)
-    """Bounds of the signal-to-noise ratio by which a timestep's loss is weighted."""
+    """Bounds of the signal-to-noise ratio by which a timestep's loss is weighted (residual)."""
+
+    @model_validator(mode='after')
+    def _official_is_cosine(self) -> 'TeacherConfig':
+        if self.parametrisation == 'official' and self.noise_schedule != 'cosine':
+            raise ValueError(
+                f'parametrisation official needs noise_schedule cosine, not {self.noise_schedule}'
+            )
+        return self
 
 
 class BankConfig(Strict):

@@ -16,6 +16,12 @@ from motion_predictor_training.bank import fill_bank
 from motion_predictor_training.config import ConfigError, DistilConfig
 from motion_predictor_training.data.windows import cut_windows
 from motion_predictor_training.loop import optimise, training_device
+from motion_predictor_training.parallel import (
+    first_process_first,
+    is_first,
+    share,
+    wait_for_all,
+)
 from motion_predictor_training.provenance import finished, provenance
 from motion_predictor_training.teacher import metre_weights
 
@@ -47,7 +53,8 @@ def distil(config: DistilConfig, teacher_path: Path, archive_path: Path, out: Pa
     ancestry = provenance(config, archive, teacher)
     if (existing := finished(out, ancestry)) is not None:
         return existing
-    bank = fill_bank(out.with_suffix('.bank'), teacher, archive, windows, config.bank)
+    with first_process_first():
+        bank = fill_bank(out.with_suffix('.bank'), teacher, archive, windows, config.bank)
 
     settings = config.optimisation
     device = training_device()
@@ -70,10 +77,10 @@ def distil(config: DistilConfig, teacher_path: Path, archive_path: Path, out: Pa
     weights = metre_weights(parametrisation).to(device)
 
     def loss(step: int) -> Tensor:
-        rows = bank.draw(settings.batch, (settings.seed, step))
+        rows = share(*bank.draw(settings.batch, (settings.seed, step)))
         noise, condition, result = (row.to(device) for row in rows)
         if header.network.kind == 'transfusion':
-            timesteps = torch.full((settings.batch,), header.timestep, device=device)
+            timesteps = torch.full((len(noise),), header.timestep, device=device)
             output = network(noise, timesteps, condition)
         else:
             output = network(noise, condition)
@@ -82,5 +89,7 @@ def distil(config: DistilConfig, teacher_path: Path, archive_path: Path, out: Pa
     state_path = out.with_suffix('.state')
     optimise(network, loss, settings, state_path, ancestry['identity'], header.name)
     student = Checkpoint.of(header, network, parametrisation)
-    student.save(out)
+    if is_first():
+        student.save(out)
+    wait_for_all()
     return student

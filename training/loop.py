@@ -1,16 +1,34 @@
-"""The training loop that every stage shares: resumable, with averaged weights."""
+"""The training loop that every stage shares: resumable, parallel, with averaged weights."""
 
+import math
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm import tqdm
 
 from motion_predictor_training.config import ConfigError, Optimisation
+from motion_predictor_training.parallel import (
+    average_over_processes,
+    is_first,
+    wait_for_all,
+)
+from motion_predictor_training.progress import Progress
+from motion_predictor_training.validation import Validation
+
+LOG_EVERY = 10
+"""Steps between entries of the log."""
+DECAY = 0.8
+"""What a stepwise decaying learning rate is multiplied by (TransFusion's published training)."""
+
+
+class DivergedError(ValueError):
+    """The loss or its gradients are no longer numbers."""
 
 
 def training_device() -> torch.device:
@@ -25,32 +43,37 @@ def optimise(
     state_path: Path,
     identity: str,
     description: str,
+    validation: Validation | None = None,
 ) -> None:
     """Fit a network in place; it ends with its averaged weights, in evaluation mode.
 
     Killed at any moment, the same call resumes from the last saved state. Each step's randomness
     is seeded by the step alone, so that a resumed run takes the steps an unbroken one would.
+    Under torchrun every process calls this; see `parallel`.
 
     Args:
-        network: what is fitted, on the device where that is to happen.
-        loss: maps the number of a step to its loss.
+        network: what is fitted, on the device where that is to happen; alike in every process.
+        loss: maps the number of a step to its loss, the mean over this process's share of the
+            batch.
         settings: optimiser settings.
-        state_path: where the state to resume from is kept; removed by nobody.
+        state_path: where the state to resume from is kept, removed by nobody; the TensorBoard log
+            lies beside it, in `.logs`.
         identity: of all that the result depends on; a state of another one is refused.
         description: what the progress bar says.
+        validation: measures the averaged weights now and then.
 
     Raises:
         ConfigError: if the state is of other settings, data or another teacher.
+        DivergedError: if the loss stops being a number; the last good state is kept.
     """
     device = next(network.parameters()).device
     network.train()
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))
+    average.eval()
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=settings.learning_rate, total_steps=settings.steps, pct_start=0.1
-    )
+    schedule = _schedule(optimiser, settings)
     stateful: dict[str, Any] = {
         'network': network,
         'average': average,
@@ -67,28 +90,61 @@ def optimise(
         first = state['step']
         for name, part in stateful.items():
             part.load_state_dict(state[name])
-    recent = 0.0
-    for step in (bar := _progress(first, settings.steps, description)):
-        torch.manual_seed(settings.seed * 1_000_003 + step)
-        with torch.autocast(device.type, torch.bfloat16, settings.precision == 'bfloat16'):
-            value = loss(step)
-        optimiser.zero_grad()
-        value.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), settings.gradient_clip)
-        optimiser.step()
-        schedule.step()
-        average.update_parameters(network)
-        recent = value.item() if step == first else 0.98 * recent + 0.02 * value.item()
-        bar.set_postfix(loss=f'{recent:.4f}')
-        if (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
-            state = {name: part.state_dict() for name, part in stateful.items()}
-            save_atomically({'step': step + 1, 'identity': identity, **state}, state_path)
+    wait_for_all()  # before the first of them writes what another has yet to read
+    losses: list[Tensor] = []  # since the last entry of the log
+    began = time.monotonic()
+    logs = state_path.with_suffix('.logs')
+    with Progress(logs, first, settings.steps, description) as progress:
+        for step in range(first, settings.steps):
+            torch.manual_seed(settings.seed * 1_000_003 + step)
+            with torch.autocast(device.type, torch.bfloat16, settings.precision == 'bfloat16'):
+                value = loss(step)
+            optimiser.zero_grad()
+            value.backward()
+            losses.append(average_over_processes(value.detach(), network))
+            clip = math.inf if settings.gradient_clip is None else settings.gradient_clip
+            norm = nn.utils.clip_grad_norm_(network.parameters(), clip)
+            optimiser.step()
+            schedule.step()
+            average.update_parameters(network)
+            progress.advance()
+
+            done = step + 1
+            last = done == settings.steps
+            save = last or done % settings.save_every == 0
+            if (save or done % LOG_EVERY == 0) and not torch.isfinite(losses[-1] + norm):
+                raise DivergedError(
+                    f'the loss is {losses[-1].item()} after {done} steps: lower '
+                    f'optimisation.learning_rate, and remove {state_path} to begin again'
+                )
+            if last or done % LOG_EVERY == 0:
+                figures = {
+                    'loss': torch.stack(losses).mean().item(),
+                    'gradient_norm': norm.item(),
+                    'learning_rate': float(schedule.get_last_lr()[0]),
+                    'steps_per_s': len(losses) / (time.monotonic() - began),
+                }
+                progress.report(done, figures, shown=('loss',))
+                losses.clear()
+                began = time.monotonic()
+            if validation and is_first() and (last or done % validation.every == 0):
+                progress.report(done, {'ADE_m': validation(average.module)}, shown=('ADE_m',))
+            if save and is_first():
+                progress.flush()
+                state = {name: part.state_dict() for name, part in stateful.items()}
+                save_atomically({'step': done, 'identity': identity, **state}, state_path)
+    # The last weights, not those that validated best: the learning rate has come down and the
+    # weights are an average, so the figure's ups and downs are mostly chance; to choose by it
+    # would fit the validation people, on whom the radius is calibrated later.
     network.load_state_dict(average.module.state_dict())
     network.eval()
 
 
-def _progress(first: int, steps: int, description: str) -> 'tqdm[int]':
-    return tqdm(range(first, steps), initial=first, total=steps, desc=description, mininterval=5.0)
+def _schedule(optimiser: torch.optim.Optimizer, settings: Optimisation) -> LRScheduler:
+    if settings.decay_every is None:
+        peak = settings.learning_rate
+        return OneCycleLR(optimiser, max_lr=peak, total_steps=settings.steps, pct_start=0.1)
+    return StepLR(optimiser, settings.decay_every, DECAY)
 
 
 def save_atomically(state: dict[str, object], path: Path) -> None:

@@ -33,7 +33,7 @@ class MultiStep(OneStep):
             output = self.network(x, timesteps, condition)
             return output if self.predicts_noise else epsilon_from_x0(x, output, alpha_hat)
 
-        return ddim(predict_epsilon, noise, self.steps)
+        return ddim(predict_epsilon, noise, self.steps, schedule=self.noise_schedule)
 
 
 def build_sampler(checkpoint: Checkpoint) -> OneStep:

@@ -1,6 +1,7 @@
-"""The diffusion process: cosine schedule, DDIM and completion of the observed frames."""
+"""The diffusion process: noise schedules, DDIM and completion of the observed frames."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,6 +20,19 @@ def cosine_schedule(noise_steps: int = NOISE_STEPS, offset: float = 0.008) -> Te
     f = torch.cos((t + offset) / (1 + offset) * torch.pi / 2) ** 2
     betas = (1 - f[1:] / f[:-1]).clamp(0, 0.999)
     return torch.cumprod(1 - betas, dim=0)
+
+
+def linear_schedule(noise_steps: int = NOISE_STEPS) -> Tensor:
+    """Return alpha_hat (noise_steps,), float64, of betas from 1e-4 to 0.02 (arXiv 2006.11239)."""
+    betas = torch.linspace(1e-4, 0.02, noise_steps, dtype=torch.float64)
+    return torch.cumprod(1 - betas, dim=0)
+
+
+NoiseSchedule = Literal['cosine', 'linear']
+SCHEDULES: dict[NoiseSchedule, Callable[[], Tensor]] = {
+    'cosine': cosine_schedule,
+    'linear': linear_schedule,
+}
 
 
 def ddim_timesteps(steps: int, noise_steps: int = NOISE_STEPS) -> list[int]:
@@ -65,6 +79,7 @@ def ddim(
     noise: Tensor,
     steps: int,
     complete: Callable[[int, Tensor, Tensor], Tensor] | None = None,
+    schedule: NoiseSchedule = 'cosine',
 ) -> Tensor:
     """Run deterministic DDIM (eta = 0) from pure noise.
 
@@ -73,11 +88,12 @@ def ddim(
         noise: (B, K, D).
         steps: number of denoising steps.
         complete: called after each step with its index, x and the alpha_hat that x is at now.
+        schedule: of the noise.
 
     Returns:
         (B, K, D) coefficients.
     """
-    alpha_hat = cosine_schedule().to(noise)
+    alpha_hat = SCHEDULES[schedule]().to(noise)
     sequence = ddim_timesteps(steps)
     x = noise
     for index, (t, t_next) in enumerate(

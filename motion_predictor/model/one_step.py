@@ -11,7 +11,7 @@ from motion_predictor.frames import (
     to_world,
     turn_to_world,
 )
-from motion_predictor.model.diffusion import cosine_schedule, x0_from_epsilon
+from motion_predictor.model.diffusion import SCHEDULES, NoiseSchedule, x0_from_epsilon
 from motion_predictor.model.parametrisation import Parametrisation
 from motion_predictor.model.transfusion import TransFusion
 
@@ -55,6 +55,7 @@ class OneStep(nn.Module):
         predicts_noise: whether the network returns epsilon (else the clean coefficients).
         hips: joints of left and right hip for the heading, or None for the world's axes.
         predicts_root: whether the features hold the root (else it is damped).
+        noise_schedule: what the timestep is of.
     """
 
     alpha_hat: Tensor  # () of the one timestep
@@ -69,6 +70,7 @@ class OneStep(nn.Module):
         predicts_noise: bool,
         hips: tuple[int, int] | None,
         predicts_root: bool,
+        noise_schedule: NoiseSchedule = 'cosine',
     ) -> None:
         super().__init__()
         self.network = network
@@ -80,7 +82,8 @@ class OneStep(nn.Module):
         self.damped_root = DampedRoot(
             parametrisation.history_frames, parametrisation.future_frames, rate_hz
         )
-        alpha_hat = cosine_schedule()[timestep].float()
+        self.noise_schedule = noise_schedule
+        alpha_hat = SCHEDULES[noise_schedule]()[timestep].float()
         self.register_buffer('alpha_hat', alpha_hat, persistent=False)
 
     def denoise(self, noise: Tensor, condition: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Windows over a motion archive: history and future, cut out when they are asked for."""
 
+import tempfile
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,8 @@ from motion_predictor.skeleton import JointMap, Layout, common_names_of
 class Windows:
     """Every window of `frames` consecutive frames that starts at a multiple of a stride.
 
-    The clips are held once; a window is a slice of them.
+    A window is a slice of the clips. These lie in a file that is mapped into memory: the system
+    reads the pages that are asked for, and drops them when it needs the room.
     """
 
     motion: NDArray[np.float32]  # (N, J, 3) metres, all clips
@@ -63,35 +65,39 @@ def cut_windows(
 ) -> Windows:
     """Cut an archive into windows of a layout and rate.
 
-    Joints are mapped by name and time is resampled linearly. Windows with an unmeasured joint
-    are left out.
+    Joints are mapped by name and time is resampled linearly, clip by clip, into a temporary file
+    (in TMPDIR, 57 MB for an hour of 22 joints at 60 Hz) that goes when the windows do. Windows
+    with an unmeasured joint are left out.
 
     Raises:
         LayoutError: if the archive's joints cannot be mapped.
         ArchiveError: if no clip is long enough.
     """
     joint_map = JointMap.between(common_names_of(archive.joint_names, archive.layout), layout)
-    clips = [
-        _resample(joint_map(archive.clip(i)), archive.rate_hz / rate_hz)
-        for i in range(len(archive))
-    ]
     starts, rooms, owners, offset = [], [], [], 0
-    for index, clip in enumerate(clips):
-        gaps = np.flatnonzero(np.isnan(clip).any(axis=(1, 2)))
-        ends = np.append(gaps, len(clip))  # where a gapless stretch may end
-        first = np.arange(0, len(clip) - frames + 1, stride)
-        room = ends[np.searchsorted(ends, first)] - first
-        whole = room >= frames
-        starts.append(first[whole] + offset)
-        rooms.append(room[whole])
-        owners.append(np.full(whole.sum(), index))
-        offset += len(clip)
+    with tempfile.TemporaryFile() as file:
+        for index in range(len(archive)):
+            clip = _resample(joint_map(archive.clip(index)), archive.rate_hz / rate_hz)
+            file.write(np.ascontiguousarray(clip).data)
+            gaps = np.flatnonzero(np.isnan(clip).any(axis=(1, 2)))
+            ends = np.append(gaps, len(clip))  # where a gapless stretch may end
+            first = np.arange(0, len(clip) - frames + 1, stride)
+            room = ends[np.searchsorted(ends, first)] - first
+            whole = room >= frames
+            starts.append(first[whole] + offset)
+            rooms.append(room[whole])
+            owners.append(np.full(whole.sum(), index))
+            offset += len(clip)
+        file.flush()
+        # The mapping keeps the file when it is closed.
+        shape = offset, len(layout.joints), 3
+        motion = np.asarray(np.memmap(file, np.float32, 'r', shape=shape))
     if not sum(map(len, starts)):
         raise ArchiveError(
             f'no clip of the archive holds {frames} gapless frames at {rate_hz:g} Hz'
         )
     return Windows(
-        np.concatenate(clips),
+        motion,
         np.concatenate(starts),
         np.concatenate(rooms),
         np.concatenate(owners),

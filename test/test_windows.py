@@ -1,0 +1,72 @@
+"""Windows at other speeds, and what they cost."""
+
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from motion_predictor.archive import load_archive
+from motion_predictor.skeleton import known_layouts
+from motion_predictor_training.data.windows import Windows, cut_windows
+
+SMPL = known_layouts()['smpl22']
+FRAMES = 10
+
+
+@pytest.fixture
+def windows(write_archive: Callable[..., Path]) -> Windows:
+    """Every window of clips of 30 and 20 frames of a person who moves 2 cm a frame along x."""
+    return cut_windows(load_archive(write_archive()), SMPL, 60, FRAMES, stride=1)
+
+
+@given(st.integers(0, 31), st.floats(0.5, 1.5))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_another_speed_keeps_the_first_frame_and_stays_in_the_clip(
+    windows: Windows, index: int, speed: float
+) -> None:
+    indices = np.array([index])
+    recorded, changed = windows.batch(indices), windows.batch(indices, np.array([speed]))
+    torch.testing.assert_close(changed[:, 0], recorded[:, 0])
+    steps = changed[0, :, 0, 0].diff().numpy()
+    start, length = (index, 30) if index <= 20 else (index - 21, 20)
+    fastest = (length - start - 1) / (FRAMES - 1)
+    np.testing.assert_allclose(steps, 0.02 * min(speed, fastest), atol=1e-5)
+
+
+def test_a_window_beside_a_gap_is_not_sped_up_into_it(
+    write_archive: Callable[..., Path],
+) -> None:
+    valid = np.ones((50, 22), bool)
+    valid[FRAMES, 3] = False
+    windows = cut_windows(load_archive(write_archive(valid=valid)), SMPL, 60, FRAMES, stride=1)
+    faster = windows.batch(np.array([0]), np.array([1.5]))
+    torch.testing.assert_close(faster, windows.batch(np.array([0])))
+
+
+@pytest.mark.parametrize('rate_hz', [60.0, 50.0])
+def test_memory_does_not_grow_with_the_motion(
+    write_archive: Callable[..., Path], rate_hz: float
+) -> None:
+    def peak(clips: int) -> int:
+        path = write_archive(
+            positions=np.zeros((clips * 1000, 22, 3), np.int16),
+            clip_offsets=np.arange(clips + 1) * 1000,
+            valid=np.ones((clips * 1000, 22), bool),
+            clip_names=None,
+            subject=None,
+            category=None,
+        )
+        tracemalloc.start()
+        windows = cut_windows(load_archive(path), SMPL, rate_hz, FRAMES, stride=1)
+        assert windows.batch(np.array([0])).shape == (1, FRAMES, 22, 3)
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return size
+
+    bytes_a_frame = (peak(40) - peak(10)) / 30_000
+    assert bytes_a_frame < 60, 'the indices of windows; motion takes 132, as floats 264'
