@@ -22,25 +22,20 @@ from motion_predictor_training.supervision import Targets, supervisor_of
 
 @dataclass(frozen=True)
 class Bank:
-    """Rows in memory-mapped arrays: `noise` and `result` (size, K, D).
-
-    `condition`, and `truth` where it is kept, are (size / noises, K, D): of each noises rows in
-    turn.
-    """
+    """Memory-mapped arrays, in the shapes of `supervision.Supervisor`, P being all conditions."""
 
     arrays: dict[str, NDArray[np.float32]]
-    noises: int
 
     def draw(self, count: int, seed: tuple[int, int]) -> dict[str, Tensor]:
-        """Return random rows, by field: all the noises of count / noises conditions."""
-        total = len(self.arrays['condition'])
-        size = count // self.noises
-        conditions = np.sort(np.random.default_rng(seed).integers(total, size=size))
-        rows = (conditions[:, None] * self.noises + np.arange(self.noises)).ravel()
-        return {
-            field: torch.from_numpy(array[rows if field in ('noise', 'result') else conditions])
-            for field, array in self.arrays.items()
-        }
+        """Return random conditions and all that goes with them, by field.
+
+        Args:
+            count: of rows, a multiple of the noises for each condition.
+            seed: of this draw.
+        """
+        total, noises = self.arrays['noise'].shape[:2]
+        chosen = np.sort(np.random.default_rng(seed).integers(total, size=count // noises))
+        return {field: torch.from_numpy(array[chosen]) for field, array in self.arrays.items()}
 
 
 @torch.inference_mode()
@@ -81,19 +76,21 @@ def fill_bank(
         if not done:
             progress_path.unlink()  # it vouches for rows that are about to be overwritten
     conditions = config.size // config.noises
-    rows_of = {'noise': config.size, 'condition': conditions, 'result': config.size}
+    one = (header.window.coefficients, header.features)
+    several = (config.noises, *one)
+    shapes = {'noise': several, 'condition': one, 'result': several}
     if config.truth:
-        rows_of['truth'] = conditions
+        shapes['truth'] = one
     arrays = {
         field: open_memmap(
             folder / f'{field}.npy',
             mode='r+' if done else 'w+',
             dtype=np.float32,
-            shape=(rows, header.window.coefficients, header.features),
+            shape=(conditions, *shape),
         )
-        for field, rows in rows_of.items()
+        for field, shape in shapes.items()
     }
-    bank = Bank(arrays, config.noises)
+    bank = Bank(arrays)
     if done == config.size:
         return bank
     supervisor = supervisor_of(teacher, student, windows, config.augmentation, targets)
@@ -101,9 +98,9 @@ def fill_bank(
         for first in range(done, config.size, config.chunk):
             count = min(config.chunk, config.size - first)
             rows = supervisor(count // config.noises, config.noises, (config.seed, first))
+            part = slice(first // config.noises, (first + count) // config.noises)
             for field, array in arrays.items():
-                start = first * len(array) // config.size
-                array[start : start + len(rows[field])] = rows[field].cpu().numpy()
+                array[part] = rows[field].cpu().numpy()
                 array.flush()
             draft = progress_path.with_suffix('.draft')
             draft.write_text(json.dumps({'identity': identity, 'rows': first + count}))

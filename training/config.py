@@ -187,7 +187,9 @@ def load_config(schema: type[Config], path: Path, overrides: list[str]) -> Confi
         target = content
         try:
             for section in sections:
-                target = target.setdefault(section, {})
+                if target.get(section) is None:  # not there, or null
+                    target[section] = {}
+                target = target[section]
             target[last] = yaml.safe_load(value)
         except (AttributeError, TypeError, yaml.YAMLError) as error:
             raise ConfigError(f'cannot apply the override {override!r}: {error}') from error

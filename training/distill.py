@@ -21,7 +21,12 @@ from motion_predictor_training.data.windows import cut_windows
 from motion_predictor_training.loop import optimise, training_device
 from motion_predictor_training.losses import best_of, gaussian_kl, mean_square
 from motion_predictor_training.provenance import finished, provenance
-from motion_predictor_training.supervision import joint_weights, same_skeleton, windows_for
+from motion_predictor_training.supervision import (
+    denoise,
+    joint_weights,
+    same_skeleton,
+    windows_for,
+)
 from motion_predictor_training.teacher import draw_features, metre_weights
 
 
@@ -77,9 +82,9 @@ def distil(
     def loss(step: int) -> Tensor:
         drawn = bank.draw(settings.batch, (settings.seed, step))
         rows = {field: values.to(device) for field, values in drawn.items()}
-        output = model.denoise(rows['noise'], rows['condition']).float()
+        output = denoise(model, rows['noise'], rows['condition']).float()
         if config.loss == 'kl':
-            value = gaussian_kl(output, rows['result'], weights, config.bank.noises)
+            value = gaussian_kl(output, rows['result'], weights)
         else:
             value = mean_square(output, rows['result'], weights)
         if config.truth_weight:

@@ -1,7 +1,7 @@
 """By what a student's samples are held to its teacher's, and to what was recorded.
 
-Coefficients here are clean ones, (P * S, K, D): S for each of P conditions in turn. Weights (K, D)
-say how much each counts.
+Coefficients here are clean ones, (P, S, K, D): of S samples for each of P conditions. Weights
+(K, D) say how much each counts.
 """
 
 import torch
@@ -16,7 +16,7 @@ def mean_square(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
     return (weights * (output - result).square()).mean()
 
 
-def gaussian_kl(output: Tensor, result: Tensor, weights: Tensor, samples: int) -> Tensor:
+def gaussian_kl(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
     """Return the divergence of the student's futures of a condition from the teacher's.
 
     A one-step network is deterministic, so its distribution is that over noises. For every
@@ -33,10 +33,9 @@ def gaussian_kl(output: Tensor, result: Tensor, weights: Tensor, samples: int) -
         output: what the student returned.
         result: what the teacher returned for the same noises.
         weights: of the coefficients.
-        samples: S, 2 or more.
     """
-    variance, mean = torch.var_mean(result.unflatten(0, (-1, samples)), 1, correction=0)
-    own_variance, own_mean = torch.var_mean(output.unflatten(0, (-1, samples)), 1, correction=0)
+    variance, mean = torch.var_mean(result, 1, correction=0)  # (P, K, D)
+    own_variance, own_mean = torch.var_mean(output, 1, correction=0)
     variance, own_variance = variance + SPREAD_FLOOR**2, own_variance + SPREAD_FLOOR**2
     ratio = variance / own_variance
     divergence = ratio + (mean - own_mean).square() / own_variance - 1 - ratio.log()
@@ -55,5 +54,5 @@ def best_of(output: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         truth: (P, K, D) what was recorded.
         weights: of the coefficients.
     """
-    error = (output.unflatten(0, (len(truth), -1)) - truth[:, None]).square()
+    error = (output - truth[:, None]).square()
     return (weights * error).mean((-2, -1)).amin(1).mean()

@@ -16,6 +16,7 @@ from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint import Checkpoint, Header
 from motion_predictor.frames import from_features, person_frame, to_world
 from motion_predictor.model.diffusion import add_noise
+from motion_predictor.model.one_step import OneStep
 from motion_predictor.skeleton import JointMap, Layout
 from motion_predictor_training.config import Augmentation
 from motion_predictor_training.data.augment import draw_windows
@@ -42,8 +43,8 @@ class Supervisor(Protocol):
             seed: of this draw.
 
         Returns:
-            `noise` and `result` (P * S, K, D), S for each condition in turn; `condition` and
-            `truth`, the clean coefficients of what was recorded, (P, K, D).
+            `noise` and `result` (P, S, K, D); `condition` and `truth`, the clean coefficients of
+            what was recorded, (P, K, D).
         """
 
 
@@ -83,6 +84,11 @@ def windows_for(
     return cut_windows(archive, archive.layout, teacher.window.rate_hz, frames, 1)
 
 
+def denoise(model: OneStep, noise: Tensor, condition: Tensor) -> Tensor:
+    """Return the clean coefficients (P, S, K, D) of noise (P, S, K, D), conditions (P, K, D)."""
+    return model.denoise(noise.flatten(0, 1), condition).unflatten(0, noise.shape[:2])
+
+
 def joint_weights(teacher: Layout, student: Layout) -> Tensor:
     """Return weights (3J,) of a student's features: less of joints that the teacher lacks."""
     known = set(_common_names(teacher))
@@ -109,9 +115,9 @@ class SameSkeleton:
         ).to(self.device)
         parametrisation = self.model.parametrisation
         condition = parametrisation.condition(features[:, : self.header.window.history_frames])
-        noise = _draw_noise(self.header, conditions * noises, (*seed, 1)).to(self.device)
+        noise = _draw_noise(self.header, (conditions, noises), (*seed, 1)).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16):
-            result = self.model.denoise(noise, condition).float()
+            result = denoise(self.model, noise, condition).float()
         truth = parametrisation.encode(features)
         return {'noise': noise, 'condition': condition, 'result': result, 'truth': truth}
 
@@ -134,8 +140,8 @@ class Recorded:
         parametrisation = self.model.parametrisation
         condition = parametrisation.condition(features[:, : self.header.window.history_frames])
         truth = parametrisation.encode(features)
-        result = truth.repeat_interleave(noises, 0)
-        fresh = _draw_noise(self.header, conditions * noises, (*seed, 1))
+        result = truth[:, None].expand(-1, noises, -1, -1)
+        fresh = _draw_noise(self.header, (conditions, noises), (*seed, 1))
         noise = add_noise(result, fresh, self.model.alpha_hat)
         return {'noise': noise, 'condition': condition, 'result': result, 'truth': truth}
 
@@ -180,17 +186,17 @@ class OtherSkeleton:
         )  # (P, M, J, 3) at the teacher's rate
         taught = _map(self.to_teacher, self._read(motion, self.teacher))
         seen = _map(self.to_student, self._read(motion, self.student))
-        noise = _draw_noise(self.teacher, conditions * noises, (*seed, 1))
+        noise = _draw_noise(self.teacher, (conditions, noises), (*seed, 1))
         future = self._transfer(self._futures(taught, noise), taught, seen)
-        history = seen[:, : self.student.window.history_frames].repeat_interleave(noises, 0)
-        whole = torch.cat([history, future], 1)  # (P * S, H + F, J, 3)
-        truth = self._features(seen)
         frames = self.student.window.history_frames
+        history = seen[:, :frames].repeat_interleave(noises, 0)
+        whole = self._features(torch.cat([history, future.flatten(0, 1)], 1))
+        recorded = self._features(seen)
         return {
             'noise': self._own_noise(noise, (*seed, 2)),
-            'condition': self.parametrisation.condition(truth[:, :frames]),
-            'result': self.parametrisation.encode(self._features(whole)),
-            'truth': self.parametrisation.encode(truth),
+            'condition': self.parametrisation.condition(recorded[:, :frames]),
+            'result': self.parametrisation.encode(whole).unflatten(0, (conditions, noises)),
+            'truth': self.parametrisation.encode(recorded),
         }
 
     def _read(self, motion: Tensor, header: Header) -> Tensor:
@@ -211,24 +217,22 @@ class OtherSkeleton:
         history = model_features(taught[:, :frames], frames, hips, True).to(self.device)
         condition = parametrisation.condition(history)
         with torch.autocast(self.device.type, torch.bfloat16):
-            x0 = self.model.denoise(noise.to(self.device), condition).float()
-        x0 = x0.unflatten(0, (len(taught), -1))  # (P, S, K, D)
+            x0 = denoise(self.model, noise.to(self.device), condition).float()
         future = parametrisation.synthesis @ parametrisation.expand(x0)
         future = future + parametrisation.offset(history)[:, None]  # (P, S, F, D)
         frame = person_frame(taught[:, frames - 1], hips)
         return to_world(from_features(future, None).cpu(), frame)
 
     def _transfer(self, futures: Tensor, taught: Tensor, seen: Tensor) -> Tensor:
-        """Bring the teacher's futures (P, S, F, J, 3) to the student: (P * S, F', J', 3)."""
-        last = taught[:, [self.teacher.window.history_frames - 1]]  # (P, 1, J, 3)
-        start = last[:, None].expand(-1, futures.shape[1], -1, -1, -1)
+        """Bring the teacher's futures (P, S, F, J, 3) to the student: (P, S, F', J', 3)."""
+        last = taught[:, self.teacher.window.history_frames - 1]  # (P, J, 3)
+        start = last[:, None, None].expand(-1, futures.shape[1], -1, -1, -1)
         moving = torch.cat([start, futures], 2)  # (P, S, 1 + F, J, 3)
         steps = np.arange(self.student.window.future_frames + 1)
         moving = _interpolate(moving.flatten(0, 1), self._places(self.student, steps))
-        mapped = _map(self.across, moving)  # (P * S, 1 + F', J', 3)
-        pose = seen[:, [self.student.window.history_frames - 1]]
-        pose = pose.repeat_interleave(futures.shape[1], 0)
-        return pose + mapped[:, 1:] - mapped[:, :1]
+        mapped = _map(self.across, moving).unflatten(0, futures.shape[:2])
+        pose = seen[:, self.student.window.history_frames - 1]  # (P, J', 3)
+        return pose[:, None, None] + mapped[:, :, 1:] - mapped[:, :, :1]
 
     def _features(self, motion: Tensor) -> Tensor:
         """Return what the student sees of motions (B, H + F, J, 3)."""
@@ -237,11 +241,11 @@ class OtherSkeleton:
         return model_features(motion, header.window.history_frames, hips, True)
 
     def _own_noise(self, noise: Tensor, seed: Sequence[int]) -> Tensor:
-        """Return the student's noise (B, K', D') for a teacher's (B, K, D)."""
-        own = _draw_noise(self.student, len(noise), seed).unflatten(-1, (-1, 3))
-        kept = min(own.shape[1], noise.shape[1])
+        """Return the student's noise (P, S, K', D') for a teacher's (P, S, K, D)."""
+        own = _draw_noise(self.student, noise.shape[:2], seed).unflatten(-1, (-1, 3))
+        kept = min(own.shape[2], noise.shape[2])
         mine, theirs = map(list, zip(*self.same_noise, strict=True))
-        own[:, :kept, mine] = noise.unflatten(-1, (-1, 3))[:, :kept, theirs]
+        own[:, :, :kept, mine] = noise.unflatten(-1, (-1, 3))[:, :, :kept, theirs]
         return own.flatten(-2)
 
 
@@ -264,9 +268,9 @@ def _noise_pairs(teacher: Layout, student: Layout) -> list[tuple[int, int]]:
     return [*pairs, *zip(only_mine, only_theirs, strict=False)]
 
 
-def _draw_noise(header: Header, count: int, seed: Sequence[int]) -> Tensor:
-    """Return unit normal noise (count, K, D) for a model."""
-    shape = (count, header.window.coefficients, header.features)
+def _draw_noise(header: Header, sizes: tuple[int, ...], seed: Sequence[int]) -> Tensor:
+    """Return unit normal noise (*sizes, K, D) for a model."""
+    shape = (*sizes, header.window.coefficients, header.features)
     return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, np.float32))
 
 
