@@ -1,0 +1,116 @@
+"""The ablations in miniature on recorded motion: what the report holds, failures and resuming."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from motion_predictor_training.cli import main
+
+MINIATURE = {
+    'one-step.bank': '{size: 256, chunk: 64}',
+    'one-step.optimisation.steps': 10,
+    'one-step.optimisation.batch': 32,
+    'student.network': '{kind: swiftdiff, layers: 2, width: 96}',
+    'student.bank': '{size: 1024, chunk: 256}',
+    'student.optimisation.steps': 60,
+    'student.optimisation.batch': 32,
+    'student.optimisation.learning_rate': 3.0e-3,
+    'student.optimisation.ema_decay': 0.9,
+    'ablate.noises': 4,
+    'ablate.ddim_steps': '[2, 5]',
+    'ablate.samples': 8,
+    'ablate.stride': 100,
+    'ablate.batches': '[1, 2]',
+    'ablate.repeats': 1,
+}
+COMPARED_WITH = {
+    'teacher': None,
+    'teacher, 2 steps': 'teacher',
+    'one-step': 'teacher',
+    'student': 'one-step',
+    'student, bfloat16': 'student',
+    'direct': 'student',
+    'direct, longer': 'student',
+    'KL': 'student',
+    'epsilon': 'student',
+    'epsilon, bfloat16': 'epsilon',
+    'truth term': 'student',
+    'vanilla': 'student',
+    'vanilla, best of noises': 'student',
+}
+
+
+def ablate(recorded: Path, teacher: Path, out: Path) -> dict[str, dict[str, Any]]:
+    """Run the ablations in miniature; return the rows by name."""
+    archives = ['--train', str(recorded / 'train.npz'), '--validation', str(recorded / 'val.npz')]
+    overrides = [part for item in MINIATURE.items() for part in ('--set', '{}={}'.format(*item))]
+    arguments = ['ablate', *archives, '--teacher', str(teacher), '--out', str(out), *overrides]
+    assert main(arguments) == 0
+    report = json.loads((out / 'ablation.json').read_text())
+    return {row['name']: row for row in report['rows']}
+
+
+@pytest.fixture(scope='module')
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the ablations; in it, the place of one student is taken."""
+    folder = tmp_path_factory.mktemp('ablations')
+    (folder / 'KL').mkdir()
+    (folder / 'KL' / 'student.safetensors').write_text('not a checkpoint')
+    return folder
+
+
+@pytest.fixture(scope='module')
+def rows(recorded: Path, small_teacher: Path, out: Path) -> dict[str, dict[str, Any]]:
+    """The rows of a first run."""
+    return ablate(recorded, small_teacher, out)
+
+
+def test_every_row_is_measured_and_compared(rows: dict[str, dict[str, Any]]) -> None:
+    assert list(rows) == list(COMPARED_WITH)
+    for name, row in rows.items():
+        if name == 'KL':
+            continue
+        assert np.isfinite([row['ADE'], row['FDE'], row['APD']]).all()
+        assert row.get('against') == COMPARED_WITH[name]
+        people = ['1'] if name.startswith('teacher') else ['1', '2']
+        assert list(row['latency_ms']) == people
+        if reference := rows.get(row.get('against', '')):
+            change = row['ADE'] / reference['ADE'] - 1
+            assert row['ADE_change'] == pytest.approx(change)
+            verdict = 'parity' if abs(change) <= 0.01 else 'better' if change < 0 else 'worse'
+            assert row['verdict'] == verdict
+
+
+def test_rows_differ_as_they_must(rows: dict[str, dict[str, Any]]) -> None:
+    trained = [row['ADE'] for name, row in rows.items() if name not in ('KL', 'student, bfloat16')]
+    assert len(set(trained)) == len(trained)
+    assert rows['vanilla']['APD'] < 0.5 * rows['student']['APD'], 'without a teacher, the mean'
+    assert rows['direct']['steps'] == 60 and rows['direct, longer']['steps'] == 70
+    errors_cm = [rows[f'{name}, bfloat16']['bfloat16_error_cm'] for name in ('student', 'epsilon')]
+    assert 0 < errors_cm[0]['p99'] < errors_cm[1]['p99'], 'epsilon loses more precision'
+
+
+def test_a_failed_variant_is_a_row_and_is_tried_again(
+    rows: dict[str, dict[str, Any]],
+    recorded: Path,
+    small_teacher: Path,
+    out: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    taken = out / 'KL' / 'student.safetensors'
+    assert 'not a safetensors file' in rows['KL']['failed']
+    page = (out / 'ablation.md').read_text()
+    assert f'failed: {taken}' in page and 'zero velocity' in page and 'Noise schedules' in page
+
+    taken.unlink()
+    done = {file: file.stat().st_mtime_ns for file in out.rglob('student.*')}
+    repaired = ablate(recorded, small_teacher, out)
+    assert 'verdict' in capsys.readouterr().out
+    assert repaired['KL']['against'] == 'student' and 'failed' not in repaired['KL']
+    assert {name: row for name, row in repaired.items() if name != 'KL'} == {
+        name: row for name, row in rows.items() if name != 'KL'
+    }
+    assert done == {file: file.stat().st_mtime_ns for file in done}, 'nothing was done twice'
