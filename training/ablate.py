@@ -112,8 +112,8 @@ def ablate(
             path = variant.make()
             folder = out / variant.folder
             measured = _measure(path, variant.precision, validation, facts, config, folder)
-        except (ValueError, OSError, RuntimeError) as error:
-            row['failed'] = ' '.join(str(error).split())
+        except Exception as error:  # of whatever kind, it is not to cost the other rows
+            row['failed'] = ' '.join(str(error).split()) or type(error).__name__
         else:
             report['windows'] = measured['windows']
             report['zero_velocity'] = _metrics(measured, 'zero_velocity')

@@ -125,8 +125,9 @@ class SameSkeleton:
 class Recorded:
     """No teacher: what was recorded is the result.
 
-    The noise is what diffusion makes of the recorded coefficients at the student's one timestep,
-    where nearly nothing of them is left.
+    The noise is what diffusion makes of the recorded coefficients at the student's one timestep:
+    its plain objective, at the only step there is. Little of them is left (less with more
+    `ddim_steps`, whose last timestep it is), so the best answer is close to the mean future.
     """
 
     def __init__(self, student: Checkpoint, windows: Windows, augmentation: Augmentation) -> None:
