@@ -146,6 +146,8 @@ class AblateConfig(Strict):
     """Weight of the truth term where it is tried."""
     ddim_steps: tuple[Annotated[int, Field(ge=1, le=500)], ...] = (5, 10, 20)
     """Denoising steps at which the teacher is measured."""
+    noise_schedules: tuple[str, ...] = ('linear',)
+    """With which the teacher is trained anew, all else as it was."""
     samples: Count = 50
     stride: Count = 30
     """Frames between the starts of the windows measured."""
