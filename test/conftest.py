@@ -23,7 +23,9 @@ from motion_predictor.model.parametrisation import (
     ResidualParametrisation,
 )
 from motion_predictor.skeleton import known_layouts
+from motion_predictor_training.config import Optimisation, TeacherConfig
 from motion_predictor_training.data.windows import model_features
+from motion_predictor_training.teacher import train_teacher
 
 FloatArray = NDArray[np.float32]
 
@@ -72,6 +74,20 @@ def recorded() -> Path:
     if not (folder / 'test.npz').is_file():
         pytest.skip(f'recorded motion is not there: no {folder / "test.npz"}')
     return folder
+
+
+@pytest.fixture(scope='session')
+def small_teacher(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A teacher that has learnt a little of recorded motion: smpl22, 20 Hz, 0.5 s and 2 s."""
+    config = TeacherConfig(
+        window=Window(rate_hz=20, history_frames=10, future_frames=40, coefficients=12),
+        network=TransFusionSpec(layers=3, width=64, heads=4, ff_width=128),
+        ddim_steps=5,
+        optimisation=Optimisation(steps=300, batch=64, learning_rate=2e-3, precision='float32'),
+    )
+    out = tmp_path_factory.mktemp('small') / 'teacher.safetensors'
+    train_teacher(config, recorded / 'train.npz', out)
+    return out
 
 
 @pytest.fixture(scope='session')

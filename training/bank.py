@@ -1,4 +1,4 @@
-"""A bank of (noise, condition, teacher's result), computed once and read from disk."""
+"""A bank of (noise, condition, result), computed once and read from disk."""
 
 import hashlib
 import json
@@ -17,47 +17,55 @@ from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint import Checkpoint
 from motion_predictor_training.config import BankConfig
 from motion_predictor_training.data.windows import Windows
-from motion_predictor_training.loop import training_device
-from motion_predictor_training.sampling import build_sampler
-from motion_predictor_training.teacher import draw_features
-
-FIELDS = ('noise', 'condition', 'result')
+from motion_predictor_training.supervision import Targets, supervisor_of
 
 
 @dataclass(frozen=True)
 class Bank:
-    """Rows of noise, condition and result, each (size, K, D), memory-mapped."""
+    """Memory-mapped arrays, in the shapes of `supervision.Supervisor`, P being all conditions."""
 
     arrays: dict[str, NDArray[np.float32]]
 
-    def draw(self, count: int, seed: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return random rows: noise, condition and result, each (count, K, D)."""
-        size = len(self.arrays['noise'])
-        rows = np.sort(np.random.default_rng(seed).integers(size, size=count))
-        noise, condition, result = (torch.from_numpy(self.arrays[f][rows]) for f in FIELDS)
-        return noise, condition, result
+    def draw(self, count: int, seed: tuple[int, int]) -> dict[str, Tensor]:
+        """Return random conditions and all that goes with them, by field.
+
+        Args:
+            count: of rows, a multiple of the noises for each condition.
+            seed: of this draw.
+        """
+        total, noises = self.arrays['noise'].shape[:2]
+        chosen = np.sort(np.random.default_rng(seed).integers(total, size=count // noises))
+        return {field: torch.from_numpy(array[chosen]) for field, array in self.arrays.items()}
 
 
 @torch.inference_mode()
 def fill_bank(
-    folder: Path, teacher: Checkpoint, archive: MotionArchive, windows: Windows, config: BankConfig
+    folder: Path,
+    teacher: Checkpoint,
+    archive: MotionArchive,
+    windows: Windows,
+    config: BankConfig,
+    student: Checkpoint | None = None,
+    targets: Targets = 'teacher',
 ) -> Bank:
     """Compute a bank, or the part of it that a killed run did not reach.
 
-    The teacher runs in bfloat16, which the residual parametrisation makes safe.
-
     Args:
-        folder: holds one .npy a field and the progress; a bank of other settings or another
-            teacher in it is replaced.
+        folder: holds one .npy a field and the progress; a bank of other settings, another
+            teacher or another kind of student in it is replaced.
         teacher: sampled as its header says.
         archive: what the windows were cut from.
-        windows: whose histories are the conditions.
-        config: size, chunk, augmentation and seed.
+        windows: whose histories are the conditions; see `supervision.windows_for`.
+        config: size, noises, chunk, augmentation and seed.
+        student: whose layout, window and scales the rows are for, trained or not; None: of the
+            teacher's own.
+        targets: whether the results are the teacher's or what was recorded.
     """
-    header = teacher.header
-    shape = (config.size, header.window.coefficients, header.features)
+    student = student or teacher
+    header = student.header
     identity = hashlib.sha256(
-        f'{teacher.sha256} {config.model_dump_json()} {archive.fingerprint}'.encode()
+        f'{teacher.sha256} {config.model_dump_json()} {archive.fingerprint} {targets} '
+        f'{header.layout} {header.window}'.encode()
     ).hexdigest()
     progress_path = folder / 'progress.json'
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,31 +75,35 @@ def fill_bank(
         done = progress['rows'] if progress['identity'] == identity else 0
         if not done:
             progress_path.unlink()  # it vouches for rows that are about to be overwritten
+    conditions = config.size // config.noises
+    one = (header.window.coefficients, header.features)
+    several = (config.noises, *one)
+    shapes = {'noise': several, 'condition': one, 'result': several}
+    if config.truth:
+        shapes['truth'] = one
     arrays = {
         field: open_memmap(
-            folder / f'{field}.npy', mode='r+' if done else 'w+', dtype=np.float32, shape=shape
+            folder / f'{field}.npy',
+            mode='r+' if done else 'w+',
+            dtype=np.float32,
+            shape=(conditions, *shape),
         )
-        for field in FIELDS
+        for field, shape in shapes.items()
     }
-    device = training_device()
-    model = build_sampler(teacher).to(device)
-    frames = header.window.history_frames
+    bank = Bank(arrays)
+    if done == config.size:
+        return bank
+    supervisor = supervisor_of(teacher, student, windows, config.augmentation, targets)
     with tqdm(total=config.size, initial=done, desc='bank', unit='row', mininterval=5.0) as bar:
         for first in range(done, config.size, config.chunk):
             count = min(config.chunk, config.size - first)
-            seed = (config.seed, first)
-            features = draw_features(windows, header, config.augmentation, count, seed).to(device)
-            condition = model.parametrisation.condition(features[:, :frames])
-            generator = np.random.default_rng((*seed, 1))
-            noise = torch.from_numpy(generator.standard_normal((count, *shape[1:]), np.float32))
-            noise = noise.to(device)
-            with torch.autocast(device.type, torch.bfloat16):
-                result = model.denoise(noise, condition).float()
-            for field, rows in zip(FIELDS, (noise, condition, result), strict=True):
-                arrays[field][first : first + count] = rows.cpu().numpy()
-                arrays[field].flush()
+            rows = supervisor(count // config.noises, config.noises, (config.seed, first))
+            part = slice(first // config.noises, (first + count) // config.noises)
+            for field, array in arrays.items():
+                array[part] = rows[field].cpu().numpy()
+                array.flush()
             draft = progress_path.with_suffix('.draft')
             draft.write_text(json.dumps({'identity': identity, 'rows': first + count}))
             os.replace(draft, progress_path)
             bar.update(count)
-    return Bank(arrays)
+    return bank

@@ -2,12 +2,15 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor.installed import installed
+from motion_predictor_training.ablate import Stages, ablate, ablation_table
 from motion_predictor_training.calibrate import calibrate
 from motion_predictor_training.config import (
+    AblateConfig,
     CalibrationConfig,
     Config,
     ConfigError,
@@ -50,6 +53,8 @@ def _teacher(arguments: argparse.Namespace) -> None:
 
 def _distil(arguments: argparse.Namespace) -> None:
     config = _load(DistilConfig, arguments.stage, arguments)
+    if arguments.stage == 'student':
+        _require_stage(arguments.teacher, arguments.direct)
     distil(config, arguments.teacher, arguments.train, arguments.out)
 
 
@@ -63,6 +68,18 @@ def _tune(arguments: argparse.Namespace) -> None:
         arguments.out,
         arguments.workers,
     )
+
+
+def _require_stage(teacher: Path, direct: bool) -> None:
+    """Refuse a teacher that does not stand where the student is to start from."""
+    header = load_checkpoint(teacher).header
+    if direct and header.sampling == 'one_step':
+        raise ConfigError(f'{teacher} has one step already: leave out --direct')
+    if not direct and header.sampling == 'ddim':
+        raise ConfigError(
+            f'{teacher} takes {header.ddim_steps} steps: distil it with `train one-step` first, '
+            'or skip that with --direct'
+        )
 
 
 def _calibrate(arguments: argparse.Namespace) -> None:
@@ -128,30 +145,61 @@ def _all(arguments: argparse.Namespace) -> None:
     """Run every stage; overrides are `stage.key=value`."""
     folder: Path = arguments.out
     folder.mkdir(parents=True, exist_ok=True)
-    for override in arguments.set:
-        if override.partition('.')[0] not in STAGES:
-            raise ConfigError(
-                f'an override here begins with one of {", ".join(STAGES)}, got {override!r}'
-            )
-
-    def config(schema: type[Config], stage: str) -> Config:
-        prefix = f'{stage}.'
-        overrides = [o.removeprefix(prefix) for o in arguments.set if o.startswith(prefix)]
-        return load_config(schema, _config_path(stage), overrides)
-
-    teacher_config = config(TeacherConfig, 'teacher')
-    one_step_config = config(DistilConfig, 'one-step')
-    student_config = config(DistilConfig, 'student')
-    calibration_config = config(CalibrationConfig, 'calibrate')
+    skipped = 'one-step' if arguments.direct else None
+    overrides = _overrides(arguments.set, [stage for stage in STAGES if stage != skipped])
+    stages = _stages(overrides)
+    calibration_config = load_config(
+        CalibrationConfig, _config_path('calibrate'), overrides['calibrate']
+    )
     teacher, one_step, student, final = (
         folder / f'{name}.safetensors' for name in ('teacher', 'one-step', 'student', 'predictor')
     )
-    train_teacher(teacher_config, arguments.train, teacher, validation_path=arguments.validation)
-    distil(one_step_config, teacher, arguments.train, one_step)
-    distil(student_config, one_step, arguments.train, student)
+    validation: Path = arguments.validation
+    train_teacher(stages.teacher, arguments.train, teacher, validation_path=validation)
+    if not arguments.direct:
+        distil(stages.one_step, teacher, arguments.train, one_step)
+    parent = teacher if arguments.direct else one_step
+    distil(stages.student, parent, arguments.train, student)
     if is_first():
-        calibrate(calibration_config, student, arguments.validation, final)
+        calibrate(calibration_config, student, validation, final)
         print(f'calibrated checkpoint: {final}')
+
+
+def _ablate(arguments: argparse.Namespace) -> None:
+    """Run the ablations; overrides are `stage.key=value`."""
+    overrides = _overrides(arguments.set, ('teacher', 'one-step', 'student', 'ablate'))
+    path = arguments.config or _config_path('ablate')
+    config = load_config(AblateConfig, path, overrides['ablate'])
+    archives = arguments.train, arguments.validation
+    report = ablate(config, _stages(overrides), *archives, arguments.out, arguments.teacher)
+    print(ablation_table(report))
+    print(f'\nwritten to {arguments.out / "ablation.json"} and ablation.md')
+
+
+def _overrides(given: list[str], stages: Sequence[str]) -> dict[str, list[str]]:
+    """Return overrides `stage.key=value` as `key=value`, by stage."""
+    overrides: dict[str, list[str]] = {stage: [] for stage in stages}
+    for override in given:
+        stage, _, rest = override.partition('.')
+        if stage not in overrides:
+            raise ConfigError(
+                f'an override here begins with one of {", ".join(stages)}, got {override!r}'
+            )
+        overrides[stage].append(rest)
+    return overrides
+
+
+def _stages(overrides: dict[str, list[str]]) -> Stages:
+    """Return what the stages up to the student are configured as."""
+
+    def config(schema: type[Config], stage: str) -> Config:
+        return load_config(schema, _config_path(stage), overrides.get(stage, []))
+
+    return Stages(
+        config(TeacherConfig, 'teacher'),
+        config(DistilConfig, 'one-step'),
+        config(DistilConfig, 'student'),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -185,6 +233,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument('--teacher', type=Path, required=True, help='checkpoint to learn from')
         sub.add_argument('--train', type=Path, required=True, help='motion archive (.npz)')
         sub.add_argument('--out', type=Path, required=True, help='checkpoint to write')
+        if name == 'student':
+            _direct(sub)
         configurable(sub)
         sub.set_defaults(run=_distil)
 
@@ -208,8 +258,18 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument('--train', type=Path, required=True, help='motion archive (.npz)')
     sub.add_argument('--validation', type=Path, required=True, help='motion archive (.npz)')
     sub.add_argument('--out', type=Path, required=True, help='folder for all that is made')
+    _direct(sub)
     _settable(sub, 'STAGE.KEY=VALUE')
     sub.set_defaults(run=_all)
+
+    sub = stage('ablate', 'Train and measure what the method could have left out; resumes.')
+    sub.add_argument('--train', type=Path, required=True, help='motion archive (.npz)')
+    sub.add_argument('--validation', type=Path, required=True, help='motion archive (.npz)')
+    sub.add_argument('--out', type=Path, required=True, help='folder for all that is made')
+    sub.add_argument('--teacher', type=Path, help='teacher to use instead of training one')
+    sub.add_argument('--config', type=Path, help='YAML file (default: the one that ships)')
+    _settable(sub, 'STAGE.KEY=VALUE')
+    sub.set_defaults(run=_ablate)
 
     sub = stage('evaluate', 'Measure a checkpoint beside zero velocity and constant velocity.')
     sub.add_argument('--checkpoint', default='default', help='"default" or a file')
@@ -259,6 +319,12 @@ def _count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f'{text} is not 1 or more')
     return value
+
+
+def _direct(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        '--direct', action='store_true', help='learn from the multi-step teacher: no one-step'
+    )
 
 
 def _settable(sub: argparse.ArgumentParser, metavar: str) -> None:

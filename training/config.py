@@ -13,6 +13,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from motion_predictor.checkpoint import NetworkSpec, TransFusionSpec, Window
 from motion_predictor.model.diffusion import NoiseSchedule
@@ -116,14 +117,25 @@ class TeacherConfig(Strict):
 
 
 class BankConfig(Strict):
-    """The teacher's results that a student learns from."""
+    """The results that a student learns from."""
 
     size: Count
-    """Triples of noise, condition and result."""
+    """Rows of noise, condition and result."""
+    noises: Count = 1
+    """Rows that share a condition, each with a noise of its own."""
+    truth: bool = False
+    """Whether what was recorded is kept beside the results; `truth_weight` needs it."""
     chunk: Count = 256
-    """Triples computed at a time; a killed run resumes at a chunk."""
+    """Rows computed at a time; a killed run resumes at a chunk."""
     augmentation: Augmentation = Augmentation()
     seed: Annotated[int, Field(ge=0)] = 1
+
+    @model_validator(mode='after')
+    def _holds_whole_conditions(self) -> 'BankConfig':
+        for name in ('size', 'chunk'):
+            if (value := getattr(self, name)) % self.noises:
+                raise ValueError(f'{name} {value} is no multiple of noises {self.noises}')
+        return self
 
 
 class DistilConfig(Strict):
@@ -132,8 +144,60 @@ class DistilConfig(Strict):
     name: str
     network: NetworkSpec | None = None
     """The student's; left out, it is the teacher's and starts from the teacher's weights."""
+    layout: str | None = None
+    """Skeleton of the student; left out, it is the teacher's."""
+    window: Window | None = None
+    """Rate and lengths of the student; left out, they are the teacher's."""
+    prediction: Literal['sample', 'epsilon'] = 'sample'
+    """What the student returns: the clean coefficients, or the noise that implies them."""
+    targets: Literal['teacher', 'recorded'] = 'teacher'
+    """Learn the teacher's results or, as a baseline, what was recorded: of the teacher then only
+    layout, window and, for a student of the same, scales are used."""
+    loss: Literal['mse', 'kl'] = 'mse'
+    """See `losses`."""
+    truth_weight: Share = 0.0
+    """Share of the loss that draws the nearest of a condition's samples to what was recorded."""
     bank: BankConfig
     optimisation: Optimisation
+
+    @model_validator(mode='after')
+    def _fits_itself(self) -> 'DistilConfig':
+        noises, batch = self.bank.noises, self.optimisation.batch
+        if batch % noises:
+            raise ValueError(f'optimisation.batch {batch} is no multiple of bank.noises {noises}')
+        if self.loss == 'kl' and self.targets == 'recorded':
+            raise ValueError('loss kl compares spreads, and one recorded future has none')
+        if self.loss == 'kl' and noises < 2:
+            raise ValueError(f'loss kl needs bank.noises of 2 or more, got {noises}')
+        if self.truth_weight and (noises < 2 or not self.bank.truth):
+            raise ValueError(
+                f'truth_weight needs bank.truth and bank.noises of 2 or more, got {noises}'
+            )
+        return self
+
+
+class AblateConfig(Strict):
+    """The `ablate` command; what it trains is configured as the stages are."""
+
+    noises: Annotated[int, Field(ge=2)] = 8
+    """Noises for each condition in the students' banks; KL and the truth term need several."""
+    precision: Literal['float32', 'bfloat16'] = 'float32'
+    """In which students are trained; bfloat16 alone would decide against epsilon."""
+    truth_weight: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Weight of the truth term where it is tried."""
+    ddim_steps: tuple[Annotated[int, Field(ge=1, le=500)], ...] = (5, 10, 20)
+    """Denoising steps at which the teacher is measured."""
+    noise_schedules: tuple[str, ...] = ('linear',)
+    """With which the teacher is trained anew, all else as it was."""
+    samples: Count = 50
+    stride: Count = 30
+    """Frames between the starts of the windows measured."""
+    batches: tuple[Count, ...] = (1, 8, 32)
+    """People at once whose prediction is timed."""
+    repeats: Count = 20
+    """Predictions timed for each of them; the median counts."""
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """Relative difference of ADE up to which two rows are at parity."""
 
 
 class CalibrationConfig(Strict):
@@ -250,15 +314,21 @@ def load_config(schema: type[Config], path: Path, overrides: list[str]) -> Confi
         target = content
         try:
             for section in sections:
-                target = target.setdefault(section, {})
+                if target.get(section) is None:  # not there, or null
+                    target[section] = {}
+                target = target[section]
             target[last] = yaml.safe_load(value)
         except (AttributeError, TypeError, yaml.YAMLError) as error:
             raise ConfigError(f'cannot apply the override {override!r}: {error}') from error
     try:
         return schema.model_validate(content, context={'folder': path.parent})
     except ValidationError as error:
-        problems = '; '.join(
-            f'{".".join(map(str, e["loc"]))}: {e["msg"]}, got {e["input"]!r}'
-            for e in error.errors()
-        )
+        problems = '; '.join(map(_problem, error.errors()))
         raise ConfigError(f'{path} does not hold: {problems}') from error
+
+
+def _problem(error: ErrorDetails) -> str:
+    place = '.'.join(map(str, error['loc']))
+    if error['type'] == 'value_error':  # ours: it says what was got, and the input is a section
+        return ': '.join(filter(None, (place, str(error['ctx']['error']))))
+    return f'{place}: {error["msg"]}, got {error["input"]!r}'

@@ -1,21 +1,25 @@
 """Distillation: a student learns in one step what its teacher returns for the same noise.
 
 Stage 1 regresses a TransFusion, started from the teacher's weights, on the teacher's full DDIM;
-stage 2 regresses SwiftDiff on the student of stage 1 (arXiv 2409.12456).
+stage 2 regresses SwiftDiff on the student of stage 1 (arXiv 2409.12456), or directly on the
+teacher.
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from motion_predictor.archive import load_archive
-from motion_predictor.checkpoint import Checkpoint, load_checkpoint
+from motion_predictor.archive import MotionArchive, load_archive
+from motion_predictor.checkpoint import Checkpoint, Header, load_checkpoint
 from motion_predictor.model.parametrisation import ResidualParametrisation
+from motion_predictor.skeleton import known_layouts
 from motion_predictor_training.bank import fill_bank
 from motion_predictor_training.config import ConfigError, DistilConfig
 from motion_predictor_training.data.windows import cut_windows
 from motion_predictor_training.loop import optimise, training_device
+from motion_predictor_training.losses import best_of, gaussian_kl, mean_square
 from motion_predictor_training.parallel import (
     first_process_first,
     is_first,
@@ -23,73 +27,151 @@ from motion_predictor_training.parallel import (
     wait_for_all,
 )
 from motion_predictor_training.provenance import finished, provenance
-from motion_predictor_training.teacher import metre_weights
+from motion_predictor_training.supervision import (
+    denoise,
+    joint_weights,
+    same_skeleton,
+    windows_for,
+)
+from motion_predictor_training.teacher import draw_features, metre_weights
 
 
-def distil(config: DistilConfig, teacher_path: Path, archive_path: Path, out: Path) -> Checkpoint:
+def distil(
+    config: DistilConfig,
+    teacher_path: Path,
+    archive_path: Path,
+    out: Path,
+    bank_folder: Path | None = None,
+) -> Checkpoint:
     """Distil a teacher into a one-step student and write the student's checkpoint.
+
+    The loss is of the clean coefficients, whatever the student predicts: an error of epsilon
+    counts (1 - a) / a times as much (a: alpha_hat of the one timestep), for so much it moves the
+    clean coefficients. Losses of both predictions are in the same unit.
 
     Args:
         config: the student's network (the teacher's own if it names none), bank and optimiser.
         teacher_path: a checkpoint with the residual parametrisation, sampled as its header says.
         archive_path: motion whose histories are the conditions.
-        out: where the student goes; the bank and the training state lie beside it.
+        out: where the student goes; the training state lies beside it.
+        bank_folder: where the bank goes, for students that share one; by default beside `out`.
 
     Raises:
-        ConfigError: if the teacher's parametrisation is not the residual one, or `out` holds the
-            result of other settings.
+        ConfigError: if the teacher's parametrisation is not the residual one, `out` holds the
+            result of other settings, or the student cannot learn from this teacher.
     """
     teacher = load_checkpoint(teacher_path)
-    parametrisation = teacher.build_parametrisation()
-    if not isinstance(parametrisation, ResidualParametrisation):
+    if teacher.header.parametrisation != 'residual':
         raise ConfigError(
             f'{teacher_path} has the {teacher.header.parametrisation} parametrisation; only '
             'residual teachers can be distilled'
         )
     archive = load_archive(archive_path)
-    window = teacher.header.window
-    frames = window.history_frames + window.future_frames
-    windows = cut_windows(archive, teacher.header.layout, window.rate_hz, frames, stride=1)
     ancestry = provenance(config, archive, teacher)
     if (existing := finished(out, ancestry)) is not None:
         return existing
+    student = _untrained(config, teacher, archive, ancestry)
+    header = student.header
+    windows = windows_for(archive, teacher.header, header, config.targets)
+    folder = bank_folder or out.with_suffix('.bank')
     with first_process_first():
-        bank = fill_bank(out.with_suffix('.bank'), teacher, archive, windows, config.bank)
+        bank = fill_bank(folder, teacher, archive, windows, config.bank, student, config.targets)
 
     settings = config.optimisation
     device = training_device()
-    torch.manual_seed(settings.seed)
-    header = teacher.header.model_copy(
+    model = student.build().to(device)
+    parametrisation = model.parametrisation
+    assert isinstance(parametrisation, ResidualParametrisation)
+    truth_weights = weights = metre_weights(parametrisation)
+    if config.targets == 'teacher' and not same_skeleton(teacher.header, header):
+        weights = weights * joint_weights(teacher.header.layout, header.layout).to(device)
+
+    def loss(step: int) -> Tensor:
+        drawn = bank.draw(settings.batch, (settings.seed, step))
+        shared = share(*drawn.values())
+        rows = {f: values.to(device) for f, values in zip(drawn, shared, strict=True)}
+        output = denoise(model, rows['noise'], rows['condition']).float()
+        if config.loss == 'kl':
+            value = gaussian_kl(output, rows['result'], weights)
+        else:
+            value = mean_square(output, rows['result'], weights)
+        if config.truth_weight:
+            nearest = best_of(output, rows['truth'], truth_weights)
+            value = (1 - config.truth_weight) * value + config.truth_weight * nearest
+        return value
+
+    state_path = out.with_suffix('.state')
+    optimise(model.network, loss, settings, state_path, ancestry['identity'], header.name)
+    student = Checkpoint.of(header, model.network, parametrisation)
+    if is_first():
+        student.save(out)
+    wait_for_all()
+    return student
+
+
+def _untrained(
+    config: DistilConfig, teacher: Checkpoint, archive: MotionArchive, ancestry: dict[str, Any]
+) -> Checkpoint:
+    """Return the student as it is before training: first weights, and the scales it keeps."""
+    header = _header(config, teacher.header, ancestry)
+    torch.manual_seed(config.optimisation.seed)
+    network = header.network.build(header.features, header.window.coefficients)
+    if config.network is None:
+        network.load_state_dict(teacher.build_network().state_dict())
+    if same_skeleton(teacher.header, header):
+        return Checkpoint.of(header, network, teacher.build_parametrisation())
+    window = header.window
+    frames = window.history_frames + window.future_frames
+    windows = cut_windows(archive, header.layout, window.rate_hz, frames, stride=1)
+    sizes = (window.history_frames, window.future_frames, window.coefficients)
+    parametrisation = ResidualParametrisation(*sizes, header.features)
+    seed = (config.bank.seed, 0, 1)  # of the bank: students that share it share the scales
+    parametrisation.fit(draw_features(windows, header, config.bank.augmentation, 8192, seed))
+    return Checkpoint.of(header, network, parametrisation)
+
+
+def _header(config: DistilConfig, teacher: Header, ancestry: dict[str, Any]) -> Header:
+    """Return the student's header.
+
+    Raises:
+        ConfigError: if the student cannot learn from this teacher.
+    """
+    if config.layout is not None and config.layout not in known_layouts():
+        known = ', '.join(known_layouts())
+        raise ConfigError(f"layout: there is no '{config.layout}', only {known}")
+    layout = known_layouts()[config.layout] if config.layout else teacher.layout
+    header = teacher.model_copy(
         update={
             'name': config.name,
-            'network': config.network
-            or teacher.header.network.model_copy(update={'dropout': 0.0}),
+            'network': config.network or teacher.network.model_copy(update={'dropout': 0.0}),
+            'layout': layout,
+            'window': config.window or teacher.window,
+            'prediction': config.prediction,
             'sampling': 'one_step',
             'provenance': ancestry,
             'metrics': {},
             'calibration': None,
         }
     )
-    network = header.network.build(header.features, window.coefficients)
+    if config.network is None and config.prediction != teacher.prediction:
+        raise ConfigError(
+            f"the teacher's weights predict {teacher.prediction}, not {config.prediction}: name "
+            'a network to start afresh'
+        )
+    if same_skeleton(teacher, header):
+        return header
     if config.network is None:
-        network.load_state_dict(teacher.build_network().state_dict())
-    network.to(device)
-    weights = metre_weights(parametrisation).to(device)
-
-    def loss(step: int) -> Tensor:
-        rows = share(*bank.draw(settings.batch, (settings.seed, step)))
-        noise, condition, result = (row.to(device) for row in rows)
-        if header.network.kind == 'transfusion':
-            timesteps = torch.full((len(noise),), header.timestep, device=device)
-            output = network(noise, timesteps, condition)
-        else:
-            output = network(noise, condition)
-        return (weights * (output.float() - result).square()).mean()
-
-    state_path = out.with_suffix('.state')
-    optimise(network, loss, settings, state_path, ancestry['identity'], header.name)
-    student = Checkpoint.of(header, network, parametrisation)
-    if is_first():
-        student.save(out)
-    wait_for_all()
-    return student
+        raise ConfigError(
+            "the teacher's network fits its own layout and window only: name a network"
+        )
+    if teacher.root == 'damped':
+        raise ConfigError('a teacher that leaves out the root cannot teach another skeleton')
+    if layout.hips is None:
+        raise ConfigError(f'layout: {layout.name} has no hips to take a heading from')
+    reach_s, taught_s = (h.window.future_frames / h.window.rate_hz for h in (header, teacher))
+    if config.targets == 'teacher' and reach_s > taught_s + 1e-6:
+        raise ConfigError(
+            f"window: the student's future of {reach_s:g} s is longer than its teacher's "
+            f'{taught_s:g} s'
+        )
+    return header

@@ -22,6 +22,7 @@ from motion_predictor_training.measures import (
 )
 from motion_predictor_training.metrics import METRIC_NAMES, window_metrics
 from motion_predictor_training.prediction import Predicted, predict_windows, predictor_of
+from motion_predictor_training.sampling import Precision
 
 ROWS = ('model', 'zero_velocity', 'constant_velocity')
 HORIZON_STEP_S = 0.1
@@ -54,6 +55,7 @@ def evaluate_checkpoint(
     stride: int = 30,
     multimodal_threshold: float = 0.4,
     seen: Sequence[str] = (),
+    precision: Precision = 'float32',
 ) -> dict[str, Any]:
     """Measure a checkpoint on an archive as the published protocol does, with more beside it.
 
@@ -67,6 +69,7 @@ def evaluate_checkpoint(
         stride: frames between the starts of windows.
         multimodal_threshold: see `metrics`; published are 0.5 on Human3.6M and 0.4 on AMASS.
         seen: subjects that were trained on.
+        precision: in which the network of a one-step model runs.
 
     Returns:
         Metres unless a name says otherwise:
@@ -92,7 +95,8 @@ def evaluate_checkpoint(
     whole: dict[str, Sums] = {}
     groups: Groups = {}
     errors = np.empty(len(windows), np.float32)  # the model's ADE
-    for predicted in predict_windows(predictor_of(checkpoint, samples), windows):
+    predictor = predictor_of(checkpoint, samples, precision=precision)
+    for predicted in predict_windows(predictor, windows):
         measured = _measure(checkpoint, predicted, windows, multimodal_threshold)
         errors[predicted.windows] = measured['model']['figures']['ADE']
         _add(whole, measured, range(len(predicted.windows)))

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from motion_predictor.checkpoint import Checkpoint
 from motion_predictor.predictor import MotionPredictor
 from motion_predictor_training.data.windows import Windows
-from motion_predictor_training.sampling import build_sampler
+from motion_predictor_training.sampling import Precision, build_sampler
 
 CHUNK = 8
 
@@ -29,12 +29,15 @@ class Predicted:
 
 
 def predictor_of(
-    checkpoint: Checkpoint, samples: int, resample_noise: bool = False
+    checkpoint: Checkpoint,
+    samples: int,
+    resample_noise: bool = False,
+    precision: Precision = 'float32',
 ) -> MotionPredictor:
     """Return a predictor that samples as the checkpoint is meant to be, teachers included."""
     return MotionPredictor(
         checkpoint,
-        build_sampler(checkpoint),
+        build_sampler(checkpoint, precision),
         samples=samples,
         resample_noise=resample_noise,
     )

@@ -1,14 +1,17 @@
-"""Sampling that the robot does not do: the teacher's many denoising steps."""
+"""Sampling that the robot does not do: a teacher's many denoising steps, measured precisions."""
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from motion_predictor.checkpoint import Checkpoint
 from motion_predictor.model.diffusion import ddim, ddim_sample, epsilon_from_x0
 from motion_predictor.model.one_step import OneStep
 from motion_predictor.model.parametrisation import OfficialParametrisation
+
+Precision = Literal['float32', 'bfloat16']
 
 
 class MultiStep(OneStep):
@@ -36,8 +39,21 @@ class MultiStep(OneStep):
         return ddim(predict_epsilon, noise, self.steps, schedule=self.noise_schedule)
 
 
-def build_sampler(checkpoint: Checkpoint) -> OneStep:
-    """Return the module that samples as the checkpoint is meant to be sampled."""
+class Reduced(OneStep):
+    """A one-step predictor whose network runs in bfloat16; all around it stays as it is."""
+
+    def denoise(self, *arguments: Any, **keywords: Any) -> Tensor:
+        with torch.autocast(self.alpha_hat.device.type, torch.bfloat16):
+            return super().denoise(*arguments, **keywords).float()
+
+
+def build_sampler(checkpoint: Checkpoint, precision: Precision = 'float32') -> OneStep:
+    """Return the module that samples as the checkpoint is meant to be sampled.
+
+    Args:
+        checkpoint: of a teacher or a one-step model.
+        precision: of a one-step model's network.
+    """
     if checkpoint.header.sampling == 'one_step':
-        return checkpoint.build()
+        return checkpoint.build(Reduced if precision == 'bfloat16' else OneStep)
     return checkpoint.build(partial(MultiStep, steps=checkpoint.header.ddim_steps))
