@@ -256,7 +256,7 @@ class LatencyConfig(Strict):
     """Pause between predictions: a robot waits for its tracker, and caches cool down."""
 
 
-class ValidationConfig(Strict):
+class TrialValidation(Strict):
     """How the accuracy of a trial is measured on validation data."""
 
     samples: Annotated[int, Field(ge=1, le=1000)] = 50
@@ -283,7 +283,7 @@ class TuneConfig(Strict):
     accuracy_loss: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """Share of the least ADE by which that of the balance product may be greater."""
     latency: LatencyConfig = LatencyConfig()
-    validation: ValidationConfig = ValidationConfig()
+    validation: TrialValidation = TrialValidation()
 
     @field_validator('base', mode='before')
     @classmethod
