@@ -26,9 +26,11 @@ class Engine:
         self.module = module
         self.attempts = attempts
 
-    def __call__(self, history: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def __call__(
+        self, history: Tensor, noise: Tensor, embedded: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return samples, mean and spread."""
-        return self.module(history, noise)
+        return self.module(history, noise, embedded)
 
 
 def choose(module: nn.Module, backend: str) -> Engine:

@@ -68,7 +68,7 @@ class MotionPredictor:
         self.samples = samples
         self.resample_noise = resample_noise
         self.device = _device(device)
-        self.engine = choose(WithStatistics(model.to(self.device).eval()), backend)
+        model = model.to(self.device).eval()
         shape = (header.window.coefficients, header.features)
         self._noise = torch.from_numpy(  # seeded one by one: fewer samples are the first of more
             np.stack(
@@ -80,6 +80,9 @@ class MotionPredictor:
                 ]
             )
         ).to(self.device)  # (S, K, D)
+        self._embed = torch.inference_mode()(model.embed)
+        self._embedded = self._embed(self._noise)
+        self.engine = choose(WithStatistics(model), backend)
         self.coverage = self._coverage(samples)
         """Probability with which a radius holds its joint; NaN if there is no such claim."""
         if header.calibration is not None:
@@ -156,10 +159,11 @@ class MotionPredictor:
         count = self.samples if samples is None else samples
         if not 1 <= count <= self.samples:
             raise ValueError(f'samples must lie in 1..{self.samples}, got {count}')
-        noise = self._noise[:count]
+        noise, embedded = self._noise[:count], self._embedded[:count]
         if self.resample_noise:
             noise = torch.randn_like(noise)
-        results = self.engine(observed.to(self.device), noise)
+            embedded = self._embed(noise)
+        results = self.engine(observed.to(self.device), noise, embedded)
         futures, mean, spread = (result.cpu().numpy() for result in results)
         if not np.isfinite(mean).all():
             raise RuntimeError('the network returned numbers that are not finite')
