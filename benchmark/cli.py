@@ -44,13 +44,15 @@ def _parser() -> argparse.ArgumentParser:
     add('--samples', type=_count, default=50, help='futures per person')
     add('--calls', type=_count, default=1000,
         help='of each engine; a tenth for each size, a twentieth for published sizes')  # fmt: skip
-    add('--people', type=_count, default=4, help='end to end: 1 to so many')
+    add('--node-checkpoint', default='default', help='end to end: what the node predicts with')
+    add('--people', type=int, choices=range(1, 9), default=4, metavar='N',
+        help='end to end: nobody, one person, ... up to so many')  # fmt: skip
     add('--seconds', type=float, default=20.0, help='end to end: for each number of people')
     add('--budget-ms', type=float, default=20.0, help='latency above which a prediction is late')
     add('--steps', type=_count, default=100, help="denoising steps of the published teacher's")
     add('--quick', action='store_true', help='a few seconds; its figures mean nothing')
     add('--json', type=Path, metavar='FILE', help='write all figures')
-    add('--plot', type=Path, metavar='FILE', help='draw the curves')
+    add('--plot', type=Path, metavar='FILE', help='draw the curves of scaling and end-to-end')
     return parser
 
 
@@ -118,7 +120,11 @@ def _end_to_end(arguments: argparse.Namespace, archive: MotionArchive) -> list[d
     from motion_predictor.ros.end_to_end import Load, measure  # only here is ROS needed
 
     parameters = {name: getattr(arguments, name) for name in ('device', 'threads', 'samples')}
-    parameters['backend'] = 'auto'
+    parameters |= {
+        'checkpoint': arguments.node_checkpoint,
+        'latency_budget_ms': arguments.budget_ms,
+        'backend': 'auto',
+    }
     if arguments.backend and len(arguments.backend) == 1:
         parameters['backend'] = arguments.backend[0]
     runs = measure(Load(archive, parameters, arguments.seconds), arguments.people)
@@ -141,7 +147,10 @@ def _plain(value: Any) -> Any:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure and report; what cannot be done is one sentence on stderr and exit status 2."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.plot and not {'scaling', 'end-to-end'} & set(arguments.only):
+        parser.error('--plot draws what scaling and end-to-end measure: choose one of them')
     if arguments.quick:
         vars(arguments).update(QUICK)
     try:

@@ -45,16 +45,25 @@ def tables(result: dict[str, Any]) -> str:
         }
         parts.append(_table(f'Published sizes: {one}', rows, WHO | names, '.2f'))
     if rows := result.get('refused'):
-        parts.append(_table('Refused', rows, WHO | {'reason': 'reason'}, '.2f'))
+        names = {'engine': 'engine', 'precision': 'precision', 'reason': 'reason'}
+        of_all = defaultdict(list)
+        for row in rows:
+            of_all[tuple(row[key] for key in names)].append(row['checkpoint'])
+        rows = [
+            {'checkpoint': ', '.join(who), **dict(zip(names, what, strict=True))}
+            for what, who in of_all.items()
+        ]
+        parts.append(_table('Refused engines', rows, names | {'checkpoint': 'of'}, '.2f'))
     if end_to_end := result.get('end_to_end'):
         parts += _end_to_end(end_to_end)
     return '\n\n'.join(parts)
 
 
 def plot(result: dict[str, Any], path: Path) -> None:
-    """Draw how the cost grows with samples and people, and end to end."""
+    """Draw how the cost grows with samples and people, alone and end to end."""
     panels = []
-    most = result['settings']['samples']
+    settings = result['settings']
+    most = settings['samples']
     if rows := result.get('scaling'):
         one_person = [row for row in rows if row['people'] == 1]
         everyone = [row for row in rows if row['samples'] == most]
@@ -69,13 +78,16 @@ def plot(result: dict[str, Any], path: Path) -> None:
             if 'received' in run
         ]
         panels.append(('people', 'end to end', rows))
-    figure = Figure(figsize=(5 * max(1, len(panels)), 4), dpi=110, layout='constrained')
+    figure = Figure(figsize=(5 * len(panels), 4), dpi=110, layout='constrained')
     for index, (axis, title, rows) in enumerate(panels, 1):
         axes = figure.add_subplot(1, len(panels), index)
         axes.set_title(title, fontsize=9)
         axes.set_xlabel(axis)
         axes.set_ylabel('ms: median, p99 dashed')
         _curves(axes, axis, rows)
+        if title == 'end to end':
+            axes.axhline(settings['budget_ms'], color='grey', linestyle=':', label='budget')
+        axes.set_xticks(sorted({row[axis] for row in rows}))
         axes.set_ylim(bottom=0)
         axes.legend(fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)

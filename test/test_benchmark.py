@@ -109,6 +109,7 @@ def test_what_cannot_be_measured_is_said_in_one_sentence(
     [
         (['--only', 'model,speed'], "there is no section 'speed'"),
         (['--calls', '0'], '0 is not between 1 and'),
+        (['--only', 'model', '--plot', 'curves.png'], 'choose one of them'),
     ],
 )
 def test_a_wrong_command_line_is_refused(

@@ -26,7 +26,8 @@ from motion_predictor.people import Status
 from motion_predictor.ros.processes import isolate, listening, running, seconds
 from motion_predictor.ros.replay import ReplayNode, parse
 
-PATIENCE_S = 0.1
+LOOK_S = 0.1
+"""Time between looks at whether the predictor has started."""
 START_TIMEOUT_S = 900.0
 """An engine may have to be compiled first, for every number of people and samples."""
 DRAIN_S = 1.0
@@ -38,7 +39,7 @@ STAGE = re.compile(r'(.+) p50 / p99 / max \(ms\)')
 class Answer:
     """A message of the predictor, as it arrived here."""
 
-    stamp: tuple[int, int]
+    stamp_s: float
     """Of the observation that it answers."""
     status: Status
     people: tuple[Status, ...]
@@ -72,12 +73,11 @@ class Listener(Node):
             self.active.set()
 
     def _on_prediction(self, message: PredictedMotionArray) -> None:
-        stamp = message.header.stamp
-        stamp_s, now_s = seconds(stamp), self.get_clock().now().nanoseconds * 1e-9
+        stamp_s, now_s = seconds(message.header.stamp), time.time()
         predicted = sum(len(motion.mean) > 0 for motion in message.motions)
         self.answers.append(
             Answer(
-                stamp=(stamp.sec, stamp.nanosec),
+                stamp_s=stamp_s,
                 status=Status(message.status),
                 people=tuple(Status(motion.status) for motion in message.motions),
                 predicted=predicted,
@@ -143,15 +143,14 @@ def _run(load: Load, people: int, cache: Path) -> dict[str, Any]:
             if not people:
                 source.destroy_node()
                 source = load.people(0)
-            listener.answers.clear()
-            sent_before = source.published
-            before, since_s = _usage(usage), time.monotonic()
+            sent_before, before, since_s = source.published, _usage(usage), time.time()
             source.play(load.seconds)
-            after, spent_s = _usage(usage), time.monotonic() - since_s
+            sent, after, spent_s = source.published, _usage(usage), time.time() - since_s
+            sent -= sent_before
             time.sleep(DRAIN_S)
             _require(process)
-            answers, diagnostics = list(listener.answers), dict(listener.diagnostics)
-            sent = source.published - sent_before
+            answers = [answer for answer in listener.answers if answer.stamp_s >= since_s]
+            diagnostics = listener.diagnostics
     finally:
         source.destroy_node()
         listener.destroy_node()
@@ -159,7 +158,7 @@ def _run(load: Load, people: int, cache: Path) -> dict[str, Any]:
         'people': people,
         'start_up': {'cache': 'cold' if was_cold else 'warm', **start_up},
         'sent': sent,
-        'unanswered': sent - len({a.stamp for a in answers}),
+        'unanswered': sent - len({a.stamp_s for a in answers}),
         'statuses': _counts(answer.status.name for answer in answers),
         'statuses_of_people': _counts(s.name for answer in answers for s in answer.people),
         'samples': _counts(str(answer.samples) for answer in answers if answer.predicted),
@@ -192,7 +191,7 @@ def _until_first_prediction(
     reached = {}
     for name, event in (('active_s', listener.active), ('predicting_s', listener.predicting)):
         while not event.is_set():
-            source.play(PATIENCE_S)
+            source.play(LOOK_S)
             _require(process)
             if time.time() > patience_s:
                 raise RuntimeError(f'the predictor did not start within {START_TIMEOUT_S:g} s')
