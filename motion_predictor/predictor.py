@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from motion_predictor.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from motion_predictor.engine import choose
+from motion_predictor.engine import choose, walkers
 from motion_predictor.model.one_step import OneStep
 from motion_predictor.model.statistics import WithStatistics
 
@@ -80,9 +80,17 @@ class MotionPredictor:
                 ]
             )
         ).to(self.device)  # (S, K, D)
-        self._embed = torch.inference_mode()(model.embed)
+        self._embed = torch.no_grad()(model.embed)
         self._embedded = self._embed(self._noise)
-        self.engine = choose(WithStatistics(model), backend)
+        window = header.window
+        self.engine = choose(
+            WithStatistics(model),
+            backend,
+            self._noise,
+            self._embedded,
+            walkers(header.layout, window.history_frames, window.rate_hz),
+            checkpoint.sha256,
+        )
         self.coverage = self._coverage(samples)
         """Probability with which a radius holds its joint; NaN if there is no such claim."""
         if header.calibration is not None:
@@ -163,8 +171,8 @@ class MotionPredictor:
         if self.resample_noise:
             noise = torch.randn_like(noise)
             embedded = self._embed(noise)
-        results = self.engine(observed.to(self.device), noise, embedded)
-        futures, mean, spread = (result.cpu().numpy() for result in results)
+        results = self.engine(observed, noise, embedded)
+        futures, mean, spread = (result.numpy() for result in results)
         if not np.isfinite(mean).all():
             raise RuntimeError('the network returned numbers that are not finite')
         coverage = self._coverage(count)

@@ -53,7 +53,8 @@ class FeedForward(nn.Module):
         self.linear2 = zero_init(nn.Linear(ff_width, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = functional.gelu(self.linear1(self.norm(x)))  # (B, K+1, ff_width)
+        y = self.norm(x).to(self.linear1.weight.dtype)
+        hidden = functional.gelu(self.linear1(y))  # (B, K+1, ff_width)
         return x + self.linear2(self.dropout(hidden))  # (B, K+1, width)
 
 

@@ -98,7 +98,8 @@ class PredictorNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._table.locked = True
         self.get_logger().info(
-            f'{checkpoint.model_id} on {predictor.device}: {values["samples"]} futures '
+            f'{checkpoint.model_id} on {predictor.device}, {predictor.engine.backend} in '
+            f'{predictor.engine.precision}: {values["samples"]} futures '
             f'of {window.future_frames / window.rate_hz:g} s for {layout.name}'
         )
         if np.isnan(predictor.coverage):
@@ -317,8 +318,13 @@ class PredictorNode(LifecycleNode):
         )
 
     def _report(self) -> None:
+        engine = self._predictor.engine
+        refused = '; '.join(f'{name} in {kind}: {why}' for name, kind, why in engine.attempts)
         facts = {
             'model': self._predictor.checkpoint.model_id,
+            'engine': f'{engine.backend} in {engine.precision}',
+            'engine error (mm)': f'{1000 * engine.error_m:.2f}',
+            'engines not used': refused or 'none',
             'device': str(self._predictor.device),
             'samples': str(self._predictor.samples),
         }
