@@ -37,8 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         '--only', type=_sections, default=SECTIONS, metavar='SECTION,...', help=', '.join(SECTIONS)
     )
-    add('--backend', action='append', choices=[b for b in BACKENDS if b != 'auto'],
-        help='engine to measure (default: all that run here)')  # fmt: skip
+    add('--backend', action='append', choices=[b for b in BACKENDS if b not in ('auto', 'eager')],
+        help='engine to measure besides eager (default: all for the device)')  # fmt: skip
+    add('--eager', action='store_const', dest='backend', const=[], help='measure eager alone')
     add('--device', default='auto', help='cpu, cuda, ... or auto')
     add('--threads', type=_count, default=1, help='CPU threads of the network, everywhere')
     add('--samples', type=_count, default=50, help='futures per person')
@@ -81,11 +82,12 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     archive = open_archive(arguments.archive)
     checkpoints: dict[str, Path] = shipped_checkpoints()
     checkpoints |= {path.stem: path for path in arguments.checkpoint}
-    backends = arguments.backend or [b for b in BACKENDS if b != 'auto']
     ours: list[Contender] = []
     refused: list[dict[str, Any]] = []
     for name, path in checkpoints.items():
-        engines = contenders(name, path, archive, backends, arguments.device, arguments.samples)
+        engines = contenders(
+            name, path, archive, arguments.backend, arguments.device, arguments.samples
+        )
         ours += engines[0]
         refused += engines[1]
     device = ours[0].predictor.device
@@ -104,7 +106,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     if 'published' in arguments.only:
         with tempfile.TemporaryDirectory() as folder:
             theirs, refused_too = published.load_published(
-                Path(folder), archive, backends, arguments.device, arguments.samples
+                Path(folder), archive, arguments.backend, arguments.device, arguments.samples
             )
         peak = result['machine']['peak']
         rows = published.compare(ours, theirs, peak, few[1])
@@ -123,10 +125,8 @@ def _end_to_end(arguments: argparse.Namespace, archive: MotionArchive) -> list[d
     parameters |= {
         'checkpoint': arguments.node_checkpoint,
         'latency_budget_ms': arguments.budget_ms,
-        'backend': 'auto',
+        'backend': 'eager' if arguments.backend == [] else 'auto',
     }
-    if arguments.backend and len(arguments.backend) == 1:
-        parameters['backend'] = arguments.backend[0]
     runs = measure(Load(archive, parameters, arguments.seconds), arguments.people)
     for run in runs:
         received, published_ms = run.pop('received_ms'), run.pop('published_ms')

@@ -1,7 +1,9 @@
 """What is measured: a checkpoint in an engine, with real histories to predict from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,12 @@ from numpy.typing import NDArray
 from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint import Checkpoint
 from motion_predictor.predictor import MotionPredictor, Prediction
+from motion_predictor_benchmark.machine import PRECISIONS
 from motion_predictor_training.data.windows import cut_windows
 
 FloatArray = NDArray[np.float32]
+ENGINES = {'cpu': ['compiled'], 'cuda': ['cuda_graph', 'tensorrt']}
+"""Those made for a device, besides eager."""
 HISTORIES = 16
 
 
@@ -63,11 +68,21 @@ def contenders(
     name: str,
     checkpoint: str | Path,
     archive: MotionArchive,
-    backends: list[str],
+    backends: list[str] | None,
     device: str,
     samples: int,
+    precisions: Sequence[str] = PRECISIONS,
 ) -> tuple[list[Contender], list[dict[str, Any]]]:
-    """Load a checkpoint once for each engine.
+    """Load a checkpoint in eager single precision, and once for each engine and precision.
+
+    Args:
+        name: what to call it.
+        checkpoint: as `MotionPredictor.load` takes it.
+        archive: of motion to predict.
+        backends: engines besides eager; None takes those that are made for the device.
+        device: as `MotionPredictor.load` takes it.
+        samples: futures per person.
+        precisions: to try in every engine.
 
     Returns:
         those that run as they were asked to, and what was refused, with the reasons.
@@ -75,17 +90,20 @@ def contenders(
     Raises:
         ArchiveError, CheckpointError, LayoutError, ValueError: if one of them cannot be used.
     """
-    running: list[Contender] = []
+    eager = MotionPredictor.load(checkpoint, device, samples, backend='eager')
+    histories = cut_histories(archive, eager.checkpoint)
+    running = [Contender(name, eager, histories)]
     refused = []
-    histories = None
-    for backend in backends:
-        predictor = MotionPredictor.load(checkpoint, device, samples, backend=backend)
-        if histories is None:
-            histories = cut_histories(archive, predictor.checkpoint)
-        refused += [
-            {'checkpoint': name, 'engine': engine, 'precision': precision, 'reason': reason}
-            for engine, precision, reason in predictor.engine.attempts
-        ]
+    engines = ENGINES[eager.device.type] if backends is None else backends
+    for backend, precision in product(engines, precisions):
+        predictor = MotionPredictor.load(
+            checkpoint, device, samples, backend=backend, precision=precision
+        )
         if predictor.engine.backend == backend:
             running.append(Contender(name, predictor, histories))
+        refused += [
+            {'checkpoint': name, 'engine': engine, 'precision': numbers, 'reason': reason}
+            for engine, numbers, reason in predictor.engine.attempts
+            if engine == backend
+        ]
     return running, refused

@@ -40,9 +40,9 @@ def fresh(kind: Kind, preset: str, **fields: Any) -> Checkpoint:
 
 
 def load_published(
-    folder: Path, archive: MotionArchive, backends: list[str], device: str, samples: int
+    folder: Path, archive: MotionArchive, backends: list[str] | None, device: str, samples: int
 ) -> tuple[list[Contender], list[Row]]:
-    """Load every published one-step network in every engine, as `contenders`."""
+    """Load every published one-step network in every engine, each in the precision it takes."""
     running, refused = [], []
     for kind, preset in PUBLISHED:
         checkpoint = fresh(kind, preset)
@@ -50,7 +50,7 @@ def load_published(
         checkpoint.save(path)
         sizes = checkpoint.header.network
         name = f'{kind} {preset} {sizes.layers}x{sizes.width}'
-        of_size = contenders(name, path, archive, backends, device, samples)
+        of_size = contenders(name, path, archive, backends, device, samples, ['auto'])
         running += of_size[0]
         refused += of_size[1]
     return running, refused

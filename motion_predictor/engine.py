@@ -36,6 +36,7 @@ BUILDERS: dict[str, Build] = {
     'compiled': compiled.build,
 }
 BACKENDS = ('auto', 'eager', *reversed(BUILDERS))
+PRECISIONS = ('auto', 'bfloat16', 'float32')
 LADDER = (
     ('tensorrt', 'bfloat16'),
     ('tensorrt', 'float32'),
@@ -81,6 +82,7 @@ def choose(
     embedded: Tensor,
     histories: Tensor,
     checkpoint: str,
+    precision: str = 'auto',
 ) -> Engine:
     """Return the engine asked for or, where that fails or disagrees, the next best one.
 
@@ -91,40 +93,44 @@ def choose(
         embedded: what the network's `embed` made of it.
         histories: (P, H, J, 3) of several people to compare engines on.
         checkpoint: hash of the checkpoint, empty if it was never saved.
+        precision: one of PRECISIONS; 'auto' starts with the reduced one.
 
     Raises:
-        ValueError: if there is no such backend.
+        ValueError: if there is no such backend or precision.
     """
     if backend not in BACKENDS:
         raise ValueError(f"there is no backend '{backend}': take one of {', '.join(BACKENDS)}")
+    if precision not in PRECISIONS:
+        choices = ', '.join(PRECISIONS)
+        raise ValueError(f"there is no precision '{precision}': take one of {choices}")
     # At least two of each: to an exporter, one in an example means one always.
     at_least_two = [0, *range(1, len(noise))] if len(noise) > 1 else [0, 0]
     inputs = (histories.to(noise.device), noise[at_least_two], embedded[at_least_two])
     plain = eager.build(module)
     attempts: list[Attempt] = []
-    for name, precision in _candidates(backend, noise.device):
+    for name, numbers in _candidates(backend, precision, noise.device):
         try:
             if not checkpoint:
                 raise RuntimeError('the checkpoint was never saved, so it has no name to cache by')
             reduced = module
-            if precision == 'bfloat16':
+            if numbers == 'bfloat16':
                 reduced = copy.deepcopy(module)
                 reduce_precision(reduced)
-            path = artefact(checkpoint, name, precision, noise.device)
+            path = artefact(checkpoint, name, numbers, noise.device)
             run = BUILDERS[name](reduced, inputs, path)
             error_m = disagreement_m(run, plain, histories, noise, embedded)
         except Exception as error:  # compilers and drivers raise anything, and eager is left
             outcome = ' '.join(str(error).split())[:200] or type(error).__name__
         else:
             if error_m <= TOLERANCE_M:
-                return Engine(name, precision, run, error_m, tuple(attempts))
+                return Engine(name, numbers, run, error_m, tuple(attempts))
             outcome = f'joints lie {1000 * error_m:.1f} mm from where eager puts them'
-        attempts.append((name, precision, outcome))
-        logger.warning('the %s engine in %s is not used: %s', name, precision, outcome)
+        attempts.append((name, numbers, outcome))
+        logger.warning('the %s engine in %s is not used: %s', name, numbers, outcome)
     return Engine('eager', 'float32', plain, attempts=tuple(attempts))
 
 
-def _candidates(backend: str, device: torch.device) -> list[tuple[str, str]]:
+def _candidates(backend: str, precision: str, device: torch.device) -> list[tuple[str, str]]:
     """Return what to try in turn before eager."""
     if backend == 'eager':
         return []
@@ -135,9 +141,11 @@ def _candidates(backend: str, device: torch.device) -> list[tuple[str, str]]:
     allowed = names[names.index(first) :]
     has_bfloat16 = device.type == 'cuda' or cpu_capabilities().get('amx_bf16', False)
     return [
-        (name, precision)
-        for name, precision in LADDER
-        if name in allowed and (precision == 'float32' or has_bfloat16)
+        (name, numbers)
+        for name, numbers in LADDER
+        if name in allowed
+        and precision in ('auto', numbers)
+        and (numbers == 'float32' or has_bfloat16)
     ]
 
 

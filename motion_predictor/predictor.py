@@ -46,10 +46,11 @@ class MotionPredictor:
             stays the same kind of future from one call to the next.
         backend: how it runs: 'eager', 'compiled', 'cuda_graph', 'tensorrt', or 'auto', which takes
             the fastest that is there and verified.
+        precision: 'float32', 'bfloat16', or 'auto', which takes the latter where it is accurate.
 
     Raises:
-        ValueError: if samples is not in 1..1000, the device is not there or there is no such
-            backend.
+        ValueError: if samples is not in 1..1000, the device is not there, or there is no such
+            backend or precision.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class MotionPredictor:
         samples: int = 50,
         resample_noise: bool = False,
         backend: str = 'eager',
+        precision: str = 'auto',
     ) -> None:
         if not isinstance(samples, int) or not 1 <= samples <= 1000:
             raise ValueError(f'samples must lie in 1..1000, got {samples}')
@@ -90,6 +92,7 @@ class MotionPredictor:
             self._embedded,
             walkers(header.layout, window.history_frames, window.rate_hz),
             checkpoint.sha256,
+            precision,
         )
         self.coverage = self._coverage(samples)
         """Probability with which a radius holds its joint; NaN if there is no such claim."""
@@ -107,6 +110,7 @@ class MotionPredictor:
         samples: int = 50,
         resample_noise: bool = False,
         backend: str = 'auto',
+        precision: str = 'auto',
     ) -> 'MotionPredictor':
         """Load "default", another checkpoint that ships, or a file.
 
@@ -121,7 +125,9 @@ class MotionPredictor:
                 f'{name_or_path} is a teacher of {checkpoint.header.ddim_steps} denoising steps; '
                 'distil it to one step first'
             )
-        return cls(checkpoint, checkpoint.build(), device, samples, resample_noise, backend)
+        return cls(
+            checkpoint, checkpoint.build(), device, samples, resample_noise, backend, precision
+        )
 
     def _coverage(self, samples: int) -> float:
         """Return what a radius claims; the spread of fewer samples than calibrated is smaller."""

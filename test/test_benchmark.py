@@ -24,7 +24,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str
     folder = tmp_path_factory.mktemp('benchmark')
     files = ['--json', str(folder / 'figures.json'), '--plot', str(folder / 'curves.png')]
     process = subprocess.run(
-        [BENCHMARK, '--quick', '--backend', 'eager', '--samples', str(SAMPLES), *files],
+        [BENCHMARK, '--quick', '--eager', '--samples', str(SAMPLES), *files],
         capture_output=True,
         text=True,
         check=False,
@@ -98,7 +98,7 @@ def test_tables_and_plot_are_made(quick: Any) -> None:
 def test_what_cannot_be_measured_is_said_in_one_sentence(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(['--backend', 'eager', *arguments]) == 2
+    assert main(['--eager', *arguments]) == 2
     said = capsys.readouterr().err
     assert said.startswith('benchmark: ')
     assert sentence in said
