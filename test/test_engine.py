@@ -235,3 +235,15 @@ def test_figures_walk_within_reach(crowd: FloatArray) -> None:
     assert crowd.shape == (4, 5, 22, 3)
     assert 0.1 < np.linalg.norm(np.diff(crowd[:, :, 0], axis=1), axis=-1).max() * 20 < 3
     assert np.ptp(crowd, axis=2).max() < 3
+
+
+@pytest.mark.parametrize('precision', ['bfloat16', 'float32'])
+def test_only_the_precision_asked_for_is_tried(
+    saved: Path, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, 'cpu_capabilities', lambda: {'amx_bf16': True})
+    monkeypatch.setitem(engine.BUILDERS, 'compiled', lambda *inputs: 1 / 0)
+    refused = MotionPredictor.load(
+        saved, device='cpu', samples=2, backend='compiled', precision=precision
+    ).engine.attempts
+    assert [attempt[:2] for attempt in refused] == [('compiled', precision)]

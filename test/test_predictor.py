@@ -182,9 +182,10 @@ def test_an_impossible_number_of_samples_is_refused(tiny: Checkpoint, samples: i
         predictor_of(tiny, samples=samples)
 
 
-def test_a_backend_that_does_not_exist_is_refused(tiny: Checkpoint) -> None:
-    with pytest.raises(ValueError, match="no backend 'abacus': take one of auto, eager"):
-        predictor_of(tiny, backend='abacus')
+@pytest.mark.parametrize('choice', ['backend', 'precision'])
+def test_a_way_to_run_that_does_not_exist_is_refused(tiny: Checkpoint, choice: str) -> None:
+    with pytest.raises(ValueError, match=f"no {choice} 'abacus': take one of auto, "):
+        predictor_of(tiny, **{choice: 'abacus'})
 
 
 @pytest.mark.parametrize('device', ['abacus', 'cuda:99', 'meta', ''])
