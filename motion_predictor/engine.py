@@ -158,15 +158,16 @@ def disagreement_m(
     The 99th percentile over joints, horizon and samples; of the samples, the mean or the spread,
     whichever differs most. Infinite where a result is not a number.
     """
-    worst = 0.0
+    differences = []
     for people in (histories[:1], histories):
         ours, theirs = run(people, noise, embedded), reference(people, noise, embedded)
-        distances = [
+        distances = (
             torch.linalg.vector_norm(ours[0] - theirs[0], dim=-1),
             torch.linalg.vector_norm(ours[1] - theirs[1], dim=-1),
             (ours[2] - theirs[2]).abs(),
-        ]
-        worst = max(worst, *(float(np.quantile(d.numpy(), 0.99)) for d in distances))
+        )
+        differences += [float(np.quantile(d.numpy(), 0.99)) for d in distances]
+    worst = float(np.max(differences))  # which keeps what is not a number
     return worst if math.isfinite(worst) else math.inf
 
 

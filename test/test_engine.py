@@ -117,9 +117,10 @@ def test_without_a_compiler_it_falls_back_to_eager_and_says_so(
     saved: Path, tmp_path: Path
 ) -> None:
     program = (
-        'import sys; from motion_predictor.predictor import MotionPredictor;'
-        'engine = MotionPredictor.load(sys.argv[1], "cpu", 4).engine;'
-        'print(engine.backend, engine.error_m, *engine.attempts[-1][:2])'
+        'import sys; from motion_predictor import engine, predictor;'
+        'engine.cpu_capabilities = dict;'
+        'chosen = predictor.MotionPredictor.load(sys.argv[1], "cpu", 4).engine;'
+        'print(chosen.backend, chosen.error_m, *chosen.attempts[0][:2])'
     )
     homes = {'XDG_CACHE_HOME': str(tmp_path), 'TORCHINDUCTOR_CACHE_DIR': str(tmp_path / 'make')}
     done = subprocess.run(
@@ -132,6 +133,15 @@ def test_without_a_compiler_it_falls_back_to_eager_and_says_so(
     assert done.stdout.split() == ['eager', '0.0', 'compiled', 'float32']
     assert 'the compiled engine in float32 is not used: ' in done.stderr
     assert not list((tmp_path / 'motion_predictor').iterdir())
+
+
+def test_a_missing_compiler_is_named(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    monkeypatch.setenv('CXX', 'no-such-compiler')
+    attempts = load(saved, 'compiled', samples=2).engine.attempts
+    assert attempts[-1] == ('compiled', 'float32', "there is no C++ compiler 'no-such-compiler'")
 
 
 def test_an_engine_that_disagrees_is_not_used(

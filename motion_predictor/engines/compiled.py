@@ -5,6 +5,8 @@ needs no Python.
 """
 
 import logging
+import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -25,12 +27,15 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
     """Return the package's entry, compiled if it is not there yet or damaged.
 
     Raises:
-        RuntimeError: if the module is not on the CPU.
+        RuntimeError: if the module is not on the CPU, or there is no compiler.
         Exception: whatever the compiler raises.
     """
     if inputs[0].device.type != 'cpu':
         raise RuntimeError('it is made for the CPU')
     if not _is_sound(path):
+        compiler = os.environ.get('CXX', 'g++')
+        if shutil.which(compiler) is None:
+            raise RuntimeError(f"there is no C++ compiler '{compiler}'")
         logger.warning('compiling the network for this machine: about a minute, once')
         _compile(module, inputs, path)
     # Its own threads would only wait for the one that predicts.
