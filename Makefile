@@ -8,14 +8,15 @@ BIN := install/motion_predictor/lib/motion_predictor
 
 # Files and folders: a folder is newer when something in it was removed.
 SOURCES := CMakeLists.txt package.xml \
-    $(shell find config launch motion_predictor msg scripts training -name __pycache__ -prune -o -print 2>/dev/null)
+    $(shell find benchmark config launch motion_predictor msg scripts training -name __pycache__ -prune -o -print 2>/dev/null)
 
-.PHONY: help setup build test lint demo clean distclean FORCE
+.PHONY: help setup build test lint demo benchmark clean distclean FORCE
 
 help:
 	@echo 'make setup      make the environment .venv (PYTHON=... chooses the Python)'
 	@echo 'make build      build the package into install/'
 	@echo 'make demo       predict the motion of a recorded person (CLIP=... chooses the recording)'
+	@echo 'make benchmark  measure predictions and the node (ARGS=... goes to benchmark; --help lists it)'
 	@echo 'make test       build and test (ARGS=... goes to pytest)'
 	@echo 'make lint       check style and types'
 	@echo 'make clean      remove what was built'
@@ -52,10 +53,15 @@ lint: setup
 	@mkdir -p build/types
 	@ln -sfn ../../motion_predictor build/types/motion_predictor
 	@ln -sfn ../../training build/types/motion_predictor_training
-	@MYPYPATH=build/types $(RUN) mypy -p motion_predictor -p motion_predictor_training
+	@ln -sfn ../../benchmark build/types/motion_predictor_benchmark
+	@MYPYPATH=build/types $(RUN) mypy -p motion_predictor -p motion_predictor_training \
+	    -p motion_predictor_benchmark
 
 demo: build
 	@$(RUN) $(BIN)/demo $(if $(CLIP),'$(CLIP)') $(ARGS)
+
+benchmark: build
+	@$(RUN) $(BIN)/benchmark $(ARGS)
 
 clean:
 	rm -rf build install log dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

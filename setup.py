@@ -9,6 +9,7 @@ ROOTS = {
     'motion_predictor': 'motion_predictor',
     'motion_predictor.config': 'config',
     'motion_predictor_training': 'training',
+    'motion_predictor_benchmark': 'benchmark',
 }
 
 

@@ -1,17 +1,20 @@
 """The library's face: observed motion in, possible futures with an honest uncertainty out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from motion_predictor.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from motion_predictor.engine import choose, walkers
 from motion_predictor.model.one_step import OneStep
+from motion_predictor.model.statistics import WithStatistics
 
 FloatArray = NDArray[np.float32]
+WARM_UP_CALLS = 3
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,6 @@ class Prediction:
     """(F,) seconds after the last observed frame."""
 
 
-def spread_of(samples: Tensor, mean: Tensor) -> Tensor:
-    """Return the root mean square distance (P, F, J) of samples (P, S, F, J, 3) to their mean."""
-    deviation = samples - mean[:, None]
-    # Over the samples first: a third of the time of summing three coordinates first.
-    return torch.mul(deviation, deviation).mean(1).sum(-1).sqrt()
-
-
 class MotionPredictor:
     """Predicts the motion of people from their observed motion.
 
@@ -48,9 +44,13 @@ class MotionPredictor:
         samples: S, futures per person.
         resample_noise: draw new noise at every call. By default it is fixed, so that sample s
             stays the same kind of future from one call to the next.
+        backend: how it runs: 'eager', 'compiled', 'cuda_graph', 'tensorrt', or 'auto', which takes
+            the fastest that is there and verified.
+        precision: 'float32', 'bfloat16', or 'auto', which takes the latter where it is accurate.
 
     Raises:
-        ValueError: if samples is not in 1..1000 or the device is not there.
+        ValueError: if samples is not in 1..1000, the device is not there, or there is no such
+            backend or precision.
     """
 
     def __init__(
@@ -60,6 +60,8 @@ class MotionPredictor:
         device: str = 'auto',
         samples: int = 50,
         resample_noise: bool = False,
+        backend: str = 'eager',
+        precision: str = 'auto',
     ) -> None:
         if not isinstance(samples, int) or not 1 <= samples <= 1000:
             raise ValueError(f'samples must lie in 1..1000, got {samples}')
@@ -68,7 +70,7 @@ class MotionPredictor:
         self.samples = samples
         self.resample_noise = resample_noise
         self.device = _device(device)
-        self._model = model.to(self.device).eval()
+        model = model.to(self.device).eval()
         shape = (header.window.coefficients, header.features)
         self._noise = torch.from_numpy(  # seeded one by one: fewer samples are the first of more
             np.stack(
@@ -80,14 +82,23 @@ class MotionPredictor:
                 ]
             )
         ).to(self.device)  # (S, K, D)
-        self.coverage = float('nan')
+        self._embed = torch.no_grad()(model.embed)
+        self._embedded = self._embed(self._noise)
+        window = header.window
+        self.engine = choose(
+            WithStatistics(model),
+            backend,
+            self._noise,
+            self._embedded,
+            walkers(header.layout, window.history_frames, window.rate_hz),
+            checkpoint.sha256,
+            precision,
+        )
+        self.coverage = self._coverage(samples)
         """Probability with which a radius holds its joint; NaN if there is no such claim."""
-        calibration = header.calibration
-        # The spread of fewer samples than were calibrated with is a smaller one.
-        if calibration is not None and samples >= calibration.samples:
-            self.coverage = calibration.coverage
-            self._scale = checkpoint.tensors['calibration.scale'].to(self.device)  # (F, J)
-            self._floor_m = calibration.floor_m
+        if header.calibration is not None:
+            self._floor_m = header.calibration.floor_m
+            self._scale = checkpoint.tensors['calibration.scale'].numpy()  # (F, J)
         frames = np.arange(1, header.window.future_frames + 1)
         self.times = (frames / header.window.rate_hz).astype(np.float32)
 
@@ -98,6 +109,8 @@ class MotionPredictor:
         device: str = 'auto',
         samples: int = 50,
         resample_noise: bool = False,
+        backend: str = 'auto',
+        precision: str = 'auto',
     ) -> 'MotionPredictor':
         """Load "default", another checkpoint that ships, or a file.
 
@@ -112,18 +125,38 @@ class MotionPredictor:
                 f'{name_or_path} is a teacher of {checkpoint.header.ddim_steps} denoising steps; '
                 'distil it to one step first'
             )
-        return cls(checkpoint, checkpoint.build(), device, samples, resample_noise)
+        return cls(
+            checkpoint, checkpoint.build(), device, samples, resample_noise, backend, precision
+        )
+
+    def _coverage(self, samples: int) -> float:
+        """Return what a radius claims; the spread of fewer samples than calibrated is smaller."""
+        calibration = self.checkpoint.header.calibration
+        if calibration is None or samples < calibration.samples:
+            return float('nan')
+        return calibration.coverage
+
+    def warm_up(self, people: Sequence[int], samples: Sequence[int]) -> None:
+        """Predict for these numbers of people and samples, so that later calls are fast ones."""
+        header = self.checkpoint.header
+        still = np.zeros((header.window.history_frames, len(header.layout.joints), 3), np.float32)
+        for crowd in people:
+            for count in samples:
+                for _ in range(WARM_UP_CALLS):
+                    self.predict(np.broadcast_to(still, (crowd, *still.shape)), count)
 
     @torch.inference_mode()
-    def predict(self, history: ArrayLike) -> Prediction:
+    def predict(self, history: ArrayLike, samples: int | None = None) -> Prediction:
         """Predict the motion of one person or several.
 
         Args:
             history: (H, J, 3) or (P, H, J, 3) metres, z up, at the checkpoint's rate, in any
                 gravity-aligned frame; joints in the order of the checkpoint's layout.
+            samples: how many of the samples to make, the first ones; all of them by default.
 
         Raises:
-            ValueError: if the shape is another or a value is not finite.
+            ValueError: if the shape is another, a value is not finite, or so many samples were not
+                asked for.
         """
         observed = torch.from_numpy(np.array(history, dtype=np.float32))
         if observed.ndim == 3:
@@ -137,22 +170,23 @@ class MotionPredictor:
             )
         if not torch.isfinite(observed).all():
             raise ValueError('the history holds values that are not finite: fill gaps first')
-        noise = torch.randn_like(self._noise) if self.resample_noise else self._noise
-        samples = self._model(observed.to(self.device), noise)  # (P, S, F, J, 3)
-        mean = samples.mean(1)
-        if not torch.isfinite(mean).all():
+        count = self.samples if samples is None else samples
+        if not 1 <= count <= self.samples:
+            raise ValueError(f'samples must lie in 1..{self.samples}, got {count}')
+        noise, embedded = self._noise[:count], self._embedded[:count]
+        if self.resample_noise:
+            noise = torch.randn_like(noise)
+            embedded = self._embed(noise)
+        results = self.engine(observed, noise, embedded)
+        futures, mean, spread = (result.numpy() for result in results)
+        if not np.isfinite(mean).all():
             raise RuntimeError('the network returned numbers that are not finite')
-        if np.isnan(self.coverage):
-            radius = torch.full_like(mean[..., 0], torch.nan)
+        coverage = self._coverage(count)
+        if np.isnan(coverage):
+            radius = np.full_like(spread, np.nan)
         else:
-            radius = self._scale * spread_of(samples, mean).clamp(min=self._floor_m)
-        return Prediction(
-            samples.cpu().numpy(),
-            mean.cpu().numpy(),
-            radius.cpu().numpy(),
-            self.coverage,
-            self.times,
-        )
+            radius = self._scale * np.maximum(spread, self._floor_m)
+        return Prediction(futures, mean, radius, coverage, self.times)
 
 
 def _device(name: str) -> torch.device:

@@ -81,6 +81,21 @@ def test_fewer_samples_are_the_first_of_more(tiny: Checkpoint, crowd: FloatArray
     close(many.samples[:, :7], few.samples)
 
 
+def test_fewer_samples_are_the_first_of_all(tiny: Checkpoint, crowd: FloatArray) -> None:
+    predictor = predictor_of(tiny, samples=50)
+    few = predictor.predict(crowd, samples=7)
+    close(few.samples, predictor.predict(crowd).samples[:, :7])
+    close(few.mean, few.samples.mean(1))
+
+
+@pytest.mark.parametrize('samples', [0, 5])
+def test_samples_that_were_not_asked_for_are_refused(
+    tiny: Checkpoint, crowd: FloatArray, samples: int
+) -> None:
+    with pytest.raises(ValueError, match=rf'1\.\.4, got {samples}$'):
+        predictor_of(tiny).predict(crowd, samples)
+
+
 def test_a_sample_is_the_same_kind_of_future_at_every_call(
     tiny: Checkpoint, crowd: FloatArray
 ) -> None:
@@ -127,7 +142,7 @@ def test_the_radius_is_the_calibrated_spread(
     assert prediction.coverage == 0.9
     distance = np.linalg.norm(prediction.samples - prediction.mean[:, None], axis=-1)
     close(prediction.radius, 2 * np.maximum(np.sqrt((distance**2).mean(1)), 0.01))
-    fewer = predictor_of(checkpoint, samples=3).predict(crowd)
+    fewer = predictor_of(checkpoint).predict(crowd, samples=3)
     assert np.isnan(fewer.radius).all(), 'the spread of fewer samples is another one'
     assert np.isnan(fewer.coverage)
 
@@ -165,6 +180,12 @@ def test_a_history_with_a_gap_is_refused(
 def test_an_impossible_number_of_samples_is_refused(tiny: Checkpoint, samples: int) -> None:
     with pytest.raises(ValueError, match=rf'1\.\.1000, got {samples}$'):
         predictor_of(tiny, samples=samples)
+
+
+@pytest.mark.parametrize('choice', ['backend', 'precision'])
+def test_a_way_to_run_that_does_not_exist_is_refused(tiny: Checkpoint, choice: str) -> None:
+    with pytest.raises(ValueError, match=f"no {choice} 'abacus': take one of auto, "):
+        predictor_of(tiny, **{choice: 'abacus'})
 
 
 @pytest.mark.parametrize('device', ['abacus', 'cuda:99', 'meta', ''])
@@ -221,7 +242,7 @@ def test_the_official_step_is_reproduced(student: Checkpoint, golden: dict[str, 
     history = golden['history'][None]
     with torch.inference_mode():
         condition = parametrisation.condition(history)
-        x0 = model.denoise(golden['noise'], condition.expand(4, -1, -1))
+        x0 = model.denoise(golden['noise'][None], condition)[0]
         future = parametrisation.synthesis @ x0 + parametrisation.offset(history)
         # The official sampler also puts noise on the condition; ours leaves it at its mean.
         level = (1 - parametrisation.alpha_hat[0]).sqrt()

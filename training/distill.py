@@ -28,7 +28,6 @@ from motion_predictor_training.parallel import (
 )
 from motion_predictor_training.provenance import finished, provenance
 from motion_predictor_training.supervision import (
-    denoise,
     joint_weights,
     same_skeleton,
     windows_for,
@@ -90,7 +89,7 @@ def distil(
         drawn = bank.draw(settings.batch, (settings.seed, step))
         shared = share(*drawn.values())
         rows = {f: values.to(device) for f, values in zip(drawn, shared, strict=True)}
-        output = denoise(model, rows['noise'], rows['condition']).float()
+        output = model.denoise(rows['noise'], rows['condition']).float()
         if config.loss == 'kl':
             value = gaussian_kl(output, rows['result'], weights)
         else:

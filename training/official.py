@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import ValidationError
@@ -47,6 +47,29 @@ PRESETS = {
 }
 
 
+def official_header(kind: Kind, preset_name: str, **fields: Any) -> Header:
+    """Return the header of a published network; keywords replace its fields.
+
+    Raises:
+        ValidationError: if they do not hold.
+    """
+    preset = PRESETS[preset_name]
+    return Header.model_validate(
+        {
+            'name': f'{kind}-{preset_name}',
+            'network': {'kind': kind, **preset.sizes(kind)},
+            'layout': known_layouts()[preset.layout],
+            'window': preset.window,
+            'ddim_steps': preset.ddim_steps,
+            'prediction': 'epsilon',
+            'parametrisation': 'official',
+            'frame': 'world',
+            'root': 'damped',
+            **fields,
+        }
+    )
+
+
 def import_official(
     kind: Kind,
     weights: Path,
@@ -79,20 +102,13 @@ def import_official(
     given = {'layers': layers, 'width': width, 'heads': heads, 'ff_width': ff_width}
     sizes = preset.sizes(kind) | {key: size for key, size in given.items() if size is not None}
     try:
-        header = Header.model_validate(
-            {
-                'name': f'{kind}-{preset_name}',
-                'network': {'kind': kind, **sizes},
-                'layout': known_layouts()[preset.layout],
-                'window': preset.window,
-                'ddim_steps': preset.ddim_steps if ddim_steps is None else ddim_steps,
-                'prediction': 'epsilon',
-                'parametrisation': 'official',
-                'frame': 'world',
-                'root': 'damped',
-                'sampling': sampling,
-                'provenance': {'imported': weights.name, 'preset': preset_name},
-            }
+        header = official_header(
+            kind,
+            preset_name,
+            network={'kind': kind, **sizes},
+            ddim_steps=preset.ddim_steps if ddim_steps is None else ddim_steps,
+            sampling=sampling,
+            provenance={'imported': weights.name, 'preset': preset_name},
         )
     except ValidationError as error:
         problem = first_problem(error, 'the sizes')

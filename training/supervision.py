@@ -16,7 +16,6 @@ from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint import Checkpoint, Header
 from motion_predictor.frames import from_features, person_frame, to_world
 from motion_predictor.model.diffusion import add_noise
-from motion_predictor.model.one_step import OneStep
 from motion_predictor.skeleton import JointMap, Layout
 from motion_predictor_training.config import Augmentation
 from motion_predictor_training.data.augment import draw_windows
@@ -84,11 +83,6 @@ def windows_for(
     return cut_windows(archive, archive.layout, teacher.window.rate_hz, frames, 1)
 
 
-def denoise(model: OneStep, noise: Tensor, condition: Tensor) -> Tensor:
-    """Return the clean coefficients (P, S, K, D) of noise (P, S, K, D), conditions (P, K, D)."""
-    return model.denoise(noise.flatten(0, 1), condition).unflatten(0, noise.shape[:2])
-
-
 def joint_weights(teacher: Layout, student: Layout) -> Tensor:
     """Return weights (3J,) of a student's features: less of joints that the teacher lacks."""
     known = set(_common_names(teacher))
@@ -117,7 +111,7 @@ class SameSkeleton:
         condition = parametrisation.condition(features[:, : self.header.window.history_frames])
         noise = _draw_noise(self.header, (conditions, noises), (*seed, 1)).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16):
-            result = denoise(self.model, noise, condition).float()
+            result = self.model.denoise(noise, condition).float()
         truth = parametrisation.encode(features)
         return {'noise': noise, 'condition': condition, 'result': result, 'truth': truth}
 
@@ -218,7 +212,7 @@ class OtherSkeleton:
         history = model_features(taught[:, :frames], frames, hips, True).to(self.device)
         condition = parametrisation.condition(history)
         with torch.autocast(self.device.type, torch.bfloat16):
-            x0 = denoise(self.model, noise.to(self.device), condition).float()
+            x0 = self.model.denoise(noise.to(self.device), condition).float()
         future = parametrisation.synthesis @ parametrisation.expand(x0)
         future = future + parametrisation.offset(history)[:, None]  # (P, S, F, D)
         frame = person_frame(taught[:, frames - 1], hips)

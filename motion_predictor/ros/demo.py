@@ -2,9 +2,6 @@
 
 import argparse
 import json
-import os
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -13,25 +10,21 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from tabulate import tabulate
 
-from motion_predictor.archive import ArchiveError
+from motion_predictor.archive import ArchiveError, open_archive
 from motion_predictor.msg import PredictedMotion, PredictedMotionArray, SkeletonArray
 from motion_predictor.ros.picture import draw
-from motion_predictor.ros.replay import add_arguments, choose_clips, open_archive
+from motion_predictor.ros.processes import isolate, listening, running, seconds
+from motion_predictor.ros.replay import add_arguments, choose_clips
 from motion_predictor.ros.scoring import HORIZONS_S, Claim, Scorer
 from motion_predictor.skeleton import JointMap, common_names_of, known_layouts
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 300.0  # the first start on a machine compiles
 DRAIN_S = 1.0
-
-
-def seconds(stamp: Any) -> float:
-    """Return a stamp in seconds."""
-    return float(stamp.sec + stamp.nanosec * 1e-9)
 
 
 class ScorerNode(Node):
@@ -145,11 +138,6 @@ def print_report(result: dict[str, Any]) -> None:
     )
 
 
-def _executable(name: str) -> str:
-    """Return the path of an executable that was installed beside the demo's own."""
-    return str(Path(sys.argv[0]).resolve().parent / name)
-
-
 def run(arguments: argparse.Namespace) -> ScorerNode:
     """Play, predict and score; returns when the clip has ended.
 
@@ -157,32 +145,20 @@ def run(arguments: argparse.Namespace) -> ScorerNode:
         RuntimeError: if the predictor does not start.
     """
     node = ScorerNode()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    listening = threading.Thread(target=executor.spin, daemon=True)
-    listening.start()
     checkpoint = f'checkpoint:={arguments.checkpoint}'
-    predictor = subprocess.Popen([_executable('predictor'), '--ros-args', '-p', checkpoint])
-    replay: subprocess.Popen[bytes] | None = None
-    try:
+    play = ['clip', 'rate', 'people', 'drop_joints', 'drop_frames', 'noise_m', 'seed']
+    options = [f'--{name.replace("_", "-")}={getattr(arguments, name)}' for name in play]
+    with listening(node), running('predictor', '--ros-args', '-p', checkpoint) as predictor:
         if not node.ready.wait(START_TIMEOUT_S):
             raise RuntimeError(f'the predictor did not publish within {START_TIMEOUT_S:g} s')
-        play = ['clip', 'rate', 'people', 'drop_joints', 'drop_frames', 'noise_m', 'seed']
-        options = [f'--{name.replace("_", "-")}={getattr(arguments, name)}' for name in play]
-        replay = subprocess.Popen([_executable('replay'), arguments.archive, *options])
-        while replay.poll() is None:
-            node.scorer.score_due(node.newest_truth_s)
-            time.sleep(0.05)
-            if predictor.poll() is not None:
-                raise RuntimeError(f'the predictor ended with status {predictor.returncode}')
+        with running('replay', arguments.archive, *options) as replay:
+            while replay.poll() is None:
+                node.scorer.score_due(node.newest_truth_s)
+                time.sleep(0.05)
+                if predictor.poll() is not None:
+                    raise RuntimeError(f'the predictor ended with status {predictor.returncode}')
         time.sleep(DRAIN_S)
         node.scorer.score_due(node.newest_truth_s)
-    finally:
-        for process in (replay, predictor):
-            if process is not None and process.poll() is None:
-                process.send_signal(signal.SIGINT)
-                process.wait(timeout=10)
-        executor.shutdown()
     return node
 
 
@@ -200,9 +176,7 @@ def main() -> int:
     except ArchiveError as error:
         print(f'demo: {error}', file=sys.stderr)
         return 2
-    # Nobody else's skeletons or predictions are to be scored, and no robot is to see ours.
-    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-    os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+    isolate()
     rclpy.init()
     try:
         node = run(arguments)

@@ -33,7 +33,6 @@ WATCHDOG_PERIOD_S = 0.1
 PATIENCE_S = 5.0
 STUCK_S = 1.0
 """A prediction that takes longer is a fault; until then there is just nothing fresh."""
-WARM_UP_CALLS = 3
 REPEAT_PROBLEM_S = 5.0
 Return = TransitionCallbackReturn
 
@@ -99,7 +98,8 @@ class PredictorNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._table.locked = True
         self.get_logger().info(
-            f'{checkpoint.model_id} on {predictor.device}: {values["samples"]} futures '
+            f'{checkpoint.model_id} on {predictor.device}, {predictor.engine.backend} in '
+            f'{predictor.engine.precision}: {values["samples"]} futures '
             f'of {window.future_frames / window.rate_hz:g} s for {layout.name}'
         )
         if np.isnan(predictor.coverage):
@@ -318,8 +318,13 @@ class PredictorNode(LifecycleNode):
         )
 
     def _report(self) -> None:
+        engine = self._predictor.engine
+        refused = '; '.join(f'{name} in {kind}: {why}' for name, kind, why in engine.attempts)
         facts = {
             'model': self._predictor.checkpoint.model_id,
+            'engine': f'{engine.backend} in {engine.precision}',
+            'engine error (mm)': f'{1000 * engine.error_m:.2f}',
+            'engines not used': refused or 'none',
             'device': str(self._predictor.device),
             'samples': str(self._predictor.samples),
         }
@@ -342,12 +347,13 @@ def _load(values: dict[str, Any]) -> MotionPredictor:
     """
     torch.set_num_threads(values['threads'])
     predictor = MotionPredictor.load(
-        values['checkpoint'], values['device'], values['samples'], values['resample_noise']
+        values['checkpoint'],
+        values['device'],
+        values['samples'],
+        values['resample_noise'],
+        values['backend'],
     )
-    header = predictor.checkpoint.header
-    still = np.zeros((header.window.history_frames, len(header.layout.joints), 3))
-    for _ in range(WARM_UP_CALLS):
-        predictor.predict(still)
+    predictor.warm_up([1], [values['samples']])
     return predictor
 
 

@@ -1,0 +1,173 @@
+"""The `benchmark` executable."""
+
+import argparse
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from motion_predictor.archive import MotionArchive, open_archive
+from motion_predictor.checkpoint import shipped_checkpoints
+from motion_predictor.engine import BACKENDS
+from motion_predictor_benchmark import model, published
+from motion_predictor_benchmark.contenders import Contender, contenders
+from motion_predictor_benchmark.machine import describe, matrix_peak
+from motion_predictor_benchmark.report import plot, tables
+from motion_predictor_benchmark.timing import Timing
+from motion_predictor_training.report import write_json
+
+SECTIONS = ('model', 'scaling', 'published', 'end-to-end')
+QUICK = {'calls': 4, 'seconds': 2.0, 'people': 1, 'steps': 2}
+"""What `--quick` replaces."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='benchmark',
+        description='Measure predictions: every engine, the published sizes, and the whole way '
+        'from message to message.',
+    )
+    add = parser.add_argument
+    add('--archive', default='bundled', help='motion to predict: "bundled" or a .npz file')
+    add('--checkpoint', type=Path, action='append', default=[],
+        help='a file to measure beside those that ship')  # fmt: skip
+    add(
+        '--only', type=_sections, default=SECTIONS, metavar='SECTION,...', help=', '.join(SECTIONS)
+    )
+    add('--backend', action='append', choices=[b for b in BACKENDS if b not in ('auto', 'eager')],
+        help='engine to measure besides eager (default: all for the device)')  # fmt: skip
+    add('--eager', action='store_const', dest='backend', const=[], help='measure eager alone')
+    add('--device', default='auto', help='cpu, cuda, ... or auto')
+    add('--threads', type=_count, default=1, help='CPU threads of the network, everywhere')
+    add('--samples', type=_count, default=50, help='futures per person')
+    add('--calls', type=_count, default=1000,
+        help='of each engine; a tenth for each size, a twentieth for published sizes')  # fmt: skip
+    add('--node-checkpoint', default='default', help='end to end: what the node predicts with')
+    add('--people', type=int, choices=range(1, 9), default=4, metavar='N',
+        help='end to end: nobody, one person, ... up to so many')  # fmt: skip
+    add('--seconds', type=float, default=20.0, help='end to end: for each number of people')
+    add('--budget-ms', type=float, default=20.0, help='latency above which a prediction is late')
+    add('--steps', type=_count, default=100, help="denoising steps of the published teacher's")
+    add('--quick', action='store_true', help='a few seconds; its figures mean nothing')
+    add('--json', type=Path, metavar='FILE', help='write all figures')
+    add('--plot', type=Path, metavar='FILE', help='draw the curves of scaling and end-to-end')
+    return parser
+
+
+def _sections(text: str) -> list[str]:
+    sections = text.split(',')
+    if unknown := [section for section in sections if section not in SECTIONS]:
+        raise argparse.ArgumentTypeError(f"there is no section '{unknown[0]}'")
+    return sections
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 1_000_000:
+        raise argparse.ArgumentTypeError(f'{text} is not between 1 and 1000000')
+    return value
+
+
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Measure what was asked for.
+
+    Raises:
+        ModuleNotFoundError: if what a section needs is not installed.
+        RuntimeError, ValueError: if something given cannot be used, or the node does not run.
+    """
+    torch.set_num_threads(arguments.threads)
+    archive = open_archive(arguments.archive)
+    checkpoints: dict[str, Path] = shipped_checkpoints()
+    checkpoints |= {path.stem: path for path in arguments.checkpoint}
+    ours: list[Contender] = []
+    refused: list[dict[str, Any]] = []
+    for name, path in checkpoints.items():
+        engines = contenders(
+            name, path, archive, arguments.backend, arguments.device, arguments.samples
+        )
+        ours += engines[0]
+        refused += engines[1]
+    device = ours[0].predictor.device
+    result: dict[str, Any] = {
+        'machine': describe(device) | {'peak': matrix_peak(device, seconds=0.2)},
+        'settings': {key: _plain(value) for key, value in vars(arguments).items()}
+        | {'archive_fingerprint': archive.fingerprint},
+        'refused': refused,
+    }
+    few = -(-arguments.calls // 10), -(-arguments.calls // 20)
+    if 'model' in arguments.only:
+        result['model'] = model.engines(ours, arguments.calls)
+    if 'scaling' in arguments.only:
+        samples, people = ((1,), (1, 2)) if arguments.quick else (model.SAMPLES, model.PEOPLE)
+        result['scaling'] = model.scaling(ours, few[0], samples, people)
+    if 'published' in arguments.only:
+        with tempfile.TemporaryDirectory() as folder:
+            theirs, refused_too = published.load_published(
+                Path(folder), archive, arguments.backend, arguments.device, arguments.samples
+            )
+        peak = result['machine']['peak']
+        rows = published.compare(ours, theirs, peak, few[1])
+        rows.append(published.many_steps(archive, device, arguments.samples, arguments.steps))
+        result['published'] = published.with_ratios(rows)
+        result['refused'] += refused_too
+    if 'end-to-end' in arguments.only:
+        result['end_to_end'] = _end_to_end(arguments, archive)
+    return result
+
+
+def _end_to_end(arguments: argparse.Namespace, archive: MotionArchive) -> list[dict[str, Any]]:
+    from motion_predictor.ros.end_to_end import Load, measure  # only here is ROS needed
+
+    parameters = {name: getattr(arguments, name) for name in ('device', 'threads', 'samples')}
+    parameters |= {
+        'checkpoint': arguments.node_checkpoint,
+        'latency_budget_ms': arguments.budget_ms,
+        'backend': 'eager' if arguments.backend == [] else 'auto',
+    }
+    runs = measure(Load(archive, parameters, arguments.seconds), arguments.people)
+    for run in runs:
+        received, published_ms = run.pop('received_ms'), run.pop('published_ms')
+        run['over_budget'] = sum(latency > arguments.budget_ms for latency in received)
+        if received:
+            run['received'] = asdict(Timing.of(received))
+            transport = [there - here for there, here in zip(received, published_ms, strict=True)]
+            run['transport'] = asdict(Timing.of(transport))
+    return runs
+
+
+def _plain(value: Any) -> Any:
+    """Return a setting as JSON can hold it."""
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure and report; what cannot be done is one sentence on stderr and exit status 2."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.plot and not {'scaling', 'end-to-end'} & set(arguments.only):
+        parser.error('--plot draws what scaling and end-to-end measure: choose one of them')
+    if arguments.quick:
+        vars(arguments).update(QUICK)
+    try:
+        result = run(arguments)
+    except ModuleNotFoundError as error:
+        print(
+            f'benchmark: the Python package {error.name} is missing; --only '
+            f'{",".join(SECTIONS[:-1])} does without ROS and psutil',
+            file=sys.stderr,
+        )
+        return 2
+    except (RuntimeError, ValueError, OSError) as error:
+        print(f'benchmark: {error}', file=sys.stderr)
+        return 2
+    print(tables(result))
+    if arguments.json:
+        write_json(result, arguments.json)
+    if arguments.plot:
+        plot(result, arguments.plot)
+    return 0

@@ -1,0 +1,109 @@
+"""What is measured: a checkpoint in an engine, with real histories to predict from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.archive import MotionArchive
+from motion_predictor.checkpoint import Checkpoint
+from motion_predictor.predictor import MotionPredictor, Prediction
+from motion_predictor_benchmark.machine import PRECISIONS
+from motion_predictor_training.data.windows import cut_windows
+
+FloatArray = NDArray[np.float32]
+ENGINES = {'cpu': ['compiled'], 'cuda': ['cuda_graph', 'tensorrt']}
+"""Those made for a device, besides eager."""
+HISTORIES = 16
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A predictor and the histories (N, H, J, 3) of N people, metres, z up."""
+
+    checkpoint: str
+    predictor: MotionPredictor
+    histories: FloatArray
+
+    @cached_property
+    def label(self) -> str:
+        """What it is called in tables and plots."""
+        return ' '.join(self.about.values())
+
+    @property
+    def about(self) -> dict[str, str]:
+        """Its checkpoint, and the engine and precision that it really runs with."""
+        engine = self.predictor.engine
+        return {
+            'checkpoint': self.checkpoint,
+            'engine': engine.backend,
+            'precision': engine.precision,
+        }
+
+    def predict(self, turn: int = 0, people: int = 1, samples: int | None = None) -> Prediction:
+        """Predict some of the people, others at every turn."""
+        crowd = np.arange(turn * people, (turn + 1) * people)
+        return self.predictor.predict(self.histories.take(crowd, axis=0, mode='wrap'), samples)
+
+
+def cut_histories(archive: MotionArchive, checkpoint: Checkpoint) -> FloatArray:
+    """Return up to 16 histories (N, H, J, 3) from all over an archive.
+
+    Raises:
+        ArchiveError, LayoutError: if the archive has none that fit the checkpoint.
+    """
+    window, layout = checkpoint.header.window, checkpoint.header.layout
+    frames = window.history_frames
+    windows = cut_windows(archive, layout, window.rate_hz, frames, stride=frames)
+    chosen = np.linspace(0, len(windows) - 1, min(HISTORIES, len(windows)))
+    return windows.batch(chosen.astype(np.int64)).numpy()
+
+
+def contenders(
+    name: str,
+    checkpoint: str | Path,
+    archive: MotionArchive,
+    backends: list[str] | None,
+    device: str,
+    samples: int,
+    precisions: Sequence[str] = PRECISIONS,
+) -> tuple[list[Contender], list[dict[str, Any]]]:
+    """Load a checkpoint in eager single precision, and once for each engine and precision.
+
+    Args:
+        name: what to call it.
+        checkpoint: as `MotionPredictor.load` takes it.
+        archive: of motion to predict.
+        backends: engines besides eager; None takes those that are made for the device.
+        device: as `MotionPredictor.load` takes it.
+        samples: futures per person.
+        precisions: to try in every engine.
+
+    Returns:
+        those that run as they were asked to, and what was refused, with the reasons.
+
+    Raises:
+        ArchiveError, CheckpointError, LayoutError, ValueError: if one of them cannot be used.
+    """
+    eager = MotionPredictor.load(checkpoint, device, samples, backend='eager')
+    histories = cut_histories(archive, eager.checkpoint)
+    running = [Contender(name, eager, histories)]
+    refused = []
+    engines = ENGINES[eager.device.type] if backends is None else backends
+    for backend, precision in product(engines, precisions):
+        predictor = MotionPredictor.load(
+            checkpoint, device, samples, backend=backend, precision=precision
+        )
+        if predictor.engine.backend == backend:
+            running.append(Contender(name, predictor, histories))
+        refused += [
+            {'checkpoint': name, 'engine': engine, 'precision': numbers, 'reason': reason}
+            for engine, numbers, reason in predictor.engine.attempts
+            if engine == backend
+        ]
+    return running, refused

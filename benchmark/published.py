@@ -1,0 +1,142 @@
+"""The published sizes beside ours: how much slower they are, and how well the engine runs them."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from motion_predictor.archive import MotionArchive
+from motion_predictor.checkpoint import Checkpoint
+from motion_predictor_benchmark.contenders import Contender, contenders, cut_histories
+from motion_predictor_benchmark.timing import Timing, side_by_side
+from motion_predictor_training.official import Kind, official_header
+from motion_predictor_training.sampling import build_sampler
+
+PUBLISHED: tuple[tuple[Kind, str], ...] = (
+    ('swiftdiff', 'amass'),
+    ('swiftdiff', 'amass-balance'),
+    ('swiftdiff', 'h36m'),
+    ('transfusion', 'amass'),
+    ('transfusion', 'h36m'),
+)
+
+Row = dict[str, Any]
+
+
+def fresh(kind: Kind, preset: str, **fields: Any) -> Checkpoint:
+    """Return a network of published size with fresh weights.
+
+    They predict nothing, but cost the same. The output layer is zero, so no reduced precision is
+    refused for its error: the published sizes are measured in every engine, to their advantage.
+    """
+    header = official_header(kind, preset, **fields)
+    torch.manual_seed(0)
+    weights = header.network.build(header.features, header.window.coefficients).state_dict()
+    return Checkpoint(header, {f'network.{name}': value for name, value in weights.items()})
+
+
+def load_published(
+    folder: Path, archive: MotionArchive, backends: list[str] | None, device: str, samples: int
+) -> tuple[list[Contender], list[Row]]:
+    """Load every published one-step network in every engine, each in the precision it takes."""
+    running, refused = [], []
+    for kind, preset in PUBLISHED:
+        checkpoint = fresh(kind, preset)
+        path = folder / f'{kind}-{preset}.safetensors'
+        checkpoint.save(path)
+        sizes = checkpoint.header.network
+        name = f'{kind} {preset} {sizes.layers}x{sizes.width}'
+        of_size = contenders(name, path, archive, backends, device, samples, ['auto'])
+        running += of_size[0]
+        refused += of_size[1]
+    return running, refused
+
+
+def gigaflops(contender: Contender) -> float:
+    """Return the arithmetic of one person's prediction, counted in the plain module."""
+    predictor = contender.predictor
+    header = predictor.checkpoint.header
+    noise = torch.zeros(predictor.samples, header.window.coefficients, header.features)
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        predictor.checkpoint.build()(torch.from_numpy(contender.histories[:1]), noise)
+    return counter.get_total_flops() / 1e9
+
+
+def compare(
+    ours: list[Contender], published: list[Contender], peak: dict[str, float], calls: int
+) -> list[Row]:
+    """Measure our networks and the published ones in turns, back to back.
+
+    Args:
+        ours: with the default checkpoint among them.
+        published: what it is compared with.
+        peak: GFLOP/s that matrix products reach, by precision.
+        calls: of each.
+    """
+    everything = [*ours, *published]
+    timings = side_by_side({c.label: c.predict for c in everything}, calls, 0.0, 'published sizes')
+    rows = []
+    for c in everything:
+        work = gigaflops(c)
+        reached = 1000 * work / timings[c.label].median_ms
+        most = peak.get(c.predictor.engine.precision)
+        rows.append(
+            c.about
+            | asdict(timings[c.label])
+            | {
+                'gflop': work,
+                'gflop_per_s': reached,
+                'share_of_peak': reached / most if most else None,
+            }
+        )
+    return rows
+
+
+def many_steps(archive: MotionArchive, device: torch.device, samples: int, steps: int) -> Row:
+    """Run the published teacher once through all its denoising steps, each of them timed."""
+    checkpoint = fresh('transfusion', 'amass', sampling='ddim', ddim_steps=steps)
+    sampler = build_sampler(checkpoint).to(device)
+    history = torch.from_numpy(cut_histories(archive, checkpoint)[:1]).to(device)
+    window = checkpoint.header.window
+    noise = torch.randn(samples, window.coefficients, checkpoint.header.features, device=device)
+    moments_s = [0.0]
+
+    def note(module: Any, arguments: Any, output: torch.Tensor) -> None:
+        output.flatten()[0].item()  # waits for the device
+        moments_s.append(time.perf_counter())
+
+    sampler.network.register_forward_hook(note)
+    with torch.inference_mode():
+        moments_s[0] = time.perf_counter()
+        sampler(history, noise).cpu()
+        whole_s = time.perf_counter() - moments_s[0]
+    sizes = checkpoint.header.network
+    return {
+        'checkpoint': f'transfusion amass {sizes.layers}x{sizes.width}, {steps} steps',
+        'engine': 'eager',
+        'precision': 'float32',
+        **asdict(Timing.of([1000 * whole_s])),
+        'step': asdict(Timing.of((1000 * np.diff(moments_s)).tolist())),
+    }
+
+
+def with_ratios(rows: list[Row], reference: str = 'default') -> list[Row]:
+    """Return rows with how many times faster a checkpoint is: at its best, and in the same engine.
+
+    Medians are compared.
+    """
+    engines = {(r['engine'], r['precision']): r for r in rows if r['checkpoint'] == reference}
+    best_ms = min((row['median_ms'] for row in engines.values()), default=None)
+
+    def ratios(row: Row) -> Row:
+        same = engines.get((row['engine'], row['precision']))
+        return {
+            f'{reference}_is_faster': row['median_ms'] / best_ms if best_ms else None,
+            'in_the_same_engine': row['median_ms'] / same['median_ms'] if same else None,
+        }
+
+    return [row | ratios(row) for row in rows]

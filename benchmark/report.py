@@ -1,0 +1,156 @@
+"""What was measured, as tables and as curves."""
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from tabulate import tabulate
+
+Row = dict[str, Any]
+
+TIMES = {'median_ms': 'median', 'p99_ms': 'p99', 'p999_ms': 'p99.9', 'max_ms': 'max'}
+WHO = {'checkpoint': '', 'engine': 'engine', 'precision': 'precision'}
+
+
+def tables(result: dict[str, Any]) -> str:
+    """Return every section that there is; times are in milliseconds."""
+    machine = result['machine']
+    peak = ', '.join(
+        f'{speed:.0f} GFLOP/s {precision}' for precision, speed in machine['peak'].items()
+    )
+    parts = [
+        f'{machine["cpu"]}, {machine["cores"]} cores ({", ".join(machine["flags"])}), torch '
+        f'{machine["torch"]} on {machine["device"]} with {machine["threads"]} threads; matrix '
+        f'products reach {peak}'
+    ]
+    settings = result['settings']
+    one = f'one person, {settings["samples"]} samples, ms'
+    if rows := result.get('model'):
+        names = {'gap_ms': 'gap', 'calls': 'calls', **TIMES, 'error_p99_cm': 'error p99, cm'}
+        parts.append(_table(f'Prediction: {one}', rows, WHO | names, '.2f'))
+    if rows := result.get('scaling'):
+        names = {'people': 'people', 'samples': 'samples', 'calls': 'calls', **TIMES}
+        parts.append(_table('Cost of people and samples, ms', rows, WHO | names, '.2f'))
+    if rows := result.get('published'):
+        names = {
+            'calls': 'calls',
+            'median_ms': 'median',
+            'p99_ms': 'p99',
+            'gflop': 'GFLOP',
+            'share_of_peak': 'share of peak',
+            'default_is_faster': 'default is faster, x',
+            'in_the_same_engine': 'in the same engine, x',
+        }
+        parts.append(_table(f'Published sizes: {one}', rows, WHO | names, '.2f'))
+    if rows := result.get('refused'):
+        names = {'engine': 'engine', 'precision': 'precision', 'reason': 'reason'}
+        of_all = defaultdict(list)
+        for row in rows:
+            of_all[tuple(row[key] for key in names)].append(row['checkpoint'])
+        rows = [
+            {'checkpoint': ', '.join(who), **dict(zip(names, what, strict=True))}
+            for what, who in of_all.items()
+        ]
+        parts.append(_table('Refused engines', rows, names | {'checkpoint': 'of'}, '.2f'))
+    if end_to_end := result.get('end_to_end'):
+        parts += _end_to_end(end_to_end)
+    return '\n\n'.join(parts)
+
+
+def plot(result: dict[str, Any], path: Path) -> None:
+    """Draw how the cost grows with samples and people, alone and end to end."""
+    panels = []
+    settings = result['settings']
+    most = settings['samples']
+    if rows := result.get('scaling'):
+        one_person = [row for row in rows if row['people'] == 1]
+        everyone = [row for row in rows if row['samples'] == most]
+        panels += [
+            ('samples', 'prediction, one person', one_person),
+            ('people', f'prediction, {most} samples', everyone),
+        ]
+    if end_to_end := result.get('end_to_end'):
+        rows = [
+            {'people': run['people'], 'checkpoint': 'message to message', **run['received']}
+            for run in end_to_end
+            if 'received' in run
+        ]
+        panels.append(('people', 'end to end', rows))
+    figure = Figure(figsize=(5 * len(panels), 4), dpi=110, layout='constrained')
+    for index, (axis, title, rows) in enumerate(panels, 1):
+        axes = figure.add_subplot(1, len(panels), index)
+        axes.set_title(title, fontsize=9)
+        axes.set_xlabel(axis)
+        axes.set_ylabel('ms: median, p99 dashed')
+        _curves(axes, axis, rows)
+        if title == 'end to end':
+            axes.axhline(settings['budget_ms'], color='grey', linestyle=':', label='budget')
+        axes.set_xticks(sorted({row[axis] for row in rows}))
+        axes.set_ylim(bottom=0)
+        axes.legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+
+
+def _curves(axes: Axes, axis: str, rows: list[Row]) -> None:
+    """Draw median and p99 over people or samples, in one colour for each contender."""
+    by_label = defaultdict(list)
+    for row in rows:
+        by_label[' '.join(row[key] for key in WHO if key in row)].append(row)
+    for label, points in by_label.items():
+        points.sort(key=lambda row: row[axis])
+        places = [row[axis] for row in points]
+        (line,) = axes.plot(places, [row['median_ms'] for row in points], 'o-', label=label)
+        p99 = [row['p99_ms'] for row in points]
+        axes.plot(places, p99, '--', color=line.get_color())
+
+
+def _end_to_end(runs: list[Row]) -> list[str]:
+    """Return the tables of messages, of the node's own account, and of start-up and use."""
+    latency, stages, use = [], [], []
+    for run in runs:
+        people = {'people': run['people']}
+        counted = {key: _said(run[key]) for key in ('statuses', 'samples')}
+        latency.append(
+            people
+            | {key: run[key] for key in ('sent', 'unanswered', 'over_budget')}
+            | counted
+            | run.get('received', {})
+        )
+        stages += [people | {'stage': name} | spent for name, spent in run['stages'].items()]
+        if 'transport' in run:
+            stages.append(people | {'stage': 'published to received'} | run['transport'])
+        use.append(people | run['start_up'] | run['memory_mb'] | {'cpu': 100 * run['cpu_share']})
+    people = {'people': 'people'}
+    counts = {
+        'sent': 'sent',
+        'unanswered': 'unanswered',
+        'over_budget': 'over budget',
+        'samples': 'samples',
+        'statuses': 'statuses',
+    }
+    start = {'cache': 'cache', 'active_s': 'active, s', 'predicting_s': 'first prediction, s'}
+    memory = {'start': 'memory, MB', 'end': 'at the end, MB', 'cpu': 'CPU, % of a core'}
+    percentiles = {key: TIMES[key] for key in ('median_ms', 'p99_ms', 'max_ms')}
+    return [
+        _table('Message in to message out, ms', latency, people | TIMES | counts, '.1f'),
+        _table(
+            'Where it goes, ms (the last 1000 predictions)',
+            stages,
+            people | {'stage': 'stage'} | percentiles,
+            '.1f',
+        ),
+        _table('Start and use', use, people | start | memory, '.1f'),
+    ]
+
+
+def _said(counts: dict[str, int]) -> str:
+    return ', '.join(f'{name} ({count})' for name, count in counts.items())
+
+
+def _table(title: str, rows: list[Row], names: dict[str, str], form: str) -> str:
+    """Return the columns named, with their headings; what a row lacks is empty."""
+    cells = [[row.get(key) for key in names] for row in rows]
+    return f'{title}\n\n' + tabulate(cells, list(names.values()), 'github', form)

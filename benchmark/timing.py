@@ -1,0 +1,60 @@
+"""Timing of several things side by side."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+ROUNDS = 4
+"""Turns that everything measured together takes, so that a slow spell of the machine hits all."""
+WARM_UP_CALLS = 3
+"""Calls at the start of a turn that do not count: the others have emptied the caches."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a number of calls took."""
+
+    calls: int
+    median_ms: float
+    p99_ms: float
+    p999_ms: float
+    """With fewer than 1000 calls this lies between the two longest."""
+    max_ms: float
+
+    @classmethod
+    def of(cls, milliseconds: Sequence[float]) -> 'Timing':
+        """Return the statistics of one call or more."""
+        quantiles = np.percentile(milliseconds, [50, 99, 99.9, 100])
+        return cls(len(milliseconds), *map(float, quantiles))
+
+
+def side_by_side(
+    calls: Mapping[str, Callable[[int], object]], number: int, gap_s: float, description: str
+) -> dict[str, Timing]:
+    """Time things in turns.
+
+    Args:
+        calls: what to time, by name; each is given the number of the call.
+        number: calls of each, or a few more.
+        gap_s: sleep before each call, as between two messages; 0 calls back to back.
+        description: of the progress bar.
+    """
+    rounds = min(ROUNDS, number)
+    each = math.ceil(number / rounds)
+    spent_ms: dict[str, list[float]] = {name: [] for name in calls}
+    with tqdm(total=rounds * len(calls) * each, desc=description, mininterval=1.0) as bar:
+        for _ in range(rounds):
+            for name, call in calls.items():
+                for turn in range(WARM_UP_CALLS):
+                    call(turn)
+                for turn in range(each):
+                    time.sleep(gap_s)
+                    started_s = time.perf_counter()
+                    call(turn)
+                    spent_ms[name].append(1000 * (time.perf_counter() - started_s))
+                    bar.update()
+    return {name: Timing.of(spent) for name, spent in spent_ms.items()}

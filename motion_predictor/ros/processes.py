@@ -1,0 +1,63 @@
+"""Executables of the package as processes of their own, and a node that listens to them."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+PATIENCE_S = 10.0
+
+
+def isolate() -> None:
+    """Keep this process, and those that it starts, to themselves; call it before rclpy.init.
+
+    Nobody else's messages get in, and no robot sees ours.
+    """
+    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+    os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+
+
+@contextmanager
+def running(
+    name: str, *arguments: str, environment: Mapping[str, str] | None = None
+) -> Iterator['subprocess.Popen[bytes]']:
+    """Run an executable that was installed beside this process's own, and interrupt it at the end.
+
+    Args:
+        name: of the executable.
+        arguments: of its command line.
+        environment: variables that it gets besides ours.
+    """
+    path = Path(sys.argv[0]).resolve().parent / name
+    process = subprocess.Popen([path, *arguments], env={**os.environ, **(environment or {})})
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=PATIENCE_S)
+
+
+@contextmanager
+def listening(node: Node) -> Iterator[None]:
+    """Have a thread handle what arrives at a node."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    threading.Thread(target=executor.spin, daemon=True).start()
+    try:
+        yield
+    finally:
+        executor.shutdown()
+
+
+def seconds(stamp: Any) -> float:
+    """Return a stamp in seconds."""
+    return float(stamp.sec + stamp.nanosec * 1e-9)
