@@ -80,14 +80,7 @@ class MotionPredictor:
                 ]
             )
         ).to(self.device)  # (S, K, D)
-        self.coverage = float('nan')
-        """Probability with which a radius holds its joint; NaN if there is no such claim."""
-        calibration = header.calibration
-        # The spread of fewer samples than were calibrated with is a smaller one.
-        if calibration is not None and samples >= calibration.samples:
-            self.coverage = calibration.coverage
-            self._scale = checkpoint.tensors['calibration.scale'].to(self.device)  # (F, J)
-            self._floor_m = calibration.floor_m
+        self._calibration = header.calibration
         frames = np.arange(1, header.window.future_frames + 1)
         self.times = (frames / header.window.rate_hz).astype(np.float32)
 
@@ -115,12 +108,13 @@ class MotionPredictor:
         return cls(checkpoint, checkpoint.build(), device, samples, resample_noise)
 
     @torch.inference_mode()
-    def predict(self, history: ArrayLike) -> Prediction:
+    def predict(self, history: ArrayLike, samples: int | None = None) -> Prediction:
         """Predict the motion of one person or several.
 
         Args:
             history: (H, J, 3) or (P, H, J, 3) metres, z up, at the checkpoint's rate, in any
                 gravity-aligned frame; joints in the order of the checkpoint's layout.
+            samples: draw only the first so many of the futures.
 
         Raises:
             ValueError: if the shape is another or a value is not finite.
@@ -137,20 +131,25 @@ class MotionPredictor:
             )
         if not torch.isfinite(observed).all():
             raise ValueError('the history holds values that are not finite: fill gaps first')
-        noise = torch.randn_like(self._noise) if self.resample_noise else self._noise
-        samples = self._model(observed.to(self.device), noise)  # (P, S, F, J, 3)
-        mean = samples.mean(1)
+        noise = self._noise[:samples]
+        if self.resample_noise:
+            noise = torch.randn_like(noise)
+        futures = self._model(observed.to(self.device), noise)  # (P, S, F, J, 3)
+        mean = futures.mean(1)
         if not torch.isfinite(mean).all():
             raise RuntimeError('the network returned numbers that are not finite')
-        if np.isnan(self.coverage):
-            radius = torch.full_like(mean[..., 0], torch.nan)
+        calibration, scale = self._calibration, self.checkpoint.radius_scale(len(noise))
+        if calibration is None or scale is None:
+            coverage, radius = float('nan'), torch.full_like(mean[..., 0], torch.nan)
         else:
-            radius = self._scale * spread_of(samples, mean).clamp(min=self._floor_m)
+            coverage = calibration.coverage
+            spread = spread_of(futures, mean).clamp(min=calibration.floor_m)
+            radius = scale.to(self.device) * spread
         return Prediction(
-            samples.cpu().numpy(),
+            futures.cpu().numpy(),
             mean.cpu().numpy(),
             radius.cpu().numpy(),
-            self.coverage,
+            coverage,
             self.times,
         )
 
