@@ -31,16 +31,18 @@ def rungs(samples: int) -> tuple[int, ...]:
 
 
 def survey(
+    warm_up: Callable[[int, int], object],
     run: Callable[[int, int], object],
     people: int,
     ladder: tuple[int, ...],
     limit_s: float,
     clock: Clock = time.perf_counter,
 ) -> dict[tuple[int, int], float]:
-    """Run every case and return what each costs, from one person on, until the time is up.
+    """Return what each case costs, from one person on, until the time is up.
 
     Args:
-        run: predicts for so many people and samples.
+        warm_up: prepares for so many people and samples.
+        run: predicts for so many.
         people: the most to be met.
         ladder: numbers of samples.
         limit_s: no further number of people is begun after this.
@@ -50,13 +52,12 @@ def survey(
     began_s = clock()
     for count in range(1, people + 1):
         for samples in ladder:
-            stamps_s = []
-            for _ in range(3):
-                stamps_s.append(clock())
+            warm_up(count, samples)
+            stamps_s = [clock()]
+            for _ in range(2):  # the faster of two: something may disturb one
                 run(count, samples)
-            stamps_s.append(clock())
-            # The first run of a shape pays for more than itself, and others disturb.
-            costs[count, samples] = 1000 * min(b - a for a, b in pairwise(stamps_s[1:]))
+                stamps_s.append(clock())
+            costs[count, samples] = 1000 * min(b - a for a, b in pairwise(stamps_s))
         if clock() - began_s > limit_s:
             break
     return costs

@@ -1,17 +1,20 @@
 """The library's face: observed motion in, possible futures with an honest uncertainty out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from motion_predictor.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from motion_predictor.engine import choose
 from motion_predictor.model.one_step import OneStep
+from motion_predictor.model.statistics import WithStatistics
 
 FloatArray = NDArray[np.float32]
+WARM_UP_CALLS = 3
 
 
 @dataclass(frozen=True)
@@ -24,18 +27,11 @@ class Prediction:
     """(P, F, J, 3) their mean."""
     radius: FloatArray
     """(P, F, J) radius of the ball around the mean that holds the joint with probability
-    `coverage`; NaN where the checkpoint is not calibrated for so few samples, or not at all."""
+    `coverage`; NaN where the checkpoint is not calibrated for so many samples, or not at all."""
     coverage: float
     """Probability that `radius` stands for; NaN where `radius` is."""
     times: FloatArray
     """(F,) seconds after the last observed frame."""
-
-
-def spread_of(samples: Tensor, mean: Tensor) -> Tensor:
-    """Return the root mean square distance (P, F, J) of samples (P, S, F, J, 3) to their mean."""
-    deviation = samples - mean[:, None]
-    # Over the samples first: a third of the time of summing three coordinates first.
-    return torch.mul(deviation, deviation).mean(1).sum(-1).sqrt()
 
 
 class MotionPredictor:
@@ -48,9 +44,12 @@ class MotionPredictor:
         samples: S, futures per person.
         resample_noise: draw new noise at every call. By default it is fixed, so that sample s
             stays the same kind of future from one call to the next.
+        backend: how it runs: 'eager', 'compiled', 'cuda_graph', 'tensorrt', or 'auto', which takes
+            the fastest that is there and verified.
 
     Raises:
-        ValueError: if samples is not in 1..1000 or the device is not there.
+        ValueError: if samples is not in 1..1000, the device is not there or there is no such
+            backend.
     """
 
     def __init__(
@@ -60,6 +59,7 @@ class MotionPredictor:
         device: str = 'auto',
         samples: int = 50,
         resample_noise: bool = False,
+        backend: str = 'eager',
     ) -> None:
         if not isinstance(samples, int) or not 1 <= samples <= 1000:
             raise ValueError(f'samples must lie in 1..1000, got {samples}')
@@ -68,7 +68,7 @@ class MotionPredictor:
         self.samples = samples
         self.resample_noise = resample_noise
         self.device = _device(device)
-        self._model = model.to(self.device).eval()
+        self.engine = choose(WithStatistics(model.to(self.device).eval()), backend)
         shape = (header.window.coefficients, header.features)
         self._noise = torch.from_numpy(  # seeded one by one: fewer samples are the first of more
             np.stack(
@@ -80,7 +80,10 @@ class MotionPredictor:
                 ]
             )
         ).to(self.device)  # (S, K, D)
-        self._calibration = header.calibration
+        self.coverage = self._coverage(samples)
+        """Probability with which a radius holds its joint; NaN if there is no such claim."""
+        if header.calibration is not None:
+            self._floor_m = header.calibration.floor_m
         frames = np.arange(1, header.window.future_frames + 1)
         self.times = (frames / header.window.rate_hz).astype(np.float32)
 
@@ -91,6 +94,7 @@ class MotionPredictor:
         device: str = 'auto',
         samples: int = 50,
         resample_noise: bool = False,
+        backend: str = 'auto',
     ) -> 'MotionPredictor':
         """Load "default", another checkpoint that ships, or a file.
 
@@ -105,7 +109,23 @@ class MotionPredictor:
                 f'{name_or_path} is a teacher of {checkpoint.header.ddim_steps} denoising steps; '
                 'distil it to one step first'
             )
-        return cls(checkpoint, checkpoint.build(), device, samples, resample_noise)
+        return cls(checkpoint, checkpoint.build(), device, samples, resample_noise, backend)
+
+    def _coverage(self, samples: int) -> float:
+        """Return what a radius claims, NaN for a number of samples that has no scale."""
+        calibration = self.checkpoint.header.calibration
+        if calibration is None or self.checkpoint.radius_scale(samples) is None:
+            return float('nan')
+        return calibration.coverage
+
+    def warm_up(self, people: Sequence[int], samples: Sequence[int]) -> None:
+        """Predict for these numbers of people and samples, so that later calls are fast ones."""
+        header = self.checkpoint.header
+        still = np.zeros((header.window.history_frames, len(header.layout.joints), 3), np.float32)
+        for crowd in people:
+            for count in samples:
+                for _ in range(WARM_UP_CALLS):
+                    self.predict(np.broadcast_to(still, (crowd, *still.shape)), count)
 
     @torch.inference_mode()
     def predict(self, history: ArrayLike, samples: int | None = None) -> Prediction:
@@ -114,10 +134,11 @@ class MotionPredictor:
         Args:
             history: (H, J, 3) or (P, H, J, 3) metres, z up, at the checkpoint's rate, in any
                 gravity-aligned frame; joints in the order of the checkpoint's layout.
-            samples: draw only the first so many of the futures.
+            samples: how many of the samples to make, the first ones; all of them by default.
 
         Raises:
-            ValueError: if the shape is another or a value is not finite.
+            ValueError: if the shape is another, a value is not finite, or so many samples were not
+                asked for.
         """
         observed = torch.from_numpy(np.array(history, dtype=np.float32))
         if observed.ndim == 3:
@@ -131,27 +152,22 @@ class MotionPredictor:
             )
         if not torch.isfinite(observed).all():
             raise ValueError('the history holds values that are not finite: fill gaps first')
-        noise = self._noise[:samples]
+        count = self.samples if samples is None else samples
+        if not 1 <= count <= self.samples:
+            raise ValueError(f'samples must lie in 1..{self.samples}, got {count}')
+        noise = self._noise[:count]
         if self.resample_noise:
             noise = torch.randn_like(noise)
-        futures = self._model(observed.to(self.device), noise)  # (P, S, F, J, 3)
-        mean = futures.mean(1)
-        if not torch.isfinite(mean).all():
+        results = self.engine(observed.to(self.device), noise)
+        futures, mean, spread = (result.cpu().numpy() for result in results)
+        if not np.isfinite(mean).all():
             raise RuntimeError('the network returned numbers that are not finite')
-        calibration, scale = self._calibration, self.checkpoint.radius_scale(len(noise))
-        if calibration is None or scale is None:
-            coverage, radius = float('nan'), torch.full_like(mean[..., 0], torch.nan)
+        scale = self.checkpoint.radius_scale(count)
+        if scale is None:
+            radius = np.full_like(spread, np.nan)
         else:
-            coverage = calibration.coverage
-            spread = spread_of(futures, mean).clamp(min=calibration.floor_m)
-            radius = scale.to(self.device) * spread
-        return Prediction(
-            futures.cpu().numpy(),
-            mean.cpu().numpy(),
-            radius.cpu().numpy(),
-            coverage,
-            self.times,
-        )
+            radius = scale.numpy() * np.maximum(spread, self._floor_m)
+        return Prediction(futures, mean, radius, self._coverage(count), self.times)
 
 
 def _device(name: str) -> torch.device:

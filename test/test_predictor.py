@@ -81,6 +81,21 @@ def test_fewer_samples_are_the_first_of_more(tiny: Checkpoint, crowd: FloatArray
     close(many.samples[:, :7], few.samples)
 
 
+def test_fewer_samples_are_the_first_of_all(tiny: Checkpoint, crowd: FloatArray) -> None:
+    predictor = predictor_of(tiny, samples=50)
+    few = predictor.predict(crowd, samples=7)
+    close(few.samples, predictor.predict(crowd).samples[:, :7])
+    close(few.mean, few.samples.mean(1))
+
+
+@pytest.mark.parametrize('samples', [0, 5])
+def test_samples_that_were_not_asked_for_are_refused(
+    tiny: Checkpoint, crowd: FloatArray, samples: int
+) -> None:
+    with pytest.raises(ValueError, match=rf'1\.\.4, got {samples}$'):
+        predictor_of(tiny).predict(crowd, samples)
+
+
 def test_a_sample_is_the_same_kind_of_future_at_every_call(
     tiny: Checkpoint, crowd: FloatArray
 ) -> None:
@@ -175,6 +190,11 @@ def test_a_history_with_a_gap_is_refused(
 def test_an_impossible_number_of_samples_is_refused(tiny: Checkpoint, samples: int) -> None:
     with pytest.raises(ValueError, match=rf'1\.\.1000, got {samples}$'):
         predictor_of(tiny, samples=samples)
+
+
+def test_a_backend_that_does_not_exist_is_refused(tiny: Checkpoint) -> None:
+    with pytest.raises(ValueError, match="no backend 'abacus': take one of auto, eager"):
+        predictor_of(tiny, backend='abacus')
 
 
 @pytest.mark.parametrize('device', ['abacus', 'cuda:99', 'meta', ''])

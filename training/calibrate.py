@@ -13,7 +13,7 @@ from torch import Tensor
 
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Calibration, load_checkpoint
-from motion_predictor.predictor import spread_of
+from motion_predictor.model.statistics import spread_of
 from motion_predictor_training.config import CalibrationConfig, ConfigError
 from motion_predictor_training.data.windows import cut_windows
 from motion_predictor_training.prediction import predict_windows, predictor_of

@@ -33,7 +33,6 @@ WATCHDOG_PERIOD_S = 0.1
 PATIENCE_S = 5.0
 STUCK_S = 1.0
 """A prediction that takes longer is a fault; until then there is just nothing fresh."""
-WARM_UP_CALLS = 3
 REPEAT_PROBLEM_S = 5.0
 Return = TransitionCallbackReturn
 
@@ -342,12 +341,13 @@ def _load(values: dict[str, Any]) -> MotionPredictor:
     """
     torch.set_num_threads(values['threads'])
     predictor = MotionPredictor.load(
-        values['checkpoint'], values['device'], values['samples'], values['resample_noise']
+        values['checkpoint'],
+        values['device'],
+        values['samples'],
+        values['resample_noise'],
+        values['backend'],
     )
-    header = predictor.checkpoint.header
-    still = np.zeros((header.window.history_frames, len(header.layout.joints), 3))
-    for _ in range(WARM_UP_CALLS):
-        predictor.predict(still)
+    predictor.warm_up([1], [values['samples']])
     return predictor
 
 

@@ -54,6 +54,12 @@ PARAMETERS = (
     Parameter('checkpoint', 'default', 'The predictor: "default", or a .safetensors file.'),
     Parameter('device', 'auto', 'Where it runs: "cpu", "cuda", "cuda:1", or "auto".'),
     Parameter(
+        'backend',
+        'auto',
+        'How the network runs: "eager", "compiled", "cuda_graph", "tensorrt", or "auto", the '
+        'fastest of them that is there and agrees with eager.',
+    ),
+    Parameter(
         'threads',
         1,
         'CPU threads of the network. More are faster while cores are idle and far slower when '
