@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from motion_predictor.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from motion_predictor.engine import choose
+from motion_predictor.engine import Engine, choose
 from motion_predictor.model.one_step import OneStep
 from motion_predictor.model.statistics import WithStatistics
 
@@ -126,6 +126,15 @@ class MotionPredictor:
             for count in samples:
                 for _ in range(WARM_UP_CALLS):
                     self.predict(np.broadcast_to(still, (crowd, *still.shape)), count)
+
+    def fall_back(self, reason: str) -> bool:
+        """Give an engine that failed up for eager and return whether there was one to give up."""
+        failed = self.engine
+        if failed.backend == Engine.backend:
+            return False
+        attempt = (failed.backend, failed.precision, reason)
+        self.engine = Engine(failed.module, (*failed.attempts, attempt))
+        return True
 
     @torch.inference_mode()
     def predict(self, history: ArrayLike, samples: int | None = None) -> Prediction:

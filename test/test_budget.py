@@ -132,7 +132,9 @@ def test_a_survey_times_each_case_after_warming_it_up() -> None:
         now_s += people * samples / 1000
 
     costs = survey(lambda p, s: warm.append((p, s)), run, 100, (4, 2), 0.05, lambda: now_s)
-    assert costs == pytest.approx({(1, 4): 4, (1, 2): 2, (2, 4): 8, (2, 2): 4, (3, 4): 12, (3, 2): 6})
+    assert costs == pytest.approx(
+        {(1, 4): 4, (1, 2): 2, (2, 4): 8, (2, 2): 4, (3, 4): 12, (3, 2): 6}
+    )
 
 
 crowds = st.lists(
@@ -152,7 +154,9 @@ def test_whatever_happens_it_stays_on_its_ladder(
         assert chosen <= samples
         within = machine.budget.record(people, chosen, took_ms)
         assert within == (took_ms <= BUDGET_MS)
-        assert rungs(samples).index(machine.budget.choose(people)) <= 1 + rungs(samples).index(chosen)
+        assert rungs(samples).index(machine.budget.choose(people)) <= 1 + rungs(samples).index(
+            chosen
+        )
 
 
 @settings(max_examples=12)

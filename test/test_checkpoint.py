@@ -278,7 +278,9 @@ def test_a_file_calibrated_for_one_number_of_samples_is_read(
 ) -> None:
     scale = torch.rand(7, 22) + 0.1
     calibration = {'coverage': 0.9, 'floor_m': 0.1, 'samples': 50}
-    checkpoint = load_checkpoint(save_with({'calibration.scale': scale}, {'calibration': calibration}))
+    checkpoint = load_checkpoint(
+        save_with({'calibration.scale': scale}, {'calibration': calibration})
+    )
     found = checkpoint.radius_scale(50)
     assert found is not None
     torch.testing.assert_close(found, scale)

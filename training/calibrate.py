@@ -2,7 +2,8 @@
 
 The score of a window is the error of the mean over the spread of the samples, per joint and
 horizon; its quantile over calibration windows scales the spread to the radius, for each number of
-samples that the predictor may draw (Vovk et al., Algorithmic Learning in a Random World; Lei et al. 2018).
+samples that the predictor may draw (Vovk et al., Algorithmic Learning in a Random World; Lei et
+al. 2018).
 """
 
 import math
