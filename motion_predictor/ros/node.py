@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rclpy._rclpy_pybind11 import RCLError
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.subscription import MessageInfo
@@ -483,11 +483,20 @@ def _survey(predictor: MotionPredictor, values: dict[str, Any]) -> dict[tuple[in
     )
 
 
+def _executor() -> Executor:
+    """Return the executor that takes least, where this ROS has it."""
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:  # before Jazzy's 7.1.4
+        return SingleThreadedExecutor()
+    return EventsExecutor()
+
+
 def main(args: list[str] | None = None) -> Any:
     """Run the node until it is interrupted or shut down."""
     rclpy.init(args=args)
     node = PredictorNode()
-    executor = SingleThreadedExecutor()
+    executor = _executor()
     executor.add_node(node)
     try:
         node.start()

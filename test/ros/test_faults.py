@@ -141,15 +141,16 @@ def test_an_inference_thread_that_dies_is_a_fault_and_is_replaced(
 ) -> None:
     inference = node._inference
     assert inference is not None
-    killed = inference.call(threading.get_ident)
+    killed = inference.call(threading.current_thread)
+    assert killed.ident is not None
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(killed), ctypes.py_object(SystemExit)
+        ctypes.c_ulong(killed.ident), ctypes.py_object(SystemExit)
     )
     place = cell.stream({'someone': walker}, seconds=1.0)
     cell.wait_for(lambda: FAULT in cell.statuses(), 'a fault')
     cell.stream({'someone': walker}, seconds=0.8, start=place)
     cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
-    assert inference.call(threading.get_ident) != killed
+    assert inference.call(threading.current_thread) is not killed
     cell.diagnostics.clear()
     cell.wait_for(lambda: cell.diagnostics, 'diagnostics')
     values = {pair.key: pair.value for pair in cell.diagnostics[-1].status[0].values}
@@ -160,8 +161,9 @@ def test_after_callbacks_were_blocked_nothing_old_is_published_as_fresh(
     cell: Any, node: PredictorNode, walker: Any
 ) -> None:
     place = cell.stream({'someone': walker}, seconds=0.8)
-    blocked = node.create_timer(0.1, lambda: (blocked.cancel(), time.sleep(1.0)))
-    cell.stream({'someone': walker}, seconds=0.3, start=place)
+    for pose in walker[place : place + 3]:
+        cell.publish(cell.message({'someone': pose}))
+    time.sleep(1.0)  # whoever spins for the node is held up
     cell.received.clear()
     cell.spin(0.5)
     for message in cell.received:
@@ -192,6 +194,7 @@ def test_a_stuck_engine_is_stale_and_then_a_fault(
 def test_whoever_cannot_be_read_does_not_count_as_nobody(cell: Any, walker: Any) -> None:
     """Sustained bad input: never OK, whether somebody was known before or not."""
     place = cell.stream({'known': walker}, seconds=0.8)
+    cell.spin(0.2)  # what is in hand still belongs to the good stream
     for nameless in (True, False):
         cell.received.clear()
         for _ in range(45):
