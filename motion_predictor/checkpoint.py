@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from motion_predictor.installed import installed
 from motion_predictor.model import SharedTrunk, SwiftDiff, TransFusion
 from motion_predictor.model.diffusion import ddim_timesteps
-from motion_predictor.model.one_step import OneStep
+from motion_predictor.model.one_step import Network, OneStep
 from motion_predictor.model.parametrisation import (
     OfficialParametrisation,
     Parametrisation,
@@ -57,7 +57,7 @@ class TransFusionSpec(_Strict):
     ff_width: Count
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
-    def build(self, features: int, coefficients: int) -> nn.Module:
+    def build(self, features: int, coefficients: int) -> TransFusion:
         """Return the network with fresh weights."""
         return TransFusion(
             features,
@@ -78,7 +78,7 @@ class SwiftDiffSpec(_Strict):
     width: Count
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
-    def build(self, features: int, coefficients: int) -> nn.Module:
+    def build(self, features: int, coefficients: int) -> SwiftDiff:
         """Return the network with fresh weights."""
         return SwiftDiff(features, coefficients, self.layers, self.width, self.dropout)
 
@@ -93,7 +93,7 @@ class SharedTrunkSpec(_Strict):
     branch_width: Count
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
-    def build(self, features: int, coefficients: int) -> nn.Module:
+    def build(self, features: int, coefficients: int) -> SharedTrunk:
         """Return the network with fresh weights."""
         return SharedTrunk(
             features,
@@ -248,7 +248,7 @@ class Checkpoint:
             return OfficialParametrisation(*sizes)
         return ResidualParametrisation(*sizes, header.features)
 
-    def _fresh_network(self) -> nn.Module:
+    def _fresh_network(self) -> Network:
         header = self.header
         return header.network.build(header.features, header.window.coefficients)
 
@@ -286,7 +286,7 @@ class Checkpoint:
         parametrisation.load_state_dict(self._section('parametrisation.'))
         return parametrisation
 
-    def build_network(self) -> nn.Module:
+    def build_network(self) -> Network:
         """Return the network with its weights."""
         network = self._fresh_network()
         network.load_state_dict(self._section('network.'))

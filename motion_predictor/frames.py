@@ -26,7 +26,7 @@ def person_frame(last_pose: Tensor, hips: tuple[int, int] | None) -> PersonFrame
             world's axes as they are. A person whose hips lie above each other keeps them too.
     """
     rotation = torch.eye(3, dtype=last_pose.dtype, device=last_pose.device)
-    rotation = rotation.expand(len(last_pose), 3, 3)
+    rotation = rotation.expand(last_pose.shape[0], 3, 3)
     if hips is not None:
         left = last_pose[:, hips[0], :2] - last_pose[:, hips[1], :2]  # (B, 2)
         length = torch.linalg.vector_norm(left, dim=-1, keepdim=True)

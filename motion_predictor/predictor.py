@@ -1,7 +1,7 @@
 """The library's face: observed motion in, possible futures with an honest uncertainty out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from motion_predictor.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from motion_predictor.engine import Engine, choose
+from motion_predictor.engine import choose, walkers
+from motion_predictor.engines import eager
 from motion_predictor.model.one_step import OneStep
 from motion_predictor.model.statistics import WithStatistics
 
@@ -68,7 +69,7 @@ class MotionPredictor:
         self.samples = samples
         self.resample_noise = resample_noise
         self.device = _device(device)
-        self.engine = choose(WithStatistics(model.to(self.device).eval()), backend)
+        model = model.to(self.device).eval()
         shape = (header.window.coefficients, header.features)
         self._noise = torch.from_numpy(  # seeded one by one: fewer samples are the first of more
             np.stack(
@@ -80,6 +81,18 @@ class MotionPredictor:
                 ]
             )
         ).to(self.device)  # (S, K, D)
+        self._embed = torch.no_grad()(model.embed)
+        self._embedded = self._embed(self._noise)
+        window = header.window
+        self._module = WithStatistics(model)
+        self.engine = choose(
+            self._module,
+            backend,
+            self._noise,
+            self._embedded,
+            walkers(header.layout, window.history_frames, window.rate_hz),
+            checkpoint.sha256,
+        )
         self.coverage = self._coverage(samples)
         """Probability with which a radius holds its joint; NaN if there is no such claim."""
         if header.calibration is not None:
@@ -130,10 +143,17 @@ class MotionPredictor:
     def fall_back(self, reason: str) -> bool:
         """Give an engine that failed up for eager and return whether there was one to give up."""
         failed = self.engine
-        if failed.backend == Engine.backend:
+        if failed.backend == 'eager':
             return False
         attempt = (failed.backend, failed.precision, reason)
-        self.engine = Engine(failed.module, (*failed.attempts, attempt))
+        self.engine = replace(
+            failed,
+            backend='eager',
+            precision='float32',
+            run=eager.build(self._module),
+            error_m=0.0,
+            attempts=(*failed.attempts, attempt),
+        )
         return True
 
     @torch.inference_mode()
@@ -164,11 +184,12 @@ class MotionPredictor:
         count = self.samples if samples is None else samples
         if not 1 <= count <= self.samples:
             raise ValueError(f'samples must lie in 1..{self.samples}, got {count}')
-        noise = self._noise[:count]
+        noise, embedded = self._noise[:count], self._embedded[:count]
         if self.resample_noise:
             noise = torch.randn_like(noise)
-        results = self.engine(observed.to(self.device), noise)
-        futures, mean, spread = (result.cpu().numpy() for result in results)
+            embedded = self._embed(noise)
+        results = self.engine(observed, noise, embedded)
+        futures, mean, spread = (result.numpy() for result in results)
         if not np.isfinite(mean).all():
             raise RuntimeError('the network returned numbers that are not finite')
         scale = self.checkpoint.radius_scale(count)

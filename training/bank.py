@@ -86,7 +86,7 @@ def fill_bank(
             noise = torch.from_numpy(generator.standard_normal((count, *shape[1:]), np.float32))
             noise = noise.to(device)
             with torch.autocast(device.type, torch.bfloat16):
-                result = model.denoise(noise, condition).float()
+                result = model.denoise(noise[:, None], condition)[:, 0].float()
             for field, rows in zip(FIELDS, (noise, condition, result), strict=True):
                 arrays[field][first : first + count] = rows.cpu().numpy()
                 arrays[field].flush()

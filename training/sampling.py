@@ -23,8 +23,13 @@ class MultiStep(OneStep):
         super().__init__(*arguments, **keywords)
         self.steps = steps
 
-    def denoise(self, noise: Tensor, condition: Tensor) -> Tensor:
-        condition = condition.repeat_interleave(len(noise) // max(1, len(condition)), 0)
+    def denoise(self, noise: Tensor, condition: Tensor, embedded: Tensor | None = None) -> Tensor:
+        shape = condition.shape[0], noise.shape[1]
+        noise = noise.expand(shape[0], -1, -1, -1).flatten(0, 1)
+        condition = condition.repeat_interleave(shape[1], 0)
+        return self._sample(noise, condition).unflatten(0, shape)
+
+    def _sample(self, noise: Tensor, condition: Tensor) -> Tensor:
         if isinstance(self.parametrisation, OfficialParametrisation):
             window = self.parametrisation.history_frames, self.parametrisation.future_frames
             return ddim_sample(self.network, condition, noise, *window, steps=self.steps)

@@ -13,7 +13,11 @@ from motion_predictor.frames import (
 )
 from motion_predictor.model.diffusion import cosine_schedule, x0_from_epsilon
 from motion_predictor.model.parametrisation import Parametrisation
+from motion_predictor.model.shared_trunk import SharedTrunk
+from motion_predictor.model.swiftdiff import SwiftDiff
 from motion_predictor.model.transfusion import TransFusion
+
+Network = SharedTrunk | SwiftDiff | TransFusion
 
 ROOT_TIME_CONSTANT_S = 0.5
 ROOT_VELOCITY_WINDOW_S = 0.2
@@ -61,7 +65,7 @@ class OneStep(nn.Module):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Network,
         parametrisation: Parametrisation,
         *,
         rate_hz: float,
@@ -83,38 +87,44 @@ class OneStep(nn.Module):
         alpha_hat = cosine_schedule()[timestep].float()
         self.register_buffer('alpha_hat', alpha_hat, persistent=False)
 
-    def denoise(self, noise: Tensor, condition: Tensor) -> Tensor:
-        """Return the clean coefficients (P * S, K, D).
+    def embed(self, noise: Tensor) -> Tensor:
+        """Return what the network makes of noise (S, K, D) before it sees a person."""
+        return self.network.embed(noise)
+
+    def denoise(self, noise: Tensor, condition: Tensor, embedded: Tensor | None = None) -> Tensor:
+        """Return the clean coefficients (P, S, K, D).
 
         Args:
-            noise: (P * S, K, D), S for each condition in turn.
+            noise: (P, S, K, D); a first dimension of 1 serves all people.
             condition: (P, K, D).
+            embedded: what `embed` returned for the noise, if that is known already.
         """
+        if embedded is None:
+            embedded = self.embed(noise)
         if isinstance(self.network, TransFusion):
-            timesteps = torch.full((len(noise),), self.timestep, device=noise.device)
-            each = condition.repeat_interleave(len(noise) // max(1, len(condition)), 0)
-            output = self.network(noise, timesteps, each)
+            output = self.network.denoise(embedded, condition, self.timestep)
         else:
-            output = self.network(noise, condition)
+            output = self.network.denoise(embedded, condition)
         return x0_from_epsilon(noise, output, self.alpha_hat) if self.predicts_noise else output
 
-    def forward(self, history: Tensor, noise: Tensor) -> Tensor:
+    def forward(self, history: Tensor, noise: Tensor, embedded: Tensor | None = None) -> Tensor:
         """Predict.
 
         Args:
             history: (P, H, J, 3) metres, world frame, z up.
             noise: (S, K, D) unit normal; sample s of every person starts from noise[s].
+            embedded: what `embed` returned for the noise, if that is known already.
 
         Returns:
             (P, S, F, J, 3) metres, world frame; frame f lies (f + 1) / rate_hz after the last.
         """
-        people, samples = len(history), len(noise)
         frame = person_frame(history[:, -1], self.hips)
         local = to_model(history, frame)  # (P, H, J, 3)
         features = to_features(local, self.predicts_root)  # (P, H, D)
         condition = self.parametrisation.condition(features)  # (P, K, D)
-        x0 = self.denoise(noise.repeat(people, 1, 1), condition)  # (P * S, K, D)
-        x0 = x0.unflatten(0, (people, samples))
+        if embedded is not None:
+            embedded = embedded[None]
+        x0 = self.denoise(noise[None], condition, embedded)  # (P, S, K, D)
 
         # All that follows is linear, so it is done to K coefficients rather than to F frames, and
         # time comes last: future = synthesis @ coefficients + offset.

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from motion_predictor.model.layers import MixerBlock, zero_init
 
@@ -45,26 +46,33 @@ class SharedTrunk(nn.Module):
         )
         self.out = zero_init(nn.Linear(branch_width, features))
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+    def embed(self, noise: Tensor) -> Tensor:
+        """Return what the branch makes of noise (..., K, D) alone, (..., K + 1, branch width)."""
+        return functional.pad(self.noise_embed(noise), (0, 0, 1, 0))  # the first token sees none
+
+    def denoise(self, embedded: Tensor, condition: Tensor) -> Tensor:
         """Denoise coefficients in one step.
 
         Args:
-            x: (P * S, K, D) noise, S for each condition in turn.
+            embedded: (P, S, K + 1, branch width) of `embed`; a first dimension of 1 serves all.
             condition: (P, K, D) coefficients of the padded history.
 
         Returns:
-            (P * S, K, D): the clean coefficients.
+            (P, S, K, D): the clean coefficients.
         """
-        samples = len(x) // max(1, len(condition))
         token = self.cond_embed(condition.flatten(1))[None]  # (1, P, width)
         h = torch.cat([token, self.history_embed(condition.transpose(0, 1))])  # (K+1, P, width)
         for block in self.trunk:
             h = block(h)
-        mean = self.mean(h[1:])  # (K, P, D)
-        known = self.bridge(h).repeat_interleave(samples, 1)  # (K+1, B, branch width)
-        noise = self.noise_embed(x.transpose(0, 1))  # (K, B, branch width)
-        h = torch.cat([known[:1], known[1:] + noise])
+        mean = self.mean(h[1:])[:, :, None]  # (K, P, 1, D)
+        h = self.bridge(h)[:, :, None] + embedded.permute(2, 0, 1, 3)  # (K+1, P, S, branch width)
+        shape = h.shape[1:3]
+        h = h.flatten(1, 2)  # (K+1, P * S, branch width)
         for block in self.branch:
             h = block(h)
-        deviation = self.out(h[1:])  # (K, B, D)
-        return (mean.repeat_interleave(samples, 1) + deviation).transpose(0, 1)
+        deviation = self.out(h[1:]).unflatten(1, shape)  # (K, P, S, D)
+        return (mean + deviation).permute(1, 2, 0, 3)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Denoise coefficients (B, K, D), each under a condition (B, K, D) of its own."""
+        return self.denoise(self.embed(x[:, None]), condition)[:, 0]

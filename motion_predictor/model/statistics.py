@@ -22,8 +22,10 @@ class WithStatistics(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, history: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, history: Tensor, noise: Tensor, embedded: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return samples (P, S, F, J, 3), mean (P, F, J, 3) and spread (P, F, J), metres."""
-        samples = self.model(history, noise)
+        samples = self.model(history, noise, embedded)
         mean = samples.mean(1)
         return samples, mean, spread_of(samples, mean)

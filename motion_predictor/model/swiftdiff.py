@@ -33,19 +33,29 @@ class SwiftDiff(nn.Module):
         )
         self.out = zero_init(nn.Linear(width, features))
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+    def embed(self, noise: Tensor) -> Tensor:
+        """Return what the network makes of noise (..., K, D) alone, (..., K, width)."""
+        return self.joint_embed(noise)
+
+    def denoise(self, embedded: Tensor, condition: Tensor) -> Tensor:
         """Denoise coefficients in one step, from the one timestep the network was trained on.
 
         Args:
-            x: (P * S, K, D) noise, S for each condition in turn.
+            embedded: (P, S, K, width) of `embed`; a first dimension of 1 serves all.
             condition: (P, K, D) coefficients of the padded history, embedded once each.
 
         Returns:
-            (P * S, K, D): the noise, or the clean coefficients, as the checkpoint says.
+            (P, S, K, D): the noise, or the clean coefficients, as the checkpoint says.
         """
-        samples = len(x) // max(1, len(condition))
-        token = self.cond_embed(condition.flatten(1)).repeat_interleave(samples, 0)  # (B, width)
-        h = torch.cat([token[None], self.joint_embed(x.transpose(0, 1))])  # (K+1, B, width)
+        shape = condition.shape[0], embedded.shape[1]
+        token = self.cond_embed(condition.flatten(1))[None, :, None]  # (1, P, 1, width)
+        tokens = embedded.permute(2, 0, 1, 3)  # (K, P or 1, S, width)
+        h = torch.cat([token.expand(-1, *shape, -1), tokens.expand(-1, *shape, -1)])
+        h = h.flatten(1, 2)  # (K+1, P * S, width)
         for block in self.blocks:
             h = block(h)
-        return self.out(h[1:]).transpose(0, 1)  # (B, K, D)
+        return self.out(h[1:]).unflatten(1, shape).permute(1, 2, 0, 3)  # (P, S, K, D)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Denoise coefficients (B, K, D), each under a condition (B, K, D) of its own."""
+        return self.denoise(self.embed(x[:, None]), condition)[:, 0]

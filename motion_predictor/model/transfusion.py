@@ -53,7 +53,8 @@ class FeedForward(nn.Module):
         self.linear2 = zero_init(nn.Linear(ff_width, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = functional.gelu(self.linear1(self.norm(x)))  # (B, K+1, ff_width)
+        y = self.norm(x).to(self.linear1.weight.dtype)
+        hidden = functional.gelu(self.linear1(y))  # (B, K+1, ff_width)
         return x + self.linear2(self.dropout(hidden))  # (B, K+1, width)
 
 
@@ -129,11 +130,37 @@ class TransFusion(nn.Module):
         Returns:
             (B, K, D): the noise, or the clean coefficients, as the checkpoint says.
         """
+        return self._denoise(self._token(timesteps, condition), self.embed(x))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return what the network makes of coefficients (..., K, D) alone, (..., K, width)."""
+        return self.joint_embed(x) + self.sequence_embedding[1 : x.shape[-2] + 1]
+
+    def denoise(self, embedded: Tensor, condition: Tensor, timestep: int) -> Tensor:
+        """Denoise coefficients of one timestep.
+
+        Args:
+            embedded: (P, S, K, width) of `embed`; a first dimension of 1 serves all.
+            condition: (P, K, D) coefficients of the padded history, embedded once each.
+            timestep: the diffusion timestep of them all.
+
+        Returns:
+            (P, S, K, D): the noise, or the clean coefficients, as the checkpoint says.
+        """
+        shape = condition.shape[0], embedded.shape[1]
+        timesteps = torch.full((1,), timestep, device=condition.device)
+        token = self._token(timesteps, condition)[:, None].expand(*shape, -1)  # (P, S, width)
+        each = embedded.expand(*shape, -1, -1)
+        return self._denoise(token.flatten(0, 1), each.flatten(0, 1)).unflatten(0, shape)
+
+    def _token(self, timesteps: Tensor, condition: Tensor | None) -> Tensor:
         token = self.time_embed(timestep_embedding(timesteps, self.width))  # (B, width)
         if condition is not None:
             token = token + self.cond_embed(condition.flatten(1))
-        h = torch.cat([token[:, None], self.joint_embed(x)], dim=1)  # (B, K+1, width)
-        h = h + self.sequence_embedding[: h.shape[1]]
+        return token + self.sequence_embedding[0]
+
+    def _denoise(self, token: Tensor, embedded: Tensor) -> Tensor:
+        h = torch.cat([token[:, None], embedded], dim=1)  # (B, K+1, width)
         skips = []
         for block in self.in_blocks:
             h = block(h)

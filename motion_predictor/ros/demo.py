@@ -25,7 +25,7 @@ from motion_predictor.ros.replay import add_arguments, choose_clips, open_archiv
 from motion_predictor.ros.scoring import HORIZONS_S, Claim, Scorer
 from motion_predictor.skeleton import JointMap, common_names_of, known_layouts
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 300.0  # the first start on a machine compiles
 DRAIN_S = 1.0
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rclpy._rclpy_pybind11 import RCLError
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
-from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.subscription import MessageInfo
@@ -103,7 +103,8 @@ class PredictorNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._table.in_use = True
         self.get_logger().info(
-            f'{checkpoint.model_id} on {predictor.device}: {values["samples"]} futures of '
+            f'{checkpoint.model_id} on {predictor.device}, {predictor.engine.backend} in '
+            f'{predictor.engine.precision}: {values["samples"]} futures of '
             f'{window.future_frames / window.rate_hz:g} s for {checkpoint.header.layout.name}'
         )
         uncalibrated = [n for n in self._budget.ladder if checkpoint.radius_scale(n) is None]
@@ -412,18 +413,21 @@ class PredictorNode(LifecycleNode):
             f'the prediction in hand has taken {busy_s:.1f} s so far' if busy_s > STUCK_S else ''
         )
 
+    def _refused(self) -> str:
+        """Return which engines were tried and why they are not used."""
+        attempts = self._predictor.engine.attempts
+        return '; '.join(f'{name} in {kind}: {why}' for name, kind, why in attempts)
+
     def _shortfall(self) -> str:
         """Return what is less than asked for, nothing if all is as configured."""
-        state, attempts = self._budget.state, self._predictor.engine.attempts
-        words = []
-        if state.samples < self._budget.ladder[0]:
+        state, words = self._budget.state, []
+        if 0 < state.samples < self._budget.ladder[0]:
             words.append(
                 f'{state.samples} of {self._budget.ladder[0]} samples for {state.people} people: '
                 f'{state.reason}'
             )
-        words += [
-            f'{backend} ({precision}) refused: {why}' for backend, precision, why in attempts
-        ]
+        if refused := self._refused():
+            words.append(f'engines not used: {refused}')
         return '; '.join(words)
 
     def _report(self) -> None:
@@ -432,9 +436,9 @@ class PredictorNode(LifecycleNode):
         facts = {
             'model': predictor.checkpoint.model_id,
             'device': str(predictor.device),
-            'engine': engine.backend,
-            'engine precision': engine.precision,
-            'engine error (cm)': f'{100 * engine.error_m:.2f}',
+            'engine': f'{engine.backend} in {engine.precision}',
+            'engine error (mm)': f'{1000 * engine.error_m:.2f}',
+            'engines not used': self._refused() or 'none',
             'CPU threads of the network': str(self._values['threads']),
             'samples': str(state.samples),
             'samples configured': str(budget.ladder[0]),
@@ -483,20 +487,11 @@ def _survey(predictor: MotionPredictor, values: dict[str, Any]) -> dict[tuple[in
     )
 
 
-def _executor() -> Executor:
-    """Return the executor that takes least, where this ROS has it."""
-    try:
-        from rclpy.experimental import EventsExecutor
-    except ImportError:  # before Jazzy's 7.1.4
-        return SingleThreadedExecutor()
-    return EventsExecutor()
-
-
 def main(args: list[str] | None = None) -> Any:
     """Run the node until it is interrupted or shut down."""
     rclpy.init(args=args)
     node = PredictorNode()
-    executor = _executor()
+    executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
         node.start()

@@ -25,6 +25,7 @@ from rosgraph_msgs.msg import Clock
 
 from motion_predictor.archive import MotionArchive, load_archive
 from motion_predictor.msg import PredictedMotionArray, Skeleton, SkeletonArray
+from motion_predictor.predictor import MotionPredictor
 from motion_predictor.ros.outputs import flat, time_message
 from motion_predictor.ros.replay import open_archive
 from motion_predictor.skeleton import Layout, known_layouts
@@ -61,6 +62,12 @@ def own_domain() -> Iterator[None]:
     rclpy.init()
     yield
     rclpy.try_shutdown()
+
+
+@pytest.fixture(scope='session', autouse=True)
+def compiled() -> None:
+    """What the node compiles at its first start on a machine is there already."""
+    MotionPredictor.load()
 
 
 class Process:

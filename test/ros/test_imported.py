@@ -38,7 +38,8 @@ def test_imported_weights_predict_in_the_node(
     arguments = ['import', kind, '--weights', str(weights), '--preset', 'h36m', *sizes]
     assert main([*arguments, '--out', str(checkpoint)]) == 0
 
-    start('predictor', '--ros-args', '-p', f'checkpoint:={checkpoint}')
+    parameters = ('-p', f'checkpoint:={checkpoint}', '-p', 'backend:=eager')
+    start('predictor', '--ros-args', *parameters)
     planner.wait_for(lambda: planner.received, 'it runs')
     smpl22, h36m17 = known_layouts()['smpl22'], known_layouts()['h36m17']
     clip = JointMap.between(common_names_of(smpl22.joint_names, smpl22), h36m17)(bundled.clip(0))

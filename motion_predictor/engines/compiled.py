@@ -1,0 +1,53 @@
+"""Compiled ahead of time for the CPU: one package for any number of people and samples.
+
+The package holds machine code and packed weights. Loading it compiles nothing and running it
+needs no Python.
+"""
+
+import logging
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from motion_predictor.engines import Inputs, Run
+from motion_predictor.engines.cache import written_whole
+from motion_predictor.engines.export import export, free_sizes
+
+logger = logging.getLogger(__name__)
+
+MOST = 1000
+"""People, or samples, that the package takes."""
+
+
+def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
+    """Return the package's entry, compiled if it is not there yet or damaged.
+
+    Raises:
+        RuntimeError: if the module is not on the CPU.
+        Exception: whatever the compiler raises.
+    """
+    if inputs[0].device.type != 'cpu':
+        raise RuntimeError('it is made for the CPU')
+    if not _is_sound(path):
+        logger.warning('compiling the network for this machine: about a minute, once')
+        _compile(module, inputs, path)
+    # Its own threads would only wait for the one that predicts.
+    return torch._inductor.aoti_load_package(str(path), run_single_threaded=True)
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as package:
+            return package.testzip() is None
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _compile(module: nn.Module, inputs: Inputs, path: Path) -> None:
+    program = export(module, inputs, free_sizes(MOST, MOST))
+    with written_whole(path) as draft:
+        torch._inductor.aoti_compile_and_package(
+            program, package_path=str(draft), inductor_configs={'freezing': True}
+        )

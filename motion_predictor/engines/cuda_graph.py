@@ -1,0 +1,66 @@
+"""A CUDA graph for each number of people and samples: one launch instead of hundreds.
+
+Captured and replayed in one thread, as the CUDA documentation asks: the one that loads the
+predictor and predicts. See "CUDA Graphs" in the notes on CUDA semantics of PyTorch.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from motion_predictor.engines import Inputs, Result, Run
+
+WARM_UP_CALLS = 3
+
+
+class _Graph:
+    """The module captured for one shape, with buffers that stay where they are."""
+
+    def __init__(self, module: nn.Module, inputs: Inputs) -> None:
+        self._inputs = tuple(tensor.clone() for tensor in inputs)
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP_CALLS):
+                module(*self._inputs)
+        torch.cuda.current_stream().wait_stream(side)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._outputs = module(*self._inputs)
+        self._history = torch.empty(inputs[0].shape, pin_memory=True)
+        self._host = [torch.empty(output.shape, pin_memory=True) for output in self._outputs]
+        self._done = torch.cuda.Event()
+
+    def __call__(self, history: Tensor, noise: Tensor, embedded: Tensor) -> Result:
+        self._history.copy_(history)
+        for buffer, fresh in zip(self._inputs, (self._history, noise, embedded), strict=True):
+            buffer.copy_(fresh, non_blocking=True)
+        self._graph.replay()
+        for host, output in zip(self._host, self._outputs, strict=True):
+            host.copy_(output, non_blocking=True)
+        self._done.record()
+        self._done.synchronize()
+        samples, mean, spread = (host.clone() for host in self._host)  # the next call overwrites
+        return samples, mean, spread
+
+
+def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
+    """Return what captures a graph at the first call of each shape and replays it from then on.
+
+    Raises:
+        RuntimeError: if the module is not on a GPU.
+    """
+    device = inputs[1].device
+    if device.type != 'cuda':
+        raise RuntimeError(f"it needs an NVIDIA GPU, the device is '{device}'")
+    graphs: dict[tuple[int, int], _Graph] = {}
+
+    def run(history: Tensor, noise: Tensor, embedded: Tensor) -> Result:
+        shape = len(history), len(noise)
+        with torch.cuda.device(device):
+            if shape not in graphs:
+                graphs[shape] = _Graph(module, (history.to(device), noise, embedded))
+            return graphs[shape](history, noise, embedded)
+
+    return run

@@ -1,0 +1,15 @@
+"""Operation by operation: slow, and what every other engine is held to."""
+
+from torch import Tensor, nn
+
+from motion_predictor.engines import Result, Run
+
+
+def build(module: nn.Module) -> Run:
+    """Return the module as it is, for histories on the CPU."""
+
+    def run(history: Tensor, noise: Tensor, embedded: Tensor) -> Result:
+        samples, mean, spread = module(history.to(noise.device), noise, embedded)
+        return samples.cpu(), mean.cpu(), spread.cpu()
+
+    return run

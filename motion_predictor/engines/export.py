@@ -1,0 +1,25 @@
+"""The module as a graph for any number of people and samples."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export import Dim, ExportedProgram
+
+from motion_predictor.engines import Inputs
+
+
+def free_sizes(most_people: int, most_samples: int) -> Any:
+    """Return which sizes of history, noise and embedded noise are free, for torch.export."""
+    people = {0: Dim('people', min=1, max=most_people)}
+    samples = {0: Dim('samples', min=1, max=most_samples)}
+    return people, samples, samples
+
+
+def export(module: nn.Module, inputs: Inputs, free: Any) -> ExportedProgram:
+    """Return the graph of a module, traced with inputs of at least two people and samples.
+
+    Whatever is one in the inputs would be taken to be one always.
+    """
+    with torch.no_grad():
+        return torch.export.export(module, inputs, dynamic_shapes=free, strict=False)
