@@ -45,9 +45,8 @@ def test_too_little_time_means_fewer_samples_declared_and_counted(
     planner: Any, start: Any, heavy: Path, bundled: MotionArchive
 ) -> None:
     walker = max((bundled.clip(i) for i in range(len(bundled))), key=len)
-    process = start(
-        'predictor', '--ros-args', '-p', f'checkpoint:={heavy}', '-p', 'latency_budget_ms:=1.0'
-    )
+    values = (f'checkpoint:={heavy}', 'backend:=eager', 'latency_budget_ms:=1.0')
+    process = start('predictor', '--ros-args', *(part for v in values for part in ('-p', v)))
     planner.wait_for(lambda: planner.received, 'it runs')
     place = planner.stream({'someone': walker}, seconds=1.5)
     planner.wait_for(lambda: planner.predictions('someone'), 'a prediction')
