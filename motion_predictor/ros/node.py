@@ -249,7 +249,8 @@ class PredictorNode(LifecycleNode):
 
     def _on_skeletons(self, message: SkeletonArray, info: MessageInfo) -> None:
         # Since the middleware has it: a message that waits for the executor waits.
-        waited_s = max(0.0, time.time() - info['received_timestamp'] / 1e9)
+        received_s = info['received_timestamp'] / 1e9  # 0 where the middleware does not say
+        waited_s = max(0.0, time.time() - received_s) if received_s else 0.0
         arrived_s = time.monotonic() - waited_s
         self._health.count('received')
         try:
