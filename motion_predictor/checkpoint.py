@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -114,14 +121,19 @@ class Window(_Strict):
 
 
 class Calibration(_Strict):
-    """What the `calibration.scale` tensor (F, J) was fitted to (split conformal)."""
+    """What the `calibration.scale` tensor (R, F, J) was fitted to (split conformal)."""
 
     coverage: Annotated[float, Field(gt=0, lt=1)]
     """Probability with which a ball of `radius` around the mean holds the joint."""
     floor_m: Annotated[float, Field(gt=0)]
     """The samples' spread is taken to be at least this."""
-    samples: Count
-    """Samples per person that the spread was computed from."""
+    samples: Annotated[
+        tuple[Count, ...],
+        Field(min_length=1),
+        BeforeValidator(lambda value: (value,) if isinstance(value, int) else value),
+    ]
+    """R numbers of samples per person that spreads were computed from, one scale each; older files
+    have one number."""
 
 
 class Header(_Strict):
@@ -185,7 +197,7 @@ class Checkpoint:
     """A predictor as it is stored.
 
     `tensors` holds the network's state dict under `network.`, the parametrisation's under
-    `parametrisation.` and, where calibrated, `calibration.scale` (F, J).
+    `parametrisation.` and, where calibrated, `calibration.scale` (R, F, J).
     """
 
     header: Header
@@ -212,6 +224,18 @@ class Checkpoint:
         """Name and hash, as published in every message."""
         damped = ', root damped' if self.header.root == 'damped' else ''
         return f'{self.header.name}@{self.sha256[:8]}{damped}'
+
+    def radius_scale(self, samples: int) -> Tensor | None:
+        """Return the scale (F, J) from the spread of so many samples to the radius.
+
+        Returns:
+            None if the checkpoint is not calibrated for this number of samples: the spread of
+            fewer is smaller.
+        """
+        calibration = self.header.calibration
+        if calibration is None or samples not in calibration.samples:
+            return None
+        return self.tensors['calibration.scale'][calibration.samples.index(samples)]
 
     def _section(self, prefix: str) -> dict[str, Tensor]:
         return {
@@ -244,7 +268,8 @@ class Checkpoint:
                 header, self._fresh_network(), self._fresh_parametrisation()
             ).tensors
         if header.calibration is not None:
-            shape = (header.window.future_frames, len(header.layout.joints))
+            rungs = len(header.calibration.samples)
+            shape = (rungs, header.window.future_frames, len(header.layout.joints))
             expected['calibration.scale'] = torch.empty(shape, device='meta')
         if missing := sorted(expected.keys() - self.tensors.keys()):
             raise CheckpointError(
@@ -353,6 +378,9 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
             raise CheckpointError(f'{path} holds values in {key} that are not finite numbers')
         if key.endswith('scale') and not (tensor > 0).all():
             raise CheckpointError(f'{path} holds values in {key} that are not positive')
+    scale = tensors.get('calibration.scale')
+    if scale is not None and scale.ndim == 2:  # an older file, calibrated for one number
+        tensors['calibration.scale'] = scale[None]
     checkpoint = Checkpoint(header, tensors, hashlib.sha256(path.read_bytes()).hexdigest())
     try:
         checkpoint.require_fit()

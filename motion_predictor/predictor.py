@@ -1,7 +1,7 @@
 """The library's face: observed motion in, possible futures with an honest uncertainty out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from motion_predictor.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from motion_predictor.engine import choose, walkers
+from motion_predictor.engines import eager
 from motion_predictor.model.one_step import OneStep
 from motion_predictor.model.statistics import WithStatistics
 
@@ -27,7 +28,7 @@ class Prediction:
     """(P, F, J, 3) their mean."""
     radius: FloatArray
     """(P, F, J) radius of the ball around the mean that holds the joint with probability
-    `coverage`; NaN where the checkpoint is not calibrated for so few samples, or not at all."""
+    `coverage`; NaN where the checkpoint is not calibrated for so many samples, or not at all."""
     coverage: float
     """Probability that `radius` stands for; NaN where `radius` is."""
     times: FloatArray
@@ -85,8 +86,9 @@ class MotionPredictor:
         self._embed = torch.no_grad()(model.embed)
         self._embedded = self._embed(self._noise)
         window = header.window
+        self._module = WithStatistics(model)
         self.engine = choose(
-            WithStatistics(model),
+            self._module,
             backend,
             self._noise,
             self._embedded,
@@ -98,7 +100,6 @@ class MotionPredictor:
         """Probability with which a radius holds its joint; NaN if there is no such claim."""
         if header.calibration is not None:
             self._floor_m = header.calibration.floor_m
-            self._scale = checkpoint.tensors['calibration.scale'].numpy()  # (F, J)
         frames = np.arange(1, header.window.future_frames + 1)
         self.times = (frames / header.window.rate_hz).astype(np.float32)
 
@@ -130,9 +131,9 @@ class MotionPredictor:
         )
 
     def _coverage(self, samples: int) -> float:
-        """Return what a radius claims; the spread of fewer samples than calibrated is smaller."""
+        """Return what a radius claims, NaN for a number of samples that has no scale."""
         calibration = self.checkpoint.header.calibration
-        if calibration is None or samples < calibration.samples:
+        if calibration is None or self.checkpoint.radius_scale(samples) is None:
             return float('nan')
         return calibration.coverage
 
@@ -144,6 +145,22 @@ class MotionPredictor:
             for count in samples:
                 for _ in range(WARM_UP_CALLS):
                     self.predict(np.broadcast_to(still, (crowd, *still.shape)), count)
+
+    def fall_back(self, reason: str) -> bool:
+        """Give an engine that failed up for eager and return whether there was one to give up."""
+        failed = self.engine
+        if failed.backend == 'eager':
+            return False
+        attempt = (failed.backend, failed.precision, reason)
+        self.engine = replace(
+            failed,
+            backend='eager',
+            precision='float32',
+            run=eager.build(self._module),
+            error_m=0.0,
+            attempts=(*failed.attempts, attempt),
+        )
+        return True
 
     @torch.inference_mode()
     def predict(self, history: ArrayLike, samples: int | None = None) -> Prediction:
@@ -181,12 +198,12 @@ class MotionPredictor:
         futures, mean, spread = (result.numpy() for result in results)
         if not np.isfinite(mean).all():
             raise RuntimeError('the network returned numbers that are not finite')
-        coverage = self._coverage(count)
-        if np.isnan(coverage):
+        scale = self.checkpoint.radius_scale(count)
+        if scale is None:
             radius = np.full_like(spread, np.nan)
         else:
-            radius = self._scale * np.maximum(spread, self._floor_m)
-        return Prediction(futures, mean, radius, coverage, self.times)
+            radius = scale.numpy() * np.maximum(spread, self._floor_m)
+        return Prediction(futures, mean, radius, self._coverage(count), self.times)
 
 
 def _device(name: str) -> torch.device:

@@ -147,10 +147,11 @@ def make_checkpoint() -> Callable[..., Checkpoint]:
         residual.fit(_wandering(header))
         checkpoint = Checkpoint.of(header, network, residual)
         if calibrated:
-            calibration = Calibration(coverage=0.9, floor_m=0.01, samples=4)
+            calibration = Calibration(coverage=0.9, floor_m=0.01, samples=(4, 2))
             checkpoint.header = header.model_copy(update={'calibration': calibration})
-            scale = torch.full((header.window.future_frames, len(layout.joints)), 2.0)
-            checkpoint.tensors['calibration.scale'] = scale
+            scale = torch.tensor([2.0, 3.0])[:, None, None]
+            shape = (header.window.future_frames, len(layout.joints))
+            checkpoint.tensors['calibration.scale'] = scale.expand(-1, *shape).contiguous()
         return checkpoint
 
     return make

@@ -142,9 +142,19 @@ def test_the_radius_is_the_calibrated_spread(
     assert prediction.coverage == 0.9
     distance = np.linalg.norm(prediction.samples - prediction.mean[:, None], axis=-1)
     close(prediction.radius, 2 * np.maximum(np.sqrt((distance**2).mean(1)), 0.01))
-    fewer = predictor_of(checkpoint).predict(crowd, samples=3)
-    assert np.isnan(fewer.radius).all(), 'the spread of fewer samples is another one'
-    assert np.isnan(fewer.coverage)
+
+
+def test_each_number_of_samples_has_a_radius_of_its_own(
+    make_checkpoint: Callable[..., Checkpoint], crowd: FloatArray
+) -> None:
+    predictor = predictor_of(make_checkpoint(calibrated=True))
+    two = predictor.predict(crowd, samples=2)
+    distance = np.linalg.norm(two.samples - two.mean[:, None], axis=-1)
+    close(two.radius, 3 * np.maximum(np.sqrt((distance**2).mean(1)), 0.01))
+    assert two.coverage == 0.9
+    three = predictor.predict(crowd, samples=3)
+    assert np.isnan(three.radius).all(), 'the spread of other numbers is another one'
+    assert np.isnan(three.coverage)
 
 
 @pytest.mark.parametrize(

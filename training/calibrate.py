@@ -1,14 +1,16 @@
 """Split conformal calibration: a radius that holds a joint as often as it says.
 
 The score of a window is the error of the mean over the spread of the samples, per joint and
-horizon; its quantile over calibration windows scales the spread to the radius
-(Vovk et al., Algorithmic Learning in a Random World; Lei et al. 2018).
+horizon; its quantile over calibration windows scales the spread to the radius, for each number of
+samples that the predictor may draw (Vovk et al., Algorithmic Learning in a Random World; Lei et
+al. 2018).
 """
 
 import math
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Calibration, load_checkpoint
@@ -38,17 +40,23 @@ def calibrate(
             f'{len(windows)} windows are too few for a coverage of {config.coverage}: '
             f'{math.ceil(config.coverage / (1 - config.coverage))} are needed'
         )
-    scores = []
-    for predicted in predict_windows(predictor_of(checkpoint, config.samples), windows):
-        spread = spread_of(predicted.samples, predicted.mean).clamp(min=config.floor_m)
-        error = torch.linalg.vector_norm(predicted.future - predicted.mean, dim=-1)
-        scores.append(error / spread)  # (B, F, J)
-    scale = torch.cat(scores).kthvalue(rank, dim=0).values  # (F, J)
+    scores: dict[int, list[Tensor]] = {samples: [] for samples in config.samples}
+    predictor = predictor_of(checkpoint, max(config.samples))
+    for predicted in predict_windows(predictor, windows):
+        for samples, rung in scores.items():
+            drawn = predicted.samples[:, :samples]  # fewer samples are the first of more
+            mean = drawn.mean(1)
+            spread = spread_of(drawn, mean).clamp(min=config.floor_m)
+            error = torch.linalg.vector_norm(predicted.future - mean, dim=-1)
+            rung.append(error / spread)  # (B, F, J)
+    scale = torch.stack(
+        [torch.cat(rung).kthvalue(rank, dim=0).values for rung in scores.values()]
+    )  # (R, F, J)
     provenance = header.provenance | {
         'calibration': {'data': archive.fingerprint, **config.model_dump(mode='json')}
     }
     calibration = Calibration(
-        coverage=config.coverage, floor_m=config.floor_m, samples=config.samples
+        coverage=config.coverage, floor_m=config.floor_m, samples=tuple(scores)
     )
     checkpoint.header = header.model_copy(
         update={'calibration': calibration, 'provenance': provenance}

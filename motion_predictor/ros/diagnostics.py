@@ -1,12 +1,26 @@
 """What the node says of itself on /diagnostics."""
 
 import threading
+import time
 from collections import Counter, defaultdict, deque
+from dataclasses import dataclass
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 RECENT = 1000
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How the node is, from the most severe; each empty where all is well."""
+
+    fault: str
+    """What is broken."""
+    silence: str
+    """What of the input is missing."""
+    shortfall: str
+    """What is less than asked for."""
 
 
 class Health:
@@ -17,6 +31,8 @@ class Health:
         self._counts: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
         self._before: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+        self._reported_s = time.monotonic()
+        self._cpu_s = time.process_time()
         self._last_problem = ''
         self._timings: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT))
 
@@ -37,22 +53,14 @@ class Health:
             self._timings[stage].append(milliseconds)
 
     def report(
-        self,
-        name: str,
-        hardware_id: str,
-        period_s: float,
-        fault: str,
-        stale: bool,
-        facts: dict[str, str],
+        self, name: str, hardware_id: str, condition: Condition, facts: dict[str, str]
     ) -> DiagnosticArray:
-        """Return the diagnostics of the last period.
+        """Return the diagnostics since the last report.
 
         Args:
             name: of the node.
             hardware_id: of the predictor.
-            period_s: time since the last report.
-            fault: what is broken, or empty.
-            stale: whether the source is silent.
+            condition: how the node is.
             facts: more to show.
         """
         with self._lock:
@@ -61,24 +69,36 @@ class Health:
             last_problem = self._last_problem
         fresh_counts, fresh_rejections = counts - self._before[0], rejected - self._before[1]
         self._before = (counts, rejected)
-        status = DiagnosticStatus(name=f'{name}: prediction', hardware_id=hardware_id)
-        if fault:
-            status.level, status.message = DiagnosticStatus.ERROR, fault
-        elif fresh_rejections:
+        now_s, cpu_s = time.monotonic(), time.process_time()
+        period_s, busy_s = max(now_s - self._reported_s, 1e-3), cpu_s - self._cpu_s
+        self._reported_s, self._cpu_s = now_s, cpu_s
+
+        warnings = []
+        if fresh_rejections:
             reasons = ', '.join(f'{reason} ({n})' for reason, n in fresh_rejections.items())
-            status.level = DiagnosticStatus.WARN
-            status.message = f'input rejected: {reasons}'
-        elif stale:
-            status.level, status.message = DiagnosticStatus.STALE, 'no usable input'
+            warnings.append(f'input rejected: {reasons}')
+        if condition.shortfall:
+            warnings.append(condition.shortfall)
+        if late := fresh_counts['over budget']:
+            warnings.append(f'predictions over budget ({late})')
+        status = DiagnosticStatus(name=f'{name}: prediction', hardware_id=hardware_id)
+        if condition.fault:
+            status.level, status.message = DiagnosticStatus.ERROR, condition.fault
+        elif condition.silence and not fresh_rejections:
+            status.level, status.message = DiagnosticStatus.STALE, condition.silence
+        elif warnings:
+            status.level, status.message = DiagnosticStatus.WARN, '; '.join(warnings)
         else:
             status.level, status.message = DiagnosticStatus.OK, 'predicting'
         values = {
             'input rate (Hz)': f'{fresh_counts["received"] / period_s:.1f}',
             'output rate (Hz)': f'{fresh_counts["published"] / period_s:.1f}',
+            'CPU (% of a core)': f'{100 * busy_s / period_s:.1f}',
             'messages received': str(counts['received']),
             'messages published': str(counts['published']),
             'predictions over budget': str(counts['over budget']),
             "restarts of the source's time": str(counts['restarted']),
+            'restarts of the inference thread': str(counts['thread restarted']),
             'last problem': last_problem,
             **facts,
         }

@@ -1,10 +1,13 @@
 """The one thread in which the network runs."""
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
+
+import torch
 
 Result = TypeVar('Result')
 
@@ -16,12 +19,23 @@ class InferenceThread:
     torch gets its own OpenMP team, and with more teams than cores their threads go to sleep
     between operations, which doubles the time of a small network. CUDA graphs too must be
     captured and replayed by the same thread.
+
+    Args:
+        threads: CPU threads of the network.
     """
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix='inference')
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self.restart()
+
+    def restart(self) -> None:
+        """Take a new thread; what the old one was asked for is forgotten."""
+        self._thread: threading.Thread | None = None
         self._waiting = False
         self._busy_since_s: float | None = None
+        self._pool = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix='inference', initializer=self._begin
+        )
 
     def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Run a function there and return its result, or raise what it raised."""
@@ -41,8 +55,14 @@ class InferenceThread:
         since_s = self._busy_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
+    def has_died(self) -> bool:
+        """Whether the thread has ended although nobody stopped it: it will do nothing more."""
+        return self._thread is not None and not self._thread.is_alive()
+
     def drain(self, patience_s: float) -> bool:
         """Wait for everything asked for so far and return whether it was done in time."""
+        if self.has_died():
+            return True
         try:
             self._pool.submit(lambda: None).result(timeout=patience_s)
         except FutureTimeoutError:
@@ -52,6 +72,10 @@ class InferenceThread:
     def stop(self) -> None:
         """End the thread after the job in hand, without waiting for it."""
         self._pool.shutdown(wait=False)
+
+    def _begin(self) -> None:
+        torch.set_num_threads(self._threads)
+        self._thread = threading.current_thread()
 
     def _run(self, job: Callable[[], None]) -> None:
         self._waiting = False

@@ -1,5 +1,6 @@
 """The `predictor` node: skeletons in, predicted motion out. It wires; it does no maths."""
 
+import gc
 import os
 import threading
 import time
@@ -10,30 +11,36 @@ from typing import Any
 
 import numpy as np
 import rclpy
-import torch
 from diagnostic_msgs.msg import DiagnosticArray
+from numpy.typing import NDArray
 from rclpy._rclpy_pybind11 import RCLError
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.subscription import MessageInfo
 
+from motion_predictor.budget import Budget, rungs, survey
 from motion_predictor.msg import PredictedMotionArray, SkeletonArray
 from motion_predictor.people import People, Scene, Status
 from motion_predictor.predictor import MotionPredictor, Prediction
-from motion_predictor.ros.diagnostics import Health
+from motion_predictor.ros.diagnostics import Condition, Health
 from motion_predictor.ros.inference import InferenceThread
 from motion_predictor.ros.inputs import InputError, SkeletonInput
 from motion_predictor.ros.outputs import MotionOutput
-from motion_predictor.ros.parameters import Parameters
-from motion_predictor.skeleton import Layout, known_layouts, read_layouts
+from motion_predictor.ros.parameters import AFRESH, Parameters
+from motion_predictor.skeleton import known_layouts, read_layouts
 
 WATCHDOG_PERIOD_S = 0.1
 PATIENCE_S = 5.0
 STUCK_S = 1.0
 """A prediction that takes longer is a fault; until then there is just nothing fresh."""
-REPEAT_PROBLEM_S = 5.0
+SURVEY_S = 2.0
+"""Time at configuration for finding what predictions for several people cost."""
+REPEAT_PROBLEM_S = 30.0
+CROWD = ('max_gap_s', 'forget_after_s', 'min_observed_fraction', 'max_people')
+"""Parameters whose change starts everyone's history anew."""
 Return = TransitionCallbackReturn
 
 
@@ -46,7 +53,7 @@ class PredictorNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__('predictor')
-        self._table = Parameters(self)
+        self._table = Parameters(self, self._objection, self._use)
         self._lock = threading.Lock()  # guards people and what the last message said
         self._publish_lock = threading.Lock()
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -74,56 +81,49 @@ class PredictorNode(LifecycleNode):
         """Read the parameters, load and warm up the predictor."""
         for name in self._table.unknown():
             self.get_logger().warning(f"there is no parameter '{name}'; it has no effect")
-        inference = InferenceThread()
+        inference = None
         try:
             values = self._table.read()
+            inference = InferenceThread(values['threads'])
             predictor = inference.call(_load, values)
-            checkpoint = predictor.checkpoint
-            layout, window = checkpoint.header.layout, checkpoint.header.window
-            self._input = SkeletonInput(
-                layout, _layouts(values['layout_folder']), values['min_confidence']
-            )
-            self._output = MotionOutput(
-                checkpoint, values['frame_stride'], values['publish_samples'], predictor.coverage
-            )
+            self._predictor = predictor
+            self._costs = inference.call(_survey, predictor, values)
+            self._prepare(values)
         except Exception as error:  # ours, or whatever the device raises
-            inference.stop()
+            if inference is not None:
+                inference.stop()
             self.get_logger().error(f'cannot configure: {error}')
             return Return.FAILURE
-        self._values = values
-        self._inference, self._predictor = inference, predictor
+        self._inference = inference
+        checkpoint = predictor.checkpoint
+        window = checkpoint.header.window
         self._publisher = self.create_lifecycle_publisher(
             PredictedMotionArray, 'predicted_motion', QoSProfile(depth=1)
         )
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._table.locked = True
+        self._table.in_use = True
         self.get_logger().info(
             f'{checkpoint.model_id} on {predictor.device}, {predictor.engine.backend} in '
-            f'{predictor.engine.precision}: {values["samples"]} futures '
-            f'of {window.future_frames / window.rate_hz:g} s for {layout.name}'
+            f'{predictor.engine.precision}: {values["samples"]} futures of '
+            f'{window.future_frames / window.rate_hz:g} s for {checkpoint.header.layout.name}'
         )
-        if np.isnan(predictor.coverage):
+        uncalibrated = [n for n in self._budget.ladder if checkpoint.radius_scale(n) is None]
+        if uncalibrated:
             self.get_logger().warning(
-                'radius and coverage are NaN: the checkpoint is not calibrated for '
-                f'{predictor.samples} samples'
+                'radius and coverage will be NaN with '
+                f'{", ".join(map(str, uncalibrated))} samples: the checkpoint is not calibrated '
+                'for them'
             )
+        gc.collect()
+        gc.freeze()  # what was loaded stays, and need not be searched again and again
         return Return.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> Return:
         """Start listening and predicting."""
-        values = self._values
-        window = self._predictor.checkpoint.header.window
-        self._people = People(
-            rate_hz=window.rate_hz,
-            frames=window.history_frames,
-            max_gap_s=values['max_gap_s'],
-            forget_after_s=values['forget_after_s'],
-            min_observed_fraction=values['min_observed_fraction'],
-            max_people=values['max_people'],
-        )
+        self._people = self._nobody()
         self._health = Health()
         self._fault = ''
-        self._problem_logged_s = -REPEAT_PROBLEM_S
+        self._logged_s: dict[str, float] = {}
         self._usable_s = self._published_s = time.monotonic()
         self._arrived_s: float | None = None
         self._age_ms = 0.0
@@ -131,10 +131,8 @@ class PredictorNode(LifecycleNode):
         self._subscription = self.create_subscription(
             SkeletonArray, 'skeletons', self._on_skeletons, qos_profile_sensor_data
         )
-        self._periodic = [
-            self.create_timer(WATCHDOG_PERIOD_S, self._watch, clock=self._steady),
-            self.create_timer(values['diagnostics_period_s'], self._report, clock=self._steady),
-        ]
+        self._watchdog = self.create_timer(WATCHDOG_PERIOD_S, self._watch, clock=self._steady)
+        self._start_reporting()
         return result
 
     def on_deactivate(self, state: LifecycleState) -> Return:
@@ -162,8 +160,8 @@ class PredictorNode(LifecycleNode):
     def _stop(self) -> None:
         if self._people is None or self._inference is None:
             return
-        for timer in self._periodic:
-            self.destroy_timer(timer)
+        self.destroy_timer(self._watchdog)
+        self.destroy_timer(self._reporting)
         self.destroy_subscription(self._subscription)
         with self._lock:
             self._people = None
@@ -179,12 +177,81 @@ class PredictorNode(LifecycleNode):
         self.destroy_lifecycle_publisher(self._publisher)
         self.destroy_publisher(self._diagnostics)
         del self._predictor, self._input, self._output
-        self._table.locked = False
+        gc.unfreeze()
+        self._table.in_use = False
+
+    # Parameters
+
+    def _prepare(self, values: dict[str, Any]) -> None:
+        """Make all that follows from values, or raise if it cannot be made."""
+        self._layouts = known_layouts()
+        if values['layout_folder']:
+            self._layouts |= read_layouts(Path(values['layout_folder']))
+        self._output, self._input = self._output_for(values), self._input_for(values)
+        self._budget = self._budget_for(values)
+        self._values = values
+
+    def _output_for(self, values: dict[str, Any]) -> MotionOutput:
+        return MotionOutput(
+            self._predictor.checkpoint,
+            values['frame_stride'],
+            values['publish_samples'],
+            self._predictor.coverage,
+        )
+
+    def _input_for(self, values: dict[str, Any]) -> SkeletonInput:
+        layout = self._predictor.checkpoint.header.layout
+        return SkeletonInput(layout, self._layouts, values['min_confidence'])
+
+    def _budget_for(self, values: dict[str, Any]) -> Budget:
+        return Budget(values['latency_budget_ms'], values['samples'], self._costs)
+
+    def _nobody(self) -> People:
+        """Return people none of whom has been seen."""
+        window = self._predictor.checkpoint.header.window
+        limits = {name: self._values[name] for name in CROWD}
+        return People(rate_hz=window.rate_hz, frames=window.history_frames, **limits)
+
+    def _start_reporting(self) -> None:
+        period_s = self._values['diagnostics_period_s']
+        self._reporting = self.create_timer(period_s, self._report, clock=self._steady)
+
+    def _objection(self, values: dict[str, Any]) -> str:
+        """Return why these values cannot be used as the node is configured, or nothing."""
+        if values['samples'] > self._predictor.samples:
+            return (
+                f'{values["samples"]} samples are more than the {self._predictor.samples} that '
+                f'the node was configured for: {AFRESH}'
+            )
+        try:
+            self._output_for(values)
+        except ValueError as error:
+            return str(error)
+        return ''
+
+    def _use(self, values: dict[str, Any]) -> None:
+        """Take changed values at once."""
+        changed = {name for name, value in values.items() if value != self._values[name]}
+        self._values = values
+        self._output, self._input = self._output_for(values), self._input_for(values)
+        if changed & {'samples', 'latency_budget_ms'}:
+            self._budget = self._budget_for(values)
+        if self._people is None:
+            return
+        if changed & {*CROWD}:
+            with self._lock:
+                self._people = self._nobody()
+        if 'diagnostics_period_s' in changed:
+            self.destroy_timer(self._reporting)
+            self._start_reporting()
 
     # Input
 
-    def _on_skeletons(self, message: SkeletonArray) -> None:
-        arrived_s = time.monotonic()
+    def _on_skeletons(self, message: SkeletonArray, info: MessageInfo) -> None:
+        # Since the middleware has it: a message that waits for the executor waits.
+        received_s = info['received_timestamp'] / 1e9  # 0 where the middleware does not say
+        waited_s = max(0.0, time.time() - received_s) if received_s else 0.0
+        arrived_s = time.monotonic() - waited_s
         self._health.count('received')
         try:
             scan = self._input.read(message)
@@ -212,7 +279,8 @@ class PredictorNode(LifecycleNode):
             people.rejected.clear()
             restarts, people.restarts = people.restarts, 0
             if fresh:
-                self._usable_s = self._arrived_s = arrived_s
+                self._usable_s = time.monotonic()
+                self._arrived_s = arrived_s
                 self._age_ms = age_ms
         self._health.reject(rejected)
         if restarts:
@@ -222,9 +290,13 @@ class PredictorNode(LifecycleNode):
 
     def _refuse(self, reason: str, sentence: str) -> None:
         self._health.reject(Counter([reason]), sentence)
+        self._warn(reason, sentence)
+
+    def _warn(self, reason: str, sentence: str) -> None:
+        """Log a warning, but not the same reason again and again."""
         now_s = time.monotonic()
-        if now_s - self._problem_logged_s >= REPEAT_PROBLEM_S:
-            self._problem_logged_s = now_s
+        if now_s - self._logged_s.get(reason, -REPEAT_PROBLEM_S) >= REPEAT_PROBLEM_S:
+            self._logged_s[reason] = now_s
             self.get_logger().warning(f'{reason}: {sentence}')
 
     def _on_clock_jump(self, jump: TimeJump) -> None:
@@ -238,10 +310,11 @@ class PredictorNode(LifecycleNode):
         try:
             self._predict_and_publish()
             self._fault = ''
-        except Exception as error:  # the engine may raise anything, and the node must say so
+        except BaseException as error:  # the engine may raise anything, and the thread goes on
             if rclpy.ok(context=self.context):
-                self._fault = f'prediction failed: {error}'
-                self._refuse('prediction failed', str(error))
+                sentence = ' '.join(str(error).split()) or type(error).__name__
+                self._fault = f'prediction failed: {sentence}'
+                self._refuse('prediction failed', sentence)
                 self._publish(self._scene_or_nobody(), None, Status.FAULT)
 
     def _predict_and_publish(self) -> None:
@@ -260,19 +333,36 @@ class PredictorNode(LifecycleNode):
             )
             self._publish(scene, None, Status.STALE_INPUT)
             return
-        prediction = self._predictor.predict(np.stack(windows)) if windows else None
+        if not windows:
+            self._publish(scene, None, Status.OK)
+            return
+        budget = self._budget
+        samples = budget.choose(len(windows))
+        prediction = self._predict(np.stack(windows), samples)
         predicted_s = time.monotonic()
-        self._publish(scene, prediction, Status.OK)
+        late = 1000 * (predicted_s - arrived_s) > budget.budget_ms
+        less = late or samples < budget.ladder[0]
+        self._publish(scene, prediction, Status.DEGRADED if less else Status.OK)
         done_s = time.monotonic()
+        if not budget.record(len(windows), samples, 1000 * (done_s - arrived_s)):
+            self._health.count('over budget')
         health = self._health
         health.time('age at arrival', age_ms)
         health.time('wait', 1000 * (started_s - arrived_s))
-        if windows:
-            health.time('inference', 1000 * (predicted_s - started_s))
-            health.time('publish', 1000 * (done_s - predicted_s))
-            health.time('message to message', 1000 * (done_s - arrived_s))
-            if 1000 * (done_s - arrived_s) > self._values['latency_budget_ms']:
-                health.count('over budget')
+        health.time('inference', 1000 * (predicted_s - started_s))
+        health.time('publish', 1000 * (done_s - predicted_s))
+        health.time('message to message', 1000 * (done_s - arrived_s))
+
+    def _predict(self, histories: NDArray[np.float32], samples: int) -> Prediction:
+        """Predict; an engine that fails gives way to a slower one, once and for all."""
+        try:
+            return self._predictor.predict(histories, samples)
+        except Exception as error:
+            if not self._predictor.fall_back(str(error)):
+                raise
+            backend = self._predictor.engine.backend
+            self._warn('engine failed', f'{error}; {backend} takes over')
+            return self._predictor.predict(histories, samples)
 
     def _publish(self, scene: Scene, prediction: Prediction | None, at_least: Status) -> None:
         with self._publish_lock:
@@ -304,6 +394,13 @@ class PredictorNode(LifecycleNode):
         return time.monotonic() - self._usable_s > self._values['stale_after_s']
 
     def _watch(self) -> None:
+        if self._inference is not None and self._inference.has_died():
+            self._fault = 'the inference thread died; a new one took its place'
+            self._warn('inference thread', self._fault)
+            self._health.count('thread restarted')
+            self._inference.restart()
+            self._publish(self._scene_or_nobody(), None, Status.FAULT)
+            return
         overdue = time.monotonic() - self._published_s > self._values['stale_after_s']
         if self._stuck() or (self._fault and overdue):
             self._publish(self._scene_or_nobody(), None, Status.FAULT)
@@ -317,23 +414,50 @@ class PredictorNode(LifecycleNode):
             f'the prediction in hand has taken {busy_s:.1f} s so far' if busy_s > STUCK_S else ''
         )
 
+    def _refused(self) -> str:
+        """Return which engines were tried and why they are not used."""
+        attempts = self._predictor.engine.attempts
+        return '; '.join(f'{name} in {kind}: {why}' for name, kind, why in attempts)
+
+    def _shortfall(self) -> str:
+        """Return what is less than asked for, nothing if all is as configured."""
+        state, words = self._budget.state, []
+        if 0 < state.samples < self._budget.ladder[0]:
+            words.append(
+                f'{state.samples} of {self._budget.ladder[0]} samples for {state.people} people: '
+                f'{state.reason}'
+            )
+        if refused := self._refused():
+            words.append(f'engines not used: {refused}')
+        return '; '.join(words)
+
     def _report(self) -> None:
-        engine = self._predictor.engine
-        refused = '; '.join(f'{name} in {kind}: {why}' for name, kind, why in engine.attempts)
+        predictor, budget = self._predictor, self._budget
+        engine, state = predictor.engine, budget.state
         facts = {
-            'model': self._predictor.checkpoint.model_id,
+            'model': predictor.checkpoint.model_id,
+            'device': str(predictor.device),
             'engine': f'{engine.backend} in {engine.precision}',
             'engine error (mm)': f'{1000 * engine.error_m:.2f}',
-            'engines not used': refused or 'none',
-            'device': str(self._predictor.device),
-            'samples': str(self._predictor.samples),
+            'engines not used': self._refused() or 'none',
+            'CPU threads of the network': str(self._values['threads']),
+            'samples': str(state.samples),
+            'samples configured': str(budget.ladder[0]),
+            'budget (ms)': f'{budget.budget_ms:g}',
+            'budget: people / p99 (ms)': f'{state.people} / {state.p99_ms:.1f}',
+            'budget: reason': state.reason,
         }
+        shortfall = self._shortfall()
+        if shortfall:
+            self._warn('less than asked for', shortfall)
         report = self._health.report(
             self.get_fully_qualified_name(),
-            self._predictor.checkpoint.model_id,
-            self._values['diagnostics_period_s'],
-            self._stuck() or self._fault,
-            self._is_stale(),
+            predictor.checkpoint.model_id,
+            Condition(
+                fault=self._stuck() or self._fault,
+                silence='no usable input' if self._is_stale() else '',
+                shortfall=shortfall,
+            ),
             facts,
         )
         report.header.stamp = self.get_clock().now().to_msg()
@@ -341,25 +465,27 @@ class PredictorNode(LifecycleNode):
 
 
 def _load(values: dict[str, Any]) -> MotionPredictor:
-    """Return the predictor that the parameters ask for, warmed up.
-
-    To be called in the thread that will predict: the number of threads holds for the caller.
-    """
-    torch.set_num_threads(values['threads'])
-    predictor = MotionPredictor.load(
+    """Return the predictor that the parameters ask for."""
+    return MotionPredictor.load(
         values['checkpoint'],
         values['device'],
         values['samples'],
         values['resample_noise'],
         values['backend'],
     )
-    predictor.warm_up([1], [values['samples']])
-    return predictor
 
 
-def _layouts(folder: str) -> dict[str, Layout]:
-    """Return the layouts that messages may name: those that ship, and those in a folder."""
-    return known_layouts() | (read_layouts(Path(folder)) if folder else {})
+def _survey(predictor: MotionPredictor, values: dict[str, Any]) -> dict[tuple[int, int], float]:
+    """Warm the predictor up and return what its predictions cost."""
+    header = predictor.checkpoint.header
+    still = np.zeros((header.window.history_frames, len(header.layout.joints), 3), np.float32)
+    return survey(
+        warm_up=lambda people, samples: predictor.warm_up([people], [samples]),
+        run=lambda people, samples: predictor.predict(np.stack([still] * people), samples),
+        people=values['max_people'],
+        ladder=rungs(values['samples']),
+        limit_s=SURVEY_S,
+    )
 
 
 def main(args: list[str] | None = None) -> Any:

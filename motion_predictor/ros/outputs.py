@@ -20,7 +20,7 @@ def time_message(nanoseconds: int) -> Time:
 def flat(values: NDArray[np.float32]) -> 'array[float]':
     """Return an array's numbers, row-major, in the type that rclpy takes without a look."""
     numbers = array('f')
-    numbers.frombytes(np.ascontiguousarray(values, np.float32).tobytes())
+    numbers.frombytes(np.ascontiguousarray(values, np.float32).data.cast('B'))
     return numbers
 
 
@@ -32,7 +32,7 @@ class MotionOutput:
         frame_stride: every n-th frame is published, the last one always among them if n divides
             their number.
         publish_samples: whether the samples are.
-        coverage: probability that the radii stand for.
+        coverage: probability that radii stand for, for messages without any.
 
     Raises:
         ValueError: if the stride leaves no frame.
@@ -78,7 +78,7 @@ class MotionOutput:
             joint_names=list(self._layout.joint_names),
             parents=list(self._layout.parents),
             time_step=self._time_step,
-            coverage=self._coverage,
+            coverage=self._coverage if prediction is None else prediction.coverage,
             num_samples=len(samples[0]) if samples is not None and self._publish_samples else 0,
             num_frames=self._num_frames,
             num_joints=len(self._layout.joints),

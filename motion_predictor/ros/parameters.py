@@ -1,5 +1,6 @@
 """The node's parameters: one table of names, defaults, ranges and meanings."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,9 @@ from rclpy.parameter import Parameter as RosParameter
 Value = bool | int | float | str
 
 
+AFRESH = 'clean up the node, set it, configure again'
+
+
 class ParameterError(ValueError):
     """A parameter was given a value that it cannot take."""
 
@@ -29,6 +33,8 @@ class Parameter:
     description: str
     low: float | None = None
     high: float | None = None
+    live: bool = False
+    """Whether it may be changed while the node is configured; the change holds at once."""
 
     def descriptor(self) -> ParameterDescriptor:
         """Return the descriptor that `ros2 param describe` shows."""
@@ -67,19 +73,22 @@ PARAMETERS = (
         1,
         256,
     ),
-    Parameter('samples', 50, 'Possible futures per person.', 1, 1000),
+    Parameter('samples', 50, 'Possible futures per person.', 1, 1000, live=True),
     Parameter(
         'resample_noise',
         False,
         'Draw new noise for every prediction; otherwise sample s stays the same kind of future.',
     ),
-    Parameter('publish_samples', True, 'Publish the samples, not only their mean and radius.'),
-    Parameter('frame_stride', 1, 'Publish every n-th future frame.', 1, 1000),
+    Parameter(
+        'publish_samples', True, 'Publish the samples, not only their mean and radius.', live=True
+    ),
+    Parameter('frame_stride', 1, 'Publish every n-th future frame.', 1, 1000, live=True),
     Parameter(
         'fixed_frame',
         '',
         'Frame that skeletons must come in, gravity-aligned, z up; empty takes the frame of the '
         'input.',
+        live=True,
     ),
     Parameter('layout_folder', '', 'Folder of further skeleton layouts (*.yaml).'),
     Parameter(
@@ -88,6 +97,7 @@ PARAMETERS = (
         'Joints that the tracker is less sure of count as missing.',
         0.0,
         1.0,
+        live=True,
     ),
     Parameter(
         'min_observed_fraction',
@@ -95,10 +105,23 @@ PARAMETERS = (
         'A person of whom less was observed over the history is not predicted.',
         0.0,
         1.0,
+        live=True,
     ),
-    Parameter('max_people', 8, 'People predicted at most; more are listed as DEGRADED.', 1, 100),
     Parameter(
-        'max_gap_s', 0.3, "A longer gap between frames restarts a person's history.", 0.01, 10.0
+        'max_people',
+        8,
+        'People predicted at most; more are listed as DEGRADED.',
+        1,
+        100,
+        live=True,
+    ),
+    Parameter(
+        'max_gap_s',
+        0.3,
+        "A longer gap between frames restarts a person's history.",
+        0.01,
+        10.0,
+        live=True,
     ),
     Parameter(
         'forget_after_s',
@@ -106,6 +129,7 @@ PARAMETERS = (
         'A person who is no longer reported is listed as STALE_INPUT for so long.',
         0.0,
         60.0,
+        live=True,
     ),
     Parameter(
         'stale_after_s',
@@ -113,6 +137,7 @@ PARAMETERS = (
         'Silence of the source after which STALE_INPUT is published.',
         0.05,
         60.0,
+        live=True,
     ),
     Parameter(
         'max_age_s',
@@ -120,6 +145,7 @@ PARAMETERS = (
         'Observations captured longer ago than this are STALE_INPUT.',
         0.01,
         60.0,
+        live=True,
     ),
     Parameter(
         'max_ahead_s',
@@ -127,32 +153,47 @@ PARAMETERS = (
         'Messages stamped further in the future than this are rejected.',
         0.0,
         60.0,
+        live=True,
     ),
     Parameter(
         'latency_budget_ms',
         20.0,
-        'Time from a message to its prediction; what takes longer is counted in diagnostics.',
+        'Time from a message to its prediction. Where all samples take longer at p99, fewer are '
+        'drawn; what is late all the same is DEGRADED and counted in diagnostics.',
         1.0,
         10000.0,
+        live=True,
     ),
-    Parameter('diagnostics_period_s', 1.0, 'Time between diagnostics.', 0.1, 60.0),
+    Parameter('diagnostics_period_s', 1.0, 'Time between diagnostics.', 0.1, 60.0, live=True),
 )
 BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
 
 
 class Parameters:
-    """Declares the table on a node and reads it.
+    """Declares the table on a node, reads it and guards it.
 
     A value that does not hold never stops the node: it is remembered, and `read` refuses until
     a good one is set.
+
+    Args:
+        node: whose parameters they are.
+        objection: says in a sentence why a configured node cannot take these values, or nothing.
+        apply: takes changed values while the node is configured.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(
+        self,
+        node: Node,
+        objection: Callable[[dict[str, Any]], str],
+        apply: Callable[[dict[str, Any]], None],
+    ) -> None:
         self._node = node
+        self._objection = objection
+        self._apply = apply
         self._given = node._parameter_overrides  # rclpy has no public access to them
         self._problems: dict[str, str] = {}
-        self.locked = False
-        """While set, changes are refused: the values are in use."""
+        self.in_use = False
+        """Set while the node is configured: not every parameter can then change."""
         for parameter in PARAMETERS:
             descriptor = parameter.descriptor()
             arguments = (parameter.name, parameter.default, descriptor)
@@ -183,12 +224,19 @@ class Parameters:
         return {name: self._node.get_parameter(name).value for name in BY_NAME}
 
     def _allow(self, changes: list[RosParameter]) -> SetParametersResult:
-        ours = [change.name for change in changes if change.name in BY_NAME]
-        if self.locked and ours:
-            reason = f'{", ".join(ours)} is in use: clean up the node, set it, configure again'
-            return SetParametersResult(successful=False, reason=reason)
-        return SetParametersResult(successful=True)
+        ours = {change.name: change.value for change in changes if change.name in BY_NAME}
+        reason = ''
+        if self.in_use and ours:
+            fixed = [name for name in ours if not BY_NAME[name].live]
+            if fixed:
+                reason = f'{", ".join(fixed)} is in use: {AFRESH}'
+            else:
+                reason = self._objection(self.read() | ours)
+        return SetParametersResult(successful=not reason, reason=reason)
 
     def _accepted(self, changes: list[RosParameter]) -> None:
-        for change in changes:
-            self._problems.pop(change.name, None)
+        ours = [change.name for change in changes if change.name in BY_NAME]
+        for name in ours:
+            self._problems.pop(name, None)
+        if self.in_use and ours:
+            self._apply(self.read())

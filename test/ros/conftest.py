@@ -32,6 +32,8 @@ from motion_predictor.skeleton import Layout, known_layouts
 
 Pose = NDArray[np.float32]
 PATIENCE_S = 40.0
+UNHURRIED = {'predictor': ['--ros-args', '-p', 'latency_budget_ms:=10000.0', '--']}
+"""A busy machine is no error: tests of the budget set one."""
 STATES = {
     State.PRIMARY_STATE_UNCONFIGURED: 'unconfigured',
     State.PRIMARY_STATE_INACTIVE: 'inactive',
@@ -75,7 +77,9 @@ class Process:
         self._log = log
         with log.open('wb') as output:
             self.popen = subprocess.Popen(
-                [executable(name), *arguments], stdout=output, stderr=subprocess.STDOUT
+                [executable(name), *UNHURRIED.get(name, []), *arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
 
     @property

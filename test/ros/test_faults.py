@@ -1,14 +1,23 @@
 """Faults inside the node and around it: what a consumer then sees, and how it recovers."""
 
+import ctypes
+import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.parameter import Parameter
 
 from motion_predictor.archive import MotionArchive
+from motion_predictor.checkpoint import shipped_checkpoints
+from motion_predictor.engine import Engine
 from motion_predictor.msg import PredictedMotionArray
 from motion_predictor.ros.node import PredictorNode
 
@@ -28,6 +37,7 @@ def walker(bundled: MotionArchive) -> Any:
 def node() -> Iterator[PredictorNode]:
     """A predictor in this process, so that a test can break its engine."""
     node = PredictorNode()
+    node.set_parameters([Parameter('latency_budget_ms', value=10000.0)])
     node.start()
     yield node
     node._stop()
@@ -44,6 +54,15 @@ def cell(node: PredictorNode, planner: Any) -> Any:
     planner._executor.remove_node(node)
 
 
+def without_numbers(engine: Engine, backend: str) -> Engine:
+    """Return an engine whose numbers are not finite."""
+    return replace(
+        engine,
+        backend=backend,
+        run=lambda *inputs: tuple(np.nan * result for result in engine.run(*inputs)),
+    )
+
+
 def break_engine(node: PredictorNode, broken: Callable[..., Any]) -> Callable[[], None]:
     """Put another engine in and return what puts the old one back."""
     predict = node._predictor.predict
@@ -58,7 +77,7 @@ def break_engine(node: PredictorNode, broken: Callable[..., Any]) -> Callable[[]
 def test_a_failing_engine_is_a_fault_and_recovers(
     cell: Any, node: PredictorNode, walker: Any
 ) -> None:
-    def fail(history: Any) -> None:
+    def fail(history: Any, samples: int) -> None:
         raise RuntimeError('out of memory')
 
     mend = break_engine(node, fail)
@@ -79,11 +98,77 @@ def test_numbers_that_are_not_finite_are_never_published(
     cell: Any, node: PredictorNode, walker: Any
 ) -> None:
     engine = node._predictor.engine
-    node._predictor.engine = lambda *inputs: tuple(np.nan * out for out in engine(*inputs))  # type: ignore[assignment]
+    node._predictor.engine = without_numbers(engine, 'eager')
     cell.stream({'someone': walker}, seconds=1.0)
     cell.wait_for(lambda: FAULT in cell.statuses(), 'a fault')
     assert not cell.predictions('someone')
     node._predictor.engine = engine
+
+
+def test_an_engine_that_fails_gives_way_to_eager(
+    cell: Any, node: PredictorNode, walker: Any
+) -> None:
+    node._predictor.engine = without_numbers(node._predictor.engine, 'compiled')
+    cell.stream({'someone': walker}, seconds=1.0)
+    cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
+    assert FAULT not in cell.statuses()
+    cell.wait_for(
+        lambda: any('engines not used: compiled' in d.status[0].message for d in cell.diagnostics),
+        'diagnostics warn',
+    )
+    assert cell.diagnostics[-1].status[0].level == DiagnosticStatus.WARN
+
+
+def test_an_engine_that_asks_to_exit_ends_nothing(
+    cell: Any, node: PredictorNode, walker: Any
+) -> None:
+    def leave(history: Any, samples: int) -> None:
+        raise SystemExit('enough')
+
+    mend = break_engine(node, leave)
+    place = cell.stream({'someone': walker}, seconds=1.0)
+    cell.wait_for(lambda: FAULT in cell.statuses(), 'a fault')
+    mend()
+    cell.stream({'someone': walker}, seconds=0.8, start=place)
+    cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
+
+
+def test_an_inference_thread_that_dies_is_a_fault_and_is_replaced(
+    cell: Any, node: PredictorNode, walker: Any
+) -> None:
+    inference = node._inference
+    assert inference is not None
+    killed = inference.call(threading.current_thread)
+    assert killed.ident is not None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(killed.ident), ctypes.py_object(SystemExit)
+    )
+    place = cell.stream({'someone': walker}, seconds=1.0)
+    cell.wait_for(lambda: FAULT in cell.statuses(), 'a fault')
+    cell.stream({'someone': walker}, seconds=0.8, start=place)
+    cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
+    assert inference.call(threading.current_thread) is not killed
+    cell.diagnostics.clear()
+    cell.wait_for(lambda: cell.diagnostics, 'diagnostics')
+    values = {pair.key: pair.value for pair in cell.diagnostics[-1].status[0].values}
+    assert values['restarts of the inference thread'] == '1'
+
+
+def test_after_callbacks_were_blocked_nothing_old_is_published_as_fresh(
+    cell: Any, node: PredictorNode, walker: Any
+) -> None:
+    place = cell.stream({'someone': walker}, seconds=0.8)
+    for pose in walker[place : place + 3]:
+        cell.publish(cell.message({'someone': pose}))
+    time.sleep(1.0)  # whoever spins for the node is held up
+    cell.received.clear()
+    cell.spin(0.5)
+    for message in cell.received:
+        age_s = (message.published.sec - message.header.stamp.sec) + 1e-9 * (
+            message.published.nanosec - message.header.stamp.nanosec
+        )
+        assert message.status != OK or age_s <= 0.5
+    assert STALE in cell.statuses()
 
 
 def test_a_stuck_engine_is_stale_and_then_a_fault(
@@ -91,9 +176,9 @@ def test_a_stuck_engine_is_stale_and_then_a_fault(
 ) -> None:
     predict = node._predictor.predict
 
-    def stick(history: Any) -> Any:
+    def stick(history: Any, samples: int) -> Any:
         time.sleep(2.0)
-        return predict(history)
+        return predict(history, samples)
 
     mend = break_engine(node, stick)
     cell.stream({'someone': walker}, seconds=2.5)
@@ -106,6 +191,7 @@ def test_a_stuck_engine_is_stale_and_then_a_fault(
 def test_whoever_cannot_be_read_does_not_count_as_nobody(cell: Any, walker: Any) -> None:
     """Sustained bad input: never OK, whether somebody was known before or not."""
     place = cell.stream({'known': walker}, seconds=0.8)
+    cell.spin(0.2)  # what is in hand still belongs to the good stream
     for nameless in (True, False):
         cell.received.clear()
         for _ in range(45):
@@ -161,3 +247,19 @@ def test_skeletons_in_another_frame_than_the_fixed_one_are_refused(
     planner.wait_for(
         lambda: "come in frame 'map', but fixed_frame is 'cell'" in process.output, 'it says so'
     )
+
+
+def test_a_checkpoint_that_is_replaced_or_deleted_while_in_use_has_no_effect(
+    planner: Any, start: Any, walker: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / 'mine.safetensors'
+    shutil.copy(shipped_checkpoints()['default'], path)
+    start('predictor', '--ros-args', '-p', 'samples:=2', '-p', f'checkpoint:={path}')
+    planner.wait_for(lambda: planner.received, 'it runs')
+    place = planner.stream({'someone': walker}, seconds=0.8)
+    for meddle in (lambda: path.write_bytes(b'nothing'), path.unlink):
+        meddle()
+        planner.received.clear()
+        place = planner.stream({'someone': walker}, seconds=0.8, start=place)
+        planner.wait_for(lambda: planner.predictions('someone'), 'predictions go on')
+        assert planner.statuses() == {OK}

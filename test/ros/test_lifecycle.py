@@ -90,12 +90,12 @@ def test_an_unknown_parameter_is_named(planner: Any, start: Any) -> None:
 def test_parameters_in_use_are_refused_with_a_reason(planner: Any, start: Any) -> None:
     start('predictor', *parameters(samples=2))
     planner.wait_for(lambda: planner.received, 'it runs')
-    result = planner.set_parameter('samples', 10)
+    result = planner.set_parameter('checkpoint', 'swiftdiff')
     assert not result.successful
-    assert 'samples is in use' in result.reason
+    assert 'checkpoint is in use' in result.reason
     assert planner.transition('deactivate')
     assert planner.transition('cleanup')
-    assert planner.set_parameter('samples', 10).successful
+    assert planner.set_parameter('checkpoint', 'swiftdiff').successful
     assert not planner.set_parameter('samples', 0).successful
 
 

@@ -1,0 +1,189 @@
+"""How many futures fit the latency budget: found by measuring, for each number of people."""
+
+import heapq
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import isnan, nan
+from statistics import median
+
+LADDER = (50, 32, 16, 8)
+"""Numbers of samples to fall back to; checkpoints are calibrated for these."""
+RECENT = 200
+RECENT_S = 10.0
+"""Times that count: so many at most, and none older."""
+HEADROOM = 0.9
+"""Share of the budget that a rung must be expected to fit before it is tried."""
+PATIENCE_S = 2.0
+LONGEST_PATIENCE_S = 60.0
+"""Waits before more samples are tried again; each vain try doubles the wait."""
+
+Clock = Callable[[], float]
+Costs = Mapping[tuple[int, int], float]
+"""Milliseconds of a prediction by (people, samples)."""
+
+
+def rungs(samples: int) -> tuple[int, ...]:
+    """Return the numbers of samples to choose from, the configured one first."""
+    return (samples, *(rung for rung in LADDER if rung < samples))
+
+
+def survey(
+    warm_up: Callable[[int, int], object],
+    run: Callable[[int, int], object],
+    people: int,
+    ladder: tuple[int, ...],
+    limit_s: float,
+    clock: Clock = time.perf_counter,
+) -> dict[tuple[int, int], float]:
+    """Return what each case costs, from one person on, until the time is up.
+
+    Args:
+        warm_up: prepares for so many people and samples.
+        run: predicts for so many.
+        people: the most to be met.
+        ladder: numbers of samples.
+        limit_s: no further number of people is begun after this.
+        clock: seconds.
+    """
+    costs = {}
+    began_s = clock()
+    for count in range(1, people + 1):
+        for samples in ladder:
+            warm_up(count, samples)
+            stamps_s = [clock()]
+            for _ in range(2):  # the faster of two: something may disturb one
+                run(count, samples)
+                stamps_s.append(clock())
+            costs[count, samples] = 1000 * min(b - a for a, b in pairwise(stamps_s))
+        if clock() - began_s > limit_s:
+            break
+    return costs
+
+
+@dataclass(frozen=True)
+class BudgetState:
+    """What was decided last."""
+
+    people: int
+    samples: int
+    p99_ms: float
+    """Of recent messages with so many people and samples; NaN while there are too few."""
+    reason: str
+
+
+@dataclass
+class _Level:
+    """What is known of one number of people."""
+
+    rung: int
+    reason: str
+    times: list[deque[tuple[float, float]]]
+    """(when, milliseconds) of each rung."""
+    changed_s: float
+    patience_s: float = 0.0
+    on_trial: bool = field(default=False)
+    """Whether the rung was climbed to and has not held for long yet."""
+
+
+class Budget:
+    """Chooses the number of samples so that the 99th percentile of the times fits the budget.
+
+    Two late messages among the recent ones move it a rung down, never a single one. It climbs
+    again when what it measures leaves room for the next rung; where that turns out to be wrong
+    it waits twice as long before the next try.
+
+    Args:
+        budget_ms: from a message to its prediction.
+        samples: configured number, the top of the ladder.
+        costs: what predictions are known to cost, to start near the right rung.
+        clock: seconds.
+    """
+
+    def __init__(
+        self, budget_ms: float, samples: int, costs: Costs, clock: Clock = time.monotonic
+    ) -> None:
+        self.budget_ms = budget_ms
+        self.ladder = rungs(samples)
+        self._costs = costs
+        self._clock = clock
+        self._levels: dict[int, _Level] = {}
+        self.state = BudgetState(0, samples, nan, 'nobody has been predicted yet')
+
+    def choose(self, people: int) -> int:
+        """Return the number of samples to draw for each of so many people."""
+        return self.ladder[self._level(people).rung]
+
+    def record(self, people: int, samples: int, milliseconds: float) -> bool:
+        """Take the time that a message took and return whether it was within the budget."""
+        level = self._level(people)
+        if samples == self.ladder[level.rung]:
+            now_s = self._clock()
+            level.times[level.rung].append((now_s, milliseconds))
+            recent = [ms for s, ms in level.times[level.rung] if now_s - s <= RECENT_S]
+            p99_ms = _p99(recent)
+            self.state = BudgetState(people, samples, p99_ms, level.reason)
+            if p99_ms > self.budget_ms:
+                self._descend(level, p99_ms, now_s)
+            elif not isnan(p99_ms):
+                self._climb(people, level, recent, now_s)
+        return milliseconds <= self.budget_ms
+
+    def _level(self, people: int) -> _Level:
+        if people not in self._levels:
+            expected = [self._cost_ms(people, samples) for samples in self.ladder]
+            fitting = [ms <= HEADROOM * self.budget_ms for ms in expected]
+            rung = fitting.index(True) if True in fitting else len(fitting) - 1
+            reason = f'{self.ladder[0]} samples are expected to take {expected[0]:.1f} ms'
+            times = [deque[tuple[float, float]](maxlen=RECENT) for _ in self.ladder]
+            self._levels[people] = _Level(rung, reason, times, self._clock())
+        return self._levels[people]
+
+    def _descend(self, level: _Level, p99_ms: float, now_s: float) -> None:
+        samples = self.ladder[level.rung]
+        level.reason = f'{samples} samples took {p99_ms:.1f} ms at p99'
+        if level.rung == len(self.ladder) - 1:
+            return
+        doubled_s = min(2 * level.patience_s, LONGEST_PATIENCE_S)
+        level.patience_s = doubled_s if level.on_trial else PATIENCE_S
+        level.rung += 1
+        level.on_trial = False
+        level.changed_s = now_s
+
+    def _climb(self, people: int, level: _Level, recent: list[float], now_s: float) -> None:
+        held_s = now_s - level.changed_s
+        if level.on_trial and held_s >= RECENT_S:
+            level.on_trial = False
+            level.patience_s = PATIENCE_S
+        if level.rung == 0 or held_s < max(level.patience_s, PATIENCE_S):
+            return
+        samples, more = self.ladder[level.rung], self.ladder[level.rung - 1]
+        growth = self._cost_ms(people, more) / max(self._cost_ms(people, samples), 1e-6) - 1
+        # Work grows with the samples; what disturbs it does not.
+        expected_ms = _p99(recent) + median(recent) * growth
+        fits = expected_ms <= HEADROOM * self.budget_ms
+        if fits or held_s >= LONGEST_PATIENCE_S:  # expectations may be wrong for good
+            level.rung -= 1
+            level.times[level.rung].clear()
+            level.reason = f'{more} samples are expected to take {expected_ms:.1f} ms at p99'
+            level.on_trial = True
+            level.patience_s = max(level.patience_s, PATIENCE_S)
+            level.changed_s = now_s
+
+    def _cost_ms(self, people: int, samples: int) -> float:
+        """Return what a case costs by itself: known, or in proportion to a smaller one."""
+        smaller = [case for case in self._costs if case[0] <= people and case[1] <= samples]
+        if not smaller:  # nothing is known: in proportion, and small enough to try
+            return people * samples * 1e-3
+        nearest = max(smaller)
+        return self._costs[nearest] * people * samples / (nearest[0] * nearest[1])
+
+
+def _p99(times: list[float]) -> float:
+    """Return the second largest of up to 200: their p99, and of fewer on the safe side.
+
+    A single outlier never decides; NaN with fewer than two.
+    """
+    return heapq.nlargest(2, times)[1] if len(times) > 1 else nan
