@@ -1,6 +1,6 @@
 """The library's face: observed motion in, possible futures with an honest uncertainty out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,13 @@ class Prediction:
     """Probability that `radius` stands for; NaN where `radius` is."""
     times: FloatArray
     """(F,) seconds after the last observed frame."""
+
+    def widened(self, doubt_m: FloatArray) -> 'Prediction':
+        """Return it with radii that hold joints (P, J) that may have been elsewhere at the start.
+
+        The two errors are independent: squares add up.
+        """
+        return replace(self, radius=np.hypot(self.radius, doubt_m[:, None]))
 
 
 def spread_of(samples: Tensor, mean: Tensor) -> Tensor:

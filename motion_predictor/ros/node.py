@@ -4,7 +4,6 @@ import os
 import threading
 import time
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 
+from motion_predictor.checkpoint import Header
 from motion_predictor.msg import PredictedMotionArray, SkeletonArray
 from motion_predictor.people import People, Scene, Status
 from motion_predictor.predictor import MotionPredictor, Prediction
@@ -35,6 +35,16 @@ STUCK_S = 1.0
 """A prediction that takes longer is a fault; until then there is just nothing fresh."""
 WARM_UP_CALLS = 3
 REPEAT_PROBLEM_S = 5.0
+PEOPLE_PARAMETERS = (
+    'max_gap_s',
+    'forget_after_s',
+    'min_observed_fraction',
+    'max_people',
+    'robot_position',
+    'max_speed',
+    'reassociate_s',
+    'frozen_after_s',
+)
 Return = TransitionCallbackReturn
 
 
@@ -87,6 +97,7 @@ class PredictorNode(LifecycleNode):
             self._output = MotionOutput(
                 checkpoint, values['frame_stride'], values['publish_samples'], predictor.coverage
             )
+            _people(checkpoint.header, values)  # refuses now what it would refuse later
         except Exception as error:  # ours, or whatever the device raises
             inference.stop()
             self.get_logger().error(f'cannot configure: {error}')
@@ -112,15 +123,7 @@ class PredictorNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> Return:
         """Start listening and predicting."""
         values = self._values
-        window = self._predictor.checkpoint.header.window
-        self._people = People(
-            rate_hz=window.rate_hz,
-            frames=window.history_frames,
-            max_gap_s=values['max_gap_s'],
-            forget_after_s=values['forget_after_s'],
-            min_observed_fraction=values['min_observed_fraction'],
-            max_people=values['max_people'],
-        )
+        self._people = _people(self._predictor.checkpoint.header, values)
         self._health = Health()
         self._fault = ''
         self._problem_logged_s = -REPEAT_PROBLEM_S
@@ -251,7 +254,7 @@ class PredictorNode(LifecycleNode):
             scene = people.scene() if people is not None else None
         if scene is None or arrived_s is None:
             return
-        windows = [p.window.positions for p in scene.people if p.window is not None]
+        windows = [p.window for p in scene.people if p.window is not None]
         late_s = (self.get_clock().now().nanoseconds - scene.stamp_ns) / 1e9
         if late_s > self._values['max_age_s']:
             self._refuse(
@@ -260,7 +263,10 @@ class PredictorNode(LifecycleNode):
             )
             self._publish(scene, None, Status.STALE_INPUT)
             return
-        prediction = self._predictor.predict(np.stack(windows)) if windows else None
+        prediction = None
+        if windows:
+            prediction = self._predictor.predict(np.stack([w.positions for w in windows]))
+            prediction = prediction.widened(np.stack([w.doubt_m for w in windows]))
         predicted_s = time.monotonic()
         self._publish(scene, prediction, Status.OK)
         done_s = time.monotonic()
@@ -292,11 +298,8 @@ class PredictorNode(LifecycleNode):
     def _scene_or_nobody(self) -> Scene:
         """Return everyone last seen, none of them predictable; at time 0 before any input."""
         with self._lock:
-            scene = self._people.scene() if self._people is not None else None
-        if scene is None:
-            return Scene(0, '', ())
-        people = tuple(replace(person, window=None) for person in scene.people)
-        return replace(scene, people=people)
+            scene = self._people.listing() if self._people is not None else None
+        return scene if scene is not None else Scene(0, '', ())
 
     # Watchdog
 
@@ -349,6 +352,16 @@ def _load(values: dict[str, Any]) -> MotionPredictor:
     for _ in range(WARM_UP_CALLS):
         predictor.predict(still)
     return predictor
+
+
+def _people(header: Header, values: dict[str, Any]) -> People:
+    """Return who is there, nobody yet, as the parameters ask for it."""
+    return People(
+        layout=header.layout,
+        rate_hz=header.window.rate_hz,
+        frames=header.window.history_frames,
+        **{name: values[name] for name in PEOPLE_PARAMETERS},
+    )
 
 
 def _layouts(folder: str) -> dict[str, Layout]:
