@@ -30,13 +30,6 @@ from motion_predictor_training.prediction import predictor_of
 FloatArray = NDArray[np.float32]
 LEAD_S = 0.5
 """What a tracker saw before the history: it warms up the gates."""
-USUAL = {
-    'max_gap_s': 0.3,
-    'forget_after_s': 1.0,
-    'min_observed_fraction': 0.5,
-    'max_people': 1,
-}
-"""The node's defaults."""
 TOGETHER = 8
 
 
@@ -49,7 +42,7 @@ class Source:
     random: np.random.Generator
 
     def joints(self, *parts: str) -> list[int]:
-        """Return the joints of some parts, by common name; those that the layout lacks are left out."""
+        """Return the joints that the layout has of some, by common name."""
         return [j for part in parts if (j := self.layout.index(part)) is not None]
 
     def frames(self, seconds: float) -> int:
@@ -196,21 +189,11 @@ def table(result: dict[str, Any]) -> str:
     It is valid Markdown.
     """
     clean = result['rows']['clean']
-    lines = [
-        [
-            name,
-            *(
-                value
-                for key in ('ADE', 'FDE', 'root_ADE_m')
-                for value in _against(row, clean, key)
-            ),
-            row.get('coverage'),
-            row.get('coverage_unseen'),
-            row['observed'],
-            row['predicted'],
-        ]
-        for name, row in result['rows'].items()
-    ]
+    lines = []
+    for name, row in result['rows'].items():
+        errors = [_against(row, clean, key) for key in ('ADE', 'FDE', 'root_ADE_m')]
+        shares = [row.get(key) for key in ('coverage', 'coverage_unseen', 'observed', 'predicted')]
+        lines.append([name, *(part for error in errors for part in error), *shares])
     head = ['', 'ADE', '', 'FDE', '', 'root ADE m', '', 'coverage', 'of unseen', 'observed']
     return tabulate(lines, [*head, 'predicted'], tablefmt='github', floatfmt='.3f')
 
@@ -270,8 +253,14 @@ def _follow(
     Frames without any joint are not sent.
     """
     window = predictor.checkpoint.header.window
-    people = People(
-        predictor.checkpoint.header.layout, window.rate_hz, window.history_frames, **USUAL
+    people = People(  # as the node's parameters are by default
+        predictor.checkpoint.header.layout,
+        window.rate_hz,
+        window.history_frames,
+        max_gap_s=0.3,
+        forget_after_s=1.0,
+        min_observed_fraction=0.5,
+        max_people=1,
     )
     for frame, pose in enumerate(motion):
         if np.isfinite(pose).any():
