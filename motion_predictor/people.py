@@ -18,6 +18,9 @@ FloatArray = NDArray[np.float32]
 RESTART_AFTER = 5
 """So many older stamps in a row, each newer than the last, mean that the source's time restarted:
 a recording looped or its clock was set back. Fewer are stragglers."""
+RECENT_LEAST = 0.5
+"""Share of the joints that must have been seen lately: nobody is predicted from a pose that is
+mostly memory, unless `min_observed_fraction` allows for it."""
 MAX_COORDINATE_M = 1e6
 """What is farther off is no place; squares of it do not fit into the numbers used."""
 MAX_TRACKED = 100
@@ -134,8 +137,8 @@ class People:
         frames: H, the frames of its history.
         max_gap_s: a longer gap restarts a person's history.
         forget_after_s: how long a person who is no longer reported stays listed, as STALE_INPUT.
-        min_observed_fraction: with less than this observed, of the history or of the joints in the
-            last 0.1 s, a person is not predicted.
+        min_observed_fraction: with less than this observed, a person is not predicted; nor if half
+            of the joints, or this share if it is less, have not been seen for 0.1 s.
         max_people: with more, those nearest to the robot are predicted and the rest are DEGRADED.
         robot_position: [x, y, z] of the robot in the frame of the positions, metres.
         max_speed: metres per second that no person exceeds.
@@ -414,8 +417,8 @@ class People:
         if window is None:
             self.rejected['too little observed'] += 1
             return Person(person_id, Status.STALE_INPUT, 0.0, None)
-        least = min(window.observed_fraction, window.recent_fraction)
-        if least < self._min_observed_fraction:
+        least = self._min_observed_fraction
+        if window.observed_fraction < least or window.recent_fraction < min(least, RECENT_LEAST):
             self.rejected['too little observed'] += 1
             return Person(person_id, Status.STALE_INPUT, window.observed_fraction, None)
         return Person(person_id, Status.OK, window.observed_fraction, window)
