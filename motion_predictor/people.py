@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ MAX_COORDINATE_M = 1e6
 """What is farther off is no place; squares of it do not fit into the numbers used."""
 MAX_TRACKED = 100
 """People remembered at most, however many ids a tracker makes up."""
+MAX_FOUND = 10
+"""With more new ids in one message, nobody who was lost is looked for among them."""
 NEAR_M = 0.3
 """What a tracker's noise and a change of pace may add to the way that a person went."""
 SWITCHED_M = 0.2
@@ -108,19 +111,58 @@ class _Track:
 
     def way_m(self, positions: FloatArray) -> float:
         """Return how far a pose (J, 3) is from the last one."""
-        return _distance_m(positions, self.gates.last)
+        return float(_distances_m(positions, self.gates.last[None])[0])
+
+    def going(self, stamp_ns: int) -> NDArray[np.floating]:
+        """Return where the joints (J, 3) are by now, if the person goes on."""
+        return self.gates.last + self.history.velocity() * (stamp_ns - self.newest_ns) * 1e-9
 
     def surprise_m(self, stamp_ns: int, positions: FloatArray) -> float:
         """Return how far a pose (J, 3) is from where the person was going."""
-        going = self.history.velocity() * (stamp_ns - self.newest_ns) * 1e-9
-        return _distance_m(positions, self.gates.last + going)
+        return float(_distances_m(positions, self.going(stamp_ns)[None])[0])
 
 
-def _distance_m(positions: FloatArray, others: NDArray[np.floating]) -> float:
-    """Return the median distance of the joints that two poses share; infinite if there is none."""
-    way = np.linalg.norm(positions - others, axis=-1)
-    way = way[np.isfinite(way)]
-    return float(np.median(way)) if len(way) else np.inf
+class _Crowd:
+    """Everybody as they were before a message; what it takes to compare with them is made once.
+
+    Args:
+        tracks: whom.
+        stamp_ns: of the message.
+    """
+
+    def __init__(self, tracks: Sequence[_Track], stamp_ns: int) -> None:
+        self.tracks = tracks
+        self._stamp_ns = stamp_ns
+
+    @cached_property
+    def elapsed_s(self) -> NDArray[np.float64]:
+        """(N,) since each was seen."""
+        return np.array([self._stamp_ns - track.newest_ns for track in self.tracks]) * 1e-9
+
+    @cached_property
+    def last(self) -> NDArray[np.floating]:
+        """(N, J, 3) where each joint was last seen."""
+        return np.stack([track.gates.last for track in self.tracks])
+
+    @cached_property
+    def going(self) -> NDArray[np.floating]:
+        """(N, J, 3) where each joint is by now, if they all go on."""
+        return np.stack([track.going(self._stamp_ns) for track in self.tracks])
+
+
+def _distances_m(positions: FloatArray, others: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the median distance of the joints that a pose shares with others: (N,).
+
+    It is infinite where they share none.
+
+    Args:
+        positions: (J, 3), NaN = missing.
+        others: (N, J, 3).
+    """
+    ways = np.sort(np.linalg.norm(positions - others, axis=-1), axis=-1)  # NaN last
+    shared = np.isfinite(ways).sum(-1)
+    middle = ways[np.arange(len(ways)), np.maximum(shared - 1, 0) // 2]
+    return np.where(shared > 0, middle, np.inf)
 
 
 class People:
@@ -234,10 +276,11 @@ class People:
         self._watch_payload(stamp_ns, observations)
         readable = self._readable(observations)
         self._unreadable = unreadable + len(observations) - len(readable)
-        self._follow_new_ids(stamp_ns, readable)
         # Compared with where everybody was before this message, whatever the order in it.
+        crowd = _Crowd(list(self._tracks.values()), stamp_ns)
+        self._follow_new_ids(crowd, stamp_ns, readable)
         tracks = {
-            person_id: self._track_of(stamp_ns, person_id, positions)
+            person_id: self._track_of(crowd, stamp_ns, person_id, positions)
             for person_id, positions in readable.items()
         }
         for person_id, track in tracks.items():
@@ -284,49 +327,44 @@ class People:
             readable = {ids[i]: readable[ids[i]] for i in sorted(nearest[:MAX_TRACKED])}
         return readable
 
-    def _follow_new_ids(self, stamp_ns: int, readable: dict[str, FloatArray]) -> None:
+    def _follow_new_ids(
+        self, crowd: _Crowd, stamp_ns: int, readable: dict[str, FloatArray]
+    ) -> None:
         """Give the tracks of people who were just lost to the new ids that must be theirs."""
         new = [person_id for person_id in readable if person_id not in self._tracks]
-        lost = [
-            person_id
-            for person_id, track in self._tracks.items()
-            if person_id not in readable and stamp_ns - track.newest_ns <= self._reassociate_ns
-        ]
-        if not new or not lost:
+        if not self._tracks or not 0 < len(new) <= MAX_FOUND:
+            return
+        ids = list(self._tracks)
+        absent = np.array([person_id not in readable for person_id in ids])
+        lost = absent & (crowd.elapsed_s <= self._reassociate_ns * 1e-9)
+        if not lost.any():
             return
         # Everybody within reach counts, so that only one way to put it together remains.
-        others = [track for person_id, track in self._tracks.items() if person_id not in lost]
-        candidates: dict[str, list[str]] = {}  # lost ids by new id
-        for person_id in new:
-            pose = readable[person_id]
-            near = [n for n in lost if self._in_reach(self._tracks[n], stamp_ns, pose)]
-            if near and not any(self._in_reach(track, stamp_ns, pose) for track in others):
-                candidates[person_id] = near
-        wanted = Counter(n for near in candidates.values() for n in near)
-        for person_id, near in candidates.items():
-            if len(near) == 1 and wanted[near[0]] == 1:
-                track = self._tracks[near[0]]
-                if track.surprise_m(stamp_ns, readable[person_id]) <= NEAR_M:
-                    self._tracks[person_id] = self._tracks.pop(near[0])
+        ways_m = np.stack([_distances_m(readable[person_id], crowd.last) for person_id in new])
+        reach = ways_m <= self._max_speed * crowd.elapsed_s + NEAR_M  # (new, N)
+        reach &= lost | ~absent
+        for row, person_id in enumerate(new):
+            (near,) = np.nonzero(reach[row])
+            if len(near) != 1 or not lost[near[0]] or reach[:, near[0]].sum() != 1:
+                continue
+            if crowd.tracks[near[0]].surprise_m(stamp_ns, readable[person_id]) <= NEAR_M:
+                self._tracks[person_id] = self._tracks.pop(ids[near[0]])
 
-    def _in_reach(self, track: _Track, stamp_ns: int, positions: FloatArray) -> bool:
-        """Whether the person of a track can have come to a pose by now."""
-        elapsed_s = (stamp_ns - track.newest_ns) * 1e-9
-        return track.way_m(positions) <= self._max_speed * elapsed_s + NEAR_M
-
-    def _track_of(self, stamp_ns: int, person_id: str, positions: FloatArray) -> _Track:
+    def _track_of(
+        self, crowd: _Crowd, stamp_ns: int, person_id: str, positions: FloatArray
+    ) -> _Track:
         """Return the track that a pose under an id goes on with, perhaps a new one."""
         track = self._tracks.get(person_id)
         if track is None or stamp_ns - track.newest_ns > self._max_gap_ns:
             return _Track(self._body, self._window)
-        reason = self._contradiction(track, stamp_ns, positions)
+        reason = self._contradiction(crowd, track, stamp_ns, positions)
         if reason is None:
             return track
         before = track.before
         if (
             before is not None
             and stamp_ns - before.newest_ns <= self._max_gap_ns
-            and self._contradiction(before, stamp_ns, positions) is None
+            and self._contradiction(crowd, before, stamp_ns, positions) is None
         ):
             return before
         self.rejected[reason] += 1
@@ -335,18 +373,21 @@ class People:
         fresh.before = track
         return fresh
 
-    def _contradiction(self, track: _Track, stamp_ns: int, positions: FloatArray) -> str | None:
+    def _contradiction(
+        self, crowd: _Crowd, track: _Track, stamp_ns: int, positions: FloatArray
+    ) -> str | None:
         """Return why a pose is not of the person of a track; None if it may well be."""
-        if track.way_m(positions) <= SWITCHED_M:
+        way_m = track.way_m(positions)
+        if way_m <= SWITCHED_M:
             return None
         surprise_m = track.surprise_m(stamp_ns, positions)
-        if surprise_m > SWITCHED_M and any(
-            other.surprise_m(stamp_ns, positions) < surprise_m / 2
-            for other in self._tracks.values()
-            if other is not track and stamp_ns - other.newest_ns <= self._max_gap_ns
-        ):
-            return "id at another person's place"
-        return None if self._in_reach(track, stamp_ns, positions) else 'person jumped'
+        if surprise_m > SWITCHED_M:
+            others = np.array([other is not track for other in crowd.tracks])
+            others &= crowd.elapsed_s <= self._max_gap_ns * 1e-9
+            if (_distances_m(positions, crowd.going)[others] < surprise_m / 2).any():
+                return "id at another person's place"
+        elapsed_s = (stamp_ns - track.newest_ns) * 1e-9
+        return None if way_m <= self._max_speed * elapsed_s + NEAR_M else 'person jumped'
 
     def _forget(self, stamp_ns: int) -> None:
         """Forget whoever was lost too long ago, and the longest lost if there are too many."""

@@ -34,7 +34,7 @@ LAYOUT = Layout(
 STANDING = np.array(
     [[0, 0, 1], [0, 0.1, 0.9], [0, -0.1, 0.9], [0, 0, 1.5], [0, 0.2, 1.4], [0, -0.2, 1.4], [0] * 3]
 )
-SHORT = settings(max_examples=1500, suppress_health_check=[HealthCheck.too_slow])
+SHORT = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 
 stamps = st.one_of(  # milliseconds to the next message: mostly onwards, sometimes back or far off
     st.integers(1, 120),
@@ -179,7 +179,7 @@ def test_no_sequence_of_messages_breaks_anything(
 
 def test_for_as_long_as_asked() -> None:
     end_s = time.monotonic() + 60 * float(os.environ.get('FUZZ_MINUTES', '0'))
-    run = settings(SHORT, max_examples=2000)(
+    run = settings(SHORT, max_examples=3000)(
         given(options, st.lists(steps, min_size=1, max_size=40))(play_all)
     )
     while time.monotonic() < end_s:
