@@ -164,33 +164,30 @@ class Body:
         if seen[:, 0].all():
             return 0.0
         ever = np.logical_or.reduce(seen)  # (J,)
-        others = np.flatnonzero(ever[1:]) + 1
-        both = seen[:, others] & seen[:, :1]
-        if ever[0]:  # only joints seen beside it say where it must be
-            others, both = others[both.any(0)], both[:, both.any(0)]
-        nearest = self._depth[others] == self._depth[others].min(initial=len(ever))
-        others, both = others[nearest], both[:, nearest]
-        if ever[0]:
-            beside = Gaps.of(both, stamps_ns).fill(filled[:, others] - filled[:, :1])
-        else:
-            scale = lengths.sum() / max(self._lengths.sum(), 1e-9)
-            assert forward is not None  # a joint was never seen: the root
-            beside = _turn(scale * self._places[others], forward)
-        told = seen[:, others]  # (T, n)
-        count = told.sum(1)
-        places = np.where(told[..., None], filled[:, others] - beside, 0)
-        told_root = places.sum(1) / np.maximum(count, 1)[:, None]
-        known = seen[:, 0] | (count > 0)
-        root = np.where(seen[:, :1], filled[:, 0], told_root)
-        filled[:, :1] = Gaps.of(known[:, None], stamps_ns).fill(root[:, None])
-        if seen[-1, 0]:
-            return 0.0
-        last = len(stamps_ns) - 1 - int(np.argmax(known[::-1]))
-        lost_m = ROOT_M_PER_S * float(stamps_ns[-1] - stamps_ns[last]) * 1e-9
-        if seen[last, 0]:
-            return lost_m
-        reach_m = float(np.linalg.norm(beside[last, told[last]], axis=-1).mean())
-        return lost_m + reach_m * STANDING['l_hip'][3]
+        known = seen[:, 0].copy()  # (T,)
+        reach_m = 0.0
+        for level in self._levels:  # the joints nearest to the root know best
+            if known.all():
+                break
+            others = level[ever[level]]
+            if ever[0]:  # only joints seen beside it say where it must be
+                both = seen[:, others] & seen[:, :1]
+                others, both = others[both.any(0)], both[:, both.any(0)]
+                beside = Gaps.of(both, stamps_ns).fill(filled[:, others] - filled[:, :1])
+            else:
+                scale = lengths.sum() / max(self._lengths.sum(), 1e-9)
+                assert forward is not None  # a joint was never seen: the root
+                beside = _turn(scale * self._places[others], forward)
+            told = seen[:, others] & ~known[:, None]  # (T, n)
+            count = told.sum(1)
+            places = np.where(told[..., None], filled[:, others] - beside, 0).sum(1)  # (T, 3)
+            filled[count > 0, 0] = places[count > 0] / count[count > 0, None]
+            if count[-1]:
+                reach_m = float(np.linalg.norm(beside[-1, told[-1]], axis=-1).mean())
+            known |= count > 0
+        filled[:, :1] = Gaps.of(known[:, None], stamps_ns).fill(filled[:, :1])
+        lost_ns = stamps_ns[-1] - stamps_ns[_last_seen(known[:, None])[0]]
+        return reach_m * STANDING['l_hip'][3] + ROOT_M_PER_S * float(lost_ns) * 1e-9
 
 
 _HEADING = ('hip', 'shoulder', 'collar', 'ear', 'eye')

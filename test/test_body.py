@@ -91,6 +91,18 @@ def test_a_root_never_seen_is_made_of_the_hips(stride: FloatArray) -> None:
     assert 0 < filled.doubt_m[0] < 0.1
 
 
+def test_a_root_lost_with_all_beside_it_goes_where_the_chest_goes(stride: FloatArray) -> None:
+    motion = stride + np.linspace(0, 1, 10, dtype=np.float32)[:, None, None] * np.float32(
+        [1, 0, 0]
+    )
+    seen = np.ones((10, 22), bool)
+    seen[3:, joints('pelvis', 'l_hip', 'r_hip', 'spine1', *LEGS)] = False
+    filled = Body(SMPL).fill(np.where(seen[..., None], motion, np.nan), seen, STAMPS, UNKNOWN)
+    assert filled is not None
+    np.testing.assert_allclose(filled.frames, motion, atol=1e-5)
+    assert 0.05 < filled.doubt_m[0] < 0.1
+
+
 def test_a_hidden_hand_moves_with_its_elbow(stride: FloatArray) -> None:
     motion = stride[None].repeat(10, 0)
     elbow, wrist = joints('r_elbow', 'r_wrist')
