@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from motion_predictor.body import Body
+
 FloatArray = NDArray[np.float32]
 
 
 RECENT_NS = 100_000_000
-"""The root, and half of the joints, must have been seen so shortly before the newest frame."""
+"""What was seen so shortly before the newest frame counts as seen lately."""
 
 
 @dataclass(frozen=True)
@@ -21,18 +23,24 @@ class ObservedWindow:
     """(H, J, 3) metres, without gaps; the last frame is the newest observation."""
     observed_fraction: float
     """Share of the H * J positions that were observed rather than filled, 0 to 1."""
+    recent_fraction: float
+    """Share of the J joints that were observed in the last 0.1 s."""
+    doubt_m: FloatArray
+    """(J,) how far off each joint of the last frame may be; 0 where it was observed."""
 
 
 class History:
     """The recent frames of one person, at whatever rate and jitter they come.
 
     Args:
+        body: of the layout that the frames have.
         rate_hz: the model's frame rate.
         frames: H, the window's frames.
         max_gap_s: a longer gap between frames restarts the history.
     """
 
-    def __init__(self, rate_hz: float, frames: int, max_gap_s: float) -> None:
+    def __init__(self, body: Body, rate_hz: float, frames: int, max_gap_s: float) -> None:
+        self._body = body
         self._offsets_ns = np.round(np.arange(1 - frames, 1) * 1e9 / rate_hz).astype(np.int64)
         self._max_gap_ns = round(max_gap_s * 1e9)
         self._stamps_ns: deque[int] = deque()
@@ -70,16 +78,32 @@ class History:
             return False
         return self._stamps_ns[0] <= self._stamps_ns[-1] + self._offsets_ns[0]
 
-    def window(self) -> ObservedWindow | None:
+    def velocity(self) -> NDArray[np.float64]:
+        """Return the velocity (3,) of the whole person over the last 0.1 s, metres per second.
+
+        The median over the joints that both frames have; zero where there is no such pair.
+        """
+        for stamp_ns, frame in zip(reversed(self._stamps_ns), reversed(self._frames), strict=True):
+            elapsed_ns = self._stamps_ns[-1] - stamp_ns
+            if elapsed_ns >= RECENT_NS:
+                moved = self._frames[-1].astype(np.float64) - frame
+                moved = moved[np.isfinite(moved).all(-1)]
+                return (
+                    np.median(moved, axis=0) / (elapsed_ns * 1e-9) if len(moved) else np.zeros(3)
+                )
+        return np.zeros(3)
+
+    def window(self, limbs_m: NDArray[np.floating] | None = None) -> ObservedWindow | None:
         """Return the window that ends at the newest frame.
 
-        Positions are linear between frames in time. Joints that were not observed keep their
-        place relative to the root, interpolated between the frames that have them.
+        Positions are linear between frames in time; what was not observed is filled as
+        `Body.fill` says.
+
+        Args:
+            limbs_m: (J,) lengths of this person's limbs, NaN where unknown.
 
         Returns:
-            None while the history is not full, if a joint was not observed at all, or if the root
-            or half of the joints have not been seen for 0.1 s: nobody is predicted from a pose
-            that is mostly memory.
+            None while the history is not full and where no joint was seen at all.
         """
         if not self.is_full():
             return None
@@ -87,43 +111,21 @@ class History:
         # Relative to the newest stamp, seconds are exact enough as floats.
         stamps = np.array(self._stamps_ns, np.int64) - self._stamps_ns[-1]
         seen = np.logical_and.reduce(np.isfinite(frames), axis=-1)  # (T, J)
-        if not seen.any(0).all():
-            return None
-        lately = seen[stamps >= -RECENT_NS].any(0)  # (J,)
-        if not lately[0] or 2 * lately.sum() < len(lately):
-            return None
-        root = _interpolate(frames[:, :1], seen[:, :1], stamps, stamps)  # (T, 1, 3)
-        relative = frames[:, 1:] - root
-        at_root = _interpolate(frames[:, :1], seen[:, :1], stamps, self._offsets_ns)
-        joints = _interpolate(relative, seen[:, 1:], stamps, self._offsets_ns)
+        doubt_m = np.zeros(seen.shape[1])
+        if not seen.all():
+            limbs_m = np.full(seen.shape[1], np.nan) if limbs_m is None else limbs_m
+            filled = self._body.fill(frames, seen, stamps, limbs_m)
+            if filled is None:
+                return None
+            frames, doubt_m = filled
         right = np.searchsorted(stamps, self._offsets_ns)  # first frame not before
         left = right - (stamps[right] != self._offsets_ns)
-        observed = seen[left] & seen[right]  # (H, J)
+        span = np.maximum(stamps[right] - stamps[left], 1)
+        share = ((self._offsets_ns - stamps[left]) / span)[:, None, None]
+        positions = frames[left] * (1 - share) + frames[right] * share
         return ObservedWindow(
-            np.concatenate([at_root, joints + at_root], axis=1).astype(np.float32),
-            float(observed.mean()),
+            positions.astype(np.float32),
+            float((seen[left] & seen[right]).mean()),
+            float(seen[stamps >= -RECENT_NS].any(0).mean()),
+            doubt_m.astype(np.float32),
         )
-
-
-def _interpolate(
-    frames: NDArray[np.floating],
-    seen: NDArray[np.bool_],
-    stamps: NDArray[np.int64],
-    times: NDArray[np.int64],
-) -> NDArray[np.floating]:
-    """Read frames (T, J, 3) at times (H,), each joint between the frames that have it: (H, J, 3).
-
-    Before a joint's first and after its last sight it keeps that place.
-    """
-    count = len(stamps)
-    index = np.arange(count)[:, None]
-    before = np.maximum.accumulate(np.where(seen, index, -1), axis=0)  # newest sight so far
-    after = np.minimum.accumulate(np.where(seen, index, count)[::-1], axis=0)[::-1]
-    right = np.searchsorted(stamps, times).clip(max=count - 1)
-    left = np.where(stamps[right] == times, right, right - 1).clip(min=0)
-    first, last = before[left], after[right]  # (H, J)
-    first, last = np.where(first < 0, last, first), np.where(last >= count, first, last)
-    span = np.maximum(stamps[last] - stamps[first], 1)
-    share = ((times[:, None] - stamps[first]) / span).clip(0, 1)[..., None]
-    joint = np.arange(seen.shape[1])
-    return frames[first, joint] * (1 - share) + frames[last, joint] * share

@@ -34,6 +34,13 @@ class Prediction:
     times: FloatArray
     """(F,) seconds after the last observed frame."""
 
+    def widened(self, doubt_m: FloatArray) -> 'Prediction':
+        """Return it with radii that hold joints (P, J) that may have been elsewhere at the start.
+
+        The two errors are independent: squares add up.
+        """
+        return replace(self, radius=np.hypot(self.radius, doubt_m[:, None]))
+
 
 class MotionPredictor:
     """Predicts the motion of people from their observed motion.

@@ -8,12 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from motion_predictor.body import Body
 from motion_predictor.history import History, ObservedWindow
+from motion_predictor.skeleton import Layout, known_layouts
 
 FloatArray = NDArray[np.float32]
 RATE_HZ = 30.0
 FRAMES = 16
 SPAN_S = (FRAMES - 1) / RATE_HZ
+JOINTS = ('pelvis', 'neck', 'head', 'nose')
+BODIES = {
+    count: Body(
+        Layout(name='few', joints=dict(zip(JOINTS[:count], (None, *JOINTS), strict=False)))
+    )
+    for count in (2, 3, 4)
+}
 START_NS = 1_700_000_000_000_000_000  # stamps are Unix time: too big for exact floats
 
 seconds = st.floats(1e-4, 0.25, allow_nan=False)
@@ -60,7 +69,7 @@ def grid(newest_ns: int) -> NDArray[np.int64]:
 
 @given(stamps(), st.floats(-3, 3))
 def test_steady_motion_is_resampled_exactly(times: NDArray[np.int64], velocity: float) -> None:
-    history = History(RATE_HZ, FRAMES, max_gap_s=1.0)
+    history = History(BODIES[2], RATE_HZ, FRAMES, max_gap_s=1.0)
     fill(history, times, velocity)
     window = window_of(history)
     x = velocity * (grid(int(times[-1])) - times[0]) * 1e-9
@@ -78,7 +87,7 @@ def test_an_oscillation_is_followed_as_well_as_lines_can(times: NDArray[np.int64
     def x(time: NDArray[np.int64] | np.int64) -> FloatArray:
         return np.sin(omega * (time - START_NS) * 1e-9)
 
-    history = History(RATE_HZ, FRAMES, max_gap_s=1.0)
+    history = History(BODIES[2], RATE_HZ, FRAMES, max_gap_s=1.0)
     for time in times:
         history.append(int(time), pose_at(np.array([x(time), 0, 0], np.float32)))
     error = np.abs(window_of(history).positions[:, 0, 0] - x(grid(int(times[-1]))))
@@ -89,7 +98,7 @@ def test_an_oscillation_is_followed_as_well_as_lines_can(times: NDArray[np.int64
 @given(stamps(), st.integers(0, 2**32 - 1))
 def test_the_last_frame_is_the_newest_frame(times: NDArray[np.int64], seed: int) -> None:
     generator = np.random.default_rng(seed)
-    history = History(RATE_HZ, FRAMES, max_gap_s=1.0)
+    history = History(BODIES[3], RATE_HZ, FRAMES, max_gap_s=1.0)
     for time in times:
         newest = generator.normal(scale=10, size=(3, 3)).astype(np.float32)
         history.append(int(time), newest)
@@ -101,7 +110,7 @@ def test_the_last_frame_is_the_newest_frame(times: NDArray[np.int64], seed: int)
 def test_stamps_that_are_not_newer_are_rejected_and_change_nothing(
     times: NDArray[np.int64], data: st.DataObject
 ) -> None:
-    history = History(RATE_HZ, FRAMES, max_gap_s=1.0)
+    history = History(BODIES[2], RATE_HZ, FRAMES, max_gap_s=1.0)
     fill(history, times)
     before = window_of(history)
     older = st.sampled_from([*times[:-1], times[0] - 1, times[-1] - 1])
@@ -114,7 +123,7 @@ def test_stamps_that_are_not_newer_are_rejected_and_change_nothing(
 
 @given(st.lists(seconds, min_size=1, max_size=60))
 def test_the_window_is_there_exactly_when_the_frames_span_it(steps_s: list[float]) -> None:
-    history = History(RATE_HZ, FRAMES, max_gap_s=1.0)
+    history = History(BODIES[2], RATE_HZ, FRAMES, max_gap_s=1.0)
     offsets = np.cumsum([0, *(round(step * 1e9) for step in steps_s)])
     span_ns = grid(0)[-1] - grid(0)[0]
     for offset in offsets:
@@ -124,14 +133,14 @@ def test_the_window_is_there_exactly_when_the_frames_span_it(steps_s: list[float
 
 
 def test_an_empty_history_has_no_window() -> None:
-    history = History(RATE_HZ, FRAMES, max_gap_s=1.0)
+    history = History(BODIES[2], RATE_HZ, FRAMES, max_gap_s=1.0)
     assert not history.is_full()
     assert history.window() is None
     assert history.newest_ns is None
 
 
 def test_a_gap_longer_than_allowed_restarts_and_one_as_long_does_not() -> None:
-    history = History(RATE_HZ, FRAMES, max_gap_s=0.25)
+    history = History(BODIES[2], RATE_HZ, FRAMES, max_gap_s=0.25)
     times = START_NS + np.arange(0, 1_000_000_001, 50_000_000)
     fill(history, times)
     assert history.append(int(times[-1]) + 250_000_000, pose_at(np.zeros(3, np.float32)))
@@ -143,7 +152,9 @@ def test_a_gap_longer_than_allowed_restarts_and_one_as_long_does_not() -> None:
 
 
 def test_a_missing_joint_moves_with_the_root_between_the_frames_that_have_it() -> None:
-    history = History(10, 11, max_gap_s=1.0)  # one frame in the window for each one that comes
+    history = History(
+        BODIES[2], 10, 11, max_gap_s=1.0
+    )  # one frame in the window for each one that comes
     for i in range(11):
         root = np.array([i, 0, 0], np.float32)
         joint = root + np.array([0, 0, i], np.float32)
@@ -157,7 +168,7 @@ def test_a_missing_joint_moves_with_the_root_between_the_frames_that_have_it() -
 
 
 def test_a_joint_that_is_lost_keeps_its_last_place_beside_the_root() -> None:
-    history = History(10, 11, max_gap_s=1.0)
+    history = History(BODIES[2], 10, 11, max_gap_s=1.0)
     for i in range(11):
         root = np.array([i, 0, 0], np.float32)
         joint = (
@@ -171,20 +182,50 @@ def test_a_joint_that_is_lost_keeps_its_last_place_beside_the_root() -> None:
     np.testing.assert_allclose(positions[:, 1, 2], np.clip(np.arange(11), 2, 5), atol=1e-5)
 
 
-def test_a_missing_root_is_interpolated_in_the_world() -> None:
-    history = History(10, 11, max_gap_s=1.0)
+def test_a_missing_root_is_where_the_joints_beside_it_say() -> None:
+    history = History(BODIES[2], 10, 11, max_gap_s=1.0)
     for i in range(11):
-        pose = np.array([[i, 0, 0], [i, 1, 0]], np.float32)
+        pose = np.array([[i * i, 0, 0], [i * i, 1, 0]], np.float32)
         if i in (4, 5, 10):
             pose[0] = np.nan
         history.append(START_NS + i * 100_000_000, pose)
-    positions = window_of(history).positions
-    np.testing.assert_allclose(positions[:, 0, 0], [*range(10), 9], atol=1e-5)
-    np.testing.assert_allclose(positions[:, 1], [[i, 1, 0] for i in range(11)], atol=1e-5)
+    window = window_of(history)
+    np.testing.assert_allclose(window.positions[:, 0, 0], np.arange(11) ** 2, atol=1e-4)
+    assert 0 < window.doubt_m[0] <= 0.31
+
+
+def test_a_root_missing_with_all_other_joints_is_interpolated_in_the_world() -> None:
+    history = History(BODIES[3], 10, 11, max_gap_s=1.0)
+    for i in range(11):
+        pose = np.array([[i, 0, 0], [i, 0, 1], [i, 0, 2]], np.float32)
+        if i in (4, 5, 9, 10):
+            pose[:] = np.nan
+        history.append(START_NS + i * 100_000_000, pose)
+    window = window_of(history)
+    np.testing.assert_allclose(window.positions[:, 0, 0], [*range(9), 8, 8], atol=1e-5)
+    assert window.doubt_m[0] == pytest.approx(0.22), '0.2 s at 1.1 m/s'
+    assert window.recent_fraction == 0
+
+
+def test_the_longer_a_joint_is_hidden_the_more_it_is_doubted() -> None:
+    history = History(BODIES[2], 10, 5, max_gap_s=1.0)
+    pose = pose_at(np.zeros(3, np.float32))
+    doubts = []
+    for i in range(12):
+        if i == 4:
+            pose[1] = np.nan
+        history.append(START_NS + i * 100_000_000, pose.copy())
+        if i >= 4:
+            doubts.append(window_of(history).doubt_m[1])
+    assert doubts[0] > 0
+    assert (np.diff(doubts[:4]) > 0).all()
+    assert doubts[-1] > 0
 
 
 def test_between_frames_a_joint_counts_as_observed_if_both_have_it() -> None:
-    history = History(20, 3, max_gap_s=1.0)  # frames at -100, -50 and 0 ms; one comes each 100 ms
+    history = History(
+        BODIES[2], 20, 3, max_gap_s=1.0
+    )  # frames at -100, -50 and 0 ms; one comes each 100 ms
     seen = pose_at(np.zeros(3, np.float32))
     lost = seen.copy()
     lost[1] = np.nan
@@ -193,15 +234,10 @@ def test_between_frames_a_joint_counts_as_observed_if_both_have_it() -> None:
     assert window_of(history).observed_fraction == pytest.approx(4 / 6)
 
 
-@given(stamps(), st.integers(0, 1))
-def test_a_joint_that_was_never_observed_leaves_no_window(
-    times: NDArray[np.int64], joint: int
-) -> None:
-    history = History(RATE_HZ, FRAMES, max_gap_s=1.0)
-    pose = pose_at(np.zeros(3, np.float32))
-    pose[joint] = np.nan
-    for time in times:
-        history.append(int(time), pose)
+def test_where_no_joint_was_observed_there_is_no_window() -> None:
+    history = History(BODIES[2], 10, 3, max_gap_s=1.0)
+    for i in range(4):
+        history.append(START_NS + i * 100_000_000, np.full((2, 3), np.nan, np.float32))
     assert history.is_full()
     assert history.window() is None
 
@@ -211,7 +247,7 @@ def test_whatever_is_missing_a_window_has_no_gaps(
     times: NDArray[np.int64], seed: int, share: float
 ) -> None:
     generator = np.random.default_rng(seed)
-    history = History(RATE_HZ, FRAMES, max_gap_s=1.0)
+    history = History(BODIES[4], RATE_HZ, FRAMES, max_gap_s=1.0)
     for time in times:
         pose = generator.normal(size=(4, 3)).astype(np.float32)
         pose[generator.random(4) < share] = np.nan
@@ -221,11 +257,12 @@ def test_whatever_is_missing_a_window_has_no_gaps(
         assert window.positions.shape == (FRAMES, 4, 3)
         assert window.positions.dtype == np.float32
         assert np.isfinite(window.positions).all()
+        assert np.isfinite(window.doubt_m).all()
         assert 0 <= window.observed_fraction <= 1
 
 
 def test_memory_is_bounded_under_a_fast_tracker() -> None:
-    history = History(RATE_HZ, FRAMES, max_gap_s=1.0)
+    history = History(Body(known_layouts()['smpl22']), RATE_HZ, FRAMES, max_gap_s=1.0)
 
     def run(first: int, count: int) -> None:
         for i in range(first, first + count):

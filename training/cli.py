@@ -7,6 +7,7 @@ from pathlib import Path
 
 from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor.installed import installed
+from motion_predictor_training import robustness
 from motion_predictor_training.ablate import Stages, ablate, ablation_table
 from motion_predictor_training.calibrate import calibrate
 from motion_predictor_training.config import (
@@ -31,6 +32,7 @@ from motion_predictor_training.report import (
     table,
     write_json,
     write_markdown,
+    write_text,
 )
 from motion_predictor_training.teacher import train_teacher
 from motion_predictor_training.tune import tune
@@ -112,6 +114,17 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         predicted = predict_shown(arguments.checkpoint, arguments.archive, result)
         rate_hz = header.window.rate_hz
         plot_fans(result['shown'], predicted, header.layout, rate_hz, arguments.plots)
+
+
+def _robustness(arguments: argparse.Namespace) -> None:
+    result = robustness.measure_robustness(
+        arguments.checkpoint, arguments.archive, arguments.samples, arguments.stride
+    )
+    print(robustness.table(result))
+    if arguments.json:
+        write_json(result, arguments.json)
+    if arguments.markdown:
+        write_text(robustness.markdown(result), arguments.markdown)
 
 
 def _import(arguments: argparse.Namespace) -> None:
@@ -287,6 +300,15 @@ def _parser() -> argparse.ArgumentParser:
         '--record', type=Path, metavar='FILE', help='copy of the checkpoint with its figures in it'
     )
     sub.set_defaults(run=_evaluate)
+
+    sub = stage('robustness', 'Measure a checkpoint through the faults of trackers.')
+    sub.add_argument('--checkpoint', default='default', help='"default" or a file')
+    sub.add_argument('--archive', type=Path, required=True, help='motion archive (.npz)')
+    sub.add_argument('--samples', type=_count, default=50)
+    sub.add_argument('--stride', type=_count, default=30, help='frames between window starts')
+    sub.add_argument('--json', type=Path, help='file for the results')
+    sub.add_argument('--markdown', type=Path, help='file for the results as a page to read')
+    sub.set_defaults(run=_robustness)
 
     sub = stage('import', 'Turn official weights (.pt) into a checkpoint.')
     sub.add_argument('kind', choices=('transfusion', 'swiftdiff'))

@@ -16,15 +16,20 @@ from motion_predictor_training.trials import Latency
 TURNS = 5
 
 
-def untrained(teacher: Checkpoint, network: object) -> Checkpoint:
+def untrained(teacher: Checkpoint, network: object, samples: int) -> Checkpoint:
     """Return a student as it will be deployed, calibrated, but with weights that mean nothing.
 
     It is as fast as a trained one: no branch of the computation depends on the weights.
 
+    Args:
+        teacher: whose window and layout it has.
+        network: its sizes.
+        samples: that it is calibrated for.
+
     Raises:
         ValidationError: if the network does not fit its teacher's window or itself.
     """
-    calibration = Calibration(coverage=0.95, floor_m=0.005, samples=1)
+    calibration = Calibration(coverage=0.95, floor_m=0.005, samples=(samples,))
     header = teacher.header.model_validate(
         teacher.header.model_dump()
         | {'network': network, 'sampling': 'one_step', 'calibration': calibration}
@@ -32,7 +37,7 @@ def untrained(teacher: Checkpoint, network: object) -> Checkpoint:
     window = header.window
     weights = header.network.build(header.features, window.coefficients)
     student = Checkpoint.of(header, weights, teacher.build_parametrisation())
-    shape = (window.future_frames, len(header.layout.joints))
+    shape = (1, window.future_frames, len(header.layout.joints))
     student.tensors['calibration.scale'] = torch.ones(shape)
     return student
 

@@ -51,12 +51,12 @@ def markdown(result: dict[str, Any]) -> str:
 
 def write_json(result: dict[str, Any], path: Path) -> None:
     """Write a result for programs to read."""
-    _write(path, json.dumps(result, indent=2) + '\n')
+    write_text(json.dumps(result, indent=2) + '\n', path)
 
 
 def write_markdown(result: dict[str, Any], path: Path) -> None:
     """Write a result for people to read."""
-    _write(path, markdown(result))
+    write_text(markdown(result), path)
 
 
 def plot_horizon(result: dict[str, Any], folder: Path) -> Path:
@@ -238,6 +238,7 @@ def _save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(text: str, path: Path) -> None:
+    """Write a text to a file; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)

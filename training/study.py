@@ -39,7 +39,7 @@ class Study:
 
     def untrained(self, trial: Trial, teacher: Checkpoint) -> Checkpoint:
         """Return the student of a trial without its weights, or raise ValidationError."""
-        return untrained(teacher, self.student(trial).network)
+        return untrained(teacher, self.student(trial).network, self.config.latency.samples)
 
 
 def timed(study: Study, teacher: Checkpoint, trial: Trial) -> Trial:

@@ -5,7 +5,6 @@ import os
 import threading
 import time
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,16 @@ STUCK_S = 1.0
 SURVEY_S = 2.0
 """Time at configuration for finding what predictions for several people cost."""
 REPEAT_PROBLEM_S = 30.0
-CROWD = ('max_gap_s', 'forget_after_s', 'min_observed_fraction', 'max_people')
+CROWD = (
+    'max_gap_s',
+    'forget_after_s',
+    'min_observed_fraction',
+    'max_people',
+    'robot_position',
+    'max_speed',
+    'reassociate_s',
+    'frozen_after_s',
+)
 """Parameters whose change starts everyone's history anew."""
 Return = TransitionCallbackReturn
 
@@ -120,7 +128,7 @@ class PredictorNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> Return:
         """Start listening and predicting."""
-        self._people = self._nobody()
+        self._people = self._nobody(self._values)
         self._health = Health()
         self._fault = ''
         self._logged_s: dict[str, float] = {}
@@ -189,6 +197,7 @@ class PredictorNode(LifecycleNode):
             self._layouts |= read_layouts(Path(values['layout_folder']))
         self._output, self._input = self._output_for(values), self._input_for(values)
         self._budget = self._budget_for(values)
+        self._nobody(values)  # refuses now what it would refuse later
         self._values = values
 
     def _output_for(self, values: dict[str, Any]) -> MotionOutput:
@@ -206,11 +215,15 @@ class PredictorNode(LifecycleNode):
     def _budget_for(self, values: dict[str, Any]) -> Budget:
         return Budget(values['latency_budget_ms'], values['samples'], self._costs)
 
-    def _nobody(self) -> People:
+    def _nobody(self, values: dict[str, Any]) -> People:
         """Return people none of whom has been seen."""
-        window = self._predictor.checkpoint.header.window
-        limits = {name: self._values[name] for name in CROWD}
-        return People(rate_hz=window.rate_hz, frames=window.history_frames, **limits)
+        header = self._predictor.checkpoint.header
+        return People(
+            layout=header.layout,
+            rate_hz=header.window.rate_hz,
+            frames=header.window.history_frames,
+            **{name: values[name] for name in CROWD},
+        )
 
     def _start_reporting(self) -> None:
         period_s = self._values['diagnostics_period_s']
@@ -225,6 +238,7 @@ class PredictorNode(LifecycleNode):
             )
         try:
             self._output_for(values)
+            self._nobody(values)
         except ValueError as error:
             return str(error)
         return ''
@@ -240,7 +254,7 @@ class PredictorNode(LifecycleNode):
             return
         if changed & {*CROWD}:
             with self._lock:
-                self._people = self._nobody()
+                self._people = self._nobody(values)
         if 'diagnostics_period_s' in changed:
             self.destroy_timer(self._reporting)
             self._start_reporting()
@@ -324,7 +338,7 @@ class PredictorNode(LifecycleNode):
             scene = people.scene() if people is not None else None
         if scene is None or arrived_s is None:
             return
-        windows = [p.window.positions for p in scene.people if p.window is not None]
+        windows = [p.window for p in scene.people if p.window is not None]
         late_s = (self.get_clock().now().nanoseconds - scene.stamp_ns) / 1e9
         if late_s > self._values['max_age_s']:
             self._refuse(
@@ -338,7 +352,8 @@ class PredictorNode(LifecycleNode):
             return
         budget = self._budget
         samples = budget.choose(len(windows))
-        prediction = self._predict(np.stack(windows), samples)
+        prediction = self._predict(np.stack([w.positions for w in windows]), samples)
+        prediction = prediction.widened(np.stack([w.doubt_m for w in windows]))
         predicted_s = time.monotonic()
         late = 1000 * (predicted_s - arrived_s) > budget.budget_ms
         less = late or samples < budget.ladder[0]
@@ -382,11 +397,8 @@ class PredictorNode(LifecycleNode):
     def _scene_or_nobody(self) -> Scene:
         """Return everyone last seen, none of them predictable; at time 0 before any input."""
         with self._lock:
-            scene = self._people.scene() if self._people is not None else None
-        if scene is None:
-            return Scene(0, '', ())
-        people = tuple(replace(person, window=None) for person in scene.people)
-        return replace(scene, people=people)
+            scene = self._people.listing() if self._people is not None else None
+        return scene if scene is not None else Scene(0, '', ())
 
     # Watchdog
 

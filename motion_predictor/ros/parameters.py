@@ -14,7 +14,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
-Value = bool | int | float | str
+Value = bool | int | float | str | list[float]
 
 
 AFRESH = 'clean up the node, set it, configure again'
@@ -50,7 +50,12 @@ class Parameter:
 
     def expectation(self) -> str:
         """Return what a value must be, in words."""
-        kind = {bool: 'true or false', int: 'an integer', float: 'a number with a point (1.0)'}
+        kind = {
+            bool: 'true or false',
+            int: 'an integer',
+            float: 'a number with a point (1.0)',
+            list: 'numbers with points ([1.0, 2.0, 0.0])',
+        }
         words = kind.get(type(self.default), 'a string')
         return words if self.low is None else f'{words} from {self.low:g} to {self.high:g}'
 
@@ -110,9 +115,41 @@ PARAMETERS = (
     Parameter(
         'max_people',
         8,
-        'People predicted at most; more are listed as DEGRADED.',
+        'People predicted at most, those nearest to the robot; more are listed as DEGRADED.',
         1,
         100,
+        live=True,
+    ),
+    Parameter(
+        'robot_position',
+        [0.0, 0.0, 0.0],
+        'Where the robot stands, x, y, z in metres in the frame of the skeletons.',
+        live=True,
+    ),
+    Parameter(
+        'max_speed',
+        4.0,
+        'Metres per second that no person exceeds: an id that jumps farther restarts its history.',
+        0.1,
+        50.0,
+        live=True,
+    ),
+    Parameter(
+        'reassociate_s',
+        0.3,
+        'For so long, a person who was lost goes on under a new id that appears at their place '
+        'with nobody else near; 0 never does. max_gap_s is the limit of it.',
+        0.0,
+        10.0,
+        live=True,
+    ),
+    Parameter(
+        'frozen_after_s',
+        1.0,
+        'A source that repeats the same positions for so long, bit by bit, is frozen: everybody '
+        'is STALE_INPUT. 0 for sources without noise, where people may stand still.',
+        0.0,
+        60.0,
         live=True,
     ),
     Parameter(

@@ -206,11 +206,13 @@ def test_whoever_cannot_be_read_does_not_count_as_nobody(cell: Any, walker: Any)
         assert cell.statuses() == {STALE}
 
 
-def test_a_person_whose_root_is_lost_is_stale_within_a_moment(cell: Any, walker: Any) -> None:
+def test_a_person_of_whom_too_little_is_left_is_stale_within_a_moment(
+    cell: Any, walker: Any
+) -> None:
     place = cell.stream({'someone': walker}, seconds=0.8)
     cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
     rootless = walker.copy()
-    rootless[:, 0] = np.nan
+    rootless[:, :12] = np.nan
     cell.received.clear()
     cell.stream({'someone': rootless}, seconds=0.6, start=place)
     assert STALE in cell.statuses('someone')

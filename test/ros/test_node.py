@@ -164,12 +164,23 @@ def test_hidden_joints_are_filled_and_declared(cell: Any, walker: Any) -> None:
     assert np.isfinite(np.array(prediction.samples)).all()
 
 
-def test_a_joint_that_is_never_seen_is_not_invented(cell: Any, walker: Any) -> None:
+def test_a_joint_that_is_never_seen_is_filled_and_its_radius_wider(cell: Any, walker: Any) -> None:
     clip = walker.copy()
     clip[:, 4] = np.nan
     cell.stream({'kneeless': clip}, seconds=1.0)
-    cell.wait_for(lambda: STALE in cell.statuses('kneeless'), 'the status says so')
-    assert not cell.predictions('kneeless')
+    cell.wait_for(lambda: cell.predictions('kneeless'), 'a prediction')
+    prediction = cell.predictions('kneeless')[-1]
+    assert prediction.observed_fraction == pytest.approx(21 / 22)
+    radius = np.array(prediction.radius).reshape(FRAMES, JOINTS)
+    assert radius[0, 4] > 2 * radius[0, 5]
+
+
+def test_whoever_is_hardly_seen_is_not_predicted(cell: Any, walker: Any) -> None:
+    clip = walker.copy()
+    clip[:, 10:] = np.nan
+    cell.stream({'hidden': clip}, seconds=1.0)
+    cell.wait_for(lambda: STALE in cell.statuses('hidden'), 'the status says so')
+    assert not cell.predictions('hidden')
 
 
 def wrong_joint_count(message: SkeletonArray) -> None:

@@ -1,0 +1,252 @@
+"""What is known of a body without seeing it: its shape, and where its hidden joints may be."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.skeleton import Layout
+
+Floats = NDArray[np.floating]
+ALL = slice(None)
+
+STANDING = {  # common name: x forward, y left, z up from the pelvis in metres; share of the limb
+    'spine1': (0.005, 0, 0.092, 0.3),
+    'spine2': (0.013, 0, 0.208, 0.3),
+    'spine3': (0.007, 0, 0.340, 0.3),
+    'neck': (0.001, 0, 0.428, 0.4),
+    'head': (0.027, 0, 0.494, 0.5),
+    'nose': (0.12, 0, 0.53, 0.5),
+    'head_top': (0.03, 0, 0.64, 0.5),
+    'l_collar': (-0.025, 0.027, 0.400, 0.5),
+    'l_shoulder': (-0.013, 0.114, 0.380, 0.5),
+    'l_elbow': (-0.013, 0.160, 0.123, 1.3),
+    'l_wrist': (0.187, 0.128, 0.001, 1.5),
+    'l_hip': (-0.014, 0.088, -0.086, 0.3),
+    'l_knee': (0.086, 0.105, -0.440, 0.8),
+    'l_ankle': (-0.064, 0.090, -0.868, 0.6),
+    'l_foot': (0.043, 0.120, -0.913, 0.8),
+}
+"""Somebody who stands with hanging arms, the right side being the mirror of the left: medians of
+28 minutes of recorded motion. The last number is the error of that guess, as a share of the limb's
+length, that 90 % of the recorded poses keep."""
+UNKNOWN_DOUBT_M = 0.3
+"""Error of a joint that nothing is known of but its parent, which stands in for it."""
+HELD_PER_S, HELD_AT_MOST = 3.3, 1.2
+"""How far a limb that is no longer seen turns, as a share of its length: 90 % of the same motion
+turned less after 0.1, 0.2, 0.3 and 0.5 s."""
+ROOT_M_PER_S = 1.1
+"""What 90 % of the recorded roots stayed below: how far one that is no longer seen may get."""
+
+
+class Filled(NamedTuple):
+    """The frames of somebody of whom not all was seen."""
+
+    frames: Floats
+    """(T, J, 3) metres, without gaps."""
+    doubt_m: Floats
+    """(J,) how far off each joint of the newest frame may be; 0 where it was seen."""
+
+
+class Body:
+    """A layout's limbs, and the proportions of somebody who stands.
+
+    Args:
+        layout: of the joints.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.parents = np.array(layout.parents)
+        self.mirrored = np.array(layout.mirrored)
+        names = [layout.common_name(joint) for joint in layout.joints]
+        table = np.array([_standing(name) for name in names])  # (J, 4)
+        unknown = np.isnan(table[:, 0])
+        for joint in np.flatnonzero(unknown):  # parents come first
+            table[joint, :3] = table[self.parents[joint], :3] if joint else 0
+        self._places = table[:, :3] - table[0, :3]
+        offsets = table[:, :3] - table[self.parents, :3]
+        offsets[0] = 0
+        self._lengths = np.linalg.norm(offsets, axis=-1)  # (J,)
+        self._directions = offsets / np.maximum(self._lengths, 1e-9)[:, None]
+        self._strays = np.where(unknown, 0, table[:, 3])
+        self._unknown_m = np.where(unknown, UNKNOWN_DOUBT_M, 0.0)
+        self._depth = np.zeros(len(names), int)
+        for joint in range(1, len(names)):
+            self._depth[joint] = self._depth[self.parents[joint]] + 1
+        self._levels = [np.flatnonzero(self._depth == d) for d in range(1, self._depth.max() + 1)]
+        sides = [(layout.index(f'l_{part}'), layout.index(f'r_{part}')) for part in _HEADING]
+        self._sides = [(a, b) for a, b in sides if a is not None and b is not None]
+
+    def fill(
+        self,
+        frames: Floats,
+        seen: NDArray[np.bool_],
+        stamps_ns: NDArray[np.int64],
+        limbs_m: Floats,
+    ) -> Filled | None:
+        """Fill what was not seen.
+
+        A joint that was seen now and then keeps its place beside its parent, interpolated between
+        the frames that have it. One that was never seen stands or hangs from its parent, on a limb
+        as long as this person's own, as that of the other side, or as their size suggests. A root
+        that is missing is where its nearest joints, hips for instance, say that it must be.
+
+        Args:
+            frames: (T, J, 3) metres, z up.
+            seen: (T, J) which of them were observed.
+            stamps_ns: (T,) ascending.
+            limbs_m: (J,) length of the limb from each joint to its parent, NaN where unknown.
+
+        Returns:
+            None if nothing was seen at all.
+        """
+        ever = np.logical_or.reduce(seen)  # (J,)
+        if not ever.any():
+            return None
+        lengths = self._own_lengths(limbs_m)
+        filled = np.where(seen[..., None], frames, np.nan)
+        forward = None if ever.all() else self._forward(frames, seen, stamps_ns)
+        root_doubt_m = self._place_root(filled, seen, stamps_ns, lengths, forward)
+        last_s = (stamps_ns[-1] - stamps_ns[_last_seen(seen)]) * 1e-9
+        strays = np.where(ever, np.minimum(HELD_PER_S * last_s, HELD_AT_MOST), self._strays)
+        own_m = np.where(ever, strays * lengths, np.maximum(strays * lengths, self._unknown_m))
+        some_missing = ~np.logical_and.reduce(seen)
+        doubt_m = np.zeros(len(ever))
+        doubt_m[0] = root_doubt_m
+        gaps = Gaps.of(seen, stamps_ns)
+        for level in self._levels:
+            joints = level[some_missing[level]]
+            if not len(joints):
+                continue
+            parents = self.parents[joints]
+            offsets = gaps.fill(filled[:, joints] - filled[:, parents], joints)  # (T, n, 3)
+            if forward is not None:
+                never = ~ever[joints]
+                standing = self._directions[joints[never]] * lengths[joints[never], None]
+                offsets[:, never] = _turn(standing, forward)
+            place = filled[:, parents] + offsets
+            filled[:, joints] = np.where(seen[:, joints, None], filled[:, joints], place)
+            off_m = np.hypot(doubt_m[parents], own_m[joints])
+            doubt_m[joints] = np.where(seen[-1, joints], 0, off_m)
+        return Filled(filled, doubt_m)
+
+    def _own_lengths(self, limbs_m: Floats) -> Floats:
+        """Return limb lengths (J,): measured, those of the other side, or of somebody this big."""
+        known = np.isfinite(limbs_m) & (self._lengths > 0)
+        scale = limbs_m[known].sum() / self._lengths[known].sum() if known.any() else 1.0
+        other = limbs_m[self.mirrored]
+        lengths = np.where(np.isfinite(other), other, scale * self._lengths)
+        return np.where(np.isfinite(limbs_m), limbs_m, lengths)
+
+    def _forward(
+        self, frames: Floats, seen: NDArray[np.bool_], stamps_ns: NDArray[np.int64]
+    ) -> Floats:
+        """Return the horizontal unit vectors (T, 2) of the heading: +x if nothing tells it."""
+        for left, right in self._sides:
+            both = seen[:, [left]] & seen[:, [right]]
+            if both.any():
+                across = frames[:, [left]] - frames[:, [right]]  # (T, 1, 3)
+                x, y, _ = Gaps.of(both, stamps_ns).fill(across)[:, 0].T
+                forward = np.stack([y, -x], axis=-1)
+                length = np.linalg.norm(forward, axis=-1, keepdims=True)
+                return forward / np.maximum(length, 1e-6)
+        return np.broadcast_to([1.0, 0.0], (len(frames), 2))
+
+    def _place_root(
+        self,
+        filled: Floats,
+        seen: NDArray[np.bool_],
+        stamps_ns: NDArray[np.int64],
+        lengths: Floats,
+        forward: Floats | None,
+    ) -> float:
+        """Fill the root in place and return how far off it may be at last, in metres."""
+        if seen[:, 0].all():
+            return 0.0
+        ever = np.logical_or.reduce(seen)  # (J,)
+        known = seen[:, 0].copy()  # (T,)
+        reach_m = 0.0
+        for level in self._levels:  # the joints nearest to the root know best
+            if known.all():
+                break
+            others = level[ever[level]]
+            if ever[0]:  # only joints seen beside it say where it must be
+                both = seen[:, others] & seen[:, :1]
+                others, both = others[both.any(0)], both[:, both.any(0)]
+                beside = Gaps.of(both, stamps_ns).fill(filled[:, others] - filled[:, :1])
+            else:
+                scale = lengths.sum() / max(self._lengths.sum(), 1e-9)
+                assert forward is not None  # a joint was never seen: the root
+                beside = _turn(scale * self._places[others], forward)
+            told = seen[:, others] & ~known[:, None]  # (T, n)
+            count = told.sum(1)
+            places = np.where(told[..., None], filled[:, others] - beside, 0).sum(1)  # (T, 3)
+            filled[count > 0, 0] = places[count > 0] / count[count > 0, None]
+            if count[-1]:
+                reach_m = float(np.linalg.norm(beside[-1, told[-1]], axis=-1).mean())
+            known |= count > 0
+        filled[:, :1] = Gaps.of(known[:, None], stamps_ns).fill(filled[:, :1])
+        lost_ns = stamps_ns[-1] - stamps_ns[_last_seen(known[:, None])[0]]
+        return reach_m * STANDING['l_hip'][3] + ROOT_M_PER_S * float(lost_ns) * 1e-9
+
+
+_HEADING = ('hip', 'shoulder', 'collar', 'ear', 'eye')
+
+
+def _standing(name: str) -> tuple[float, float, float, float]:
+    """Return a joint's row of STANDING; NaN if its name is not there."""
+    if name == 'pelvis':
+        return 0, 0, 0, 0
+    x, y, z, stray = STANDING.get(name.replace('r_', 'l_', 1), (np.nan,) * 4)
+    return x, -y if name.startswith('r_') else y, z, stray
+
+
+def _turn(offsets: Floats, forward: Floats) -> Floats:
+    """Turn offsets (n, 3), x forward, to headings (T, 2): (T, n, 3)."""
+    cosine, sine = forward[:, None, 0], forward[:, None, 1]  # (T, 1)
+    x, y, z = offsets.T
+    return np.stack(
+        [cosine * x - sine * y, sine * x + cosine * y, np.broadcast_to(z, (len(forward), len(z)))],
+        -1,
+    )
+
+
+def _last_seen(seen: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the newest frame (J,) that has each joint, of seen (T, J); the last one if none."""
+    return len(seen) - 1 - np.argmax(seen[::-1], axis=0)
+
+
+class Gaps(NamedTuple):
+    """Between which frames each joint of each frame is to be interpolated: (T, n) each.
+
+    Before its first and after its last sight a joint stays as it was there. What is filled for
+    one that was never seen has no meaning.
+    """
+
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+    share: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, seen: NDArray[np.bool_], stamps_ns: NDArray[np.int64]) -> 'Gaps':
+        """Find the frames around those that do not have a joint.
+
+        Args:
+            seen: (T, n) which frames have which joint.
+            stamps_ns: (T,) ascending.
+        """
+        count = len(stamps_ns)
+        index = np.arange(count)[:, None]
+        first = np.maximum.accumulate(np.where(seen, index, -1), axis=0)  # newest sight so far
+        last = np.minimum.accumulate(np.where(seen, index, count)[::-1], axis=0)[::-1]
+        first, last = np.where(first < 0, last, first), np.where(last >= count, first, last)
+        first, last = first.clip(0, count - 1), last.clip(0, count - 1)
+        span = np.maximum(stamps_ns[last] - stamps_ns[first], 1)
+        return cls(first, last, ((stamps_ns[:, None] - stamps_ns[first]) / span).clip(0, 1))
+
+    def fill(self, values: Floats, joints: NDArray[np.int64] | slice = ALL) -> Floats:
+        """Return values (T, n, 3) of some joints, interpolated in time where not seen."""
+        column = np.arange(values.shape[1])
+        share = self.share[:, joints, None]
+        first, last = self.first[:, joints], self.last[:, joints]
+        return values[first, column] * (1 - share) + values[last, column] * share
