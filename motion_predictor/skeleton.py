@@ -1,7 +1,7 @@
 """Named skeletons (layouts) and the mapping of positions from one to another, by joint name."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -54,6 +54,8 @@ class Layout(BaseModel):
     """The name shared by all layouts, for each joint whose own name differs from it."""
     made_from: dict[str, Recipe] = {}
     """How joints of this layout are made, by own name, when a source lacks them."""
+    makes: dict[str, Recipe] = {}
+    """How joints that others want are made of this layout's, by common name."""
 
     @model_validator(mode='after')
     def _parents_come_first(self) -> 'Layout':
@@ -157,7 +159,8 @@ def common_names_of(joint_names: Sequence[str], layout: Layout | None) -> list[s
     if layout is None:  # whoever names every joint of a layout sends that layout
         spelled = {_spelling(name) for name in joint_names}
         layouts = known_layouts().values()
-        layout = next((k for k in layouts if {_spelling(j) for j in k.joints} <= spelled), None)
+        named = [known for known in layouts if {_spelling(j) for j in known.joints} <= spelled]
+        layout = max(named, key=lambda known: len(known.joints), default=None)
     vocabulary: dict[str, str] = {}
     for known in (*known_layouts().values(), *([layout] if layout else [])):
         for joint in known.joints:
@@ -181,8 +184,18 @@ class JointMap:
     hips: tuple[int, int] | None  # left and right hip of the source, for the heading
 
     @classmethod
-    def between(cls, source: Sequence[str], target: Layout) -> 'JointMap':
+    def between(
+        cls,
+        source: Sequence[str],
+        target: Layout,
+        made_of_source: Mapping[str, Recipe] | None = None,
+    ) -> 'JointMap':
         """Find the map from joints given by common name to a layout.
+
+        Args:
+            source: common names of the joints given.
+            target: the layout wanted, which has recipes for joints that are missing.
+            made_of_source: recipes of the source's layout (`makes`), which go first.
 
         Raises:
             LayoutError: naming every joint that is neither there nor can be made.
@@ -196,6 +209,7 @@ class JointMap:
         for name, index in order.items():
             rows[name] = identity[index], np.zeros(2, np.float32)
         pending = {target.common_name(joint): recipe for joint, recipe in target.made_from.items()}
+        pending |= made_of_source or {}
         pending = {name: recipe for name, recipe in pending.items() if name not in rows}
         while ready := [n for n, r in pending.items() if all(p in rows for p in r.points)]:
             for name in ready:  # made joints may serve to make others

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,16 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 
-from motion_predictor.msg import PredictedMotionArray, SkeletonArray
+from motion_predictor.msg import PredictedMotionArray
 from motion_predictor.people import People, Scene, Status
 from motion_predictor.predictor import MotionPredictor, Prediction
 from motion_predictor.ros.diagnostics import Health
 from motion_predictor.ros.inference import InferenceThread
-from motion_predictor.ros.inputs import InputError, SkeletonInput
+from motion_predictor.ros.inputs import Scan, open_input
 from motion_predictor.ros.outputs import MotionOutput
 from motion_predictor.ros.parameters import Parameters
 from motion_predictor.skeleton import Layout, known_layouts, read_layouts
+from motion_predictor.sources.bodies import InputError
 
 WATCHDOG_PERIOD_S = 0.1
 PATIENCE_S = 5.0
@@ -39,7 +41,7 @@ Return = TransitionCallbackReturn
 
 
 class PredictorNode(LifecycleNode):
-    """Predicts the motion of everyone on `skeletons` and publishes it on `predicted_motion`.
+    """Predicts the motion of everyone a source shows and publishes it on `predicted_motion`.
 
     Callbacks parse and append. The inference thread predicts on the newest data and publishes; a
     watchdog on the steady clock publishes STALE_INPUT or FAULT when it cannot.
@@ -81,8 +83,8 @@ class PredictorNode(LifecycleNode):
             predictor = inference.call(_load, values)
             checkpoint = predictor.checkpoint
             layout, window = checkpoint.header.layout, checkpoint.header.window
-            self._input = SkeletonInput(
-                layout, _layouts(values['layout_folder']), values['min_confidence']
+            self._input, self._message_class = open_input(
+                values, layout, _layouts(values['layout_folder']), self
             )
             self._output = MotionOutput(
                 checkpoint, values['frame_stride'], values['publish_samples'], predictor.coverage
@@ -128,13 +130,20 @@ class PredictorNode(LifecycleNode):
         self._arrived_s: float | None = None
         self._age_ms = 0.0
         result = super().on_activate(state)
+        self._input.clear()
         self._subscription = self.create_subscription(
-            SkeletonArray, 'skeletons', self._on_skeletons, qos_profile_sensor_data
+            self._message_class,
+            self._input.topic,
+            self._on_message,
+            qos_profile_sensor_data,
         )
         self._periodic = [
             self.create_timer(WATCHDOG_PERIOD_S, self._watch, clock=self._steady),
             self.create_timer(values['diagnostics_period_s'], self._report, clock=self._steady),
         ]
+        if self._input.is_sampled:
+            period_s = 1 / values['tf_rate_hz']
+            self._periodic.append(self.create_timer(period_s, self._sample, clock=self._steady))
         return result
 
     def on_deactivate(self, state: LifecycleState) -> Return:
@@ -178,26 +187,31 @@ class PredictorNode(LifecycleNode):
         self._inference = None
         self.destroy_lifecycle_publisher(self._publisher)
         self.destroy_publisher(self._diagnostics)
+        self._input.close()
         del self._predictor, self._input, self._output
         self._table.locked = False
 
     # Input
 
-    def _on_skeletons(self, message: SkeletonArray) -> None:
-        arrived_s = time.monotonic()
+    def _on_message(self, message: Any) -> None:
         self._health.count('received')
+        self._take(lambda now_ns: self._input.read(message, now_ns))
+
+    def _sample(self) -> None:
+        self._take(self._input.sample)
+
+    def _take(self, read: Callable[[int], Scan | None]) -> None:
+        arrived_s = time.monotonic()
+        now_ns = self.get_clock().now().nanoseconds
         try:
-            scan = self._input.read(message)
-            age_ms = (self.get_clock().now().nanoseconds - scan.stamp_ns) / 1e6
+            scan = read(now_ns)
+            if scan is None:
+                return
+            age_ms = (now_ns - scan.stamp_ns) / 1e6
             if age_ms < -1000 * self._values['max_ahead_s']:
                 raise InputError(
                     f'header.stamp lies {-age_ms / 1000:.3f} s in the future: are the clocks of '
                     'source and predictor in step?'
-                )
-            wanted = self._values['fixed_frame']
-            if wanted and scan.frame_id != wanted:
-                raise InputError(
-                    f"skeletons come in frame '{scan.frame_id}', but fixed_frame is '{wanted}'"
                 )
         except InputError as error:
             self._refuse('message refused', str(error))
@@ -231,6 +245,7 @@ class PredictorNode(LifecycleNode):
         with self._lock:
             if self._people is not None:
                 self._people.clear()
+                self._input.clear()
 
     # Output
 
