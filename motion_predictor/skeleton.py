@@ -149,6 +149,14 @@ def _spelling(name: str) -> str:
     return re.sub(r'^(left|right)', lambda side: side.group()[0], bare)
 
 
+def recognised_layout(joint_names: Sequence[str]) -> Layout | None:
+    """Return the largest layout all of whose joints are named: whoever does so sends it."""
+    spelled = {_spelling(name) for name in joint_names}
+    layouts = known_layouts().values()
+    named = [known for known in layouts if {_spelling(joint) for joint in known.joints} <= spelled]
+    return max(named, key=lambda known: len(known.joints), default=None)
+
+
 def common_names_of(joint_names: Sequence[str], layout: Layout | None) -> list[str]:
     """Return the common name of each joint; an unknown name stands for itself.
 
@@ -156,11 +164,7 @@ def common_names_of(joint_names: Sequence[str], layout: Layout | None) -> list[s
         joint_names: names as a source spells them.
         layout: the layout that the source says it sends, if it is known; its names go first.
     """
-    if layout is None:  # whoever names every joint of a layout sends that layout
-        spelled = {_spelling(name) for name in joint_names}
-        layouts = known_layouts().values()
-        named = [known for known in layouts if {_spelling(j) for j in known.joints} <= spelled]
-        layout = max(named, key=lambda known: len(known.joints), default=None)
+    layout = layout or recognised_layout(joint_names)
     vocabulary: dict[str, str] = {}
     for known in (*known_layouts().values(), *([layout] if layout else [])):
         for joint in known.joints:
@@ -208,16 +212,16 @@ class JointMap:
         rows: dict[str, tuple[FloatArray, FloatArray]] = {}
         for name, index in order.items():
             rows[name] = identity[index], np.zeros(2, np.float32)
-        pending = {target.common_name(joint): recipe for joint, recipe in target.made_from.items()}
-        pending |= made_of_source or {}
-        pending = {name: recipe for name, recipe in pending.items() if name not in rows}
-        while ready := [n for n, r in pending.items() if all(p in rows for p in r.points)]:
-            for name in ready:  # made joints may serve to make others
-                recipe = pending.pop(name)
-                weight = sum(rows[point][0] * w for point, w in recipe.points.items())
-                offset = sum(rows[point][1] * w for point, w in recipe.points.items())
-                own = np.array([recipe.forward_m, recipe.up_m], np.float32)
-                rows[name] = np.asarray(weight, np.float32), np.asarray(offset + own, np.float32)
+        recipes = list((made_of_source or {}).items())
+        recipes += [(target.common_name(joint), r) for joint, r in target.made_from.items()]
+        while ready := [
+            (name, r) for name, r in recipes if name not in rows and rows.keys() >= r.points.keys()
+        ]:
+            name, recipe = ready[0]  # made joints may serve to make others
+            weight = sum(rows[point][0] * w for point, w in recipe.points.items())
+            offset = sum(rows[point][1] * w for point, w in recipe.points.items())
+            own = np.array([recipe.forward_m, recipe.up_m], np.float32)
+            rows[name] = np.asarray(weight, np.float32), np.asarray(offset + own, np.float32)
         wanted = [target.common_name(joint) for joint in target.joints]
         if missing := [name for name in wanted if name not in rows]:
             raise LayoutError(

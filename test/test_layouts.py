@@ -25,7 +25,8 @@ NUMBERS = {
     'zed38': {'pelvis': 0, 'neck': 4, 'nose': 5, 'l_eye': 6, 'r_ear': 9, 'l_shoulder': 12,
               'r_elbow': 15, 'l_wrist': 16, 'l_hip': 18, 'r_knee': 21, 'l_ankle': 22,
               'l_big_toe': 24, 'r_small_toe': 27, 'l_heel': 28, 'r_pinky': 37},
-    'rep155': {'mid_hips': 0, 'head': 3, 'l_shoulder': 4, 'r_wrist': 9, 'l_hip': 10, 'r_ankle': 15},
+    'rep155': {'mid_hips': 0, 'head': 3, 'l_shoulder': 4, 'r_wrist': 9, 'l_hip': 10,
+               'r_ankle': 15},
 }  # fmt: skip
 SIZES = {'azure32': 32, 'coco17': 17, 'zed18': 18, 'zed34': 34, 'zed38': 38, 'rep155': 16}
 SOURCES = [known_layouts()[name] for name in sorted(NUMBERS)]

@@ -8,11 +8,18 @@ from typing import Any
 import numpy as np
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
+from rclpy.validate_topic_name import validate_topic_name
 
 from motion_predictor.people import Observation
 from motion_predictor.ros.message_types import message_class, point_reader
 from motion_predictor.ros.transforms import FixedFrame, Tf, Transform
-from motion_predictor.skeleton import JointMap, Layout, LayoutError, common_names_of
+from motion_predictor.skeleton import (
+    JointMap,
+    Layout,
+    LayoutError,
+    common_names_of,
+    recognised_layout,
+)
 from motion_predictor.sources.bodies import Bodies, InputError, Source
 from motion_predictor.sources.catalogue import Settings, open_source
 from motion_predictor.sources.ros4hri import Ros4HriSource
@@ -162,7 +169,7 @@ class SkeletonInput:
         return found
 
     def _find_map(self, layout_name: str, joint_names: tuple[str, ...]) -> JointMap:
-        layout = self._layouts.get(layout_name)
+        layout = self._layouts.get(layout_name) or recognised_layout(joint_names)
         names = common_names_of(joint_names, layout)
         return JointMap.between(names, self._target, layout.makes if layout else None)
 
@@ -214,7 +221,7 @@ def open_input(
         target = shipped  # its recipes are newer than those that a checkpoint remembers
     topic = values['input_topic'] or source.topic
     try:
-        node.resolve_topic_name(topic)
+        validate_topic_name(topic)
     except InvalidTopicNameException as error:
         raise InputError(f"input_topic '{topic}' is no name of a topic") from error
     confident = values['min_confidence']

@@ -67,6 +67,12 @@ def stamp_of(header: Any) -> int:
     return stamp_ns
 
 
+def as_floats(values: Any) -> FloatArray:
+    """Return numbers as float32, infinite where they are too large for it."""
+    with np.errstate(over='ignore'):
+        return np.asarray(values, np.float32)
+
+
 def check_count(people: int) -> None:
     """Refuse more people than any cell holds.
 
@@ -102,7 +108,7 @@ def gather(
     place = row[inside] * count + joints[inside]
     twice = np.bincount(place, minlength=len(people) * count).reshape(-1, count).max(1) > 1
     table = np.full((len(people) * count, values.shape[1]), np.nan, np.float32)
-    table[place] = values[inside]
+    table[place] = as_floats(values[inside])
     reasons = {'joint number out of range': outside, 'joint twice in one person': twice & ~outside}
     rejected = Counter({reason: int(whose.sum()) for reason, whose in reasons.items()})
     kept = ~(outside | twice)

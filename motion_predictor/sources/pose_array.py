@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from motion_predictor.sources.bodies import Bodies, InputError, stamp_of
+from motion_predictor.sources.bodies import Bodies, InputError, as_floats, stamp_of
 
 
 class PoseArraySource:
@@ -38,7 +38,7 @@ class PoseArraySource:
             stamp_ns,
             message.header.frame_id,
             ['person'],
-            np.array(places, np.float32)[None],
+            as_floats(np.array(places))[None],
             self._joint_names,
             self._layout,
         )

@@ -26,6 +26,7 @@ from motion_predictor.skeleton import (
     common_names_of,
     known_layouts,
     read_layout,
+    recognised_layout,
 )
 from motion_predictor.sources.bodies import Bodies, InputError
 from motion_predictor.sources.catalogue import INPUT_TYPES, SOURCES, Settings, open_source
@@ -282,7 +283,7 @@ def _add(
     names, frame_id = bodies.joint_names, bodies.frame_id
     if not into.joint_names:
         into.joint_names, into.frame_id = names, frame_id
-        into.layout = layouts.get(bodies.layout)
+        into.layout = layouts.get(bodies.layout) or recognised_layout(names)
     if into.joint_names != names:
         raise ArchiveError(
             f'{source} changes its joints on the way: from {len(into.joint_names)}'
@@ -329,7 +330,7 @@ def _turn(source: Path, recording: Recording, options: BagOptions) -> Rotation |
 
 def _lies(recording: Recording) -> bool:
     """Whether the people on an Azure Kinect's topic, whose frame is optical, lie on their side."""
-    if recording.layout is None or recording.layout.name != 'azure32':
+    if recording.joint_names != known_layouts()['azure32'].joint_names:
         return False
     poses = np.concatenate([np.stack(track.poses) for track in recording.tracks.values()])
     trunk = poses[:, recording.joint_names.index('NECK')] - poses[:, 0]
