@@ -242,10 +242,10 @@ def make_message(bag_types: Typestore) -> Callable[..., Any]:
             return np.zeros(size if kind == 3 else 0, element[0])
         return [zero((element_kind, element)) for _ in range(size if kind == 3 else 0)]
 
-    def make(name: str, **fields: Any) -> Any:
-        descriptions = bag_types.fielddefs[name][1]
+    def make(kind: str, /, **fields: Any) -> Any:
+        descriptions = bag_types.fielddefs[kind][1]
         values = {field: zero(description) for field, description in descriptions}
-        return bag_types.types[name](**(values | fields))
+        return bag_types.types[kind](**(values | fields))
 
     return make
 

@@ -120,10 +120,6 @@ def in_layout(
     """
     wanted = [layout.common_name(joint) for joint in layout.joints]
     within_reach = set(common_names)
-    if not within_reach & set(wanted):
-        raise ArchiveError(
-            f'{source}: none of the joints {", ".join(common_names)} is one of {layout.name}'
-        )
     makes = source_layout.makes if source_layout else {}
     recipes = {layout.common_name(joint): recipe for joint, recipe in layout.made_from.items()}
     recipes |= makes
@@ -132,6 +128,10 @@ def in_layout(
         if not made:
             break
         within_reach |= made
+    if not within_reach & set(wanted):
+        raise ArchiveError(
+            f'{source}: none of the joints {", ".join(common_names)} is one of {layout.name}'
+        )
     absent = [name for name in wanted if name not in within_reach]
     names = [*common_names, *absent]
     nowhere = np.full((len(motion), len(absent), 3), np.nan, np.float32)

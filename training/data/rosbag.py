@@ -160,13 +160,13 @@ def read_recording(source: Path, options: BagOptions) -> Recording:
     if not source.exists():
         raise ArchiveError(f'there is no bag {source}')
     own = _own_types()
-    layouts = _layouts(options)
+    settings = _settings(options)
     recording = Recording()
     try:
         with AnyReader([source], default_typestore=own) as reader:
             name, connections = _connections(source, reader.connections, options)
             kind = connections[0].msgtype
-            adapter = open_source(name, _settings(options, layouts), _point_reader)
+            adapter = open_source(name, settings, _point_reader)
             # A bag need not hold the definitions of all its types.
             types = reader.typestore if kind in reader.typestore.fielddefs else own
             if kind not in types.fielddefs:
@@ -181,7 +181,7 @@ def read_recording(source: Path, options: BagOptions) -> Recording:
                     recording.rejected[str(error)] += 1
                     continue
                 if bodies is not None:
-                    _add(source, bodies, layouts, options, recording)
+                    _add(source, bodies, settings, options, recording)
     except ArchiveError:
         raise
     except InputError as error:
@@ -198,21 +198,18 @@ def _listed(rejected: Counter[str]) -> str:
     return ''.join(f', {count} x {reason}' for reason, count in rejected.most_common(5))
 
 
-def _layouts(options: BagOptions) -> dict[str, Layout]:
-    """Return the layouts that ship, and the one of a file that was named."""
-    layouts = dict(known_layouts())
-    if options.input_layout.endswith(('.yaml', '.yml')):
+def _settings(options: BagOptions) -> Settings:
+    """Return what messages do not say, with the layout of a file that was named."""
+    layouts, name = dict(known_layouts()), options.input_layout
+    if name.endswith(('.yaml', '.yml')):
         try:
-            layouts[options.input_layout] = read_layout(Path(options.input_layout))
+            layout = read_layout(Path(name))
         except LayoutError as error:
             raise ArchiveError(str(error)) from error
-    return layouts
-
-
-def _settings(options: BagOptions, layouts: dict[str, Layout]) -> Settings:
+        layouts[layout.name], name = layout, layout.name
     return Settings(
         layouts,
-        options.input_layout,
+        name,
         options.joint_names,
         options.point_fields,
         options.marker_separator,
@@ -272,7 +269,7 @@ def _connections(
 def _add(
     source: Path,
     bodies: Bodies,
-    layouts: dict[str, Layout],
+    settings: Settings,
     options: BagOptions,
     into: Recording,
 ) -> None:
@@ -283,7 +280,7 @@ def _add(
     names, frame_id = bodies.joint_names, bodies.frame_id
     if not into.joint_names:
         into.joint_names, into.frame_id = names, frame_id
-        into.layout = layouts.get(bodies.layout) or recognised_layout(names)
+        into.layout = settings.layouts.get(bodies.layout) or recognised_layout(names)
     if into.joint_names != names:
         raise ArchiveError(
             f'{source} changes its joints on the way: from {len(into.joint_names)}'
