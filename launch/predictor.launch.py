@@ -13,7 +13,8 @@ RESPAWN_DELAY_S = 2.0
 
 def start_predictor(context: LaunchContext) -> list[LifecycleNode]:
     """Start the node; an argument that is given goes before the parameter file."""
-    given = {name: context.launch_configurations[name] for name in ('checkpoint', 'device')}
+    names = ('checkpoint', 'device', 'input_topic', 'input_type')
+    given = {name: context.launch_configurations[name] for name in names}
     return [
         LifecycleNode(
             package='motion_predictor',
@@ -25,7 +26,6 @@ def start_predictor(context: LaunchContext) -> list[LifecycleNode]:
                 LaunchConfiguration('parameter_file'),
                 {n: ParameterValue(v, value_type=str) for n, v in given.items() if v},
             ],
-            remappings=[('skeletons', LaunchConfiguration('input_topic'))],
             # A predictor that is gone is silence; it configures and activates itself again.
             respawn=context.launch_configurations['respawn'] == 'true',
             respawn_delay=RESPAWN_DELAY_S,
@@ -63,7 +63,8 @@ def generate_launch_description() -> LaunchDescription:
     arguments = {
         'checkpoint': ('', '"default" or a .safetensors file (default: the parameter file\'s)'),
         'device': ('', "cpu, cuda, cuda:1 or auto (default: the parameter file's)"),
-        'input_topic': ('skeletons', 'topic of the SkeletonArray messages'),
+        'input_topic': ('', 'topic of the skeletons (default: where such a source publishes)'),
+        'input_type': ('', 'what sends them (default: skeleton_array)'),
         'parameter_file': (defaults, 'YAML of parameters'),
         'namespace': ('', 'namespace of the node and its topics'),
         'respawn': ('true', 'start the node again when it ends by itself'),

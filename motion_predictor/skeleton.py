@@ -1,7 +1,7 @@
 """Named skeletons (layouts) and the mapping of positions from one to another, by joint name."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -54,6 +54,8 @@ class Layout(BaseModel):
     """The name shared by all layouts, for each joint whose own name differs from it."""
     made_from: dict[str, Recipe] = {}
     """How joints of this layout are made, by own name, when a source lacks them."""
+    makes: dict[str, Recipe] = {}
+    """How joints that others want are made of this layout's, by common name."""
 
     @model_validator(mode='after')
     def _parents_come_first(self) -> 'Layout':
@@ -147,6 +149,14 @@ def _spelling(name: str) -> str:
     return re.sub(r'^(left|right)', lambda side: side.group()[0], bare)
 
 
+def recognised_layout(joint_names: Sequence[str]) -> Layout | None:
+    """Return the largest layout all of whose joints are named: whoever does so sends it."""
+    spelled = {_spelling(name) for name in joint_names}
+    layouts = known_layouts().values()
+    named = [known for known in layouts if {_spelling(joint) for joint in known.joints} <= spelled]
+    return max(named, key=lambda known: len(known.joints), default=None)
+
+
 def common_names_of(joint_names: Sequence[str], layout: Layout | None) -> list[str]:
     """Return the common name of each joint; an unknown name stands for itself.
 
@@ -154,10 +164,7 @@ def common_names_of(joint_names: Sequence[str], layout: Layout | None) -> list[s
         joint_names: names as a source spells them.
         layout: the layout that the source says it sends, if it is known; its names go first.
     """
-    if layout is None:  # whoever names every joint of a layout sends that layout
-        spelled = {_spelling(name) for name in joint_names}
-        layouts = known_layouts().values()
-        layout = next((k for k in layouts if {_spelling(j) for j in k.joints} <= spelled), None)
+    layout = layout or recognised_layout(joint_names)
     vocabulary: dict[str, str] = {}
     for known in (*known_layouts().values(), *([layout] if layout else [])):
         for joint in known.joints:
@@ -181,8 +188,18 @@ class JointMap:
     hips: tuple[int, int] | None  # left and right hip of the source, for the heading
 
     @classmethod
-    def between(cls, source: Sequence[str], target: Layout) -> 'JointMap':
+    def between(
+        cls,
+        source: Sequence[str],
+        target: Layout,
+        made_of_source: Mapping[str, Recipe] | None = None,
+    ) -> 'JointMap':
         """Find the map from joints given by common name to a layout.
+
+        Args:
+            source: common names of the joints given.
+            target: the layout wanted, which has recipes for joints that are missing.
+            made_of_source: recipes of the source's layout (`makes`), which go first.
 
         Raises:
             LayoutError: naming every joint that is neither there nor can be made.
@@ -195,15 +212,16 @@ class JointMap:
         rows: dict[str, tuple[FloatArray, FloatArray]] = {}
         for name, index in order.items():
             rows[name] = identity[index], np.zeros(2, np.float32)
-        pending = {target.common_name(joint): recipe for joint, recipe in target.made_from.items()}
-        pending = {name: recipe for name, recipe in pending.items() if name not in rows}
-        while ready := [n for n, r in pending.items() if all(p in rows for p in r.points)]:
-            for name in ready:  # made joints may serve to make others
-                recipe = pending.pop(name)
-                weight = sum(rows[point][0] * w for point, w in recipe.points.items())
-                offset = sum(rows[point][1] * w for point, w in recipe.points.items())
-                own = np.array([recipe.forward_m, recipe.up_m], np.float32)
-                rows[name] = np.asarray(weight, np.float32), np.asarray(offset + own, np.float32)
+        recipes = list((made_of_source or {}).items())
+        recipes += [(target.common_name(joint), r) for joint, r in target.made_from.items()]
+        while ready := [
+            (name, r) for name, r in recipes if name not in rows and rows.keys() >= r.points.keys()
+        ]:
+            name, recipe = ready[0]  # made joints may serve to make others
+            weight = sum(rows[point][0] * w for point, w in recipe.points.items())
+            offset = sum(rows[point][1] * w for point, w in recipe.points.items())
+            own = np.array([recipe.forward_m, recipe.up_m], np.float32)
+            rows[name] = np.asarray(weight, np.float32), np.asarray(offset + own, np.float32)
         wanted = [target.common_name(joint) for joint in target.joints]
         if missing := [name for name in wanted if name not in rows]:
             raise LayoutError(

@@ -9,6 +9,8 @@ import pytest
 import torch
 from hypothesis import settings
 from numpy.typing import NDArray
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
 
 from motion_predictor.checkpoint import (
     Calibration,
@@ -200,3 +202,123 @@ def write_archive(tmp_path: Path, stride: FloatArray) -> Callable[..., Path]:
         return path
 
     return write
+
+
+# Messages of vendors, whose packages are on no index that the tests can use: as far as they are
+# read here they have the very fields of the packages' own definitions.
+VENDORS = {
+    'zed_msgs/msg/Keypoint2Df': 'float32[2] kp',
+    'zed_msgs/msg/Keypoint2Di': 'uint32[2] kp',
+    'zed_msgs/msg/Keypoint3D': 'float32[3] kp',
+    'zed_msgs/msg/BoundingBox2Df': 'zed_msgs/Keypoint2Df[4] corners',
+    'zed_msgs/msg/BoundingBox2Di': 'zed_msgs/Keypoint2Di[4] corners',
+    'zed_msgs/msg/BoundingBox3D': 'zed_msgs/Keypoint3D[8] corners',
+    'zed_msgs/msg/Skeleton2D': 'zed_msgs/Keypoint2Df[70] keypoints',
+    'zed_msgs/msg/Skeleton3D': 'zed_msgs/Keypoint3D[70] keypoints',
+    'zed_msgs/msg/Object': 'string label\nint16 label_id\nstring sublabel\nfloat32 confidence\n'
+    'float32[3] position\nfloat32[6] position_covariance\nfloat32[3] velocity\n'
+    'bool tracking_available\nint8 tracking_state\nint8 action_state\n'
+    'zed_msgs/BoundingBox2Di bounding_box_2d\nzed_msgs/BoundingBox3D bounding_box_3d\n'
+    'float32[3] dimensions_3d\nbool skeleton_available\nint8 body_format\n'
+    'zed_msgs/BoundingBox2Df head_bounding_box_2d\nzed_msgs/BoundingBox3D head_bounding_box_3d\n'
+    'float32[3] head_position\nzed_msgs/Skeleton2D skeleton_2d\nzed_msgs/Skeleton3D skeleton_3d',
+    'zed_msgs/msg/ObjectsStamped': 'std_msgs/Header header\nzed_msgs/Object[] objects',
+    'mocap4r2_msgs/msg/Marker': 'int8 USE_NAME=0\nint8 USE_INDEX=1\nint8 USE_BOTH=2\n'
+    'int8 id_type\nint32 marker_index\nstring marker_name\ngeometry_msgs/Point translation',
+    'mocap4r2_msgs/msg/Markers': 'std_msgs/Header header\nuint32 frame_number\n'
+    'mocap4r2_msgs/Marker[] markers',
+    'hri_msgs/msg/IdsList': 'std_msgs/Header header\nstring[] ids',
+    'motion_predictor/msg/Skeleton': 'string id\nfloat32[] positions\nfloat32[] confidence',
+    'motion_predictor/msg/SkeletonArray': 'std_msgs/Header header\nstring layout\n'
+    'string[] joint_names\nmotion_predictor/Skeleton[] skeletons',
+}
+
+
+@pytest.fixture(scope='session')
+def bag_types() -> Typestore:
+    """Every message type of ROS, of this package and of vendors, as bags hold them."""
+    types = get_typestore(Stores.ROS2_JAZZY)
+    for name, definition in VENDORS.items():
+        types.register(get_types_from_msg(definition, name))
+    return types
+
+
+@pytest.fixture(scope='session')
+def make_message(bag_types: Typestore) -> Callable[..., Any]:
+    """Builder of any message by type; fields not given are zero, empty, or messages like that."""
+    numbers = {'bool': False, 'string': ''}
+
+    def zero(description: Any) -> Any:
+        kind, what = int(description[0]), description[1]
+        if kind == 1:  # a number or a string
+            return numbers.get(what[0], 0.0 if what[0].startswith('float') else 0)
+        if kind == 2:  # a message
+            return make(what)
+        (element_kind, element), size = what
+        if int(element_kind) == 1 and element[0] != 'string':
+            return np.zeros(size if kind == 3 else 0, element[0])
+        return [zero((element_kind, element)) for _ in range(size if kind == 3 else 0)]
+
+    def make(kind: str, /, **fields: Any) -> Any:
+        descriptions = bag_types.fielddefs[kind][1]
+        values = {field: zero(description) for field, description in descriptions}
+        return bag_types.types[kind](**(values | fields))
+
+    return make
+
+
+@pytest.fixture(scope='session')
+def make_header(make_message: Callable[..., Any]) -> Callable[..., Any]:
+    """Builder of a header from seconds and a frame."""
+
+    def make(stamp_s: float, frame_id: str = 'map') -> Any:
+        second, nanosecond = divmod(round(stamp_s * 1e9), 10**9)
+        stamp = make_message('builtin_interfaces/msg/Time', sec=second, nanosec=nanosecond)
+        return make_message('std_msgs/msg/Header', stamp=stamp, frame_id=frame_id)
+
+    return make
+
+
+@pytest.fixture(scope='session')
+def make_zed(make_message: Callable[..., Any], make_header: Callable[..., Any]) -> Any:
+    """Builder of a ZED camera's message: people as (J, 3) by id, keywords of every Object."""
+
+    def make(stamp_s: float, people: dict[int, FloatArray], **fields: Any) -> Any:
+        objects = []
+        for label_id, pose in people.items():
+            points = np.zeros((70, 3), np.float32)
+            points[: len(pose)] = pose
+            keypoints = [make_message('zed_msgs/msg/Keypoint3D', kp=point) for point in points]
+            given = {
+                'label': f'Body_{label_id}',
+                'label_id': label_id,
+                'confidence': 80.0,
+                'tracking_available': True,
+                'tracking_state': 1,
+                'skeleton_available': True,
+                'body_format': {18: 0, 34: 1, 38: 2}[len(pose)],
+                'skeleton_3d': make_message('zed_msgs/msg/Skeleton3D', keypoints=keypoints),
+            }
+            objects.append(make_message('zed_msgs/msg/Object', **(given | fields)))
+        header = make_header(stamp_s, 'zed_left_camera_frame')
+        return make_message('zed_msgs/msg/ObjectsStamped', header=header, objects=objects)
+
+    return make
+
+
+@pytest.fixture(scope='session')
+def make_markers(make_message: Callable[..., Any], make_header: Callable[..., Any]) -> Any:
+    """Builder of a motion capture message: places by marker name."""
+
+    def make(stamp_s: float, places: dict[str, Any]) -> Any:
+        markers = []
+        for name, place in places.items():
+            x, y, z = map(float, place)
+            point = make_message('geometry_msgs/msg/Point', x=x, y=y, z=z)
+            markers.append(
+                make_message('mocap4r2_msgs/msg/Marker', marker_name=name, translation=point)
+            )
+        header = make_header(stamp_s)
+        return make_message('mocap4r2_msgs/msg/Markers', header=header, markers=markers)
+
+    return make

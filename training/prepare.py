@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from motion_predictor.skeleton import known_layouts
+from motion_predictor.sources.catalogue import INPUT_TYPES
+from motion_predictor.sources.point_cloud import FIELDS
 from motion_predictor_training.data.clips import MAX_RATE_HZ
 
 if TYPE_CHECKING:
@@ -50,6 +52,37 @@ def add_prepare(stages: 'Stages') -> None:
 
     sub = source('rosbag', 'Recorded skeleton topics: rosbag2, sqlite3 or MCAP.', 'bags')
     sub.add_argument('--topic', help='needed where a bag has several skeleton topics')
+    sub.add_argument(
+        '--input-type',
+        choices=INPUT_TYPES,
+        help="what sent the messages, as the predictor's parameter (default: by their type)",
+    )
+    sub.add_argument(
+        '--input-layout',
+        default='',
+        metavar='NAME',
+        help='layout of their joints, known or a .yaml, where messages do not say it',
+    )
+    sub.add_argument(
+        '--joint-names',
+        nargs='+',
+        default=(),
+        metavar='NAME',
+        help='joints of a pose_array or a point_cloud, in order',
+    )
+    sub.add_argument(
+        '--point-fields',
+        nargs='+',
+        default=FIELDS,
+        metavar='NAME',
+        help=f'fields of a point_cloud ({" ".join(FIELDS)})',
+    )
+    sub.add_argument(
+        '--marker-separator',
+        default=':',
+        metavar='TEXT',
+        help="between person and joint in mocap4r2's names (:)",
+    )
     _add_layout(sub, 'layout to map the joints to (default: as recorded)')
     _add_rate(sub)
     sub.add_argument(
@@ -149,6 +182,11 @@ def _rosbag(arguments: argparse.Namespace) -> None:
 
     options = BagOptions(
         topic=arguments.topic,
+        input_type=arguments.input_type,
+        input_layout=arguments.input_layout,
+        joint_names=arguments.joint_names,
+        point_fields=arguments.point_fields,
+        marker_separator=arguments.marker_separator,
         layout=arguments.layout,
         rate_hz=arguments.rate_hz,
         max_gap_s=arguments.max_gap_s,

@@ -1,23 +1,33 @@
-"""What arrives: skeleton messages, read as observations in the model's layout."""
+"""What arrives: messages of any source, read as observations in the model's layout and frame."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from rclpy.exceptions import InvalidTopicNameException
+from rclpy.node import Node
+from rclpy.validate_topic_name import validate_topic_name
 
-from motion_predictor.msg import Skeleton, SkeletonArray
 from motion_predictor.people import Observation
-from motion_predictor.skeleton import JointMap, Layout, LayoutError, common_names_of
+from motion_predictor.ros.message_types import message_class, point_reader
+from motion_predictor.ros.transforms import FixedFrame, Tf, Transform
+from motion_predictor.skeleton import (
+    JointMap,
+    Layout,
+    LayoutError,
+    common_names_of,
+    recognised_layout,
+)
+from motion_predictor.sources.bodies import Bodies, InputError, Source
+from motion_predictor.sources.catalogue import Settings, open_source
+from motion_predictor.sources.ros4hri import Ros4HriSource
 
-MAX_JOINTS = 512
 MAX_COORDINATE_M = 1e6
 MAX_REMEMBERED_MAPS = 32
-
-
-class InputError(ValueError):
-    """A whole message cannot be used; the sentence says why."""
+ASSUMED_LAG_NS = 200_000_000
+"""From capture to arrival, for messages without a stamp."""
 
 
 @dataclass
@@ -28,83 +38,130 @@ class Scan:
     frame_id: str
     observations: list[Observation]
     rejected: Counter[str] = field(default_factory=Counter)
-    """Skeletons left out, by reason."""
+    """People left out, by reason."""
 
 
 class SkeletonInput:
-    """Reads SkeletonArray messages.
+    """Reads the messages of a source.
 
     Args:
+        source: reads them.
         target: the model's layout, to which joints are mapped by name.
         layouts: layouts that messages may name.
         min_confidence: joints with less count as missing.
+        fixed_frame: brings positions to where they are wanted.
+        tf: where a source that is made of frames finds them, and what else to clear.
+        topic: where to listen; empty is where such a source publishes.
     """
 
     def __init__(
-        self, target: Layout, layouts: Mapping[str, Layout], min_confidence: float
+        self,
+        source: Source,
+        target: Layout,
+        layouts: Mapping[str, Layout],
+        min_confidence: float,
+        fixed_frame: FixedFrame,
+        tf: Tf | None = None,
+        topic: str = '',
     ) -> None:
+        self.topic = topic or source.topic
+        self._source = source
         self._target = target
         self._layouts = layouts
-        self._min_confidence = min_confidence
+        self.min_confidence = min_confidence
+        self._fixed_frame = fixed_frame
+        self._tf = tf
         self._maps: dict[tuple[str, tuple[str, ...]], JointMap | InputError] = {}
+        self._newest = Scan(0, fixed_frame.name, [])
+        self._lag_ns = ASSUMED_LAG_NS
 
-    def read(self, message: SkeletonArray) -> Scan:
-        """Return what a message says.
+    @property
+    def is_sampled(self) -> bool:
+        """Whether people must be sampled again and again, since no message shows them."""
+        return isinstance(self._source, Ros4HriSource)
+
+    def clear(self) -> None:
+        """Forget what earlier messages said, as when time jumps."""
+        self._newest = Scan(0, self._fixed_frame.name, [])
+        self._lag_ns = ASSUMED_LAG_NS
+        self._fixed_frame.clear()
+        if self._tf is not None:
+            self._tf.clear()
+        if isinstance(self._source, Ros4HriSource):
+            self._source.forget()
+
+    def close(self) -> None:
+        """Stop listening to tf."""
+        if self._tf is not None:
+            self._tf.close()
+
+    def read(self, message: Any, now_ns: int) -> Scan | None:
+        """Return what a message says at the time at which it is read; None if that is sampled.
 
         Raises:
             InputError: if nothing of it can be used.
         """
-        stamp = message.header.stamp
-        scan = Scan(stamp.sec * 1_000_000_000 + stamp.nanosec, message.header.frame_id, [])
-        if scan.stamp_ns <= 0:
-            raise InputError('header.stamp is not set: it must be the time of capture')
-        if scan.frame_id.endswith(('_optical_frame', '_optical')):
-            raise InputError(
-                f"frame '{scan.frame_id}' is a camera's optical frame, whose z is not up: send "
-                'skeletons in a gravity-aligned frame'
+        bodies = self._source.read(message)
+        return None if bodies is None else self._scan(bodies, now_ns)
+
+    def sample(self, now_ns: int) -> Scan | None:
+        """Return what tf says of everyone who is tracked; None if nothing new.
+
+        Raises:
+            InputError: if it says nothing of anybody.
+        """
+        if not isinstance(self._source, Ros4HriSource) or (tf := self._tf) is None:
+            return None
+        fixed = self._fixed_frame.name
+        bodies = self._source.sample(lambda frame, stamp: tf.place(fixed, frame, stamp), fixed)
+        return None if bodies is None else self._scan(bodies, now_ns)
+
+    def _scan(self, bodies: Bodies, now_ns: int) -> Scan:
+        if bodies.stamp_ns is None:
+            return Scan(self._guess_stamp(now_ns), self._newest.frame_id, [])
+        transform = None
+        if bodies.frame_id or bodies.ids:
+            transform = self._fixed_frame.transform(
+                bodies.frame_id, bodies.stamp_ns, self._source.optical
             )
-        if not message.skeletons:
-            return scan
-        joint_map = self._map(message)
-        joints = joint_map.weights.shape[1]
-        ids: list[str] = []
-        frames: list[NDArray[np.float32]] = []
-        for skeleton in message.skeletons:
-            if (reason := self._problem(skeleton, joints)) is not None:
-                scan.rejected[reason] += 1
-                continue
-            positions = np.array(skeleton.positions, np.float32).reshape(joints, 3)
-            if skeleton.confidence:
-                # Written so that NaN counts as not confident.
-                unsure = ~(np.asarray(skeleton.confidence) >= self._min_confidence)
-                positions[unsure] = np.nan
-            ids.append(skeleton.id)
-            frames.append(positions)
-        if frames:
-            stacked = np.stack(frames)  # (P, J_source, 3)
-            stacked[~(np.abs(stacked) < MAX_COORDINATE_M)] = np.nan
-            mapped = joint_map(stacked)
-            scan.observations = [Observation(*pair) for pair in zip(ids, mapped, strict=True)]
+        scan = Scan(
+            bodies.stamp_ns, self._fixed_frame.name or bodies.frame_id, [], bodies.rejected
+        )
+        if bodies.ids:
+            scan.observations = self._observations(bodies, transform)
+        self._newest = Scan(scan.stamp_ns, scan.frame_id, [])
+        self._lag_ns = max(ASSUMED_LAG_NS, now_ns - scan.stamp_ns)
         return scan
 
-    @staticmethod
-    def _problem(skeleton: Skeleton, joints: int) -> str | None:
-        if not skeleton.id:
-            return 'skeleton without id'
-        if len(skeleton.positions) != 3 * joints:
-            return 'wrong number of positions'
-        if len(skeleton.confidence) not in (0, joints):
-            return 'wrong number of confidences'
-        return None
+    def _guess_stamp(self, now_ns: int) -> int:
+        """Return when a message without a stamp was captured, at the latest.
 
-    def _map(self, message: SkeletonArray) -> JointMap:
-        key = (message.layout, tuple(message.joint_names))
+        It is newer than the message before and older than any that will be captured after it:
+        a stamp of now would make those look old, and whoever they show overlooked.
+        """
+        guess = max(now_ns - self._lag_ns, min(self._newest.stamp_ns + 1, now_ns))
+        self._newest.stamp_ns = guess
+        return guess
+
+    def _observations(self, bodies: Bodies, transform: Transform | None) -> list[Observation]:
+        joint_map = self._map(bodies.layout, bodies.joint_names)
+        positions = np.where(np.abs(bodies.positions) < MAX_COORDINATE_M, bodies.positions, np.nan)
+        if bodies.confidence is not None:
+            # Written so that NaN counts as not confident.
+            positions[~(bodies.confidence >= self.min_confidence)] = np.nan
+        if transform is not None:
+            positions = transform(positions)
+        mapped = joint_map(positions)
+        return [Observation(*pair) for pair in zip(bodies.ids, mapped, strict=True)]
+
+    def _map(self, layout: str, joint_names: tuple[str, ...]) -> JointMap:
+        key = (layout, joint_names)
         if key not in self._maps:
             if len(self._maps) >= MAX_REMEMBERED_MAPS:
                 self._maps.clear()
             try:
                 self._maps[key] = self._find_map(*key)
-            except (LayoutError, InputError) as error:
+            except LayoutError as error:
                 self._maps[key] = InputError(str(error))
         found = self._maps[key]
         if isinstance(found, InputError):
@@ -112,15 +169,60 @@ class SkeletonInput:
         return found
 
     def _find_map(self, layout_name: str, joint_names: tuple[str, ...]) -> JointMap:
-        layout = self._layouts.get(layout_name)
-        if not joint_names:
-            if layout is None:
-                known = ', '.join(sorted(self._layouts))
-                raise InputError(
-                    f"layout '{layout_name}' is unknown and the message names no joints: send "
-                    f'joint_names, or one of {known}'
-                )
-            joint_names = layout.joint_names
-        if len(joint_names) > MAX_JOINTS:
-            raise InputError(f'{len(joint_names)} joints are more than the {MAX_JOINTS} allowed')
-        return JointMap.between(common_names_of(joint_names, layout), self._target)
+        layout = self._layouts.get(layout_name) or recognised_layout(joint_names)
+        names = common_names_of(joint_names, layout)
+        return JointMap.between(names, self._target, layout.makes if layout else None)
+
+
+def open_input(
+    values: Mapping[str, Any], target: Layout, layouts: Mapping[str, Layout], node: Node
+) -> tuple[SkeletonInput, Any]:
+    """Return the input that the parameters ask for, and the class of its messages.
+
+    Args:
+        values: the node's parameters by name.
+        target: the model's layout.
+        layouts: layouts that may be named.
+        node: which will subscribe, and listen to tf if that is needed.
+
+    Raises:
+        InputError: in one sentence, if parameters do not fit or a package is missing.
+    """
+    name, fixed = values['input_type'], values['fixed_frame']
+    settings = Settings(
+        layouts,
+        values['input_layout'],
+        [joint for joint in values['joint_names'] if joint],
+        values['point_fields'],
+        values['marker_separator'],
+    )
+    source = open_source(name, settings, point_reader)
+    kind = message_class(name, source.kind)
+    static = Transform.of(values['input_transform']) if any(values['input_transform']) else None
+    tf: Tf | None = None
+    if fixed and static is None:
+        try:
+            tf = Tf(node)
+        except ImportError:
+            tf = None  # skeletons must come in the fixed frame, then
+    if isinstance(source, Ros4HriSource) and tf is None:
+        raise InputError(
+            "input_type 'ros4hri' finds people in tf: it needs the ROS package tf2_ros, a "
+            'fixed_frame and no input_transform'
+        )
+    if source.optical and not fixed:
+        raise InputError(
+            f"input_type '{name}' sends a camera's optical frame, whose z is not up: set "
+            'fixed_frame, and input_transform where there is no tf'
+        )
+    frame = FixedFrame(fixed, static, tf)
+    shipped = layouts.get(target.name)
+    if shipped is not None and shipped.joints == target.joints:
+        target = shipped  # its recipes are newer than those that a checkpoint remembers
+    topic = values['input_topic'] or source.topic
+    try:
+        validate_topic_name(topic)
+    except InvalidTopicNameException as error:
+        raise InputError(f"input_topic '{topic}' is no name of a topic") from error
+    confident = values['min_confidence']
+    return SkeletonInput(source, target, layouts, confident, frame, tf, topic), kind

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,16 @@ from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.subscription import MessageInfo
 
 from motion_predictor.budget import Budget, rungs, survey
-from motion_predictor.msg import PredictedMotionArray, SkeletonArray
+from motion_predictor.msg import PredictedMotionArray
 from motion_predictor.people import People, Scene, Status
 from motion_predictor.predictor import MotionPredictor, Prediction
 from motion_predictor.ros.diagnostics import Condition, Health
 from motion_predictor.ros.inference import InferenceThread
-from motion_predictor.ros.inputs import InputError, SkeletonInput
+from motion_predictor.ros.inputs import Scan, open_input
 from motion_predictor.ros.outputs import MotionOutput
 from motion_predictor.ros.parameters import AFRESH, Parameters
 from motion_predictor.skeleton import known_layouts, read_layouts
+from motion_predictor.sources.bodies import InputError
 
 WATCHDOG_PERIOD_S = 0.1
 PATIENCE_S = 5.0
@@ -53,7 +55,7 @@ Return = TransitionCallbackReturn
 
 
 class PredictorNode(LifecycleNode):
-    """Predicts the motion of everyone on `skeletons` and publishes it on `predicted_motion`.
+    """Predicts the motion of everyone a source shows and publishes it on `predicted_motion`.
 
     Callbacks parse and append. The inference thread predicts on the newest data and publishes; a
     watchdog on the steady clock publishes STALE_INPUT or FAULT when it cannot.
@@ -136,11 +138,18 @@ class PredictorNode(LifecycleNode):
         self._arrived_s: float | None = None
         self._age_ms = 0.0
         result = super().on_activate(state)
+        self._input.clear()
         self._subscription = self.create_subscription(
-            SkeletonArray, 'skeletons', self._on_skeletons, qos_profile_sensor_data
+            self._message_class,
+            self._input.topic,
+            self._on_message,
+            qos_profile_sensor_data,
         )
         self._watchdog = self.create_timer(WATCHDOG_PERIOD_S, self._watch, clock=self._steady)
         self._start_reporting()
+        if self._input.is_sampled:
+            period_s = 1 / self._values['tf_rate_hz']
+            self._sampling = self.create_timer(period_s, self._sample, clock=self._steady)
         return result
 
     def on_deactivate(self, state: LifecycleState) -> Return:
@@ -170,6 +179,8 @@ class PredictorNode(LifecycleNode):
             return
         self.destroy_timer(self._watchdog)
         self.destroy_timer(self._reporting)
+        if self._input.is_sampled:
+            self.destroy_timer(self._sampling)
         self.destroy_subscription(self._subscription)
         with self._lock:
             self._people = None
@@ -184,6 +195,7 @@ class PredictorNode(LifecycleNode):
         self._inference = None
         self.destroy_lifecycle_publisher(self._publisher)
         self.destroy_publisher(self._diagnostics)
+        self._input.close()
         del self._predictor, self._input, self._output
         gc.unfreeze()
         self._table.in_use = False
@@ -192,12 +204,14 @@ class PredictorNode(LifecycleNode):
 
     def _prepare(self, values: dict[str, Any]) -> None:
         """Make all that follows from values, or raise if it cannot be made."""
-        self._layouts = known_layouts()
+        layouts = known_layouts()
         if values['layout_folder']:
-            self._layouts |= read_layouts(Path(values['layout_folder']))
-        self._output, self._input = self._output_for(values), self._input_for(values)
+            layouts |= read_layouts(Path(values['layout_folder']))
+        layout = self._predictor.checkpoint.header.layout
+        self._output = self._output_for(values)
         self._budget = self._budget_for(values)
         self._nobody(values)  # refuses now what it would refuse later
+        self._input, self._message_class = open_input(values, layout, layouts, self)
         self._values = values
 
     def _output_for(self, values: dict[str, Any]) -> MotionOutput:
@@ -207,10 +221,6 @@ class PredictorNode(LifecycleNode):
             values['publish_samples'],
             self._predictor.coverage,
         )
-
-    def _input_for(self, values: dict[str, Any]) -> SkeletonInput:
-        layout = self._predictor.checkpoint.header.layout
-        return SkeletonInput(layout, self._layouts, values['min_confidence'])
 
     def _budget_for(self, values: dict[str, Any]) -> Budget:
         return Budget(values['latency_budget_ms'], values['samples'], self._costs)
@@ -247,7 +257,8 @@ class PredictorNode(LifecycleNode):
         """Take changed values at once."""
         changed = {name for name, value in values.items() if value != self._values[name]}
         self._values = values
-        self._output, self._input = self._output_for(values), self._input_for(values)
+        self._output = self._output_for(values)
+        self._input.min_confidence = values['min_confidence']
         if changed & {'samples', 'latency_budget_ms'}:
             self._budget = self._budget_for(values)
         if self._people is None:
@@ -261,24 +272,28 @@ class PredictorNode(LifecycleNode):
 
     # Input
 
-    def _on_skeletons(self, message: SkeletonArray, info: MessageInfo) -> None:
+    def _on_message(self, message: Any, info: MessageInfo) -> None:
         # Since the middleware has it: a message that waits for the executor waits.
         received_s = info['received_timestamp'] / 1e9  # 0 where the middleware does not say
         waited_s = max(0.0, time.time() - received_s) if received_s else 0.0
-        arrived_s = time.monotonic() - waited_s
         self._health.count('received')
+        self._take(lambda now_ns: self._input.read(message, now_ns), waited_s)
+
+    def _sample(self) -> None:
+        self._take(self._input.sample)
+
+    def _take(self, read: Callable[[int], Scan | None], waited_s: float = 0.0) -> None:
+        arrived_s = time.monotonic() - waited_s
+        now_ns = self.get_clock().now().nanoseconds
         try:
-            scan = self._input.read(message)
-            age_ms = (self.get_clock().now().nanoseconds - scan.stamp_ns) / 1e6
+            scan = read(now_ns)
+            if scan is None:
+                return
+            age_ms = (now_ns - scan.stamp_ns) / 1e6
             if age_ms < -1000 * self._values['max_ahead_s']:
                 raise InputError(
                     f'header.stamp lies {-age_ms / 1000:.3f} s in the future: are the clocks of '
                     'source and predictor in step?'
-                )
-            wanted = self._values['fixed_frame']
-            if wanted and scan.frame_id != wanted:
-                raise InputError(
-                    f"skeletons come in frame '{scan.frame_id}', but fixed_frame is '{wanted}'"
                 )
         except InputError as error:
             self._refuse('message refused', str(error))
@@ -317,6 +332,7 @@ class PredictorNode(LifecycleNode):
         with self._lock:
             if self._people is not None:
                 self._people.clear()
+                self._input.clear()
 
     # Output
 

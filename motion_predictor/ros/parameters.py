@@ -14,7 +14,9 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
-Value = bool | int | float | str | list[float]
+from motion_predictor.sources.point_cloud import FIELDS
+
+Value = bool | int | float | str | list[str] | list[float]
 
 
 AFRESH = 'clean up the node, set it, configure again'
@@ -50,12 +52,9 @@ class Parameter:
 
     def expectation(self) -> str:
         """Return what a value must be, in words."""
-        kind = {
-            bool: 'true or false',
-            int: 'an integer',
-            float: 'a number with a point (1.0)',
-            list: 'numbers with points ([1.0, 2.0, 0.0])',
-        }
+        kind = {bool: 'true or false', int: 'an integer', float: 'a number with a point (1.0)'}
+        if isinstance(self.default, list):
+            return f'a list like {self.default}'
         words = kind.get(type(self.default), 'a string')
         return words if self.low is None else f'{words} from {self.low:g} to {self.high:g}'
 
@@ -89,11 +88,40 @@ PARAMETERS = (
     ),
     Parameter('frame_stride', 1, 'Publish every n-th future frame.', 1, 1000, live=True),
     Parameter(
+        'input_type',
+        'skeleton_array',
+        'What sends the skeletons: skeleton_array, azure_kinect, zed, pose_array, point_cloud, '
+        'mocap4r2 or ros4hri.',
+    ),
+    Parameter('input_topic', '', 'Topic to listen to; empty is where such a source publishes.'),
+    Parameter(
+        'input_layout',
+        '',
+        'Layout of the joints of a pose_array, a point_cloud or mocap4r2 (empty there: smpl22).',
+    ),
+    Parameter(
+        'joint_names',
+        [''],
+        'Joints of a pose_array or a point_cloud, in order, if they are no whole layout.',
+    ),
+    Parameter(
+        'point_fields',
+        list(FIELDS),
+        'Fields of a point_cloud for x, y, z, joint, person and, if it is there, confidence.',
+    ),
+    Parameter('marker_separator', ':', 'Stands between person and joint in names of mocap4r2.'),
+    Parameter('tf_rate_hz', 30.0, 'How often the frames of ros4hri are read.', 1.0, 200.0),
+    Parameter(
         'fixed_frame',
         '',
-        'Frame that skeletons must come in, gravity-aligned, z up; empty takes the frame of the '
-        'input.',
-        live=True,
+        'Frame to predict in, gravity-aligned, z up, to which other input is transformed; empty '
+        'takes the frame of the input.',
+    ),
+    Parameter(
+        'input_transform',
+        [0.0] * 7,
+        "How the input's frame lies in fixed_frame (x, y, z, qx, qy, qz, qw), if that never "
+        'changes; all zero asks tf.',
     ),
     Parameter('layout_folder', '', 'Folder of further skeleton layouts (*.yaml).'),
     Parameter(

@@ -102,6 +102,7 @@ def in_layout(
     common_names: Sequence[str],
     layout: Layout,
     make_missing: bool,
+    source_layout: Layout | None = None,
 ) -> FloatArray:
     """Bring motion (T, J, 3) of joints given by common name into a layout: (T, J_layout, 3).
 
@@ -112,27 +113,30 @@ def in_layout(
         layout: wanted.
         make_missing: whether joints that are not there are made of others by the layout's
             recipes. Those that are neither there nor made are NaN.
+        source_layout: whose the joints are, if it is known, with recipes of its own.
 
     Raises:
         ArchiveError: if none of the joints is one of the layout's, or two are the same one.
     """
     wanted = [layout.common_name(joint) for joint in layout.joints]
     within_reach = set(common_names)
-    if not within_reach & set(wanted):
-        raise ArchiveError(
-            f'{source}: none of the joints {", ".join(common_names)} is one of {layout.name}'
-        )
+    makes = source_layout.makes if source_layout else {}
     recipes = {layout.common_name(joint): recipe for joint, recipe in layout.made_from.items()}
+    recipes |= makes
     while make_missing:
         made = {n for n, r in recipes.items() if within_reach.issuperset(r.points)} - within_reach
         if not made:
             break
         within_reach |= made
+    if not within_reach & set(wanted):
+        raise ArchiveError(
+            f'{source}: none of the joints {", ".join(common_names)} is one of {layout.name}'
+        )
     absent = [name for name in wanted if name not in within_reach]
     names = [*common_names, *absent]
     nowhere = np.full((len(motion), len(absent), 3), np.nan, np.float32)
     try:
-        joint_map = JointMap.between(names, layout)
+        joint_map = JointMap.between(names, layout, makes if make_missing else None)
     except LayoutError as error:
         raise ArchiveError(f'{source}: {error}') from error
     return joint_map(np.concatenate([motion, nowhere], axis=1))

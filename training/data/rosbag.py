@@ -1,12 +1,12 @@
 """Recorded skeleton topics of a rosbag2 (sqlite3 or MCAP), read without ROS by `rosbags`.
 
-Two types of topic: motion_predictor/msg/SkeletonArray, and the visualization_msgs/MarkerArray of
-the Azure Kinect driver, whose marker ids are 100 * person + joint (layout azure32). A person's
-frames become one clip for every stretch without a gap, resampled on the stamps of capture.
+Messages are read by the adapters of the node, `motion_predictor.sources`. A person's frames become
+one clip for every stretch without a gap, resampled on the stamps of capture.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,17 @@ from rosbags.typesys.store import Typestore
 from scipy.spatial.transform import Rotation
 
 from motion_predictor.archive import ArchiveError
-from motion_predictor.skeleton import Layout, common_names_of, known_layouts
+from motion_predictor.skeleton import (
+    Layout,
+    LayoutError,
+    common_names_of,
+    known_layouts,
+    read_layout,
+    recognised_layout,
+)
+from motion_predictor.sources.bodies import Bodies, InputError
+from motion_predictor.sources.catalogue import INPUT_TYPES, SOURCES, Settings, open_source
+from motion_predictor.sources.point_cloud import FIELDS
 from motion_predictor_training.data.clips import (
     Clip,
     FloatArray,
@@ -33,11 +43,9 @@ from motion_predictor_training.data.clips import (
     write_clips,
 )
 
-SKELETONS = 'motion_predictor/msg/SkeletonArray'
-MARKERS = 'visualization_msgs/msg/MarkerArray'
 PACKAGE = 'motion_predictor'
-DELETING = (2, 3)
-"""Values of Marker.action that remove markers."""
+OBVIOUS = ('skeleton_array', 'azure_kinect', 'zed', 'mocap4r2')
+"""Sources whose messages hardly hold anything else than people."""
 
 OPTICAL = (-0.5, 0.5, -0.5, 0.5)
 """Turns the axes of a level camera (x right, y down, z forward) into x forward, y left, z up."""
@@ -49,6 +57,14 @@ class BagOptions:
 
     topic: str | None = None
     """Needed only where a bag has several that could be read."""
+    input_type: str | None = None
+    """One of INPUT_TYPES; needed for messages that may hold anything."""
+    input_layout: str = ''
+    """Of the joints where messages do not say it: a name, or a .yaml file."""
+    joint_names: Sequence[str] = ()
+    """Of a pose_array or a point_cloud, in order."""
+    point_fields: Sequence[str] = FIELDS
+    marker_separator: str = ':'
     layout: str | None = None
     """Layout wanted; otherwise the joints stay as they were recorded."""
     rate_hz: float = 60.0
@@ -79,6 +95,8 @@ class Recording:
     tracks: dict[str, Track] = field(default_factory=dict)
     out_of_order: int = 0
     """Frames left out because they were not newer than the one before."""
+    rejected: Counter[str] = field(default_factory=Counter)
+    """People and messages left out, by reason."""
 
     def add(self, person: str, stamp_ns: int, pose: FloatArray) -> None:
         """Append a person's frame, unless it came too late."""
@@ -102,9 +120,11 @@ def import_rosbag(
     there: set[str] = set()
     kept: Layout | None = None
     late = 0
+    rejected: Counter[str] = Counter()
     for source in sources:
         recording = read_recording(source, options)
         late += recording.out_of_order
+        rejected += recording.rejected
         layout = _output_layout(source, recording, options)
         if kept not in (None, layout):
             raise ArchiveError(f'{source} has other joints than {sources[0]}: give --layout')
@@ -118,8 +138,9 @@ def import_rosbag(
             for number, motion in enumerate(_stretches(track, options)):
                 motion = _turned(motion, turn)
                 if options.layout is not None:
-                    names = common_names_of(recording.joint_names, recording.layout)
-                    motion = in_layout(source, motion, names, layout, make_missing=True)
+                    own = recording.layout
+                    names = common_names_of(recording.joint_names, own)
+                    motion = in_layout(source, motion, names, layout, True, own)
                 clips.append(Clip(f'{subject}/{number}', subject, '', motion))
     check_subjects(subjects, there, sources[0])
     if not clips or kept is None:
@@ -127,7 +148,7 @@ def import_rosbag(
             f'{", ".join(map(str, sources))}: nobody is seen twice within {options.max_gap_s:g} s'
         )
     summary = write_clips(out, clips, kept, options.rate_hz, 'rosbag')
-    return f'{summary}, {late} out-of-order frames dropped'
+    return f'{summary}, {late} out-of-order frames dropped{_listed(rejected)}'
 
 
 def read_recording(source: Path, options: BagOptions) -> Recording:
@@ -139,11 +160,13 @@ def read_recording(source: Path, options: BagOptions) -> Recording:
     if not source.exists():
         raise ArchiveError(f'there is no bag {source}')
     own = _own_types()
+    settings = _settings(options)
     recording = Recording()
     try:
         with AnyReader([source], default_typestore=own) as reader:
-            connections = _connections(source, reader.connections, options.topic)
+            name, connections = _connections(source, reader.connections, options)
             kind = connections[0].msgtype
+            adapter = open_source(name, settings, _point_reader)
             # A bag need not hold the definitions of all its types.
             types = reader.typestore if kind in reader.typestore.fielddefs else own
             if kind not in types.fielddefs:
@@ -151,16 +174,54 @@ def read_recording(source: Path, options: BagOptions) -> Recording:
                     f'{source} does not define {kind}, and no installed {PACKAGE} does: import '
                     'it where the package is built'
                 )
-            read = _read_skeletons if kind == SKELETONS else _read_markers
             for _, _, data in reader.messages(connections=connections):
-                read(source, types.deserialize_cdr(data, kind), options, recording)
+                try:
+                    bodies = adapter.read(types.deserialize_cdr(data, kind))
+                except InputError as error:
+                    recording.rejected[str(error)] += 1
+                    continue
+                if bodies is not None:
+                    _add(source, bodies, settings, options, recording)
     except ArchiveError:
         raise
+    except InputError as error:
+        raise ArchiveError(f'{source}: {error}') from error
     except Exception as error:  # whatever rosbags, sqlite and zstd raise on damaged files
         raise ArchiveError(f'{source} is not a readable rosbag2: {error}') from error
     if not recording.tracks:
-        raise ArchiveError(f'{source} holds nobody on {connections[0].topic}')
+        why = _listed(recording.rejected)
+        raise ArchiveError(f'{source} holds nobody on {connections[0].topic}{why}')
     return recording
+
+
+def _listed(rejected: Counter[str]) -> str:
+    return ''.join(f', {count} x {reason}' for reason, count in rejected.most_common(5))
+
+
+def _settings(options: BagOptions) -> Settings:
+    """Return what messages do not say, with the layout of a file that was named."""
+    layouts, name = dict(known_layouts()), options.input_layout
+    if name.endswith(('.yaml', '.yml')):
+        try:
+            layout = read_layout(Path(name))
+        except LayoutError as error:
+            raise ArchiveError(str(error)) from error
+        layouts[layout.name], name = layout, layout.name
+    return Settings(
+        layouts,
+        name,
+        options.joint_names,
+        options.point_fields,
+        options.marker_separator,
+    )
+
+
+def _point_reader() -> Callable[..., Any]:
+    try:
+        from pointcloud2 import read_points
+    except ImportError as error:
+        raise InputError('point clouds are read by pointcloud2: pip install it') from error
+    return read_points
 
 
 def _own_types() -> Typestore:
@@ -177,72 +238,49 @@ def _own_types() -> Typestore:
 
 
 def _connections(
-    source: Path, connections: Sequence[Connection], topic: str | None
-) -> list[Connection]:
-    """Choose the topic: the one asked for, or the only one of a type that can be read."""
-    usable = {c.topic for c in connections if c.msgtype in (SKELETONS, MARKERS)}
+    source: Path, connections: Sequence[Connection], options: BagOptions
+) -> tuple[str, list[Connection]]:
+    """Choose the topic: the one asked for, or the only one of a type that can be read.
+
+    Returns:
+        The source that sends such messages, and the topic's connections.
+    """
+    readable = INPUT_TYPES if options.topic else OBVIOUS
+    names = [options.input_type] if options.input_type else readable
+    by_kind = {SOURCES[name].kind: name for name in names}
+    usable = {c.topic: by_kind[c.msgtype] for c in connections if c.msgtype in by_kind}
     listed = ', '.join(sorted(f'{c.topic} ({c.msgtype})' for c in connections)) or 'none'
-    if topic is None and len(usable) == 1:
-        topic = usable.pop()
-    elif topic is None and usable:
-        raise ArchiveError(f'{source} has several topics, name one with --topic: {listed}')
-    elif topic not in usable:
-        what = topic or 'topic'
-        raise ArchiveError(f'{source} has no {what} of {SKELETONS} or {MARKERS}: it has {listed}')
-    return [connection for connection in connections if connection.topic == topic]
+    topic = options.topic
+    if topic is None:
+        usual = [t for t, name in usable.items() if t.endswith(SOURCES[name].topic)]
+        choice = usual if len(usual) == 1 else list(usable)
+        if len(choice) > 1:
+            raise ArchiveError(f'{source} has several topics, name one with --topic: {listed}')
+        topic = choice[0] if choice else ''
+    if topic not in usable:
+        kinds = ', '.join(f'{kind} ({name})' for kind, name in by_kind.items())
+        raise ArchiveError(
+            f'{source} has no {topic or "topic"} of {kinds}: give --input-type for others; it '
+            f'has {listed}'
+        )
+    return usable[topic], [connection for connection in connections if connection.topic == topic]
 
 
-def _read_skeletons(source: Path, message: Any, options: BagOptions, into: Recording) -> None:
-    """Add what a SkeletonArray says."""
-    if not message.skeletons:
+def _add(
+    source: Path,
+    bodies: Bodies,
+    settings: Settings,
+    options: BagOptions,
+    into: Recording,
+) -> None:
+    """Add what one message says; refuse a topic on which joints or frame change."""
+    into.rejected += bodies.rejected
+    if not bodies.ids or bodies.stamp_ns is None:
         return
-    layout = known_layouts().get(message.layout)
-    names = tuple(message.joint_names) or (layout.joint_names if layout else ())
-    if not names:
-        raise ArchiveError(f"{source} names no joints and '{message.layout}' is no known layout")
-    _same_source(source, into, names, message.header.frame_id)
-    into.layout = layout
-    stamp_ns = _stamp_ns(source, message.header)
-    for skeleton in message.skeletons:
-        if len(skeleton.positions) != 3 * len(names):
-            raise ArchiveError(
-                f'{source} holds {len(skeleton.positions)} coordinates for {len(names)} joints'
-            )
-        pose = np.array(skeleton.positions, np.float32).reshape(-1, 3)
-        confidence = np.asarray(skeleton.confidence)
-        if len(confidence) == len(names):
-            pose[~(confidence >= options.min_confidence)] = np.nan  # NaN is not confident either
-        into.add(str(skeleton.id), stamp_ns, pose)
-
-
-def _read_markers(source: Path, message: Any, options: BagOptions, into: Recording) -> None:
-    """Add what a MarkerArray of the Azure Kinect driver says."""
-    layout = layout_named('azure32')
-    poses: dict[int, FloatArray] = {}
-    stamps: dict[int, int] = {}
-    for marker in message.markers:
-        if marker.action in DELETING:
-            continue
-        person, joint = divmod(marker.id, 100)
-        if not 0 <= joint < len(layout.joints) or person < 0:
-            raise ArchiveError(
-                f'{source} holds a marker with id {marker.id}, expected 100 * person + joint (0 '
-                f'to {len(layout.joints) - 1})'
-            )
-        _same_source(source, into, layout.joint_names, marker.header.frame_id)
-        pose = poses.setdefault(person, np.full((len(layout.joints), 3), np.nan, np.float32))
-        place = marker.pose.position
-        pose[joint] = place.x, place.y, place.z
-        stamps[person] = _stamp_ns(source, marker.header)
-    into.layout = layout
-    for person, pose in poses.items():
-        into.add(str(person), stamps[person], pose)
-
-
-def _same_source(source: Path, into: Recording, names: tuple[str, ...], frame_id: str) -> None:
-    """Refuse a topic on which joints or frame change."""
+    names, frame_id = bodies.joint_names, bodies.frame_id
     if not into.joint_names:
         into.joint_names, into.frame_id = names, frame_id
+        into.layout = settings.layouts.get(bodies.layout) or recognised_layout(names)
     if into.joint_names != names:
         raise ArchiveError(
             f'{source} changes its joints on the way: from {len(into.joint_names)}'
@@ -252,13 +290,12 @@ def _same_source(source: Path, into: Recording, names: tuple[str, ...], frame_id
         raise ArchiveError(
             f"{source} changes its frame on the way: from '{into.frame_id}' to '{frame_id}'"
         )
-
-
-def _stamp_ns(source: Path, header: Any) -> int:
-    stamp_ns = int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
-    if stamp_ns <= 0:
-        raise ArchiveError(f'{source} holds skeletons whose header.stamp is not set')
-    return stamp_ns
+    poses = np.array(bodies.positions, np.float32)
+    if bodies.confidence is not None:
+        # Written so that NaN counts as not confident.
+        poses[~(bodies.confidence >= options.min_confidence)] = np.nan
+    for person, pose in zip(bodies.ids, poses, strict=True):
+        into.add(person, bodies.stamp_ns, pose)
 
 
 def _output_layout(source: Path, recording: Recording, options: BagOptions) -> Layout:
@@ -290,7 +327,7 @@ def _turn(source: Path, recording: Recording, options: BagOptions) -> Rotation |
 
 def _lies(recording: Recording) -> bool:
     """Whether the people on an Azure Kinect's topic, whose frame is optical, lie on their side."""
-    if recording.layout is None or recording.layout.name != 'azure32':
+    if recording.joint_names != known_layouts()['azure32'].joint_names:
         return False
     poses = np.concatenate([np.stack(track.poses) for track in recording.tracks.values()])
     trunk = poses[:, recording.joint_names.index('NECK')] - poses[:, 0]

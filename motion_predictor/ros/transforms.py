@@ -1,0 +1,187 @@
+"""From the frame of a source to the fixed frame, which is gravity-aligned, z up."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.clock import ClockType
+from rclpy.node import Node
+from rclpy.time import Time
+from scipy.spatial.transform import Rotation
+
+from motion_predictor.sources.bodies import FloatArray, InputError
+from motion_predictor.sources.ros4hri import Place
+
+UNIT_TOLERANCE = 1e-3
+OPTICAL = ('_optical_frame', '_optical')
+
+
+class Transform(NamedTuple):
+    """A rigid motion from one frame to another."""
+
+    rotation: NDArray[np.float64]  # (3, 3)
+    translation: NDArray[np.float64]  # (3,) metres
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> 'Transform':
+        """Return the transform of x, y, z and a quaternion x, y, z, w.
+
+        Raises:
+            InputError: if they are not seven finite numbers or the quaternion is no rotation.
+        """
+        values = np.array(numbers, np.float64)
+        if values.shape != (7,) or not np.isfinite(values).all():
+            raise InputError(f'a transform is x, y, z, qx, qy, qz, qw, got {list(numbers)}')
+        length = float(np.linalg.norm(values[3:]))
+        if not abs(length - 1) <= UNIT_TOLERANCE:
+            raise InputError(
+                f'the quaternion {list(numbers[3:])} has length {length:.4g}: a rotation has 1'
+            )
+        return cls(Rotation.from_quat(values[3:]).as_matrix(), values[:3])
+
+    def __call__(self, positions: FloatArray) -> FloatArray:
+        """Move positions (..., 3); a joint that lacks one coordinate loses all."""
+        return np.asarray(positions @ self.rotation.T + self.translation, np.float32)
+
+
+class Transforms(Protocol):
+    """Says how one frame lies in another at a time."""
+
+    def between(self, target: str, source: str, stamp_ns: int) -> Transform:
+        """Return the transform that takes positions in `source` to `target`.
+
+        Raises:
+            InputError: if it is not known.
+        """
+
+
+class Tf:
+    """Asks tf2, from the first question on: nobody should pay for a busy /tf that is not used.
+
+    Args:
+        node: whose executor then handles /tf and /tf_static.
+
+    Raises:
+        ImportError: if tf2_ros is not installed.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._tf2 = import_module('tf2_ros')
+        self._node = node
+        self._buffer: Any = None
+        self._listener: Any = None
+
+    def between(self, target: str, source: str, stamp_ns: int) -> Transform:
+        """Return the transform that takes positions in `source` to `target`.
+
+        Raises:
+            InputError: if tf does not know it at that time, now.
+        """
+        try:
+            moved = self._ask(target, source, stamp_ns).transform
+        except self._tf2.TransformException as error:
+            raise InputError(
+                f"skeletons come in frame '{source}', but fixed_frame is '{target}', and tf does "
+                f'not tell how they lie: {_one_line(error)}'
+            ) from error
+        p, q = moved.translation, moved.rotation
+        return Transform.of([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
+
+    def place(self, target: str, source: str, stamp_ns: int | None) -> Place | None:
+        """Return where `source` was in `target`, then or lately; None if that is unknown."""
+        try:
+            found = self._ask(target, source, stamp_ns or 0)
+        except self._tf2.TransformException:
+            return None
+        stamp, p = found.header.stamp, found.transform.translation
+        return Place(stamp.sec * 1_000_000_000 + stamp.nanosec, (p.x, p.y, p.z))
+
+    def clear(self) -> None:
+        """Forget what was heard, as when time jumps; static transforms stay."""
+        if self._buffer is not None:
+            self._buffer.clear()
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._listener is not None:
+            self._listener.unregister()
+            self._buffer = self._listener = None
+
+    def _ask(self, target: str, source: str, stamp_ns: int) -> Any:
+        if self._buffer is None:
+            self._buffer = self._tf2.Buffer()
+            self._listener = self._tf2.TransformListener(self._buffer, self._node)
+        time = Time(nanoseconds=stamp_ns, clock_type=ClockType.ROS_TIME)
+        return self._buffer.lookup_transform(target, source, time)
+
+
+def _one_line(error: Exception) -> str:
+    return ' '.join(str(error).split())
+
+
+class FixedFrame:
+    """Brings positions to the fixed frame, or says why it cannot.
+
+    Args:
+        name: of the fixed frame; empty takes the frame of the input.
+        static: how the input's frame lies in it, if that never changes.
+        transforms: where to ask otherwise, if there is anybody to ask.
+
+    Raises:
+        InputError: if the fixed frame is an optical one, or there is none to transform to.
+    """
+
+    def __init__(
+        self, name: str, static: Transform | None = None, transforms: Transforms | None = None
+    ) -> None:
+        if name.endswith(OPTICAL):
+            raise InputError(
+                f"fixed_frame '{name}' is a camera's optical frame, whose z is not up"
+            )
+        if static is not None and not name:
+            raise InputError('input_transform needs fixed_frame, the frame that it leads to')
+        self.name = name
+        self._static = static
+        self._transforms = transforms
+        self._frame_of_static = ''
+
+    def clear(self) -> None:
+        """Forget which frame came first."""
+        self._frame_of_static = ''
+
+    def transform(self, frame_id: str, stamp_ns: int, optical: bool) -> Transform | None:
+        """Return what takes positions to the fixed frame; None if they are fine as they are.
+
+        Args:
+            frame_id: the frame they are in.
+            stamp_ns: when they were captured.
+            optical: whether their source sends an optical frame, whatever its name.
+
+        Raises:
+            InputError: if they cannot be taken there.
+        """
+        if not self.name:
+            if optical or frame_id.endswith(OPTICAL):
+                raise InputError(
+                    f"frame '{frame_id}' is a camera's optical frame, whose z is not up: set "
+                    'fixed_frame, and input_transform where there is no tf'
+                )
+            return None
+        if frame_id == self.name:
+            return None
+        if self._static is not None:
+            self._frame_of_static = self._frame_of_static or frame_id
+            if frame_id != self._frame_of_static:
+                raise InputError(
+                    f"skeletons come in frame '{frame_id}', but input_transform is that of "
+                    f"'{self._frame_of_static}', in which they came before"
+                )
+            return self._static
+        if self._transforms is None:
+            raise InputError(
+                f"skeletons come in frame '{frame_id}', but fixed_frame is '{self.name}': set "
+                'input_transform, or install tf2_ros'
+            )
+        return self._transforms.between(self.name, frame_id, stamp_ns)

@@ -1,0 +1,85 @@
+"""Body tracking of the Azure Kinect driver: one sphere a joint."""
+
+from typing import Any
+
+import numpy as np
+
+from motion_predictor.skeleton import known_layouts
+from motion_predictor.sources.bodies import (
+    MAX_PEOPLE,
+    Bodies,
+    InputError,
+    gather,
+    stamp_of,
+)
+
+IDS_A_BODY = 100
+"""A marker's id is 100 * body + joint."""
+DELETE, DELETEALL = 2, 3
+"""Values of Marker.action."""
+MAX_SPREAD_NS = 50_000_000
+"""Markers of one message must have been captured within so short a time."""
+
+
+class AzureKinectSource:
+    """Reads visualization_msgs/MarkerArray.
+
+    Every message is taken as the whole scene: markers that it does not repeat are gone, whatever
+    their lifetime says, and an empty one says that nobody is there.
+    """
+
+    kind = 'visualization_msgs/msg/MarkerArray'
+    topic = 'body_tracking_data'
+    optical = True
+
+    def __init__(self) -> None:
+        self._layout = known_layouts()['azure32']
+
+    def read(self, message: Any) -> Bodies:
+        """Return whom a message shows."""
+        if len(message.markers) > MAX_PEOPLE * IDS_A_BODY:
+            raise InputError(f'{len(message.markers)} markers are no skeletons')
+        markers = _shown(message.markers)
+        if not markers:
+            headers = [m.header for m in message.markers if m.header.stamp.sec > 0]
+            if not headers:
+                return Bodies(None, '')
+            return Bodies(stamp_of(headers[-1]), headers[-1].frame_id)
+        frames = {marker.header.frame_id for marker in markers}
+        if len(frames) > 1:
+            raise InputError(f'markers come in several frames: {", ".join(sorted(frames))}')
+        stamps = {(m.header.stamp.sec, m.header.stamp.nanosec): m.header for m in markers}
+        oldest, newest = stamp_of(stamps[min(stamps)]), stamp_of(stamps[max(stamps)])
+        if newest - oldest > MAX_SPREAD_NS:
+            raise InputError(f'markers were captured {(newest - oldest) / 1e9:.3f} s apart')
+        places = [(p.x, p.y, p.z) for p in (marker.pose.position for marker in markers)]
+        numbers = np.array([marker.id for marker in markers], np.int64)
+        owners, joints = np.divmod(numbers, IDS_A_BODY)
+        joints[numbers < 0] = -1
+        count = len(self._layout.joints)
+        ids, positions, rejected = gather(owners, joints, np.array(places), count)
+        return Bodies(
+            oldest,
+            frames.pop(),
+            ids,
+            positions,
+            self._layout.joint_names,
+            self._layout.name,
+            rejected=rejected,
+        )
+
+
+def _shown(markers: Any) -> list[Any]:
+    """Return the markers that are there once all of a message was done in its order."""
+    actions = [marker.action for marker in markers]
+    if DELETE not in actions and DELETEALL not in actions:
+        return list(markers)
+    shown: list[Any] = []
+    for marker in markers:
+        if marker.action == DELETEALL:
+            shown.clear()
+        elif marker.action == DELETE:
+            shown = [m for m in shown if (m.ns, m.id) != (marker.ns, marker.id)]
+        else:
+            shown.append(marker)
+    return shown

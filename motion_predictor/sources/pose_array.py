@@ -1,0 +1,44 @@
+"""One person as a list of poses."""
+
+from typing import Any
+
+import numpy as np
+
+from motion_predictor.sources.bodies import Bodies, InputError, as_floats, stamp_of
+
+
+class PoseArraySource:
+    """Reads geometry_msgs/PoseArray; an empty one says that nobody is there.
+
+    Args:
+        joint_names: what the poses are, in order.
+        layout: name of the layout that they are of, if they are of one.
+    """
+
+    kind = 'geometry_msgs/msg/PoseArray'
+    topic = 'poses'
+    optical = False
+
+    def __init__(self, joint_names: tuple[str, ...], layout: str) -> None:
+        self._joint_names = joint_names
+        self._layout = layout
+
+    def read(self, message: Any) -> Bodies:
+        """Return whom a message shows."""
+        stamp_ns = stamp_of(message.header)
+        if not len(message.poses):
+            return Bodies(stamp_ns, message.header.frame_id)
+        if len(message.poses) != len(self._joint_names):
+            raise InputError(
+                f'{len(message.poses)} poses do not fit the {len(self._joint_names)} joints '
+                f'from {self._joint_names[0]} to {self._joint_names[-1]}'
+            )
+        places = [(p.x, p.y, p.z) for p in (pose.position for pose in message.poses)]
+        return Bodies(
+            stamp_ns,
+            message.header.frame_id,
+            ['person'],
+            as_floats(np.array(places))[None],
+            self._joint_names,
+            self._layout,
+        )

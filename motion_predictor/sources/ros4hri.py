@@ -1,0 +1,90 @@
+"""Bodies of REP-155 (ROS4HRI): their ids in a message, their joints as tf frames."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from motion_predictor.skeleton import known_layouts
+from motion_predictor.sources.bodies import Bodies, InputError, check_count, stamp_of
+
+MAX_BEHIND_NS = 100_000_000
+"""A body whose frames are so much older than another's is not seen any more."""
+
+
+class Place(NamedTuple):
+    """Where a frame was."""
+
+    stamp_ns: int
+    position: tuple[float, float, float]
+
+
+Lookup = Callable[[str, int | None], Place | None]
+"""Where a frame was at a stamp, or at the newest that is known; None if that is not known."""
+
+
+class Ros4HriSource:
+    """Reads hri_msgs/IdsList and samples the frames that it names."""
+
+    kind = 'hri_msgs/msg/IdsList'
+    topic = '/humans/bodies/tracked'
+    optical = False
+
+    def __init__(self) -> None:
+        self._layout = known_layouts()['rep155']
+        self._ids: list[str] = []
+        self._sampled_ns = 0
+
+    def read(self, message: Any) -> Bodies | None:
+        """Remember who is tracked; return nobody if nobody is, else None."""
+        check_count(len(message.ids))
+        self._ids = list(dict.fromkeys(message.ids))
+        if self._ids:
+            return None
+        return Bodies(stamp_of(message.header), message.header.frame_id)
+
+    def forget(self) -> None:
+        """Forget who is tracked, as when time jumps."""
+        self._ids, self._sampled_ns = [], 0
+
+    def sample(self, lookup: Lookup, frame_id: str) -> Bodies | None:
+        """Return everyone tracked, at the newest time for which all are known; None if not new.
+
+        Args:
+            lookup: of frames in `frame_id`.
+            frame_id: the frame in which positions are wanted.
+
+        Raises:
+            InputError: if nobody of those tracked has frames.
+        """
+        if not self._ids:
+            return None
+        root = self._layout.joint_names[0]
+        newest = {person: lookup(f'{root}_{person}', None) for person in self._ids}
+        stamps = {person: place.stamp_ns for person, place in newest.items() if place}
+        if not stamps:
+            raise InputError(
+                f'no tf frame {root}_{self._ids[0]} in {frame_id}: who publishes the bodies that '
+                'are tracked?'
+            )
+        there = [p for p, stamp in stamps.items() if stamp > max(stamps.values()) - MAX_BEHIND_NS]
+        stamp_ns = min(stamps[person] for person in there)
+        if stamp_ns <= self._sampled_ns:
+            return None
+        self._sampled_ns = stamp_ns
+        nowhere = (np.nan, np.nan, np.nan)
+        found = [
+            [lookup(f'{joint}_{person}', stamp_ns) for joint in self._layout.joint_names]
+            for person in there
+        ]
+        positions = [[place.position if place else nowhere for place in body] for body in found]
+        return Bodies(
+            stamp_ns,
+            frame_id,
+            there,
+            np.array(positions, np.float32),
+            self._layout.joint_names,
+            self._layout.name,
+            rejected=+Counter({'body without frames': len(self._ids) - len(there)}),
+        )
