@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from motion_predictor.body import Body
 from motion_predictor.skeleton import Layout
 from motion_predictor_training.config import Augmentation
 from motion_predictor_training.data.windows import Windows
@@ -46,8 +47,8 @@ def draw_windows(
     seen = seen + torch.from_numpy(noise.astype(np.float32))
     step = np.where(generator.random(count) < settings.slower, generator.choice(SLOWER, count), 1)
     seen = thin_out(seen, step)
-    hidden = draw_hidden(tuple(seen.shape[:3]), settings.hidden, generator)
-    motion[:, :history_frames] = hold_hidden(seen, hidden)
+    hidden = draw_hidden(count, history_frames, windows.layout, settings.hidden, generator)
+    motion[:, :history_frames] = fill_hidden(seen, hidden, windows.layout)
     return motion
 
 
@@ -104,39 +105,48 @@ def thin_out(seen: Tensor, step: NDArray[np.int64]) -> Tensor:
 
 
 def draw_hidden(
-    shape: tuple[int, ...], share: float, generator: np.random.Generator
+    count: int, frames: int, layout: Layout, share: float, generator: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Draw which positions (B, H, J) a tracker misses: some joints, for one stretch of time.
+    """Draw which positions (count, H, J) a tracker misses; the root is always seen.
 
-    At least one frame of every joint is seen, and the root always is.
+    In a share of the windows: some joints for one stretch of time each and, in half of these
+    windows, a joint and all that hangs from it for good, as legs behind a bench.
     """
-    count, frames, joints = shape
+    joints = len(layout.joints)
+    chosen = generator.random((count, 1)) < share
     missing = generator.random((count, joints)) < generator.uniform(0, HIDDEN_SHARE, (count, 1))
-    missing &= (generator.random(count) < share)[:, None]
-    missing[:, 0] = False
+    missing = missing & chosen
     length = generator.integers(1, frames, (count, joints))
     first = generator.integers(1 - length, frames)
     time = np.arange(frames)[None, :, None]
-    stretch = (time >= first[:, None]) & (time < (first + length)[:, None])
-    return stretch & missing[:, None]
+    hidden = (time >= first[:, None]) & (time < (first + length)[:, None]) & missing[:, None]
+    for_good = chosen[:, 0] & (generator.random(count) < 0.5)
+    limb = limbs(layout)[generator.integers(1, joints, count)]  # (count, J)
+    hidden |= (limb & for_good[:, None])[:, None]
+    hidden[:, :, 0] = False
+    return hidden
 
 
-def hold_hidden(seen: Tensor, hidden: NDArray[np.bool_]) -> Tensor:
-    """Fill hidden positions (B, H, J) of (B, H, J, 3) as the node does.
+def limbs(layout: Layout) -> NDArray[np.bool_]:
+    """Return (J, J): whether a joint, the column, is another, the row, or hangs from it."""
+    hangs = np.eye(len(layout.joints), dtype=bool)
+    for joint, parent in enumerate(layout.parents):
+        if parent >= 0:
+            hangs[:, joint] |= hangs[:, parent]
+    return hangs
 
-    Relative to the root, linear between the frames that have the joint, held before and after.
-    """
-    if not hidden.any():
-        return seen
-    frames = seen.shape[1]
-    index = np.arange(frames)[None, :, None]
-    before = np.maximum.accumulate(np.where(hidden, -1, index), axis=1)
-    after = np.minimum.accumulate(np.where(hidden, frames, index)[:, ::-1], axis=1)[:, ::-1]
-    first = np.where(before < 0, after, before)
-    last = np.where(after >= frames, before, after)
-    share = (index - first) / np.maximum(last - first, 1)
-    weight = torch.from_numpy(share.astype(np.float32).clip(0, 1))[..., None]
-    relative = seen - seen[:, :, :1]
-    rows, joints = np.arange(len(seen))[:, None, None], np.arange(seen.shape[2])
-    filled = relative[rows, first, joints] * (1 - weight) + relative[rows, last, joints] * weight
-    return filled + seen[:, :, :1]
+
+def fill_hidden(seen: Tensor, hidden: NDArray[np.bool_], layout: Layout) -> Tensor:
+    """Fill hidden positions (B, H, J) of (B, H, J, 3) by what fills them in the node."""
+    body = Body(layout)
+    filled = seen.clone()
+    evenly = np.arange(seen.shape[1])
+    bones = torch.linalg.vector_norm(seen - seen[:, :, list(layout.parents)], dim=-1).numpy()
+    for window in np.flatnonzero(hidden.any(axis=(1, 2))):
+        visible = ~hidden[window]
+        both = visible & visible[:, list(layout.parents)]
+        measured = np.where(both.any(0), bones[window].mean(0), np.nan)
+        whole = body.fill(seen[window].numpy(), visible, evenly, measured)
+        assert whole is not None  # the root is seen
+        filled[window] = torch.from_numpy(whole.frames)
+    return filled
