@@ -25,7 +25,7 @@ from motion_predictor_training.config import (
 from motion_predictor_training.distill import distil
 from motion_predictor_training.evaluate import evaluate_checkpoint
 from motion_predictor_training.losses import SPREAD_FLOOR, best_of, gaussian_kl, mean_square
-from motion_predictor_training.supervision import OtherSkeleton, denoise, windows_for
+from motion_predictor_training.supervision import OtherSkeleton, windows_for
 
 STILL = Augmentation(
     mirror=0, speed=0, body_scale=0, limb_scale=0, history_noise_m=0, slower=0, hidden=0
@@ -105,7 +105,7 @@ def test_noises_of_a_condition_are_drawn_together(
     assert rows['noise'].shape[:2] == rows['result'].shape[:2] == (2, 4)
     assert rows['condition'].shape == rows['truth'].shape == rows['noise'][:, 0].shape
     with torch.autocast('cpu', torch.bfloat16):
-        expected = denoise(tiny.build(), rows['noise'], rows['condition']).float()
+        expected = tiny.build().denoise(rows['noise'], rows['condition']).float()
     torch.testing.assert_close(rows['result'], expected, atol=0.05, rtol=0.05)
 
 
@@ -217,7 +217,7 @@ def test_every_student_comes_near_its_teacher(
 
     @torch.inference_mode()
     def error() -> torch.Tensor:
-        output = denoise(model, rows['noise'], rows['condition'])
+        output = model.denoise(rows['noise'], rows['condition'])
         return mean_square(output, rows['result'], torch.ones(()))
 
     trained = error()

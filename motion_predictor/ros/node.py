@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import MessageInfo
 
 from motion_predictor.budget import Budget, rungs, survey
@@ -108,7 +110,10 @@ class PredictorNode(LifecycleNode):
         checkpoint = predictor.checkpoint
         window = checkpoint.header.window
         self._publisher = self.create_lifecycle_publisher(
-            PredictedMotionArray, 'predicted_motion', QoSProfile(depth=1)
+            PredictedMotionArray,
+            'predicted_motion',
+            QoSProfile(depth=1),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._table.in_use = True
@@ -143,7 +148,8 @@ class PredictorNode(LifecycleNode):
             self._message_class,
             self._input.topic,
             self._on_message,
-            qos_profile_sensor_data,
+            copy(qos_profile_sensor_data),  # which overrides change
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
         self._watchdog = self.create_timer(WATCHDOG_PERIOD_S, self._watch, clock=self._steady)
         self._start_reporting()

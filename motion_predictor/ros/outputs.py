@@ -18,7 +18,7 @@ def time_message(nanoseconds: int) -> Time:
 
 
 def flat(values: NDArray[np.float32]) -> 'array[float]':
-    """Return an array's numbers, row-major, in the type that rclpy takes without a look."""
+    """Return the numbers of an array that is not empty, as the type that rclpy takes at once."""
     numbers = array('f')
     numbers.frombytes(np.ascontiguousarray(values, np.float32).data.cast('B'))
     return numbers

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from ament_index_python.packages import get_package_share_directory
+from rclpy.qos import ReliabilityPolicy
 from visualization_msgs.msg import Marker, MarkerArray
 
 from motion_predictor.archive import MotionArchive
@@ -26,9 +27,9 @@ def prediction(samples: int = 3, radius_m: float = 0.2) -> PredictedMotionArray:
     mean = np.zeros((frames, joints, 3), np.float32)
     mean[..., 0] = np.linspace(0.05, 1, frames)[:, None]
     mean[..., 2] = np.arange(joints) / 10
-    person = PredictedMotion(
-        id='someone', mean=flat(mean), samples=flat(np.repeat(mean[None], samples, 0))
-    )
+    person = PredictedMotion(id='someone', mean=flat(mean))
+    if samples:
+        person.samples = flat(np.repeat(mean[None], samples, 0))
     person.radius = flat(np.full((frames, joints), radius_m, np.float32))
     message = PredictedMotionArray(
         num_frames=frames, num_joints=joints, num_samples=samples, time_step=0.1
@@ -124,3 +125,15 @@ def test_the_security_policy_allows_what_the_node_uses(planner: Any, start: Any)
     }
     for entry, ask in used.items():
         assert allowed(*entry.split()) == {name for name, _ in ask('predictor', '/')}, entry
+
+
+def test_quality_of_service_can_be_overridden(planner: Any, start: Any) -> None:
+    output = 'qos_overrides./predicted_motion.publisher.reliability:=best_effort'
+    source = 'qos_overrides./skeletons.subscription.reliability:=reliable'
+    start('predictor', '--ros-args', '-p', 'samples:=2', '-p', output, '-p', source)
+    planner.wait_for_node()
+    planner.wait_for(lambda: planner.state() == 'active', 'it is active')
+    (published,) = planner.get_publishers_info_by_topic('predicted_motion')
+    assert published.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+    (subscribed,) = planner.get_subscriptions_info_by_topic('skeletons')
+    assert subscribed.qos_profile.reliability == ReliabilityPolicy.RELIABLE
