@@ -36,7 +36,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str
 def test_every_checkpoint_is_measured_with_gaps_and_without(quick: Any) -> None:
     rows = quick[0]['model']
     assert {(r['checkpoint'], r['gap_ms'] > 0) for r in rows} == {
-        (name, gap) for name in ('default', 'swiftdiff') for gap in (True, False)
+        (name, gap) for name in ('default', 'accurate') for gap in (True, False)
     }
     for row in rows:
         assert row['calls'] >= 4

@@ -36,7 +36,7 @@ MINIATURE = {
     'student.optimisation.steps': 300,
     'student.optimisation.batch': 64,
     'calibrate.stride': 60,
-    'calibrate.samples': 20,
+    'calibrate.samples': [50],
 }
 
 
@@ -55,6 +55,7 @@ def test_the_chain_survives_a_kill_and_beats_standing_still(
     process = subprocess.Popen([TRAIN, *everything(recorded, out)], stderr=subprocess.DEVNULL)
     patience = time.monotonic() + 300
     while not state.exists() and time.monotonic() < patience:
+        assert process.poll() is None, 'it runs until it is killed'
         time.sleep(0.1)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL

@@ -246,6 +246,9 @@ class LatencyConfig(Strict):
     """How the latency of one prediction is measured, on the machine that measures it."""
 
     device: str = 'cpu'
+    backend: Literal['eager', 'compiled', 'cuda_graph', 'tensorrt'] = 'eager'
+    """How the network runs, as the node's parameter of this name. To compile a student takes about
+    a minute, in its trial and once more in the end."""
     threads: Count = 1
     """CPU threads of the network, as the node's parameter of this name."""
     samples: Annotated[int, Field(ge=1, le=1000)] = 50

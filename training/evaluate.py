@@ -131,7 +131,8 @@ def evaluate_checkpoint(
     }
     for name, group in result['groups'].get('subject', {}).items():
         group['seen'] = name in seen
-    if checkpoint.header.calibration is not None:
+    if whole['model'].mean('coverage'):
+        assert checkpoint.header.calibration is not None
         result['coverage'] = {
             'nominal': checkpoint.header.calibration.coverage,
             **_coverage(whole['model'], checkpoint),
@@ -191,7 +192,7 @@ def _measure(
     for row, metrics in protocol.items():
         by_name = dict(zip(METRIC_NAMES, metrics.unbind(1), strict=True))
         measured[row]['figures'] = by_name | measured[row]['figures']
-    if checkpoint.header.calibration is not None:
+    if not predicted.radius.isnan().any():  # calibrated for so many samples
         error = torch.linalg.vector_norm(future - predicted.mean, dim=-1)  # (B, F, J)
         measured['model']['coverage'] = {'covered': error <= predicted.radius}
     return measured | {'truth': measure_truth(future, history[:, -1], layout, rate_hz)}

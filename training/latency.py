@@ -3,6 +3,8 @@
 import math
 import time
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -10,7 +12,7 @@ from tqdm import tqdm
 
 from motion_predictor.checkpoint import Calibration, Checkpoint
 from motion_predictor.predictor import MotionPredictor
-from motion_predictor_training.config import LatencyConfig
+from motion_predictor_training.config import ConfigError, LatencyConfig
 from motion_predictor_training.trials import Latency
 
 TURNS = 5
@@ -49,21 +51,33 @@ def measure_latencies(checkpoints: Sequence[Checkpoint], config: LatencyConfig) 
 
     Raises:
         ValueError: if the device is not there.
+        ConfigError: if the backend is not used, and why.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(config.threads)
     took_ms: list[list[float]] = [[] for _ in checkpoints]
     try:
-        predictors = [
-            MotionPredictor(checkpoint, checkpoint.build(), config.device, config.samples)
-            for checkpoint in checkpoints
-        ]
+        predictors = [_predictor(checkpoint, config) for checkpoint in checkpoints]
         for _ in tqdm(range(TURNS), desc='latency', leave=False, disable=len(checkpoints) == 1):
             for predictor, own_ms in zip(predictors, took_ms, strict=True):
                 own_ms += _time(predictor, config, math.ceil(config.predictions / TURNS))
     finally:
         torch.set_num_threads(before)
     return [_latency(own_ms) for own_ms in took_ms]
+
+
+def _predictor(checkpoint: Checkpoint, config: LatencyConfig) -> MotionPredictor:
+    """Return a predictor that runs as the configuration says."""
+    with TemporaryDirectory() as folder:  # what is compiled is kept by the hash of a file
+        path = Path(folder) / 'student.safetensors'
+        checkpoint.save(path)
+        predictor = MotionPredictor.load(
+            path, config.device, config.samples, backend=config.backend
+        )
+    if predictor.engine.backend != config.backend:
+        refused = '; '.join(outcome for _, _, outcome in predictor.engine.attempts)
+        raise ConfigError(f'latency.backend: {config.backend} cannot be used here: {refused}')
+    return predictor
 
 
 def _latency(took_ms: list[float]) -> Latency:

@@ -74,6 +74,7 @@ class Listener(Node):
 
     def _on_prediction(self, message: PredictedMotionArray) -> None:
         stamp_s, now_s = seconds(message.header.stamp), time.time()
+        self.active.set()  # the event is lost if the node was faster than discovery
         predicted = sum(len(motion.mean) > 0 for motion in message.motions)
         self.answers.append(
             Answer(

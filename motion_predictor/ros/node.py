@@ -301,8 +301,8 @@ class PredictorNode(LifecycleNode):
                     f'header.stamp lies {-age_ms / 1000:.3f} s in the future: are the clocks of '
                     'source and predictor in step?'
                 )
-        except InputError as error:
-            self._refuse('message refused', str(error))
+        except Exception as error:  # InputError; or a message that its reader trips over
+            self._refuse('message refused', str(error) or type(error).__name__)
             return
         with self._lock:
             people = self._people

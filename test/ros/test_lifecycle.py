@@ -90,12 +90,12 @@ def test_an_unknown_parameter_is_named(planner: Any, start: Any) -> None:
 def test_parameters_in_use_are_refused_with_a_reason(planner: Any, start: Any) -> None:
     start('predictor', *parameters(samples=2))
     planner.wait_for(lambda: planner.received, 'it runs')
-    result = planner.set_parameter('checkpoint', 'swiftdiff')
+    result = planner.set_parameter('checkpoint', 'accurate')
     assert not result.successful
     assert 'checkpoint is in use' in result.reason
     assert planner.transition('deactivate')
     assert planner.transition('cleanup')
-    assert planner.set_parameter('checkpoint', 'swiftdiff').successful
+    assert planner.set_parameter('checkpoint', 'accurate').successful
     assert not planner.set_parameter('samples', 0).successful
 
 
