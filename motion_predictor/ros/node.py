@@ -180,6 +180,12 @@ class PredictorNode(LifecycleNode):
         self._free()
         return Return.SUCCESS
 
+    def destroy_node(self) -> None:
+        """End from any state, and let go of everything."""
+        self._stop()
+        self._free()
+        super().destroy_node()
+
     def _stop(self) -> None:
         if self._people is None or self._inference is None:
             return
@@ -539,7 +545,6 @@ def main(args: list[str] | None = None) -> Any:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
-        node._stop()
         node.destroy_node()
         rclpy.try_shutdown()
         if node.hung:

@@ -1,5 +1,6 @@
 """A cell for the node's tests: real processes, real rclpy, real DDS, on a domain of its own."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -235,6 +236,7 @@ class Planner(Node):
 
 @pytest.fixture
 def planner() -> Iterator[Planner]:
+    gc.collect()  # until then, services of an earlier test's node answer for this one's
     node = Planner()
     yield node
     node.destroy_node()

@@ -40,7 +40,6 @@ def node() -> Iterator[PredictorNode]:
     node.set_parameters([Parameter('latency_budget_ms', value=10000.0)])
     node.start()
     yield node
-    node._stop()
     node.destroy_node()
 
 
