@@ -192,7 +192,7 @@ def test_what_needs_a_gpu_is_refused_without_one(
     assert all(outcome == reason for _, _, outcome in predictor.engine.attempts)
 
 
-@pytest.mark.parametrize('name', ['default', 'swiftdiff'])
+@pytest.mark.parametrize('name', ['default', 'accurate'])
 def test_reduced_precision_is_safe_for_what_ships(name: str) -> None:
     predictor = MotionPredictor.load(name, device='cpu', samples=8, backend='eager')
     header = predictor.checkpoint.header
