@@ -145,7 +145,7 @@ def test_a_failing_trial_is_recorded_and_the_search_goes_on(
     assert main(command(out, **HEADS)) == 0
     by_heads = {trial.values['network.heads']: trial for trial in recorded_trials(out)}
     assert by_heads[2].finished
-    assert by_heads[3].problem == 'the student: width 8 is no multiple of 3 heads'
+    assert by_heads[3].problem == 'the student: Value error, width 8 is no multiple of 3 heads'
 
 
 def test_students_beyond_the_latency_budget_are_not_trained(
