@@ -1,7 +1,6 @@
 """The motion archive: one .npz of clips of human motion, read by training and replay."""
 
 import hashlib
-import os
 import shutil
 import tempfile
 import zipfile
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from motion_predictor.files import written_whole
 from motion_predictor.installed import installed
 from motion_predictor.skeleton import Layout, common_names_of, known_layouts
 
@@ -251,11 +251,8 @@ def save_archive(
     if not valid.all():
         content['valid'] = valid
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix='.saving-') as folder:
-            draft = Path(folder) / path.name
-            with draft.open('wb') as file:  # given a name, numpy would add a suffix to it
-                np.savez_compressed(file, **content)
-            os.replace(draft, path)
+        # Given a name, numpy would add a suffix to it.
+        with written_whole(path) as draft, draft.open('wb') as file:
+            np.savez_compressed(file, **content)
     except OSError as error:
         raise ArchiveError(f'cannot write {path}: {error}') from error

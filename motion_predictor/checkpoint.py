@@ -1,8 +1,6 @@
 """One .safetensors file that holds a predictor: weights and everything needed to use them."""
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from motion_predictor.files import written_whole
 from motion_predictor.installed import installed
 from motion_predictor.model import SharedTrunk, SwiftDiff, TransFusion
 from motion_predictor.model.diffusion import NoiseSchedule, ddim_timesteps
@@ -31,7 +30,7 @@ from motion_predictor.model.parametrisation import (
     ResidualParametrisation,
 )
 from motion_predictor.skeleton import Layout
-from motion_predictor.validation import first_problem
+from motion_predictor.validation import first_problem, one_line
 
 METADATA_KEY = 'motion_predictor'
 
@@ -319,21 +318,18 @@ class Checkpoint:
                 noise_schedule=header.noise_schedule,
             ).eval()
         except RuntimeError as error:
-            detail = ' '.join(str(error).split())
+            detail = one_line(error)
             raise CheckpointError(f'the weights do not fit their header: {detail}') from error
 
     def save(self, path: Path) -> None:
         """Write atomically: a reader sees the old file or the new one."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         tensors = {
             name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()
         }
         metadata = {METADATA_KEY: self.header.model_dump_json()}
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix='.saving-') as folder:
-            draft = Path(folder) / path.name
+        with written_whole(path) as draft:
             save_file(tensors, draft, metadata)
             draft.chmod(0o644)  # safetensors keeps it to the owner
-            os.replace(draft, path)
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -23,6 +23,7 @@ from motion_predictor.engines import (
 from motion_predictor.engines.cache import artefact, cpu_capabilities
 from motion_predictor.model.layers import reduce_precision
 from motion_predictor.skeleton import Layout
+from motion_predictor.validation import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ def choose(
             run = BUILDERS[name](reduced, inputs, path)
             error_m = disagreement_m(run, plain, histories, noise, embedded)
         except Exception as error:  # compilers and drivers raise anything, and eager is left
-            outcome = ' '.join(str(error).split())[:200] or type(error).__name__
+            outcome = one_line(error)[:200]
         else:
             if error_m <= TOLERANCE_M:
                 return Engine(name, numbers, run, error_m, tuple(attempts))

@@ -146,12 +146,16 @@ class MotionPredictor:
 
     def warm_up(self, people: Sequence[int], samples: Sequence[int]) -> None:
         """Predict for these numbers of people and samples, so that later calls are fast ones."""
-        header = self.checkpoint.header
-        still = np.zeros((header.window.history_frames, len(header.layout.joints), 3), np.float32)
         for crowd in people:
             for count in samples:
                 for _ in range(WARM_UP_CALLS):
-                    self.predict(np.broadcast_to(still, (crowd, *still.shape)), count)
+                    self.rehearse(crowd, count)
+
+    def rehearse(self, people: int, samples: int) -> None:
+        """Predict for so many people and samples once, for nothing but the time that it takes."""
+        header = self.checkpoint.header
+        shape = (people, header.window.history_frames, len(header.layout.joints), 3)
+        self.predict(np.zeros(shape, np.float32), samples)
 
     def fall_back(self, reason: str) -> bool:
         """Give an engine that failed up for eager and return whether there was one to give up."""

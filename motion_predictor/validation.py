@@ -8,3 +8,8 @@ def first_problem(error: ValidationError, whole: str) -> str:
     first = error.errors()[0]
     where = '.'.join(str(part) for part in first['loc']) or whole
     return f'{where}: {first["msg"]}'
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error says in one line; its kind if it says nothing."""
+    return ' '.join(str(error).split()) or type(error).__name__

@@ -15,7 +15,8 @@ from motion_predictor import engine
 from motion_predictor.checkpoint import Checkpoint, SharedTrunkSpec
 from motion_predictor.engine import LADDER, TOLERANCE_M, walkers
 from motion_predictor.engines import eager
-from motion_predictor.engines.cache import artefact, written_whole
+from motion_predictor.engines.cache import artefact
+from motion_predictor.files import written_whole
 from motion_predictor.model.layers import reduce_precision
 from motion_predictor.model.statistics import WithStatistics
 from motion_predictor.predictor import MotionPredictor

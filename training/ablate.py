@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import os
 import platform
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,10 +15,13 @@ from tabulate import tabulate
 
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Checkpoint, Header, load_checkpoint
+from motion_predictor.validation import one_line
 from motion_predictor_training.config import AblateConfig, DistilConfig, TeacherConfig
-from motion_predictor_training.data.windows import cut_windows
+from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.distill import distil
 from motion_predictor_training.evaluate import evaluate_checkpoint
+from motion_predictor_training.files import replaced
+from motion_predictor_training.latency import time_predictions
 from motion_predictor_training.prediction import predict_windows, predictor_of
 from motion_predictor_training.report import write_json
 from motion_predictor_training.sampling import Precision
@@ -30,7 +31,6 @@ METRICS = ('ADE', 'FDE', 'APD')
 COMPARED = 32
 """Windows on which bfloat16 is compared with single precision, sample by sample."""
 WARM_UP = 2
-SCHEDULED = 'noise_schedule' in TeacherConfig.model_fields
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,6 @@ def ablate(
         'threads': torch.get_num_threads(),
         'machine': platform.machine(),
         'tolerance': config.tolerance,
-        'left_out': [] if SCHEDULED else ['Noise schedules: teachers know the cosine alone.'],
         'rows': [],
     }
     rows: list[dict[str, Any]] = report['rows']
@@ -113,7 +112,7 @@ def ablate(
             folder = out / variant.folder
             measured = _measure(path, variant.precision, validation, facts, config, folder)
         except Exception as error:  # of whatever kind, it is not to cost the other rows
-            row['failed'] = ' '.join(str(error).split()) or type(error).__name__
+            row['failed'] = one_line(error)
         else:
             report['windows'] = measured['windows']
             report['zero_velocity'] = _metrics(measured, 'zero_velocity')
@@ -123,8 +122,10 @@ def ablate(
             reference = next((r for r in rows if r['name'] == variant.against), None)
             if reference is not None:
                 row |= _compare(row, reference, config.tolerance)
-        _write_atomically(out / 'ablation.json', partial(write_json, report))
-        _write_atomically(out / 'ablation.md', partial(_write_markdown, report))
+        with replaced(out / 'ablation.json') as draft:
+            write_json(report, draft)
+        with replaced(out / 'ablation.md') as draft:
+            _write_markdown(report, draft)
     return report
 
 
@@ -172,7 +173,7 @@ def _plan(
             make = partial(_with_steps, teacher, steps, out / f'teacher-{steps}-steps')
             name, about = f'teacher, {steps} steps', f'{steps} denoising steps'
             yield Variant(name, about, 'teacher', make)
-    for schedule in config.noise_schedules if SCHEDULED else ():
+    for schedule in config.noise_schedules:
         path = out / f'teacher-{schedule}' / 'teacher.safetensors'
         make = partial(_with_schedule, header, schedule, train, path)
         about = f'trained anew with {schedule} noise'
@@ -281,7 +282,8 @@ def _measure(
     if precision == 'bfloat16':
         result['bfloat16_error_cm'] = _bfloat16_error_cm(checkpoint, validation, config)
     result['identity'] = identity
-    _write_atomically(file, partial(write_json, result))
+    with replaced(file) as draft:
+        write_json(result, draft)
     return result
 
 
@@ -290,25 +292,14 @@ def _latency_ms(
 ) -> float:
     """Return the median time of a prediction, from positions to positions."""
     predictor = predictor_of(checkpoint, config.samples, precision=precision)
-    window = checkpoint.header.window
-    shape = (people, window.history_frames, len(checkpoint.header.layout.joints), 3)
-    history = np.random.default_rng(0).standard_normal(shape, np.float32)
-    took_ms = []
-    for _ in range(WARM_UP + config.repeats):
-        started_s = time.perf_counter()
-        predictor.predict(history)
-        took_ms.append(1000 * (time.perf_counter() - started_s))
-    return float(np.median(took_ms[WARM_UP:]))
+    return float(np.median(time_predictions(predictor, people, WARM_UP, config.repeats)))
 
 
 def _bfloat16_error_cm(
     checkpoint: Checkpoint, validation: Path, config: AblateConfig
 ) -> dict[str, float]:
     """Return how far joints are from where single precision puts them, for the same noise."""
-    window, layout = checkpoint.header.window, checkpoint.header.layout
-    frames = window.history_frames + window.future_frames
-    archive = load_archive(validation)
-    windows = cut_windows(archive, layout, window.rate_hz, frames, config.stride)
+    windows = model_windows(load_archive(validation), checkpoint.header, config.stride)
     chosen = np.linspace(0, len(windows) - 1, min(COMPARED, len(windows))).astype(np.int64)
     exact, rounded = (
         torch.cat([p.samples for p in predict_windows(predictor, windows.choose(chosen))])
@@ -357,14 +348,5 @@ def _write_markdown(report: dict[str, Any], path: Path) -> None:
         f'by more. Latencies are medians of {asked["repeats"]} predictions of so many people, '
         f'with {report["threads"]} threads where they run on a CPU.'
     )
-    left_out = [f'Left out: {sentence}' for sentence in report['left_out']]
-    parts = ['# Ablations', about, ablation_table(report), *left_out]
+    parts = ['# Ablations', about, ablation_table(report)]
     path.write_text('\n\n'.join(parts) + '\n')
-
-
-def _write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let a reader see the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f'{path.name}.draft')
-    write(draft)
-    os.replace(draft, path)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint import Checkpoint
 from motion_predictor_training.config import BankConfig
 from motion_predictor_training.data.windows import Windows
+from motion_predictor_training.files import replaced
 from motion_predictor_training.supervision import Targets, supervisor_of
 
 
@@ -102,8 +102,7 @@ def fill_bank(
             for field, array in arrays.items():
                 array[part] = rows[field].cpu().numpy()
                 array.flush()
-            draft = progress_path.with_suffix('.draft')
-            draft.write_text(json.dumps({'identity': identity, 'rows': first + count}))
-            os.replace(draft, progress_path)
+            with replaced(progress_path) as draft:
+                draft.write_text(json.dumps({'identity': identity, 'rows': first + count}))
             bar.update(count)
     return bank

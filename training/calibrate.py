@@ -16,7 +16,7 @@ from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Calibration, load_checkpoint
 from motion_predictor.model.statistics import spread_of
 from motion_predictor_training.config import CalibrationConfig, ConfigError
-from motion_predictor_training.data.windows import cut_windows
+from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.prediction import predict_windows, predictor_of
 
 
@@ -30,10 +30,8 @@ def calibrate(
     """
     checkpoint = load_checkpoint(checkpoint_path)
     header = checkpoint.header
-    window = header.window
     archive = load_archive(archive_path)
-    frames = window.history_frames + window.future_frames
-    windows = cut_windows(archive, header.layout, window.rate_hz, frames, config.stride)
+    windows = model_windows(archive, header, config.stride)
     rank = math.ceil((len(windows) + 1) * config.coverage)
     if rank > len(windows):
         raise ConfigError(

@@ -17,7 +17,7 @@ from motion_predictor.model.parametrisation import ResidualParametrisation
 from motion_predictor.skeleton import known_layouts
 from motion_predictor_training.bank import fill_bank
 from motion_predictor_training.config import ConfigError, DistilConfig
-from motion_predictor_training.data.windows import cut_windows
+from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.loop import optimise, training_device
 from motion_predictor_training.losses import best_of, gaussian_kl, mean_square
 from motion_predictor_training.parallel import (
@@ -120,8 +120,7 @@ def _untrained(
     if same_skeleton(teacher.header, header):
         return Checkpoint.of(header, network, teacher.build_parametrisation())
     window = header.window
-    frames = window.history_frames + window.future_frames
-    windows = cut_windows(archive, header.layout, window.rate_hz, frames, stride=1)
+    windows = model_windows(archive, header, stride=1)
     sizes = (window.history_frames, window.future_frames, window.coefficients)
     parametrisation = ResidualParametrisation(*sizes, header.features)
     seed = (config.bank.seed, 0, 1)  # of the bank: students that share it share the scales

@@ -12,7 +12,7 @@ from torch import Tensor
 from motion_predictor.archive import ArchiveError, MotionArchive, load_archive
 from motion_predictor.checkpoint import Checkpoint, load_checkpoint
 from motion_predictor.frames import to_features
-from motion_predictor_training.data.windows import Windows, cut_windows
+from motion_predictor_training.data.windows import Windows, model_windows
 from motion_predictor_training.measures import (
     Measured,
     Sums,
@@ -91,7 +91,7 @@ def evaluate_checkpoint(
     archive = load_archive(archive_path)
     if seen and not any(archive.subjects):
         raise ArchiveError(f'{archive_path} names no subjects that could have been seen')
-    windows = _windows(checkpoint, archive, stride)
+    windows = model_windows(archive, checkpoint.header, stride)
     whole: dict[str, Sums] = {}
     groups: Groups = {}
     errors = np.empty(len(windows), np.float32)  # the model's ADE
@@ -158,18 +158,11 @@ def predict_shown(
 ) -> Predicted:
     """Predict the windows that a result shows once more, as they were predicted then."""
     checkpoint = load_checkpoint(checkpoint_path)
-    windows = _windows(checkpoint, load_archive(archive_path), result['stride'])
+    windows = model_windows(load_archive(archive_path), checkpoint.header, result['stride'])
     shown = [entry['window'] for entry in result['shown']]
     windows = windows.choose(np.array(shown))
     (predicted,) = predict_windows(predictor_of(checkpoint, result['samples']), windows)
     return predicted
-
-
-def _windows(checkpoint: Checkpoint, archive: MotionArchive, stride: int) -> Windows:
-    """Cut an archive into the windows of a checkpoint."""
-    window = checkpoint.header.window
-    frames = window.history_frames + window.future_frames
-    return cut_windows(archive, checkpoint.header.layout, window.rate_hz, frames, stride)
 
 
 def _measure(

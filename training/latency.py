@@ -60,7 +60,8 @@ def measure_latencies(checkpoints: Sequence[Checkpoint], config: LatencyConfig) 
         predictors = [_predictor(checkpoint, config) for checkpoint in checkpoints]
         for _ in tqdm(range(TURNS), desc='latency', leave=False, disable=len(checkpoints) == 1):
             for predictor, own_ms in zip(predictors, took_ms, strict=True):
-                own_ms += _time(predictor, config, math.ceil(config.predictions / TURNS))
+                count = math.ceil(config.predictions / TURNS)
+                own_ms += time_predictions(predictor, 1, config.warmup, count, config.gap_s)
     finally:
         torch.set_num_threads(before)
     return [_latency(own_ms) for own_ms in took_ms]
@@ -85,15 +86,17 @@ def _latency(took_ms: list[float]) -> Latency:
     return Latency(least_ms=least_ms, median_ms=median_ms, p99_ms=p99_ms)
 
 
-def _time(predictor: MotionPredictor, config: LatencyConfig, predictions: int) -> list[float]:
-    """Return what predictions took after warming up, in milliseconds."""
+def time_predictions(
+    predictor: MotionPredictor, people: int, warmup: int, predictions: int, gap_s: float = 0.0
+) -> list[float]:
+    """Return what predictions of so many people took after warming up, in milliseconds."""
     header = predictor.checkpoint.header
-    shape = (header.window.history_frames, len(header.layout.joints), 3)
+    shape = (people, header.window.history_frames, len(header.layout.joints), 3)
     history = np.random.default_rng(0).standard_normal(shape, np.float32)
     took_ms = []
-    for _ in range(config.warmup + predictions):
-        time.sleep(config.gap_s)
+    for _ in range(warmup + predictions):
+        time.sleep(gap_s)
         started_s = time.perf_counter()
         predictor.predict(history)
         took_ms.append(1e3 * (time.perf_counter() - started_s))
-    return took_ms[config.warmup :]
+    return took_ms[warmup:]

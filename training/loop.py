@@ -1,7 +1,6 @@
 """The training loop that every stage shares: resumable, parallel, with averaged weights."""
 
 import math
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from motion_predictor_training.config import ConfigError, Optimisation
+from motion_predictor_training.files import replaced
 from motion_predictor_training.parallel import (
     average_over_processes,
     is_first,
@@ -132,7 +132,8 @@ def optimise(
             if save and is_first():
                 progress.flush()
                 state = {name: part.state_dict() for name, part in stateful.items()}
-                save_atomically({'step': done, 'identity': identity, **state}, state_path)
+                with replaced(state_path) as draft:
+                    torch.save({'step': done, 'identity': identity, **state}, draft)
     # The last weights, not those that validated best: the learning rate has come down and the
     # weights are an average, so the figure's ups and downs are mostly chance; to choose by it
     # would fit the validation people, on whom the radius is calibrated later.
@@ -145,11 +146,3 @@ def _schedule(optimiser: torch.optim.Optimizer, settings: Optimisation) -> LRSch
         peak = settings.learning_rate
         return OneCycleLR(optimiser, max_lr=peak, total_steps=settings.steps, pct_start=0.1)
     return StepLR(optimiser, settings.decay_every, DECAY)
-
-
-def save_atomically(state: dict[str, object], path: Path) -> None:
-    """Save a training state so that a reader sees the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix('.draft')
-    torch.save(state, draft)
-    os.replace(draft, path)

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from motion_predictor.checkpoint import Checkpoint
-from motion_predictor.validation import first_problem
+from motion_predictor.validation import first_problem, one_line
 from motion_predictor_training.config import DistilConfig, TuneConfig
 from motion_predictor_training.distill import distil
 from motion_predictor_training.evaluate import evaluate_checkpoint
@@ -64,12 +64,9 @@ def timed(study: Study, teacher: Checkpoint, trial: Trial) -> Trial:
 def trained(study: Study, trial: Trial) -> Trial:
     """Train a student, or go on with it, and measure it on the validation data."""
     folder = study.folder / 'trials' / f'{trial.number:03d}'
-    bank, out = folder / 'student.bank', folder / 'student.safetensors'
+    out = folder / 'student.safetensors'
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not bank.is_symlink():
-            bank.symlink_to(Path('..', '..', study.bank.name))
-        distil(study.student(trial), study.teacher, study.train, out)
+        distil(study.student(trial), study.teacher, study.train, out, study.bank)
         measure = study.config.validation
         result = evaluate_checkpoint(out, study.validation, measure.samples, measure.stride)
     except Exception as error:  # as above
@@ -85,4 +82,4 @@ def sentence(error: Exception) -> str:
     """Return what went wrong, in a line."""
     if isinstance(error, ValidationError):
         return first_problem(error, 'the student')
-    return ' '.join(str(error).split()) or type(error).__name__
+    return one_line(error)

@@ -19,7 +19,12 @@ from motion_predictor.model.diffusion import add_noise
 from motion_predictor.skeleton import JointMap, Layout
 from motion_predictor_training.config import Augmentation
 from motion_predictor_training.data.augment import draw_windows
-from motion_predictor_training.data.windows import Windows, cut_windows, model_features
+from motion_predictor_training.data.windows import (
+    Windows,
+    cut_windows,
+    model_features,
+    model_windows,
+)
 from motion_predictor_training.loop import training_device
 from motion_predictor_training.sampling import build_sampler
 from motion_predictor_training.teacher import draw_features
@@ -76,9 +81,7 @@ def windows_for(
     rate, and are long enough for both.
     """
     if targets == 'recorded' or same_skeleton(teacher, student):
-        window = student.window
-        frames = window.history_frames + window.future_frames
-        return cut_windows(archive, student.layout, window.rate_hz, frames, 1)
+        return model_windows(archive, student, stride=1)
     frames = _common_history(teacher, student) + teacher.window.future_frames
     return cut_windows(archive, archive.layout, teacher.window.rate_hz, frames, 1)
 

@@ -19,7 +19,7 @@ from motion_predictor.model.parametrisation import (
 from motion_predictor.skeleton import known_layouts
 from motion_predictor_training.config import Augmentation, ConfigError, TeacherConfig
 from motion_predictor_training.data.augment import draw_windows
-from motion_predictor_training.data.windows import Windows, cut_windows, model_features
+from motion_predictor_training.data.windows import Windows, model_features, model_windows
 from motion_predictor_training.loop import optimise, training_device
 from motion_predictor_training.parallel import is_first, share, wait_for_all
 from motion_predictor_training.provenance import finished, provenance
@@ -110,8 +110,7 @@ def train_teacher(
     )
     if (existing := finished(out, header.provenance)) is not None:
         return existing
-    frames = window.history_frames + window.future_frames
-    windows = cut_windows(archive, header.layout, window.rate_hz, frames, config.stride)
+    windows = model_windows(archive, header, config.stride)
     settings = config.optimisation
 
     augmentation = config.augmentation

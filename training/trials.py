@@ -1,12 +1,13 @@
 """The trials of a search: what was tried, what it gave, and what to choose from it."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from motion_predictor.validation import one_line
 from motion_predictor_training.config import ConfigError, Number, Strict, TuneConfig
+from motion_predictor_training.files import replaced
 
 Product = Literal['accuracy', 'balance']
 PRODUCTS: tuple[Product, ...] = ('accuracy', 'balance')
@@ -84,8 +85,7 @@ class Trials:
             theirs = json.loads(first)
             self.all = [Trial.model_validate_json(line) for line in lines]
         except ValueError as error:
-            reason = ' '.join(str(error).split())
-            raise ConfigError(f'{self.path} is damaged: {reason}') from error
+            raise ConfigError(f'{self.path} is damaged: {one_line(error)}') from error
         if theirs != {'identity': identity}:
             raise ConfigError(
                 f'{self.path} is of other settings, data or another teacher: remove the folder or '
@@ -106,11 +106,10 @@ class Trials:
         """Add or replace trials by their numbers, and write them down."""
         for trial in trials:
             self.all[trial.number : trial.number + 1] = [trial]
-        draft = self.path.with_suffix('.draft')
         first = json.dumps({'identity': self._identity})
         lines = [first, *(trial.model_dump_json() for trial in self.all)]
-        draft.write_text('\n'.join(lines) + '\n')
-        os.replace(draft, self.path)
+        with replaced(self.path) as draft:
+            draft.write_text('\n'.join(lines) + '\n')
 
 
 def choose(product: Product, trials: Sequence[Trial], config: TuneConfig) -> Trial:

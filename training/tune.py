@@ -20,7 +20,7 @@ from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Checkpoint, load_checkpoint
 from motion_predictor_training.bank import fill_bank
 from motion_predictor_training.config import ConfigError, TuneConfig
-from motion_predictor_training.data.windows import cut_windows
+from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.latency import measure_latencies
 from motion_predictor_training.provenance import provenance
 from motion_predictor_training.report import write_json
@@ -84,11 +84,9 @@ def _open(study: Study, teacher: Checkpoint) -> tuple[dict[str, Any], Trials]:
             f'{study.teacher} has the {header.parametrisation} parametrisation; only residual '
             'teachers can be distilled'
         )
-    window = header.window
-    frames = window.history_frames + window.future_frames
     train, validation = load_archive(study.train), load_archive(study.validation)
-    cut_windows(validation, header.layout, window.rate_hz, frames, config.validation.stride)
-    windows = cut_windows(train, header.layout, window.rate_hz, frames, stride=1)
+    model_windows(validation, header, config.validation.stride)
+    windows = model_windows(train, header, stride=1)
     facts = provenance(config, train, teacher)
     facts['data']['validation'] = validation.fingerprint
     causes = [config.model_dump(mode='json', exclude={'trials'}), facts['data'], teacher.sha256]

@@ -8,7 +8,7 @@ from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint import Checkpoint
 from motion_predictor.frames import to_features
 from motion_predictor_training.config import ValidationConfig
-from motion_predictor_training.data.windows import cut_windows
+from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.sampling import build_sampler
 
 CHUNK = 8
@@ -32,8 +32,7 @@ class Validation:
     ) -> None:
         header = checkpoint.header
         window = header.window
-        frames = window.history_frames + window.future_frames
-        windows = cut_windows(archive, header.layout, window.rate_hz, frames, stride=1)
+        windows = model_windows(archive, header, stride=1)
         spread = np.linspace(0, len(windows) - 1, config.windows).astype(np.int64)
         self.every = config.every
         self._motion = windows.batch(np.unique(spread))  # (W, H + F, J, 3)

@@ -4,9 +4,6 @@ import hashlib
 import json
 import os
 import platform
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +51,3 @@ def _device_facts(device: torch.device) -> list[Any]:
             torch.version.cuda,
         ]
     return [torch.backends.cpu.get_cpu_capability(), cpu_capabilities()]
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Yield where to write a draft of a file; it takes the file's place only when it is done."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix='.making-') as folder:
-        draft = Path(folder) / path.name
-        yield draft
-        os.replace(draft, path)

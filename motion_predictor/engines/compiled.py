@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from motion_predictor.engines import Inputs, Run
-from motion_predictor.engines.cache import written_whole
 from motion_predictor.engines.export import export, free_sizes
+from motion_predictor.files import written_whole
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def _is_sound(path: Path) -> bool:
 
 def _compile(module: nn.Module, inputs: Inputs, path: Path) -> None:
     program = export(module, inputs, free_sizes(MOST, MOST))
-    with written_whole(path) as draft:
+    with written_whole(path, folder_mode=0o700) as draft:
         torch._inductor.aoti_compile_and_package(
             program, package_path=str(draft), inductor_configs={'freezing': True}
         )

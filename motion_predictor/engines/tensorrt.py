@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from motion_predictor.engines import Inputs, Result, Run, eager
-from motion_predictor.engines.cache import written_whole
 from motion_predictor.engines.export import export, free_sizes
+from motion_predictor.files import written_whole
 
 MAX_PEOPLE = 8
 
@@ -61,7 +61,7 @@ def _compile(torch_tensorrt: Any, module: nn.Module, inputs: Inputs, path: Path)
         require_full_compilation=True,
         use_python_runtime=False,  # what runs in Python cannot be saved
     )
-    with written_whole(path) as draft:
+    with written_whole(path, folder_mode=0o700) as draft:
         torch_tensorrt.save(
             engine,
             str(draft),

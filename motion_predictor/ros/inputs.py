@@ -10,7 +10,7 @@ from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.validate_topic_name import validate_topic_name
 
-from motion_predictor.people import Observation
+from motion_predictor.people import MAX_COORDINATE_M, Observation
 from motion_predictor.ros.message_types import message_class, point_reader
 from motion_predictor.ros.transforms import FixedFrame, Tf, Transform
 from motion_predictor.skeleton import (
@@ -24,7 +24,6 @@ from motion_predictor.sources.bodies import Bodies, InputError, Source
 from motion_predictor.sources.catalogue import Settings, open_source
 from motion_predictor.sources.ros4hri import Ros4HriSource
 
-MAX_COORDINATE_M = 1e6
 MAX_REMEMBERED_MAPS = 32
 ASSUMED_LAG_NS = 200_000_000
 """From capture to arrival, for messages without a stamp."""

@@ -34,6 +34,7 @@ from motion_predictor.ros.outputs import MotionOutput
 from motion_predictor.ros.parameters import AFRESH, Parameters
 from motion_predictor.skeleton import known_layouts, read_layouts
 from motion_predictor.sources.bodies import InputError
+from motion_predictor.validation import one_line
 
 WATCHDOG_PERIOD_S = 0.1
 PATIENCE_S = 5.0
@@ -354,7 +355,7 @@ class PredictorNode(LifecycleNode):
             self._fault = ''
         except BaseException as error:  # the engine may raise anything, and the thread goes on
             if rclpy.ok(context=self.context):
-                sentence = ' '.join(str(error).split()) or type(error).__name__
+                sentence = one_line(error)
                 self._fault = f'prediction failed: {sentence}'
                 self._refuse('prediction failed', sentence)
                 self._publish(self._scene_or_nobody(), None, Status.FAULT)
@@ -517,11 +518,9 @@ def _load(values: dict[str, Any]) -> MotionPredictor:
 
 def _survey(predictor: MotionPredictor, values: dict[str, Any]) -> dict[tuple[int, int], float]:
     """Warm the predictor up and return what its predictions cost."""
-    header = predictor.checkpoint.header
-    still = np.zeros((header.window.history_frames, len(header.layout.joints), 3), np.float32)
     return survey(
         warm_up=lambda people, samples: predictor.warm_up([people], [samples]),
-        run=lambda people, samples: predictor.predict(np.stack([still] * people), samples),
+        run=predictor.rehearse,
         people=values['max_people'],
         ladder=rungs(values['samples']),
         limit_s=SURVEY_S,

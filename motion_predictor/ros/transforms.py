@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from motion_predictor.sources.bodies import FloatArray, InputError
 from motion_predictor.sources.ros4hri import Place
+from motion_predictor.validation import one_line
 
 UNIT_TOLERANCE = 1e-3
 OPTICAL = ('_optical_frame', '_optical')
@@ -84,7 +85,7 @@ class Tf:
         except self._tf2.TransformException as error:
             raise InputError(
                 f"skeletons come in frame '{source}', but fixed_frame is '{target}', and tf does "
-                f'not tell how they lie: {_one_line(error)}'
+                f'not tell how they lie: {one_line(error)}'
             ) from error
         p, q = moved.translation, moved.rotation
         return Transform.of([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
@@ -115,10 +116,6 @@ class Tf:
             self._listener = self._tf2.TransformListener(self._buffer, self._node)
         time = Time(nanoseconds=stamp_ns, clock_type=ClockType.ROS_TIME)
         return self._buffer.lookup_transform(target, source, time)
-
-
-def _one_line(error: Exception) -> str:
-    return ' '.join(str(error).split())
 
 
 class FixedFrame:

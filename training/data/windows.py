@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from motion_predictor.archive import ArchiveError, MotionArchive
+from motion_predictor.checkpoint import Header
 from motion_predictor.frames import person_frame, to_features, to_model
 from motion_predictor.skeleton import JointMap, Layout, common_names_of
 
@@ -104,6 +105,13 @@ def cut_windows(
         frames,
         layout,
     )
+
+
+def model_windows(archive: MotionArchive, header: Header, stride: int) -> Windows:
+    """Cut an archive into windows of a model's history and future; raises as `cut_windows`."""
+    window = header.window
+    frames = window.history_frames + window.future_frames
+    return cut_windows(archive, header.layout, window.rate_hz, frames, stride)
 
 
 def _resample(clip: NDArray[np.float32], step: float) -> NDArray[np.float32]:

@@ -1,0 +1,18 @@
+"""Files that are written again and again, by a run that may be killed at any moment."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Yield where to write a draft of a file; a reader sees the old file or the new one.
+
+    The draft always has the same name, so that killed runs leave one behind at most.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f'{path.name}.draft')
+    yield draft
+    os.replace(draft, path)
