@@ -30,6 +30,7 @@ from motion_predictor.predictor import MotionPredictor, Prediction
 from motion_predictor.ros.diagnostics import Condition, Health
 from motion_predictor.ros.inference import InferenceThread
 from motion_predictor.ros.inputs import Scan, open_input
+from motion_predictor.ros.middleware import carry_large_messages
 from motion_predictor.ros.outputs import MotionOutput
 from motion_predictor.ros.parameters import AFRESH, Parameters
 from motion_predictor.skeleton import known_layouts, read_layouts
@@ -396,6 +397,7 @@ class PredictorNode(LifecycleNode):
         health.time('inference', 1000 * (predicted_s - started_s))
         health.time('publish', 1000 * (done_s - predicted_s))
         health.time('message to message', 1000 * (done_s - arrived_s))
+        health.time('all but inference', 1000 * (done_s - arrived_s - predicted_s + started_s))
 
     def _predict(self, histories: NDArray[np.float32], samples: int) -> Prediction:
         """Predict; an engine that fails gives way to a slower one, once and for all."""
@@ -529,6 +531,7 @@ def _survey(predictor: MotionPredictor, values: dict[str, Any]) -> dict[tuple[in
 
 def main(args: list[str] | None = None) -> Any:
     """Run the node until it is interrupted or shut down."""
+    carry_large_messages()
     rclpy.init(args=args)
     node = PredictorNode()
     executor = SingleThreadedExecutor()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rclpy
 import yaml
 from ament_index_python.packages import get_package_share_directory
 from rclpy.qos import ReliabilityPolicy
@@ -137,3 +138,29 @@ def test_quality_of_service_can_be_overridden(planner: Any, start: Any) -> None:
     assert published.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
     (subscribed,) = planner.get_subscriptions_info_by_topic('skeletons')
     assert subscribed.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+
+
+def largest_segment(process: Any) -> int:
+    """Return the size in bytes of the largest shared memory that Fast DDS made for a process."""
+    maps = Path(f'/proc/{process.popen.pid}/maps').read_text()
+    paths = {Path('/' + line.split(' /')[-1]) for line in maps.splitlines() if 'fastdds_' in line}
+    return max((path.stat().st_size for path in paths if path.exists()), default=0)
+
+
+@pytest.mark.skipif(
+    rclpy.get_rmw_implementation_identifier() != 'rmw_fastrtps_cpp', reason='not Fast DDS'
+)
+def test_a_whole_prediction_fits_the_shared_memory(
+    planner: Any, start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pieces it would arrive 20 ms later; an integrator's own settings still have their way."""
+    numbers = len(SMPL.joints) * 120 * (50 * 3 + 3 + 1)
+    process = start('predictor', '--ros-args', '-p', 'samples:=2')
+    planner.wait_for_node()
+    assert largest_segment(process) > 2 * 4 * numbers, 'one is read while the next is written'
+    process.stop()
+    planner.wait_for(lambda: 'predictor' not in planner.get_node_names(), 'it is gone')
+    monkeypatch.setenv('FASTDDS_BUILTIN_TRANSPORTS', 'UDPv4')
+    process = start('predictor', '--ros-args', '-p', 'samples:=2')
+    planner.wait_for_node()
+    assert largest_segment(process) < 4 * numbers
