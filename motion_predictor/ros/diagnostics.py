@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from motion_predictor.budget import Budget
+from motion_predictor.predictor import MotionPredictor
+
 RECENT = 1000
 
 
@@ -109,3 +112,40 @@ class Health:
             values[f'rejected: {reason}'] = str(count)
         status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
         return DiagnosticArray(status=[status])
+
+
+def facts(predictor: MotionPredictor, budget: Budget, threads: int) -> dict[str, str]:
+    """Return what predicts, and with how much, as values to show."""
+    engine, state = predictor.engine, budget.state
+    return {
+        'model': predictor.checkpoint.model_id,
+        'device': str(predictor.device),
+        'engine': f'{engine.backend} in {engine.precision}',
+        'engine error (mm)': f'{1000 * engine.error_m:.2f}',
+        'engines not used': _refused(predictor) or 'none',
+        'CPU threads of the network': str(threads),
+        'samples': str(state.samples),
+        'samples configured': str(budget.ladder[0]),
+        'budget (ms)': f'{budget.budget_ms:g}',
+        'budget: people / p99 (ms)': f'{state.people} / {state.p99_ms:.1f}',
+        'budget: reason': state.reason,
+    }
+
+
+def shortfall(predictor: MotionPredictor, budget: Budget) -> str:
+    """Return what is less than asked for, nothing if all is as configured."""
+    state, words = budget.state, []
+    if 0 < state.samples < budget.ladder[0]:
+        words.append(
+            f'{state.samples} of {budget.ladder[0]} samples for {state.people} people: '
+            f'{state.reason}'
+        )
+    if refused := _refused(predictor):
+        words.append(f'engines not used: {refused}')
+    return '; '.join(words)
+
+
+def _refused(predictor: MotionPredictor) -> str:
+    """Return which engines were tried and why they are not used."""
+    attempts = predictor.engine.attempts
+    return '; '.join(f'{name} in {kind}: {why}' for name, kind, why in attempts)

@@ -27,7 +27,7 @@ from motion_predictor.budget import Budget, rungs, survey
 from motion_predictor.msg import PredictedMotionArray
 from motion_predictor.people import People, Scene, Status
 from motion_predictor.predictor import MotionPredictor, Prediction
-from motion_predictor.ros.diagnostics import Condition, Health
+from motion_predictor.ros.diagnostics import Condition, Health, facts, shortfall
 from motion_predictor.ros.inference import InferenceThread
 from motion_predictor.ros.inputs import Scan, open_input
 from motion_predictor.ros.middleware import carry_large_messages
@@ -457,51 +457,20 @@ class PredictorNode(LifecycleNode):
             f'the prediction in hand has taken {busy_s:.1f} s so far' if busy_s > STUCK_S else ''
         )
 
-    def _refused(self) -> str:
-        """Return which engines were tried and why they are not used."""
-        attempts = self._predictor.engine.attempts
-        return '; '.join(f'{name} in {kind}: {why}' for name, kind, why in attempts)
-
-    def _shortfall(self) -> str:
-        """Return what is less than asked for, nothing if all is as configured."""
-        state, words = self._budget.state, []
-        if 0 < state.samples < self._budget.ladder[0]:
-            words.append(
-                f'{state.samples} of {self._budget.ladder[0]} samples for {state.people} people: '
-                f'{state.reason}'
-            )
-        if refused := self._refused():
-            words.append(f'engines not used: {refused}')
-        return '; '.join(words)
-
     def _report(self) -> None:
         predictor, budget = self._predictor, self._budget
-        engine, state = predictor.engine, budget.state
-        facts = {
-            'model': predictor.checkpoint.model_id,
-            'device': str(predictor.device),
-            'engine': f'{engine.backend} in {engine.precision}',
-            'engine error (mm)': f'{1000 * engine.error_m:.2f}',
-            'engines not used': self._refused() or 'none',
-            'CPU threads of the network': str(self._values['threads']),
-            'samples': str(state.samples),
-            'samples configured': str(budget.ladder[0]),
-            'budget (ms)': f'{budget.budget_ms:g}',
-            'budget: people / p99 (ms)': f'{state.people} / {state.p99_ms:.1f}',
-            'budget: reason': state.reason,
-        }
-        shortfall = self._shortfall()
-        if shortfall:
-            self._warn('less than asked for', shortfall)
+        missing = shortfall(predictor, budget)
+        if missing:
+            self._warn('less than asked for', missing)
         report = self._health.report(
             self.get_fully_qualified_name(),
             predictor.checkpoint.model_id,
             Condition(
                 fault=self._stuck() or self._fault,
                 silence='no usable input' if self._is_stale() else '',
-                shortfall=shortfall,
+                shortfall=missing,
             ),
-            facts,
+            facts(predictor, budget, self._values['threads']),
         )
         report.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(report)
