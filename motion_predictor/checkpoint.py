@@ -126,6 +126,9 @@ class Calibration(_Strict):
     """Probability with which a ball of `radius` around the mean holds the joint."""
     floor_m: Annotated[float, Field(gt=0)]
     """The samples' spread is taken to be at least this."""
+    travel_share: Annotated[float, Field(ge=0)] = 0.0
+    """Share of the way somebody would go at their recent speed that counts like spread: samples
+    of a walk agree more than they should."""
     samples: Annotated[
         tuple[Count, ...],
         Field(min_length=1),
@@ -133,6 +136,17 @@ class Calibration(_Strict):
     ]
     """R numbers of samples per person that spreads were computed from, one scale each; older files
     have one number."""
+
+    def uncertainty(self, spread: Tensor, speed: Tensor, times_s: Tensor) -> Tensor:
+        """Return what radii are a multiple of (P, F, J), metres.
+
+        Args:
+            spread: of the samples, (P, F, J) metres.
+            speed: of the roots over the ground during the histories, (P,) m/s.
+            times_s: of the frames after the last observation, (F,).
+        """
+        travel = self.travel_share * speed[:, None, None] * times_s[:, None]
+        return torch.hypot(spread.clamp(min=self.floor_m), travel)
 
 
 class Header(_Strict):

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from motion_predictor.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from motion_predictor.engine import choose, walkers
 from motion_predictor.engines import eager
 from motion_predictor.model.one_step import OneStep
-from motion_predictor.model.statistics import WithStatistics
+from motion_predictor.model.statistics import WithStatistics, speed_of
 
 FloatArray = NDArray[np.float32]
 WARM_UP_CALLS = 3
@@ -105,8 +106,6 @@ class MotionPredictor:
         )
         self.coverage = self._coverage(samples)
         """Probability with which a radius holds its joint; NaN if there is no such claim."""
-        if header.calibration is not None:
-            self._floor_m = header.calibration.floor_m
         frames = np.arange(1, header.window.future_frames + 1)
         self.times = (frames / header.window.rate_hz).astype(np.float32)
 
@@ -206,15 +205,21 @@ class MotionPredictor:
             noise = torch.randn_like(noise)
             embedded = self._embed(noise)
         results = self.engine(observed, noise, embedded)
-        futures, mean, spread = (result.numpy() for result in results)
+        futures, mean = (result.numpy() for result in results[:2])
         if not np.isfinite(mean).all():
             raise RuntimeError('the network returned numbers that are not finite')
-        scale = self.checkpoint.radius_scale(count)
-        if scale is None:
-            radius = np.full_like(spread, np.nan)
-        else:
-            radius = scale.numpy() * np.maximum(spread, self._floor_m)
+        radius = self._radius(results[2], observed, count)
         return Prediction(futures, mean, radius, self._coverage(count), self.times)
+
+    def _radius(self, spread: Tensor, observed: Tensor, count: int) -> NDArray[np.float32]:
+        """Return the radii (P, F, J) for the spread of so many samples, NaN if not calibrated."""
+        header = self.checkpoint.header
+        scale = self.checkpoint.radius_scale(count)
+        if header.calibration is None or scale is None:
+            return np.full(spread.shape, np.nan, np.float32)
+        speed = speed_of(observed, header.window.rate_hz)
+        times_s = torch.from_numpy(self.times)
+        return (scale * header.calibration.uncertainty(spread, speed, times_s)).numpy()
 
 
 def _device(name: str) -> torch.device:

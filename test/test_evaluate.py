@@ -18,7 +18,9 @@ from motion_predictor.skeleton import Layout, known_layouts
 from motion_predictor_training import evaluate as evaluation
 from motion_predictor_training import metrics
 from motion_predictor_training import prediction as predictions
+from motion_predictor_training.calibrate import calibrate
 from motion_predictor_training.cli import main
+from motion_predictor_training.config import CalibrationConfig
 from motion_predictor_training.evaluate import evaluate_checkpoint
 from motion_predictor_training.measures import (
     SPEED_BINS,
@@ -343,6 +345,18 @@ def test_coverage_of_all_of_nothing_and_of_a_part(
     assert set(part['reached_by_joint'].values()) == {0}
 
 
+def test_a_calibrated_radius_holds_what_it_was_calibrated_on(
+    saved: Callable[..., Path], write_archive: Archive, tmp_path: Path
+) -> None:
+    archive = write_archive(positions=dance(200), clip_offsets=np.array([0, 90, 200]), fps=RATE_HZ)
+    config = CalibrationConfig(coverage=0.8, stride=4, samples=[4])
+    calibrate(config, saved(), archive, tmp_path / 'calibrated.safetensors')
+    result = evaluate_checkpoint(tmp_path / 'calibrated.safetensors', archive, 4, stride=4)
+    one_window = 1 / result['windows']
+    assert result['coverage']['nominal'] == 0.8
+    assert 0.8 <= result['coverage']['reached'] <= 0.8 + 2 * one_window
+
+
 def test_without_calibration_there_is_no_coverage(
     saved: Callable[..., Path], write_archive: Archive
 ) -> None:
@@ -406,6 +420,7 @@ def test_groups_partition_the_windows(saved: Callable[..., Path], write_archive:
     result = evaluate_checkpoint(saved(), archive, samples=4, stride=4, seen=['8', '99'])
     groups = result['groups']
     counts = {kind: {k: g['windows'] for k, g in of.items()} for kind, of in groups.items()}
+    assert sum(counts.pop('pace').values()) == 16
     assert counts == {
         'category': {'lifting': 5, 'not named': 3, 'walking': 8},
         'subject': {'7': 13, '8': 3},
@@ -431,7 +446,7 @@ def test_an_archive_without_subjects_has_no_groups_of_them(
 ) -> None:
     archive = write_archive(fps=RATE_HZ, subject=None, category=None)
     checkpoint = saved()
-    assert evaluate_checkpoint(checkpoint, archive, samples=2)['groups'] == {}
+    assert set(evaluate_checkpoint(checkpoint, archive, samples=2)['groups']) == {'pace'}
     arguments = ['evaluate', '--checkpoint', str(checkpoint), '--archive', str(archive)]
     assert main([*arguments, '--seen', '7']) == 2
     assert 'names no subjects that could have been seen\n' in capsys.readouterr().err

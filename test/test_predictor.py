@@ -157,6 +157,27 @@ def test_each_number_of_samples_has_a_radius_of_its_own(
     assert np.isnan(three.coverage)
 
 
+def test_the_radius_of_somebody_who_walks_grows_with_the_way(
+    make_checkpoint: Callable[..., Checkpoint], crowd: FloatArray
+) -> None:
+    checkpoint = make_checkpoint(calibrated=True)
+    calibration = checkpoint.header.calibration
+    assert calibration is not None
+    sharing = calibration.model_copy(update={'travel_share': 0.5})
+    checkpoint.header = checkpoint.header.model_copy(update={'calibration': sharing})
+    predictor = predictor_of(checkpoint)
+    still = np.repeat(crowd[:, :1], crowd.shape[1], 1)
+    seconds = np.arange(crowd.shape[1], dtype=np.float32) / checkpoint.header.window.rate_hz
+    walking = still + seconds[:, None, None] * np.array([0.6, 0.8, 0], np.float32)  # 1 m/s
+    falling = still - seconds[:, None, None] * np.array([0, 0, 1], np.float32)
+    for history, speed in ((still, 0.0), (walking, 1.0), (falling, 0.0)):
+        prediction = predictor.predict(history)
+        distance = np.linalg.norm(prediction.samples - prediction.mean[:, None], axis=-1)
+        spread = np.maximum(np.sqrt((distance**2).mean(1)), 0.01)
+        way = 0.5 * speed * predictor.times[:, None]
+        np.testing.assert_allclose(prediction.radius, 2 * np.hypot(spread, way), rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ('shape', 'seen'),
     [

@@ -1,9 +1,9 @@
 """Split conformal calibration: a radius that holds a joint as often as it says.
 
-The score of a window is the error of the mean over the spread of the samples, per joint and
-horizon; its quantile over calibration windows scales the spread to the radius, for each number of
-samples that the predictor may draw (Vovk et al., Algorithmic Learning in a Random World; Lei et
-al. 2018).
+The score of a window is the error of the mean over what was to be expected, per joint and horizon:
+the spread of the samples, and a share of the way that somebody who is walking would go. Its
+quantile over calibration windows scales that to the radius, for each number of samples that the
+predictor may draw (Vovk et al., Algorithmic Learning in a Random World; Lei et al. 2018).
 """
 
 import math
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Calibration, load_checkpoint
-from motion_predictor.model.statistics import spread_of
+from motion_predictor.model.statistics import speed_of, spread_of
 from motion_predictor_training.config import CalibrationConfig, ConfigError
 from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.prediction import predict_windows, predictor_of
@@ -40,22 +40,27 @@ def calibrate(
         )
     scores: dict[int, list[Tensor]] = {samples: [] for samples in config.samples}
     predictor = predictor_of(checkpoint, max(config.samples))
+    times_s = torch.from_numpy(predictor.times)
+    calibration = Calibration(
+        coverage=config.coverage,
+        floor_m=config.floor_m,
+        travel_share=config.travel_share,
+        samples=tuple(scores),
+    )
     for predicted in predict_windows(predictor, windows):
+        speed = speed_of(predicted.history, header.window.rate_hz)
         for samples, rung in scores.items():
             drawn = predicted.samples[:, :samples]  # fewer samples are the first of more
             mean = drawn.mean(1)
-            spread = spread_of(drawn, mean).clamp(min=config.floor_m)
+            expected = calibration.uncertainty(spread_of(drawn, mean), speed, times_s)
             error = torch.linalg.vector_norm(predicted.future - mean, dim=-1)
-            rung.append(error / spread)  # (B, F, J)
+            rung.append(error / expected)  # (B, F, J)
     scale = torch.stack(
         [torch.cat(rung).kthvalue(rank, dim=0).values for rung in scores.values()]
     )  # (R, F, J)
     provenance = header.provenance | {
         'calibration': {'data': archive.fingerprint, **config.model_dump(mode='json')}
     }
-    calibration = Calibration(
-        coverage=config.coverage, floor_m=config.floor_m, samples=tuple(scores)
-    )
     checkpoint.header = header.model_copy(
         update={'calibration': calibration, 'provenance': provenance}
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 from motion_predictor.archive import ArchiveError, MotionArchive, load_archive
 from motion_predictor.checkpoint import Checkpoint, load_checkpoint
 from motion_predictor.frames import to_features
+from motion_predictor.model.statistics import speed_of
 from motion_predictor_training.data.windows import Windows, model_windows
 from motion_predictor_training.measures import (
     Measured,
@@ -30,6 +31,7 @@ SHOWN = {'easy': 0.1, 'typical': 0.5, 'hard': 0.9}
 """Windows that are shown: the quantiles of the model's ADE at which they lie."""
 SIMILAR_AT_ONCE = 256
 
+WALKING_M_S = 0.6
 Groups = dict[str, dict[str, dict[str, Sums]]]
 """Sums by kind of group ('subject'), group ('13') and row ('model')."""
 
@@ -77,7 +79,8 @@ def evaluate_checkpoint(
         `truth`: those figures that what happened has itself, to compare with;
         `horizon`: errors of the rows at `times_s`; `joints`: errors of the rows by joint;
         `coverage` of the radius, where calibrated;
-        `groups`: rows and coverage by `category`, `subject` and `training` (seen, unseen);
+        `groups`: rows and coverage by `category`, `subject`, `training` (seen, unseen) and `pace`
+        (walking, slower: of the root in the history);
         `shown`: windows that are easy, typical and hard for the model;
         and what they were measured on.
 
@@ -101,8 +104,10 @@ def evaluate_checkpoint(
         errors[predicted.windows] = measured['model']['figures']['ADE']
         _add(whole, measured, range(len(predicted.windows)))
         clips = windows.clips[predicted.windows]
+        speeds = speed_of(predicted.history, checkpoint.header.window.rate_hz)
         for position, clip in enumerate(clips):
-            for kind, name in _groups_of(archive, clip, seen).items():
+            walks = bool(speeds[position] >= WALKING_M_S)
+            for kind, name in _groups_of(archive, clip, seen, walks).items():
                 _add(groups.setdefault(kind, {}).setdefault(name, {}), measured, [position])
     joints = checkpoint.header.layout.joint_names
     result: dict[str, Any] = {
@@ -227,9 +232,11 @@ def _protocol(
     return {row: torch.from_numpy(np.stack(values)) for row, values in metrics.items()}
 
 
-def _groups_of(archive: MotionArchive, clip: int, seen: Sequence[str]) -> dict[str, str]:
+def _groups_of(
+    archive: MotionArchive, clip: int, seen: Sequence[str], walks: bool
+) -> dict[str, str]:
     """Return the groups that a clip is in, by kind; kinds that the archive does not tell lack."""
-    groups = {}
+    groups = {'pace': 'walking' if walks else 'slower'}
     if any(archive.categories):
         groups['category'] = archive.categories[clip] or 'not named'
     if any(archive.subjects):

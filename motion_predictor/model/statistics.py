@@ -1,4 +1,4 @@
-"""What is said of the samples: their mean and how far they lie apart."""
+"""What is said of samples (their mean, how far they lie apart) and of histories (their speed)."""
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,12 @@ def spread_of(samples: Tensor, mean: Tensor) -> Tensor:
     deviation = samples - mean[:, None]
     # Over the samples first: a third of the time of summing three coordinates first.
     return torch.mul(deviation, deviation).mean(1).sum(-1).sqrt()
+
+
+def speed_of(history: Tensor, rate_hz: float) -> Tensor:
+    """Return how fast roots moved over the ground in histories (P, H, J, 3): (P,), m/s."""
+    way = history[:, -1, 0, :2] - history[:, 0, 0, :2]
+    return torch.linalg.vector_norm(way, dim=-1) * rate_hz / (history.shape[1] - 1)
 
 
 class WithStatistics(nn.Module):
