@@ -134,6 +134,12 @@ def test_the_learning_rate_may_decay_stepwise(tmp_path: Path) -> None:
     assert rates == pytest.approx([0.01, 0.008, 0.008, 0.0064])
 
 
+@pytest.mark.parametrize('steps', [1, 2, 5, 10, 20])
+def test_a_few_steps_can_be_trained(tmp_path: Path, steps: int) -> None:
+    weights = fit(tmp_path / 'x.state', SETTINGS.model_copy(update={'steps': steps}))
+    assert all(torch.isfinite(tensor).all() for tensor in weights.values())
+
+
 @pytest.mark.parametrize('stage', ['teacher', 'student'])
 def test_two_processes_reach_what_one_does(
     archive: Path, tiny: Checkpoint, tmp_path: Path, stage: str

@@ -143,6 +143,10 @@ def optimise(
 
 def _schedule(optimiser: torch.optim.Optimizer, settings: Optimisation) -> LRScheduler:
     if settings.decay_every is None:
-        peak = settings.learning_rate
-        return OneCycleLR(optimiser, max_lr=peak, total_steps=settings.steps, pct_start=0.1)
+        return OneCycleLR(
+            optimiser,
+            max_lr=settings.learning_rate,
+            total_steps=settings.steps,
+            pct_start=0.101,  # 0.1 of ten steps is one, and OneCycleLR divides by that less one
+        )
     return StepLR(optimiser, settings.decay_every, DECAY)
