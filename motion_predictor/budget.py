@@ -110,11 +110,15 @@ class Budget:
         self._costs = costs
         self._clock = clock
         self._levels: dict[int, _Level] = {}
-        self.state = BudgetState(0, samples, nan, 'nobody has been predicted yet')
+        self.state = BudgetState(0, samples, nan, 'nobody is being predicted')
 
     def choose(self, people: int) -> int:
         """Return the number of samples to draw for each of so many people."""
         return self.ladder[self._level(people).rung]
+
+    def rest(self) -> None:
+        """Take note that nobody was there to be predicted."""
+        self.state = BudgetState(0, self.ladder[0], nan, 'nobody is being predicted')
 
     def record(self, people: int, samples: int, milliseconds: float) -> bool:
         """Take the time that a message took and return whether it was within the budget."""

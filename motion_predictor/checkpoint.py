@@ -239,16 +239,19 @@ class Checkpoint:
         return f'{self.header.name}@{self.sha256[:8]}{damped}'
 
     def radius_scale(self, samples: int) -> Tensor | None:
-        """Return the scale (F, J) from the spread of so many samples to the radius.
+        """Return the scale (F, J) from the uncertainty of so many samples to the radius.
+
+        It is that of the largest calibrated number which is not greater: the spread of fewer is
+        smaller, so that its scale is on the safe side for more.
 
         Returns:
-            None if the checkpoint is not calibrated for this number of samples: the spread of
-            fewer is smaller.
+            None if the checkpoint is not calibrated, or only for more samples.
         """
         calibration = self.header.calibration
-        if calibration is None or samples not in calibration.samples:
+        fewer = [n for n in calibration.samples if n <= samples] if calibration else []
+        if calibration is None or not fewer:
             return None
-        return self.tensors['calibration.scale'][calibration.samples.index(samples)]
+        return self.tensors['calibration.scale'][calibration.samples.index(max(fewer))]
 
     def _section(self, prefix: str) -> dict[str, Tensor]:
         return {

@@ -61,6 +61,12 @@ class Gates:
         self.limbs_m: FloatArray = np.full(joints, np.nan, np.float32)
         """(J,) usual length of the limb from each joint to its parent, NaN = unknown."""
 
+    @property
+    def newest(self) -> FloatArray:
+        """(J, 3) where the joints are of the newest frame that had any, NaN for the others."""
+        fresh = self._seen_ns == self._seen_ns.max()
+        return np.where(fresh[:, None], self.last, np.float32(np.nan))
+
     def check(self, stamp_ns: int, positions: FloatArray) -> Checked:
         """Return a frame (J, 3) without the joints that cannot be there.
 

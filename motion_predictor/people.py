@@ -67,6 +67,9 @@ class Observation:
 
     id: str
     positions: FloatArray  # (J, 3) metres, joints of the model's layout, NaN = missing
+    sent: bytes = b''
+    """What the source said of them, before a transform that may change while it repeats itself;
+    empty where that is the positions."""
 
 
 @dataclass(frozen=True)
@@ -106,20 +109,33 @@ class _Track:
     @property
     def place(self) -> NDArray[np.floating]:
         """Where the person was last seen (3,): the root, or the middle of all that was."""
-        last = self.gates.last
-        return last[0] if np.isfinite(last[0]).all() else np.nanmean(last, axis=0)
+        newest = self.gates.newest
+        return newest[0] if np.isfinite(newest[0]).all() else np.nanmean(newest, axis=0)
 
     def way_m(self, positions: FloatArray) -> float:
         """Return how far a pose (J, 3) is from the last one."""
-        return float(_distances_m(positions, self.gates.last[None])[0])
+        return float(_distances_m(positions, self._comparable(positions)[None])[0])
 
     def going(self, stamp_ns: int) -> NDArray[np.floating]:
         """Return where the joints (J, 3) are by now, if the person goes on."""
-        return self.gates.last + self.history.velocity() * (stamp_ns - self.newest_ns) * 1e-9
+        return self.gates.newest + self._step(stamp_ns)
 
     def surprise_m(self, stamp_ns: int, positions: FloatArray) -> float:
         """Return how far a pose (J, 3) is from where the person was going."""
-        return float(_distances_m(positions, self.going(stamp_ns)[None])[0])
+        going = self._comparable(positions) + self._step(stamp_ns)
+        return float(_distances_m(positions, going[None])[0])
+
+    def _step(self, stamp_ns: int) -> NDArray[np.floating]:
+        return self.history.velocity() * (stamp_ns - self.newest_ns) * 1e-9
+
+    def _comparable(self, positions: FloatArray) -> FloatArray:
+        """Return the last pose (J, 3); joints of earlier ones, if they are all that is shared.
+
+        Where a joint was long ago says little: the person has gone on without showing it.
+        """
+        newest = self.gates.newest
+        shared = np.isfinite(positions[:, 0]) & np.isfinite(newest[:, 0])
+        return newest if shared.any() else self.gates.last
 
 
 class _Crowd:
@@ -141,8 +157,8 @@ class _Crowd:
 
     @cached_property
     def last(self) -> NDArray[np.floating]:
-        """(N, J, 3) where each joint was last seen."""
-        return np.stack([track.gates.last for track in self.tracks])
+        """(N, J, 3) the last pose of each."""
+        return np.stack([track.gates.newest for track in self.tracks])
 
     @cached_property
     def going(self) -> NDArray[np.floating]:
@@ -206,17 +222,12 @@ class People:
         reassociate_s: float = 0.3,
         frozen_after_s: float = 1.0,
     ) -> None:
-        self._robot = np.array(robot_position, np.float64)
-        if self._robot.shape != (3,) or not np.isfinite(self._robot).all():
-            raise ValueError(
-                f'robot_position must be three numbers [x, y, z], got {list(robot_position)}'
-            )
+        self.prefer(robot_position, max_people)
         self._body = Body(layout)
         self._window = (rate_hz, frames, max_gap_s)
         self._max_gap_ns = round(max_gap_s * 1e9)
         self._forget_after_ns = round(forget_after_s * 1e9)
         self._min_observed_fraction = min_observed_fraction
-        self._max_people = max_people
         self._max_speed = max_speed
         self._reassociate_ns = round(reassociate_s * 1e9)
         self._frozen_after_ns = round(frozen_after_s * 1e9)
@@ -233,6 +244,20 @@ class People:
         """How often input was rejected, by reason."""
         self.restarts = 0
         """How often the source's time went back for good."""
+
+    def prefer(self, robot_position: Sequence[float], max_people: int) -> None:
+        """Set who is predicted where there are more: the nearest to the robot.
+
+        Raises:
+            ValueError: if the robot's position is not three finite numbers.
+        """
+        robot = np.array(robot_position, np.float64)
+        if robot.shape != (3,) or not np.isfinite(robot).all():
+            raise ValueError(
+                f'robot_position must be three numbers [x, y, z], got {list(robot_position)}'
+            )
+        self._robot = robot
+        self._max_people = max_people
 
     def clear(self) -> None:
         """Forget everyone."""
@@ -297,7 +322,7 @@ class People:
 
     def _watch_payload(self, stamp_ns: int, observations: Sequence[Observation]) -> None:
         """Notice a source that repeats itself, and forget everyone when it goes on."""
-        payload = [(o.id, o.positions.tobytes()) for o in observations]
+        payload = [(o.id, o.sent or o.positions.tobytes()) for o in observations]
         if not payload or payload != self._payload:
             if self._frozen:  # what it repeated was not observed
                 self._tracks.clear()

@@ -326,6 +326,38 @@ def test_a_source_that_repeats_itself_is_stale_until_it_goes_on() -> None:
     assert statuses(people) == {'anna': Status.WARMING_UP, 'ben': Status.WARMING_UP}
 
 
+def test_a_source_that_repeats_itself_under_a_moving_transform_is_stale() -> None:
+    people = make_people(frozen_after_s=1.0)
+    for step in range(FULL + 11):
+        said = b'once' if step < FULL else b'again and again'
+        carried = Observation('anna', at(0.01 * step), said + bytes([min(step, FULL)]))
+        people.update(START_NS + step * PERIOD_NS, [carried])
+    assert statuses(people) == {'anna': Status.STALE_INPUT}
+    assert people.rejected == {'frozen': 1}
+
+
+def test_whoever_is_nearest_is_predicted_as_soon_as_the_robot_moves() -> None:
+    people = make_people(max_people=1, robot_position=[0.0, 0.0, 1.0])
+    for step in range(FULL):
+        report(people, step, anna=at(0), ben=at(9))
+    assert statuses(people) == {'anna': Status.OK, 'ben': Status.DEGRADED}
+    people.prefer([9.0, 0.0, 1.0], max_people=1)
+    assert statuses(people) == {'anna': Status.DEGRADED, 'ben': Status.OK}
+    people.prefer([9.0, 0.0, 1.0], max_people=2)
+    assert statuses(people) == {'anna': Status.OK, 'ben': Status.OK}
+
+
+def test_joints_that_reappear_where_somebody_went_are_no_jump() -> None:
+    people = make_people(min_observed_fraction=0.3)
+    for step in range(30):
+        pose = at(0.1 * step)
+        if 3 <= step < 25:  # most of the body is behind a counter while its owner walks 2.2 m
+            pose[len(pose) // 3 :] = np.nan
+        report(people, step, anna=pose)
+    assert 'person jumped' not in people.rejected
+    assert statuses(people) == {'anna': Status.OK}
+
+
 def test_nobody_there_for_long_is_not_frozen() -> None:
     people = make_people(frozen_after_s=1.0)
     for step in range(30):

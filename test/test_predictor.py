@@ -153,8 +153,12 @@ def test_each_number_of_samples_has_a_radius_of_its_own(
     close(two.radius, 3 * np.maximum(np.sqrt((distance**2).mean(1)), 0.01))
     assert two.coverage == 0.9
     three = predictor.predict(crowd, samples=3)
-    assert np.isnan(three.radius).all(), 'the spread of other numbers is another one'
-    assert np.isnan(three.coverage)
+    distance = np.linalg.norm(three.samples - three.mean[:, None], axis=-1)
+    close(three.radius, 3 * np.maximum(np.sqrt((distance**2).mean(1)), 0.01))
+    assert three.coverage == 0.9
+    one = predictor.predict(crowd, samples=1)
+    assert np.isnan(one.radius).all(), 'the spread of fewer is smaller'
+    assert np.isnan(one.coverage)
 
 
 def test_the_radius_of_somebody_who_walks_grows_with_the_way(

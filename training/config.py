@@ -290,6 +290,16 @@ class TuneConfig(Strict):
     latency: LatencyConfig = LatencyConfig()
     validation: TrialValidation = TrialValidation()
 
+    @field_validator('base')
+    @classmethod
+    def _shares_the_bank(cls, base: DistilConfig) -> DistilConfig:
+        if base.layout is not None or base.window is not None or base.targets != 'teacher':
+            raise ValueError(
+                'a search is for students of their teacher, on its layout and window; layout and '
+                'window must be null, and targets must be teacher'
+            )
+        return base
+
     @field_validator('base', mode='before')
     @classmethod
     def _read_base(cls, base: Any, info: ValidationInfo) -> Any:

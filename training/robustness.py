@@ -51,8 +51,8 @@ class Source:
 
 
 Fault = Callable[[FloatArray, Source], FloatArray]
-"""Corrupts what a tracker reports, (T, J, 3) metres, in place or as a copy; frames left out have
-another length, the last one stays."""
+"""Corrupts what a tracker reports, (T, J, 3) metres, in place or as a copy; frames left out are
+NaN."""
 
 
 def _clean(motion: FloatArray, source: Source) -> FloatArray:

@@ -29,7 +29,7 @@ from motion_predictor.ros.replay import ReplayNode, parse
 LOOK_S = 0.1
 """Time between looks at whether the predictor has started."""
 START_TIMEOUT_S = 900.0
-"""An engine may have to be compiled first, for every number of people and samples."""
+"""An engine may have to be compiled first."""
 DRAIN_S = 1.0
 DIAGNOSTICS_PERIOD_S = 0.5
 STAGE = re.compile(r'(.+) p50 / p99 / max \(ms\)')

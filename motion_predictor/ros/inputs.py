@@ -123,9 +123,10 @@ class SkeletonInput:
             transform = self._fixed_frame.transform(
                 bodies.frame_id, bodies.stamp_ns, self._source.optical
             )
-        scan = Scan(
-            bodies.stamp_ns, self._fixed_frame.name or bodies.frame_id, [], bodies.rejected
-        )
+        frame_id = self._fixed_frame.name or bodies.frame_id
+        if not bodies.ids and not frame_id:
+            frame_id = self._newest.frame_id  # nobody is in no frame: those lost are remembered
+        scan = Scan(bodies.stamp_ns, frame_id, [], bodies.rejected)
         if bodies.ids:
             scan.observations = self._observations(bodies, transform)
         self._newest = Scan(scan.stamp_ns, scan.frame_id, [])
@@ -150,8 +151,9 @@ class SkeletonInput:
             positions[~(bodies.confidence >= self.min_confidence)] = np.nan
         if transform is not None:
             positions = transform(positions)
-        mapped = joint_map(positions)
-        return [Observation(*pair) for pair in zip(bodies.ids, mapped, strict=True)]
+        sent = [body.tobytes() for body in bodies.positions]
+        people = zip(bodies.ids, joint_map(positions), sent, strict=True)
+        return [Observation(*person) for person in people]
 
     def _map(self, layout: str, joint_names: tuple[str, ...]) -> JointMap:
         key = (layout, joint_names)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -48,13 +49,13 @@ CROWD = (
     'max_gap_s',
     'forget_after_s',
     'min_observed_fraction',
-    'max_people',
-    'robot_position',
     'max_speed',
     'reassociate_s',
     'frozen_after_s',
 )
 """Parameters whose change starts everyone's history anew."""
+PREFERENCE = ('robot_position', 'max_people')
+"""Parameters that say who is predicted where there are more."""
 Return = TransitionCallbackReturn
 
 
@@ -81,6 +82,8 @@ class PredictorNode(LifecycleNode):
         """Whether a prediction never ended; then only ending the process helps."""
         self._people: People | None = None
         self._inference: InferenceThread | None = None
+        self._configured, self._active = ExitStack(), ExitStack()
+        """What to undo of what a transition has done so far, however it ends."""
 
     # Lifecycle
 
@@ -95,29 +98,32 @@ class PredictorNode(LifecycleNode):
         """Read the parameters, load and warm up the predictor."""
         for name in self._table.unknown():
             self.get_logger().warning(f"there is no parameter '{name}'; it has no effect")
-        inference = None
+        undo = self._configured
         try:
             values = self._table.read()
             inference = InferenceThread(values['threads'])
+            undo.callback(inference.stop)
             predictor = inference.call(_load, values)
             self._predictor = predictor
             self._costs = inference.call(_survey, predictor, values)
             self._prepare(values)
-        except Exception as error:  # ours, or whatever the device raises
-            if inference is not None:
-                inference.stop()
-            self.get_logger().error(f'cannot configure: {error}')
+            undo.callback(self._input.close)
+            self._publisher = self.create_lifecycle_publisher(
+                PredictedMotionArray,
+                'predicted_motion',
+                QoSProfile(depth=1),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+            undo.callback(self.destroy_lifecycle_publisher, self._publisher)
+            self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+            undo.callback(self.destroy_publisher, self._diagnostics)
+        except Exception as error:  # ours, or whatever the device or the middleware raises
+            self._free()
+            self.get_logger().error(f'cannot configure: {one_line(error)}')
             return Return.FAILURE
         self._inference = inference
         checkpoint = predictor.checkpoint
         window = checkpoint.header.window
-        self._publisher = self.create_lifecycle_publisher(
-            PredictedMotionArray,
-            'predicted_motion',
-            QoSProfile(depth=1),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._table.in_use = True
         self.get_logger().info(
             f'{checkpoint.model_id} on {predictor.device}, {predictor.engine.backend} in '
@@ -144,21 +150,34 @@ class PredictorNode(LifecycleNode):
         self._usable_s = self._published_s = time.monotonic()
         self._arrived_s: float | None = None
         self._age_ms = 0.0
-        result = super().on_activate(state)
         self._input.clear()
-        self._subscription = self.create_subscription(
+        try:
+            self._listen()
+        except Exception as error:  # whatever the middleware raises
+            self._stop()
+            self.get_logger().error(f'cannot activate: {one_line(error)}')
+            return Return.FAILURE
+        return super().on_activate(state)
+
+    def _listen(self) -> None:
+        """Subscribe and start the timers."""
+        undo = self._active
+        subscription = self.create_subscription(
             self._message_class,
             self._input.topic,
             self._on_message,
             copy(qos_profile_sensor_data),  # which overrides change
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
-        self._watchdog = self.create_timer(WATCHDOG_PERIOD_S, self._watch, clock=self._steady)
+        undo.callback(self.destroy_subscription, subscription)
+        watchdog = self.create_timer(WATCHDOG_PERIOD_S, self._watch, clock=self._steady)
+        undo.callback(self.destroy_timer, watchdog)
         self._start_reporting()
+        undo.callback(lambda: self.destroy_timer(self._reporting))
         if self._input.is_sampled:
             period_s = 1 / self._values['tf_rate_hz']
-            self._sampling = self.create_timer(period_s, self._sample, clock=self._steady)
-        return result
+            sampling = self.create_timer(period_s, self._sample, clock=self._steady)
+            undo.callback(self.destroy_timer, sampling)
 
     def on_deactivate(self, state: LifecycleState) -> Return:
         """Stop listening; what was observed is forgotten."""
@@ -189,28 +208,20 @@ class PredictorNode(LifecycleNode):
         super().destroy_node()
 
     def _stop(self) -> None:
-        if self._people is None or self._inference is None:
-            return
-        self.destroy_timer(self._watchdog)
-        self.destroy_timer(self._reporting)
-        if self._input.is_sampled:
-            self.destroy_timer(self._sampling)
-        self.destroy_subscription(self._subscription)
+        self._active.close()
         with self._lock:
+            was_active = self._people is not None
             self._people = None
-        if not self._inference.drain(PATIENCE_S):
+        if was_active and self._inference and not self._inference.drain(PATIENCE_S):
             self.hung = True
             self.get_logger().error(f'the prediction in hand did not end within {PATIENCE_S:g} s')
 
     def _free(self) -> None:
+        self._configured.close()
         if self._inference is None:
             return
-        self._inference.stop()
         self._inference = None
-        self.destroy_lifecycle_publisher(self._publisher)
-        self.destroy_publisher(self._diagnostics)
-        self._input.close()
-        del self._predictor, self._input, self._output
+        del self._predictor, self._input, self._output, self._publisher, self._diagnostics
         gc.unfreeze()
         self._table.in_use = False
 
@@ -246,7 +257,7 @@ class PredictorNode(LifecycleNode):
             layout=header.layout,
             rate_hz=header.window.rate_hz,
             frames=header.window.history_frames,
-            **{name: values[name] for name in CROWD},
+            **{name: values[name] for name in CROWD + PREFERENCE},
         )
 
     def _start_reporting(self) -> None:
@@ -277,9 +288,11 @@ class PredictorNode(LifecycleNode):
             self._budget = self._budget_for(values)
         if self._people is None:
             return
-        if changed & {*CROWD}:
-            with self._lock:
+        with self._lock:
+            if changed & {*CROWD}:
                 self._people = self._nobody(values)
+            else:
+                self._people.prefer(*(values[name] for name in PREFERENCE))
         if 'diagnostics_period_s' in changed:
             self.destroy_timer(self._reporting)
             self._start_reporting()
@@ -378,6 +391,7 @@ class PredictorNode(LifecycleNode):
             self._publish(scene, None, Status.STALE_INPUT)
             return
         if not windows:
+            self._budget.rest()
             self._publish(scene, None, Status.OK)
             return
         budget = self._budget

@@ -244,6 +244,30 @@ def test_input_is_transformed_as_tf_says_for_the_time_of_capture(
     np.testing.assert_allclose(scan.observations[0].positions, stride, atol=1e-5)
 
 
+def test_what_a_source_repeats_is_known_again_whatever_tf_says(
+    tf2: FakeTf2, node: Node, stride: FloatArray
+) -> None:
+    reader, _ = opened(node, fixed_frame='cell')
+    said = []
+    for x in (0.0, 0.5):
+        tf2.known['camera_optical_frame'] = (x, *OPTICAL[1:])
+        scan = reader.read(message_in('camera_optical_frame', stride), NOW_NS)
+        assert scan is not None
+        said.append(scan.observations[0])
+    assert said[0].sent == said[1].sent != b''
+    assert (said[0].positions != said[1].positions).any()
+
+
+def test_an_empty_message_without_a_frame_says_nothing_of_the_frame(stride: FloatArray) -> None:
+    reader = skeleton_input()
+    for frame_id in ('map', ''):
+        message = message_in(frame_id, stride)
+        if not frame_id:
+            message.skeletons = []
+        scan = reader.read(message, NOW_NS)
+        assert scan is not None and scan.frame_id == 'map'
+
+
 def test_without_a_transform_nobody_is_read_rather_than_nobody_seen(
     tf2: FakeTf2, node: Node, stride: FloatArray
 ) -> None:

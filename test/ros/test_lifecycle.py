@@ -52,6 +52,28 @@ def test_every_transition_any_number_of_times(planner: Any, start: Any, walker: 
 
 
 @pytest.mark.parametrize(
+    ('policy', 'transition', 'state'),
+    [
+        ('/predicted_motion.publisher', 'configure', 'unconfigured'),
+        ('/skeletons.subscription', 'activate', 'inactive'),
+    ],
+)
+def test_a_bad_quality_of_service_is_a_sentence_and_the_node_stays(
+    planner: Any, start: Any, policy: str, transition: str, state: str
+) -> None:
+    process = start(
+        'predictor',
+        *parameters(samples=2, **{f'qos_overrides.{policy}.reliability': 'relaible'}),
+    )
+    planner.wait_for_node()
+    planner.wait_for(lambda: f'cannot {transition}: ' in process.output, 'it says so')
+    assert planner.state() == state
+    if state == 'inactive':
+        assert planner.transition('cleanup')
+    assert planner.transition('shutdown')
+
+
+@pytest.mark.parametrize(
     ('name', 'bad', 'good', 'sentence'),
     [
         ('samples', 5000, 4, "parameter 'samples' must be an integer from 1 to 1000, got 5000"),

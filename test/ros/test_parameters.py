@@ -58,6 +58,10 @@ def test_changes_hold_at_once(cell: Any, walker: Any) -> None:
     cell.received.clear()
     place = cell.stream({'someone': walker}, seconds=0.4, start=place)
     assert (newest(cell).status, newest(cell).num_samples) == (PredictedMotionArray.OK, 2)
+    cell.received.clear()
+    assert cell.set_parameter('robot_position', [0.0, 1.0, 0.0]).successful
+    place = cell.stream({'someone': walker}, seconds=0.3, start=place)
+    assert PredictedMotionArray.WARMING_UP not in cell.statuses('someone'), 'nothing is forgotten'
     for name, value in NEW.items():
         assert cell.set_parameter(name, value).successful, name
     cell.received.clear()
