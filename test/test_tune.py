@@ -229,7 +229,7 @@ def test_a_wrong_space_is_refused_by_name(
     assert sentence in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('name', ['tune', 'tune-accurate'])
+@pytest.mark.parametrize('name', ['tune', 'tune-swiftdiff'])
 def test_the_shipped_spaces_hold_the_students_that_they_start_from(name: str) -> None:
     config = load_config(TuneConfig, installed('config', 'training', f'{name}.yaml'), [])
     (first,) = Search(config).propose([], 1)

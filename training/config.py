@@ -204,7 +204,7 @@ class CalibrationConfig(Strict):
     """The `calibrate` stage."""
 
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    floor_m: Annotated[float, Field(gt=0)] = 0.005
+    floor_m: Annotated[float, Field(gt=0)] = 0.06
     travel_share: Annotated[float, Field(ge=0)] = 0.12
     stride: Count = 10
     samples: Annotated[list[Count], Field(min_length=1)] = [50, 32, 16, 8]
