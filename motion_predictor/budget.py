@@ -110,7 +110,7 @@ class Budget:
         self._costs = costs
         self._clock = clock
         self._levels: dict[int, _Level] = {}
-        self.state = BudgetState(0, samples, nan, 'nobody is being predicted')
+        self.rest()
 
     def choose(self, people: int) -> int:
         """Return the number of samples to draw for each of so many people."""

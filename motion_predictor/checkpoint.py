@@ -248,10 +248,10 @@ class Checkpoint:
             None if the checkpoint is not calibrated, or only for more samples.
         """
         calibration = self.header.calibration
-        fewer = [n for n in calibration.samples if n <= samples] if calibration else []
-        if calibration is None or not fewer:
+        if calibration is None or samples < min(calibration.samples):
             return None
-        return self.tensors['calibration.scale'][calibration.samples.index(max(fewer))]
+        nearest = max(n for n in calibration.samples if n <= samples)
+        return self.tensors['calibration.scale'][calibration.samples.index(nearest)]
 
     def _section(self, prefix: str) -> dict[str, Tensor]:
         return {

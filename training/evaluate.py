@@ -30,8 +30,9 @@ HORIZON_STEP_S = 0.1
 SHOWN = {'easy': 0.1, 'typical': 0.5, 'hard': 0.9}
 """Windows that are shown: the quantiles of the model's ADE at which they lie."""
 SIMILAR_AT_ONCE = 256
-
 WALKING_M_S = 0.6
+"""Whoever's root went at least so fast over the ground in the history walks."""
+
 Groups = dict[str, dict[str, dict[str, Sums]]]
 """Sums by kind of group ('subject'), group ('13') and row ('model')."""
 
@@ -235,7 +236,7 @@ def _protocol(
 def _groups_of(
     archive: MotionArchive, clip: int, seen: Sequence[str], walks: bool
 ) -> dict[str, str]:
-    """Return the groups that a clip is in, by kind; kinds that the archive does not tell lack."""
+    """Return the groups that a window of a clip is in; kinds that the archive lacks, lack."""
     groups = {'pace': 'walking' if walks else 'slower'}
     if any(archive.categories):
         groups['category'] = archive.categories[clip] or 'not named'
