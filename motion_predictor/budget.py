@@ -14,8 +14,13 @@ LADDER = (50, 32, 16, 8)
 RECENT = 200
 RECENT_S = 10.0
 """Times that count: so many at most, and none older."""
+AIM = 0.75
+"""Share of the budget that the 99th percentile is kept to: the rest is for the way to the reader,
+and for what comes not being what was measured."""
 HEADROOM = 0.9
-"""Share of the budget that a rung must be expected to fit before it is tried."""
+"""Share of the aim that a rung must be expected to fit before it is tried."""
+TAIL = 2.0
+"""What a message takes at p99, as a multiple of its prediction alone and undisturbed."""
 PATIENCE_S = 2.0
 LONGEST_PATIENCE_S = 60.0
 """Waits before more samples are tried again; each vain try doubles the wait."""
@@ -91,9 +96,9 @@ class _Level:
 class Budget:
     """Chooses the number of samples so that the 99th percentile of the times fits the budget.
 
-    Two late messages among the recent ones move it a rung down, never a single one. It climbs
-    again when what it measures leaves room for the next rung; where that turns out to be wrong
-    it waits twice as long before the next try.
+    It aims below the budget. Two messages above the aim among the recent ones move it a rung down,
+    never a single one. It climbs again when what it measures leaves room for the next rung; where
+    that turns out to be wrong it waits twice as long before the next try.
 
     Args:
         budget_ms: from a message to its prediction.
@@ -106,6 +111,7 @@ class Budget:
         self, budget_ms: float, samples: int, costs: Costs, clock: Clock = time.monotonic
     ) -> None:
         self.budget_ms = budget_ms
+        self._aim_ms = AIM * budget_ms
         self.ladder = rungs(samples)
         self._costs = costs
         self._clock = clock
@@ -129,7 +135,7 @@ class Budget:
             recent = [ms for s, ms in level.times[level.rung] if now_s - s <= RECENT_S]
             p99_ms = _p99(recent)
             self.state = BudgetState(people, samples, p99_ms, level.reason)
-            if p99_ms > self.budget_ms:
+            if p99_ms > self._aim_ms:
                 self._descend(level, p99_ms, now_s)
             elif not isnan(p99_ms):
                 self._climb(people, level, recent, now_s)
@@ -137,10 +143,10 @@ class Budget:
 
     def _level(self, people: int) -> _Level:
         if people not in self._levels:
-            expected = [self._cost_ms(people, samples) for samples in self.ladder]
-            fitting = [ms <= HEADROOM * self.budget_ms for ms in expected]
+            expected = [TAIL * self._cost_ms(people, samples) for samples in self.ladder]
+            fitting = [ms <= HEADROOM * self._aim_ms for ms in expected]
             rung = fitting.index(True) if True in fitting else len(fitting) - 1
-            reason = f'{self.ladder[0]} samples are expected to take {expected[0]:.1f} ms'
+            reason = f'{self.ladder[0]} samples are expected to take {expected[0]:.1f} ms at p99'
             times = [deque[tuple[float, float]](maxlen=RECENT) for _ in self.ladder]
             self._levels[people] = _Level(rung, reason, times, self._clock())
         return self._levels[people]
@@ -167,7 +173,7 @@ class Budget:
         growth = self._cost_ms(people, more) / max(self._cost_ms(people, samples), 1e-6) - 1
         # Work grows with the samples; what disturbs it does not.
         expected_ms = _p99(recent) + median(recent) * growth
-        fits = expected_ms <= HEADROOM * self.budget_ms
+        fits = expected_ms <= HEADROOM * self._aim_ms
         if fits or held_s >= LONGEST_PATIENCE_S:  # expectations may be wrong for good
             level.rung -= 1
             level.times[level.rung].clear()

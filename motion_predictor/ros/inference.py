@@ -1,19 +1,64 @@
-"""The one thread in which the network runs."""
+"""The one thread in which the network runs, and what it does there."""
 
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
 
 import torch
 
+from motion_predictor.ros.intake import Intake
+
 Result = TypeVar('Result')
 
 
+class Service:
+    """Work that is done whenever something comes in.
+
+    Args:
+        intake: where to wait.
+        work: does all that there is to do. It must not raise.
+    """
+
+    def __init__(self, intake: Intake, work: Callable[[], None]) -> None:
+        self._intake = intake
+        self._work = work
+        self._told_to_end = False
+        self._ended = threading.Event()
+        self._busy_since_s: float | None = None
+
+    def run(self) -> None:
+        """Serve until told to end."""
+        self._ended.clear()
+        try:
+            while not self._told_to_end:
+                self._intake.wait()
+                self._busy_since_s = time.monotonic()
+                self._work()
+                self._busy_since_s = None
+        finally:
+            self._busy_since_s = None
+            self._ended.set()
+
+    def end(self, patience_s: float) -> bool:
+        """End it and return whether the work in hand was done in time."""
+        self._told_to_end = True
+        self._intake.ring()
+        return self._ended.wait(patience_s)
+
+    def busy_s(self) -> float:
+        """Return for how long the work in hand has been going on, 0 if there is none."""
+        since_s = self._busy_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
+
+    def has_died(self) -> bool:
+        """Whether it ended although nobody told it to."""
+        return self._ended.is_set() and not self._told_to_end
+
+
 class InferenceThread:
-    """Runs everything that touches the network in one thread, the newest data first.
+    """Runs everything that touches the network in one thread.
 
     One thread for loading, warming up and predicting is not a nicety: each thread that calls into
     torch gets its own OpenMP team, and with more teams than cores their threads go to sleep
@@ -25,62 +70,24 @@ class InferenceThread:
     """
 
     def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self.restart()
-
-    def restart(self) -> None:
-        """Take a new thread; what the old one was asked for is forgotten."""
-        self._thread: threading.Thread | None = None
-        self._waiting = False
-        self._busy_since_s: float | None = None
         self._pool = ThreadPoolExecutor(
-            max_workers=1, thread_name_prefix='inference', initializer=self._begin
+            max_workers=1,
+            thread_name_prefix='inference',
+            initializer=torch.set_num_threads,
+            initargs=(threads,),
         )
 
     def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Run a function there and return its result, or raise what it raised."""
+        """Run a function there and return its result, or raise what it raised.
+
+        It waits for a service that runs to end.
+        """
         return self._pool.submit(function, *arguments).result()
 
-    def ask(self, job: Callable[[], None]) -> None:
-        """Have a job run on the data as it will be then; asked thrice while busy, it runs once.
-
-        Returns at once. The job must not raise.
-        """
-        if not self._waiting:
-            self._waiting = True
-            self._pool.submit(self._run, job)
-
-    def busy_s(self) -> float:
-        """Return for how long the job in hand has been running, 0 if there is none."""
-        since_s = self._busy_since_s
-        return 0.0 if since_s is None else time.monotonic() - since_s
-
-    def has_died(self) -> bool:
-        """Whether the thread has ended although nobody stopped it: it will do nothing more."""
-        return self._thread is not None and not self._thread.is_alive()
-
-    def drain(self, patience_s: float) -> bool:
-        """Wait for everything asked for so far and return whether it was done in time."""
-        if self.has_died():
-            return True
-        try:
-            self._pool.submit(lambda: None).result(timeout=patience_s)
-        except FutureTimeoutError:
-            return False
-        return True
+    def run(self, service: Service) -> None:
+        """Serve there until the service is told to end. Returns at once."""
+        self._pool.submit(service.run)
 
     def stop(self) -> None:
-        """End the thread after the job in hand, without waiting for it."""
+        """End the thread after the work in hand, without waiting for it."""
         self._pool.shutdown(wait=False)
-
-    def _begin(self) -> None:
-        torch.set_num_threads(self._threads)
-        self._thread = threading.current_thread()
-
-    def _run(self, job: Callable[[], None]) -> None:
-        self._waiting = False
-        self._busy_since_s = time.monotonic()
-        try:
-            job()
-        finally:
-            self._busy_since_s = None

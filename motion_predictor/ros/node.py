@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,19 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.subscription import MessageInfo
 
 from motion_predictor.budget import Budget, rungs, survey
 from motion_predictor.msg import PredictedMotionArray
 from motion_predictor.people import People, Scene, Status
 from motion_predictor.predictor import MotionPredictor, Prediction
 from motion_predictor.ros.diagnostics import Condition, Health, facts, shortfall
-from motion_predictor.ros.inference import InferenceThread
+from motion_predictor.ros.inference import InferenceThread, Service
 from motion_predictor.ros.inputs import Scan, open_input
+from motion_predictor.ros.intake import Intake
 from motion_predictor.ros.middleware import carry_large_messages
 from motion_predictor.ros.outputs import MotionOutput
 from motion_predictor.ros.parameters import AFRESH, Parameters
+from motion_predictor.ros.watchdog import Watchdog
 from motion_predictor.skeleton import known_layouts, read_layouts
 from motion_predictor.sources.bodies import InputError
 from motion_predictor.validation import one_line
@@ -42,6 +44,8 @@ WATCHDOG_PERIOD_S = 0.1
 PATIENCE_S = 5.0
 STUCK_S = 1.0
 """A prediction that takes longer is a fault; until then there is just nothing fresh."""
+KEPT_MESSAGES = 60
+"""So many wait while a prediction is made: of a second, even when a source is fast."""
 SURVEY_S = 2.0
 """Time at configuration for finding what predictions for several people cost."""
 REPEAT_PROBLEM_S = 30.0
@@ -62,14 +66,15 @@ Return = TransitionCallbackReturn
 class PredictorNode(LifecycleNode):
     """Predicts the motion of everyone a source shows and publishes it on `predicted_motion`.
 
-    Callbacks parse and append. The inference thread predicts on the newest data and publishes; a
-    watchdog on the steady clock publishes STALE_INPUT or FAULT when it cannot.
+    The inference thread takes the messages, predicts on the newest data and publishes. Its
+    executor serves the rest; a watchdog on the steady clock publishes STALE_INPUT or FAULT when it
+    cannot.
     """
 
     def __init__(self) -> None:
         super().__init__('predictor')
         self._table = Parameters(self, self._objection, self._use)
-        self._lock = threading.Lock()  # guards people and what the last message said
+        self._lock = threading.Lock()  # guards input, people and what the last message said
         self._publish_lock = threading.Lock()
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._jump = self.get_clock().create_jump_callback(
@@ -81,7 +86,7 @@ class PredictorNode(LifecycleNode):
         self.hung = False
         """Whether a prediction never ended; then only ending the process helps."""
         self._people: People | None = None
-        self._inference: InferenceThread | None = None
+        self._service: Service | None = None
         self._configured, self._active = ExitStack(), ExitStack()
         """What to undo of what a transition has done so far, however it ends."""
 
@@ -148,8 +153,8 @@ class PredictorNode(LifecycleNode):
         self._fault = ''
         self._logged_s: dict[str, float] = {}
         self._usable_s = self._published_s = time.monotonic()
-        self._arrived_s: float | None = None
-        self._age_ms = 0.0
+        self._arrived_s = self._age_ms = 0.0
+        self._has_news = False
         self._input.clear()
         try:
             self._listen()
@@ -162,21 +167,21 @@ class PredictorNode(LifecycleNode):
     def _listen(self) -> None:
         """Subscribe and start the timers."""
         undo = self._active
-        subscription = self.create_subscription(
-            self._message_class,
-            self._input.topic,
-            self._on_message,
-            copy(qos_profile_sensor_data),  # which overrides change
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
-        undo.callback(self.destroy_subscription, subscription)
-        watchdog = self.create_timer(WATCHDOG_PERIOD_S, self._watch, clock=self._steady)
-        undo.callback(self.destroy_timer, watchdog)
+        qos = copy(qos_profile_sensor_data)
+        qos.depth = KEPT_MESSAGES
+        intake = Intake(self, self._message_class, self._input.topic, qos)
+        undo.callback(intake.close)
+        self._service = Service(intake, lambda: self._work(intake))
+        self._inference.run(self._service)
+        undo.callback(self._end_service)
+        undo.callback(Watchdog(WATCHDOG_PERIOD_S, self._look).stop)
         self._start_reporting()
         undo.callback(lambda: self.destroy_timer(self._reporting))
         if self._input.is_sampled:
             period_s = 1 / self._values['tf_rate_hz']
-            sampling = self.create_timer(period_s, self._sample, clock=self._steady)
+            sampling = self.create_timer(
+                period_s, lambda: self._sample(intake), clock=self._steady
+            )
             undo.callback(self.destroy_timer, sampling)
 
     def on_deactivate(self, state: LifecycleState) -> Return:
@@ -208,22 +213,24 @@ class PredictorNode(LifecycleNode):
         super().destroy_node()
 
     def _stop(self) -> None:
-        self._active.close()
         with self._lock:
-            was_active = self._people is not None
             self._people = None
-        if was_active and self._inference and not self._inference.drain(PATIENCE_S):
+        self._active.close()
+
+    def _end_service(self) -> None:
+        service, self._service = self._service, None
+        if service is not None and not service.end(PATIENCE_S):
             self.hung = True
             self.get_logger().error(f'the prediction in hand did not end within {PATIENCE_S:g} s')
 
     def _free(self) -> None:
         self._configured.close()
-        if self._inference is None:
+        if not self._table.in_use:
             return
-        self._inference = None
-        del self._predictor, self._input, self._output, self._publisher, self._diagnostics
-        gc.unfreeze()
         self._table.in_use = False
+        del self._inference, self._predictor, self._input, self._output
+        del self._publisher, self._diagnostics
+        gc.unfreeze()
 
     # Parameters
 
@@ -299,35 +306,41 @@ class PredictorNode(LifecycleNode):
 
     # Input
 
-    def _on_message(self, message: Any, info: MessageInfo) -> None:
-        # Since the middleware has it: a message that waits for the executor waits.
-        received_s = info['received_timestamp'] / 1e9  # 0 where the middleware does not say
-        waited_s = max(0.0, time.time() - received_s) if received_s else 0.0
-        self._health.count('received')
-        self._take(lambda now_ns: self._input.read(message, now_ns), waited_s)
+    def _work(self, intake: Intake) -> None:
+        """Take what has come in and predict on it."""
+        for message, info in intake.take():
+            self._health.count('received')
+            # Since the middleware has it, which some middlewares do not say.
+            received_s = info['received_timestamp'] / 1e9 or time.time()
+            waited_s = max(0.0, time.time() - received_s)
+            self._take(partial(self._input.read, message), waited_s)
+        if self._has_news:
+            self._predict_newest()
 
-    def _sample(self) -> None:
+    def _sample(self, intake: Intake) -> None:
         self._take(self._input.sample)
+        if self._has_news:
+            intake.ring()
 
     def _take(self, read: Callable[[int], Scan | None], waited_s: float = 0.0) -> None:
         arrived_s = time.monotonic() - waited_s
         now_ns = self.get_clock().now().nanoseconds
-        try:
-            scan = read(now_ns)
-            if scan is None:
-                return
-            age_ms = (now_ns - scan.stamp_ns) / 1e6
-            if age_ms < -1000 * self._values['max_ahead_s']:
-                raise InputError(
-                    f'header.stamp lies {-age_ms / 1000:.3f} s in the future: are the clocks of '
-                    'source and predictor in step?'
-                )
-        except Exception as error:  # InputError; or a message that its reader trips over
-            self._refuse('message refused', str(error) or type(error).__name__)
-            return
         with self._lock:
             people = self._people
             if people is None:
+                return
+            try:
+                scan = read(now_ns)
+                if scan is None:
+                    return
+                age_ms = (now_ns - scan.stamp_ns) / 1e6
+                if age_ms < -1000 * self._values['max_ahead_s']:
+                    raise InputError(
+                        f'header.stamp lies {-age_ms / 1000:.3f} s in the future: are the clocks '
+                        'of source and predictor in step?'
+                    )
+            except Exception as error:  # InputError; or a message that its reader trips over
+                self._refuse('message refused', str(error) or type(error).__name__)
                 return
             unreadable = sum(scan.rejected.values())
             fresh = people.update(scan.stamp_ns, scan.observations, scan.frame_id, unreadable)
@@ -335,14 +348,13 @@ class PredictorNode(LifecycleNode):
             people.rejected.clear()
             restarts, people.restarts = people.restarts, 0
             if fresh:
+                self._has_news = True
                 self._usable_s = time.monotonic()
                 self._arrived_s = arrived_s
                 self._age_ms = age_ms
         self._health.reject(rejected)
         if restarts:
             self._health.count('restarted')
-        if fresh and self._inference is not None:
-            self._inference.ask(self._predict_newest)
 
     def _refuse(self, reason: str, sentence: str) -> None:
         self._health.reject(Counter([reason]), sentence)
@@ -379,7 +391,8 @@ class PredictorNode(LifecycleNode):
         with self._lock:
             people, arrived_s, age_ms = self._people, self._arrived_s, self._age_ms
             scene = people.scene() if people is not None else None
-        if scene is None or arrived_s is None:
+            self._has_news = False
+        if scene is None:
             return
         windows = [p.window for p in scene.people if p.window is not None]
         late_s = (self.get_clock().now().nanoseconds - scene.stamp_ns) / 1e9
@@ -447,15 +460,22 @@ class PredictorNode(LifecycleNode):
 
     # Watchdog
 
+    def _look(self) -> None:
+        try:
+            self._watch()
+        except Exception as error:  # as when everything is being shut down
+            if rclpy.ok(context=self.context):
+                self._warn('watchdog', one_line(error))
+
     def _is_stale(self) -> bool:
         return time.monotonic() - self._usable_s > self._values['stale_after_s']
 
     def _watch(self) -> None:
-        if self._inference is not None and self._inference.has_died():
-            self._fault = 'the inference thread died; a new one took its place'
+        if self._service is not None and self._service.has_died():
+            self._fault = 'the inference thread fell over; it is up again'
             self._warn('inference thread', self._fault)
             self._health.count('thread restarted')
-            self._inference.restart()
+            self._inference.run(self._service)
             self._publish(self._scene_or_nobody(), None, Status.FAULT)
             return
         overdue = time.monotonic() - self._published_s > self._values['stale_after_s']
@@ -466,7 +486,7 @@ class PredictorNode(LifecycleNode):
 
     def _stuck(self) -> str:
         """Return what to say of a prediction that takes too long, nothing if there is none."""
-        busy_s = self._inference.busy_s() if self._inference is not None else 0.0
+        busy_s = self._service.busy_s() if self._service is not None else 0.0
         return (
             f'the prediction in hand has taken {busy_s:.1f} s so far' if busy_s > STUCK_S else ''
         )

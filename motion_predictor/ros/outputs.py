@@ -47,11 +47,16 @@ class MotionOutput:
                 f"parameter 'frame_stride' of {frame_stride} leaves none of the "
                 f'{header.window.future_frames} future frames'
             )
-        self._model = checkpoint.model_id
-        self._layout = header.layout
         self._frames = slice(frame_stride - 1, None, frame_stride)
-        self._time_step = frame_stride / header.window.rate_hz
-        self._num_frames = header.window.future_frames // frame_stride
+        self._always = {
+            'model': checkpoint.model_id,
+            'layout': header.layout.name,
+            'joint_names': list(header.layout.joint_names),
+            'parents': array('i', header.layout.parents),
+            'time_step': frame_stride / header.window.rate_hz,
+            'num_frames': header.window.future_frames // frame_stride,
+            'num_joints': len(header.layout.joints),
+        }
         self._coverage = coverage
         self._publish_samples = publish_samples
 
@@ -72,16 +77,10 @@ class MotionOutput:
         """
         samples = prediction.samples[:, :, self._frames] if prediction else None
         message = PredictedMotionArray(
+            **self._always,
             published=time_message(published_ns),
-            model=self._model,
-            layout=self._layout.name,
-            joint_names=list(self._layout.joint_names),
-            parents=list(self._layout.parents),
-            time_step=self._time_step,
             coverage=self._coverage if prediction is None else prediction.coverage,
             num_samples=len(samples[0]) if samples is not None and self._publish_samples else 0,
-            num_frames=self._num_frames,
-            num_joints=len(self._layout.joints),
         )
         message.header.stamp = time_message(scene.stamp_ns)
         message.header.frame_id = scene.frame_id
@@ -89,7 +88,11 @@ class MotionOutput:
         statuses = [at_least, *([Status.STALE_INPUT] if scene.unreadable else [])]
         row = 0
         for person in scene.people:
-            motion = PredictedMotion(id=person.id, observed_fraction=person.observed_fraction)
+            motion = PredictedMotion(
+                id=person.id,
+                observed_fraction=person.observed_fraction,
+                check_fields=True,  # takes arrays as they are, where others copy them
+            )
             status = most_severe([person.status, at_least])
             if person.window is not None and prediction is not None and samples is not None:
                 if self._publish_samples:

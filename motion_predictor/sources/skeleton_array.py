@@ -40,10 +40,14 @@ class SkeletonArraySource:
         bodies.ids = [skeleton.id for skeleton in kept]
         flat = np.stack([np.asarray(skeleton.positions, np.float32) for skeleton in kept])
         bodies.positions = flat.reshape(-1, joints, 3)
-        certain = np.ones(joints, np.float32)
-        bodies.confidence = np.stack(
-            [np.asarray(s.confidence, np.float32) if len(s.confidence) else certain for s in kept]
-        )
+        if any(len(skeleton.confidence) for skeleton in kept):
+            certain = np.ones(joints, np.float32)
+            bodies.confidence = np.stack(
+                [
+                    np.asarray(s.confidence, np.float32) if len(s.confidence) else certain
+                    for s in kept
+                ]
+            )
         return bodies
 
     def _joint_names(self, message: Any) -> tuple[str, ...]:

@@ -132,12 +132,10 @@ def test_an_engine_that_asks_to_exit_ends_nothing(
     cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
 
 
-def test_an_inference_thread_that_dies_is_a_fault_and_is_replaced(
+def test_an_inference_thread_that_falls_over_is_a_fault_and_goes_on(
     cell: Any, node: PredictorNode, walker: Any
 ) -> None:
-    inference = node._inference
-    assert inference is not None
-    killed = inference.call(threading.current_thread)
+    killed = next(t for t in threading.enumerate() if t.name.startswith('inference'))
     assert killed.ident is not None
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(killed.ident), ctypes.py_object(SystemExit)
@@ -146,7 +144,6 @@ def test_an_inference_thread_that_dies_is_a_fault_and_is_replaced(
     cell.wait_for(lambda: FAULT in cell.statuses(), 'a fault')
     cell.stream({'someone': walker}, seconds=0.8, start=place)
     cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
-    assert inference.call(threading.current_thread) is not killed
     cell.diagnostics.clear()
     cell.wait_for(lambda: cell.diagnostics, 'diagnostics')
     values = {pair.key: pair.value for pair in cell.diagnostics[-1].status[0].values}

@@ -1,0 +1,82 @@
+"""The input's subscription, waited for by the thread that works on what arrives."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import MessageInfo
+
+FOREVER = -1
+
+
+class _Aside(MutuallyExclusiveCallbackGroup):
+    """Keeps executors off."""
+
+    def can_execute(self, entity: Any) -> bool:
+        return False
+
+
+class Intake:
+    """Takes the messages of a topic in the thread that asks for them.
+
+    An executor in Python looks at everything that a node has, each service and timer, for each
+    message, which costs more than all else that is done for a message about nobody; and then a
+    second thread has to be woken to work on it. This waits as `rclpy.wait_for_message` does.
+
+    Args:
+        node: which subscribes.
+        kind: class of the messages.
+        topic: where they come from.
+        qos: which overrides by parameters may change.
+    """
+
+    def __init__(self, node: Node, kind: Any, topic: str, qos: QoSProfile) -> None:
+        group = _Aside()
+        self._node = node
+        self._subscription = node.create_subscription(
+            kind,
+            topic,
+            lambda message: None,  # never called: messages are taken
+            qos,
+            callback_group=group,
+            # Whoever else waits for the events of a subscription takes its messages' wake-ups.
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        self._most = max(1, qos.depth)
+        self._bell = node.create_guard_condition(lambda: None, callback_group=group)
+        assert node.context.handle is not None
+        self._waiting = rclpy_implementation.WaitSet(1, 1, 0, 0, 0, 0, node.context.handle)
+
+    def wait(self) -> None:
+        """Wait until there is a message or the bell rings."""
+        self._waiting.clear_entities()
+        with self._subscription.handle, self._bell.handle:
+            self._waiting.add_subscription(self._subscription.handle)
+            self._waiting.add_guard_condition(self._bell.handle)
+            self._waiting.wait(FOREVER)
+
+    def ring(self) -> None:
+        """End a wait, this one or the next; any thread may."""
+        self._bell.trigger()
+
+    def take(self) -> Iterator[tuple[Any, MessageInfo]]:
+        """Yield what has arrived, the oldest first."""
+        for _ in range(self._most):  # what comes meanwhile is for the next time
+            with self._subscription.handle:
+                taken = self._subscription.handle.take_message(
+                    self._subscription.msg_type, self._subscription.raw
+                )
+            if taken is None:
+                return
+            yield taken
+
+    def close(self) -> None:
+        """Unsubscribe; nobody may be waiting any more."""
+        self._node.destroy_guard_condition(self._bell)
+        self._node.destroy_subscription(self._subscription)
