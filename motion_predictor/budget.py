@@ -14,7 +14,7 @@ LADDER = (50, 32, 16, 8)
 RECENT = 200
 RECENT_S = 10.0
 """Times that count: so many at most, and none older."""
-AIM = 0.75
+AIM = 0.8
 """Share of the budget that the 99th percentile is kept to: the rest is for the way to the reader,
 and for what comes not being what was measured."""
 HEADROOM = 0.9

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,14 @@ from motion_predictor.budget import Budget
 from motion_predictor.predictor import MotionPredictor
 
 RECENT = 1000
+STAGES = (
+    'age at arrival',
+    'wait',
+    'inference',
+    'publish',
+    'message to message',
+    'all but inference',
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,8 @@ class Health:
         self._reported_s = time.monotonic()
         self._cpu_s = time.process_time()
         self._last_problem = ''
-        self._timings: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT))
+        self._timings = np.empty((RECENT, len(STAGES)))
+        self._timed = 0
 
     def count(self, event: str) -> None:
         """Count an event: a message received or published, a prediction over budget, a restart."""
@@ -50,10 +59,13 @@ class Health:
             self._rejected.update(reasons)
             self._last_problem = sentence or self._last_problem
 
-    def time(self, stage: str, milliseconds: float) -> None:
-        """Add the time that one stage of one prediction took."""
+    def time(self, age_ms: float, wait_ms: float, inference_ms: float, publish_ms: float) -> None:
+        """Add the time that each stage of one prediction took."""
+        rest_ms = wait_ms + publish_ms
+        row = (age_ms, wait_ms, inference_ms, publish_ms, rest_ms + inference_ms, rest_ms)
         with self._lock:
-            self._timings[stage].append(milliseconds)
+            self._timings[self._timed % RECENT] = row
+            self._timed += 1
 
     def report(
         self, name: str, hardware_id: str, condition: Condition, facts: dict[str, str]
@@ -68,7 +80,7 @@ class Health:
         """
         with self._lock:
             counts, rejected = self._counts.copy(), self._rejected.copy()
-            timings = {stage: list(recent) for stage, recent in self._timings.items()}
+            recent = self._timings[: min(self._timed, RECENT)].copy()
             last_problem = self._last_problem
         fresh_counts, fresh_rejections = counts - self._before[0], rejected - self._before[1]
         self._before = (counts, rejected)
@@ -105,8 +117,8 @@ class Health:
             'last problem': last_problem,
             **facts,
         }
-        for stage, recent in timings.items():
-            p50, p99, top = np.percentile(recent, [50, 99, 100])
+        shares = np.percentile(recent, [50, 99, 100], axis=0).T if len(recent) else ()
+        for stage, (p50, p99, top) in zip(STAGES, shares, strict=False):
             values[f'{stage} p50 / p99 / max (ms)'] = f'{p50:.1f} / {p99:.1f} / {top:.1f}'
         for reason, count in rejected.items():
             values[f'rejected: {reason}'] = str(count)

@@ -13,7 +13,7 @@ from motion_predictor.ros.intake import Intake
 Result = TypeVar('Result')
 
 
-class Service:
+class Loop:
     """Work that is done whenever something comes in.
 
     Args:
@@ -29,7 +29,7 @@ class Service:
         self._busy_since_s: float | None = None
 
     def run(self) -> None:
-        """Serve until told to end."""
+        """Wait and work until told to end."""
         self._ended.clear()
         try:
             while not self._told_to_end:
@@ -80,13 +80,13 @@ class InferenceThread:
     def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Run a function there and return its result, or raise what it raised.
 
-        It waits for a service that runs to end.
+        It waits for a loop that runs there to end.
         """
         return self._pool.submit(function, *arguments).result()
 
-    def run(self, service: Service) -> None:
-        """Serve there until the service is told to end. Returns at once."""
-        self._pool.submit(service.run)
+    def run(self, loop: Loop) -> None:
+        """Run a loop there until it is told to end. Returns at once."""
+        self._pool.submit(loop.run)
 
     def stop(self) -> None:
         """End the thread after the work in hand, without waiting for it."""
