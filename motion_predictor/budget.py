@@ -96,8 +96,8 @@ class _Level:
 class Budget:
     """Chooses the number of samples so that the 99th percentile of the times fits the budget.
 
-    It aims below the budget. Two messages above the aim among the recent ones move it a rung down,
-    never a single one. It climbs again when what it measures leaves room for the next rung; where
+    It aims below the budget. Three messages above the aim among the recent ones move it a rung
+    down, never two. It climbs again when what it measures leaves room for the next rung; where
     that turns out to be wrong it waits twice as long before the next try.
 
     Args:
@@ -192,8 +192,8 @@ class Budget:
 
 
 def _p99(times: list[float]) -> float:
-    """Return the second largest of up to 200: their p99, and of fewer on the safe side.
+    """Return the third largest of up to 200: their p99, and of fewer on the safe side.
 
-    A single outlier never decides; NaN with fewer than two.
+    A disturbance that hits two messages never decides; NaN with fewer than three.
     """
-    return heapq.nlargest(2, times)[1] if len(times) > 1 else nan
+    return heapq.nlargest(3, times)[2] if len(times) > 2 else nan

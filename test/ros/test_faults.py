@@ -64,11 +64,11 @@ def without_numbers(engine: Engine, backend: str) -> Engine:
 
 def break_engine(node: PredictorNode, broken: Callable[..., Any]) -> Callable[[], None]:
     """Put another engine in and return what puts the old one back."""
-    predict = node._predictor.predict
-    node._predictor.predict = broken  # type: ignore[method-assign]
+    predict = node._setup.predictor.predict
+    node._setup.predictor.predict = broken  # type: ignore[method-assign]
 
     def mend() -> None:
-        node._predictor.predict = predict  # type: ignore[method-assign]
+        node._setup.predictor.predict = predict  # type: ignore[method-assign]
 
     return mend
 
@@ -96,18 +96,18 @@ def test_a_failing_engine_is_a_fault_and_recovers(
 def test_numbers_that_are_not_finite_are_never_published(
     cell: Any, node: PredictorNode, walker: Any
 ) -> None:
-    engine = node._predictor.engine
-    node._predictor.engine = without_numbers(engine, 'eager')
+    engine = node._setup.predictor.engine
+    node._setup.predictor.engine = without_numbers(engine, 'eager')
     cell.stream({'someone': walker}, seconds=1.0)
     cell.wait_for(lambda: FAULT in cell.statuses(), 'a fault')
     assert not cell.predictions('someone')
-    node._predictor.engine = engine
+    node._setup.predictor.engine = engine
 
 
 def test_an_engine_that_fails_gives_way_to_eager(
     cell: Any, node: PredictorNode, walker: Any
 ) -> None:
-    node._predictor.engine = without_numbers(node._predictor.engine, 'compiled')
+    node._setup.predictor.engine = without_numbers(node._setup.predictor.engine, 'compiled')
     cell.stream({'someone': walker}, seconds=1.0)
     cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
     assert FAULT not in cell.statuses()
@@ -173,7 +173,7 @@ def test_what_comes_during_a_long_prediction_is_not_lost(
     cell: Any, node: PredictorNode, walker: Any
 ) -> None:
     place = cell.stream({'someone': walker}, seconds=0.8)
-    predict = node._predictor.predict
+    predict = node._setup.predictor.predict
 
     def linger(history: Any, samples: int) -> Any:
         mend()
@@ -190,7 +190,7 @@ def test_what_comes_during_a_long_prediction_is_not_lost(
 def test_a_stuck_engine_is_stale_and_then_a_fault(
     cell: Any, node: PredictorNode, walker: Any
 ) -> None:
-    predict = node._predictor.predict
+    predict = node._setup.predictor.predict
 
     def stick(history: Any, samples: int) -> Any:
         time.sleep(2.0)

@@ -1,0 +1,281 @@
+"""From what arrives to what is published: what the node does while it is active."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from numpy.typing import NDArray
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+
+from motion_predictor.budget import Budget
+from motion_predictor.people import People, Scene, Status
+from motion_predictor.predictor import MotionPredictor, Prediction
+from motion_predictor.ros.diagnostics import Condition, Health, facts, shortfall
+from motion_predictor.ros.inference import Loop
+from motion_predictor.ros.inputs import Scan, SkeletonInput
+from motion_predictor.ros.intake import Intake
+from motion_predictor.ros.outputs import MotionOutput
+from motion_predictor.sources.bodies import InputError
+from motion_predictor.validation import one_line
+
+STUCK_S = 1.0
+"""A prediction that takes longer is a fault; until then there is just nothing fresh."""
+REPEAT_PROBLEM_S = 30.0
+
+
+@dataclass
+class Setup:
+    """What the node is configured with."""
+
+    predictor: MotionPredictor
+    input: SkeletonInput
+    publisher: LifecyclePublisher
+    values: dict[str, Any]
+    """The parameters; like what follows, they may change at any time."""
+    output: MotionOutput
+    budget: Budget
+
+
+class Pipeline:
+    """Takes what arrives, predicts on the newest of it and publishes.
+
+    One thread works; a watchdog in another publishes when it cannot, and the parameters may change
+    in a third.
+
+    Args:
+        node: whose clock, logger and context are used.
+        setup: what it is configured with.
+        people: to begin with.
+        intake: where messages come in.
+    """
+
+    def __init__(self, node: LifecycleNode, setup: Setup, people: People, intake: Intake) -> None:
+        self.loop = Loop(intake, self._work)
+        """The work, to be run in the inference thread."""
+        self._node = node
+        self._setup = setup
+        self._people = people
+        self._intake = intake
+        self._health = Health()
+        self._lock = threading.Lock()  # guards input, people and what the last message said
+        self._publish_lock = threading.Lock()
+        self._fault = ''
+        self._logged_s: dict[str, float] = {}
+        self._usable_s = self._published_s = time.monotonic()
+        self._arrived_s = self._age_ms = 0.0
+        self._has_news = False
+        setup.input.clear()
+
+    # Input
+
+    def _work(self) -> None:
+        """Take what has come in and predict on it."""
+        for message, info in self._intake.take():
+            self._health.count('received')
+            # Since the middleware has it, which some middlewares do not say.
+            received_s = info['received_timestamp'] / 1e9 or time.time()
+            waited_s = max(0.0, time.time() - received_s)
+            self._take(partial(self._setup.input.read, message), waited_s)
+        if self._has_news:
+            self._predict_newest()
+
+    def sample(self) -> None:
+        """Take what tf says, and have it predicted on."""
+        self._take(self._setup.input.sample)
+        if self._has_news:
+            self._intake.ring()
+
+    def begin_afresh(self, people: People) -> None:
+        """Go on with other people, of whom nothing has been seen."""
+        with self._lock:
+            self._people = people
+
+    def prefer(self, robot_position: list[float], max_people: int) -> None:
+        """Set who is predicted where there are more."""
+        with self._lock:
+            self._people.prefer(robot_position, max_people)
+
+    def forget(self) -> None:
+        """Forget everyone, as when time jumps."""
+        with self._lock:
+            self._people.clear()
+            self._setup.input.clear()
+
+    def _take(self, read: Callable[[int], Scan | None], waited_s: float = 0.0) -> None:
+        arrived_s = time.monotonic() - waited_s
+        now_ns = self._now_ns()
+        with self._lock:
+            people = self._people
+            try:
+                scan = read(now_ns)
+                if scan is None:
+                    return
+                age_ms = (now_ns - scan.stamp_ns) / 1e6
+                if age_ms < -1000 * self._setup.values['max_ahead_s']:
+                    raise InputError(
+                        f'header.stamp lies {-age_ms / 1000:.3f} s in the future: are the clocks '
+                        'of source and predictor in step?'
+                    )
+            except Exception as error:  # InputError; or a message that its reader trips over
+                self._refuse('message refused', str(error) or type(error).__name__)
+                return
+            unreadable = sum(scan.rejected.values())
+            fresh = people.update(scan.stamp_ns, scan.observations, scan.frame_id, unreadable)
+            rejected = scan.rejected + people.rejected
+            people.rejected.clear()
+            restarts, people.restarts = people.restarts, 0
+            if fresh:
+                self._has_news = True
+                self._usable_s = time.monotonic()
+                self._arrived_s = arrived_s
+                self._age_ms = age_ms
+        self._health.reject(rejected)
+        if restarts:
+            self._health.count('restarted')
+
+    # Output
+
+    def _predict_newest(self) -> None:
+        try:
+            self._predict_and_publish()
+            self._fault = ''
+        except BaseException as error:  # the engine may raise anything, and the thread goes on
+            if rclpy.ok(context=self._node.context):
+                sentence = one_line(error)
+                self._fault = f'prediction failed: {sentence}'
+                self._refuse('prediction failed', sentence)
+                self._publish(self._scene_or_nobody(), None, Status.FAULT)
+
+    def _predict_and_publish(self) -> None:
+        started_s = time.monotonic()
+        with self._lock:
+            arrived_s, age_ms, self._has_news = self._arrived_s, self._age_ms, False
+            scene = self._people.scene()
+        if scene is None:  # forgotten meanwhile
+            return
+        windows = [p.window for p in scene.people if p.window is not None]
+        late_s = (self._now_ns() - scene.stamp_ns) / 1e9
+        if late_s > self._setup.values['max_age_s']:
+            self._refuse(
+                'observation too old',
+                f'the newest observation is {late_s:.3f} s old: is its stamp the time of capture?',
+            )
+            self._publish(scene, None, Status.STALE_INPUT)
+            return
+        budget = self._setup.budget
+        if not windows:
+            budget.rest()
+            self._publish(scene, None, Status.OK)
+            return
+        samples = budget.choose(len(windows))
+        prediction = self._predict(np.stack([w.positions for w in windows]), samples)
+        prediction = prediction.widened(np.stack([w.doubt_m for w in windows]))
+        predicted_s = time.monotonic()
+        late = 1000 * (predicted_s - arrived_s) > budget.budget_ms
+        less = late or samples < budget.ladder[0]
+        self._publish(scene, prediction, Status.DEGRADED if less else Status.OK)
+        done_s = time.monotonic()
+        if not budget.record(len(windows), samples, 1000 * (done_s - arrived_s)):
+            self._health.count('over budget')
+        self._health.time(
+            age_ms,
+            wait_ms=1000 * (started_s - arrived_s),
+            inference_ms=1000 * (predicted_s - started_s),
+            publish_ms=1000 * (done_s - predicted_s),
+        )
+
+    def _predict(self, histories: NDArray[np.float32], samples: int) -> Prediction:
+        """Predict; an engine that fails gives way to a slower one, once and for all."""
+        predictor = self._setup.predictor
+        try:
+            return predictor.predict(histories, samples)
+        except Exception as error:
+            if not predictor.fall_back(str(error)):
+                raise
+            self._warn('engine failed', f'{error}; {predictor.engine.backend} takes over')
+            return predictor.predict(histories, samples)
+
+    def _publish(self, scene: Scene, prediction: Prediction | None, at_least: Status) -> None:
+        setup = self._setup
+        with self._publish_lock:
+            now_ns = self._now_ns()
+            age_s = (now_ns - scene.stamp_ns) / 1e9
+            oldest_s, newest_s = setup.values['max_age_s'], -setup.values['max_ahead_s']
+            if prediction is not None and not newest_s <= age_s <= oldest_s:
+                # It grew old while predicting, or time jumped back.
+                prediction, at_least = None, Status.STALE_INPUT
+            setup.publisher.publish(setup.output.message(scene, prediction, now_ns, at_least))
+            self._published_s = time.monotonic()
+        self._health.count('published')
+
+    def _scene_or_nobody(self) -> Scene:
+        """Return everyone last seen, none of them predictable; at time 0 before any input."""
+        with self._lock:
+            return self._people.listing() or Scene(0, '', ())
+
+    # How it is
+
+    def watch(self) -> None:
+        """Publish STALE_INPUT or FAULT if nothing else can be said."""
+        overdue = time.monotonic() - self._published_s > self._setup.values['stale_after_s']
+        if self._stuck() or (self._fault and overdue):
+            self._publish(self._scene_or_nobody(), None, Status.FAULT)
+        elif self._is_stale() or overdue:
+            self._publish(self._scene_or_nobody(), None, Status.STALE_INPUT)
+
+    def fell_over(self) -> None:
+        """Report that the loop ended where it should not have, and goes on."""
+        self._fault = 'the inference thread fell over; it is up again'
+        self._warn('inference thread', self._fault)
+        self._health.count('thread restarted')
+        self._publish(self._scene_or_nobody(), None, Status.FAULT)
+
+    def report(self) -> DiagnosticArray:
+        """Return the diagnostics since the last report."""
+        predictor, budget = self._setup.predictor, self._setup.budget
+        missing = shortfall(predictor, budget)
+        if missing:
+            self._warn('less than asked for', missing)
+        report = self._health.report(
+            self._node.get_fully_qualified_name(),
+            predictor.checkpoint.model_id,
+            Condition(
+                fault=self._stuck() or self._fault,
+                silence='no usable input' if self._is_stale() else '',
+                shortfall=missing,
+            ),
+            facts(predictor, budget, self._setup.values['threads']),
+        )
+        report.header.stamp = self._node.get_clock().now().to_msg()
+        return report
+
+    def _stuck(self) -> str:
+        """Return what to say of a prediction that takes too long, nothing if there is none."""
+        busy_s = self.loop.busy_s()
+        return (
+            f'the prediction in hand has taken {busy_s:.1f} s so far' if busy_s > STUCK_S else ''
+        )
+
+    def _is_stale(self) -> bool:
+        return time.monotonic() - self._usable_s > self._setup.values['stale_after_s']
+
+    def _refuse(self, reason: str, sentence: str) -> None:
+        self._health.reject(Counter([reason]), sentence)
+        self._warn(reason, sentence)
+
+    def _warn(self, reason: str, sentence: str) -> None:
+        """Log a warning, but not the same reason again and again."""
+        now_s = time.monotonic()
+        if now_s - self._logged_s.get(reason, -REPEAT_PROBLEM_S) >= REPEAT_PROBLEM_S:
+            self._logged_s[reason] = now_s
+            self._node.get_logger().warning(f'{reason}: {sentence}')
+
+    def _now_ns(self) -> int:
+        return int(self._node.get_clock().now().nanoseconds)
