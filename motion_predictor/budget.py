@@ -14,13 +14,10 @@ LADDER = (50, 32, 16, 8)
 RECENT = 200
 RECENT_S = 10.0
 """Times that count: so many at most, and none older."""
-AIM = 0.8
-"""Share of the budget that the 99th percentile is kept to: the rest is for the way to the reader,
-and for what comes not being what was measured."""
 HEADROOM = 0.9
-"""Share of the aim that a rung must be expected to fit before it is tried."""
-TAIL = 2.0
-"""What a message takes at p99, as a multiple of its prediction alone and undisturbed."""
+"""Share of the budget that a rung must be expected to fit before it is tried."""
+TAIL = 3.0
+"""What a message takes at p99 until it is read, as a multiple of its prediction undisturbed."""
 PATIENCE_S = 2.0
 LONGEST_PATIENCE_S = 60.0
 """Waits before more samples are tried again; each vain try doubles the wait."""
@@ -96,12 +93,12 @@ class _Level:
 class Budget:
     """Chooses the number of samples so that the 99th percentile of the times fits the budget.
 
-    It aims below the budget. Three messages above the aim among the recent ones move it a rung
-    down, never two. It climbs again when what it measures leaves room for the next rung; where
-    that turns out to be wrong it waits twice as long before the next try.
+    Three late messages among the recent ones move it a rung down, never two. It climbs again when
+    what it measures leaves room for the next rung; where that turns out to be wrong it waits twice
+    as long before the next try.
 
     Args:
-        budget_ms: from a message to its prediction.
+        budget_ms: from a message until its prediction is read.
         samples: configured number, the top of the ladder.
         costs: what predictions are known to cost, to start near the right rung.
         clock: seconds.
@@ -111,7 +108,6 @@ class Budget:
         self, budget_ms: float, samples: int, costs: Costs, clock: Clock = time.monotonic
     ) -> None:
         self.budget_ms = budget_ms
-        self._aim_ms = AIM * budget_ms
         self.ladder = rungs(samples)
         self._costs = costs
         self._clock = clock
@@ -126,8 +122,8 @@ class Budget:
         """Take note that nobody was there to be predicted."""
         self.state = BudgetState(0, self.ladder[0], nan, 'nobody is being predicted')
 
-    def record(self, people: int, samples: int, milliseconds: float) -> bool:
-        """Take the time that a message took and return whether it was within the budget."""
+    def record(self, people: int, samples: int, milliseconds: float) -> None:
+        """Take the time that a message took."""
         level = self._level(people)
         if samples == self.ladder[level.rung]:
             now_s = self._clock()
@@ -135,16 +131,15 @@ class Budget:
             recent = [ms for s, ms in level.times[level.rung] if now_s - s <= RECENT_S]
             p99_ms = _p99(recent)
             self.state = BudgetState(people, samples, p99_ms, level.reason)
-            if p99_ms > self._aim_ms:
+            if p99_ms > self.budget_ms:
                 self._descend(level, p99_ms, now_s)
             elif not isnan(p99_ms):
                 self._climb(people, level, recent, now_s)
-        return milliseconds <= self.budget_ms
 
     def _level(self, people: int) -> _Level:
         if people not in self._levels:
             expected = [TAIL * self._cost_ms(people, samples) for samples in self.ladder]
-            fitting = [ms <= HEADROOM * self._aim_ms for ms in expected]
+            fitting = [ms <= HEADROOM * self.budget_ms for ms in expected]
             rung = fitting.index(True) if True in fitting else len(fitting) - 1
             reason = f'{self.ladder[0]} samples are expected to take {expected[0]:.1f} ms at p99'
             times = [deque[tuple[float, float]](maxlen=RECENT) for _ in self.ladder]
@@ -173,7 +168,7 @@ class Budget:
         growth = self._cost_ms(people, more) / max(self._cost_ms(people, samples), 1e-6) - 1
         # Work grows with the samples; what disturbs it does not.
         expected_ms = _p99(recent) + median(recent) * growth
-        fits = expected_ms <= HEADROOM * self._aim_ms
+        fits = expected_ms <= HEADROOM * self.budget_ms
         if fits or held_s >= LONGEST_PATIENCE_S:  # expectations may be wrong for good
             level.rung -= 1
             level.times[level.rung].clear()

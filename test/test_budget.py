@@ -17,7 +17,7 @@ class Machine:
 
     samples: int = 50
     overhead_ms: float = 1.0
-    sample_ms: float = 0.1
+    sample_ms: float = 0.09
     load: float = 1.0
     now_s: float = 0.0
     known: bool = True
@@ -37,7 +37,8 @@ class Machine:
         self.now_s += 1 / 30
         samples = self.budget.choose(people)
         took_ms = self.load * self.cost_ms(people, samples) + extra_ms
-        self.misses += not self.budget.record(people, samples, took_ms)
+        self.budget.record(people, samples, took_ms)
+        self.misses += took_ms > BUDGET_MS
         self.history.append(samples)
         return samples
 
@@ -61,7 +62,7 @@ def test_a_machine_that_is_fast_enough_draws_all_samples() -> None:
     assert machine.misses == 0
 
 
-@pytest.mark.parametrize(('load', 'samples'), [(2.0, 50), (3.0, 32), (5.0, 16), (8.0, 8)])
+@pytest.mark.parametrize(('load', 'samples'), [(3.0, 50), (4.0, 32), (7.0, 16), (10.0, 8)])
 def test_it_finds_the_most_samples_that_fit(load: float, samples: int) -> None:
     machine = Machine(load=load)
     assert machine.run(120) == samples
@@ -81,7 +82,7 @@ def test_two_outliers_decide_nothing() -> None:
 
 
 def test_it_recovers_when_the_load_is_gone() -> None:
-    machine = Machine(load=8.0)
+    machine = Machine(load=10.0)
     assert machine.run(30) == 8
     machine.load = 1.0
     assert machine.run(40) == 50
@@ -103,7 +104,7 @@ def test_disturbance_that_fewer_samples_do_not_help_against_is_not_hidden() -> N
     assert machine.run(60) == 8
     assert machine.misses == len(machine.history)
     assert machine.budget.state.p99_ms > BUDGET_MS
-    assert machine.budget.state.reason == '8 samples took 30.8 ms at p99'
+    assert machine.budget.state.reason == '8 samples took 30.7 ms at p99'
 
 
 def test_each_number_of_people_has_a_rung_of_its_own() -> None:
@@ -113,14 +114,14 @@ def test_each_number_of_people_has_a_rung_of_its_own() -> None:
 
 
 def test_the_state_says_what_was_decided_and_why() -> None:
-    machine = Machine(known=False, load=2.0)
+    machine = Machine(known=False, load=3.0)
     machine.predict(2)
     assert machine.budget.state.samples == 50
     machine.run(1, people=2)
     state = machine.budget.state
-    assert (state.people, state.samples) == (2, 32)
-    assert state.p99_ms == pytest.approx(14.8)
-    assert state.reason == '50 samples took 22.0 ms at p99'
+    assert (state.people, state.samples) == (2, 16)
+    assert state.p99_ms == pytest.approx(11.64)
+    assert state.reason == '32 samples took 20.3 ms at p99'
 
 
 def test_a_survey_times_each_case_after_warming_it_up() -> None:
@@ -153,8 +154,7 @@ def test_whatever_happens_it_stays_on_its_ladder(
         chosen = machine.budget.choose(people)
         assert chosen in rungs(samples)
         assert chosen <= samples
-        within = machine.budget.record(people, chosen, took_ms)
-        assert within == (took_ms <= BUDGET_MS)
+        machine.budget.record(people, chosen, took_ms)
         assert rungs(samples).index(machine.budget.choose(people)) <= 1 + rungs(samples).index(
             chosen
         )

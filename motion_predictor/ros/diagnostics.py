@@ -139,7 +139,7 @@ def facts(predictor: MotionPredictor, budget: Budget, threads: int) -> dict[str,
         'samples': str(state.samples),
         'samples configured': str(budget.ladder[0]),
         'budget (ms)': f'{budget.budget_ms:g}',
-        'budget: people / p99 (ms)': f'{state.people} / {state.p99_ms:.1f}',
+        'budget: people / p99 until read (ms)': f'{state.people} / {state.p99_ms:.1f}',
         'budget: reason': state.reason,
     }
 

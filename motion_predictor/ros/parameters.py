@@ -223,8 +223,8 @@ PARAMETERS = (
     Parameter(
         'latency_budget_ms',
         20.0,
-        'Time from a message to its prediction. Where all samples take more than four fifths of '
-        'it at p99, fewer are drawn; what is late all the same is DEGRADED and counted in '
+        'Time from a message until its prediction is read. Where all samples take longer at p99, '
+        'fewer are drawn; what is published late all the same is DEGRADED and counted in '
         'diagnostics.',
         1.0,
         10000.0,
