@@ -141,14 +141,14 @@ class Budget:
             expected = [TAIL * self._cost_ms(people, samples) for samples in self.ladder]
             fitting = [ms <= HEADROOM * self.budget_ms for ms in expected]
             rung = fitting.index(True) if True in fitting else len(fitting) - 1
-            reason = f'{self.ladder[0]} samples are expected to take {expected[0]:.1f} ms at p99'
+            reason = _expectation(self.ladder[0], expected[0])
             times = [deque[tuple[float, float]](maxlen=RECENT) for _ in self.ladder]
             self._levels[people] = _Level(rung, reason, times, self._clock())
         return self._levels[people]
 
     def _descend(self, level: _Level, p99_ms: float, now_s: float) -> None:
         samples = self.ladder[level.rung]
-        level.reason = f'{samples} samples took {p99_ms:.1f} ms at p99'
+        level.reason = f'{samples} samples took {p99_ms:.1f} ms until read at p99'
         if level.rung == len(self.ladder) - 1:
             return
         doubled_s = min(2 * level.patience_s, LONGEST_PATIENCE_S)
@@ -172,7 +172,7 @@ class Budget:
         if fits or held_s >= LONGEST_PATIENCE_S:  # expectations may be wrong for good
             level.rung -= 1
             level.times[level.rung].clear()
-            level.reason = f'{more} samples are expected to take {expected_ms:.1f} ms at p99'
+            level.reason = _expectation(more, expected_ms)
             level.on_trial = True
             level.patience_s = max(level.patience_s, PATIENCE_S)
             level.changed_s = now_s
@@ -186,8 +186,12 @@ class Budget:
         return self._costs[nearest] * people * samples / (nearest[0] * nearest[1])
 
 
+def _expectation(samples: int, p99_ms: float) -> str:
+    return f'{samples} samples are expected to take {p99_ms:.1f} ms until read at p99'
+
+
 def _p99(times: list[float]) -> float:
-    """Return the third largest of up to 200: their p99, and of fewer on the safe side.
+    """Return the third largest: of 200 their p99, of fewer a lower percentile.
 
     A disturbance that hits two messages never decides; NaN with fewer than three.
     """

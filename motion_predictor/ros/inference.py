@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 
 from motion_predictor.ros.intake import Intake
+from motion_predictor.validation import one_line
 
 Result = TypeVar('Result')
 
@@ -24,37 +25,42 @@ class Loop:
     def __init__(self, intake: Intake, work: Callable[[], None]) -> None:
         self._intake = intake
         self._work = work
-        self._told_to_end = False
+        self.told_to_end = False
+        self.error = ''
+        """What it fell over, if it did."""
         self._ended = threading.Event()
-        self._busy_since_s: float | None = None
+        self._busy_since_s: float | None = time.monotonic()  # whatever it has to wait for
 
     def run(self) -> None:
         """Wait and work until told to end."""
         self._ended.clear()
+        self._busy_since_s = None
         try:
-            while not self._told_to_end:
+            while not self.told_to_end:
                 self._intake.wait()
                 self._busy_since_s = time.monotonic()
                 self._work()
                 self._busy_since_s = None
+        except BaseException as error:  # it can be run again
+            self.error = one_line(error)
         finally:
             self._busy_since_s = None
             self._ended.set()
 
     def end(self, patience_s: float) -> bool:
         """End it and return whether the work in hand was done in time."""
-        self._told_to_end = True
+        self.told_to_end = True
         self._intake.ring()
         return self._ended.wait(patience_s)
 
     def busy_s(self) -> float:
-        """Return for how long the work in hand has been going on, 0 if there is none."""
+        """Return for how long it has worked, or waited to begin; 0 if it has nothing to do."""
         since_s = self._busy_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
     def has_died(self) -> bool:
         """Whether it ended although nobody told it to."""
-        return self._ended.is_set() and not self._told_to_end
+        return self._ended.is_set() and not self.told_to_end
 
 
 class InferenceThread:

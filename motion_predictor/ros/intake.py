@@ -44,7 +44,7 @@ class Intake:
             lambda message: None,  # never called: messages are taken
             qos,
             callback_group=group,
-            # Whoever else waits for the events of a subscription takes its messages' wake-ups.
+            # An executor that waits for the subscription's events takes its messages' wake-ups.
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
@@ -75,6 +75,11 @@ class Intake:
             if taken is None:
                 return
             yield taken
+
+    def mismatched(self) -> int:
+        """Return how many publishers there are that cannot be heard: of another type or QoS."""
+        publishers = self._node.count_publishers(self._subscription.topic_name)
+        return max(0, publishers - self._subscription.get_publisher_count())
 
     def close(self) -> None:
         """Unsubscribe; nobody may be waiting any more."""

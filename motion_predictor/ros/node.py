@@ -36,7 +36,7 @@ from motion_predictor.validation import one_line
 WATCHDOG_PERIOD_S = 0.1
 PATIENCE_S = 5.0
 KEPT_MESSAGES = 60
-"""So many wait while a prediction is made: of a second, even when a source is fast."""
+"""So many wait while a prediction is made: of two seconds at 30 Hz."""
 SWITCH_S = 0.0005
 """After this a thread of Python gives way to one that waits. It is 5 ms as it comes: a quarter of
 the budget."""
@@ -231,8 +231,8 @@ class PredictorNode(LifecycleNode):
         """Do what the watchdog is there for."""
         try:
             if pipeline.loop.has_died():
-                pipeline.fell_over()
                 self._inference.run(pipeline.loop)
+                pipeline.fell_over()
             else:
                 pipeline.watch()
         except Exception as error:  # as when everything is being shut down

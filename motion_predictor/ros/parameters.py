@@ -224,7 +224,7 @@ PARAMETERS = (
         'latency_budget_ms',
         20.0,
         'Time from a message until its prediction is read. Where all samples take longer at p99, '
-        'fewer are drawn; what is published late all the same is DEGRADED and counted in '
+        'fewer are drawn. What is predicted later is DEGRADED, what is published later counted in '
         'diagnostics.',
         1.0,
         10000.0,

@@ -112,36 +112,47 @@ class Pipeline:
             self._setup.input.clear()
 
     def _take(self, read: Callable[[int], Scan | None], waited_s: float = 0.0) -> None:
+        refusal, rejected, restarts = '', Counter[str](), 0
         arrived_s = time.monotonic() - waited_s
-        now_ns = self._now_ns()
         with self._lock:
             people = self._people
+            now_ns = self._now_ns()
             try:
                 scan = read(now_ns)
-                if scan is None:
-                    return
-                age_ms = (now_ns - scan.stamp_ns) / 1e6
-                if age_ms < -1000 * self._setup.values['max_ahead_s']:
-                    raise InputError(
-                        f'header.stamp lies {-age_ms / 1000:.3f} s in the future: are the clocks '
-                        'of source and predictor in step?'
-                    )
+                age_ms = self._age_at_arrival_ms(scan, now_ns, waited_s)
             except Exception as error:  # InputError; or a message that its reader trips over
-                self._refuse('message refused', str(error) or type(error).__name__)
-                return
-            unreadable = sum(scan.rejected.values())
-            fresh = people.update(scan.stamp_ns, scan.observations, scan.frame_id, unreadable)
-            rejected = scan.rejected + people.rejected
-            people.rejected.clear()
-            restarts, people.restarts = people.restarts, 0
-            if fresh:
-                self._has_news = True
-                self._usable_s = time.monotonic()
-                self._arrived_s = arrived_s
-                self._age_ms = age_ms
+                scan, refusal = None, str(error) or type(error).__name__
+            if scan is not None:
+                unreadable = sum(scan.rejected.values())
+                fresh = people.update(scan.stamp_ns, scan.observations, scan.frame_id, unreadable)
+                rejected = scan.rejected + people.rejected
+                people.rejected.clear()
+                restarts, people.restarts = people.restarts, 0
+                if fresh:
+                    self._has_news = True
+                    self._usable_s = time.monotonic()
+                    self._arrived_s, self._age_ms = arrived_s, age_ms
+        if refusal:
+            self._refuse('message refused', refusal)
         self._health.reject(rejected)
         if restarts:
             self._health.count('restarted')
+
+    def _age_at_arrival_ms(self, scan: Scan | None, now_ns: int, waited_s: float) -> float:
+        """Return how old a scan was when it came in.
+
+        Raises:
+            InputError: if it was not even captured.
+        """
+        if scan is None:
+            return 0.0
+        age_ms = (now_ns - scan.stamp_ns) / 1e6 - 1000 * waited_s
+        if age_ms < -1000 * self._setup.values['max_ahead_s']:
+            raise InputError(
+                f'header.stamp lies {-age_ms / 1000:.3f} s in the future: are the clocks of '
+                'source and predictor in step?'
+            )
+        return age_ms
 
     # Output
 
@@ -208,6 +219,8 @@ class Pipeline:
             return predictor.predict(histories, samples)
 
     def _publish(self, scene: Scene, prediction: Prediction | None, at_least: Status) -> None:
+        if self.loop.told_to_end:  # what hung until now belongs to an earlier activation
+            return
         setup = self._setup
         with self._publish_lock:
             now_ns = self._now_ns()
@@ -230,14 +243,14 @@ class Pipeline:
     def watch(self) -> None:
         """Publish STALE_INPUT or FAULT if nothing else can be said."""
         overdue = time.monotonic() - self._published_s > self._setup.values['stale_after_s']
-        if self._stuck() or (self._fault and overdue):
+        if self.loop.busy_s() > STUCK_S or (self._fault and overdue):
             self._publish(self._scene_or_nobody(), None, Status.FAULT)
         elif self._is_stale() or overdue:
             self._publish(self._scene_or_nobody(), None, Status.STALE_INPUT)
 
     def fell_over(self) -> None:
         """Report that the loop ended where it should not have, and goes on."""
-        self._fault = 'the inference thread fell over; it is up again'
+        self._fault = f'the inference thread fell over and is up again: {self.loop.error}'
         self._warn('inference thread', self._fault)
         self._health.count('thread restarted')
         self._publish(self._scene_or_nobody(), None, Status.FAULT)
@@ -248,12 +261,15 @@ class Pipeline:
         missing = shortfall(predictor, budget)
         if missing:
             self._warn('less than asked for', missing)
+        busy_s = self.loop.busy_s()
+        busy = f'the prediction in hand has taken {busy_s:.1f} s so far'
+        silence = busy if busy_s > self._setup.values['stale_after_s'] else self._silence()
         report = self._health.report(
             self._node.get_fully_qualified_name(),
             predictor.checkpoint.model_id,
             Condition(
-                fault=self._stuck() or self._fault,
-                silence='no usable input' if self._is_stale() else '',
+                fault=busy if busy_s > STUCK_S else self._fault,
+                silence=silence if self._is_stale() else '',
                 shortfall=missing,
             ),
             facts(predictor, budget, self._setup.values['threads']),
@@ -261,12 +277,11 @@ class Pipeline:
         report.header.stamp = self._node.get_clock().now().to_msg()
         return report
 
-    def _stuck(self) -> str:
-        """Return what to say of a prediction that takes too long, nothing if there is none."""
-        busy_s = self.loop.busy_s()
-        return (
-            f'the prediction in hand has taken {busy_s:.1f} s so far' if busy_s > STUCK_S else ''
-        )
+    def _silence(self) -> str:
+        """Return what to say of a source of which nothing usable comes."""
+        mismatched = self._intake.mismatched()
+        why = f'; publishers that do not match in type or QoS: {mismatched}' if mismatched else ''
+        return f'no usable input{why}'
 
     def _is_stale(self) -> bool:
         return time.monotonic() - self._usable_s > self._setup.values['stale_after_s']

@@ -1,4 +1,4 @@
-"""Looks after the rest of the node, from a thread that nothing else can hold up."""
+"""Looks after the rest of the node, from a thread of its own."""
 
 import threading
 from collections.abc import Callable

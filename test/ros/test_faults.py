@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from motion_predictor.archive import MotionArchive
@@ -135,7 +136,7 @@ def test_an_engine_that_asks_to_exit_ends_nothing(
 def test_an_inference_thread_that_falls_over_is_a_fault_and_goes_on(
     cell: Any, node: PredictorNode, walker: Any
 ) -> None:
-    killed = next(t for t in threading.enumerate() if t.name.startswith('inference'))
+    killed = [t for t in threading.enumerate() if t.name.startswith('inference')][-1]
     assert killed.ident is not None
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(killed.ident), ctypes.py_object(SystemExit)
@@ -202,6 +203,30 @@ def test_a_stuck_engine_is_stale_and_then_a_fault(
     late = [m for m in cell.received if any(len(p.mean) for p in m.motions)]
     assert not late, 'what took two seconds is too old to be published as fresh'
     mend()
+
+
+def test_a_prediction_that_hangs_is_a_fault_after_another_activation_too(
+    cell: Any, node: PredictorNode, walker: Any
+) -> None:
+    freed = threading.Event()
+    predict = node._setup.predictor.predict
+
+    def hang(history: Any, samples: int) -> Any:
+        freed.wait()
+        return predict(history, samples)
+
+    mend = break_engine(node, hang)
+    place = cell.stream({'someone': walker}, seconds=0.8)
+    assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+    assert node.hung
+    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    cell.received.clear()
+    cell.wait_for(lambda: FAULT in cell.statuses(), 'a fault')
+    assert not cell.predictions('someone')
+    mend()
+    freed.set()
+    cell.stream({'someone': walker}, seconds=0.8, start=place)
+    cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
 
 
 def test_whoever_cannot_be_read_does_not_count_as_nobody(cell: Any, walker: Any) -> None:

@@ -138,6 +138,12 @@ def test_quality_of_service_can_be_overridden(planner: Any, start: Any) -> None:
     assert published.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
     (subscribed,) = planner.get_subscriptions_info_by_topic('skeletons')
     assert subscribed.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+    planner.wait_for(  # the planner's skeletons are best effort
+        lambda: any(
+            'do not match in type or QoS: 1' in d.status[0].message for d in planner.diagnostics
+        ),
+        'diagnostics say why nothing comes',
+    )
 
 
 def largest_segment(process: Any) -> int:
