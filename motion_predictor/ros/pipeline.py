@@ -27,7 +27,7 @@ from motion_predictor.validation import one_line
 
 STUCK_S = 1.0
 """A prediction that takes longer is a fault; until then there is just nothing fresh."""
-READING = 2.0
+READING = 1.5
 """What a message takes at p99 from its publication until a Python process has read it, as a
 multiple of what publishing it took: both copy the same numbers."""
 REPEAT_PROBLEM_S = 30.0

@@ -20,6 +20,8 @@ from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint import shipped_checkpoints
 from motion_predictor.engine import Engine
 from motion_predictor.msg import PredictedMotionArray
+from motion_predictor.people import Observation
+from motion_predictor.ros.inputs import Scan
 from motion_predictor.ros.node import PredictorNode
 
 OK, STALE, FAULT = (
@@ -186,6 +188,22 @@ def test_what_comes_during_a_long_prediction_is_not_lost(
     cell.received.clear()
     cell.stream({'someone': walker}, seconds=0.3, start=place)
     assert cell.statuses('someone') == {OK}
+
+
+def test_what_is_sampled_is_predicted_on_without_any_message(
+    cell: Any, node: PredictorNode, walker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poses = iter(walker)
+
+    def sample(now_ns: int) -> Scan:
+        return Scan(now_ns, 'map', [Observation('someone', next(poses))])
+
+    monkeypatch.setattr(node._setup.input, 'sample', sample)
+    assert node._pipeline is not None
+    for _ in range(25):
+        node._pipeline.sample()
+        cell.spin(1 / 30)
+    cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
 
 
 def test_a_stuck_engine_is_stale_and_then_a_fault(
