@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -234,17 +234,8 @@ class JointMap:
             None if left is None or right is None else (left, right),
         )
 
-    @cached_property
-    def _order(self) -> NDArray[np.intp] | None:
-        """(J_target,) the source's joint for each, if none has to be made."""
-        chosen = np.argmax(self.weights, axis=1)
-        selects = np.array_equal(self.weights, np.eye(self.weights.shape[1])[chosen])
-        return chosen if selects and not self.offsets.any() else None
-
     def __call__(self, positions: FloatArray) -> FloatArray:
         """Map positions (B, J_source, 3), z up; a joint made of a missing (NaN) one is missing."""
-        if self._order is not None:
-            return np.asarray(positions[:, self._order], np.float32)
         known = np.isfinite(positions)  # (B, J_source, 3)
         mapped = np.einsum('ts,bsc->btc', self.weights, np.where(known, positions, np.float32(0)))
         if self.offsets.any():
