@@ -243,7 +243,7 @@ class Pipeline:
     def watch(self) -> None:
         """Publish STALE_INPUT or FAULT if nothing else can be said."""
         overdue = time.monotonic() - self._published_s > self._setup.values['stale_after_s']
-        if self.loop.busy_s() > STUCK_S or (self._fault and overdue):
+        if self._busy(STUCK_S) or (self._fault and overdue):
             self._publish(self._scene_or_nobody(), None, Status.FAULT)
         elif self._is_stale() or overdue:
             self._publish(self._scene_or_nobody(), None, Status.STALE_INPUT)
@@ -261,15 +261,12 @@ class Pipeline:
         missing = shortfall(predictor, budget)
         if missing:
             self._warn('less than asked for', missing)
-        busy_s = self.loop.busy_s()
-        busy = f'the prediction in hand has taken {busy_s:.1f} s so far'
-        silence = busy if busy_s > self._setup.values['stale_after_s'] else self._silence()
         report = self._health.report(
             self._node.get_fully_qualified_name(),
             predictor.checkpoint.model_id,
             Condition(
-                fault=busy if busy_s > STUCK_S else self._fault,
-                silence=silence if self._is_stale() else '',
+                fault=self._busy(STUCK_S) or self._fault,
+                silence=self._silence() if self._is_stale() else '',
                 shortfall=missing,
             ),
             facts(predictor, budget, self._setup.values['threads']),
@@ -277,8 +274,17 @@ class Pipeline:
         report.header.stamp = self._node.get_clock().now().to_msg()
         return report
 
+    def _busy(self, longest_s: float) -> str:
+        """Return what to say of work that takes longer, nothing if none does."""
+        busy_s = self.loop.busy_s()
+        if busy_s <= longest_s:
+            return ''
+        return f'the prediction in hand has taken {busy_s:.1f} s so far'
+
     def _silence(self) -> str:
-        """Return what to say of a source of which nothing usable comes."""
+        """Return why nothing usable comes: a prediction takes long, or the source is silent."""
+        if busy := self._busy(self._setup.values['stale_after_s']):
+            return busy
         mismatched = self._intake.mismatched()
         why = f'; publishers that do not match in type or QoS: {mismatched}' if mismatched else ''
         return f'no usable input{why}'
