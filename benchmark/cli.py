@@ -49,6 +49,12 @@ def _parser() -> argparse.ArgumentParser:
     add('--people', type=int, choices=range(1, 9), default=4, metavar='N',
         help='end to end: nobody, one person, ... up to so many')  # fmt: skip
     add('--seconds', type=float, default=20.0, help='end to end: for each number of people')
+    add('--busy', type=int, choices=range(65), default=0, metavar='N',
+        help='end to end: beside so many processes that never rest')  # fmt: skip
+    add('--realtime-priority', type=int, choices=range(100), default=10, metavar='N',
+        help='end to end: of the thread that predicts; 0 for ordinary scheduling')  # fmt: skip
+    add('--idle-latency-us', type=int, choices=range(-1, 10_001), default=-1, metavar='N',
+        help='end to end: 0 keeps processors awake; -1 leaves them to the system')  # fmt: skip
     add('--budget-ms', type=float, default=20.0, help='latency above which a prediction is late')
     add('--steps', type=_count, default=100, help="denoising steps of the published teacher's")
     add('--quick', action='store_true', help='a few seconds; its figures mean nothing')
@@ -125,9 +131,11 @@ def _end_to_end(arguments: argparse.Namespace, archive: MotionArchive) -> list[d
     parameters |= {
         'checkpoint': arguments.node_checkpoint,
         'latency_budget_ms': arguments.budget_ms,
+        'realtime_priority': arguments.realtime_priority,
+        'idle_latency_us': arguments.idle_latency_us,
         'backend': 'eager' if arguments.backend == [] else 'auto',
     }
-    runs = measure(Load(archive, parameters, arguments.seconds), arguments.people)
+    runs = measure(Load(archive, parameters, arguments.seconds, arguments.busy), arguments.people)
     for run in runs:
         received, published_ms = run.pop('received_ms'), run.pop('published_ms')
         run['over_budget'] = sum(latency > arguments.budget_ms for latency in received)

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -103,6 +104,8 @@ class Load:
     """Of the node, where not its defaults."""
     seconds: float
     """Time that each number of people is measured for."""
+    busy: int = 0
+    """Processes that never rest and want the same processors."""
 
     def people(self, count: int) -> ReplayNode:
         """Return a source of so many people, 30 times a second, without end."""
@@ -145,7 +148,8 @@ def _run(load: Load, people: int, cache: Path) -> dict[str, Any]:
                 source.destroy_node()
                 source = load.people(0)
             sent_before, before, since_s = source.published, _usage(usage), time.time()
-            source.play(load.seconds)
+            with _busy(load.busy):
+                source.play(load.seconds)
             sent, after, spent_s = source.published, _usage(usage), time.time() - since_s
             sent -= sent_before
             time.sleep(DRAIN_S)
@@ -181,6 +185,19 @@ def _predictor(parameters: dict[str, Any], cache: Path) -> Iterator['subprocess.
     caches = {name: str(cache) for name in ('XDG_CACHE_HOME', 'TORCHINDUCTOR_CACHE_DIR')}
     with running('predictor', '--ros-args', *options, environment=caches) as process:
         yield process
+
+
+@contextmanager
+def _busy(processes: int) -> Iterator[None]:
+    """Have so many processes compute meanwhile."""
+    command = [sys.executable, '-c', 'while True: pass']
+    busy = [subprocess.Popen(command) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 def _until_first_prediction(

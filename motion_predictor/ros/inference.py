@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import torch
@@ -20,11 +21,23 @@ class Loop:
     Args:
         intake: where to wait.
         work: does all that there is to do. It must not raise.
+        precedence: how the thread is scheduled meanwhile.
+        at_end: called in the same thread when there is no more work.
     """
 
-    def __init__(self, intake: Intake, work: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        work: Callable[[], None],
+        precedence: Callable[[], AbstractContextManager[None]],
+        at_end: Callable[[], None],
+    ) -> None:
         self._intake = intake
         self._work = work
+        self._precedence = precedence
+        self._at_end = at_end
+        self.thread = 0
+        """Native id of the thread that runs it."""
         self.told_to_end = False
         self.error = ''
         """What it fell over, if it did."""
@@ -35,15 +48,18 @@ class Loop:
         """Wait and work until told to end."""
         self._ended.clear()
         self._busy_since_s = None
+        self.thread = threading.get_native_id()
         try:
-            while not self.told_to_end:
-                self._intake.wait()
-                self._busy_since_s = time.monotonic()
-                self._work()
-                self._busy_since_s = None
+            with self._precedence():
+                while not self.told_to_end:
+                    self._intake.wait()
+                    self._busy_since_s = time.monotonic()
+                    self._work()
+                    self._busy_since_s = None
         except BaseException as error:  # it can be run again
             self.error = one_line(error)
         finally:
+            self._at_end()
             self._busy_since_s = None
             self._ended.set()
 

@@ -77,6 +77,23 @@ PARAMETERS = (
         1,
         256,
     ),
+    Parameter(
+        'realtime_priority',
+        10,
+        'Real-time priority (SCHED_FIFO) of the thread that predicts, where the system allows it: '
+        'what else the machine does then hardly delays it. 0 leaves it to ordinary scheduling.',
+        0,
+        99,
+    ),
+    Parameter(
+        'idle_latency_us',
+        -1,
+        'While somebody is predicted, processors take no longer than this to wake up '
+        '(/dev/cpu_dma_latency, where writing to it is allowed). 0 keeps them all awake, which '
+        'takes power. -1 leaves it to the system.',
+        -1,
+        10_000,
+    ),
     Parameter('samples', 50, 'Possible futures per person.', 1, 1000, live=True),
     Parameter(
         'resample_noise',

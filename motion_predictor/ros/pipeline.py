@@ -22,6 +22,7 @@ from motion_predictor.ros.inference import Loop
 from motion_predictor.ros.inputs import Scan, SkeletonInput
 from motion_predictor.ros.intake import Intake
 from motion_predictor.ros.outputs import MotionOutput
+from motion_predictor.ros.scheduling import Awake, real_time, scheduling
 from motion_predictor.sources.bodies import InputError
 from motion_predictor.validation import one_line
 
@@ -60,7 +61,14 @@ class Pipeline:
     """
 
     def __init__(self, node: LifecycleNode, setup: Setup, people: People, intake: Intake) -> None:
-        self.loop = Loop(intake, self._work)
+        warn = node.get_logger().warning
+        self._awake = Awake(setup.values['idle_latency_us'], warn)
+        self.loop = Loop(
+            intake,
+            self._work,
+            precedence=partial(real_time, setup.values['realtime_priority'], warn),
+            at_end=self._awake.release,
+        )
         """The work, to be run in the inference thread."""
         self._node = node
         self._setup = setup
@@ -185,9 +193,11 @@ class Pipeline:
             return
         budget = self._setup.budget
         if not windows:
+            self._awake.release()
             budget.rest()
             self._publish(scene, None, Status.OK)
             return
+        self._awake.hold()
         samples = budget.choose(len(windows))
         prediction = self._predict(np.stack([w.positions for w in windows]), samples)
         prediction = prediction.widened(np.stack([w.doubt_m for w in windows]))
@@ -246,6 +256,7 @@ class Pipeline:
         if self._busy(STUCK_S) or (self._fault and overdue):
             self._publish(self._scene_or_nobody(), None, Status.FAULT)
         elif self._is_stale() or overdue:
+            self._awake.release()
             self._publish(self._scene_or_nobody(), None, Status.STALE_INPUT)
 
     def fell_over(self) -> None:
@@ -269,7 +280,8 @@ class Pipeline:
                 silence=self._silence() if self._is_stale() else '',
                 shortfall=missing,
             ),
-            facts(predictor, budget, self._setup.values['threads']),
+            facts(predictor, budget, self._setup.values['threads'])
+            | {'scheduling': scheduling(self.loop.thread)},
         )
         report.header.stamp = self._node.get_clock().now().to_msg()
         return report
