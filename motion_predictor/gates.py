@@ -60,12 +60,8 @@ class Gates:
         """(J, 3) where each joint was last seen, NaN = never."""
         self.limbs_m: FloatArray = np.full(joints, np.nan, np.float32)
         """(J,) usual length of the limb from each joint to its parent, NaN = unknown."""
-
-    @property
-    def newest(self) -> FloatArray:
+        self.newest = self.last
         """(J, 3) where the joints are of the newest frame that had any, NaN for the others."""
-        fresh = self._seen_ns == self._seen_ns.max()
-        return np.where(fresh[:, None], self.last, np.float32(np.nan))
 
     def check(self, stamp_ns: int, positions: FloatArray) -> Checked:
         """Return a frame (J, 3) without the joints that cannot be there.
@@ -77,17 +73,18 @@ class Gates:
         rejected: Counter[str] = Counter()
         seen = np.logical_and.reduce(np.isfinite(positions), axis=-1)  # (J,)
         frame = np.where(seen[:, None], positions, np.float32(np.nan))
-        if self._is_swapped(stamp_ns, frame):
+        way = np.linalg.norm(frame - self.last, axis=-1)  # (J,), NaN where there is none
+        if self._is_swapped(stamp_ns, frame, way):
             if self._swapped_ns is None:
                 self._swapped_ns = stamp_ns
             if stamp_ns - self._swapped_ns > SWAP_RECENT_NS:
                 return Checked(frame, rejected, contradicts=True)
             rejected['left and right swapped'] += 1
             frame = frame[self._mirrored]
+            way = np.linalg.norm(frame - self.last, axis=-1)
         else:
             self._swapped_ns = None
         elapsed_s = (stamp_ns - self._seen_ns) * 1e-9
-        way = np.linalg.norm(frame - self.last, axis=-1)  # (J,), NaN where there is none
         jumped = way > JOINT_M_PER_S * elapsed_s + JOINT_MARGIN_M
         if jumped.any():
             rejected['joint jumped'] += int(jumped.sum())
@@ -99,19 +96,29 @@ class Gates:
             frame[wrong] = np.nan
         self._learn(stamp_ns, lengths)
         seen = ~np.isnan(frame[:, 0])
-        self.last[seen] = frame[seen]
-        self._seen_ns[seen] = stamp_ns
+        if seen.any():
+            self.newest = frame
+            self.last = np.where(seen[:, None], frame, self.last)
+            self._seen_ns[seen] = stamp_ns
         return Checked(frame, rejected)
 
-    def _is_swapped(self, stamp_ns: int, frame: FloatArray) -> bool:
-        """Whether a frame continues the ones before far better with left and right swapped."""
+    def _is_swapped(self, stamp_ns: int, frame: FloatArray, way: FloatArray) -> bool:
+        """Whether a frame continues the ones before far better with left and right swapped.
+
+        Args:
+            stamp_ns: of the frame.
+            frame: (J, 3).
+            way: (J,) that each joint came since it was last seen, NaN = missing.
+        """
+        if not (way > SWAP_M).any():  # there is not so much to save
+            return False
         fresh = self._paired & (stamp_ns - self._seen_ns <= SWAP_RECENT_NS)
         fresh &= ~np.isnan(frame[:, 0])
         fresh &= fresh[self._mirrored]
         count = int(fresh.sum())
         if count < 4:  # of one pair alone, continuity says too little
             return False
-        straight = np.linalg.norm(frame[fresh] - self.last[fresh], axis=-1).sum()
+        straight = way[fresh].sum()
         crossed = np.linalg.norm(frame[self._mirrored[fresh]] - self.last[fresh], axis=-1).sum()
         return crossed < SWAP_SHARE * straight and straight - crossed > SWAP_M * count
 

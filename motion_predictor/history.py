@@ -107,25 +107,26 @@ class History:
         """
         if not self.is_full():
             return None
-        frames = np.stack(self._frames)  # (T, J, 3)
+        frames = np.array(self._frames)  # (T, J, 3)
         # Relative to the newest stamp, seconds are exact enough as floats.
         stamps = np.array(self._stamps_ns, np.int64) - self._stamps_ns[-1]
         seen = np.logical_and.reduce(np.isfinite(frames), axis=-1)  # (T, J)
-        doubt_m = np.zeros(seen.shape[1])
-        if not seen.all():
+        doubt_m = np.zeros(seen.shape[1], np.float32)
+        complete = seen.all()
+        if not complete:
             limbs_m = np.full(seen.shape[1], np.nan) if limbs_m is None else limbs_m
             filled = self._body.fill(frames, seen, stamps, limbs_m)
             if filled is None:
                 return None
             frames, doubt_m = filled
-        right = np.searchsorted(stamps, self._offsets_ns)  # first frame not before
+        right = stamps.searchsorted(self._offsets_ns)  # first frame not before
         left = right - (stamps[right] != self._offsets_ns)
         span = np.maximum(stamps[right] - stamps[left], 1)
-        share = ((self._offsets_ns - stamps[left]) / span)[:, None, None]
-        positions = frames[left] * (1 - share) + frames[right] * share
+        share = ((self._offsets_ns - stamps[left]) / span).astype(np.float32)[:, None, None]
+        positions = frames[left] + (frames[right] - frames[left]) * share
         return ObservedWindow(
-            positions.astype(np.float32),
-            float((seen[left] & seen[right]).mean()),
-            float(seen[stamps >= -RECENT_NS].any(0).mean()),
-            doubt_m.astype(np.float32),
+            positions.astype(np.float32, copy=False),
+            1.0 if complete else float((seen[left] & seen[right]).mean()),
+            1.0 if complete else float(seen[stamps >= -RECENT_NS].any(0).mean()),
+            doubt_m.astype(np.float32, copy=False),
         )

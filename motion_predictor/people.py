@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 
@@ -457,14 +457,17 @@ class People:
         people = {person.id: person for person in listing.people}
         ready = [person.id for person in listing.people if person.status == Status.OK]
         predicted: set[str] = set()
-        for person_id in sorted(ready, key=self._distance_from_robot):
+        if len(ready) > self._max_people:
+            ready.sort(key=self._distance_from_robot)
+        for person_id in ready:
             if len(predicted) < self._max_people:
                 person = people[person_id] = self._person(person_id)
                 predicted |= {person_id} if person.window is not None else set()
             else:
                 people[person_id] = Person(person_id, Status.DEGRADED, 0.0, None)
         self._predicted = predicted
-        return replace(listing, people=tuple(people.values()))
+        everyone = tuple(people.values())
+        return Scene(listing.stamp_ns, listing.frame_id, everyone, listing.unreadable)
 
     def _standing(self, track: _Track) -> Status:
         """Return what can be said of a person without a look at the window."""

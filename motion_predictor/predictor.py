@@ -40,6 +40,8 @@ class Prediction:
 
         The two errors are independent: squares add up.
         """
+        if not doubt_m.any():
+            return self
         return replace(self, radius=np.hypot(self.radius, doubt_m[:, None]))
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -237,6 +237,10 @@ class JointMap:
     def __call__(self, positions: FloatArray) -> FloatArray:
         """Map positions (B, J_source, 3), z up; a joint made of a missing (NaN) one is missing."""
         known = np.isfinite(positions)  # (B, J_source, 3)
+        if self._picks is not None:
+            there = np.logical_and.reduce(known, axis=-1)[:, self._picks, None]
+            picked = np.where(there, positions[:, self._picks], np.float32(np.nan))
+            return picked.astype(np.float32, copy=False)
         mapped = np.einsum('ts,bsc->btc', self.weights, np.where(known, positions, np.float32(0)))
         if self.offsets.any():
             ahead = self.offsets[:, 0] != 0
@@ -246,6 +250,13 @@ class JointMap:
         missing = np.logical_or.reduce(~known, axis=-1)  # (B, J_source)
         mapped[missing @ (self.weights != 0).T] = np.nan
         return mapped.astype(np.float32)
+
+    @cached_property
+    def _picks(self) -> NDArray[np.int64] | None:
+        """Which of the source's joints each one is, None if some have to be made."""
+        is_one = (self.weights == 1) & (np.count_nonzero(self.weights, axis=1) == 1)[:, None]
+        is_picked = is_one.any(1).all() and not self.offsets.any()
+        return is_one.argmax(1) if is_picked else None
 
     def _heading(self, positions: FloatArray) -> FloatArray:
         """Return the horizontal unit vector (B, 2) of the bodies' heading, NaN if unknown."""

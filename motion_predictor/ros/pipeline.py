@@ -142,7 +142,8 @@ class Pipeline:
                     self._arrived_s, self._age_ms = arrived_s, age_ms
         if refusal:
             self._refuse('message refused', refusal)
-        self._health.reject(rejected)
+        if rejected:
+            self._health.reject(rejected)
         if restarts:
             self._health.count('restarted')
 
