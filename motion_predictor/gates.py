@@ -56,11 +56,11 @@ class Gates:
         self._lengths_taken = 0
         self._lengths_ns: int | None = None
         self._swapped_ns: int | None = None
-        self.last = np.full((joints, 3), np.nan, np.float32)
+        self.last: FloatArray = np.full((joints, 3), np.nan, np.float32)
         """(J, 3) where each joint was last seen, NaN = never."""
         self.limbs_m: FloatArray = np.full(joints, np.nan, np.float32)
         """(J,) usual length of the limb from each joint to its parent, NaN = unknown."""
-        self.newest = self.last
+        self.newest: FloatArray = self.last
         """(J, 3) where the joints are of the newest frame that had any, NaN for the others."""
 
     def check(self, stamp_ns: int, positions: FloatArray) -> Checked:

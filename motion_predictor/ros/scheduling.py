@@ -13,7 +13,7 @@ IDLE_LATENCY = Path('/dev/cpu_dma_latency')
 
 
 @contextmanager
-def real_time(priority: int, warn: Callable[[str], None]) -> Iterator[None]:
+def real_time(priority: int, warn: Callable[[str], object]) -> Iterator[None]:
     """Schedule the calling thread by SCHED_FIFO meanwhile, if the system allows it.
 
     Args:
@@ -54,7 +54,7 @@ class Awake:
         warn: is told in a sentence if it is not allowed.
     """
 
-    def __init__(self, latency_us: int, warn: Callable[[str], None]) -> None:
+    def __init__(self, latency_us: int, warn: Callable[[str], object]) -> None:
         self._latency_us = latency_us
         self._warn = warn
         self._lock = threading.Lock()
