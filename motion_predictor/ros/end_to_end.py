@@ -1,5 +1,6 @@
 """Message in to message out: the real node in a process of its own, timed from this one."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,14 +191,11 @@ def _predictor(parameters: dict[str, Any], cache: Path) -> Iterator['subprocess.
 @contextmanager
 def _busy(processes: int) -> Iterator[None]:
     """Have so many processes compute meanwhile."""
-    command = [sys.executable, '-c', 'while True: pass']
-    busy = [subprocess.Popen(command) for _ in range(processes)]
-    try:
+    compute = f'import os\nwhile os.getppid() == {os.getpid()}: pass'
+    with ExitStack() as ends:
+        for _ in range(processes):
+            ends.callback(subprocess.Popen([sys.executable, '-c', compute]).kill)
         yield
-    finally:
-        for process in busy:
-            process.kill()
-            process.wait()
 
 
 def _until_first_prediction(

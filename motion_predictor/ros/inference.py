@@ -4,15 +4,18 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import torch
 
 from motion_predictor.ros.intake import Intake
+from motion_predictor.ros.scheduling import Precedence
 from motion_predictor.validation import one_line
 
 Result = TypeVar('Result')
+
+REST_S = 0.001
+"""A shorter wait leaves no time to others."""
 
 
 class Loop:
@@ -21,47 +24,44 @@ class Loop:
     Args:
         intake: where to wait.
         work: does all that there is to do. It must not raise.
-        precedence: how the thread is scheduled meanwhile.
-        at_end: called in the same thread when there is no more work.
+        precedence: of the thread that runs the loop.
     """
 
-    def __init__(
-        self,
-        intake: Intake,
-        work: Callable[[], None],
-        precedence: Callable[[], AbstractContextManager[None]],
-        at_end: Callable[[], None],
-    ) -> None:
+    def __init__(self, intake: Intake, work: Callable[[], None], precedence: Precedence) -> None:
         self._intake = intake
         self._work = work
         self._precedence = precedence
-        self._at_end = at_end
-        self.thread = 0
-        """Native id of the thread that runs it."""
         self.told_to_end = False
         self.error = ''
         """What it fell over, if it did."""
         self._ended = threading.Event()
         self._busy_since_s: float | None = time.monotonic()  # whatever it has to wait for
+        self._rested_s = time.monotonic()
 
     def run(self) -> None:
         """Wait and work until told to end."""
         self._ended.clear()
         self._busy_since_s = None
-        self.thread = threading.get_native_id()
         try:
-            with self._precedence():
+            with self._precedence:
                 while not self.told_to_end:
-                    self._intake.wait()
+                    self._wait()
                     self._busy_since_s = time.monotonic()
                     self._work()
                     self._busy_since_s = None
         except BaseException as error:  # it can be run again
             self.error = one_line(error)
         finally:
-            self._at_end()
             self._busy_since_s = None
             self._ended.set()
+
+    def _wait(self) -> None:
+        began_s = time.monotonic()
+        self._intake.wait()
+        ended_s = time.monotonic()
+        if ended_s - began_s > REST_S:
+            self._rested_s = ended_s
+            self._precedence.resume()
 
     def end(self, patience_s: float) -> bool:
         """End it and return whether the work in hand was done in time."""
@@ -73,6 +73,10 @@ class Loop:
         """Return for how long it has worked, or waited to begin; 0 if it has nothing to do."""
         since_s = self._busy_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
+
+    def restless_s(self) -> float:
+        """Return for how long it has left nothing to other threads; 0 if it does now."""
+        return 0.0 if self._busy_since_s is None else time.monotonic() - self._rested_s
 
     def has_died(self) -> bool:
         """Whether it ended although nobody told it to."""

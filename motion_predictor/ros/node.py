@@ -29,6 +29,7 @@ from motion_predictor.ros.middleware import carry_large_messages
 from motion_predictor.ros.outputs import MotionOutput
 from motion_predictor.ros.parameters import AFRESH, Parameters
 from motion_predictor.ros.pipeline import Pipeline, Setup
+from motion_predictor.ros.scheduling import Precedence
 from motion_predictor.ros.watchdog import Watchdog
 from motion_predictor.skeleton import known_layouts, read_layouts
 from motion_predictor.validation import one_line
@@ -166,13 +167,22 @@ class PredictorNode(LifecycleNode):
         self._pipeline = pipeline
         self._inference.run(pipeline.loop)
         undo.callback(self._end, pipeline)
-        undo.callback(Watchdog(WATCHDOG_PERIOD_S, lambda: self._look(pipeline)).stop)
+        undo.callback(self._watch(pipeline).stop)
         self._start_reporting(pipeline)
         undo.callback(lambda: self.destroy_timer(self._reporting))
         if setup.input.is_sampled:
             period_s = 1 / setup.values['tf_rate_hz']
             sampling = self.create_timer(period_s, pipeline.sample, clock=self._steady)
             undo.callback(self.destroy_timer, sampling)
+
+    def _watch(self, pipeline: Pipeline) -> Watchdog:
+        """Look after a pipeline, before all that it does."""
+        priority = self._setup.values['realtime_priority']
+        return Watchdog(
+            WATCHDOG_PERIOD_S,
+            lambda: self._look(pipeline),
+            Precedence(min(priority + 1, 99) if priority else 0, warn=self.get_logger().debug),
+        )
 
     def on_deactivate(self, state: LifecycleState) -> Return:
         """Stop listening; what was observed is forgotten."""
@@ -207,7 +217,7 @@ class PredictorNode(LifecycleNode):
         self._active.close()
 
     def _end(self, pipeline: Pipeline) -> None:
-        if not pipeline.loop.end(PATIENCE_S):
+        if not pipeline.end(PATIENCE_S):
             self.hung = True
             self.get_logger().error(f'the prediction in hand did not end within {PATIENCE_S:g} s')
 

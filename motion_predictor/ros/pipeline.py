@@ -22,7 +22,7 @@ from motion_predictor.ros.inference import Loop
 from motion_predictor.ros.inputs import Scan, SkeletonInput
 from motion_predictor.ros.intake import Intake
 from motion_predictor.ros.outputs import MotionOutput
-from motion_predictor.ros.scheduling import Awake, real_time, scheduling
+from motion_predictor.ros.scheduling import Awake, Precedence
 from motion_predictor.sources.bodies import InputError
 from motion_predictor.validation import one_line
 
@@ -61,14 +61,13 @@ class Pipeline:
     """
 
     def __init__(self, node: LifecycleNode, setup: Setup, people: People, intake: Intake) -> None:
-        warn = node.get_logger().warning
-        self._awake = Awake(setup.values['idle_latency_us'], warn)
-        self.loop = Loop(
-            intake,
-            self._work,
-            precedence=partial(real_time, setup.values['realtime_priority'], warn),
-            at_end=self._awake.release,
+        self._precedence = Precedence(
+            setup.values['realtime_priority'], partial(self._warn, 'realtime_priority')
         )
+        self._awake = Awake(
+            setup.values['idle_latency_us'], partial(self._warn, 'idle_latency_us')
+        )
+        self.loop = Loop(intake, self._work, self._precedence)
         """The work, to be run in the inference thread."""
         self._node = node
         self._setup = setup
@@ -194,7 +193,6 @@ class Pipeline:
             return
         budget = self._setup.budget
         if not windows:
-            self._awake.release()
             budget.rest()
             self._publish(scene, None, Status.OK)
             return
@@ -233,6 +231,8 @@ class Pipeline:
         if self.loop.told_to_end:  # what hung until now belongs to an earlier activation
             return
         setup = self._setup
+        if prediction is None:
+            self._awake.release()
         with self._publish_lock:
             now_ns = self._now_ns()
             age_s = (now_ns - scene.stamp_ns) / 1e9
@@ -252,13 +252,26 @@ class Pipeline:
     # How it is
 
     def watch(self) -> None:
-        """Publish STALE_INPUT or FAULT if nothing else can be said."""
+        """Publish STALE_INPUT or FAULT if nothing else can be said, and let others have a turn."""
+        if self.loop.restless_s() > STUCK_S and self._precedence.give_up():
+            self._warn(
+                'realtime_priority',
+                f'predicting has left no time for anything else for {STUCK_S:g} s: the thread is '
+                'scheduled like others until it rests',
+            )
         overdue = time.monotonic() - self._published_s > self._setup.values['stale_after_s']
         if self._busy(STUCK_S) or (self._fault and overdue):
             self._publish(self._scene_or_nobody(), None, Status.FAULT)
         elif self._is_stale() or overdue:
-            self._awake.release()
             self._publish(self._scene_or_nobody(), None, Status.STALE_INPUT)
+
+    def end(self, patience_s: float) -> bool:
+        """End the work and return whether what was in hand was done in time."""
+        was_in_time = self.loop.end(patience_s)
+        self._awake.release()
+        if not was_in_time:
+            self._precedence.give_up()
+        return was_in_time
 
     def fell_over(self) -> None:
         """Report that the loop ended where it should not have, and goes on."""
@@ -282,7 +295,7 @@ class Pipeline:
                 shortfall=missing,
             ),
             facts(predictor, budget, self._setup.values['threads'])
-            | {'scheduling': scheduling(self.loop.thread)},
+            | {'scheduling': str(self._precedence)},
         )
         report.header.stamp = self._node.get_clock().now().to_msg()
         return report

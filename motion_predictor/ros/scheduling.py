@@ -3,47 +3,90 @@
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import BinaryIO
 
 IDLE_LATENCY = Path('/dev/cpu_dma_latency')
 """Holds microseconds as a 32-bit integer for as long as it is open (Linux's PM QoS)."""
 
+Warn = Callable[[str], object]
 
-@contextmanager
-def real_time(priority: int, warn: Callable[[str], object]) -> Iterator[None]:
-    """Schedule the calling thread by SCHED_FIFO meanwhile, if the system allows it.
+
+class Precedence:
+    """Real-time priority (SCHED_FIFO) of the thread that enters it, where the system allows it.
+
+    A thread that comes with a higher one keeps that.
 
     Args:
         priority: from 1 to 99; 0 leaves the thread as it is.
-        warn: is told in a sentence if it is not allowed.
+        warn: is told in a sentence if it is refused.
     """
-    if not priority:
-        yield
-        return
-    before = os.sched_getscheduler(0), os.sched_getparam(0)
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-    except OSError as error:
-        warn(
-            f'realtime_priority {priority} is not to be had ({error.strerror}), so a busy machine '
-            f'makes predictions late: allow it (ulimit -r {priority}, or capability SYS_NICE), '
-            'or set it to 0'
-        )
-    try:
-        yield
-    finally:
-        os.sched_setscheduler(0, *before)
 
+    def __init__(self, priority: int, warn: Warn) -> None:
+        self._priority = priority
+        self._warn = warn
+        self._thread: int | None = None
+        self._before: tuple[int, os.sched_param] | None = None
+        self._given_up = False
 
-def scheduling(thread: int) -> str:
-    """Return in words how a thread, given by its native id, is scheduled."""
-    policy = os.sched_getscheduler(thread)
-    if policy in (os.SCHED_FIFO, os.SCHED_RR):
-        return f'real-time, priority {os.sched_getparam(thread).sched_priority}'
-    return 'ordinary'
+    def __enter__(self) -> None:
+        self._thread = threading.get_native_id()
+        if not self._priority:
+            return
+        try:
+            before = os.sched_getscheduler(0), os.sched_getparam(0)
+            if before[1].sched_priority < self._priority:
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self._priority))
+                self._before = before
+        except (AttributeError, OSError) as error:  # systems other than Linux do not have it
+            self._warn(
+                f'priority {self._priority} was refused ({error}), so whatever else keeps the '
+                'machine busy delays predictions: allow it (rtprio in limits.conf, LimitRTPRIO '
+                'of systemd, --cap-add SYS_NICE of docker), or set realtime_priority to 0'
+            )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._before is not None:
+            with suppress(OSError):  # what it came with may need a right of its own
+                os.sched_setscheduler(0, *self._before)
+        self._thread = self._before = None
+        self._given_up = False
+
+    def give_up(self) -> bool:
+        """Have the thread scheduled like others until it resumes; any thread may call this.
+
+        Returns:
+            whether it was not already.
+        """
+        if self._thread is None or self._before is None or self._given_up:
+            return False
+        os.sched_setscheduler(self._thread, os.SCHED_OTHER, os.sched_param(0))
+        self._given_up = True
+        return True
+
+    def resume(self) -> None:
+        """Take the priority again if it was given up; for the thread itself."""
+        if self._given_up:
+            with suppress(OSError):  # the right to it may be gone
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self._priority))
+            self._given_up = False
+
+    def __str__(self) -> str:
+        """Return in words how the system schedules the thread."""
+        if self._thread is None:
+            return 'not running'
+        if not hasattr(os, 'sched_getparam'):
+            return 'ordinary'
+        priority = os.sched_getparam(self._thread).sched_priority
+        return f'real-time, priority {priority}' if priority else 'ordinary'
 
 
 class Awake:
@@ -51,10 +94,10 @@ class Awake:
 
     Args:
         latency_us: that waking up may take at most; -1 leaves it to the system.
-        warn: is told in a sentence if it is not allowed.
+        warn: is told in a sentence if it is refused.
     """
 
-    def __init__(self, latency_us: int, warn: Callable[[str], object]) -> None:
+    def __init__(self, latency_us: int, warn: Warn) -> None:
         self._latency_us = latency_us
         self._warn = warn
         self._lock = threading.Lock()
@@ -66,12 +109,14 @@ class Awake:
             if self._held is not None or self._latency_us < 0:
                 return
             try:
-                self._held = IDLE_LATENCY.open('wb', buffering=0)
+                # Never made where it is not there: it would be a file that does nothing.
+                device = os.open(IDLE_LATENCY, os.O_WRONLY)
+                self._held = os.fdopen(device, 'wb', buffering=0)
                 self._held.write(self._latency_us.to_bytes(4, sys.byteorder))
             except OSError as error:
                 self._warn(
-                    f'idle_latency_us {self._latency_us} is not to be had ({error}): allow '
-                    f'writing to {IDLE_LATENCY}, or set it to -1'
+                    f'{self._latency_us} was refused ({error}): allow writing to {IDLE_LATENCY}, '
+                    'or set idle_latency_us to -1'
                 )
                 self._latency_us = -1
 

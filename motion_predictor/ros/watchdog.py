@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 
+from motion_predictor.ros.scheduling import Precedence
+
 
 class Watchdog:
     """Looks again and again until it is stopped.
@@ -13,11 +15,13 @@ class Watchdog:
     Args:
         period_s: between two looks.
         look: must not raise.
+        precedence: of the thread.
     """
 
-    def __init__(self, period_s: float, look: Callable[[], None]) -> None:
+    def __init__(self, period_s: float, look: Callable[[], None], precedence: Precedence) -> None:
         self._period_s = period_s
         self._look = look
+        self._precedence = precedence
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name='watchdog', daemon=True)
         self._thread.start()
@@ -28,5 +32,6 @@ class Watchdog:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._over.wait(self._period_s):
-            self._look()
+        with self._precedence:
+            while not self._over.wait(self._period_s):
+                self._look()

@@ -210,9 +210,13 @@ def test_a_stuck_engine_is_stale_and_then_a_fault(
     cell: Any, node: PredictorNode, walker: Any
 ) -> None:
     predict = node._setup.predictor.predict
+    assert node._pipeline is not None
+    precedence = node._pipeline._precedence
+    usual, stuck = str(precedence), []
 
     def stick(history: Any, samples: int) -> Any:
         time.sleep(2.0)
+        stuck.append(str(precedence))
         return predict(history, samples)
 
     mend = break_engine(node, stick)
@@ -221,6 +225,8 @@ def test_a_stuck_engine_is_stale_and_then_a_fault(
     late = [m for m in cell.received if any(len(p.mean) for p in m.motions)]
     assert not late, 'what took two seconds is too old to be published as fresh'
     mend()
+    assert set(stuck) == {'ordinary'}, 'it may be computing for ever'
+    cell.wait_for(lambda: str(precedence) == usual, 'it goes before others again')
 
 
 def test_a_prediction_that_hangs_is_a_fault_after_another_activation_too(
