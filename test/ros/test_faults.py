@@ -220,13 +220,15 @@ def test_a_stuck_engine_is_stale_and_then_a_fault(
         return predict(history, samples)
 
     mend = break_engine(node, stick)
-    cell.stream({'someone': walker}, seconds=2.5)
+    place = cell.stream({'someone': walker}, seconds=2.5)
     assert {STALE, FAULT} <= cell.statuses()
     late = [m for m in cell.received if any(len(p.mean) for p in m.motions)]
     assert not late, 'what took two seconds is too old to be published as fresh'
     mend()
+    cell.wait_for(lambda: stuck, 'the end of it')
     assert set(stuck) == {'ordinary'}, 'it may be computing for ever'
-    cell.wait_for(lambda: str(precedence) == usual, 'it goes before others again')
+    cell.stream({'someone': walker}, seconds=0.3, start=place)
+    assert str(precedence) == usual
 
 
 def test_a_prediction_that_hangs_is_a_fault_after_another_activation_too(
