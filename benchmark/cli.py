@@ -42,23 +42,25 @@ def _parser() -> argparse.ArgumentParser:
         help='engine to measure besides eager (default: all for the device)')  # fmt: skip
     add('--eager', action='store_const', dest='backend', const=[], help='measure eager alone')
     add('--device', default='auto', help='cpu, cuda, ... or auto')
-    add('--threads', type=_from(1), default=1, help='CPU threads of the network, everywhere')
-    add('--samples', type=_from(1), default=50, help='futures per person')
-    add('--calls', type=_from(1), default=1000,
+    add('--threads', type=_integer(1), default=1, help='CPU threads of the network, everywhere')
+    add('--samples', type=_integer(1), default=50, help='futures per person')
+    add('--calls', type=_integer(1), default=1000,
         help='of each engine; a tenth for each size, a twentieth for published sizes')  # fmt: skip
     add('--node-checkpoint', default='default', help='end to end: what the node predicts with')
     add('--people', type=int, choices=range(1, 9), default=4, metavar='N',
         help='end to end: nobody, one person, ... up to so many')  # fmt: skip
     add('--seconds', type=float, default=20.0, help='end to end: for each number of people')
-    add('--busy', type=_from(0), default=0, metavar='N',
+    add('--busy', type=_integer(0, 64), default=0, metavar='N',
         help='end to end: beside so many processes that never rest; see "message to message", '
         'as source and listener wait for their turn like them')  # fmt: skip
-    add('--realtime-priority', type=_from(0), default=10, metavar='N',
+    add('--realtime-priority', type=_integer(0, 99), default=10, metavar='N',
         help='end to end: of the thread that predicts; 0 for ordinary scheduling')  # fmt: skip
-    add('--idle-latency-us', type=_from(-1), default=-1, metavar='N',
+    add('--idle-latency-us', type=_integer(-1, 10_000), default=-1, metavar='N',
         help='end to end: 0 keeps processors awake; -1 leaves them to the system')  # fmt: skip
     add('--budget-ms', type=float, default=20.0, help='latency above which a prediction is late')
-    add('--steps', type=_from(1), default=100, help="denoising steps of the published teacher's")
+    add(
+        '--steps', type=_integer(1), default=100, help="denoising steps of the published teacher's"
+    )
     add('--quick', action='store_true', help='a few seconds; its figures mean nothing')
     add('--json', type=Path, metavar='FILE', help='write all figures')
     add('--plot', type=Path, metavar='FILE', help='draw the curves of scaling and end-to-end')
@@ -72,13 +74,13 @@ def _sections(text: str) -> list[str]:
     return sections
 
 
-def _from(least: int) -> Callable[[str], int]:
-    """Return what reads an integer that is not less, nor more than a million."""
+def _integer(least: int, most: int = 1_000_000) -> Callable[[str], int]:
+    """Return what reads an integer in this range."""
 
     def integer(text: str) -> int:
         value = int(text)
-        if not least <= value <= 1_000_000:
-            raise argparse.ArgumentTypeError(f'{text} is not between {least} and 1000000')
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f'{text} is not between {least} and {most}')
         return value
 
     return integer

@@ -194,7 +194,8 @@ def _busy(processes: int) -> Iterator[None]:
     compute = f'import os\nwhile os.getppid() == {os.getpid()}: pass'
     with ExitStack() as ends:
         for _ in range(processes):
-            ends.callback(subprocess.Popen([sys.executable, '-c', compute]).kill)
+            process = ends.enter_context(subprocess.Popen([sys.executable, '-c', compute]))
+            ends.callback(process.kill)
         yield
 
 

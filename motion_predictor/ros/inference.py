@@ -35,13 +35,13 @@ class Loop:
         self.error = ''
         """What it fell over, if it did."""
         self._ended = threading.Event()
-        self._busy_since_s: float | None = time.monotonic()  # whatever it has to wait for
         self._rested_s = time.monotonic()
+        self._busy_since_s: float | None = self._rested_s  # whatever it has to wait for
 
     def run(self) -> None:
         """Wait and work until told to end."""
         self._ended.clear()
-        self._busy_since_s = None
+        self._busy_since_s, self._rested_s = None, time.monotonic()
         try:
             with self._precedence:
                 while not self.told_to_end:

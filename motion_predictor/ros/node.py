@@ -165,9 +165,9 @@ class PredictorNode(LifecycleNode):
         undo.callback(intake.close)
         pipeline = Pipeline(self, setup, _nobody(setup.predictor, setup.values), intake)
         self._pipeline = pipeline
+        undo.callback(self._watch(pipeline).stop)  # when all else has ended
         self._inference.run(pipeline.loop)
         undo.callback(self._end, pipeline)
-        undo.callback(self._watch(pipeline).stop)
         self._start_reporting(pipeline)
         undo.callback(lambda: self.destroy_timer(self._reporting))
         if setup.input.is_sampled:

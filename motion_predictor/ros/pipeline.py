@@ -74,7 +74,8 @@ class Pipeline:
         self._people = people
         self._intake = intake
         self._health = Health()
-        self._lock = threading.Lock()  # guards input, people and what the last message said
+        self._reading = threading.Lock()  # guards the input, which may take its time
+        self._lock = threading.Lock()  # guards people and what the last message said
         self._publish_lock = threading.Lock()
         self._fault = ''
         self._logged_s: dict[str, float] = {}
@@ -114,15 +115,14 @@ class Pipeline:
 
     def forget(self) -> None:
         """Forget everyone, as when time jumps."""
-        with self._lock:
+        with self._reading, self._lock:
             self._people.clear()
             self._setup.input.clear()
 
     def _take(self, read: Callable[[int], Scan | None], waited_s: float = 0.0) -> None:
         refusal, rejected, restarts = '', Counter[str](), 0
         arrived_s = time.monotonic() - waited_s
-        with self._lock:
-            people = self._people
+        with self._reading:
             now_ns = self._now_ns()
             try:
                 scan = read(now_ns)
@@ -130,21 +130,26 @@ class Pipeline:
             except Exception as error:  # InputError; or a message that its reader trips over
                 scan, refusal = None, str(error) or type(error).__name__
             if scan is not None:
-                unreadable = sum(scan.rejected.values())
-                fresh = people.update(scan.stamp_ns, scan.observations, scan.frame_id, unreadable)
-                rejected = scan.rejected + people.rejected
-                people.rejected.clear()
-                restarts, people.restarts = people.restarts, 0
-                if fresh:
-                    self._has_news = True
-                    self._usable_s = time.monotonic()
-                    self._arrived_s, self._age_ms = arrived_s, age_ms
+                with self._lock:
+                    rejected, restarts = self._observe(scan, arrived_s, age_ms)
         if refusal:
             self._refuse('message refused', refusal)
         if rejected:
             self._health.reject(rejected)
         if restarts:
             self._health.count('restarted')
+
+    def _observe(self, scan: Scan, arrived_s: float, age_ms: float) -> tuple[Counter[str], int]:
+        """Take a scan; return what was rejected, by reason, and how often its time restarted."""
+        people, unreadable = self._people, sum(scan.rejected.values())
+        if people.update(scan.stamp_ns, scan.observations, scan.frame_id, unreadable):
+            self._has_news = True
+            self._usable_s = time.monotonic()
+            self._arrived_s, self._age_ms = arrived_s, age_ms
+        rejected = scan.rejected + people.rejected
+        people.rejected.clear()
+        restarts, people.restarts = people.restarts, 0
+        return rejected, restarts
 
     def _age_at_arrival_ms(self, scan: Scan | None, now_ns: int, waited_s: float) -> float:
         """Return how old a scan was when it came in.
@@ -253,24 +258,22 @@ class Pipeline:
 
     def watch(self) -> None:
         """Publish STALE_INPUT or FAULT if nothing else can be said, and let others have a turn."""
+        overdue = time.monotonic() - self._published_s > self._setup.values['stale_after_s']
+        if self._busy(STUCK_S) or (self._fault and overdue):
+            self._publish(self._scene_or_nobody(), None, Status.FAULT)
+        elif self._is_stale() or overdue:
+            self._publish(self._scene_or_nobody(), None, Status.STALE_INPUT)
         if self.loop.restless_s() > STUCK_S and self._precedence.give_up():
             self._warn(
                 'realtime_priority',
                 f'predicting has left no time for anything else for {STUCK_S:g} s: the thread is '
                 'scheduled like others until it rests',
             )
-        overdue = time.monotonic() - self._published_s > self._setup.values['stale_after_s']
-        if self._busy(STUCK_S) or (self._fault and overdue):
-            self._publish(self._scene_or_nobody(), None, Status.FAULT)
-        elif self._is_stale() or overdue:
-            self._publish(self._scene_or_nobody(), None, Status.STALE_INPUT)
 
     def end(self, patience_s: float) -> bool:
         """End the work and return whether what was in hand was done in time."""
         was_in_time = self.loop.end(patience_s)
         self._awake.release()
-        if not was_in_time:
-            self._precedence.give_up()
         return was_in_time
 
     def fell_over(self) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
 IDLE_LATENCY = Path('/dev/cpu_dma_latency')
 """Holds microseconds as a 32-bit integer for as long as it is open (Linux's PM QoS)."""
@@ -33,7 +32,7 @@ class Precedence:
         self._given_up = False
 
     def __enter__(self) -> None:
-        self._thread = threading.get_native_id()
+        self._thread, self._given_up = threading.get_native_id(), False
         if not self._priority:
             return
         try:
@@ -44,8 +43,9 @@ class Precedence:
         except (AttributeError, OSError) as error:  # systems other than Linux do not have it
             self._warn(
                 f'priority {self._priority} was refused ({error}), so whatever else keeps the '
-                'machine busy delays predictions: allow it (rtprio in limits.conf, LimitRTPRIO '
-                'of systemd, --cap-add SYS_NICE of docker), or set realtime_priority to 0'
+                'machine busy delays predictions: allow it (rtprio '
+                f'{self._priority + 1} in limits.conf, LimitRTPRIO of systemd, --cap-add SYS_NICE '
+                'of docker), or set realtime_priority to 0'
             )
 
     def __exit__(
@@ -58,7 +58,6 @@ class Precedence:
             with suppress(OSError):  # what it came with may need a right of its own
                 os.sched_setscheduler(0, *self._before)
         self._thread = self._before = None
-        self._given_up = False
 
     def give_up(self) -> bool:
         """Have the thread scheduled like others until it resumes; any thread may call this.
@@ -66,9 +65,11 @@ class Precedence:
         Returns:
             whether it was not already.
         """
-        if self._thread is None or self._before is None or self._given_up:
+        thread = self._thread
+        if thread is None or self._before is None or self._given_up:
             return False
-        os.sched_setscheduler(self._thread, os.SCHED_OTHER, os.sched_param(0))
+        with suppress(OSError):  # where only a thread itself may
+            os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
         self._given_up = True
         return True
 
@@ -81,11 +82,13 @@ class Precedence:
 
     def __str__(self) -> str:
         """Return in words how the system schedules the thread."""
-        if self._thread is None:
+        thread = self._thread
+        if thread is None:
             return 'not running'
-        if not hasattr(os, 'sched_getparam'):
-            return 'ordinary'
-        priority = os.sched_getparam(self._thread).sched_priority
+        try:
+            priority = os.sched_getparam(thread).sched_priority
+        except (AttributeError, OSError):  # as on other systems than Linux
+            return 'unknown'
         return f'real-time, priority {priority}' if priority else 'ordinary'
 
 
@@ -101,7 +104,7 @@ class Awake:
         self._latency_us = latency_us
         self._warn = warn
         self._lock = threading.Lock()
-        self._held: BinaryIO | None = None
+        self._held: int | None = None
 
     def hold(self) -> None:
         """Keep them awake from now on."""
@@ -110,9 +113,8 @@ class Awake:
                 return
             try:
                 # Never made where it is not there: it would be a file that does nothing.
-                device = os.open(IDLE_LATENCY, os.O_WRONLY)
-                self._held = os.fdopen(device, 'wb', buffering=0)
-                self._held.write(self._latency_us.to_bytes(4, sys.byteorder))
+                self._held = os.open(IDLE_LATENCY, os.O_WRONLY)
+                os.write(self._held, self._latency_us.to_bytes(4, sys.byteorder))
             except OSError as error:
                 self._warn(
                     f'{self._latency_us} was refused ({error}): allow writing to {IDLE_LATENCY}, '
@@ -124,5 +126,5 @@ class Awake:
         """Let them sleep."""
         with self._lock:
             if self._held is not None:
-                self._held.close()
+                os.close(self._held)
                 self._held = None

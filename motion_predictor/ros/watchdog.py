@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from motion_predictor.ros.scheduling import Precedence
 
+PATIENCE_S = 1.0
+
 
 class Watchdog:
     """Looks again and again until it is stopped.
@@ -27,9 +29,9 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more; waits for the look in hand."""
+        """Look no more; waits for the look in hand unless that hangs."""
         self._over.set()
-        self._thread.join()
+        self._thread.join(PATIENCE_S)
 
     def _run(self) -> None:
         with self._precedence:

@@ -220,7 +220,7 @@ def test_a_stuck_engine_is_stale_and_then_a_fault(
         return predict(history, samples)
 
     mend = break_engine(node, stick)
-    place = cell.stream({'someone': walker}, seconds=2.5)
+    place = cell.stream({'someone': walker}, seconds=2.0)
     assert {STALE, FAULT} <= cell.statuses()
     late = [m for m in cell.received if any(len(p.mean) for p in m.motions)]
     assert not late, 'what took two seconds is too old to be published as fresh'
@@ -253,6 +253,25 @@ def test_a_prediction_that_hangs_is_a_fault_after_another_activation_too(
     freed.set()
     cell.stream({'someone': walker}, seconds=0.8, start=place)
     cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
+
+
+def test_reading_that_hangs_is_a_fault_and_the_node_can_be_deactivated(
+    cell: Any, node: PredictorNode, walker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freed = threading.Event()
+    place = cell.stream({'someone': walker}, seconds=0.8)
+    with monkeypatch.context() as patch:
+        patch.setattr(node._setup.input, 'read', lambda message, now_ns: freed.wait() and None)
+        cell.stream({'someone': walker}, seconds=0.2, start=place)
+        cell.wait_for(lambda: FAULT in cell.statuses(), 'a fault')
+        assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+        assert node.hung
+    freed.set()
+    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    cell.stream({'someone': walker}, seconds=0.8, start=place)
+    cell.received.clear()
+    cell.stream({'someone': walker}, seconds=0.3, start=place + 48)
+    assert cell.statuses('someone') == {OK}
 
 
 def test_whoever_cannot_be_read_does_not_count_as_nobody(cell: Any, walker: Any) -> None:

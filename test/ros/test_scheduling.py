@@ -3,7 +3,6 @@
 import os
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +114,8 @@ def test_processors_stay_awake_while_somebody_is_predicted(
     planner: Any, start: Any, bundled: MotionArchive
 ) -> None:
     usual = longest_idle_us()
-    start('predictor', '--ros-args', '-p', 'idle_latency_us:=3', '-p', 'max_age_s:=5.0')
+    given = ('idle_latency_us:=3', 'max_age_s:=5.0', 'stale_after_s:=3.0')
+    start('predictor', '--ros-args', *(part for value in given for part in ('-p', value)))
     planner.wait_for_node()
     planner.wait_for(lambda: planner.received, 'it is active')
     assert longest_idle_us() == usual, 'nobody is there yet'
@@ -128,7 +128,7 @@ def test_processors_stay_awake_while_somebody_is_predicted(
 
     predict_somebody()
     planner.publish(planner.message({}))
-    planner.wait_for(lambda: longest_idle_us() == usual, 'they may sleep when nobody is there')
+    planner.wait_for(lambda: longest_idle_us() == usual, 'they may sleep: nobody is there', 1.0)
     predict_somebody()
     planner.wait_for(lambda: longest_idle_us() == usual, 'and when the source is silent')
     predict_somebody()
@@ -136,7 +136,7 @@ def test_processors_stay_awake_while_somebody_is_predicted(
     now_ns = planner.get_clock().now().nanoseconds
     late = planner.message({'someone': bundled.clip(0)[0]}, stamp_ns=now_ns - 20_000_000)
     planner.publish(late)
-    planner.wait_for(lambda: longest_idle_us() == usual, 'and when what it sends is too old')
+    planner.wait_for(lambda: longest_idle_us() == usual, 'and when all is too old', 1.0)
     assert planner.set_parameter('max_age_s', 5.0).successful
     predict_somebody()
     assert planner.transition('deactivate')
@@ -144,10 +144,10 @@ def test_processors_stay_awake_while_somebody_is_predicted(
 
 
 @pytest.fixture
-def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / 'cpu_dma_latency'
     monkeypatch.setattr('motion_predictor.ros.scheduling.IDLE_LATENCY', path)
-    yield path
+    return path
 
 
 def test_the_device_is_held_open_once_and_again_after_release(device: Path) -> None:
