@@ -55,8 +55,6 @@ def _parser() -> argparse.ArgumentParser:
         'as source and listener wait for their turn like them')  # fmt: skip
     add('--realtime-priority', type=_integer(0, 99), default=10, metavar='N',
         help='end to end: of the thread that predicts; 0 for ordinary scheduling')  # fmt: skip
-    add('--idle-latency-us', type=_integer(-1, 10_000), default=-1, metavar='N',
-        help='end to end: 0 keeps processors awake; -1 leaves them to the system')  # fmt: skip
     add('--budget-ms', type=float, default=20.0, help='latency above which a prediction is late')
     add(
         '--steps', type=_integer(1), default=100, help="denoising steps of the published teacher's"
@@ -141,7 +139,6 @@ def _end_to_end(arguments: argparse.Namespace, archive: MotionArchive) -> list[d
         'checkpoint': arguments.node_checkpoint,
         'latency_budget_ms': arguments.budget_ms,
         'realtime_priority': arguments.realtime_priority,
-        'idle_latency_us': arguments.idle_latency_us,
         'backend': 'eager' if arguments.backend == [] else 'auto',
     }
     runs = measure(Load(archive, parameters, arguments.seconds, arguments.busy), arguments.people)

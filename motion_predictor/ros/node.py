@@ -217,7 +217,7 @@ class PredictorNode(LifecycleNode):
         self._active.close()
 
     def _end(self, pipeline: Pipeline) -> None:
-        if not pipeline.end(PATIENCE_S):
+        if not pipeline.loop.end(PATIENCE_S):
             self.hung = True
             self.get_logger().error(f'the prediction in hand did not end within {PATIENCE_S:g} s')
 

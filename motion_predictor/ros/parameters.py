@@ -85,15 +85,6 @@ PARAMETERS = (
         0,
         99,
     ),
-    Parameter(
-        'idle_latency_us',
-        -1,
-        'While somebody is predicted, processors take no longer than this to wake up '
-        '(/dev/cpu_dma_latency, where writing to it is allowed). 0 keeps them all awake, which '
-        'takes power. -1 leaves it to the system.',
-        -1,
-        10_000,
-    ),
     Parameter('samples', 50, 'Possible futures per person.', 1, 1000, live=True),
     Parameter(
         'resample_noise',

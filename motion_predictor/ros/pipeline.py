@@ -22,7 +22,7 @@ from motion_predictor.ros.inference import Loop
 from motion_predictor.ros.inputs import Scan, SkeletonInput
 from motion_predictor.ros.intake import Intake
 from motion_predictor.ros.outputs import MotionOutput
-from motion_predictor.ros.scheduling import Awake, Precedence
+from motion_predictor.ros.scheduling import Precedence
 from motion_predictor.sources.bodies import InputError
 from motion_predictor.validation import one_line
 
@@ -63,9 +63,6 @@ class Pipeline:
     def __init__(self, node: LifecycleNode, setup: Setup, people: People, intake: Intake) -> None:
         self._precedence = Precedence(
             setup.values['realtime_priority'], partial(self._warn, 'realtime_priority')
-        )
-        self._awake = Awake(
-            setup.values['idle_latency_us'], partial(self._warn, 'idle_latency_us')
         )
         self.loop = Loop(intake, self._work, self._precedence)
         """The work, to be run in the inference thread."""
@@ -201,7 +198,6 @@ class Pipeline:
             budget.rest()
             self._publish(scene, None, Status.OK)
             return
-        self._awake.hold()
         samples = budget.choose(len(windows))
         prediction = self._predict(np.stack([w.positions for w in windows]), samples)
         prediction = prediction.widened(np.stack([w.doubt_m for w in windows]))
@@ -236,8 +232,6 @@ class Pipeline:
         if self.loop.told_to_end:  # what hung until now belongs to an earlier activation
             return
         setup = self._setup
-        if prediction is None:
-            self._awake.release()
         with self._publish_lock:
             now_ns = self._now_ns()
             age_s = (now_ns - scene.stamp_ns) / 1e9
@@ -269,12 +263,6 @@ class Pipeline:
                 f'predicting has left no time for anything else for {STUCK_S:g} s: the thread is '
                 'scheduled like others until it rests',
             )
-
-    def end(self, patience_s: float) -> bool:
-        """End the work and return whether what was in hand was done in time."""
-        was_in_time = self.loop.end(patience_s)
-        self._awake.release()
-        return was_in_time
 
     def fell_over(self) -> None:
         """Report that the loop ended where it should not have, and goes on."""

@@ -1,17 +1,10 @@
-"""What the node asks of the system to be in time: precedence, and processors that are awake."""
+"""Real-time scheduling: threads that go before whatever else the machine does."""
 
 import os
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
-
-IDLE_LATENCY = Path('/dev/cpu_dma_latency')
-"""Holds microseconds as a 32-bit integer for as long as it is open (Linux's PM QoS)."""
-
-Warn = Callable[[str], object]
 
 
 class Precedence:
@@ -24,7 +17,7 @@ class Precedence:
         warn: is told in a sentence if it is refused.
     """
 
-    def __init__(self, priority: int, warn: Warn) -> None:
+    def __init__(self, priority: int, warn: Callable[[str], object]) -> None:
         self._priority = priority
         self._warn = warn
         self._thread: int | None = None
@@ -90,41 +83,3 @@ class Precedence:
         except (AttributeError, OSError):  # as on other systems than Linux
             return 'unknown'
         return f'real-time, priority {priority}' if priority else 'ordinary'
-
-
-class Awake:
-    """Keeps processors from sleeping so deeply that they take long to wake up; for any thread.
-
-    Args:
-        latency_us: that waking up may take at most; -1 leaves it to the system.
-        warn: is told in a sentence if it is refused.
-    """
-
-    def __init__(self, latency_us: int, warn: Warn) -> None:
-        self._latency_us = latency_us
-        self._warn = warn
-        self._lock = threading.Lock()
-        self._held: int | None = None
-
-    def hold(self) -> None:
-        """Keep them awake from now on."""
-        with self._lock:
-            if self._held is not None or self._latency_us < 0:
-                return
-            try:
-                # Never made where it is not there: it would be a file that does nothing.
-                self._held = os.open(IDLE_LATENCY, os.O_WRONLY)
-                os.write(self._held, self._latency_us.to_bytes(4, sys.byteorder))
-            except OSError as error:
-                self._warn(
-                    f'{self._latency_us} was refused ({error}): allow writing to {IDLE_LATENCY}, '
-                    'or set idle_latency_us to -1'
-                )
-                self._latency_us = -1
-
-    def release(self) -> None:
-        """Let them sleep."""
-        with self._lock:
-            if self._held is not None:
-                os.close(self._held)
-                self._held = None
