@@ -122,9 +122,11 @@ def _end_to_end(runs: list[Row]) -> list[str]:
         stages += [people | {'stage': name} | spent for name, spent in run['stages'].items()]
         if 'transport' in run:
             stages.append(people | {'stage': 'published to received'} | run['transport'])
-        scheduling = {'scheduling': run['diagnostics'].get('scheduling')}
-        cpu = {'cpu': 100 * run['cpu_share']}
-        use.append(people | run['start_up'] | run['memory_mb'] | cpu | scheduling)
+        rest = {
+            'cpu': 100 * run['cpu_share'],
+            'scheduling': run['diagnostics'].get('scheduling'),
+        }
+        use.append(people | run['start_up'] | run['memory_mb'] | rest)
     people = {'people': 'people'}
     counts = {
         'sent': 'sent',
@@ -134,8 +136,8 @@ def _end_to_end(runs: list[Row]) -> list[str]:
         'statuses': 'statuses',
     }
     start = {'cache': 'cache', 'active_s': 'active, s', 'predicting_s': 'first prediction, s'}
-    memory = {'start': 'memory, MB', 'end': 'at the end, MB', 'cpu': 'CPU, % of a core'}
-    scheduling = {'scheduling': 'scheduling'}
+    memory = {'start': 'memory, MB', 'end': 'at the end, MB'}
+    rest = {'cpu': 'CPU, % of a core', 'scheduling': 'scheduling'}
     percentiles = {key: TIMES[key] for key in ('median_ms', 'p99_ms', 'max_ms')}
     return [
         _table('Message in to message out, ms', latency, people | TIMES | counts, '.1f'),
@@ -145,7 +147,7 @@ def _end_to_end(runs: list[Row]) -> list[str]:
             people | {'stage': 'stage'} | percentiles,
             '.1f',
         ),
-        _table('Start and use', use, people | start | memory | scheduling, '.1f'),
+        _table('Start and use', use, people | start | memory | rest, '.1f'),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
 
@@ -466,8 +466,7 @@ class People:
             else:
                 people[person_id] = Person(person_id, Status.DEGRADED, 0.0, None)
         self._predicted = predicted
-        everyone = tuple(people.values())
-        return Scene(listing.stamp_ns, listing.frame_id, everyone, listing.unreadable)
+        return replace(listing, people=tuple(people.values()))
 
     def _standing(self, track: _Track) -> Status:
         """Return what can be said of a person without a look at the window."""

@@ -254,9 +254,9 @@ class JointMap:
     @cached_property
     def _picks(self) -> NDArray[np.int64] | None:
         """Which of the source's joints each one is, None if some have to be made."""
-        is_one = (self.weights == 1) & (np.count_nonzero(self.weights, axis=1) == 1)[:, None]
-        is_picked = is_one.any(1).all() and not self.offsets.any()
-        return is_one.argmax(1) if is_picked else None
+        picks = self.weights.argmax(1)
+        is_picked = np.array_equal(self.weights, np.eye(self.weights.shape[1])[picks])
+        return picks if is_picked and not self.offsets.any() else None
 
     def _heading(self, positions: FloatArray) -> FloatArray:
         """Return the horizontal unit vector (B, 2) of the bodies' heading, NaN if unknown."""

@@ -1,7 +1,6 @@
 """What a stage shows while it runs: a progress bar, and a TensorBoard log beside its state."""
 
 from pathlib import Path
-from types import TracebackType
 
 from tqdm import tqdm
 
@@ -37,12 +36,7 @@ class Progress:
     def __enter__(self) -> 'Progress':
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bar.close()
         if self._log is not None:
             self._log.close()

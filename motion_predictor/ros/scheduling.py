@@ -4,7 +4,6 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
 
 
 class Precedence:
@@ -41,12 +40,7 @@ class Precedence:
                 'of docker), or set realtime_priority to 0'
             )
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._before is not None:
             with suppress(OSError):  # what it came with may need a right of its own
                 os.sched_setscheduler(0, *self._before)

@@ -92,21 +92,9 @@ def column() -> Callable[..., FloatArray]:
 
 
 @pytest.fixture
-def header(bag_types: Typestore) -> Callable[..., Any]:
-    """Builder of a header from seconds and a frame."""
-
-    def make(stamp_s: float, frame: str) -> Any:
-        stamp = round(stamp_s * 1e9)
-        time = bag_types.types['builtin_interfaces/msg/Time'](
-            sec=stamp // 10**9, nanosec=stamp % 10**9
-        )
-        return bag_types.types['std_msgs/msg/Header'](stamp=time, frame_id=frame)
-
-    return make
-
-
-@pytest.fixture
-def skeletons(bag_types: Typestore, header: Callable[..., Any]) -> Callable[..., Any]:
+def skeletons(
+    make_message: Callable[..., Any], make_header: Callable[..., Any]
+) -> Callable[..., Any]:
     """Builder of this package's message: people (J, 3) by id, keywords replace fields."""
 
     def make(
@@ -114,11 +102,15 @@ def skeletons(bag_types: Typestore, header: Callable[..., Any]) -> Callable[...,
     ) -> Any:
         confidence = more.pop('confidence', np.zeros(0, np.float32))
         fields = {'layout': 'smpl22', 'joint_names': list(SMPL22.joint_names)} | more
-        return bag_types.types['motion_predictor/msg/SkeletonArray'](
-            header=header(stamp_s, frame),
+        return make_message(
+            'motion_predictor/msg/SkeletonArray',
+            header=make_header(stamp_s, frame),
             skeletons=[
-                bag_types.types['motion_predictor/msg/Skeleton'](
-                    id=person, positions=pose.astype(np.float32).ravel(), confidence=confidence
+                make_message(
+                    'motion_predictor/msg/Skeleton',
+                    id=person,
+                    positions=pose.astype(np.float32).ravel(),
+                    confidence=confidence,
                 )
                 for person, pose in people.items()
             ],
@@ -129,43 +121,31 @@ def skeletons(bag_types: Typestore, header: Callable[..., Any]) -> Callable[...,
 
 
 @pytest.fixture
-def markers(bag_types: Typestore, header: Callable[..., Any]) -> Callable[..., Any]:
+def markers(
+    make_message: Callable[..., Any], make_header: Callable[..., Any]
+) -> Callable[..., Any]:
     """Builder of an Azure Kinect's message: people (32, 3) by number."""
 
     def make(
         stamp_s: float, people: dict[int, FloatArray], frame: str = 'depth_camera_link'
     ) -> Any:
-        point, quaternion = (
-            bag_types.types[f'geometry_msgs/msg/{n}'] for n in ('Point', 'Quaternion')
-        )
-        vector, pose = (
-            bag_types.types[f'geometry_msgs/msg/{name}'] for name in ('Vector3', 'Pose')
-        )
-        colour, marker = (
-            bag_types.types[n] for n in ('std_msgs/msg/ColorRGBA', 'visualization_msgs/msg/Marker')
-        )
-        upright = quaternion(0, 0, 0, 1)
-        time = bag_types.types['builtin_interfaces/msg/Duration'](sec=0, nanosec=0)
-        image = bag_types.types['sensor_msgs/msg/CompressedImage']
-        mesh = bag_types.types['visualization_msgs/msg/MeshFile']
         made = []
         for person, body in people.items():
             for joint, place in enumerate(body):
                 if np.isnan(place).any():
                     continue
+                x, y, z = map(float, place)
+                point = make_message('geometry_msgs/msg/Point', x=x, y=y, z=z)
                 made.append(
-                    marker(
-                        header=header(stamp_s, frame), ns='', id=100 * person + joint, type=2,
-                        action=0, lifetime=time, frame_locked=False, points=[], colors=[], text='',
-                        pose=pose(position=point(*map(float, place)), orientation=upright),
-                        scale=vector(0.05, 0.05, 0.05), color=colour(0, 0, 0, 1),
-                        texture_resource='', uv_coordinates=[], mesh_resource='',
-                        texture=image(header=header(0, ''), format='', data=np.zeros(0, np.uint8)),
-                        mesh_file=mesh(filename='', data=np.zeros(0, np.uint8)),
-                        mesh_use_embedded_materials=False,
+                    make_message(
+                        'visualization_msgs/msg/Marker',
+                        header=make_header(stamp_s, frame),
+                        id=100 * person + joint,
+                        type=2,
+                        pose=make_message('geometry_msgs/msg/Pose', position=point),
                     )
-                )  # fmt: skip
-        return bag_types.types['visualization_msgs/msg/MarkerArray'](markers=made)
+                )
+        return make_message('visualization_msgs/msg/MarkerArray', markers=made)
 
     return make
 

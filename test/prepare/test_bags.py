@@ -158,7 +158,7 @@ def test_bag_refusals(
     standing: FloatArray,
     azure: FloatArray,
     refused: Callable[..., str],
-    header: Callable[..., Any],
+    make_header: Callable[..., Any],
     skeletons: Callable[..., Any],
     markers: Callable[..., Any],
     write_bag: Callable[..., Path],
@@ -198,7 +198,7 @@ def test_bag_refusals(
     other = markers(1.0, {1: azure})
     other.markers[0].id = 157
     assert '1 x joint number out of range' in sentence([other])
-    text = sentence([header(1, 'map')])
+    text = sentence([make_header(1, 'map')])
     assert 'no topic of motion_predictor/msg/SkeletonArray' in text and 'std_msgs' in text
     bag = write_bag(tmp_path / 'fine', two())
     assert 'each named once' in refused(

@@ -14,9 +14,10 @@ from motion_predictor.skeleton import known_layouts
 
 SMPL22 = known_layouts()['smpl22']
 FloatArray = NDArray[np.float32]
+storages = pytest.mark.parametrize('storage', [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
 
 
-@pytest.mark.parametrize('storage', [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
+@storages
 def test_azure_kinect_markers(
     tmp_path: Path,
     out: Path,
@@ -87,9 +88,6 @@ def make_poses(make_message: Any, make_header: Any) -> Any:
         return make_message('geometry_msgs/msg/Point', x=x, y=y, z=z)
 
     return make
-
-
-storages = pytest.mark.parametrize('storage', [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
 
 
 @storages
