@@ -21,12 +21,13 @@ def artefact(checkpoint: str, backend: str, precision: str, device: torch.device
     """Return where an artefact lies: ~/.cache/motion_predictor, or below XDG_CACHE_HOME.
 
     The name is a hash of all that it depends on: the checkpoint (its hash), backend and precision,
-    device, number of threads, versions, and this package's own mathematics. Shapes follow from the
-    checkpoint; numbers of people and samples are free.
+    device, number of threads, versions, and this package's own mathematics and way of compiling.
+    Shapes follow from the checkpoint; numbers of people and samples are free.
     """
     digest = hashlib.sha256()
-    for source in sorted(installed('model').glob('*.py')) + [installed('frames.py')]:
-        digest.update(source.read_bytes())
+    for pattern in ('frames.py', 'model/*.py', 'engines/*.py'):
+        for source in sorted(installed().glob(pattern)):
+            digest.update(source.read_bytes())
     facts = {
         'checkpoint': checkpoint,
         'backend': backend,
