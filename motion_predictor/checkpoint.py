@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -33,6 +35,8 @@ from motion_predictor.skeleton import Layout
 from motion_predictor.validation import first_problem, one_line
 
 METADATA_KEY = 'motion_predictor'
+
+FloatArray = NDArray[np.float32]
 
 
 class CheckpointError(ValueError):
@@ -137,7 +141,9 @@ class Calibration(_Strict):
     """R numbers of samples per person that spreads were computed from, one scale each; older files
     have one number."""
 
-    def uncertainty(self, spread: Tensor, speed: Tensor, times_s: Tensor) -> Tensor:
+    def uncertainty(
+        self, spread: FloatArray, speed: FloatArray, times_s: FloatArray
+    ) -> FloatArray:
         """Return what radii are a multiple of (P, F, J), metres.
 
         Args:
@@ -146,7 +152,7 @@ class Calibration(_Strict):
             times_s: of the frames after the last observation, (F,).
         """
         travel = self.travel_share * speed[:, None, None] * times_s[:, None]
-        return torch.hypot(spread.clamp(min=self.floor_m), travel)
+        return np.hypot(np.maximum(spread, self.floor_m), travel)
 
 
 class Header(_Strict):

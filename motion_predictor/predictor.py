@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from motion_predictor.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from motion_predictor.engine import choose, walkers
@@ -187,17 +186,17 @@ class MotionPredictor:
             ValueError: if the shape is another, a value is not finite, or so many samples were not
                 asked for.
         """
-        observed = torch.from_numpy(np.array(history, dtype=np.float32))
+        observed = np.array(history, dtype=np.float32)
         if observed.ndim == 3:
             observed = observed[None]
         header = self.checkpoint.header
         expected = (header.window.history_frames, len(header.layout.joints), 3)
-        if observed.ndim != 4 or tuple(observed.shape[1:]) != expected:
+        if observed.ndim != 4 or observed.shape[1:] != expected:
             raise ValueError(
-                f'history of shape {tuple(np.shape(history))} does not fit: expected '
+                f'history of shape {np.shape(history)} does not fit: expected '
                 f'{expected} or (people, {", ".join(map(str, expected))})'
             )
-        if not torch.isfinite(observed).all():
+        if not np.isfinite(observed).all():
             raise ValueError('the history holds values that are not finite: fill gaps first')
         count = self.samples if samples is None else samples
         if not 1 <= count <= self.samples:
@@ -206,22 +205,21 @@ class MotionPredictor:
         if self.resample_noise:
             noise = torch.randn_like(noise)
             embedded = self._embed(noise)
-        results = self.engine(observed, noise, embedded)
-        futures, mean = (result.numpy() for result in results[:2])
+        results = self.engine(torch.from_numpy(observed), noise, embedded)
+        futures, mean, spread = (result.numpy() for result in results)
         if not np.isfinite(mean).all():
             raise RuntimeError('the network returned numbers that are not finite')
-        radius = self._radius(results[2], observed, count)
+        radius = self._radius(spread, observed, count)
         return Prediction(futures, mean, radius, self._coverage(count), self.times)
 
-    def _radius(self, spread: Tensor, observed: Tensor, count: int) -> NDArray[np.float32]:
+    def _radius(self, spread: FloatArray, observed: FloatArray, count: int) -> FloatArray:
         """Return the radii (P, F, J) for the spread of so many samples, NaN if not calibrated."""
         header = self.checkpoint.header
         scale = self.checkpoint.radius_scale(count)
         if header.calibration is None or scale is None:
             return np.full(spread.shape, np.nan, np.float32)
         speed = speed_of(observed, header.window.rate_hz)
-        times_s = torch.from_numpy(self.times)
-        return (scale * header.calibration.uncertainty(spread, speed, times_s)).numpy()
+        return scale.numpy() * header.calibration.uncertainty(spread, speed, self.times)
 
 
 def _device(name: str) -> torch.device:

@@ -40,7 +40,6 @@ def calibrate(
         )
     scores: dict[int, list[Tensor]] = {samples: [] for samples in config.samples}
     predictor = predictor_of(checkpoint, max(config.samples))
-    times_s = torch.from_numpy(predictor.times)
     calibration = Calibration(
         coverage=config.coverage,
         floor_m=config.floor_m,
@@ -48,13 +47,14 @@ def calibrate(
         samples=tuple(scores),
     )
     for predicted in predict_windows(predictor, windows):
-        speed = speed_of(predicted.history, header.window.rate_hz)
+        speed = speed_of(predicted.history.numpy(), header.window.rate_hz)
         for samples, rung in scores.items():
             drawn = predicted.samples[:, :samples]  # fewer samples are the first of more
             mean = drawn.mean(1)
-            expected = calibration.uncertainty(spread_of(drawn, mean), speed, times_s)
+            spread = spread_of(drawn, mean).numpy()
+            expected = calibration.uncertainty(spread, speed, predictor.times)
             error = torch.linalg.vector_norm(predicted.future - mean, dim=-1)
-            rung.append(error / expected)  # (B, F, J)
+            rung.append(error / torch.from_numpy(expected))  # (B, F, J)
     scale = torch.stack(
         [torch.cat(rung).kthvalue(rank, dim=0).values for rung in scores.values()]
     )  # (R, F, J)

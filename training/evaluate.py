@@ -105,7 +105,7 @@ def evaluate_checkpoint(
         errors[predicted.windows] = measured['model']['figures']['ADE']
         _add(whole, measured, range(len(predicted.windows)))
         clips = windows.clips[predicted.windows]
-        speeds = speed_of(predicted.history, checkpoint.header.window.rate_hz)
+        speeds = speed_of(predicted.history.numpy(), checkpoint.header.window.rate_hz)
         for position, clip in enumerate(clips):
             walks = bool(speeds[position] >= WALKING_M_S)
             for kind, name in _groups_of(archive, clip, seen, walks).items():

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from motion_predictor.engines import Inputs, Run
+from motion_predictor.engines import Inputs, Result, Run
 from motion_predictor.engines.export import export, free_sizes
 from motion_predictor.files import written_whole
 
@@ -40,7 +40,14 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
         logger.warning('compiling the network for this machine: about a minute, once')
         _compile(module, inputs, path)
     # Its own threads would only wait for the one that predicts.
-    return torch._inductor.aoti_load_package(str(path), run_single_threaded=True)
+    loaded = torch._inductor.aoti_load_package(str(path), run_single_threaded=True)
+
+    def run(history: Tensor, noise: Tensor, embedded: Tensor) -> Result:
+        # Called itself, what was loaded parses a description of its inputs and outputs every time.
+        samples, mean, spread = loaded.loader.boxed_run([history, noise, embedded])
+        return samples, mean, spread
+
+    return run
 
 
 def _is_sound(path: Path) -> bool:

@@ -1,6 +1,8 @@
 """What is said of samples (their mean, how far they lie apart) and of histories (their speed)."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from motion_predictor.model.one_step import OneStep
@@ -13,10 +15,10 @@ def spread_of(samples: Tensor, mean: Tensor) -> Tensor:
     return torch.mul(deviation, deviation).mean(1).sum(-1).sqrt()
 
 
-def speed_of(history: Tensor, rate_hz: float) -> Tensor:
+def speed_of(history: NDArray[np.float32], rate_hz: float) -> NDArray[np.float32]:
     """Return how fast roots moved over the ground in histories (P, H, J, 3): (P,), m/s."""
     way = history[:, -1, 0, :2] - history[:, 0, 0, :2]
-    return torch.linalg.vector_norm(way, dim=-1) * rate_hz / (history.shape[1] - 1)
+    return np.hypot(way[:, 0], way[:, 1]) * rate_hz / (history.shape[1] - 1)
 
 
 class WithStatistics(nn.Module):
