@@ -30,12 +30,13 @@ def person_frame(last_pose: Tensor, hips: tuple[int, int] | None) -> PersonFrame
     if hips is not None:
         left = last_pose[:, hips[0], :2] - last_pose[:, hips[1], :2]  # (B, 2)
         length = torch.linalg.vector_norm(left, dim=-1, keepdim=True)
-        default = torch.tensor([0.0, 1.0], dtype=left.dtype, device=left.device)
+        # A copy of numbers from the host could not be captured in a CUDA graph.
+        zero, one = torch.zeros_like(length), torch.ones_like(length)
+        default = torch.cat([zero, one], -1)
         left = torch.where(length > 1e-3, left / length.clamp(min=1e-3), default)
-        x, y = left.unbind(-1)
-        zero, one = torch.zeros_like(x), torch.ones_like(x)
+        x, y = left.split(1, -1)
         # Forward is a quarter turn right of the left-pointing hip axis.
-        rotation = torch.stack([y, -x, zero, x, y, zero, zero, zero, one], dim=-1)
+        rotation = torch.cat([y, -x, zero, x, y, zero, zero, zero, one], dim=-1)
         rotation = rotation.unflatten(-1, (3, 3))  # (B, 3, 3)
     return PersonFrame(last_pose[:, 0], rotation)
 

@@ -186,7 +186,7 @@ class MotionPredictor:
             ValueError: if the shape is another, a value is not finite, or so many samples were not
                 asked for.
         """
-        observed = np.array(history, dtype=np.float32)
+        observed = np.array(history, dtype=np.float32, order='C')  # engines assume their strides
         if observed.ndim == 3:
             observed = observed[None]
         header = self.checkpoint.header
@@ -219,7 +219,7 @@ class MotionPredictor:
         if header.calibration is None or scale is None:
             return np.full(spread.shape, np.nan, np.float32)
         speed = speed_of(observed, header.window.rate_hz)
-        return scale.numpy() * header.calibration.uncertainty(spread, speed, self.times)
+        return scale.float().numpy() * header.calibration.uncertainty(spread, speed, self.times)
 
 
 def _device(name: str) -> torch.device:

@@ -18,6 +18,7 @@ from motion_predictor.engines import eager
 from motion_predictor.engines.cache import artefact
 from motion_predictor.files import written_whole
 from motion_predictor.model.layers import reduce_precision
+from motion_predictor.model.shared_trunk import SharedTrunk
 from motion_predictor.model.statistics import WithStatistics
 from motion_predictor.predictor import MotionPredictor
 from motion_predictor.skeleton import known_layouts
@@ -74,6 +75,8 @@ def test_a_compiled_predictor_agrees_with_eager_for_any_people_and_samples(
                 np.testing.assert_allclose(
                     getattr(ours, field), getattr(theirs, field), atol=1e-5, err_msg=field
                 )
+    ours, theirs = compiled.predict(np.asfortranarray(crowd)), compiled.predict(crowd)
+    np.testing.assert_array_equal(ours.samples, theirs.samples, 'however a history lies in memory')
 
 
 def test_a_second_load_compiles_nothing(
@@ -193,14 +196,22 @@ def test_what_needs_a_gpu_is_refused_without_one(
     assert all(outcome == reason for _, _, outcome in predictor.engine.attempts)
 
 
-@pytest.mark.parametrize('name', ['default', 'accurate'])
-def test_reduced_precision_is_safe_for_what_ships(name: str) -> None:
+@pytest.mark.parametrize(
+    ('name', 'of_trunk'), [('default', torch.float32), ('accurate', torch.bfloat16)]
+)
+def test_reduced_precision_is_safe_for_what_ships(name: str, of_trunk: torch.dtype) -> None:
     predictor = MotionPredictor.load(name, device='cpu', samples=8, backend='eager')
     header = predictor.checkpoint.header
     histories = walkers(header.layout, header.window.history_frames, header.window.rate_hz)
-    reduced = predictor.checkpoint.build()
-    reduce_precision(reduced.network)
-    run = eager.build(WithStatistics(reduced))
+    reduced = WithStatistics(predictor.checkpoint.build())
+    reduce_precision(reduced)
+    network = reduced.model.network
+    assert isinstance(network, SharedTrunk)
+    for blocks, precision in ((network.trunk, of_trunk), (network.branch, torch.bfloat16)):
+        mixing = [block.get_submodule('mlp_block_channel_mixing') for block in blocks]
+        assert {p.dtype for m in mixing for p in m.parameters()} == {precision}
+        assert {block.get_parameter('LN1.weight').dtype for block in blocks} == {torch.float32}
+    run = eager.build(reduced)
     arguments = histories, predictor._noise, predictor._embedded
     assert 0 < engine.disagreement_m(run, predictor.engine, *arguments) < TOLERANCE_M
 

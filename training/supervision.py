@@ -216,8 +216,8 @@ class OtherSkeleton:
         condition = parametrisation.condition(history)
         with torch.autocast(self.device.type, torch.bfloat16):
             x0 = self.model.denoise(noise.to(self.device), condition).float()
-        known = parametrisation.known @ parametrisation.given(history)  # (P, F, D)
-        future = parametrisation.synthesis @ parametrisation.expand(x0) + known[:, None]
+        future = parametrisation.synthesis @ parametrisation.expand(x0)
+        future = future + parametrisation.offset(history)[:, None]  # (P, S, F, D)
         frame = person_frame(taught[:, frames - 1], hips)
         return to_world(from_features(future, None).cpu(), frame)
 

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from motion_predictor.frames import (
-    PersonFrame,
     from_features,
     person_frame,
     to_features,
     to_model,
+    to_world,
     turn_to_world,
 )
 from motion_predictor.model.diffusion import SCHEDULES, NoiseSchedule, x0_from_epsilon
@@ -30,8 +30,7 @@ class DampedRoot(nn.Module):
     the least-squares slope of the last 0.2 s.
     """
 
-    slope: Tensor  # (H,) velocity = slope @ root
-    reach: Tensor  # (F,) displacement = reach * velocity
+    path: Tensor  # (F, H) displacement as a linear map of the observed root
 
     def __init__(self, history_frames: int, future_frames: int, rate_hz: float) -> None:
         super().__init__()
@@ -39,22 +38,18 @@ class DampedRoot(nn.Module):
         time = torch.arange(window, dtype=torch.float64) / rate_hz
         centred = time - time.mean()
         slope = torch.zeros(history_frames, dtype=torch.float64)
-        slope[-window:] = centred / centred.square().sum()
+        slope[-window:] = centred / centred.square().sum()  # (H,) velocity = slope @ root
         t = torch.arange(1, future_frames + 1, dtype=torch.float64) / rate_hz
-        reach = ROOT_TIME_CONSTANT_S * (1 - torch.exp(-t / ROOT_TIME_CONSTANT_S))
-        self.register_buffer('slope', slope.float(), persistent=False)
-        self.register_buffer('reach', reach.float(), persistent=False)
+        reach = ROOT_TIME_CONSTANT_S * (1 - torch.exp(-t / ROOT_TIME_CONSTANT_S))  # (F,)
+        self.register_buffer('path', torch.outer(reach, slope).float(), persistent=False)
 
     def forward(self, root: Tensor) -> Tensor:
-        """Return the velocity (B, 3) of an observed root (B, H, 3)."""
-        return self.slope @ root
+        """Return the future root (B, F, 3) of an observed root (B, H, 3)."""
+        return root[:, -1:] + self.path @ root
 
 
 class OneStep(nn.Module):
     """From observed history to future positions in one network evaluation.
-
-    After the network everything is linear, so it is done to L coefficients over time rather than
-    to F frames, and one matrix product makes positions of them: ``basis @ coefficients``.
 
     Args:
         network: SwiftDiff, SharedTrunk, or a TransFusion that was distilled to one step.
@@ -68,7 +63,6 @@ class OneStep(nn.Module):
     """
 
     alpha_hat: Tensor  # () of the one timestep
-    basis: Tensor  # (F, L) future frames of coefficients: sampled, given, and the root's
 
     def __init__(
         self,
@@ -92,11 +86,6 @@ class OneStep(nn.Module):
         self.damped_root = DampedRoot(
             parametrisation.history_frames, parametrisation.future_frames, rate_hz
         )
-        path = [torch.ones(parametrisation.future_frames)]
-        if not predicts_root:
-            path.append(self.damped_root.reach)
-        basis = [parametrisation.synthesis, parametrisation.known, torch.stack(path, 1)]
-        self.register_buffer('basis', torch.cat(basis, 1), persistent=False)
         self.noise_schedule = noise_schedule
         alpha_hat = SCHEDULES[noise_schedule]()[timestep].float()
         self.register_buffer('alpha_hat', alpha_hat, persistent=False)
@@ -121,40 +110,6 @@ class OneStep(nn.Module):
             output = self.network.denoise(embedded, condition)
         return x0_from_epsilon(noise, output, self.alpha_hat) if self.predicts_noise else output
 
-    def coefficients(
-        self, history: Tensor, noise: Tensor, embedded: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Return coefficients over time in the world's axes, metres.
-
-        Takes what `forward` takes.
-
-        Returns:
-            (P, S, K, J, 3) of the samples, and (P, 1, L - K, J, 3) that all samples share.
-        """
-        frame = person_frame(history[:, -1], self.hips)
-        features = to_features(to_model(history, frame), self.predicts_root)  # (P, H, D)
-        condition = self.parametrisation.condition(features)  # (P, K, D)
-        if embedded is not None:
-            embedded = embedded[None]
-        x0 = self.denoise(noise[None], condition, embedded)  # (P, S, K, D)
-        sampled = self._in_world(self.parametrisation.expand(x0), frame)
-        given = self._in_world(self.parametrisation.given(features)[:, None], frame)
-        path = [frame.origin]
-        if not self.predicts_root:
-            path.append(self.damped_root(history[:, :, 0] - frame.origin[:, None]))
-        root = torch.stack(path, 1)[:, None, :, None]  # (P, 1, 1 or 2, 1, 3)
-        shared = torch.cat([given, root.expand(-1, -1, -1, given.shape[3], -1)], 2)
-        return sampled, shared
-
-    def _in_world(self, features: Tensor, frame: PersonFrame) -> Tensor:
-        """Return coefficients (P, S, K, J, 3) of positions for those of features (P, S, K, D)."""
-        root = None if self.predicts_root else features.new_zeros(*features.shape[:-1], 3)
-        return turn_to_world(from_features(features, root), frame)
-
-    def positions(self, coefficients: Tensor) -> Tensor:
-        """Return positions (..., F, J, 3) for all coefficients (..., L, J, 3)."""
-        return (self.basis @ coefficients.flatten(-2)).unflatten(-1, (-1, 3))
-
     def forward(self, history: Tensor, noise: Tensor, embedded: Tensor | None = None) -> Tensor:
         """Predict.
 
@@ -166,6 +121,24 @@ class OneStep(nn.Module):
         Returns:
             (P, S, F, J, 3) metres, world frame; frame f lies (f + 1) / rate_hz after the last.
         """
-        sampled, shared = self.coefficients(history, noise, embedded)
-        shared = shared.expand(-1, sampled.shape[1], -1, -1, -1)
-        return self.positions(torch.cat([sampled, shared], 2))
+        frame = person_frame(history[:, -1], self.hips)
+        local = to_model(history, frame)  # (P, H, J, 3)
+        features = to_features(local, self.predicts_root)  # (P, H, D)
+        condition = self.parametrisation.condition(features)  # (P, K, D)
+        if embedded is not None:
+            embedded = embedded[None]
+        x0 = self.denoise(noise[None], condition, embedded)  # (P, S, K, D)
+
+        # All that follows is linear, so it is done to K coefficients rather than to F frames, and
+        # time comes last: future = synthesis @ coefficients + offset.
+        offset = self.parametrisation.offset(features)[:, None]  # (P, 1, F or 1, D)
+        moves = still = None
+        if not self.predicts_root:
+            moves = self.damped_root(local[:, :, 0])[:, None]  # (P, 1, F, 3)
+            offset = offset.expand(-1, -1, moves.shape[2], -1)
+            still = x0.new_zeros(*x0.shape[:-1], 3)
+        base = to_world(from_features(offset, moves), frame)  # (P, 1, F or 1, J, 3)
+        expanded = from_features(self.parametrisation.expand(x0), still)  # (P, S, K, J, 3)
+        coefficients = turn_to_world(expanded, frame)
+        future = self.parametrisation.synthesis @ coefficients.flatten(-2)  # (P, S, F, 3J)
+        return future.unflatten(-1, (-1, 3)) + base

@@ -1,9 +1,8 @@
 """How motion becomes the coefficients that a network sees, and back.
 
 Both kinds turn an observed history (B, H, D) into a condition (B, K, D) and a whole motion
-(B, H + F, D) into the target of denoising (B, K, D). Back, a future is linear in both:
-``synthesis @ expand(x0) + known @ given(history)``, with whatever is linear in the features in
-between.
+(B, H + F, D) into the target of denoising (B, K, D). Back, a future is linear in the coefficients:
+``synthesis @ expand(x0) + offset(history)``, with whatever is linear in the features in between.
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +19,6 @@ class Parametrisation(nn.Module, ABC):
 
     dct: Tensor  # (K, N)
     synthesis: Tensor  # (F, K) future frames of coefficients
-    known: Tensor  # (F, E) future frames of what the history gives
 
     def __init__(self, history_frames: int, future_frames: int, coefficients: int) -> None:
         super().__init__()
@@ -49,13 +47,14 @@ class Parametrisation(nn.Module, ABC):
         """Return clean coefficients (..., K, D) in metres."""
 
     @abstractmethod
-    def given(self, history: Tensor) -> Tensor:
-        """Return what histories (B, H, D) give to their future, (B, E, D)."""
+    def offset(self, history: Tensor) -> Tensor:
+        """Return what a future after histories (B, H, D) adds to the synthesis, (B, F or 1, D)."""
 
 
 class OfficialParametrisation(Parametrisation):
     """Raw DCT coefficients of the motion, with completion, as published."""
 
+    known: Tensor  # (F, K) future frames of the noised condition
     alpha_hat: Tensor  # (1000,)
 
     def __init__(self, history_frames: int, future_frames: int, coefficients: int) -> None:
@@ -75,9 +74,9 @@ class OfficialParametrisation(Parametrisation):
     def expand(self, x0: Tensor) -> Tensor:
         return x0
 
-    def given(self, history: Tensor) -> Tensor:
+    def offset(self, history: Tensor) -> Tensor:
         # Completion at t = 0 also puts 0.6 % of a unit normal on the condition: left at its mean.
-        return self.alpha_hat[0].sqrt() * self._padded(history)
+        return self.known @ (self.alpha_hat[0].sqrt() * self._padded(history))
 
 
 class ResidualParametrisation(Parametrisation):
@@ -100,7 +99,6 @@ class ResidualParametrisation(Parametrisation):
         self, history_frames: int, future_frames: int, coefficients: int, features: int
     ) -> None:
         super().__init__(history_frames, future_frames, coefficients)
-        self.register_buffer('known', torch.ones(future_frames, 1), persistent=False)
         self.register_buffer('scale', torch.ones(coefficients, features))
         self.register_buffer('condition_mean', torch.zeros(coefficients, features))
         self.register_buffer('condition_scale', torch.ones(coefficients, features))
@@ -126,5 +124,5 @@ class ResidualParametrisation(Parametrisation):
     def expand(self, x0: Tensor) -> Tensor:
         return x0 * self.scale
 
-    def given(self, history: Tensor) -> Tensor:
+    def offset(self, history: Tensor) -> Tensor:
         return history[:, -1:]
