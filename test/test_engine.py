@@ -16,6 +16,7 @@ from motion_predictor.checkpoint import Checkpoint, SharedTrunkSpec
 from motion_predictor.engine import LADDER, TOLERANCE_M, walkers
 from motion_predictor.engines import eager
 from motion_predictor.engines.cache import artefact
+from motion_predictor.engines.export import export, free_sizes
 from motion_predictor.files import written_whole
 from motion_predictor.model.layers import reduce_precision
 from motion_predictor.model.shared_trunk import SharedTrunk
@@ -214,6 +215,20 @@ def test_reduced_precision_is_safe_for_what_ships(name: str, of_trunk: torch.dty
     run = eager.build(reduced)
     arguments = histories, predictor._noise, predictor._embedded
     assert 0 < engine.disagreement_m(run, predictor.engine, *arguments) < TOLERANCE_M
+
+
+@pytest.mark.parametrize('kind', ['tiny', 'tiny_official'])
+def test_a_prediction_takes_no_numbers_from_the_host(
+    request: pytest.FixtureRequest, crowd: FloatArray, kind: str
+) -> None:
+    checkpoint: Checkpoint = request.getfixturevalue(kind)
+    predictor = MotionPredictor(checkpoint, checkpoint.build(), 'cpu', 4)
+    inputs = torch.from_numpy(crowd), predictor._noise, predictor._embedded
+    program = export(predictor._module, inputs, free_sizes(4, 4))
+    operations = {str(node.target) for node in program.graph.nodes}
+    assert 'aten.bmm.default' in operations or 'aten.matmul.default' in operations
+    copies = {name for name in operations if 'lift_fresh' in name}
+    assert not copies, 'a CUDA graph cannot capture them'
 
 
 def test_a_checkpoint_that_was_never_saved_is_not_compiled(tiny: Checkpoint) -> None:
