@@ -71,7 +71,7 @@ class SkeletonInput:
         self._fixed_frame = fixed_frame
         self._tf = tf
         self._maps: dict[tuple[str, tuple[str, ...]], JointMap | InputError] = {}
-        self._newest = Scan(0, fixed_frame.name, [])
+        self._newest_ns, self._newest_frame_id = 0, fixed_frame.name
         self._lag_ns = ASSUMED_LAG_NS
 
     @property
@@ -81,7 +81,7 @@ class SkeletonInput:
 
     def clear(self) -> None:
         """Forget what earlier messages said, as when time jumps."""
-        self._newest = Scan(0, self._fixed_frame.name, [])
+        self._newest_ns, self._newest_frame_id = 0, self._fixed_frame.name
         self._lag_ns = ASSUMED_LAG_NS
         self._fixed_frame.clear()
         if self._tf is not None:
@@ -117,7 +117,7 @@ class SkeletonInput:
 
     def _scan(self, bodies: Bodies, now_ns: int) -> Scan:
         if bodies.stamp_ns is None:
-            return Scan(self._guess_stamp(now_ns), self._newest.frame_id, [])
+            return Scan(self._guess_stamp(now_ns), self._newest_frame_id, [])
         transform = None
         if bodies.frame_id or bodies.ids:
             transform = self._fixed_frame.transform(
@@ -125,11 +125,11 @@ class SkeletonInput:
             )
         frame_id = self._fixed_frame.name or bodies.frame_id
         if not bodies.ids and not frame_id:
-            frame_id = self._newest.frame_id  # nobody is in no frame: those lost are remembered
+            frame_id = self._newest_frame_id  # nobody is in no frame: those lost are remembered
         scan = Scan(bodies.stamp_ns, frame_id, [], bodies.rejected)
         if bodies.ids:
             scan.observations = self._observations(bodies, transform)
-        self._newest = Scan(scan.stamp_ns, scan.frame_id, [])
+        self._newest_ns, self._newest_frame_id = scan.stamp_ns, scan.frame_id
         self._lag_ns = max(ASSUMED_LAG_NS, now_ns - scan.stamp_ns)
         return scan
 
@@ -139,8 +139,8 @@ class SkeletonInput:
         It is newer than the message before and older than any that will be captured after it:
         a stamp of now would make those look old, and whoever they show overlooked.
         """
-        guess = max(now_ns - self._lag_ns, min(self._newest.stamp_ns + 1, now_ns))
-        self._newest.stamp_ns = guess
+        guess = max(now_ns - self._lag_ns, min(self._newest_ns + 1, now_ns))
+        self._newest_ns = guess
         return guess
 
     def _observations(self, bodies: Bodies, transform: Transform | None) -> list[Observation]:

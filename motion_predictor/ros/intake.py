@@ -1,6 +1,7 @@
 """The input's subscription, waited for by the thread that works on what arrives."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -50,16 +51,18 @@ class Intake:
         )
         self._most = max(1, qos.depth)
         self._bell = node.create_guard_condition(lambda: None, callback_group=group)
+        self._open = ExitStack()  # in use all the time, which need not be said for each message
+        self._open.enter_context(self._subscription.handle)
+        self._open.enter_context(self._bell.handle)
         assert node.context.handle is not None
         self._waiting = rclpy_implementation.WaitSet(1, 1, 0, 0, 0, 0, node.context.handle)
 
     def wait(self) -> None:
         """Wait until there is a message or the bell rings."""
         self._waiting.clear_entities()
-        with self._subscription.handle, self._bell.handle:
-            self._waiting.add_subscription(self._subscription.handle)
-            self._waiting.add_guard_condition(self._bell.handle)
-            self._waiting.wait(FOREVER)
+        self._waiting.add_subscription(self._subscription.handle)
+        self._waiting.add_guard_condition(self._bell.handle)
+        self._waiting.wait(FOREVER)
 
     def ring(self) -> None:
         """End a wait, this one or the next; any thread may."""
@@ -68,10 +71,9 @@ class Intake:
     def take(self) -> Iterator[tuple[Any, MessageInfo]]:
         """Yield what has arrived, the oldest first."""
         for _ in range(self._most):  # what comes meanwhile is for the next time
-            with self._subscription.handle:
-                taken = self._subscription.handle.take_message(
-                    self._subscription.msg_type, self._subscription.raw
-                )
+            taken = self._subscription.handle.take_message(
+                self._subscription.msg_type, self._subscription.raw
+            )
             if taken is None:
                 return
             yield taken
@@ -83,5 +85,6 @@ class Intake:
 
     def close(self) -> None:
         """Unsubscribe; nobody may be waiting any more."""
+        self._open.close()
         self._node.destroy_guard_condition(self._bell)
         self._node.destroy_subscription(self._subscription)

@@ -11,8 +11,7 @@ from typing import Any
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy._rclpy_pybind11 import RCLError
-from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
-from rclpy.duration import Duration
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
@@ -22,6 +21,7 @@ from motion_predictor.budget import Budget, rungs, survey
 from motion_predictor.msg import PredictedMotionArray
 from motion_predictor.people import People
 from motion_predictor.predictor import MotionPredictor
+from motion_predictor.ros.clock import NodeClock
 from motion_predictor.ros.inference import InferenceThread
 from motion_predictor.ros.inputs import open_input
 from motion_predictor.ros.intake import Intake
@@ -69,12 +69,7 @@ class PredictorNode(LifecycleNode):
         super().__init__('predictor')
         self._table = Parameters(self, self._objection, self._use)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._jump = self.get_clock().create_jump_callback(
-            JumpThreshold(
-                min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
-            ),
-            post_callback=self._on_clock_jump,
-        )
+        self._time = NodeClock(self, self._on_jump)
         self.hung = False
         """Whether a prediction never ended; then only ending the process helps."""
         self._pipeline: Pipeline | None = None
@@ -163,7 +158,9 @@ class PredictorNode(LifecycleNode):
         qos.depth = KEPT_MESSAGES
         intake = Intake(self, self._message_class, setup.input.topic, qos)
         undo.callback(intake.close)
-        pipeline = Pipeline(self, setup, _nobody(setup.predictor, setup.values), intake)
+        pipeline = Pipeline(
+            self, self._time, setup, _nobody(setup.predictor, setup.values), intake
+        )
         self._pipeline = pipeline
         undo.callback(self._watch(pipeline).stop)  # when all else has ended
         self._inference.run(pipeline.loop)
@@ -249,7 +246,7 @@ class PredictorNode(LifecycleNode):
             if rclpy.ok(context=self.context):
                 self.get_logger().error(f'the watchdog tripped: {one_line(error)}')
 
-    def _on_clock_jump(self, jump: TimeJump) -> None:
+    def _on_jump(self) -> None:
         if self._pipeline is not None:
             self._pipeline.forget()
 

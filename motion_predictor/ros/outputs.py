@@ -48,15 +48,15 @@ class MotionOutput:
                 f'{header.window.future_frames} future frames'
             )
         self._frames = slice(frame_stride - 1, None, frame_stride)
-        self._always = {
-            'model': checkpoint.model_id,
-            'layout': header.layout.name,
-            'joint_names': list(header.layout.joint_names),
-            'parents': array('i', header.layout.parents),
-            'time_step': frame_stride / header.window.rate_hz,
-            'num_frames': header.window.future_frames // frame_stride,
-            'num_joints': len(header.layout.joints),
-        }
+        self._message = PredictedMotionArray(
+            model=checkpoint.model_id,
+            layout=header.layout.name,
+            joint_names=list(header.layout.joint_names),
+            parents=array('i', header.layout.parents),
+            time_step=frame_stride / header.window.rate_hz,
+            num_frames=header.window.future_frames // frame_stride,
+            num_joints=len(header.layout.joints),
+        )
         self._coverage = coverage
         self._publish_samples = publish_samples
 
@@ -76,14 +76,15 @@ class MotionOutput:
             at_least: lower bound of every status, for what ails the source or the node.
         """
         samples = prediction.samples[:, :, self._frames] if prediction else None
-        message = PredictedMotionArray(
-            **self._always,
-            published=time_message(published_ns),
-            coverage=self._coverage if prediction is None else prediction.coverage,
-            num_samples=len(samples[0]) if samples is not None and self._publish_samples else 0,
-        )
+        message = self._message
         message.header.stamp = time_message(scene.stamp_ns)
         message.header.frame_id = scene.frame_id
+        message.published = time_message(published_ns)
+        message.coverage = self._coverage if prediction is None else prediction.coverage
+        message.num_samples = (
+            len(samples[0]) if samples is not None and self._publish_samples else 0
+        )
+        message.motions = []
         # Somebody is there of whom nothing could be read: a list without them is not complete.
         statuses = [at_least, *([Status.STALE_INPUT] if scene.unreadable else [])]
         row = 0

@@ -17,11 +17,12 @@ from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from motion_predictor.budget import Budget
 from motion_predictor.people import People, Scene, Status
 from motion_predictor.predictor import MotionPredictor, Prediction
+from motion_predictor.ros.clock import NodeClock
 from motion_predictor.ros.diagnostics import Condition, Health, facts, shortfall
 from motion_predictor.ros.inference import Loop
 from motion_predictor.ros.inputs import Scan, SkeletonInput
 from motion_predictor.ros.intake import Intake
-from motion_predictor.ros.outputs import MotionOutput
+from motion_predictor.ros.outputs import MotionOutput, time_message
 from motion_predictor.ros.scheduling import Precedence
 from motion_predictor.sources.bodies import InputError
 from motion_predictor.validation import one_line
@@ -55,19 +56,28 @@ class Pipeline:
     in a third.
 
     Args:
-        node: whose clock, logger and context are used.
+        node: whose logger and context are used.
+        clock: of the node.
         setup: what it is configured with.
         people: to begin with.
         intake: where messages come in.
     """
 
-    def __init__(self, node: LifecycleNode, setup: Setup, people: People, intake: Intake) -> None:
+    def __init__(
+        self,
+        node: LifecycleNode,
+        clock: NodeClock,
+        setup: Setup,
+        people: People,
+        intake: Intake,
+    ) -> None:
         self._precedence = Precedence(
             setup.values['realtime_priority'], partial(self._warn, 'realtime_priority')
         )
         self.loop = Loop(intake, self._work, self._precedence)
         """The work, to be run in the inference thread."""
         self._node = node
+        self._clock = clock
         self._setup = setup
         self._people = people
         self._intake = intake
@@ -118,10 +128,10 @@ class Pipeline:
             self._setup.input.clear()
 
     def _take(self, read: Callable[[int], Scan | None], waited_s: float = 0.0) -> None:
-        refusal, rejected, restarts = '', Counter[str](), 0
+        refusal = ''
         arrived_s = time.monotonic() - waited_s
         with self._reading:
-            now_ns = self._now_ns()
+            now_ns = self._clock.now_ns()
             try:
                 scan = read(now_ns)
                 age_ms = self._age_at_arrival_ms(scan, now_ns, waited_s)
@@ -129,25 +139,22 @@ class Pipeline:
                 scan, refusal = None, str(error) or type(error).__name__
             if scan is not None:
                 with self._lock:
-                    rejected, restarts = self._observe(scan, arrived_s, age_ms)
+                    self._observe(scan, arrived_s, age_ms)
         if refusal:
             self._refuse('message refused', refusal)
-        if rejected:
-            self._health.reject(rejected)
-        if restarts:
-            self._health.count('restarted')
 
-    def _observe(self, scan: Scan, arrived_s: float, age_ms: float) -> tuple[Counter[str], int]:
-        """Take a scan; return what was rejected, by reason, and how often its time restarted."""
+    def _observe(self, scan: Scan, arrived_s: float, age_ms: float) -> None:
         people, unreadable = self._people, sum(scan.rejected.values())
         if people.update(scan.stamp_ns, scan.observations, scan.frame_id, unreadable):
             self._has_news = True
             self._usable_s = time.monotonic()
             self._arrived_s, self._age_ms = arrived_s, age_ms
-        rejected = scan.rejected + people.rejected
-        people.rejected.clear()
-        restarts, people.restarts = people.restarts, 0
-        return rejected, restarts
+        if rejected := scan.rejected + people.rejected:
+            self._health.reject(rejected)
+            people.rejected.clear()
+        if people.restarts:
+            self._health.count('restarted')
+            people.restarts = 0
 
     def _age_at_arrival_ms(self, scan: Scan | None, now_ns: int, waited_s: float) -> float:
         """Return how old a scan was when it came in.
@@ -186,7 +193,7 @@ class Pipeline:
         if scene is None:  # forgotten meanwhile
             return
         windows = [p.window for p in scene.people if p.window is not None]
-        late_s = (self._now_ns() - scene.stamp_ns) / 1e9
+        late_s = age_ms / 1000 + started_s - arrived_s
         if late_s > self._setup.values['max_age_s']:
             self._refuse(
                 'observation too old',
@@ -234,7 +241,7 @@ class Pipeline:
             return
         setup = self._setup
         with self._publish_lock:
-            now_ns = self._now_ns()
+            now_ns = self._clock.now_ns()
             age_s = (now_ns - scene.stamp_ns) / 1e9
             oldest_s, newest_s = setup.values['max_age_s'], -setup.values['max_ahead_s']
             if prediction is not None and not newest_s <= age_s <= oldest_s:
@@ -289,7 +296,7 @@ class Pipeline:
             facts(predictor, budget, self._setup.values['threads'])
             | {'scheduling': str(self._precedence)},
         )
-        report.header.stamp = self._node.get_clock().now().to_msg()
+        report.header.stamp = time_message(self._clock.now_ns())
         return report
 
     def _busy(self, longest_s: float) -> str:
@@ -320,6 +327,3 @@ class Pipeline:
         if now_s - self._logged_s.get(reason, -REPEAT_PROBLEM_S) >= REPEAT_PROBLEM_S:
             self._logged_s[reason] = now_s
             self._node.get_logger().warning(f'{reason}: {sentence}')
-
-    def _now_ns(self) -> int:
-        return int(self._node.get_clock().now().nanoseconds)

@@ -1,0 +1,43 @@
+"""The node's time, quickly."""
+
+import time
+from collections.abc import Callable
+
+from rclpy.clock import ClockChange, JumpThreshold, ROSClock, TimeJump
+from rclpy.duration import Duration
+from rclpy.node import Node
+
+
+class NodeClock:
+    """Tells the time of a node's clock, and says when it jumps.
+
+    Unless time is simulated it is the system's time, for which asking rclpy takes 15 times as long
+    as asking Python: with caches that went cold since the last message, 0.08 ms.
+
+    Args:
+        node: whose clock it is.
+        on_jump: called when time goes back, or becomes or ceases to be simulated.
+    """
+
+    def __init__(self, node: Node, on_jump: Callable[[], None]) -> None:
+        self._clock = node.get_clock()
+        self._on_jump = on_jump
+        assert isinstance(self._clock, ROSClock)
+        self._is_simulated = self._clock.ros_time_is_active
+        self._handle = self._clock.create_jump_callback(  # it ends with the handle
+            JumpThreshold(
+                min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
+            ),
+            post_callback=self._jumped,
+        )
+
+    def now_ns(self) -> int:
+        """Return the time."""
+        return self._clock.now().nanoseconds if self._is_simulated else time.time_ns()
+
+    def _jumped(self, jump: TimeJump) -> None:
+        if jump.clock_change == ClockChange.ROS_TIME_ACTIVATED:
+            self._is_simulated = True
+        elif jump.clock_change == ClockChange.ROS_TIME_DEACTIVATED:
+            self._is_simulated = False
+        self._on_jump()
