@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -124,7 +123,7 @@ class Window(_Strict):
 
 
 class Calibration(_Strict):
-    """What the `calibration.scale` tensor (R, F, J) was fitted to (split conformal)."""
+    """What the `calibration.scale` tensor (R, F) was fitted to (split conformal)."""
 
     coverage: Annotated[float, Field(gt=0, lt=1)]
     """Probability with which a ball of `radius` around the mean holds the joint."""
@@ -133,13 +132,8 @@ class Calibration(_Strict):
     travel_share: Annotated[float, Field(ge=0)] = 0.0
     """Share of the way somebody would go at their recent speed that counts like spread: samples
     of a walk agree more than they should."""
-    samples: Annotated[
-        tuple[Count, ...],
-        Field(min_length=1),
-        BeforeValidator(lambda value: (value,) if isinstance(value, int) else value),
-    ]
-    """R numbers of samples per person that spreads were computed from, one scale each; older files
-    have one number."""
+    samples: Annotated[tuple[Count, ...], Field(min_length=1)]
+    """R numbers of samples per person that spreads were computed from, one scale each."""
 
     def uncertainty(
         self, spread: FloatArray, speed: FloatArray, times_s: FloatArray
@@ -216,7 +210,7 @@ class Checkpoint:
     """A predictor as it is stored.
 
     `tensors` holds the network's state dict under `network.`, the parametrisation's under
-    `parametrisation.` and, where calibrated, `calibration.scale` (R, F, J).
+    `parametrisation.` and, where calibrated, `calibration.scale` (R, F).
     """
 
     header: Header
@@ -245,7 +239,7 @@ class Checkpoint:
         return f'{self.header.name}@{self.sha256[:8]}{damped}'
 
     def radius_scale(self, samples: int) -> Tensor | None:
-        """Return the scale (F, J) from the uncertainty of so many samples to the radius.
+        """Return the scale (F,) from the uncertainty of so many samples to the radius.
 
         It is that of the largest calibrated number which is not greater: the spread of fewer is
         smaller, so that its scale is on the safe side for more.
@@ -290,8 +284,7 @@ class Checkpoint:
                 header, self._fresh_network(), self._fresh_parametrisation()
             ).tensors
         if header.calibration is not None:
-            rungs = len(header.calibration.samples)
-            shape = (rungs, header.window.future_frames, len(header.layout.joints))
+            shape = (len(header.calibration.samples), header.window.future_frames)
             expected['calibration.scale'] = torch.empty(shape, device='meta')
         if missing := sorted(expected.keys() - self.tensors.keys()):
             raise CheckpointError(
@@ -397,9 +390,6 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
             raise CheckpointError(f'{path} holds values in {key} that are not finite numbers')
         if key.endswith('scale') and not (tensor > 0).all():
             raise CheckpointError(f'{path} holds values in {key} that are not positive')
-    scale = tensors.get('calibration.scale')
-    if scale is not None and scale.ndim == 2:  # an older file, calibrated for one number
-        tensors['calibration.scale'] = scale[None]
     checkpoint = Checkpoint(header, tensors, hashlib.sha256(path.read_bytes()).hexdigest())
     try:
         checkpoint.require_fit()

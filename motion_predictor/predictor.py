@@ -219,7 +219,8 @@ class MotionPredictor:
         if header.calibration is None or scale is None:
             return np.full(spread.shape, np.nan, np.float32)
         speed = speed_of(observed, header.window.rate_hz)
-        return scale.float().numpy() * header.calibration.uncertainty(spread, speed, self.times)
+        uncertainty = header.calibration.uncertainty(spread, speed, self.times)
+        return scale.float().numpy()[:, None] * uncertainty
 
 
 def _device(name: str) -> torch.device:

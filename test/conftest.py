@@ -151,9 +151,8 @@ def make_checkpoint() -> Callable[..., Checkpoint]:
         if calibrated:
             calibration = Calibration(coverage=0.9, floor_m=0.01, samples=(4, 2))
             checkpoint.header = header.model_copy(update={'calibration': calibration})
-            scale = torch.tensor([2.0, 3.0])[:, None, None]
-            shape = (header.window.future_frames, len(layout.joints))
-            checkpoint.tensors['calibration.scale'] = scale.expand(-1, *shape).contiguous()
+            scale = torch.tensor([[2.0], [3.0]]).expand(-1, header.window.future_frames)
+            checkpoint.tensors['calibration.scale'] = scale.contiguous()
         return checkpoint
 
     return make

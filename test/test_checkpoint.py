@@ -221,8 +221,11 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
         ({'prediction': 'velocity'}, 'prediction: '),
         ({'layout.joints': {}}, 'layout.joints: '),
         ({'layout.common_names': {'l_hip': 'spine'}}, 'no hips'),
-        ({'calibration': {'coverage': 2, 'floor_m': 0.1, 'samples': 50}}, 'calibration.coverage'),
-        ({'calibration': {'coverage': 0.9, 'floor_m': 0.1, 'samples': 50}}, 'calibration.scale'),
+        (
+            {'calibration': {'coverage': 2, 'floor_m': 0.1, 'samples': [50]}},
+            'calibration.coverage',
+        ),
+        ({'calibration': {'coverage': 0.9, 'floor_m': 0.1, 'samples': [50]}}, 'calibration.scale'),
         ({'calibration': {'coverage': 0.9, 'floor_m': 0.1, 'samples': []}}, 'calibration.samples'),
         ({'network.width': 9}, r'network\.'),
         ({'network.layers': 2}, 'network.blocks.1'),
@@ -271,20 +274,6 @@ def test_tensors_that_do_not_fit_are_refused_by_name(
 ) -> None:
     sentence = refusal(save_with(tensors))
     assert re.search(reason, sentence), sentence
-
-
-def test_a_file_calibrated_for_one_number_of_samples_is_read(
-    save_with: Callable[..., Path],
-) -> None:
-    scale = torch.rand(7, 22) + 0.1
-    calibration = {'coverage': 0.9, 'floor_m': 0.1, 'samples': 50}
-    checkpoint = load_checkpoint(
-        save_with({'calibration.scale': scale}, {'calibration': calibration})
-    )
-    found = checkpoint.radius_scale(50)
-    assert found is not None
-    torch.testing.assert_close(found, scale)
-    assert checkpoint.radius_scale(32) is None
 
 
 def test_weights_in_half_precision_run_in_single(save_with: Callable[..., Path]) -> None:

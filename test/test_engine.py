@@ -26,6 +26,9 @@ from motion_predictor.skeleton import known_layouts
 
 FloatArray = NDArray[np.float32]
 
+ROUNDING_M = 1e-4
+"""Random weights move joints by metres, so single precision leaves hundredths of millimetres."""
+
 
 @pytest.fixture(scope='module')
 def saved(
@@ -60,21 +63,31 @@ def of_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, 'cpu_capabilities', dict)
 
 
+@pytest.mark.parametrize('kind', ['shared trunk', 'tiny', 'tiny_official'])
 def test_a_compiled_predictor_agrees_with_eager_for_any_people_and_samples(
-    saved: Path, crowd: FloatArray, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    saved: Path,
+    tmp_path: Path,
+    crowd: FloatArray,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     of_single_precision(monkeypatch)
-    compiled, eager = load(saved, 'compiled'), load(saved, 'eager')
+    path = saved
+    if kind != 'shared trunk':
+        path = tmp_path / f'{kind}.safetensors'
+        request.getfixturevalue(kind).save(path)
+    compiled, eager = load(path, 'compiled'), load(path, 'eager')
     assert (compiled.engine.backend, compiled.engine.precision) == ('compiled', 'float32')
     assert compiled.engine.attempts == ()
-    assert 0 < compiled.engine.error_m < 1e-5, 'it is verified, and is another engine'
+    assert 0 < compiled.engine.error_m < ROUNDING_M, 'it is verified, and is another engine'
     for people in (1, 2, 4):
         for samples in (1, 3, 4):
             ours = compiled.predict(crowd[:people], samples)
             theirs = eager.predict(crowd[:people], samples)
             for field in ('samples', 'mean', 'radius'):
                 np.testing.assert_allclose(
-                    getattr(ours, field), getattr(theirs, field), atol=1e-5, err_msg=field
+                    getattr(ours, field), getattr(theirs, field), atol=ROUNDING_M, err_msg=field
                 )
     ours, theirs = compiled.predict(np.asfortranarray(crowd)), compiled.predict(crowd)
     np.testing.assert_array_equal(ours.samples, theirs.samples, 'however a history lies in memory')

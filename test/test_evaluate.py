@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from motion_predictor.checkpoint import Checkpoint, Window
+from motion_predictor.checkpoint import Calibration, Checkpoint, Window
 from motion_predictor.frames import to_features
 from motion_predictor.skeleton import Layout, known_layouts
 from motion_predictor_training import evaluate as evaluation
@@ -321,7 +321,7 @@ def test_the_truth_is_measured_too(
 
 
 def test_coverage_of_all_of_nothing_and_of_a_part(
-    saved: Callable[..., Path], write_archive: Archive
+    saved: Callable[..., Path], write_archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = write_archive(positions=dance(50), fps=RATE_HZ)
 
@@ -336,9 +336,10 @@ def test_coverage_of_all_of_nothing_and_of_a_part(
     assert coverage(1e9)['reached'] == 1
     assert coverage(1e-30)['reached'] == 0
     assert coverage(1e-30)['nominal'] == 0.9
-    early = torch.full((FUTURE, 22), 1e-30)
+    early = np.full((FUTURE, 22), 1e-30)
     early[:3, 4] = 1e9  # one joint, up to 0.15 s
-    part = coverage(early)
+    monkeypatch.setattr(Calibration, 'uncertainty', lambda self, spread, *rest: early)
+    part = coverage(1.0)
     assert part['reached'] == pytest.approx(3 / FUTURE / 22)
     assert part['reached_at_s'] == pytest.approx({'0.1': 1 / 22, '0.2': 0, '0.3': 0})
     assert part['reached_by_joint'].pop(SMPL.joint_names[4]) == pytest.approx(3 / FUTURE)

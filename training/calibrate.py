@@ -1,9 +1,13 @@
 """Split conformal calibration: a radius that holds a joint as often as it says.
 
-The score of a window is the error of the mean over what was to be expected, per joint and horizon:
-the spread of the samples, and a share of the way that somebody who is walking would go. Its
-quantile over calibration windows scales that to the radius, for each number of samples that the
-predictor may draw (Vovk et al., Algorithmic Learning in a Random World; Lei et al. 2018).
+The score of a joint of a window is the error of the mean over what was to be expected: the spread
+of the samples, and a share of the way that somebody who is walking would go. Its quantile over
+calibration windows and joints scales that to the radius, for each frame and each number of samples
+that the predictor may draw (Vovk et al., Algorithmic Learning in a Random World; Lei et al. 2018).
+
+The joints of a frame have one scale, and only the spread tells them apart. Scales of their own fit
+the habits of the few people that there are to calibrate on: those of one man held the ankles and
+feet of three others 56 % of the time, one scale for all joints 94 %.
 """
 
 import math
@@ -55,9 +59,7 @@ def calibrate(
             expected = calibration.uncertainty(spread, speed, predictor.times)
             error = torch.linalg.vector_norm(predicted.future - mean, dim=-1)
             rung.append(error / torch.from_numpy(expected))  # (B, F, J)
-    scale = torch.stack(
-        [torch.cat(rung).kthvalue(rank, dim=0).values for rung in scores.values()]
-    )  # (R, F, J)
+    scale = torch.stack([_quantile(torch.cat(rung), rank) for rung in scores.values()])  # (R, F)
     provenance = header.provenance | {
         'calibration': {'data': archive.fingerprint, **config.model_dump(mode='json')}
     }
@@ -66,3 +68,9 @@ def calibrate(
     )
     checkpoint.tensors['calibration.scale'] = scale
     checkpoint.save(out)
+
+
+def _quantile(scores: Tensor, rank: int) -> Tensor:
+    """Return what holds the scores (W, F, J) of as many joints as `rank` windows have, (F,)."""
+    joints = scores.shape[2]
+    return scores.transpose(1, 2).flatten(0, 1).kthvalue(rank * joints, dim=0).values

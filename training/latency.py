@@ -39,8 +39,7 @@ def untrained(teacher: Checkpoint, network: object, samples: int) -> Checkpoint:
     window = header.window
     weights = header.network.build(header.features, window.coefficients)
     student = Checkpoint.of(header, weights, teacher.build_parametrisation())
-    shape = (1, window.future_frames, len(header.layout.joints))
-    student.tensors['calibration.scale'] = torch.ones(shape)
+    student.tensors['calibration.scale'] = torch.ones(1, window.future_frames)
     return student
 
 

@@ -27,7 +27,7 @@ def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = spec.build(header.features, header.window.coefficients)
     kept = {n: t for n, t in checkpoint.tensors.items() if n.startswith('parametrisation.')}
     weights = {f'network.{n}': t for n, t in network.state_dict().items()}
-    scale = torch.ones(len(LADDER), header.window.future_frames, len(header.layout.joints))
+    scale = torch.ones(len(LADDER), header.window.future_frames)
     checkpoint.tensors = kept | weights | {'calibration.scale': scale}
     path = tmp_path_factory.mktemp('heavy') / 'heavy.safetensors'
     checkpoint.save(path)
