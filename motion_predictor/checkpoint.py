@@ -126,7 +126,8 @@ class Calibration(_Strict):
     """What the `calibration.scale` tensor (R, F) was fitted to (split conformal)."""
 
     coverage: Annotated[float, Field(gt=0, lt=1)]
-    """Probability with which a ball of `radius` around the mean holds the joint."""
+    """Probability with which a ball of `radius` around the mean holds the joint, on average over
+    the joints of a frame."""
     floor_m: Annotated[float, Field(gt=0)]
     """The samples' spread is taken to be at least this."""
     travel_share: Annotated[float, Field(ge=0)] = 0.0

@@ -452,8 +452,8 @@ class People:
         People of whom too little is observed are counted as rejected.
         """
         listing = self.listing()
-        if listing is None or not listing.people:
-            return listing
+        if listing is None:
+            return None
         people = {person.id: person for person in listing.people}
         ready = [person.id for person in listing.people if person.status == Status.OK]
         predicted: set[str] = set()

@@ -28,7 +28,8 @@ class Prediction:
     """(P, F, J, 3) their mean."""
     radius: FloatArray
     """(P, F, J) radius of the ball around the mean that holds the joint with probability
-    `coverage`; NaN where the checkpoint is not calibrated for so many samples, or not at all."""
+    `coverage`, on average over the joints of a frame; NaN where the checkpoint is not calibrated
+    for so many samples, or not at all."""
     coverage: float
     """Probability that `radius` stands for; NaN where `radius` is."""
     times: FloatArray

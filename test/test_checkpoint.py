@@ -262,7 +262,7 @@ def test_a_width_that_heads_do_not_divide_is_refused(
         ({'parametrisation.scale': None}, 'parametrisation.scale'),
         ({'network.more': torch.zeros(1)}, 'network.more'),
         ({'elsewhere': torch.zeros(1)}, 'elsewhere'),
-        ({'calibration.scale': torch.zeros(7, 22)}, 'calibration.scale'),
+        ({'calibration.scale': torch.ones(1, 7)}, 'no place for the tensor calibration.scale'),
         ({'network.out.bias': torch.zeros(65)}, r'network.out.bias .*\(65,\)'),
         ({'network.out.bias': torch.zeros(66, dtype=torch.int64)}, 'network.out.bias .*int64'),
         ({'network.out.bias': torch.full((66,), torch.nan)}, 'network.out.bias .*not finite'),
@@ -274,6 +274,15 @@ def test_tensors_that_do_not_fit_are_refused_by_name(
 ) -> None:
     sentence = refusal(save_with(tensors))
     assert re.search(reason, sentence), sentence
+
+
+def test_a_scale_for_each_joint_is_refused_by_name(save_with: Callable[..., Path]) -> None:
+    calibration = {'coverage': 0.9, 'floor_m': 0.1, 'samples': [50]}
+    sentence = refusal(
+        save_with({'calibration.scale': torch.ones(1, 7, 22)}, {'calibration': calibration})
+    )
+    assert 'calibration.scale is torch.float32 of shape (1, 7, 22)' in sentence
+    assert 'asks for real numbers of shape (1, 7)' in sentence
 
 
 def test_weights_in_half_precision_run_in_single(save_with: Callable[..., Path]) -> None:

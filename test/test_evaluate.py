@@ -53,11 +53,10 @@ def still(stride: NDArray[np.float32]) -> torch.Tensor:
 def saved(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> Callable[..., Path]:
     """Builder of a file with a tiny checkpoint; `scale` is that of its radius."""
 
-    def save(scale: torch.Tensor | float | None = None, **fields: Any) -> Path:
+    def save(scale: float | None = None, **fields: Any) -> Path:
         checkpoint = make_checkpoint(calibrated=scale is not None, **fields)
         if scale is not None:
-            shape = checkpoint.tensors['calibration.scale'].shape
-            checkpoint.tensors['calibration.scale'] = (torch.ones(shape) * scale).contiguous()
+            checkpoint.tensors['calibration.scale'].fill_(scale)
         path = tmp_path / 'tiny.safetensors'
         checkpoint.save(path)
         return path
@@ -325,7 +324,7 @@ def test_coverage_of_all_of_nothing_and_of_a_part(
 ) -> None:
     archive = write_archive(positions=dance(50), fps=RATE_HZ)
 
-    def coverage(scale: torch.Tensor | float) -> dict[str, Any]:
+    def coverage(scale: float) -> dict[str, Any]:
         result = evaluate_checkpoint(saved(scale), archive, samples=4, stride=6)
         groups = result['groups']['subject'].values()
         windows = [g['windows'] for g in groups]

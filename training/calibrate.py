@@ -64,7 +64,8 @@ def calibrate(
         'calibration': {'data': archive.fingerprint, **config.model_dump(mode='json')}
     }
     checkpoint.header = header.model_copy(
-        update={'calibration': calibration, 'provenance': provenance}
+        # What was measured before was measured with other radii.
+        update={'calibration': calibration, 'provenance': provenance, 'metrics': {}}
     )
     checkpoint.tensors['calibration.scale'] = scale
     checkpoint.save(out)

@@ -39,23 +39,26 @@ class Intake:
     def __init__(self, node: Node, kind: Any, topic: str, qos: QoSProfile) -> None:
         group = _Aside()
         self._node = node
-        self._subscription = node.create_subscription(
-            kind,
-            topic,
-            lambda message: None,  # never called: messages are taken
-            qos,
-            callback_group=group,
-            # An executor that waits for the subscription's events takes its messages' wake-ups.
-            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
         self._most = max(1, qos.depth)
-        self._bell = node.create_guard_condition(lambda: None, callback_group=group)
-        self._open = ExitStack()  # in use all the time, which need not be said for each message
-        self._open.enter_context(self._subscription.handle)
-        self._open.enter_context(self._bell.handle)
-        assert node.context.handle is not None
-        self._waiting = rclpy_implementation.WaitSet(1, 1, 0, 0, 0, 0, node.context.handle)
+        with ExitStack() as undo:
+            self._subscription = node.create_subscription(
+                kind,
+                topic,
+                lambda message: None,  # never called: messages are taken
+                qos,
+                callback_group=group,
+                # An executor that waits for its events takes the wake-ups of its messages.
+                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+            undo.callback(node.destroy_subscription, self._subscription)
+            self._bell = node.create_guard_condition(lambda: None, callback_group=group)
+            undo.callback(node.destroy_guard_condition, self._bell)
+            for used in (self._subscription, self._bell):
+                undo.enter_context(used.handle)  # for good: to say so costs time at each message
+            assert node.context.handle is not None
+            self._waiting = rclpy_implementation.WaitSet(1, 1, 0, 0, 0, 0, node.context.handle)
+            self._open = undo.pop_all()
 
     def wait(self) -> None:
         """Wait until there is a message or the bell rings."""
@@ -86,5 +89,3 @@ class Intake:
     def close(self) -> None:
         """Unsubscribe; nobody may be waiting any more."""
         self._open.close()
-        self._node.destroy_guard_condition(self._bell)
-        self._node.destroy_subscription(self._subscription)

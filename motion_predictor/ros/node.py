@@ -154,6 +154,8 @@ class PredictorNode(LifecycleNode):
     def _listen(self) -> None:
         """Subscribe, and start what works on what comes in and what looks after that."""
         undo, setup = self._active, self._setup
+        # Of its own: what hung in an earlier activation may still read the message that it fills.
+        setup.output = _output(setup.predictor, setup.values)
         qos = copy(qos_profile_sensor_data)
         qos.depth = KEPT_MESSAGES
         intake = Intake(self, self._message_class, setup.input.topic, qos)

@@ -193,7 +193,7 @@ class Pipeline:
         if scene is None:  # forgotten meanwhile
             return
         windows = [p.window for p in scene.people if p.window is not None]
-        late_s = age_ms / 1000 + started_s - arrived_s
+        late_s = (self._clock.now_ns() - scene.stamp_ns) / 1e9
         if late_s > self._setup.values['max_age_s']:
             self._refuse(
                 'observation too old',
@@ -237,10 +237,10 @@ class Pipeline:
             return predictor.predict(histories, samples)
 
     def _publish(self, scene: Scene, prediction: Prediction | None, at_least: Status) -> None:
-        if self.loop.told_to_end:  # what hung until now belongs to an earlier activation
-            return
         setup = self._setup
         with self._publish_lock:
+            if self.loop.told_to_end:  # what hung until now belongs to an earlier activation
+                return
             now_ns = self._clock.now_ns()
             age_s = (now_ns - scene.stamp_ns) / 1e9
             oldest_s, newest_s = setup.values['max_age_s'], -setup.values['max_ahead_s']
