@@ -262,6 +262,7 @@ def test_a_width_that_heads_do_not_divide_is_refused(
         ({'parametrisation.scale': None}, 'parametrisation.scale'),
         ({'network.more': torch.zeros(1)}, 'network.more'),
         ({'elsewhere': torch.zeros(1)}, 'elsewhere'),
+        ({'calibration.scale': torch.zeros(7, 22)}, 'calibration.scale .*not positive'),
         ({'calibration.scale': torch.ones(1, 7)}, 'no place for the tensor calibration.scale'),
         ({'network.out.bias': torch.zeros(65)}, r'network.out.bias .*\(65,\)'),
         ({'network.out.bias': torch.zeros(66, dtype=torch.int64)}, 'network.out.bias .*int64'),

@@ -26,9 +26,6 @@ from motion_predictor.skeleton import known_layouts
 
 FloatArray = NDArray[np.float32]
 
-ROUNDING_M = 1e-4
-"""Random weights move joints by metres, so single precision leaves hundredths of millimetres."""
-
 
 @pytest.fixture(scope='module')
 def saved(
@@ -63,13 +60,18 @@ def of_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, 'cpu_capabilities', dict)
 
 
-@pytest.mark.parametrize('kind', ['shared trunk', 'tiny', 'tiny_official'])
+@pytest.mark.parametrize(
+    ('kind', 'rounding_m'),
+    # Random weights in attention move joints by metres.
+    [('shared trunk', 1e-5), ('tiny', 1e-5), ('tiny_official', 1e-4)],
+)
 def test_a_compiled_predictor_agrees_with_eager_for_any_people_and_samples(
     request: pytest.FixtureRequest,
     saved: Path,
     tmp_path: Path,
     crowd: FloatArray,
     kind: str,
+    rounding_m: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     of_single_precision(monkeypatch)
@@ -81,14 +83,14 @@ def test_a_compiled_predictor_agrees_with_eager_for_any_people_and_samples(
     compiled, eager = load(path, 'compiled'), load(path, 'eager')
     assert (compiled.engine.backend, compiled.engine.precision) == ('compiled', 'float32')
     assert compiled.engine.attempts == ()
-    assert 0 < compiled.engine.error_m < ROUNDING_M, 'it is verified, and is another engine'
+    assert 0 < compiled.engine.error_m < rounding_m, 'it is verified, and is another engine'
     for people in (1, 2, 4):
         for samples in (1, 3, 4):
             ours = compiled.predict(crowd[:people], samples)
             theirs = eager.predict(crowd[:people], samples)
             for field in ('samples', 'mean', 'radius'):
                 np.testing.assert_allclose(
-                    getattr(ours, field), getattr(theirs, field), atol=ROUNDING_M, err_msg=field
+                    getattr(ours, field), getattr(theirs, field), atol=rounding_m, err_msg=field
                 )
     ours, theirs = compiled.predict(np.asfortranarray(crowd)), compiled.predict(crowd)
     np.testing.assert_array_equal(ours.samples, theirs.samples, 'however a history lies in memory')

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from rclpy.clock import ClockChange, JumpThreshold, ROSClock, TimeJump
+from rclpy.clock import JumpThreshold, ROSClock, TimeJump
 from rclpy.duration import Duration
 from rclpy.node import Node
 
@@ -22,11 +22,12 @@ class NodeClock:
     """
 
     def __init__(self, node: Node, on_jump: Callable[[], None]) -> None:
-        self._clock = node.get_clock()
+        clock = node.get_clock()
+        assert isinstance(clock, ROSClock)
+        self._clock = clock
         self._on_jump = on_jump
-        assert isinstance(self._clock, ROSClock)
-        self._is_simulated = self._clock.ros_time_is_active
-        self._handle = self._clock.create_jump_callback(  # the clock has but a bare pointer to it
+        self._is_simulated = clock.ros_time_is_active
+        self._handle = clock.create_jump_callback(  # the clock has but a bare pointer to it
             JumpThreshold(
                 min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
             ),
@@ -38,8 +39,5 @@ class NodeClock:
         return self._clock.now().nanoseconds if self._is_simulated else time.time_ns()
 
     def _jumped(self, jump: TimeJump) -> None:
-        if jump.clock_change == ClockChange.ROS_TIME_ACTIVATED:
-            self._is_simulated = True
-        elif jump.clock_change == ClockChange.ROS_TIME_DEACTIVATED:
-            self._is_simulated = False
+        self._is_simulated = self._clock.ros_time_is_active
         self._on_jump()

@@ -67,7 +67,7 @@ class MotionOutput:
         published_ns: int,
         at_least: Status = Status.OK,
     ) -> PredictedMotionArray:
-        """Return the message for a scene.
+        """Return the message for a scene, which the next call fills again.
 
         Args:
             scene: everyone; those with a window are the prediction's people, in order.
