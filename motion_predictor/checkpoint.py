@@ -26,6 +26,7 @@ from motion_predictor.model import SharedTrunk, SwiftDiff, TransFusion
 from motion_predictor.model.diffusion import NoiseSchedule, ddim_timesteps
 from motion_predictor.model.one_step import Network, OneStep
 from motion_predictor.model.parametrisation import (
+    AnchoredParametrisation,
     OfficialParametrisation,
     Parametrisation,
     ResidualParametrisation,
@@ -162,7 +163,8 @@ class Header(_Strict):
     """Denoising steps of the DDIM sequence whose last timestep the single step starts from."""
     prediction: Literal['sample', 'epsilon']
     """What the network returns: the clean coefficients, or the noise."""
-    parametrisation: Literal['residual', 'official']
+    parametrisation: Literal['anchored', 'residual', 'official']
+    """How motion becomes coefficients; see `model.parametrisation`."""
     noise_schedule: NoiseSchedule = 'cosine'
     """How the noise grows with the timestep."""
     frame: Literal['heading', 'world']
@@ -183,6 +185,8 @@ class Header(_Strict):
         window = self.window
         if window.coefficients > window.history_frames + window.future_frames:
             raise ValueError(f'{window.coefficients} coefficients are more than the frames')
+        if self.parametrisation == 'anchored' and window.coefficients > window.future_frames:
+            raise ValueError(f'{window.coefficients} coefficients are more than the future frames')
         if self.network.kind == 'transfusion' and self.network.width % self.network.heads:
             raise ValueError(
                 f'width {self.network.width} is no multiple of {self.network.heads} heads'
@@ -261,14 +265,6 @@ class Checkpoint:
             if name.startswith(prefix)
         }
 
-    def _fresh_parametrisation(self) -> Parametrisation:
-        header = self.header
-        window = header.window
-        sizes = (window.history_frames, window.future_frames, window.coefficients)
-        if header.parametrisation == 'official':
-            return OfficialParametrisation(*sizes)
-        return ResidualParametrisation(*sizes, header.features)
-
     def _fresh_network(self) -> Network:
         header = self.header
         return header.network.build(header.features, header.window.coefficients)
@@ -282,7 +278,7 @@ class Checkpoint:
         header = self.header
         with torch.device('meta'):
             expected = self.of(
-                header, self._fresh_network(), self._fresh_parametrisation()
+                header, self._fresh_network(), fresh_parametrisation(self.header)
             ).tensors
         if header.calibration is not None:
             shape = (len(header.calibration.samples), header.window.future_frames)
@@ -302,7 +298,7 @@ class Checkpoint:
 
     def build_parametrisation(self) -> Parametrisation:
         """Return the parametrisation with its constants."""
-        parametrisation = self._fresh_parametrisation()
+        parametrisation = fresh_parametrisation(self.header)
         parametrisation.load_state_dict(self._section('parametrisation.'))
         return parametrisation
 
@@ -347,6 +343,20 @@ class Checkpoint:
         with written_whole(path) as draft:
             save_file(tensors, draft, metadata)
             draft.chmod(0o644)  # safetensors keeps it to the owner
+
+
+def fresh_parametrisation(header: Header) -> Parametrisation:
+    """Return a header's parametrisation before its scales are known."""
+    window = header.window
+    sizes = (window.history_frames, window.future_frames, window.coefficients)
+    match header.parametrisation:
+        case 'official':
+            return OfficialParametrisation(*sizes)
+        case 'residual':
+            return ResidualParametrisation(*sizes, header.features)
+        case 'anchored':
+            with_root = header.root == 'predicted'
+            return AnchoredParametrisation(*sizes, header.features, window.rate_hz, with_root)
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

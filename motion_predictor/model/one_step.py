@@ -12,7 +12,7 @@ from motion_predictor.frames import (
     turn_to_world,
 )
 from motion_predictor.model.diffusion import SCHEDULES, NoiseSchedule, x0_from_epsilon
-from motion_predictor.model.parametrisation import Parametrisation
+from motion_predictor.model.parametrisation import Parametrisation, velocity_weights
 from motion_predictor.model.shared_trunk import SharedTrunk
 from motion_predictor.model.swiftdiff import SwiftDiff
 from motion_predictor.model.transfusion import TransFusion
@@ -34,11 +34,7 @@ class DampedRoot(nn.Module):
 
     def __init__(self, history_frames: int, future_frames: int, rate_hz: float) -> None:
         super().__init__()
-        window = min(history_frames, max(2, round(ROOT_VELOCITY_WINDOW_S * rate_hz) + 1))
-        time = torch.arange(window, dtype=torch.float64) / rate_hz
-        centred = time - time.mean()
-        slope = torch.zeros(history_frames, dtype=torch.float64)
-        slope[-window:] = centred / centred.square().sum()  # (H,) velocity = slope @ root
+        slope = velocity_weights(history_frames, rate_hz, ROOT_VELOCITY_WINDOW_S)
         t = torch.arange(1, future_frames + 1, dtype=torch.float64) / rate_hz
         reach = ROOT_TIME_CONSTANT_S * (1 - torch.exp(-t / ROOT_TIME_CONSTANT_S))  # (F,)
         self.register_buffer('path', torch.outer(reach, slope).float(), persistent=False)

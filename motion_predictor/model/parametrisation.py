@@ -1,10 +1,11 @@
 """How motion becomes the coefficients that a network sees, and back.
 
-Both kinds turn an observed history (B, H, D) into a condition (B, K, D) and a whole motion
+All kinds turn an observed history (B, H, D) into a condition (B, K, D) and a whole motion
 (B, H + F, D) into the target of denoising (B, K, D). Back, a future is linear in the coefficients:
 ``synthesis @ expand(x0) + offset(history)``, with whatever is linear in the features in between.
 """
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -15,7 +16,7 @@ from motion_predictor.model.diffusion import completion_matrices, cosine_schedul
 
 
 class Parametrisation(nn.Module, ABC):
-    """What both kinds share: the window and its truncated DCT."""
+    """What all kinds share: the window and its truncated DCT."""
 
     dct: Tensor  # (K, N)
     synthesis: Tensor  # (F, K) future frames of coefficients
@@ -79,10 +80,10 @@ class OfficialParametrisation(Parametrisation):
         return self.known @ (self.alpha_hat[0].sqrt() * self._padded(history))
 
 
-class ResidualParametrisation(Parametrisation):
-    """The motion minus the padded history, each coefficient divided by its spread.
+class ScaledParametrisation(Parametrisation):
+    """What a network sees and returns is divided by its spread in training: of order one.
 
-    Zero is standing still, every number is of order one, and reduced precision is safe.
+    Reduced precision is safe then.
 
     Args:
         history_frames: H.
@@ -91,7 +92,7 @@ class ResidualParametrisation(Parametrisation):
         features: D.
     """
 
-    scale: Tensor  # (K, D) standard deviation of the residual's coefficients
+    scale: Tensor  # (K, D) root mean square of the clean coefficients, metres
     condition_mean: Tensor  # (K, D)
     condition_scale: Tensor  # (K, D)
 
@@ -103,26 +104,139 @@ class ResidualParametrisation(Parametrisation):
         self.register_buffer('condition_mean', torch.zeros(coefficients, features))
         self.register_buffer('condition_scale', torch.ones(coefficients, features))
 
+    @abstractmethod
+    def observe(self, history: Tensor) -> Tensor:
+        """Return the coefficients (B, K, D) of a history (B, H, D), metres."""
+
+    @abstractmethod
+    def analyse(self, motion: Tensor) -> Tensor:
+        """Return the clean coefficients (B, K, D) of whole motions (B, H + F, D), metres."""
+
     def fit(self, motions: Tensor) -> None:
         """Take the spreads from whole motions (B, H + F, D) of the training set."""
-        history = motions[:, : self.history_frames]
-        residual = self.dct @ (motions - pad_with_last(history, self.future_frames))
-        condition = self._padded(history)
+        condition = self.observe(motions[:, : self.history_frames])
         # A floor keeps features that hardly move from being blown up: 1 mm over one frame.
-        self.scale = residual.square().mean(0).sqrt().clamp(min=1e-3)
+        self.scale = self.analyse(motions).square().mean(0).sqrt().clamp(min=1e-3)
         self.condition_mean = condition.mean(0)
         self.condition_scale = condition.std(0).clamp(min=1e-3)
 
     def condition(self, history: Tensor) -> Tensor:
-        return (self._padded(history) - self.condition_mean) / self.condition_scale
+        return (self.observe(history) - self.condition_mean) / self.condition_scale
 
     def encode(self, motion: Tensor) -> Tensor:
-        history = motion[:, : self.history_frames]
-        residual = motion - pad_with_last(history, self.future_frames)
-        return self.dct @ residual / self.scale
+        return self.analyse(motion) / self.scale
 
     def expand(self, x0: Tensor) -> Tensor:
         return x0 * self.scale
 
+
+class ResidualParametrisation(ScaledParametrisation):
+    """The motion minus the padded history. Zero is standing still."""
+
+    def observe(self, history: Tensor) -> Tensor:
+        return self._padded(history)
+
+    def analyse(self, motion: Tensor) -> Tensor:
+        history = motion[:, : self.history_frames]
+        return self.dct @ (motion - pad_with_last(history, self.future_frames))
+
     def offset(self, history: Tensor) -> Tensor:
         return history[:, -1:]
+
+
+VELOCITY_WINDOW_S = 0.1
+"""What the observed velocity is the least-squares slope of: from two frames, 5 mm of noise would
+make 0.4 m/s; from seven of 60 Hz, 0.06 m/s."""
+ROOT_FADES_S, JOINTS_FADE_S = 2.0, 0.2
+"""Time constants with which the velocity of the root, and of joints relative to it, dies away."""
+
+
+class AnchoredParametrisation(ScaledParametrisation):
+    """The future minus a base line that goes on from where, and as fast as, the person was seen.
+
+    The base line starts at the last observed pose with the observed velocity, which dies away:
+    slowly for the root, quickly for what moves relative to it. Added to it is a basis of the
+    future alone, of cosines of a quarter wave minus one, which begin at zero with slope zero. So
+    every future begins where the person is, and as fast, whatever the network returns. Zero is
+    going on.
+
+    Args:
+        history_frames: H.
+        future_frames: F.
+        coefficients: K.
+        features: D.
+        rate_hz: of the frames.
+        with_root: whether the first three features are the root's place.
+    """
+
+    history_dct: Tensor  # (K, H)
+    going_on: Tensor  # (2, F, H) displacement as a linear map of the history: of root, of others
+
+    def __init__(
+        self,
+        history_frames: int,
+        future_frames: int,
+        coefficients: int,
+        features: int,
+        rate_hz: float,
+        with_root: bool,
+    ) -> None:
+        super().__init__(history_frames, future_frames, coefficients, features)
+        self.root_features = 3 if with_root else 0
+        seen = min(history_frames, coefficients)
+        history_dct = torch.zeros(coefficients, history_frames)
+        history_dct[:seen] = dct_matrix(history_frames, seen)
+        self.register_buffer('history_dct', history_dct, persistent=False)
+        self.synthesis = anchored_basis(future_frames, coefficients).float()
+        slope = velocity_weights(history_frames, rate_hz, VELOCITY_WINDOW_S)
+        t = torch.arange(1, future_frames + 1, dtype=torch.float64) / rate_hz
+        going_on = torch.stack(
+            [
+                torch.outer(tau * (1 - torch.exp(-t / tau)), slope)
+                for tau in (ROOT_FADES_S, JOINTS_FADE_S)
+            ]
+        )
+        self.register_buffer('going_on', going_on.float(), persistent=False)
+
+    def observe(self, history: Tensor) -> Tensor:
+        return self.history_dct @ history
+
+    def analyse(self, motion: Tensor) -> Tensor:
+        history, future = motion.tensor_split([self.history_frames], dim=1)
+        return self.synthesis.T @ (future - self.offset(history))  # orthonormal columns
+
+    def offset(self, history: Tensor) -> Tensor:
+        root, others = history.tensor_split([self.root_features], dim=-1)
+        way = [path @ part for path, part in zip(self.going_on, (root, others), strict=True)]
+        return history[:, -1:] + torch.cat(way, -1)
+
+
+def velocity_weights(history_frames: int, rate_hz: float, window_s: float) -> Tensor:
+    """Return weights (H,), float64: ``weights @ history`` is the slope of its last `window_s`.
+
+    The least-squares slope, per second, of at least two frames.
+    """
+    frames = min(history_frames, max(2, round(window_s * rate_hz) + 1))
+    centred = (torch.arange(frames, dtype=torch.float64) - (frames - 1) / 2) / rate_hz
+    weights = torch.zeros(history_frames, dtype=torch.float64)
+    weights[-frames:] = centred / centred.square().sum()
+    return weights
+
+
+def anchored_basis(future_frames: int, coefficients: int) -> Tensor:
+    """Return (F, K) float64 orthonormal columns that begin at zero with slope zero.
+
+    They span 1 - cos((k - 1/2) pi n / F) for k in 1..K; frame n = 0 is the last observed one.
+
+    Raises:
+        ValueError: if K is not in 1..F.
+    """
+    if not 1 <= coefficients <= future_frames:
+        raise ValueError(
+            f'coefficients of the future must lie in 1..{future_frames} (its frames), '
+            f'got {coefficients}'
+        )
+    n = torch.arange(1, future_frames + 1, dtype=torch.float64)[:, None]
+    k = torch.arange(coefficients, dtype=torch.float64)[None, :] + 0.5
+    basis, triangle = torch.linalg.qr(1 - torch.cos(k * math.pi * n / future_frames))
+    return basis * triangle.diagonal().sign()
