@@ -27,6 +27,7 @@ from motion_predictor_training.data.augment import (
     thin_out,
     turn,
 )
+from motion_predictor_training.data.hidden import complete
 from motion_predictor_training.data.windows import Windows, cut_windows, model_features
 
 SMPL = known_layouts()['smpl22']
@@ -166,3 +167,61 @@ def test_hidden_joints_are_filled_as_the_node_fills_them(stride: FloatArray, see
     np.testing.assert_allclose(
         filled[:, now_and_then], window.positions[:, now_and_then], atol=1e-4
     )
+
+
+@given(seed=seeds)
+def test_what_was_not_measured_is_filled_like_what_is_hidden(
+    stride: FloatArray, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    steps = 0.01 * random_motion(seed, count=2, frames=HISTORY).cumsum(1)
+    seen = torch.from_numpy(stride) + steps
+    hidden = generator.random((2, HISTORY, JOINTS)) < 0.4  # the root among them
+    foot = SMPL.joint_names.index('l_foot')
+    hidden[:, -1] = False
+    hidden[:, :, foot] = True  # for good
+    nothing = np.zeros_like(hidden)
+    lacking = torch.where(torch.from_numpy(hidden)[..., None], torch.nan, seen)
+    filled = fill_hidden(lacking, nothing, SMPL)
+    assert filled.isfinite().all()
+    torch.testing.assert_close(filled[~torch.from_numpy(hidden)], seen[~torch.from_numpy(hidden)])
+    # Some of it NaN and the rest hidden: the same but for the lengths, which are known better.
+    part = hidden & (generator.random(hidden.shape) < 0.5)
+    part[:, :, foot] = True
+    both = fill_hidden(
+        torch.where(torch.from_numpy(part)[..., None], torch.nan, seen), hidden, SMPL
+    )
+    ever = torch.arange(JOINTS) != foot
+    torch.testing.assert_close(filled[:, :, ever], both[:, :, ever], atol=1e-4, rtol=0)
+
+
+def test_what_is_left_of_a_person_is_not_hidden_too(stride: FloatArray) -> None:
+    seen = torch.full((1, HISTORY, JOINTS, 3), torch.nan)
+    arm = [SMPL.joint_names.index(f'l_{part}') for part in ('shoulder', 'elbow', 'wrist')]
+    seen[:, :, arm] = torch.from_numpy(stride[arm])
+    hidden = np.zeros((1, HISTORY, JOINTS), bool)
+    hidden[:, :, arm] = True
+    filled = fill_hidden(seen, hidden, SMPL)
+    assert filled.isfinite().all()
+    torch.testing.assert_close(filled[:, :, arm], seen[:, :, arm])
+    with pytest.raises(ValueError, match='of which nothing was measured'):
+        fill_hidden(torch.full_like(seen, torch.nan), hidden, SMPL)
+
+
+def test_doubt_is_that_of_the_node(stride: FloatArray) -> None:
+    frames, rate_hz, wrist = 30, 60.0, SMPL.joint_names.index('l_wrist')
+    seen = torch.from_numpy(stride).expand(1, frames, JOINTS, 3).clone()
+    seen[:, -9:, wrist] = torch.nan
+    seen[:, :, SMPL.joint_names.index('l_knee')] = torch.nan
+    history = History(Body(SMPL), rate_hz, frames, max_gap_s=0.3)
+    for index, pose in enumerate(seen[0].numpy(), 1 - frames):
+        history.append(10**9 + round(index * 1e9 / rate_hz), pose)
+    lengths = np.linalg.norm(stride - stride[list(SMPL.parents)], axis=-1)
+    lengths[SMPL.joint_names.index('l_knee')] = np.nan
+    lengths[SMPL.joint_names.index('l_ankle')] = np.nan
+    window = history.window(lengths)
+    assert window is not None
+    completed = complete(seen, np.zeros(seen.shape[:3], bool), SMPL, rate_hz)
+    np.testing.assert_allclose(completed.frames[0].numpy(), window.positions, atol=1e-5)
+    np.testing.assert_allclose(completed.doubt_m[0], window.doubt_m, atol=1e-5)
+    assert completed.doubt_m[0, wrist] > 0.05

@@ -10,7 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from motion_predictor.archive import load_archive
+from motion_predictor.archive import ArchiveError, load_archive
 from motion_predictor.skeleton import known_layouts
 from motion_predictor_training.data.windows import Windows, cut_windows
 
@@ -46,6 +46,55 @@ def test_a_window_beside_a_gap_is_not_sped_up_into_it(
     windows = cut_windows(load_archive(write_archive(valid=valid)), SMPL, 60, FRAMES, stride=1)
     faster = windows.batch(np.array([0]), np.array([1.5]))
     torch.testing.assert_close(faster, windows.batch(np.array([0])))
+
+
+@given(st.sets(st.integers(0, 49), max_size=4), st.sets(st.integers(0, 49), max_size=4))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_partial_windows_are_those_with_a_measured_joint_in_every_frame(
+    write_archive: Callable[..., Path], occluded: set[int], lost: set[int]
+) -> None:
+    valid = np.ones((50, 22), bool)
+    valid[:, 4:8] = False  # never measured
+    valid[list(occluded), :10] = False  # the root as well
+    valid[list(lost)] = False
+    archive = load_archive(write_archive(valid=valid))
+    starts = [
+        start
+        for start in (*range(30 - FRAMES + 1), *range(30, 50 - FRAMES + 1))
+        if not lost & set(range(start, start + FRAMES))
+    ]
+    if not starts:
+        with pytest.raises(ArchiveError, match='holds 10 frames with a measured joint at 60 Hz'):
+            cut_windows(archive, SMPL, 60, FRAMES, stride=1, partial=True)
+        return
+    windows = cut_windows(archive, SMPL, 60, FRAMES, stride=1, partial=True)
+    assert windows.starts.tolist() == starts
+    motion = windows.all()
+    for window, start in zip(motion, starts, strict=True):
+        measured = window.isfinite().all(-1).numpy()
+        np.testing.assert_array_equal(measured, valid[start : start + FRAMES])
+    # Between a measured and an unmeasured frame nothing is measured.
+    faster = windows.batch(np.array([0]), np.array([1.2]))
+    assert (windows.room[0] == FRAMES) or faster.isfinite().any(-1).any(-1).all()
+
+
+def test_whole_windows_of_an_archive_are_the_same_when_they_may_be_partial(
+    write_archive: Callable[..., Path],
+) -> None:
+    archive = load_archive(write_archive())
+    whole, partial = (cut_windows(archive, SMPL, 60, FRAMES, 3, partial=p) for p in (False, True))
+    np.testing.assert_array_equal(whole.starts, partial.starts)
+    torch.testing.assert_close(whole.all(), partial.all(), rtol=0, atol=0)
+
+
+def test_upper_bodies_are_windows_too(recorded: Path) -> None:
+    archive = load_archive(recorded / 'hrc_upper.npz')
+    windows = cut_windows(archive, SMPL, 60, frames=150, stride=30, partial=True)
+    lengths = np.diff(archive.clip_offsets)
+    assert len(windows) == sum((length - 150) // 30 + 1 for length in lengths if length >= 150)
+    measured = windows.all().isfinite().all(-1)
+    assert measured.any(-1).all()
+    assert 0.38 < measured.float().mean() < 0.42
 
 
 @pytest.mark.parametrize('rate_hz', [60.0, 50.0])

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from motion_predictor.checkpoint import Checkpoint
 from motion_predictor.predictor import MotionPredictor
+from motion_predictor_training.data.hidden import complete
 from motion_predictor_training.data.windows import Windows
 from motion_predictor_training.sampling import Precision, build_sampler
 
@@ -21,11 +22,13 @@ class Predicted:
     """Some windows and what was predicted of them, metres, world frame."""
 
     windows: range
-    history: Tensor  # (B, H, J, 3)
-    future: Tensor  # (B, F, J, 3) what then happened
+    history: Tensor  # (B, H, J, 3) completed as the node does where not measured
+    doubt_m: Tensor  # (B, J) how far off each joint of its last frame may be
+    future: Tensor  # (B, F, J, 3) what then happened, NaN where not measured
+    measured: Tensor  # (B, F, J) bool, of the future
     samples: Tensor  # (B, S, F, J, 3)
     mean: Tensor  # (B, F, J, 3)
-    radius: Tensor  # (B, F, J)
+    radius: Tensor  # (B, F, J) widened by the doubt, as the node does
 
 
 def predictor_of(
@@ -44,18 +47,23 @@ def predictor_of(
 
 
 def predict_windows(predictor: MotionPredictor, windows: Windows) -> Iterator[Predicted]:
-    """Yield predictions of all windows in order."""
-    frames = predictor.checkpoint.header.window.history_frames
-    description = predictor.checkpoint.header.name
+    """Yield predictions of all windows in order, which may be partial."""
+    header = predictor.checkpoint.header
+    frames, rate_hz = header.window.history_frames, header.window.rate_hz
+    description = header.name
     for first in tqdm(range(0, len(windows), CHUNK), desc=description, mininterval=5.0):
         indices = range(first, min(first + CHUNK, len(windows)))
         motion = windows.batch(np.array(indices))
-        history, future = motion[:, :frames], motion[:, frames:]
-        prediction = predictor.predict(history.numpy())
+        measured = torch.isfinite(motion).all(-1)
+        hidden = ~measured[:, :frames].numpy()
+        history, doubt_m = complete(motion[:, :frames], hidden, windows.layout, rate_hz)
+        prediction = predictor.predict(history.numpy()).widened(doubt_m)
         yield Predicted(
             indices,
             history,
-            future,
+            torch.from_numpy(doubt_m),
+            motion[:, frames:],
+            measured[:, frames:],
             torch.from_numpy(prediction.samples),
             torch.from_numpy(prediction.mean),
             torch.from_numpy(prediction.radius),

@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from motion_predictor.body import Body
 from motion_predictor.skeleton import Layout
 from motion_predictor_training.config import Augmentation
+from motion_predictor_training.data.hidden import complete
 from motion_predictor_training.data.windows import Windows
 
 SLOWER = (2, 4)
@@ -137,16 +137,11 @@ def limbs(layout: Layout) -> NDArray[np.bool_]:
 
 
 def fill_hidden(seen: Tensor, hidden: NDArray[np.bool_], layout: Layout) -> Tensor:
-    """Fill hidden positions (B, H, J) of (B, H, J, 3) by what fills them in the node."""
-    body = Body(layout)
-    filled = seen.clone()
-    evenly = np.arange(seen.shape[1])
-    bones = torch.linalg.vector_norm(seen - seen[:, :, list(layout.parents)], dim=-1).numpy()
-    for window in np.flatnonzero(hidden.any(axis=(1, 2))):
-        visible = ~hidden[window]
-        both = visible & visible[:, list(layout.parents)]
-        measured = np.where(both.any(0), bones[window].mean(0), np.nan)
-        whole = body.fill(seen[window].numpy(), visible, evenly, measured)
-        assert whole is not None  # the root is seen
-        filled[window] = torch.from_numpy(whole.frames)
-    return filled
+    """Fill hidden or NaN positions of (B, H, J, 3) by what fills them in the node.
+
+    Args:
+        seen: (B, H, J, 3) metres; NaN = not measured, the root too.
+        hidden: (B, H, J) what else is not seen.
+        layout: of the joints.
+    """
+    return complete(seen, hidden, layout, rate_hz=1.0).frames  # which do not depend on it

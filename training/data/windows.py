@@ -22,9 +22,9 @@ class Windows:
     reads the pages that are asked for, and drops them when it needs the room.
     """
 
-    motion: NDArray[np.float32]  # (N, J, 3) metres, all clips
+    motion: NDArray[np.float32]  # (N, J, 3) metres, all clips, NaN where not measured
     starts: NDArray[np.int64]  # (W,) first frame of each window
-    room: NDArray[np.int64]  # (W,) gapless frames from there on
+    room: NDArray[np.int64]  # (W,) frames from there on that a window could have
     clips: NDArray[np.int64]  # (W,) clip each window is of
     frames: int
     layout: Layout
@@ -36,6 +36,8 @@ class Windows:
         self, indices: NDArray[np.int64], speed: NDArray[np.float64] | None = None
     ) -> Tensor:
         """Return windows (B, frames, J, 3), metres, world frame.
+
+        Positions that were not measured are NaN; only windows that were cut as `partial` have any.
 
         Args:
             indices: (B,) which.
@@ -62,13 +64,20 @@ class Windows:
 
 
 def cut_windows(
-    archive: MotionArchive, layout: Layout, rate_hz: float, frames: int, stride: int
+    archive: MotionArchive,
+    layout: Layout,
+    rate_hz: float,
+    frames: int,
+    stride: int,
+    partial: bool = False,
 ) -> Windows:
     """Cut an archive into windows of a layout and rate.
 
     Joints are mapped by name and time is resampled linearly, clip by clip, into a temporary file
     (in TMPDIR, 57 MB for an hour of 22 joints at 60 Hz) that goes when the windows do. Windows
-    with an unmeasured joint are left out.
+    with an unmeasured joint are left out, unless they may be partial: then those are kept of
+    which every frame has a measured joint, of a person behind a bench for instance, with NaN for
+    the others.
 
     Raises:
         LayoutError: if the archive's joints cannot be mapped.
@@ -80,7 +89,8 @@ def cut_windows(
         for index in range(len(archive)):
             clip = _resample(joint_map(archive.clip(index)), archive.rate_hz / rate_hz)
             file.write(np.ascontiguousarray(clip).data)
-            gaps = np.flatnonzero(np.isnan(clip).any(axis=(1, 2)))
+            lacking: NDArray[np.bool_] = np.isnan(clip).any(axis=2)  # (T, J)
+            gaps = np.flatnonzero(lacking.all(axis=1) if partial else lacking.any(axis=1))
             ends = np.append(gaps, len(clip))  # where a gapless stretch may end
             first = np.arange(0, len(clip) - frames + 1, stride)
             room = ends[np.searchsorted(ends, first)] - first
@@ -94,9 +104,8 @@ def cut_windows(
         shape = offset, len(layout.joints), 3
         motion = np.asarray(np.memmap(file, np.float32, 'r', shape=shape))
     if not sum(map(len, starts)):
-        raise ArchiveError(
-            f'no clip of the archive holds {frames} gapless frames at {rate_hz:g} Hz'
-        )
+        kind = 'frames with a measured joint' if partial else 'gapless frames'
+        raise ArchiveError(f'no clip of the archive holds {frames} {kind} at {rate_hz:g} Hz')
     return Windows(
         motion,
         np.concatenate(starts),
@@ -107,11 +116,13 @@ def cut_windows(
     )
 
 
-def model_windows(archive: MotionArchive, header: Header, stride: int) -> Windows:
+def model_windows(
+    archive: MotionArchive, header: Header, stride: int, partial: bool = False
+) -> Windows:
     """Cut an archive into windows of a model's history and future; raises as `cut_windows`."""
     window = header.window
     frames = window.history_frames + window.future_frames
-    return cut_windows(archive, header.layout, window.rate_hz, frames, stride)
+    return cut_windows(archive, header.layout, window.rate_hz, frames, stride, partial)
 
 
 def _resample(clip: NDArray[np.float32], step: float) -> NDArray[np.float32]:

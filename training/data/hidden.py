@@ -1,0 +1,59 @@
+"""Histories of which not all was seen, completed by what completes them in the node."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from motion_predictor.body import Body
+from motion_predictor.skeleton import Layout
+
+
+class Completed(NamedTuple):
+    """Histories without gaps."""
+
+    frames: Tensor
+    """(B, H, J, 3) metres."""
+    doubt_m: NDArray[np.float32]
+    """(B, J) how far off each joint of the last frame may be; 0 where it was seen."""
+
+
+def complete(seen: Tensor, hidden: NDArray[np.bool_], layout: Layout, rate_hz: float) -> Completed:
+    """Complete histories whose positions are hidden or NaN.
+
+    Limbs are as long as they were measured on average, those included that are hidden now: a
+    tracker has seen the person before. Where nothing would be left to see, nothing that was
+    measured is hidden.
+
+    Args:
+        seen: (B, H, J, 3) metres; NaN = not measured.
+        hidden: (B, H, J) what else is not seen.
+        layout: of the joints.
+        rate_hz: frames per second; only the doubt depends on it.
+
+    Raises:
+        ValueError: if nothing of a history was measured.
+    """
+    body = Body(layout)
+    parents = list(layout.parents)
+    frames = seen.clone()
+    doubt_m = np.zeros((len(seen), seen.shape[2]), np.float32)
+    stamps_ns = np.round(np.arange(seen.shape[1]) * 1e9 / rate_hz).astype(np.int64)
+    measured = torch.isfinite(seen).all(-1).numpy()  # (B, H, J)
+    for window in np.flatnonzero((hidden | ~measured).any(axis=(1, 2))):
+        visible = measured[window] & ~hidden[window]
+        if not visible.any():
+            visible = measured[window]
+        pose = seen[window].numpy()
+        bones = np.linalg.norm(pose - pose[:, parents], axis=-1)  # (H, J), NaN where unknown
+        known = visible & visible[:, parents]
+        total = np.where(np.isfinite(bones), bones, 0).sum(0)
+        lengths = np.where(known.any(0), total / np.maximum(np.isfinite(bones).sum(0), 1), np.nan)
+        whole = body.fill(pose, visible, stamps_ns, lengths)
+        if whole is None:
+            raise ValueError('a history cannot be completed of which nothing was measured')
+        frames[window] = torch.from_numpy(whole.frames)
+        doubt_m[window] = whole.doubt_m
+    return Completed(frames, doubt_m)
