@@ -55,6 +55,19 @@ class Body:
         layout: of the joints.
     """
 
+    parents: NDArray[np.int64]
+    """(J,) -1 for the root."""
+    mirrored: NDArray[np.int64]
+    """(J,) the same joint of the other side."""
+    lengths: Floats
+    """(J,) metres from each joint to its parent, of somebody who stands; 0 for the root."""
+    directions: Floats
+    """(J, 3) unit vectors from the parent, x forward, y left, z up."""
+    levels: list[NDArray[np.int64]]
+    """Joints by their distance from the root in limbs, from 1 on."""
+    sides: list[tuple[int, int]]
+    """Pairs of a left and a right joint that tell the heading, best first."""
+
     def __init__(self, layout: Layout) -> None:
         self.parents = np.array(layout.parents)
         self.mirrored = np.array(layout.mirrored)
@@ -66,16 +79,16 @@ class Body:
         self._places = table[:, :3] - table[0, :3]
         offsets = table[:, :3] - table[self.parents, :3]
         offsets[0] = 0
-        self._lengths = np.linalg.norm(offsets, axis=-1)  # (J,)
-        self._directions = offsets / np.maximum(self._lengths, 1e-9)[:, None]
+        self.lengths = np.linalg.norm(offsets, axis=-1)  # (J,)
+        self.directions = offsets / np.maximum(self.lengths, 1e-9)[:, None]
         self._strays = np.where(unknown, 0, table[:, 3])
         self._unknown_m = np.where(unknown, UNKNOWN_DOUBT_M, 0.0)
         self._depth = np.zeros(len(names), int)
         for joint in range(1, len(names)):
             self._depth[joint] = self._depth[self.parents[joint]] + 1
-        self._levels = [np.flatnonzero(self._depth == d) for d in range(1, self._depth.max() + 1)]
+        self.levels = [np.flatnonzero(self._depth == d) for d in range(1, self._depth.max() + 1)]
         sides = [(layout.index(f'l_{part}'), layout.index(f'r_{part}')) for part in _HEADING]
-        self._sides = [(a, b) for a, b in sides if a is not None and b is not None]
+        self.sides = [(a, b) for a, b in sides if a is not None and b is not None]
 
     def fill(
         self,
@@ -114,7 +127,7 @@ class Body:
         doubt_m = np.zeros(len(ever))
         doubt_m[0] = root_doubt_m
         gaps = Gaps.of(seen, stamps_ns)
-        for level in self._levels:
+        for level in self.levels:
             joints = level[some_missing[level]]
             if not len(joints):
                 continue
@@ -122,7 +135,7 @@ class Body:
             offsets = gaps.fill(filled[:, joints] - filled[:, parents], joints)  # (T, n, 3)
             if forward is not None:
                 never = ~ever[joints]
-                standing = self._directions[joints[never]] * lengths[joints[never], None]
+                standing = self.directions[joints[never]] * lengths[joints[never], None]
                 offsets[:, never] = _turn(standing, forward)
             place = filled[:, parents] + offsets
             filled[:, joints] = np.where(seen[:, joints, None], filled[:, joints], place)
@@ -132,17 +145,17 @@ class Body:
 
     def _own_lengths(self, limbs_m: Floats) -> Floats:
         """Return limb lengths (J,): measured, those of the other side, or of somebody this big."""
-        known = np.isfinite(limbs_m) & (self._lengths > 0)
-        scale = limbs_m[known].sum() / self._lengths[known].sum() if known.any() else 1.0
+        known = np.isfinite(limbs_m) & (self.lengths > 0)
+        scale = limbs_m[known].sum() / self.lengths[known].sum() if known.any() else 1.0
         other = limbs_m[self.mirrored]
-        lengths = np.where(np.isfinite(other), other, scale * self._lengths)
+        lengths = np.where(np.isfinite(other), other, scale * self.lengths)
         return np.where(np.isfinite(limbs_m), limbs_m, lengths)
 
     def _forward(
         self, frames: Floats, seen: NDArray[np.bool_], stamps_ns: NDArray[np.int64]
     ) -> Floats:
         """Return the horizontal unit vectors (T, 2) of the heading: +x if nothing tells it."""
-        for left, right in self._sides:
+        for left, right in self.sides:
             both = seen[:, [left]] & seen[:, [right]]
             if both.any():
                 across = frames[:, [left]] - frames[:, [right]]  # (T, 1, 3)
@@ -166,7 +179,7 @@ class Body:
         ever = np.logical_or.reduce(seen)  # (J,)
         known = seen[:, 0].copy()  # (T,)
         reach_m = 0.0
-        for level in self._levels:  # the joints nearest to the root know best
+        for level in self.levels:  # the joints nearest to the root know best
             if known.all():
                 break
             others = level[ever[level]]
@@ -175,7 +188,7 @@ class Body:
                 others, both = others[both.any(0)], both[:, both.any(0)]
                 beside = Gaps.of(both, stamps_ns).fill(filled[:, others] - filled[:, :1])
             else:
-                scale = lengths.sum() / max(self._lengths.sum(), 1e-9)
+                scale = lengths.sum() / max(self.lengths.sum(), 1e-9)
                 assert forward is not None  # a joint was never seen: the root
                 beside = _turn(scale * self._places[others], forward)
             told = seen[:, others] & ~known[:, None]  # (T, n)

@@ -26,16 +26,29 @@ class Bank:
 
     arrays: dict[str, NDArray[np.float32]]
 
-    def draw(self, count: int, seed: tuple[int, int]) -> dict[str, Tensor]:
+    def on(self, device: torch.device) -> 'DrawnBank':
+        """Return what draws from it on a device: in a GPU's memory it has to fit whole."""
+        return DrawnBank(
+            {field: torch.from_numpy(array).to(device) for field, array in self.arrays.items()}
+        )
+
+
+@dataclass(frozen=True)
+class DrawnBank:
+    """A bank on the device where it is learnt from."""
+
+    tensors: dict[str, Tensor]
+
+    def draw(self, count: int) -> dict[str, Tensor]:
         """Return random conditions and all that goes with them, by field.
 
         Args:
             count: of rows, a multiple of the noises for each condition.
-            seed: of this draw.
         """
-        total, noises = self.arrays['noise'].shape[:2]
-        chosen = np.sort(np.random.default_rng(seed).integers(total, size=count // noises))
-        return {field: torch.from_numpy(array[chosen]) for field, array in self.arrays.items()}
+        noise = self.tensors['noise']
+        total, noises = noise.shape[:2]
+        chosen = torch.randint(total, (count // noises,), device=noise.device).sort().values
+        return {field: tensor[chosen] for field, tensor in self.tensors.items()}
 
 
 @torch.inference_mode()
@@ -93,7 +106,7 @@ def fill_bank(
     bank = Bank(arrays)
     if done == config.size:
         return bank
-    supervisor = supervisor_of(teacher, student, windows, config.augmentation, targets)
+    supervisor = supervisor_of(teacher, student, windows, archive, config.augmentation, targets)
     with tqdm(total=config.size, initial=done, desc='bank', unit='row', mininterval=5.0) as bar:
         for first in range(done, config.size, config.chunk):
             count = min(config.chunk, config.size - first)

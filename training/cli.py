@@ -16,6 +16,7 @@ from motion_predictor_training.config import (
     Config,
     ConfigError,
     DistilConfig,
+    RefineConfig,
     TeacherConfig,
     TuneConfig,
     load_config,
@@ -26,6 +27,7 @@ from motion_predictor_training.generate import generate
 from motion_predictor_training.official import PRESETS, import_official
 from motion_predictor_training.parallel import is_first, processes
 from motion_predictor_training.prepare import add_prepare
+from motion_predictor_training.refine import refine
 from motion_predictor_training.report import (
     plot_fans,
     plot_horizon,
@@ -37,7 +39,7 @@ from motion_predictor_training.report import (
 from motion_predictor_training.teacher import train_teacher
 from motion_predictor_training.tune import tune
 
-STAGES = ('teacher', 'one-step', 'student', 'calibrate')
+STAGES = ('teacher', 'one-step', 'student', 'refine', 'calibrate')
 
 
 def _config_path(stage: str) -> Path:
@@ -58,6 +60,11 @@ def _distil(arguments: argparse.Namespace) -> None:
     if arguments.stage == 'student':
         _require_stage(arguments.teacher, arguments.direct)
     distil(config, arguments.teacher, arguments.train, arguments.out)
+
+
+def _refine(arguments: argparse.Namespace) -> None:
+    config = _load(RefineConfig, 'refine', arguments)
+    refine(config, arguments.student, arguments.train, arguments.out)
 
 
 def _tune(arguments: argparse.Namespace) -> None:
@@ -164,17 +171,18 @@ def _all(arguments: argparse.Namespace) -> None:
     calibration_config = load_config(
         CalibrationConfig, _config_path('calibrate'), overrides['calibrate']
     )
-    teacher, one_step, student, final = (
-        folder / f'{name}.safetensors' for name in ('teacher', 'one-step', 'student', 'predictor')
-    )
+    refine_config = load_config(RefineConfig, _config_path('refine'), overrides['refine'])
+    names = ('teacher', 'one-step', 'student', 'refined', 'predictor')
+    teacher, one_step, student, refined, final = (folder / f'{name}.safetensors' for name in names)
     validation: Path = arguments.validation
     train_teacher(stages.teacher, arguments.train, teacher, validation_path=validation)
     if not arguments.direct:
         distil(stages.one_step, teacher, arguments.train, one_step)
     parent = teacher if arguments.direct else one_step
     distil(stages.student, parent, arguments.train, student)
+    refine(refine_config, student, arguments.train, refined)
     if is_first():
-        calibrate(calibration_config, student, validation, final)
+        calibrate(calibration_config, refined, validation, final)
         print(f'calibrated checkpoint: {final}')
 
 
@@ -250,6 +258,13 @@ def _parser() -> argparse.ArgumentParser:
             _direct(sub)
         configurable(sub)
         sub.set_defaults(run=_distil)
+
+    sub = stage('refine', 'Refine a student on recorded futures, by a proper score.')
+    sub.add_argument('--student', type=Path, required=True, help='checkpoint to go on from')
+    sub.add_argument('--train', type=Path, required=True, help='motion archive (.npz)')
+    sub.add_argument('--out', type=Path, required=True, help='checkpoint to write')
+    configurable(sub)
+    sub.set_defaults(run=_refine)
 
     sub = stage('tune', 'Search for the most accurate student and the best balanced one.')
     sub.add_argument('--teacher', type=Path, required=True, help='checkpoint to learn from')

@@ -57,8 +57,12 @@ class Augmentation(Strict):
 
     mirror: Share = 0.5
     """Share of windows that are mirrored, left and right joints swapped."""
-    speed: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    """Largest relative change of each window's speed."""
+    balance: Share = 0.5
+    """0 draws every window alike, 1 every kind of motion (category and pace) equally often."""
+    speed: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """Largest relative change of each window's speed, up; as many are slowed down alike."""
+    slow_motion: Share = 0.1
+    """Share of windows that are played in slow motion, as of people who hardly move."""
     body_scale: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Largest relative change of each window's body size."""
     limb_scale: Annotated[float, Field(ge=0, le=0.5)] = 0.05
@@ -66,7 +70,9 @@ class Augmentation(Strict):
     yaw_deg: Annotated[float, Field(ge=0, le=180)] = 0.0
     """Largest turn about the vertical; it changes nothing where the heading is aligned."""
     history_noise_m: Annotated[float, Field(ge=0)] = 0.01
-    """Each window's observed positions get normal noise of a deviation drawn from 0 to this."""
+    """Observed positions get normal noise of a deviation drawn for each window from 0 to this."""
+    noisy: Share = 0.5
+    """Share of windows that get it."""
     slower: Share = 0.25
     """Share of windows that are observed with every second or fourth frame only."""
     hidden: Share = 0.25
@@ -90,9 +96,10 @@ class TeacherConfig(Strict):
     name: str = 'teacher'
     layout: str = 'smpl22'
     window: Window
-    parametrisation: Literal['residual', 'official'] = 'residual'
-    """`residual` predicts the clean, scaled residual, root included, in the person's heading;
-    `official` the noise in raw coefficients of the root-relative pose, in the world's axes."""
+    parametrisation: Literal['anchored', 'official'] = 'anchored'
+    """`anchored` predicts what the future adds to going on, root included, in the person's
+    heading; `official` the noise in raw coefficients of the root-relative pose, in the world's
+    axes."""
     noise_schedule: NoiseSchedule = 'cosine'
     """How the noise grows with the timestep; `official` knows the cosine alone."""
     condition_drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -105,7 +112,7 @@ class TeacherConfig(Strict):
     optimisation: Optimisation
     validation: ValidationConfig = ValidationConfig()
     snr_clamp: tuple[float, float] = (0.05, 5.0)
-    """Bounds of the signal-to-noise ratio by which a timestep's loss is weighted (residual)."""
+    """Bounds of the signal-to-noise ratio by which a timestep's loss is weighted (anchored)."""
 
     @model_validator(mode='after')
     def _official_is_cosine(self) -> 'TeacherConfig':
@@ -174,6 +181,28 @@ class DistilConfig(Strict):
                 f'truth_weight needs bank.truth and bank.noises of 2 or more, got {noises}'
             )
         return self
+
+
+class RefineConfig(Strict):
+    """The `refine` stage."""
+
+    name: str
+    objective: Literal['energy', 'nearest']
+    """`energy` is a proper score of all futures, `nearest` the error of the one that fits best."""
+    samples: Annotated[int, Field(ge=2, le=1000)]
+    """Futures of each window that are compared with what was recorded."""
+    mean_weight: Annotated[float, Field(ge=0)] = 1.0
+    """Weight of the error of the mean of the samples."""
+    body_weight: Annotated[float, Field(ge=0)] = 0.3
+    """Weight of the score of the whole body beside that of single joints (energy)."""
+    final_weight: Annotated[float, Field(ge=0)] = 0.3
+    """Weight of the last frame beside the average over all (nearest)."""
+    parent_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the distance to the futures of the student refined, for the same noise."""
+    stride: Count = 1
+    """Frames between the starts of the training windows."""
+    augmentation: Augmentation = Augmentation()
+    optimisation: Optimisation
 
 
 class AblateConfig(Strict):

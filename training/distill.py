@@ -12,14 +12,26 @@ import torch
 from torch import Tensor
 
 from motion_predictor.archive import MotionArchive, load_archive
-from motion_predictor.checkpoint import Checkpoint, Header, load_checkpoint
-from motion_predictor.model.parametrisation import ResidualParametrisation
+from motion_predictor.checkpoint import (
+    Checkpoint,
+    Header,
+    fresh_parametrisation,
+    load_checkpoint,
+)
+from motion_predictor.model.parametrisation import ScaledParametrisation
 from motion_predictor.skeleton import known_layouts
 from motion_predictor_training.bank import fill_bank
 from motion_predictor_training.config import ConfigError, DistilConfig
 from motion_predictor_training.data.windows import model_windows
+from motion_predictor_training.examples import Examples, seed_torch
 from motion_predictor_training.loop import optimise, training_device
-from motion_predictor_training.losses import best_of, gaussian_kl, mean_square
+from motion_predictor_training.losses import (
+    Futures,
+    best_of,
+    gaussian_kl,
+    metre_weights,
+    square_error,
+)
 from motion_predictor_training.parallel import (
     first_process_first,
     is_first,
@@ -32,7 +44,10 @@ from motion_predictor_training.supervision import (
     same_skeleton,
     windows_for,
 )
-from motion_predictor_training.teacher import draw_features, metre_weights
+from motion_predictor_training.teacher import FITTED_TO
+
+SCALED_BY = 4096
+"""Rows of the bank whose motion beyond going on is 1 in the loss."""
 
 
 def distil(
@@ -50,28 +65,24 @@ def distil(
 
     Args:
         config: the student's network (the teacher's own if it names none), bank and optimiser.
-        teacher_path: a checkpoint with the residual parametrisation, sampled as its header says.
+        teacher_path: a checkpoint with a scaled parametrisation, sampled as its header says.
         archive_path: motion whose histories are the conditions.
         out: where the student goes; the training state lies beside it.
         bank_folder: where the bank goes, for students that share one; by default beside `out`.
 
     Raises:
-        ConfigError: if the teacher's parametrisation is not the residual one, `out` holds the
+        ConfigError: if the teacher's parametrisation is the official one, `out` holds the
             result of other settings, or the student cannot learn from this teacher.
     """
     teacher = load_checkpoint(teacher_path)
-    if teacher.header.parametrisation != 'residual':
-        raise ConfigError(
-            f'{teacher_path} has the {teacher.header.parametrisation} parametrisation; only '
-            'residual teachers can be distilled'
-        )
+    require_scaled(teacher, teacher_path)
     archive = load_archive(archive_path)
     ancestry = provenance(config, archive, teacher)
     if (existing := finished(out, ancestry)) is not None:
         return existing
     student = _untrained(config, teacher, archive, ancestry)
     header = student.header
-    windows = windows_for(archive, teacher.header, header, config.targets)
+    windows = windows_for(archive, teacher.header, header, config.targets, config.bank.truth)
     folder = bank_folder or out.with_suffix('.bank')
     with first_process_first():
         bank = fill_bank(folder, teacher, archive, windows, config.bank, student, config.targets)
@@ -80,22 +91,28 @@ def distil(
     device = training_device()
     model = student.build().to(device)
     parametrisation = model.parametrisation
-    assert isinstance(parametrisation, ResidualParametrisation)
-    truth_weights = weights = metre_weights(parametrisation)
+    assert isinstance(parametrisation, ScaledParametrisation)
+    weights = metre_weights(parametrisation)
+    joints = torch.ones(len(header.layout.joints), device=device)
     if config.targets == 'teacher' and not same_skeleton(teacher.header, header):
-        weights = weights * joint_weights(teacher.header.layout, header.layout).to(device)
+        joints = joint_weights(teacher.header.layout, header.layout).to(device)
+        weights = weights * joints.repeat_interleave(3)
+    futures = Futures(parametrisation, header.window.rate_hz, header.root == 'predicted')
+    rows = bank.on(device)
+    some = rows.tensors['result'][: SCALED_BY // config.bank.noises]
+    of_going_on = square_error(futures.positions(some), joints, futures.weights)
 
-    def loss(step: int) -> Tensor:
-        drawn = bank.draw(settings.batch, (settings.seed, step))
-        shared = share(*drawn.values())
-        rows = {f: values.to(device) for f, values in zip(drawn, shared, strict=True)}
-        output = model.denoise(rows['noise'], rows['condition']).float()
+    def loss() -> Tensor:
+        drawn = rows.draw(settings.batch)
+        row = dict(zip(drawn, share(*drawn.values()), strict=True))
+        output = model.denoise(row['noise'], row['condition']).float()
         if config.loss == 'kl':
-            value = gaussian_kl(output, rows['result'], weights)
+            value = gaussian_kl(output, row['result'], weights)
         else:
-            value = mean_square(output, rows['result'], weights)
+            error = futures.positions(output - row['result'])
+            value = square_error(error, joints, futures.weights) / of_going_on
         if config.truth_weight:
-            nearest = best_of(output, rows['truth'], truth_weights)
+            nearest = best_of(output, row['truth'], metre_weights(parametrisation))
             value = (1 - config.truth_weight) * value + config.truth_weight * nearest
         return value
 
@@ -106,6 +123,18 @@ def distil(
         student.save(out)
     wait_for_all()
     return student
+
+
+def require_scaled(teacher: Checkpoint, path: Path) -> None:
+    """Refuse a teacher whose coefficients are not of order one.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    if teacher.header.parametrisation == 'official':
+        raise ConfigError(
+            f'{path} has the official parametrisation; only anchored teachers can be distilled'
+        )
 
 
 def _untrained(
@@ -119,12 +148,13 @@ def _untrained(
         network.load_state_dict(teacher.build_network().state_dict())
     if same_skeleton(teacher.header, header):
         return Checkpoint.of(header, network, teacher.build_parametrisation())
-    window = header.window
-    windows = model_windows(archive, header, stride=1)
-    sizes = (window.history_frames, window.future_frames, window.coefficients)
-    parametrisation = ResidualParametrisation(*sizes, header.features)
-    seed = (config.bank.seed, 0, 1)  # of the bank: students that share it share the scales
-    parametrisation.fit(draw_features(windows, header, config.bank.augmentation, 8192, seed))
+    windows = model_windows(archive, header, stride=1, partial=True)
+    device = training_device()
+    examples = Examples(windows, archive, header, config.bank.augmentation, device)
+    parametrisation = fresh_parametrisation(header).to(device)
+    assert isinstance(parametrisation, ScaledParametrisation)
+    seed_torch(config.bank.seed, 0, 1)  # of the bank: students that share it share the scales
+    parametrisation.fit(examples(FITTED_TO).features)
     return Checkpoint.of(header, network, parametrisation)
 
 

@@ -13,9 +13,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from motion_predictor_training.config import ConfigError, Optimisation
 from motion_predictor_training.files import replaced
+from motion_predictor_training.graphs import captured
 from motion_predictor_training.parallel import (
     average_over_processes,
     is_first,
+    is_shared,
     wait_for_all,
 )
 from motion_predictor_training.progress import Progress
@@ -38,12 +40,13 @@ def training_device() -> torch.device:
 
 def optimise(
     network: nn.Module,
-    loss: Callable[[int], Tensor],
+    loss: Callable[[], Tensor],
     settings: Optimisation,
     state_path: Path,
     identity: str,
     description: str,
     validation: Validation | None = None,
+    alike: bool = True,
 ) -> None:
     """Fit a network in place; it ends with its averaged weights, in evaluation mode.
 
@@ -53,14 +56,16 @@ def optimise(
 
     Args:
         network: what is fitted, on the device where that is to happen; alike in every process.
-        loss: maps the number of a step to its loss, the mean over this process's share of the
-            batch.
+        loss: returns the loss of a step, the mean over this process's share of the batch; all
+            that is random in it comes from torch, which is seeded by the step.
         settings: optimiser settings.
         state_path: where the state to resume from is kept, removed by nobody; the TensorBoard log
             lies beside it, in `.logs`.
         identity: of all that the result depends on; a state of another one is refused.
         description: what the progress bar says.
         validation: measures the averaged weights now and then.
+        alike: whether every step does the same with other random numbers, so that a GPU can
+            replay one as a whole.
 
     Raises:
         ConfigError: if the state is of other settings, data or another teacher.
@@ -71,7 +76,10 @@ def optimise(
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))
     average.eval()
     optimiser = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        network.parameters(),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        fused=device.type == 'cuda',
     )
     schedule = _schedule(optimiser, settings)
     stateful: dict[str, Any] = {
@@ -90,6 +98,22 @@ def optimise(
         first = state['step']
         for name, part in stateful.items():
             part.load_state_dict(state[name])
+
+    def gradients() -> Tensor:
+        """Return the loss of a step, with its gradients in the network."""
+        with torch.autocast(device.type, torch.bfloat16, settings.precision == 'bfloat16'):
+            value = loss()
+        value.backward()
+        return value.detach()
+
+    if device.type == 'cuda' and alike and not is_shared():
+        step_gradients = captured(gradients, network)
+    else:
+
+        def step_gradients() -> Tensor:
+            optimiser.zero_grad()
+            return gradients()
+
     wait_for_all()  # before the first of them writes what another has yet to read
     losses: list[Tensor] = []  # since the last entry of the log
     began = time.monotonic()
@@ -97,11 +121,7 @@ def optimise(
     with Progress(logs, first, settings.steps, description) as progress:
         for step in range(first, settings.steps):
             torch.manual_seed(settings.seed * 1_000_003 + step)
-            with torch.autocast(device.type, torch.bfloat16, settings.precision == 'bfloat16'):
-                value = loss(step)
-            optimiser.zero_grad()
-            value.backward()
-            losses.append(average_over_processes(value.detach(), network))
+            losses.append(average_over_processes(step_gradients(), network))
             clip = math.inf if settings.gradient_clip is None else settings.gradient_clip
             norm = nn.utils.clip_grad_norm_(network.parameters(), clip)
             optimiser.step()

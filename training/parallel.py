@@ -37,6 +37,11 @@ def processes() -> Iterator[None]:
     distributed.destroy_process_group()
 
 
+def is_shared() -> bool:
+    """Whether other processes take a share of the run."""
+    return distributed.is_initialized()
+
+
 def is_first() -> bool:
     """Whether this is the process that writes files and shows progress."""
     return not distributed.is_initialized() or distributed.get_rank() == 0

@@ -120,6 +120,12 @@ def add_prepare(stages: 'Stages') -> None:
     )
     sub.set_defaults(run=_npz)
 
+    sub = source('join', 'Motion archives of one layout and rate, as one.', 'archives')
+    sub.add_argument(
+        '--without', nargs='+', default=(), metavar='NAME', help='people to leave out'
+    )
+    sub.set_defaults(run=_join)
+
 
 def _add_rate(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
@@ -209,3 +215,9 @@ def _npz(arguments: argparse.Namespace) -> None:
         zeros_are_missing=arguments.zeros_are_missing,
     )
     print(import_plain(arguments.source, form, arguments.subjects, arguments.out))
+
+
+def _join(arguments: argparse.Namespace) -> None:
+    from motion_predictor_training.data.join import join_archives
+
+    print(join_archives(arguments.source, arguments.subjects, arguments.without, arguments.out))

@@ -18,16 +18,17 @@ from motion_predictor.frames import from_features, person_frame, to_world
 from motion_predictor.model.diffusion import add_noise
 from motion_predictor.skeleton import JointMap, Layout
 from motion_predictor_training.config import Augmentation
-from motion_predictor_training.data.augment import draw_windows
+from motion_predictor_training.data.augment import Drawer
+from motion_predictor_training.data.pool import Pool, pool_of
 from motion_predictor_training.data.windows import (
     Windows,
     cut_windows,
     model_features,
     model_windows,
 )
+from motion_predictor_training.examples import Examples, seed_torch
 from motion_predictor_training.loop import training_device
 from motion_predictor_training.sampling import build_sampler
-from motion_predictor_training.teacher import draw_features
 
 MADE_WEIGHT = 0.25
 """Weight of a joint that the teacher lacks and that is made of others, beside 1 for all others."""
@@ -56,15 +57,21 @@ def supervisor_of(
     teacher: Checkpoint,
     student: Checkpoint,
     windows: Windows,
+    archive: MotionArchive,
     augmentation: Augmentation,
     targets: Targets,
 ) -> Supervisor:
-    """Return what supervises a student on the windows of `windows_for`."""
+    """Return what supervises a student on the windows of `windows_for`, cut from an archive."""
+    device = training_device()
     if targets == 'recorded':
-        return Recorded(student, windows, augmentation)
+        examples = Examples(windows, archive, student.header, augmentation, device)
+        return Recorded(student, examples)
     if same_skeleton(teacher.header, student.header):
-        return SameSkeleton(teacher, windows, augmentation)
-    return OtherSkeleton(teacher, student, windows, augmentation)
+        examples = Examples(windows, archive, teacher.header, augmentation, device)
+        return SameSkeleton(teacher, examples)
+    rate_hz = teacher.header.window.rate_hz
+    pool = pool_of(windows, archive, rate_hz, augmentation.balance, device)
+    return OtherSkeleton(teacher, student, pool, augmentation)
 
 
 def same_skeleton(teacher: Header, student: Header) -> bool:
@@ -73,43 +80,43 @@ def same_skeleton(teacher: Header, student: Header) -> bool:
 
 
 def windows_for(
-    archive: MotionArchive, teacher: Header, student: Header, targets: Targets
+    archive: MotionArchive, teacher: Header, student: Header, targets: Targets, truth: bool
 ) -> Windows:
     """Cut an archive for the supervision of a student.
 
     Where teacher and student differ, windows keep all joints of the archive and the teacher's
-    rate, and are long enough for both.
+    rate, and are long enough for both. Of people who were not measured whole there is a result
+    to learn, but no truth.
     """
     if targets == 'recorded' or same_skeleton(teacher, student):
-        return model_windows(archive, student, stride=1)
+        partial = targets == 'teacher' and not truth
+        return model_windows(archive, student, stride=1, partial=partial)
     frames = _common_history(teacher, student) + teacher.window.future_frames
     return cut_windows(archive, archive.layout, teacher.window.rate_hz, frames, 1)
 
 
 def joint_weights(teacher: Layout, student: Layout) -> Tensor:
-    """Return weights (3J,) of a student's features: less of joints that the teacher lacks."""
+    """Return weights (J,) of a student's joints: less of those that the teacher lacks."""
     known = set(_common_names(teacher))
     weights = [1.0 if name in known else MADE_WEIGHT for name in _common_names(student)]
-    return torch.tensor(weights).repeat_interleave(3)
+    return torch.tensor(weights)
 
 
 class SameSkeleton:
     """A teacher's results for a student that sees motion as the teacher does.
 
-    The teacher runs in bfloat16, which the residual parametrisation makes safe.
+    The teacher runs in bfloat16, which scaled parametrisations make safe.
     """
 
-    def __init__(self, teacher: Checkpoint, windows: Windows, augmentation: Augmentation) -> None:
+    def __init__(self, teacher: Checkpoint, examples: Examples) -> None:
         self.header = teacher.header
-        self.windows = windows
-        self.augmentation = augmentation
+        self.examples = examples
         self.device = training_device()
         self.model = build_sampler(teacher).to(self.device)
 
     def __call__(self, conditions: int, noises: int, seed: tuple[int, int]) -> dict[str, Tensor]:
-        features = draw_features(
-            self.windows, self.header, self.augmentation, conditions, seed
-        ).to(self.device)
+        seed_torch(seed)
+        features = self.examples(conditions).features
         parametrisation = self.model.parametrisation
         condition = parametrisation.condition(features[:, : self.header.window.history_frames])
         noise = _draw_noise(self.header, (conditions, noises), (*seed, 1)).to(self.device)
@@ -127,19 +134,20 @@ class Recorded:
     `ddim_steps`, whose last timestep it is), so the best answer is close to the mean future.
     """
 
-    def __init__(self, student: Checkpoint, windows: Windows, augmentation: Augmentation) -> None:
+    def __init__(self, student: Checkpoint, examples: Examples) -> None:
         self.header = student.header
-        self.windows = windows
-        self.augmentation = augmentation
-        self.model = student.build()
+        self.examples = examples
+        self.device = training_device()
+        self.model = student.build().to(self.device)
 
     def __call__(self, conditions: int, noises: int, seed: tuple[int, int]) -> dict[str, Tensor]:
-        features = draw_features(self.windows, self.header, self.augmentation, conditions, seed)
+        seed_torch(seed)
+        features = self.examples(conditions).features
         parametrisation = self.model.parametrisation
         condition = parametrisation.condition(features[:, : self.header.window.history_frames])
         truth = parametrisation.encode(features)
         result = truth[:, None].expand(-1, noises, -1, -1)
-        fresh = _draw_noise(self.header, (conditions, noises), (*seed, 1))
+        fresh = _draw_noise(self.header, (conditions, noises), (*seed, 1)).to(self.device)
         noise = add_noise(result, fresh, self.model.alpha_hat)
         return {'noise': noise, 'condition': condition, 'result': result, 'truth': truth}
 
@@ -161,27 +169,24 @@ class OtherSkeleton:
         self,
         teacher: Checkpoint,
         student: Checkpoint,
-        windows: Windows,
+        pool: Pool,
         augmentation: Augmentation,
     ) -> None:
         self.teacher, self.student = teacher.header, student.header
-        self.windows = windows
-        self.augmentation = augmentation
         self.device = training_device()
         self.model = build_sampler(teacher).to(self.device)
         self.parametrisation = student.build_parametrisation()
         self.history_frames = _common_history(self.teacher, self.student)
-        recorded = _common_names(windows.layout)
+        self.drawer = Drawer(pool, self.history_frames, augmentation)
+        recorded = _common_names(pool.layout)
         self.to_teacher = JointMap.between(recorded, self.teacher.layout)
         self.to_student = JointMap.between(recorded, self.student.layout)
         self.across = JointMap.between(_common_names(self.teacher.layout), self.student.layout)
         self.same_noise = _noise_pairs(self.teacher.layout, self.student.layout)
 
     def __call__(self, conditions: int, noises: int, seed: tuple[int, int]) -> dict[str, Tensor]:
-        generator = np.random.default_rng(seed)
-        motion = draw_windows(
-            self.windows, self.history_frames, self.augmentation, conditions, generator
-        )  # (P, M, J, 3) at the teacher's rate
+        seed_torch(seed)
+        motion = self.drawer(conditions).motion.cpu()  # (P, M, J, 3) at the teacher's rate
         taught = _map(self.to_teacher, self._read(motion, self.teacher))
         seen = _map(self.to_student, self._read(motion, self.student))
         noise = _draw_noise(self.teacher, (conditions, noises), (*seed, 1))

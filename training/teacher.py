@@ -1,33 +1,33 @@
 """The teacher: TransFusion, trained to denoise recorded motion (arXiv 2307.16106)."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from motion_predictor.archive import load_archive
-from motion_predictor.checkpoint import Checkpoint, Header, load_checkpoint
-from motion_predictor.model.diffusion import NOISE_STEPS, SCHEDULES, add_noise
-from motion_predictor.model.parametrisation import (
-    OfficialParametrisation,
-    Parametrisation,
-    ResidualParametrisation,
+from motion_predictor.checkpoint import (
+    Checkpoint,
+    Header,
+    fresh_parametrisation,
+    load_checkpoint,
 )
+from motion_predictor.model.diffusion import NOISE_STEPS, SCHEDULES, add_noise
+from motion_predictor.model.parametrisation import ScaledParametrisation
 from motion_predictor.skeleton import known_layouts
-from motion_predictor_training.config import Augmentation, ConfigError, TeacherConfig
-from motion_predictor_training.data.augment import draw_windows
-from motion_predictor_training.data.windows import Windows, model_features, model_windows
+from motion_predictor_training.config import ConfigError, TeacherConfig
+from motion_predictor_training.data.windows import model_windows
+from motion_predictor_training.examples import Examples, seed_torch
 from motion_predictor_training.loop import optimise, training_device
+from motion_predictor_training.losses import Futures, square_error
 from motion_predictor_training.parallel import is_first, share, wait_for_all
 from motion_predictor_training.provenance import finished, provenance
 from motion_predictor_training.validation import Validation
 
 METHODS: dict[str, dict[str, Any]] = {
-    'residual': {
-        'parametrisation': 'residual',
+    'anchored': {
+        'parametrisation': 'anchored',
         'prediction': 'sample',
         'frame': 'heading',
         'root': 'predicted',
@@ -40,33 +40,8 @@ METHODS: dict[str, dict[str, Any]] = {
     },
 }
 """What goes with each parametrisation: `official` is the method as published."""
-
-
-def draw_features(
-    windows: Windows, header: Header, augmentation: Augmentation, count: int, seed: Sequence[int]
-) -> Tensor:
-    """Draw random windows as features (count, H + F, D) in the model frame.
-
-    Args:
-        windows: to draw from, with replacement.
-        header: says which frame and which features.
-        augmentation: random changes to the windows.
-        count: B.
-        seed: of this draw.
-    """
-    generator = np.random.default_rng(seed)
-    frames = header.window.history_frames
-    motion = draw_windows(windows, frames, augmentation, count, generator)
-    hips = header.layout.hips if header.frame == 'heading' else None
-    return model_features(motion, frames, hips, header.root == 'predicted')
-
-
-def metre_weights(parametrisation: ResidualParametrisation) -> Tensor:
-    """Return loss weights (K, D) that give coefficients with a larger spread in metres more say.
-
-    The square root of what would count metres exactly, which would leave only the root.
-    """
-    return parametrisation.scale / parametrisation.scale.mean()
+FITTED_TO = 8192
+"""Windows that the scales of a parametrisation are taken from."""
 
 
 def train_teacher(
@@ -110,64 +85,74 @@ def train_teacher(
     )
     if (existing := finished(out, header.provenance)) is not None:
         return existing
-    windows = model_windows(archive, header, config.stride)
     settings = config.optimisation
+    device = training_device()
+    whole_only = config.parametrisation == 'official'  # its coefficients cannot leave joints out
+    windows = model_windows(archive, header, config.stride, partial=not whole_only)
+    examples = Examples(windows, archive, header, config.augmentation, device)
 
-    augmentation = config.augmentation
     torch.manual_seed(settings.seed)
     network = header.network.build(header.features, window.coefficients)
-    parametrisation = _parametrisation(header)
+    parametrisation = fresh_parametrisation(header)
+    seed_torch(settings.seed, 0)
+    fitted_to = examples(FITTED_TO)
     if parent is not None:
         _require_same(header, parent.header, start)
         parametrisation.load_state_dict(parent.build_parametrisation().state_dict())
         network.load_state_dict(parent.build_network().state_dict())
-    elif isinstance(parametrisation, ResidualParametrisation):
-        parametrisation.fit(draw_features(windows, header, augmentation, 8192, (settings.seed, 0)))
+    parametrisation.to(device)
+    network.to(device)
+    if parent is None and isinstance(parametrisation, ScaledParametrisation):
+        parametrisation.fit(fitted_to.features)
     validation = None
     if validation_path is not None:
         untrained = Checkpoint.of(header, network, parametrisation)
         validation = Validation(config.validation, untrained, load_archive(validation_path))
-    device = training_device()
-    parametrisation.to(device)
-    network.to(device)
     alpha_hats = SCHEDULES[config.noise_schedule]().float().to(device)
+    futures = None
+    if isinstance(parametrisation, ScaledParametrisation):
+        with_root = header.root == 'predicted'
+        futures = Futures(parametrisation, window.rate_hz, with_root)
+        of_going_on = square_error(
+            futures.recorded(fitted_to.features), fitted_to.measured, futures.weights
+        )
 
-    def loss(step: int) -> Tensor:
-        seed = (settings.seed, 1 + step)
-        features = draw_features(windows, header, augmentation, settings.batch, seed).to(device)
+    def loss() -> Tensor:
+        features, measured = examples(settings.batch)
         timesteps = torch.randint(1, NOISE_STEPS, (settings.batch,), device=device)
         shape = (settings.batch, window.coefficients, header.features)
         noise = torch.randn(shape, device=device)
-        unconditional = torch.rand(()) < config.condition_drop
-        features, timesteps, noise = share(features, timesteps, noise)
+        unconditional = config.condition_drop > 0 and bool(torch.rand(()) < config.condition_drop)
+        features, measured, timesteps, noise = share(features, measured, timesteps, noise)
 
         x0 = parametrisation.encode(features)  # (B, K, D)
         alpha_hat = alpha_hats[timesteps][:, None, None]
         x = add_noise(x0, noise, alpha_hat)
         condition = parametrisation.condition(features[:, : window.history_frames])
         output = network(x, timesteps, None if unconditional else condition).float()
-        if not isinstance(parametrisation, ResidualParametrisation):
+        if futures is None:
             return (output - noise).square().mean()
         snr = (alpha_hat / (1 - alpha_hat)).clamp(*config.snr_clamp)  # (B, 1, 1)
-        return (snr * metre_weights(parametrisation) * (output - x0).square()).mean()
+        error = futures.positions(output - x0)  # (B, F, J, 3)
+        return square_error(error * snr.sqrt()[..., None], measured, futures.weights) / of_going_on
 
     identity = header.provenance['identity']
     state_path = out.with_suffix('.state')
-    optimise(network, loss, settings, state_path, identity, header.name, validation)
+    optimise(
+        network,
+        loss,
+        settings,
+        state_path,
+        identity,
+        header.name,
+        validation,
+        alike=not config.condition_drop,
+    )
     checkpoint = Checkpoint.of(header, network, parametrisation)
     if is_first():
         checkpoint.save(out)
     wait_for_all()
     return checkpoint
-
-
-def _parametrisation(header: Header) -> Parametrisation:
-    """Return the header's parametrisation, not yet fitted."""
-    window = header.window
-    sizes = (window.history_frames, window.future_frames, window.coefficients)
-    if header.parametrisation == 'official':
-        return OfficialParametrisation(*sizes)
-    return ResidualParametrisation(*sizes, header.features)
 
 
 def _require_same(header: Header, parent: Header, start: Path | None) -> None:

@@ -21,11 +21,13 @@ from motion_predictor.checkpoint import Checkpoint, load_checkpoint
 from motion_predictor_training.bank import fill_bank
 from motion_predictor_training.config import ConfigError, TuneConfig
 from motion_predictor_training.data.windows import model_windows
+from motion_predictor_training.distill import require_scaled
 from motion_predictor_training.latency import measure_latencies
 from motion_predictor_training.provenance import provenance
 from motion_predictor_training.report import write_json
 from motion_predictor_training.search import Search, with_values
 from motion_predictor_training.study import Study, timed, trained
+from motion_predictor_training.supervision import windows_for
 from motion_predictor_training.trials import PRODUCTS, Product, Trial, Trials, choose, pareto_front
 from motion_predictor_training.tune_report import plot_all, table
 
@@ -45,7 +47,7 @@ def tune(
 
     Args:
         config: base, space, budget and objective.
-        teacher_path: a checkpoint with the residual parametrisation.
+        teacher_path: a checkpoint with a scaled parametrisation.
         train_path: motion whose histories are the conditions.
         validation_path: motion that the accuracy is measured on.
         out: folder for `trials.jsonl`, the trials' folders, the bank that they share,
@@ -79,14 +81,10 @@ def tune(
 def _open(study: Study, teacher: Checkpoint) -> tuple[dict[str, Any], Trials]:
     """Check the inputs and fill the bank; return what the search depends on, and its trials."""
     config, header = study.config, teacher.header
-    if header.parametrisation != 'residual':
-        raise ConfigError(
-            f'{study.teacher} has the {header.parametrisation} parametrisation; only residual '
-            'teachers can be distilled'
-        )
+    require_scaled(teacher, study.teacher)
     train, validation = load_archive(study.train), load_archive(study.validation)
     model_windows(validation, header, config.validation.stride)
-    windows = model_windows(train, header, stride=1)
+    windows = windows_for(train, header, header, 'teacher', config.base.bank.truth)
     facts = provenance(config, train, teacher)
     facts['data']['validation'] = validation.fingerprint
     causes = [config.model_dump(mode='json', exclude={'trials'}), facts['data'], teacher.sha256]

@@ -1,80 +1,118 @@
-"""Random changes to windows: more people, and worse trackers, than were recorded."""
+"""Random changes to windows: more people, and worse trackers, than were recorded.
+
+All of it runs on the device where the motion lies, with torch's random numbers, so that whoever
+seeds those gets the same windows again.
+"""
 
 import math
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from motion_predictor.skeleton import Layout
 from motion_predictor_training.config import Augmentation
-from motion_predictor_training.data.hidden import complete
-from motion_predictor_training.data.windows import Windows
+from motion_predictor_training.data.completion import Completion
+from motion_predictor_training.data.pool import Pool
 
 SLOWER = (2, 4)
 """A slower source has every second or every fourth frame: 30 and 15 Hz for a model of 60 Hz."""
 HIDDEN_SHARE = 0.3
 """Largest share of the joints that is hidden in a window where some are."""
+SLOW_MOTION = (0.1, 0.6)
+"""Speeds of the windows that are played in slow motion, as of people who hardly move."""
 
 
-def draw_windows(
-    windows: Windows,
-    history_frames: int,
-    settings: Augmentation,
-    count: int,
-    generator: np.random.Generator,
-) -> Tensor:
-    """Draw random windows (B, H + F, J, 3), with replacement, and change them at random.
+class Drawn(NamedTuple):
+    """Windows to learn from."""
+
+    motion: Tensor
+    """(B, H + F, J, 3) metres, world frame, without gaps."""
+    measured: Tensor
+    """(B, F, J) what of the future was measured; the rest is not to be learnt."""
+
+
+class Drawer:
+    """Draws windows from a pool and changes them at random.
 
     The person is changed over the whole window: mirrored, faster or slower, of other size and
     limbs, turned. What the tracker sees of them is changed in the observed part only: noise,
     fewer frames a second, hidden joints.
+
+    Args:
+        pool: to draw from.
+        history_frames: H.
+        settings: how much is changed.
     """
-    indices = generator.integers(len(windows), size=count)
-    speed = 1 + settings.speed * generator.uniform(-1, 1, count)
-    motion = windows.batch(indices, speed if settings.speed else None)
-    chosen = torch.from_numpy(generator.random(count) < settings.mirror)
-    motion = mirror(motion, chosen, windows.layout)
-    if settings.body_scale or settings.limb_scale:
-        factors = body_factors(windows.layout, settings, count, generator)
-        motion = scale_limbs(motion, factors, windows.layout)
-    if settings.yaw_deg:
-        motion = turn(motion, math.radians(settings.yaw_deg) * generator.uniform(-1, 1, count))
-    seen = motion[:, :history_frames]
-    deviation = generator.uniform(0, settings.history_noise_m, (count, 1, 1, 1))
-    noise = generator.standard_normal(tuple(seen.shape), np.float32) * deviation
-    seen = seen + torch.from_numpy(noise.astype(np.float32))
-    step = np.where(generator.random(count) < settings.slower, generator.choice(SLOWER, count), 1)
-    seen = thin_out(seen, step)
-    hidden = draw_hidden(count, history_frames, windows.layout, settings.hidden, generator)
-    motion[:, :history_frames] = fill_hidden(seen, hidden, windows.layout)
-    return motion
+
+    def __init__(self, pool: Pool, history_frames: int, settings: Augmentation) -> None:
+        device = pool.motion.device
+        self.pool = pool
+        self.history_frames = history_frames
+        self.settings = settings
+        self.mirrored = torch.tensor(pool.layout.mirrored, device=device)
+        self.reflection = torch.tensor([1.0, -1.0, 1.0], device=device)
+        self.slower = torch.tensor(SLOWER, device=device)
+        self.groups = hidden_groups(pool.layout).to(device)
+        self.complete = Completion(pool.layout, device)
+
+    def __call__(self, count: int) -> Drawn:
+        """Draw B windows."""
+        settings, device = self.settings, self.pool.motion.device
+        motion, measured = self.pool.draw(count, self._speeds(count))
+        mirror = self._chosen(count, settings.mirror)[:, None, None]
+        other = motion[:, :, self.mirrored] * self.reflection
+        motion = torch.where(mirror[..., None], other, motion)
+        measured = torch.where(mirror, measured[:, :, self.mirrored], measured)
+        if settings.body_scale or settings.limb_scale:
+            factors = body_factors(self.pool.layout, self.mirrored, settings, count)
+            motion = scale_limbs(motion, factors, self.pool.layout)
+        if settings.yaw_deg:
+            motion = turn(motion, math.radians(settings.yaw_deg) * _symmetric(count, device))
+        seen, future = motion.tensor_split([self.history_frames], dim=1)
+        seen_measured, future_measured = measured.tensor_split([self.history_frames], dim=1)
+        deviation = settings.history_noise_m * torch.rand(count, device=device)
+        deviation = torch.where(self._chosen(count, settings.noisy), deviation, 0)
+        seen = seen + torch.randn_like(seen) * deviation[:, None, None, None]
+        step = self.slower[torch.randint(len(SLOWER), (count,), device=device)]
+        seen = thin_out(seen, torch.where(self._chosen(count, settings.slower), step, 1))
+        hidden = draw_hidden(count, self.history_frames, self.groups, settings.hidden)
+        seen = self.complete(seen, seen_measured & ~hidden)
+        return Drawn(torch.cat([seen, future], 1), future_measured)
+
+    def _chosen(self, count: int, share: float) -> Tensor:
+        """Return a share of the windows (B,), at random."""
+        return torch.rand(count, device=self.pool.motion.device) < share
+
+    def _speeds(self, count: int) -> Tensor:
+        """Return how fast each window is played (B,); a half of the changes is slower."""
+        device = self.pool.motion.device
+        speed = torch.exp(math.log1p(self.settings.speed) * _symmetric(count, device))
+        slow = torch.empty(count, device=device).uniform_(*SLOW_MOTION)
+        return torch.where(self._chosen(count, self.settings.slow_motion), slow, speed)
 
 
-def mirror(motion: Tensor, chosen: Tensor, layout: Layout) -> Tensor:
-    """Mirror the chosen (B,) windows of (B, N, J, 3): y turned, left and right joints swapped."""
-    mirrored = motion[:, :, list(layout.mirrored)] * motion.new_tensor([1.0, -1.0, 1.0])
-    return torch.where(chosen[:, None, None, None], mirrored, motion)
+def _symmetric(count: int, device: torch.device) -> Tensor:
+    """Return (B,) uniform numbers from -1 to 1."""
+    return torch.rand(count, device=device) * 2 - 1
 
 
-def body_factors(
-    layout: Layout, settings: Augmentation, count: int, generator: np.random.Generator
-) -> NDArray[np.float32]:
+def body_factors(layout: Layout, mirrored: Tensor, settings: Augmentation, count: int) -> Tensor:
     """Draw (B, J): by what each bone's length is multiplied; joint 0's scales the root's path.
 
     Left and right bones change alike.
     """
-    body = 1 + settings.body_scale * generator.uniform(-1, 1, (count, 1))
-    limbs = 1 + settings.limb_scale * generator.uniform(-1, 1, (count, len(layout.joints)))
+    joints, device = len(layout.joints), mirrored.device
+    body = 1 + settings.body_scale * _symmetric(count, device)
+    limbs = 1 + settings.limb_scale * (torch.rand(count, joints, device=device) * 2 - 1)
     limbs[:, 0] = 1
-    alike = np.minimum(np.arange(len(layout.joints)), layout.mirrored)
-    return (body * limbs[:, alike]).astype(np.float32)
+    alike = torch.minimum(torch.arange(joints, device=device), mirrored)
+    return body[:, None] * limbs[:, alike]
 
 
-def scale_limbs(motion: Tensor, factors: NDArray[np.float32], layout: Layout) -> Tensor:
+def scale_limbs(motion: Tensor, factors: Tensor, layout: Layout) -> Tensor:
     """Multiply every bone of windows (B, N, J, 3) by its factor (B, J)."""
-    scale = torch.from_numpy(factors)[:, None, :, None]  # (B, 1, J, 1)
+    scale = factors[:, None, :, None]  # (B, 1, J, 1)
     scaled = torch.empty_like(motion)
     for joint, parent in enumerate(layout.parents):
         bone = motion[:, :, joint] - (motion[:, :, parent] if parent >= 0 else 0)
@@ -84,64 +122,68 @@ def scale_limbs(motion: Tensor, factors: NDArray[np.float32], layout: Layout) ->
     return scaled
 
 
-def turn(motion: Tensor, angle: NDArray[np.float64]) -> Tensor:
+def turn(motion: Tensor, angle: Tensor) -> Tensor:
     """Turn windows (B, N, J, 3) about the vertical by angles (B,) in radians."""
-    cos, sin, zero = np.cos(angle), np.sin(angle), np.zeros_like(angle)
-    rows = [[cos, -sin, zero], [sin, cos, zero], [zero, zero, zero + 1]]
-    rotation = torch.from_numpy(np.array(rows, np.float32))  # (3, 3, B)
-    return torch.einsum('ijb,bnkj->bnki', rotation, motion)
+    cosine, sine = angle.cos()[:, None, None], angle.sin()[:, None, None]
+    x, y, z = motion.unbind(-1)
+    return torch.stack([cosine * x - sine * y, sine * x + cosine * y, z], -1)
 
 
-def thin_out(seen: Tensor, step: NDArray[np.int64]) -> Tensor:
+def thin_out(seen: Tensor, step: Tensor) -> Tensor:
     """Keep every step-th (B,) frame of (B, H, J, 3), the last among them; linear in between."""
     last = seen.shape[1] - 1
-    age = last - np.arange(last + 1)  # (H,) frames before the newest
+    age = last - torch.arange(last + 1, device=seen.device)  # (H,) frames before the newest
     newer = age // step[:, None] * step[:, None]  # (B, H)
-    older = np.minimum(newer + step[:, None], last)
-    share = (age - newer) / np.maximum(older - newer, 1)
-    rows = np.arange(len(seen))[:, None]
-    weight = torch.from_numpy(share.astype(np.float32))[..., None, None]
-    return seen[rows, last - newer] * (1 - weight) + seen[rows, last - older] * weight
+    older = (newer + step[:, None]).clamp(max=last)
+    share = ((age - newer) / (older - newer).clamp(min=1))[..., None, None]
+    rows = torch.arange(len(seen), device=seen.device)[:, None]
+    return seen[rows, last - newer] * (1 - share) + seen[rows, last - older] * share
 
 
-def draw_hidden(
-    count: int, frames: int, layout: Layout, share: float, generator: np.random.Generator
-) -> NDArray[np.bool_]:
+def draw_hidden(count: int, frames: int, groups: Tensor, share: float) -> Tensor:
     """Draw which positions (count, H, J) a tracker misses; the root is always seen.
 
     In a share of the windows: some joints for one stretch of time each and, in half of these
-    windows, a joint and all that hangs from it for good, as legs behind a bench.
-    """
-    joints = len(layout.joints)
-    chosen = generator.random((count, 1)) < share
-    missing = generator.random((count, joints)) < generator.uniform(0, HIDDEN_SHARE, (count, 1))
-    missing = missing & chosen
-    length = generator.integers(1, frames, (count, joints))
-    first = generator.integers(1 - length, frames)
-    time = np.arange(frames)[None, :, None]
-    hidden = (time >= first[:, None]) & (time < (first + length)[:, None]) & missing[:, None]
-    for_good = chosen[:, 0] & (generator.random(count) < 0.5)
-    limb = limbs(layout)[generator.integers(1, joints, count)]  # (count, J)
-    hidden |= (limb & for_good[:, None])[:, None]
-    hidden[:, :, 0] = False
-    return hidden
-
-
-def limbs(layout: Layout) -> NDArray[np.bool_]:
-    """Return (J, J): whether a joint, the column, is another, the row, or hangs from it."""
-    hangs = np.eye(len(layout.joints), dtype=bool)
-    for joint, parent in enumerate(layout.parents):
-        if parent >= 0:
-            hangs[:, joint] |= hangs[:, parent]
-    return hangs
-
-
-def fill_hidden(seen: Tensor, hidden: NDArray[np.bool_], layout: Layout) -> Tensor:
-    """Fill hidden or NaN positions of (B, H, J, 3) by what fills them in the node.
+    windows, a group of joints for good.
 
     Args:
-        seen: (B, H, J, 3) metres; NaN = not measured, the root too.
-        hidden: (B, H, J) what else is not seen.
-        layout: of the joints.
+        count: B.
+        frames: H.
+        groups: (G, J) of `hidden_groups`.
+        share: of the windows.
     """
-    return complete(seen, hidden, layout, rate_hz=1.0).frames  # which do not depend on it
+    device, joints = groups.device, groups.shape[1]
+    chosen = torch.rand(count, 1, device=device) < share
+    most = HIDDEN_SHARE * torch.rand(count, 1, device=device)
+    missing = (torch.rand(count, joints, device=device) < most) & chosen
+    length = 1 + (torch.rand(count, joints, device=device) * (frames - 1)).long()
+    first = 1 - length + (torch.rand(count, joints, device=device) * (frames + length - 1)).long()
+    time = torch.arange(frames, device=device)[None, :, None]
+    hidden = (time >= first[:, None]) & (time < (first + length)[:, None]) & missing[:, None]
+    for_good = chosen[:, 0] & (torch.rand(count, device=device) < 0.5)
+    group = groups[torch.randint(len(groups), (count,), device=device)]  # (count, J)
+    hidden = hidden | (group & for_good[:, None])[:, None]
+    return hidden & (torch.arange(joints, device=device) > 0)
+
+
+def hidden_groups(layout: Layout) -> Tensor:
+    """Return (G, J) joints that a tracker may never see together.
+
+    As often as a joint and all that hangs from it, it is legs behind a bench, an arm at the edge
+    of the picture, or half a body.
+    """
+    names = [layout.common_name(joint) for joint in layout.joints]
+    limbs = torch.eye(len(names), dtype=torch.bool)
+    for joint, parent in enumerate(layout.parents):
+        if parent >= 0:
+            limbs[:, joint] |= limbs[:, parent]
+    parts = [
+        *(('knee', 'ankle', 'foot'), ('hip', 'knee', 'ankle', 'foot')),
+        *(('l_shoulder', 'l_elbow', 'l_wrist'), ('r_shoulder', 'r_elbow', 'r_wrist')),
+        *(('l_',), ('r_',)),
+    ]
+    groups = torch.tensor([[any(p in name for p in part) for name in names] for part in parts])
+    groups = groups[groups.any(1)]
+    if not len(groups):
+        return limbs[1:]
+    return torch.cat([limbs[1:], groups.repeat(len(limbs) // len(groups) + 1, 1)])

@@ -26,32 +26,22 @@ class Windows:
     starts: NDArray[np.int64]  # (W,) first frame of each window
     room: NDArray[np.int64]  # (W,) frames from there on that a window could have
     clips: NDArray[np.int64]  # (W,) clip each window is of
+    bounds: NDArray[np.int64]  # (clips + 1,) first frame of each clip, and the end of the last
     frames: int
     layout: Layout
 
     def __len__(self) -> int:
         return len(self.starts)
 
-    def batch(
-        self, indices: NDArray[np.int64], speed: NDArray[np.float64] | None = None
-    ) -> Tensor:
+    def batch(self, indices: NDArray[np.int64]) -> Tensor:
         """Return windows (B, frames, J, 3), metres, world frame.
 
         Positions that were not measured are NaN; only windows that were cut as `partial` have any.
 
         Args:
             indices: (B,) which.
-            speed: (B,) how much faster than recorded, as far as the recording reaches.
         """
-        starts, time = self.starts[indices, None], np.arange(self.frames)
-        if speed is None:
-            return torch.from_numpy(self.motion[starts + time])
-        fastest = (self.room[indices] - 1) / (self.frames - 1)
-        place = np.minimum(speed, fastest)[:, None] * time  # (B, frames)
-        left = np.minimum(place.astype(np.int64), self.room[indices, None] - 2)
-        share = (place - left).astype(np.float32)[..., None, None]
-        rows = starts + left
-        return torch.from_numpy(self.motion[rows] * (1 - share) + self.motion[rows + 1] * share)
+        return torch.from_numpy(self.motion[self.starts[indices, None] + np.arange(self.frames)])
 
     def choose(self, indices: NDArray[np.int64]) -> 'Windows':
         """Return some of the windows, of the same clips."""
@@ -84,7 +74,7 @@ def cut_windows(
         ArchiveError: if no clip is long enough.
     """
     joint_map = JointMap.between(common_names_of(archive.joint_names, archive.layout), layout)
-    starts, rooms, owners, offset = [], [], [], 0
+    starts, rooms, owners, bounds = [], [], [], [0]
     with tempfile.TemporaryFile() as file:
         for index in range(len(archive)):
             clip = _resample(joint_map(archive.clip(index)), archive.rate_hz / rate_hz)
@@ -95,13 +85,13 @@ def cut_windows(
             first = np.arange(0, len(clip) - frames + 1, stride)
             room = ends[np.searchsorted(ends, first)] - first
             whole = room >= frames
-            starts.append(first[whole] + offset)
+            starts.append(first[whole] + bounds[-1])
             rooms.append(room[whole])
             owners.append(np.full(whole.sum(), index))
-            offset += len(clip)
+            bounds.append(bounds[-1] + len(clip))
         file.flush()
         # The mapping keeps the file when it is closed.
-        shape = offset, len(layout.joints), 3
+        shape = bounds[-1], len(layout.joints), 3
         motion = np.asarray(np.memmap(file, np.float32, 'r', shape=shape))
     if not sum(map(len, starts)):
         kind = 'frames with a measured joint' if partial else 'gapless frames'
@@ -111,6 +101,7 @@ def cut_windows(
         np.concatenate(starts),
         np.concatenate(rooms),
         np.concatenate(owners),
+        np.array(bounds),
         frames,
         layout,
     )

@@ -1,0 +1,127 @@
+"""The motion that windows are drawn from, at random, on the device where it is trained."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from motion_predictor.archive import ArchiveError, MotionArchive
+from motion_predictor.body import Body
+from motion_predictor.skeleton import Layout
+from motion_predictor_training.data.windows import Windows
+
+PACES_M_S = (0.1, 0.6, 1.2, 2.0)
+"""Speeds of the root that divide standing, shifting, strolling, walking and running."""
+PACE_OVER_S = 0.5
+"""From the beginning of a window on."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Windows of an archive, and how often each is drawn.
+
+    What was not measured is completed over the whole clip as the node completes it, so that
+    limbs can be scaled and turned; `measured` says what may be learnt from.
+    """
+
+    motion: Tensor  # (N, J, 3) metres, without gaps
+    measured: Tensor  # (N, J)
+    starts: Tensor  # (W,) first frame of each window
+    room: Tensor  # (W,) frames from there on that a window could have
+    cumulative: Tensor  # (W,) float64: chance of this window or one before it
+    frames: int
+    layout: Layout
+
+    def draw(self, count: int, speed: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw windows with replacement, by torch's random numbers.
+
+        Args:
+            count: B.
+            speed: (B,) how much faster than recorded, as far as the recording reaches.
+
+        Returns:
+            motion (B, frames, J, 3), metres, world frame, and what of it was measured
+            (B, frames, J).
+        """
+        device = self.motion.device
+        chance = torch.rand(count, device=device, dtype=torch.float64)
+        chosen = torch.searchsorted(self.cumulative, chance).clamp(max=len(self.starts) - 1)
+        room = self.room[chosen]
+        fastest = (room - 1) / (self.frames - 1)
+        place = torch.minimum(speed, fastest)[:, None] * torch.arange(self.frames, device=device)
+        left = torch.minimum(place.long(), room[:, None] - 2)
+        share = (place - left)[..., None, None]
+        rows = self.starts[chosen, None] + left  # (B, frames)
+        motion = self.motion[rows] * (1 - share) + self.motion[rows + 1] * share
+        return motion, self.measured[rows] & self.measured[rows + 1]
+
+
+def pool_of(
+    windows: Windows,
+    archive: MotionArchive,
+    rate_hz: float,
+    balance: float,
+    device: torch.device,
+) -> Pool:
+    """Return a pool of the windows of which the root was seen all the time.
+
+    Args:
+        windows: of the archive, whole or partial.
+        archive: says whose they are; kinds of motion are its categories by pace.
+        rate_hz: of the windows.
+        balance: 0 draws every window alike, 1 every kind of motion as often as any other.
+        device: where the motion is to lie.
+
+    Raises:
+        ArchiveError: if there is no such window.
+    """
+    measured: NDArray[np.bool_] = np.isfinite(windows.motion).all(-1)  # (N, J)
+    lost = np.append(np.flatnonzero(~measured[:, 0]), len(measured))
+    rooted = lost[np.searchsorted(lost, windows.starts)] - windows.starts  # (W,) frames
+    room = np.minimum(windows.room, rooted)
+    long_enough = np.flatnonzero(room >= windows.frames)
+    if not len(long_enough):
+        raise ArchiveError('the root of nobody in the archive was measured for a whole window')
+    windows, room = windows.choose(long_enough), room[long_enough]
+    motion = windows.motion if measured.all() else _completed(windows, measured)
+    arrays = (motion, measured, windows.starts, room, _chances(windows, archive, rate_hz, balance))
+    return Pool(
+        *(torch.from_numpy(array).to(device) for array in arrays), windows.frames, windows.layout
+    )
+
+
+def _chances(
+    windows: Windows, archive: MotionArchive, rate_hz: float, balance: float
+) -> NDArray[np.float64]:
+    """Return the chance (W,) that a draw is of this window or of one before it."""
+    frames = min(round(PACE_OVER_S * rate_hz), windows.frames - 1)
+    roots = windows.motion[:, 0, :2]
+    way_m = np.linalg.norm(roots[windows.starts + frames] - roots[windows.starts], axis=-1)
+    pace = np.digitize(way_m * rate_hz / frames, PACES_M_S)
+    _, category = np.unique(np.array(archive.categories)[windows.clips], return_inverse=True)
+    kinds = category * (len(PACES_M_S) + 1) + pace
+    counts = np.bincount(kinds)[kinds]
+    chances: NDArray[np.float64] = np.cumsum(counts ** -float(balance))
+    return chances / chances[-1]
+
+
+def _completed(windows: Windows, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the motion (N, J, 3) with what was not measured completed, clip by clip."""
+    body = Body(windows.layout)
+    parents = list(windows.layout.parents)
+    motion = np.array(windows.motion)
+    for first, last in pairwise(windows.bounds):
+        part, seen = motion[first:last], measured[first:last]
+        if seen.all() or not seen.any():
+            continue
+        bones = np.linalg.norm(part - part[:, parents], axis=-1)  # (T, J)
+        known = np.isfinite(bones)
+        total = np.where(known, bones, 0).sum(0)
+        lengths = np.where(known.any(0), total / np.maximum(known.sum(0), 1), np.nan)
+        whole = body.fill(part, seen, np.arange(len(part)), lengths)
+        assert whole is not None  # something was seen
+        motion[first:last] = whole.frames
+    return np.nan_to_num(motion)  # clips of which nothing was measured have no windows

@@ -1,0 +1,62 @@
+"""Random windows as a model sees them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from motion_predictor.archive import MotionArchive
+from motion_predictor.checkpoint import Header
+from motion_predictor_training.config import Augmentation
+from motion_predictor_training.data.augment import Drawer
+from motion_predictor_training.data.pool import pool_of
+from motion_predictor_training.data.windows import Windows, model_features
+
+
+class Example(NamedTuple):
+    """Windows in the model frame."""
+
+    features: Tensor
+    """(B, H + F, D)."""
+    measured: Tensor
+    """(B, F, J) what of the future was measured."""
+
+
+class Examples:
+    """Draws windows of an archive as features of a model.
+
+    Args:
+        windows: of the archive, of the model's layout, rate and lengths.
+        archive: says whose they are.
+        header: of the model.
+        augmentation: random changes to the windows.
+        device: where they are wanted.
+    """
+
+    def __init__(
+        self,
+        windows: Windows,
+        archive: MotionArchive,
+        header: Header,
+        augmentation: Augmentation,
+        device: torch.device,
+    ) -> None:
+        self.history_frames = header.window.history_frames
+        self.hips = header.layout.hips if header.frame == 'heading' else None
+        self.with_root = header.root == 'predicted'
+        pool = pool_of(windows, archive, header.window.rate_hz, augmentation.balance, device)
+        self.drawer = Drawer(pool, self.history_frames, augmentation)
+
+    def __call__(self, count: int) -> Example:
+        """Draw B windows, by torch's random numbers."""
+        drawn = self.drawer(count)
+        features = model_features(drawn.motion, self.history_frames, self.hips, self.with_root)
+        return Example(features, drawn.measured)
+
+
+def seed_torch(*parts: int | Sequence[int]) -> None:
+    """Seed torch's random numbers, on all devices, by numbers that say what they are for."""
+    flat = np.concatenate([np.atleast_1d(part) for part in parts]).tolist()
+    torch.manual_seed(int(np.random.SeedSequence(flat).generate_state(1, np.uint64)[0] >> 1))
