@@ -199,6 +199,8 @@ class RefineConfig(Strict):
     """Weight of the last frame beside the average over all (nearest)."""
     parent_weight: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the distance to the futures of the student refined, for the same noise."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability with which the network's activations are left out."""
     stride: Count = 1
     """Frames between the starts of the training windows."""
     augmentation: Augmentation = Augmentation()

@@ -55,6 +55,7 @@ def refine(config: RefineConfig, student_path: Path, archive_path: Path, out: Pa
     header = parent.header.model_copy(
         update={
             'name': config.name,
+            'network': parent.header.network.model_copy(update={'dropout': config.dropout}),
             'provenance': ancestry,
             'metrics': {},
             'calibration': None,
@@ -63,7 +64,8 @@ def refine(config: RefineConfig, student_path: Path, archive_path: Path, out: Pa
     settings, device = config.optimisation, training_device()
     windows = model_windows(archive, header, config.stride, partial=True)
     examples = Examples(windows, archive, header, config.augmentation, device)
-    model, fixed = parent.build().to(device), parent.build().to(device)
+    model = Checkpoint(header, parent.tensors).build().to(device)
+    fixed = parent.build().to(device)
     fixed.requires_grad_(False)
     parametrisation = model.parametrisation
     assert isinstance(parametrisation, ScaledParametrisation)
