@@ -26,16 +26,10 @@ from motion_predictor_training.evaluate import evaluate_checkpoint, predict_show
 from motion_predictor_training.generate import generate
 from motion_predictor_training.official import PRESETS, import_official
 from motion_predictor_training.parallel import is_first, processes
+from motion_predictor_training.plots import plot_evaluation
 from motion_predictor_training.prepare import add_prepare
 from motion_predictor_training.refine import refine
-from motion_predictor_training.report import (
-    plot_fans,
-    plot_horizon,
-    table,
-    write_json,
-    write_markdown,
-    write_text,
-)
+from motion_predictor_training.report import table, write_json, write_markdown, write_text
 from motion_predictor_training.teacher import train_teacher
 from motion_predictor_training.tune import tune
 
@@ -116,11 +110,12 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.markdown:
         write_markdown(result, arguments.markdown)
     if arguments.plots:
+        predicted = None
+        if result['shown']:
+            predicted = predict_shown(arguments.checkpoint, arguments.archive, result)
         header = load_checkpoint(arguments.checkpoint).header
-        plot_horizon(result, arguments.plots)
-        predicted = predict_shown(arguments.checkpoint, arguments.archive, result)
         rate_hz = header.window.rate_hz
-        plot_fans(result['shown'], predicted, header.layout, rate_hz, arguments.plots)
+        plot_evaluation(result, predicted, header.layout, rate_hz, arguments.plots)
 
 
 def _robustness(arguments: argparse.Namespace) -> None:

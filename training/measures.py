@@ -2,7 +2,8 @@
 
 Positions are whole and in the world frame, the root included: that is where a robot meets them.
 Of S samples the best is the one with the lowest ADE. A measure that cannot be taken, of wrists
-that a layout lacks or of futures that are too short, is left out.
+that a layout lacks or of futures that are too short, is left out. What was not measured is NaN, in
+the future and in the samples alike, and does not count; where nothing is left, a measure is NaN.
 """
 
 from collections import defaultdict
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from motion_predictor.frames import to_features
 from motion_predictor.skeleton import Layout
+from motion_predictor_training.measured import is_whole, mean, norm
 
 FloatArray = NDArray[np.float64]
 Measured = dict[str, dict[str, Tensor]]
@@ -36,18 +38,27 @@ class Sums:
     def __init__(self) -> None:
         self.windows = 0
         self._sums: dict[str, dict[str, FloatArray]] = defaultdict(dict)
+        self._counts: dict[str, dict[str, FloatArray]] = defaultdict(dict)
 
     def add(self, measured: Measured, chosen: Sequence[int]) -> None:
         """Add the chosen ones of the windows that were measured."""
         self.windows += len(chosen)
         for kind, by_name in measured.items():
-            sums = self._sums[kind]
+            sums, counts = self._sums[kind], self._counts[kind]
             for name, values in by_name.items():
-                sums[name] = sums.get(name, 0.0) + values[chosen].double().sum(0).numpy()
+                added = values[chosen].double()
+                known = ~torch.isnan(added)
+                sums[name] = sums.get(name, 0.0) + added.nansum(0).numpy()
+                counts[name] = counts.get(name, 0.0) + known.sum(0).double().numpy()
 
     def mean(self, kind: str) -> dict[str, FloatArray]:
-        """Return the average over the windows of everything of a kind, by name."""
-        return {name: total / self.windows for name, total in self._sums[kind].items()}
+        """Return the average over the windows of everything of a kind, by name.
+
+        Values that are NaN are left out; the average of none is NaN.
+        """
+        counts = self._counts[kind]
+        with np.errstate(invalid='ignore'):
+            return {name: total / counts[name] for name, total in self._sums[kind].items()}
 
 
 def measure(
@@ -56,33 +67,33 @@ def measure(
     """Measure predictions of B windows.
 
     Args:
-        samples: (B, S, F, J, 3) predicted futures, metres, world frame.
-        future: (B, F, J, 3) what then happened.
+        samples: (B, S, F, J, 3) predicted futures, metres, world frame, NaN where the future is.
+        future: (B, F, J, 3) what then happened, NaN where not measured.
         pose: (B, J, 3) the last observed pose.
         layout: of the J joints.
         rate_hz: of the F frames.
     """
     distance = torch.linalg.vector_norm
-    mean = samples.mean(1)  # (B, F, J, 3)
+    average = samples.mean(1)  # (B, F, J, 3)
     features, truth = to_features(samples, False), to_features(future, False)
-    pose_error = distance(features - truth[:, None], dim=-1)  # (B, S, F)
-    best = samples[torch.arange(len(samples)), pose_error.mean(2).argmin(1)]  # (B, F, J, 3)
+    pose_error = norm(features - truth[:, None])  # (B, S, F)
+    best = samples[torch.arange(len(samples)), mean(pose_error, 2).argmin(1)]  # (B, F, J, 3)
     error_of_best = distance(best - future, dim=-1) * 1000  # (B, F, J)
-    error_of_mean = distance(mean - future, dim=-1) * 1000
+    error_of_mean = distance(average - future, dim=-1) * 1000
     root_error = distance(samples[..., 0, :] - future[:, None, :, 0], dim=-1)  # (B, S, F)
     root_error_of_mean = error_of_mean[..., 0] / 1000  # (B, F)
     figures = {
-        'root_ADE_m': root_error.mean(2).amin(1),
-        'root_ADE_of_mean_m': root_error_of_mean.mean(1),
-        'ADE_of_mean': distance(features.mean(1) - truth, dim=-1).mean(1),
-        'MPJPE_best_mm': error_of_best.mean((1, 2)),
-        'MPJPE_of_mean_mm': error_of_mean.mean((1, 2)),
-        'limb_error_mm': limb_error_mm(samples, pose[:, None], layout).mean(1),
-        'limb_error_of_mean_mm': limb_error_mm(mean, pose, layout),
+        'root_ADE_m': mean(root_error, 2).amin(1),
+        'root_ADE_of_mean_m': mean(root_error_of_mean, 1),
+        'ADE_of_mean': mean(norm(features.mean(1) - truth), 1),
+        'MPJPE_best_mm': mean(error_of_best, (1, 2)),
+        'MPJPE_of_mean_mm': mean(error_of_mean, (1, 2)),
+        'limb_error_mm': mean(limb_error_mm(samples, pose[:, None], layout), 1),
+        'limb_error_of_mean_mm': limb_error_mm(average, pose, layout),
     }
     if (jerk := jerk_m_s3(samples, rate_hz)) is not None:
-        figures['jerk_m_s3'] = jerk.mean(1)
-    for name, motion in (('best', best), ('of_mean', mean)):
+        figures['jerk_m_s3'] = mean(jerk, 1)
+    for name, motion in (('best', best), ('of_mean', average)):
         for kind, values in wrist_distances(motion, future, layout).items():
             figures[f'wrist_{kind}_{name}_m'] = values
     return {
@@ -90,12 +101,12 @@ def measure(
         'horizon': {
             'FDE': pose_error.amin(1),
             'root_of_mean_m': root_error_of_mean,
-            'MPJPE_best_mm': error_of_best.mean(2),
-            'MPJPE_of_mean_mm': error_of_mean.mean(2),
+            'MPJPE_best_mm': mean(error_of_best, 2),
+            'MPJPE_of_mean_mm': mean(error_of_mean, 2),
         },
         'joints': {
-            'best_mm': error_of_best.mean(1),
-            'of_mean_mm': error_of_mean.mean(1),
+            'best_mm': mean(error_of_best, 1),
+            'of_mean_mm': mean(error_of_mean, 1),
         },
         'speeds': {'count': count_speeds(samples, rate_hz)},
     }
@@ -124,7 +135,7 @@ def limb_error_mm(motion: Tensor, pose: Tensor, layout: Layout) -> Tensor:
         (...) millimetres, averaged over limbs and frames.
     """
     change = _limb_lengths(motion, layout) - _limb_lengths(pose, layout)[..., None, :]
-    return change.abs().mean((-2, -1)) * 1000
+    return mean(change.abs(), (-2, -1)) * 1000
 
 
 def _limb_lengths(poses: Tensor, layout: Layout) -> Tensor:
@@ -145,14 +156,18 @@ def jerk_m_s3(motion: Tensor, rate_hz: float) -> Tensor | None:
         return None
     x0, x1, x2, x3 = (motion[..., i * step : frames - (3 - i) * step, :, :] for i in range(4))
     jerk = (x3 - x0 - 3 * (x2 - x1)) * (rate_hz / step) ** 3
-    return torch.linalg.vector_norm(jerk, dim=-1).mean((-2, -1))
+    return mean(torch.linalg.vector_norm(jerk, dim=-1), (-2, -1))
 
 
 def count_speeds(samples: Tensor, rate_hz: float) -> Tensor:
     """Return histograms (B, SPEED_BINS) of the speeds of all joints of motions (B, S, F, J, 3)."""
     speed = torch.linalg.vector_norm(samples.diff(dim=2), dim=-1) * rate_hz  # (B, S, F - 1, J)
-    bins = (speed / SPEED_STEP_M_S).long().clamp(max=SPEED_BINS - 1).flatten(1)
-    return torch.stack([torch.bincount(row, minlength=SPEED_BINS) for row in bins])
+    counts = []
+    for row in speed.flatten(1):
+        known = row if is_whole(row) else row[~row.isnan()]
+        bins = (known / SPEED_STEP_M_S).long().clamp(max=SPEED_BINS - 1)
+        counts.append(torch.bincount(bins, minlength=SPEED_BINS))
+    return torch.stack(counts)
 
 
 def divergence_bits(one: FloatArray, other: FloatArray) -> float:
@@ -168,7 +183,8 @@ def divergence_bits(one: FloatArray, other: FloatArray) -> float:
 def wrist_distances(motion: Tensor, future: Tensor, layout: Layout) -> dict[str, Tensor]:
     """Return distances (B,) of the paths of the wrists of motions (B, F, J, 3), in metres.
 
-    The average over those wrists that the layout has; of none, nothing.
+    The average over those wrists that the layout has and that were measured in every frame; NaN
+    if none was, and nothing if the layout has none.
     """
     wrists = [w for w in map(layout.index, ('l_wrist', 'r_wrist')) if w is not None]
     if not wrists:
@@ -176,11 +192,14 @@ def wrist_distances(motion: Tensor, future: Tensor, layout: Layout) -> dict[str,
     paths, true_paths = (
         m[:, :, wrists].transpose(1, 2).flatten(0, 1).double().numpy() for m in (motion, future)
     )  # (B * wrists, F, 3)
-    distances = {'DTW': dtw_m(paths, true_paths), 'hausdorff': hausdorff_m(paths, true_paths)}
-    return {
-        name: torch.from_numpy(values).unflatten(0, (-1, len(wrists))).mean(1)
-        for name, values in distances.items()
-    }
+    whole = np.isfinite(true_paths).all((1, 2))
+    distances = {}
+    for name, distance in (('DTW', dtw_m), ('hausdorff', hausdorff_m)):
+        values = np.full(len(paths), np.nan)
+        if whole.any():
+            values[whole] = distance(paths[whole], true_paths[whole])
+        distances[name] = mean(torch.from_numpy(values).unflatten(0, (-1, len(wrists))), 1)
+    return distances
 
 
 def dtw_m(paths: FloatArray, others: FloatArray) -> FloatArray:

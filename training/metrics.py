@@ -3,12 +3,16 @@
 A distance is the L2 norm over the whole flattened root-relative pose, in metres. Each window is
 judged against its own future (ADE, FDE) and against the futures of all windows that end their
 history in a similar pose (MM...); of S samples the best counts, the median (-m) or the worst (-w).
+
+Beyond the protocol, a value that is NaN was not measured and does not count.
 """
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
+
+from motion_predictor_training.measured import is_whole, norm
 
 METRIC_NAMES = (
     *('APD', 'ADE', 'FDE', 'MMADE', 'MMFDE', 'ADE-m', 'FDE-m', 'MMADE-m', 'MMFDE-m'),
@@ -70,21 +74,34 @@ def window_metrics(samples: Tensor, truth: Tensor, similar: Tensor) -> list[floa
         truth: (F, D) the window's own future.
         similar: (M, F, D) futures of all windows with a similar history, its own among them.
     """
-    diversity = torch.pdist(samples.flatten(1)).mean().item() if len(samples) > 1 else 0.0
-    multimodal_ade, multimodal_fde = _displacement(samples, similar)  # (S, M) each
-    ade, fde = _displacement(samples, truth[None])  # (S, 1)
+    if not is_whole(truth):
+        measured = ~truth.isnan().all(0)  # never otherwise: the legs of somebody behind a bench
+        samples, truth, similar = (m[..., measured] for m in (samples, truth, similar))
+    whole = is_whole(samples) and is_whole(similar)
+    drawn = (samples if whole else samples.nan_to_num(0.0)).flatten(1)
+    diversity = torch.pdist(drawn).mean().item() if len(samples) > 1 else 0.0
+    multimodal_ade, multimodal_fde = _displacement(samples, similar, whole)  # (S, M) each
+    ade, fde = _displacement(samples, truth[None], whole)  # (S, 1)
     errors = (ade, fde, multimodal_ade, multimodal_fde)
-    best = [error.amin(0).mean().item() for error in errors]
-    median = [error.median(0).values.mean().item() for error in errors]  # the lower median
-    worst = [error.amax(0).mean().item() for error in errors]
+    best = [error.amin(0).nanmean().item() for error in errors]
+    median = [error.median(0).values.nanmean().item() for error in errors]  # the lower median
+    worst = [error.amax(0).nanmean().item() for error in errors]
     return [diversity, *best, *median, *worst]
 
 
-def _displacement(samples: Tensor, futures: Tensor) -> tuple[Tensor, Tensor]:
-    """Return average and final distance (S, M) of samples (S, F, D) to futures (M, F, D)."""
+def _displacement(samples: Tensor, futures: Tensor, whole: bool) -> tuple[Tensor, Tensor]:
+    """Return average and final distance (S, M) of samples (S, F, D) to futures (M, F, D).
+
+    Unless all is whole, distances are over what is not NaN, and NaN where nothing is.
+    """
     average = torch.empty(len(samples), len(futures))
     final = torch.empty(len(samples), len(futures))
     for index, future in enumerate(futures):  # one future at a time keeps memory flat
-        distance = torch.linalg.vector_norm(samples - future, dim=-1)  # (S, F)
-        average[:, index], final[:, index] = distance.mean(1), distance[:, -1]
+        if whole:
+            distance = torch.linalg.vector_norm(samples - future, dim=-1)  # (S, F)
+            average[:, index] = distance.mean(1)
+        else:
+            distance = norm(samples - future)
+            average[:, index] = distance.nanmean(1)
+        final[:, index] = distance[:, -1]
     return average, final

@@ -79,7 +79,7 @@ def cut_windows(
         for index in range(len(archive)):
             clip = _resample(joint_map(archive.clip(index)), archive.rate_hz / rate_hz)
             file.write(np.ascontiguousarray(clip).data)
-            lacking: NDArray[np.bool_] = np.isnan(clip).any(axis=2)  # (T, J)
+            lacking = np.logical_or.reduce(np.isnan(clip), axis=2)  # (T, J)
             gaps = np.flatnonzero(lacking.all(axis=1) if partial else lacking.any(axis=1))
             ends = np.append(gaps, len(clip))  # where a gapless stretch may end
             first = np.arange(0, len(clip) - frames + 1, stride)

@@ -1,0 +1,81 @@
+"""What needs no learning: the ways to go on that every predictor must beat.
+
+The protocol's rows are zero velocity and the velocity of the last two frames. Those of `BASELINES`
+are judged in the world, and take their velocity from a straight line fitted to the last 0.1 s, as
+two frames are mostly noise.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+FITTED_S = 0.1
+"""Velocities are slopes over so much of the history."""
+JOINTS_S, ROOT_S = 0.2, 2.0
+"""Time constants with which the damped velocity dies away: of joints relative to the root, and of
+the root. Both were chosen on val.npz."""
+
+
+def zero_velocity(history: Tensor, future_frames: int) -> Tensor:
+    """Continue histories (B, H, J, 3) by standing still: (B, F, J, 3)."""
+    return history[:, -1:].expand(-1, future_frames, -1, -1)
+
+
+def constant_velocity(history: Tensor, future_frames: int) -> Tensor:
+    """Continue histories (B, H, J, 3) with the velocity of their last two frames."""
+    steps = torch.arange(1, future_frames + 1, dtype=history.dtype)[:, None, None]
+    return history[:, -1:] + steps * (history[:, -1:] - history[:, -2:-1])
+
+
+def recent_velocity(history: Tensor, rate_hz: float) -> Tensor:
+    """Return the least-squares slope (B, J, 3) of the last FITTED_S of histories, in m/s."""
+    frames = min(history.shape[1], max(2, round(FITTED_S * rate_hz) + 1))
+    time_s = torch.arange(frames, dtype=torch.float64) / rate_hz
+    weight = time_s - time_s.mean()
+    weight = (weight / (weight**2).sum()).to(history.dtype)
+    return torch.einsum('h,bhjc->bjc', weight, history[:, -frames:])
+
+
+def _still(pose: Tensor, velocity: Tensor, time_s: Tensor) -> Tensor:
+    return pose.expand(-1, len(time_s), -1, -1)
+
+
+def _constant(pose: Tensor, velocity: Tensor, time_s: Tensor) -> Tensor:
+    return pose + velocity * time_s
+
+
+def _damped(pose: Tensor, velocity: Tensor, time_s: Tensor) -> Tensor:
+    root = velocity[:, :, :1]
+    own = (velocity - root) * JOINTS_S * (1 - torch.exp(-time_s / JOINTS_S))
+    return pose + root * ROOT_S * (1 - torch.exp(-time_s / ROOT_S)) + own
+
+
+def _root_goes_on(pose: Tensor, velocity: Tensor, time_s: Tensor) -> Tensor:
+    return pose + velocity[:, :, :1] * time_s
+
+
+BASELINES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    'zero_velocity': _still,
+    'constant_velocity': _constant,
+    'damped_velocity': _damped,
+    'root_goes_on': _root_goes_on,
+}
+"""From the last pose and velocity (B, 1, J, 3) and times (F, 1, 1) to futures (B, F, J, 3)."""
+ABOUT = {
+    'zero_velocity': 'stands still',
+    'constant_velocity': f'every joint goes on with its slope of the last {FITTED_S:g} s',
+    'damped_velocity': f'the same slope dies away: with {ROOT_S:g} s for the root, '
+    f'{JOINTS_S:g} s for joints relative to it',
+    'root_goes_on': 'the root goes on with its slope, the pose is frozen',
+}
+
+
+def baselines(history: Tensor, future_frames: int, rate_hz: float) -> dict[str, Tensor]:
+    """Continue histories (B, H, J, 3) by each of BASELINES: (B, F, J, 3), by name."""
+    velocity = recent_velocity(history, rate_hz)[:, None]
+    time_s = torch.arange(1, future_frames + 1, dtype=history.dtype) / rate_hz
+    return {
+        name: baseline(history[:, -1:], velocity, time_s[:, None, None])
+        for name, baseline in BASELINES.items()
+    }
