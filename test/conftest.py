@@ -19,11 +19,9 @@ from motion_predictor.checkpoint import (
     SwiftDiffSpec,
     TransFusionSpec,
     Window,
+    fresh_parametrisation,
 )
-from motion_predictor.model.parametrisation import (
-    OfficialParametrisation,
-    ResidualParametrisation,
-)
+from motion_predictor.model.parametrisation import ScaledParametrisation
 from motion_predictor.skeleton import known_layouts
 from motion_predictor_training.config import Optimisation, TeacherConfig
 from motion_predictor_training.data.windows import model_features
@@ -133,7 +131,7 @@ def make_checkpoint() -> Callable[..., Checkpoint]:
                 'window': window,
                 'ddim_steps': 20,
                 'prediction': 'sample',
-                'parametrisation': 'residual',
+                'parametrisation': 'anchored',
                 'frame': 'heading',
                 'root': 'predicted',
                 **fields,
@@ -141,13 +139,10 @@ def make_checkpoint() -> Callable[..., Checkpoint]:
         )
         network = header.network.build(header.features, header.window.coefficients)
         _randomise(network)
-        sizes = (header.window.history_frames, header.window.future_frames)
-        if header.parametrisation == 'official':
-            official = OfficialParametrisation(*sizes, header.window.coefficients)
-            return Checkpoint.of(header, network, official)
-        residual = ResidualParametrisation(*sizes, header.window.coefficients, header.features)
-        residual.fit(_wandering(header))
-        checkpoint = Checkpoint.of(header, network, residual)
+        parametrisation = fresh_parametrisation(header)
+        if isinstance(parametrisation, ScaledParametrisation):
+            parametrisation.fit(_wandering(header))
+        checkpoint = Checkpoint.of(header, network, parametrisation)
         if calibrated:
             calibration = Calibration(coverage=0.9, floor_m=0.01, samples=(4, 2))
             checkpoint.header = header.model_copy(update={'calibration': calibration})
@@ -160,7 +155,7 @@ def make_checkpoint() -> Callable[..., Checkpoint]:
 
 @pytest.fixture(scope='session')
 def tiny(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
-    """SwiftDiff 1x8 on smpl22, residual, in the person's heading, with predicted root."""
+    """SwiftDiff 1x8 on smpl22, anchored, in the person's heading, with predicted root."""
     return make_checkpoint()
 
 

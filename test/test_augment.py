@@ -18,24 +18,39 @@ from motion_predictor.history import History
 from motion_predictor.skeleton import known_layouts
 from motion_predictor_training.config import Augmentation
 from motion_predictor_training.data.augment import (
+    Drawer,
+    Drawn,
     body_factors,
     draw_hidden,
-    draw_windows,
-    fill_hidden,
-    mirror,
+    hidden_groups,
     scale_limbs,
     thin_out,
     turn,
 )
+from motion_predictor_training.data.completion import Completion
 from motion_predictor_training.data.hidden import complete
-from motion_predictor_training.data.windows import Windows, cut_windows, model_features
+from motion_predictor_training.data.pool import Pool, pool_of
+from motion_predictor_training.data.windows import cut_windows, model_features
 
 SMPL = known_layouts()['smpl22']
 JOINTS = len(SMPL.joints)
+MIRRORED = torch.tensor(SMPL.mirrored)
 HISTORY = 6
-SEEN_ONLY = {'history_noise_m': 0.01, 'slower': 1.0, 'hidden': 1.0}
-PERSON = {'mirror': 0.5, 'speed': 0.2, 'body_scale': 0.2, 'limb_scale': 0.2, 'yaw_deg': 90.0}
-OFF = dict.fromkeys(SEEN_ONLY | PERSON, 0.0)
+CPU = torch.device('cpu')
+SEEN_ONLY = {
+    'history_noise_m': {'history_noise_m': 0.01, 'noisy': 1.0},
+    'slower': {'slower': 1.0},
+    'hidden': {'hidden': 1.0},
+}
+PERSON = {
+    'mirror': 0.5,
+    'speed': 0.2,
+    'slow_motion': 0.5,
+    'body_scale': 0.2,
+    'limb_scale': 0.2,
+    'yaw_deg': 90.0,
+}
+OFF = dict.fromkeys(Augmentation.model_fields, 0.0)
 
 FloatArray = NDArray[np.float32]
 seeds = st.integers(0, 2**32 - 1)
@@ -46,69 +61,159 @@ def random_motion(seed: int, count: int = 3, frames: int = 9) -> torch.Tensor:
     return torch.randn((count, frames, JOINTS, 3), generator=torch.Generator().manual_seed(seed))
 
 
-def draw(windows: Windows, **settings: Any) -> torch.Tensor:
-    """Draw the same sixteen windows, changed as the settings say."""
-    augmentation = Augmentation(**(OFF | settings))
-    return draw_windows(windows, HISTORY, augmentation, 16, np.random.default_rng(0))
+def draw(pool: Pool, seed: int = 0, **settings: Any) -> Drawn:
+    """Draw sixteen windows, changed as the settings say."""
+    drawer = Drawer(pool, HISTORY, Augmentation(**(OFF | settings)))
+    torch.manual_seed(seed)
+    return drawer(16)
+
+
+def pool_from(path: Path, balance: float = 0.0, frames: int = 10) -> Pool:
+    """Return the pool of an archive's windows."""
+    archive = load_archive(path)
+    windows = cut_windows(archive, SMPL, 60, frames=frames, stride=1, partial=True)
+    return pool_of(windows, archive, 60, balance, CPU)
 
 
 @pytest.fixture
-def windows(write_archive: Callable[..., Path]) -> Windows:
+def pool(write_archive: Callable[..., Path]) -> Pool:
     """Windows of ten frames of two clips of people who wander about."""
     steps = np.random.default_rng(0).normal(scale=0.02, size=(50, JOINTS, 3))
-    archive = load_archive(write_archive(positions=steps.cumsum(0).astype(np.float32)))
-    return cut_windows(archive, SMPL, 60, frames=10, stride=1)
+    return pool_from(write_archive(positions=steps.cumsum(0).astype(np.float32)))
 
 
-def test_everything_off_changes_nothing(windows: Windows) -> None:
-    indices = np.random.default_rng(0).integers(len(windows), size=16)
-    torch.testing.assert_close(draw(windows), windows.batch(indices), rtol=0, atol=0)
+def test_everything_off_changes_nothing(pool: Pool) -> None:
+    drawn = draw(pool)
+    recorded = pool.motion[pool.starts[:, None] + torch.arange(10)]  # (W, 10, J, 3)
+    for motion in drawn.motion:
+        assert (motion == recorded).flatten(1).all(1).any()
+    assert drawn.measured.all()
+
+
+def test_the_same_seed_draws_the_same_windows(pool: Pool) -> None:
+    everything = Augmentation(hidden=0.5).model_dump()
+    first, same, other = (draw(pool, seed, **everything).motion for seed in (0, 0, 1))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
 
 
 @pytest.mark.parametrize('name', SEEN_ONLY)
-def test_what_the_tracker_does_changes_the_history_only(windows: Windows, name: str) -> None:
-    changed, recorded = draw(windows, **{name: SEEN_ONLY[name]}), draw(windows)
+def test_what_the_tracker_does_changes_the_history_only(pool: Pool, name: str) -> None:
+    changed, recorded = draw(pool, **SEEN_ONLY[name]).motion, draw(pool).motion
     assert not torch.equal(changed[:, :HISTORY], recorded[:, :HISTORY])
     torch.testing.assert_close(changed[:, HISTORY:], recorded[:, HISTORY:], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize('name', PERSON)
-def test_what_the_person_is_changes_history_and_future(windows: Windows, name: str) -> None:
-    changed, recorded = draw(windows, **{name: PERSON[name]}), draw(windows)
+def test_what_the_person_is_changes_history_and_future(pool: Pool, name: str) -> None:
+    changed, recorded = draw(pool, **{name: PERSON[name]}).motion, draw(pool).motion
     for part in (slice(None, HISTORY), slice(HISTORY, None)):
         assert not torch.equal(changed[:, part], recorded[:, part])
 
 
-@given(seeds)
-def test_a_mirror_swaps_the_sides(seed: int) -> None:
-    motion = random_motion(seed)
-    mirrored = mirror(motion, torch.tensor([True, False, True]), SMPL)
-    torch.testing.assert_close(mirrored[1], motion[1])
+def test_slow_motion_goes_less_far(pool: Pool) -> None:
+    way = [
+        draw(pool, slow_motion=share).motion.diff(dim=1).norm(dim=-1).mean().item()
+        for share in (0.0, 1.0)
+    ]
+    assert way[1] < 0.6 * way[0]
+
+
+@pytest.mark.parametrize('speed', [0.5, 1.0, 1.3, 5.0])
+def test_another_speed_keeps_the_first_frame_and_stays_in_the_clip(
+    write_archive: Callable[..., Path], speed: float
+) -> None:
+    pool = pool_from(write_archive())  # clips of 30 and 20 frames, 2 cm a frame along x
+    torch.manual_seed(0)
+    motion, _ = pool.draw(64, torch.full((64,), speed))
+    steps_m = motion[:, :, 0, 0].diff(dim=1)
+    first = (motion[:, 0, 0, 0] / 0.02).round().long()
+    length = torch.where(first < 30, 30 - first, 50 - first)
+    fastest = ((length - 1) / 9).clamp(max=speed)[:, None]
+    torch.testing.assert_close(steps_m, (0.02 * fastest).expand_as(steps_m), atol=1e-5, rtol=0)
+
+
+def test_a_window_beside_a_gap_of_the_root_is_not_sped_up_into_it(
+    write_archive: Callable[..., Path],
+) -> None:
+    valid = np.ones((50, JOINTS), np.bool_)
+    valid[10, 0] = False
+    pool = pool_from(write_archive(valid=valid))
+    torch.manual_seed(0)
+    motion, measured = pool.draw(200, torch.full((200,), 1.5))
+    first = motion[:, 0, 0, 0] < 0.01  # the window that ends before the gap
+    assert first.any()
+    torch.testing.assert_close(motion[first][0, :, 0, 0], torch.arange(10) * 0.02)
+    assert measured.all()
+
+
+def test_rare_motion_is_drawn_as_often_as_common_motion(
+    write_archive: Callable[..., Path],
+) -> None:
+    still = np.zeros((50, JOINTS, 3), np.float32)
+    still[30:, :, 0] = 1.0  # says in which clip a window is
+    path = write_archive(positions=still, category=np.array(['common', 'rare']))
+    shares = []
+    for balance in (0.0, 1.0):
+        pool = pool_from(path, balance)
+        torch.manual_seed(0)
+        motion, _ = pool.draw(4000, torch.ones(4000))
+        shares.append((motion[:, 0, 0, 0] > 0.5).float().mean().item())
+    windows = 21 + 11
+    assert shares[0] == pytest.approx(11 / windows, abs=0.03)
+    assert shares[1] == pytest.approx(0.5, abs=0.03)
+
+
+def test_people_without_legs_are_drawn_with_legs_that_do_not_count(
+    write_archive: Callable[..., Path], stride: FloatArray
+) -> None:
+    legs = [SMPL.index(f'{side}_{part}') for side in 'lr' for part in ('knee', 'ankle', 'foot')]
+    valid = np.ones((50, JOINTS), np.bool_)
+    valid[:, legs] = False
+    positions = np.where(valid[..., None], stride, 0).astype(np.float32)
+    drawn = draw(pool_from(write_archive(positions=positions, valid=valid)), mirror=0.5)
+    assert not drawn.measured[:, :, legs].any()
+    assert drawn.measured.sum() == drawn.measured[:, :, 0].sum() * (JOINTS - len(legs))
+    knee, hip = SMPL.joint_names.index('l_knee'), SMPL.joint_names.index('l_hip')
+    below = drawn.motion[:, :, hip, 2] - drawn.motion[:, :, knee, 2]
+    assert (below > 0.2).all(), 'they stand'
+
+
+def test_windows_without_a_root_are_not_drawn(write_archive: Callable[..., Path]) -> None:
+    valid = np.ones((50, JOINTS), np.bool_)
+    valid[12, 0] = False
+    pool = pool_from(write_archive(valid=valid))
+    covered = pool.starts[:, None] + torch.arange(10)
+    assert not (covered == 12).any()
+    assert len(pool.starts) == (30 - 9) - 10 + (20 - 9)
+
+
+def test_a_mirror_swaps_the_sides(pool: Pool) -> None:
+    mirrored, recorded = draw(pool, mirror=1.0).motion, draw(pool).motion
     left, right = SMPL.joint_names.index('l_wrist'), SMPL.joint_names.index('r_wrist')
-    turned = motion[0, :, right] * torch.tensor([1.0, -1.0, 1.0])
-    torch.testing.assert_close(mirrored[0, :, left], turned)
-    torch.testing.assert_close(mirror(mirrored, torch.tensor([True] * 3), SMPL)[0], motion[0])
+    turned = recorded[:, :, right] * torch.tensor([1.0, -1.0, 1.0])
+    torch.testing.assert_close(mirrored[:, :, left], turned)
 
 
 @given(seeds)
 def test_bones_change_by_their_factors_and_keep_their_directions(seed: int) -> None:
     motion = random_motion(seed)
     settings = Augmentation(**(OFF | {'body_scale': 0.3, 'limb_scale': 0.3}))
-    factors = body_factors(SMPL, settings, len(motion), np.random.default_rng(seed))
+    torch.manual_seed(seed)
+    factors = body_factors(SMPL, MIRRORED, settings, len(motion))
     scaled = scale_limbs(motion, factors, SMPL)
-    torch.testing.assert_close(
-        scaled[:, :, 0], motion[:, :, 0] * torch.from_numpy(factors)[:, None, :1]
-    )
+    torch.testing.assert_close(scaled[:, :, 0], motion[:, :, 0] * factors[:, None, :1])
     for joint, parent in itertools.islice(enumerate(SMPL.parents), 1, None):
         before, after = (m[:, :, joint] - m[:, :, parent] for m in (motion, scaled))
-        by = torch.from_numpy(factors)[:, joint, None, None]
+        by = factors[:, joint, None, None]
         torch.testing.assert_close(after, before * by, rtol=1e-4, atol=1e-4)
 
 
 @given(seeds)
 def test_left_and_right_bones_change_alike_and_within_bounds(seed: int) -> None:
     settings = Augmentation(**(OFF | {'body_scale': 0.1, 'limb_scale': 0.05}))
-    factors = body_factors(SMPL, settings, 8, np.random.default_rng(seed))
+    torch.manual_seed(seed)
+    factors = body_factors(SMPL, MIRRORED, settings, 8).numpy()
     np.testing.assert_array_equal(factors, factors[:, list(SMPL.mirrored)])
     assert (factors >= 0.9 * 0.95 - 1e-6).all()
     assert (factors <= 1.1 * 1.05 + 1e-6).all()
@@ -119,7 +224,7 @@ def test_left_and_right_bones_change_alike_and_within_bounds(seed: int) -> None:
 @given(seeds)
 def test_a_turn_is_about_the_vertical(seed: int) -> None:
     motion = random_motion(seed, count=2)
-    turned = turn(motion, np.array([np.pi / 2, 0.3]))
+    turned = turn(motion, torch.tensor([np.pi / 2, 0.3]))
     x, y, z = motion[0].unbind(-1)
     torch.testing.assert_close(turned[0], torch.stack([-y, x, z], dim=-1), atol=1e-5, rtol=1e-5)
     # In the person's heading it cannot be seen.
@@ -130,7 +235,7 @@ def test_a_turn_is_about_the_vertical(seed: int) -> None:
 @given(seeds, st.lists(st.sampled_from([1, 2, 3, 4, 20]), min_size=3, max_size=3))
 def test_a_slower_source_is_linear_between_its_frames(seed: int, steps: list[int]) -> None:
     seen = random_motion(seed)
-    thinned = thin_out(seen, np.array(steps)).numpy()
+    thinned = thin_out(seen, torch.tensor(steps)).numpy()
     frames = np.arange(seen.shape[1])
     for motion, thin, step in zip(seen.numpy(), thinned, steps, strict=True):
         kept = np.union1d(frames[::-1][::step], frames[:1])
@@ -141,32 +246,60 @@ def test_a_slower_source_is_linear_between_its_frames(seed: int, steps: list[int
 
 
 @given(seeds)
-def test_joints_are_hidden_for_a_stretch_or_with_their_limb_for_good(seed: int) -> None:
-    hidden = draw_hidden(20, HISTORY, SMPL, 0.8, np.random.default_rng(seed))
+def test_joints_are_hidden_for_a_stretch_or_a_group_for_good(seed: int) -> None:
+    groups = hidden_groups(SMPL)
+    torch.manual_seed(seed)
+    hidden = draw_hidden(20, HISTORY, groups, 0.8).numpy()
     assert not hidden[:, :, 0].any(), 'the root is always seen'
     changes = np.diff(hidden, axis=1, prepend=False).sum(axis=1)  # a change begins or ends one
     assert changes.max() <= 2
-    for window in hidden.all(axis=1):  # (J,) for good
-        for joint, parent in enumerate(SMPL.parents):
-            assert window[joint] or parent < 0 or not window[parent]
+
+
+def test_legs_an_arm_or_half_a_body_may_never_be_seen() -> None:
+    groups = {frozenset(np.flatnonzero(group)) for group in hidden_groups(SMPL).numpy()}
+
+    def joints(*names: str) -> frozenset[int]:
+        return frozenset(i for name in names if (i := SMPL.index(name)) is not None)
+
+    legs = [f'{side}_{part}' for side in 'lr' for part in ('knee', 'ankle', 'foot')]
+    assert joints(*legs) in groups
+    assert joints('r_shoulder', 'r_elbow', 'r_wrist') in groups
+    left = [name for name in SMPL.joint_names if name.startswith('l_')]
+    assert frozenset(map(SMPL.joint_names.index, left)) in groups
+
+
+def test_a_body_of_which_little_is_known_hides_single_limbs() -> None:
+    layout = SMPL.model_copy(
+        update={'joints': {'a': None, 'b': 'a', 'c': 'b'}, 'common_names': {}}
+    )
+    assert hidden_groups(layout).tolist() == [[False, True, True], [False, False, True]]
 
 
 @given(seed=seeds)
 def test_hidden_joints_are_filled_as_the_node_fills_them(stride: FloatArray, seed: int) -> None:
-    rate_hz, frames = 60.0, 12
-    seen = torch.from_numpy(stride) + 0.01 * random_motion(seed, count=1, frames=frames).cumsum(1)
-    hidden = draw_hidden(1, frames, SMPL, 1.0, np.random.default_rng(seed))
-    observed = np.where(hidden[0, ..., None], np.float32(np.nan), seen[0].numpy())
-    history = History(Body(SMPL), rate_hz, frames, max_gap_s=0.3)
-    for index, pose in enumerate(observed, 1 - frames):
-        history.append(10**9 + round(index * 1e9 / rate_hz), pose)
-    window = history.window()
-    assert window is not None
-    filled = fill_hidden(seen, hidden, SMPL)[0].numpy()
-    now_and_then = ~hidden[0].all(axis=0)  # the length of a limb never seen is a guess
-    np.testing.assert_allclose(
-        filled[:, now_and_then], window.positions[:, now_and_then], atol=1e-4
-    )
+    rate_hz, frames, count = 60.0, 12, 3
+    steps = random_motion(seed, count=count, frames=frames)
+    seen = torch.from_numpy(stride) + 0.01 * steps.cumsum(1)
+    torch.manual_seed(seed)
+    hidden = draw_hidden(count, frames, hidden_groups(SMPL), 1.0)
+    filled = Completion(SMPL, CPU)(seen, ~hidden)
+    # The node's code, with the lengths that limbs had in this window,
+    expected = complete(seen, hidden.numpy(), SMPL, rate_hz).frames
+    torch.testing.assert_close(filled, expected, atol=1e-4, rtol=0)
+    # and all of it, from frame to frame, where lengths do not matter.
+    for person in range(count):
+        observed = torch.where(hidden[person, ..., None], torch.nan, seen[person]).numpy()
+        history = History(Body(SMPL), rate_hz, frames, max_gap_s=0.3)
+        for index, pose in enumerate(observed, 1 - frames):
+            history.append(10**9 + round(index * 1e9 / rate_hz), pose)
+        window = history.window()
+        assert window is not None
+        now_and_then = ~hidden[person].all(0).numpy()
+        np.testing.assert_allclose(
+            filled[person].numpy()[:, now_and_then],
+            window.positions[:, now_and_then],
+            atol=1e-4,
+        )
 
 
 @given(seed=seeds)
@@ -182,15 +315,15 @@ def test_what_was_not_measured_is_filled_like_what_is_hidden(
     hidden[:, :, foot] = True  # for good
     nothing = np.zeros_like(hidden)
     lacking = torch.where(torch.from_numpy(hidden)[..., None], torch.nan, seen)
-    filled = fill_hidden(lacking, nothing, SMPL)
+    filled = complete(lacking, nothing, SMPL, 60.0).frames
     assert filled.isfinite().all()
     torch.testing.assert_close(filled[~torch.from_numpy(hidden)], seen[~torch.from_numpy(hidden)])
     # Some of it NaN and the rest hidden: the same but for the lengths, which are known better.
     part = hidden & (generator.random(hidden.shape) < 0.5)
     part[:, :, foot] = True
-    both = fill_hidden(
-        torch.where(torch.from_numpy(part)[..., None], torch.nan, seen), hidden, SMPL
-    )
+    both = complete(
+        torch.where(torch.from_numpy(part)[..., None], torch.nan, seen), hidden, SMPL, 60.0
+    ).frames
     ever = torch.arange(JOINTS) != foot
     torch.testing.assert_close(filled[:, :, ever], both[:, :, ever], atol=1e-4, rtol=0)
 
@@ -201,11 +334,11 @@ def test_what_is_left_of_a_person_is_not_hidden_too(stride: FloatArray) -> None:
     seen[:, :, arm] = torch.from_numpy(stride[arm])
     hidden = np.zeros((1, HISTORY, JOINTS), bool)
     hidden[:, :, arm] = True
-    filled = fill_hidden(seen, hidden, SMPL)
+    filled = complete(seen, hidden, SMPL, 60.0).frames
     assert filled.isfinite().all()
     torch.testing.assert_close(filled[:, :, arm], seen[:, :, arm])
     with pytest.raises(ValueError, match='of which nothing was measured'):
-        fill_hidden(torch.full_like(seen, torch.nan), hidden, SMPL)
+        complete(torch.full_like(seen, torch.nan), hidden, SMPL, 60.0)
 
 
 def test_doubt_is_that_of_the_node(stride: FloatArray) -> None:

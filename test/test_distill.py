@@ -22,13 +22,23 @@ from motion_predictor_training.config import (
     DistilConfig,
     Optimisation,
 )
+from motion_predictor_training.data.pool import pool_of
+from motion_predictor_training.data.windows import model_features
 from motion_predictor_training.distill import distil
 from motion_predictor_training.evaluate import evaluate_checkpoint
+from motion_predictor_training.examples import seed_torch
 from motion_predictor_training.losses import SPREAD_FLOOR, best_of, gaussian_kl, mean_square
 from motion_predictor_training.supervision import OtherSkeleton, windows_for
 
 STILL = Augmentation(
-    mirror=0, speed=0, body_scale=0, limb_scale=0, history_noise_m=0, slower=0, hidden=0
+    mirror=0,
+    speed=0,
+    slow_motion=0,
+    body_scale=0,
+    limb_scale=0,
+    history_noise_m=0,
+    slower=0,
+    hidden=0,
 )
 NETWORK = {'kind': 'swiftdiff', 'layers': 2, 'width': 96}
 BANK = BankConfig(size=2048, noises=4, truth=True)
@@ -48,7 +58,8 @@ def bank_of(
 ) -> Bank:
     """Fill a bank for a student of the teacher's own skeleton."""
     loaded = load_archive(archive)
-    windows = windows_for(loaded, teacher.header, teacher.header, 'teacher')
+    header = teacher.header
+    windows = windows_for(loaded, header, header, 'teacher', config.truth)
     return fill_bank(folder, teacher, loaded, windows, config, **options)
 
 
@@ -101,7 +112,8 @@ def test_noises_of_a_condition_are_drawn_together(
     tiny: Checkpoint, write_archive: Callable[..., Path], tmp_path: Path
 ) -> None:
     config = BankConfig(size=32, noises=4, chunk=16, truth=True)
-    rows = bank_of(tmp_path, tiny, write_archive(fps=20), config).draw(8, (0, 0))
+    bank = bank_of(tmp_path, tiny, write_archive(fps=20), config)
+    rows = bank.on(torch.device('cpu')).draw(8)
     assert rows['noise'].shape[:2] == rows['result'].shape[:2] == (2, 4)
     assert rows['condition'].shape == rows['truth'].shape == rows['noise'][:, 0].shape
     with torch.autocast('cpu', torch.bfloat16):
@@ -126,8 +138,10 @@ def supervise(
 ) -> tuple[OtherSkeleton, Checkpoint]:
     """Return what supervises a student that is unlike its teacher in some fields."""
     pupil = make_checkpoint(**student)
-    windows = windows_for(load_archive(archive), teacher.header, pupil.header, 'teacher')
-    return OtherSkeleton(teacher, pupil, windows, STILL), pupil
+    loaded = load_archive(archive)
+    windows = windows_for(loaded, teacher.header, pupil.header, 'teacher', False)
+    pool = pool_of(windows, loaded, teacher.header.window.rate_hz, 0.0, torch.device('cpu'))
+    return OtherSkeleton(teacher, pupil, pool, STILL), pupil
 
 
 @torch.inference_mode()
@@ -136,21 +150,24 @@ def test_a_student_of_half_the_rate_gets_every_second_frame(
     make_checkpoint: Callable[..., Checkpoint],
     write_archive: Callable[..., Path],
 ) -> None:
-    exact = Window(rate_hz=10, history_frames=3, future_frames=3, coefficients=6)
+    exact = Window(rate_hz=10, history_frames=3, future_frames=3, coefficients=3)
     supervisor, student = supervise(tiny, make_checkpoint, write_archive(fps=20), window=exact)
     rows = supervisor(5, 2, (0, 0))
     parametrisation = student.build_parametrisation()
     learnt = parametrisation.synthesis @ parametrisation.expand(rows['result'])
-    moved = from_features(learnt, None)[..., 0, :]  # (5, 2, 3, 3) root, away from the last pose
 
-    windows = supervisor.windows
-    drawn = windows.batch(np.random.default_rng((0, 0)).integers(len(windows), size=5))
+    seed_torch((0, 0))
+    drawn = supervisor.drawer(5).motion
     motion = supervisor._read(drawn, tiny.header)
     noise = torch.from_numpy(
         np.random.default_rng((0, 0, 1)).standard_normal((5, 2, 6, 66), np.float32)
     )
     futures = supervisor._futures(motion, noise)[:, :, 1::2, 0]  # (5, 2, 3, 3)
-    frame = person_frame(motion[:, 4], tiny.header.layout.hips)
+    hips = tiny.header.layout.hips
+    seen = model_features(supervisor._read(drawn, student.header), 3, hips, True)[:, :3]
+    learnt = learnt + parametrisation.offset(seen)[:, None]
+    moved = from_features(learnt, None)[..., 0, :]  # (5, 2, 3, 3) root, away from the last pose
+    frame = person_frame(motion[:, 4], hips)
     walked = to_world(moved[..., None, :], frame)[..., 0, :]
     torch.testing.assert_close(walked, futures, atol=1e-3, rtol=1e-3)
 
@@ -212,7 +229,7 @@ def test_every_student_comes_near_its_teacher(
     student = load_checkpoint(out)
     assert student.header.prediction == config.prediction
     bank = bank_of(folder, load_checkpoint(small_teacher), recorded / 'train.npz', BANK)
-    rows = bank.draw(512, (1, 1))
+    rows = bank.on(torch.device('cpu')).draw(512)
     model = student.build()
 
     @torch.inference_mode()
@@ -304,6 +321,8 @@ def test_everything_runs_without_stage_1(
         'student.network': '{kind: swiftdiff, layers: 1, width: 8}',
         'student.bank': '{size: 8, chunk: 8}',
         'student.optimisation.steps': 2,
+        'refine.optimisation.steps': 2,
+        'refine.optimisation.batch': 8,
         'calibrate.coverage': 0.5,
         'calibrate.stride': 1,
     }
@@ -313,5 +332,5 @@ def test_everything_runs_without_stage_1(
     assert main([*arguments, '--out', str(out), *overrides]) == 0
     assert not (out / 'one-step.safetensors').exists()
     student = load_checkpoint(out / 'predictor.safetensors')
-    parent = student.header.provenance['parent']
+    parent = student.header.provenance['parent']['provenance']['parent']
     assert parent['sha256'] == load_checkpoint(out / 'teacher.safetensors').sha256

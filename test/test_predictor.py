@@ -18,7 +18,7 @@ from motion_predictor.checkpoint import (
     Window,
 )
 from motion_predictor.model.one_step import DampedRoot
-from motion_predictor.model.parametrisation import OfficialParametrisation
+from motion_predictor.model.parametrisation import OfficialParametrisation, anchored_basis
 from motion_predictor.predictor import MotionPredictor
 from motion_predictor.skeleton import known_layouts
 
@@ -59,7 +59,7 @@ def test_shapes_types_and_times(
     close(prediction.mean, prediction.samples.mean(1))
 
 
-@pytest.mark.parametrize('parametrisation', ['residual', 'official'])
+@pytest.mark.parametrize('parametrisation', ['anchored', 'residual', 'official'])
 @pytest.mark.parametrize('root', ['predicted', 'damped'])
 @pytest.mark.parametrize('samples', [1, 4])
 def test_mean_and_spread_are_those_of_the_samples(
@@ -140,14 +140,68 @@ def test_a_random_network_is_not_blind_to_history(tiny: Checkpoint, crowd: Float
     assert np.abs(difference).max() > 1e-3  # so that the other tests can tell
 
 
+def silenced(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint whose network returns zero."""
+    for name in ('network.out.weight', 'network.out.bias'):
+        checkpoint.tensors[name] = torch.zeros_like(checkpoint.tensors[name])
+    return checkpoint
+
+
 def test_zero_output_of_the_residual_parametrisation_is_standing_still(
     make_checkpoint: Callable[..., Checkpoint], crowd: FloatArray
 ) -> None:
-    checkpoint = make_checkpoint()
-    for name in ('network.out.weight', 'network.out.bias'):
-        checkpoint.tensors[name] = torch.zeros_like(checkpoint.tensors[name])
-    samples = predictor_of(checkpoint).predict(crowd).samples
+    samples = predictor_of(silenced(make_checkpoint(parametrisation='residual')))
+    samples = samples.predict(crowd).samples
     close(samples, np.broadcast_to(crowd[:, None, -1:], samples.shape))
+
+
+def test_zero_output_of_the_anchored_parametrisation_is_going_on(
+    make_checkpoint: Callable[..., Checkpoint], crowd: FloatArray
+) -> None:
+    rate_hz, frames = 20, 3  # of the last 0.1 s
+    samples = predictor_of(silenced(make_checkpoint())).predict(crowd).samples
+    times_s = np.arange(1, samples.shape[2] + 1) / rate_hz
+    relative = crowd - crowd[:, :, :1] * (np.arange(crowd.shape[2]) > 0)[:, None]
+    for person, joint, axis in np.ndindex(len(crowd), crowd.shape[2], 3):
+        seen = relative[person, -frames:, joint, axis]
+        speed = np.polyfit(np.arange(frames) / rate_hz, seen, 1)[0]
+        fades_s = 2.0 if joint == 0 else 0.2
+        way = speed * fades_s * (1 - np.exp(-times_s / fades_s))
+        if joint:
+            root = samples[person, 0, :, 0, axis] - crowd[person, -1, 0, axis]
+            way = way + root
+        close(samples[person, 0, :, joint, axis], crowd[person, -1, joint, axis] + way)
+
+
+@pytest.mark.parametrize('coefficients', [1, 6, 20])
+def test_what_is_added_to_going_on_begins_at_nothing_and_at_rest(coefficients: int) -> None:
+    future = 120
+    basis = anchored_basis(future, coefficients)
+    torch.testing.assert_close(basis.T @ basis, torch.eye(coefficients, dtype=torch.float64))
+    n = torch.arange(1, future + 1, dtype=torch.float64)[:, None]
+    k = torch.arange(coefficients, dtype=torch.float64) + 0.5
+    waves = 1 - torch.cos(k * torch.pi * n / future)
+    # Such waves vanish at the last observation with their slope, and the basis is of them.
+    shares = torch.linalg.lstsq(waves, basis).solution
+    torch.testing.assert_close(waves @ shares, basis, atol=1e-9, rtol=0)
+
+
+def test_a_basis_of_the_future_has_no_more_coefficients_than_frames() -> None:
+    with pytest.raises(ValueError, match=r'must lie in 1..7 \(its frames\), got 8'):
+        anchored_basis(7, 8)
+
+
+def test_every_future_begins_where_the_person_is_and_as_fast(
+    make_checkpoint: Callable[..., Checkpoint], crowd: FloatArray
+) -> None:
+    """At fifty times the frame rate the first step of any sample is the observed velocity."""
+    window = Window(rate_hz=1000, history_frames=5, future_frames=350, coefficients=6)
+    going_on = predictor_of(silenced(make_checkpoint(window=window))).predict(crowd).samples
+    samples = predictor_of(make_checkpoint(window=window)).predict(crowd).samples
+    assert np.abs(samples - going_on).max() > 0.1, 'they go different ways'
+    apart = np.abs(samples - going_on)[:, :, :2].max((0, 1, 3, 4))  # after one frame and two
+    assert apart[0] < 5e-3
+    assert apart[1] / apart[0] == pytest.approx(4, rel=0.1), 'as of an acceleration, not a speed'
 
 
 def test_without_calibration_there_is_no_radius(tiny: Checkpoint, crowd: FloatArray) -> None:

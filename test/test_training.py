@@ -35,6 +35,8 @@ MINIATURE = {
     'student.bank.size': 4096,
     'student.optimisation.steps': 300,
     'student.optimisation.batch': 64,
+    'refine.optimisation.steps': 60,
+    'refine.optimisation.batch': 32,
     'calibrate.stride': 60,
     'calibrate.samples': [50],
 }
@@ -70,8 +72,10 @@ def test_the_chain_survives_a_kill_and_beats_standing_still(
 
     checkpoint = load_checkpoint(out / 'predictor.safetensors')
     assert checkpoint.header.calibration is not None
-    ancestry = checkpoint.header.provenance['parent']['provenance']
-    assert ancestry['parent']['provenance']['configuration']['optimisation']['steps'] == 400
+    ancestry = checkpoint.header.provenance
+    for _ in ('student', 'one-step', 'teacher'):
+        ancestry = ancestry['parent']['provenance']
+    assert ancestry['configuration']['optimisation']['steps'] == 400
 
     report = tmp_path / 'report.json'
     arguments = ['evaluate', '--checkpoint', str(out / 'predictor.safetensors')]

@@ -1,4 +1,4 @@
-"""Windows at other speeds, and what they cost."""
+"""Windows of people who are seen whole or in part, and what they cost."""
 
 import tracemalloc
 from collections.abc import Callable
@@ -12,40 +12,10 @@ from hypothesis import strategies as st
 
 from motion_predictor.archive import ArchiveError, load_archive
 from motion_predictor.skeleton import known_layouts
-from motion_predictor_training.data.windows import Windows, cut_windows
+from motion_predictor_training.data.windows import cut_windows
 
 SMPL = known_layouts()['smpl22']
 FRAMES = 10
-
-
-@pytest.fixture
-def windows(write_archive: Callable[..., Path]) -> Windows:
-    """Every window of clips of 30 and 20 frames of a person who moves 2 cm a frame along x."""
-    return cut_windows(load_archive(write_archive()), SMPL, 60, FRAMES, stride=1)
-
-
-@given(st.integers(0, 31), st.floats(0.5, 1.5))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_another_speed_keeps_the_first_frame_and_stays_in_the_clip(
-    windows: Windows, index: int, speed: float
-) -> None:
-    indices = np.array([index])
-    recorded, changed = windows.batch(indices), windows.batch(indices, np.array([speed]))
-    torch.testing.assert_close(changed[:, 0], recorded[:, 0])
-    steps = changed[0, :, 0, 0].diff().numpy()
-    start, length = (index, 30) if index <= 20 else (index - 21, 20)
-    fastest = (length - start - 1) / (FRAMES - 1)
-    np.testing.assert_allclose(steps, 0.02 * min(speed, fastest), atol=1e-5)
-
-
-def test_a_window_beside_a_gap_is_not_sped_up_into_it(
-    write_archive: Callable[..., Path],
-) -> None:
-    valid = np.ones((50, 22), bool)
-    valid[FRAMES, 3] = False
-    windows = cut_windows(load_archive(write_archive(valid=valid)), SMPL, 60, FRAMES, stride=1)
-    faster = windows.batch(np.array([0]), np.array([1.5]))
-    torch.testing.assert_close(faster, windows.batch(np.array([0])))
 
 
 @given(st.sets(st.integers(0, 49), max_size=4), st.sets(st.integers(0, 49), max_size=4))
@@ -73,9 +43,6 @@ def test_partial_windows_are_those_with_a_measured_joint_in_every_frame(
     for window, start in zip(motion, starts, strict=True):
         measured = window.isfinite().all(-1).numpy()
         np.testing.assert_array_equal(measured, valid[start : start + FRAMES])
-    # Between a measured and an unmeasured frame nothing is measured.
-    faster = windows.batch(np.array([0]), np.array([1.2]))
-    assert (windows.room[0] == FRAMES) or faster.isfinite().any(-1).any(-1).all()
 
 
 def test_whole_windows_of_an_archive_are_the_same_when_they_may_be_partial(

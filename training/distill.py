@@ -26,11 +26,10 @@ from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.examples import Examples, seed_torch
 from motion_predictor_training.loop import optimise, training_device
 from motion_predictor_training.losses import (
-    Futures,
     best_of,
     gaussian_kl,
+    mean_square,
     metre_weights,
-    square_error,
 )
 from motion_predictor_training.parallel import (
     first_process_first,
@@ -45,9 +44,6 @@ from motion_predictor_training.supervision import (
     windows_for,
 )
 from motion_predictor_training.teacher import FITTED_TO
-
-SCALED_BY = 4096
-"""Rows of the bank whose motion beyond going on is 1 in the loss."""
 
 
 def distil(
@@ -92,15 +88,11 @@ def distil(
     model = student.build().to(device)
     parametrisation = model.parametrisation
     assert isinstance(parametrisation, ScaledParametrisation)
-    weights = metre_weights(parametrisation)
-    joints = torch.ones(len(header.layout.joints), device=device)
+    truth_weights = weights = metre_weights(parametrisation)
     if config.targets == 'teacher' and not same_skeleton(teacher.header, header):
         joints = joint_weights(teacher.header.layout, header.layout).to(device)
         weights = weights * joints.repeat_interleave(3)
-    futures = Futures(parametrisation, header.window.rate_hz, header.root == 'predicted')
     rows = bank.on(device)
-    some = rows.tensors['result'][: SCALED_BY // config.bank.noises]
-    of_going_on = square_error(futures.positions(some), joints, futures.weights)
 
     def loss() -> Tensor:
         drawn = rows.draw(settings.batch)
@@ -109,10 +101,9 @@ def distil(
         if config.loss == 'kl':
             value = gaussian_kl(output, row['result'], weights)
         else:
-            error = futures.positions(output - row['result'])
-            value = square_error(error, joints, futures.weights) / of_going_on
+            value = mean_square(output, row['result'], weights)
         if config.truth_weight:
-            nearest = best_of(output, row['truth'], metre_weights(parametrisation))
+            nearest = best_of(output, row['truth'], truth_weights)
             value = (1 - config.truth_weight) * value + config.truth_weight * nearest
         return value
 

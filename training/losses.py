@@ -1,9 +1,9 @@
 """By what a network's futures are held to a teacher's, and to what was recorded.
 
 Coefficients here are clean ones, (P, S, K, D): of S samples for each of P conditions. Positions
-are what they add to the base line, (P, S, F, J, 3): metres, every joint in the world's scale, the
-root's way included. Early frames count more, by 1 / (EARLY_S + t): a robot acts on them first,
-and an error of a centimetre means most where people can move by little more.
+are what they add to the base line, (P, S, F, J, 3): metres, in the world's scale, the root's way
+included. Early frames count more, by 1 / (EARLY_S + t): a robot acts on them first, and an error
+of a centimetre means most where people can move by little more.
 """
 
 import torch
@@ -88,18 +88,6 @@ def mean_over(values: Tensor, measured: Tensor, weights: Tensor) -> Tensor:
     return (values * counted).sum() / counted.expand_as(values).sum().clamp(min=1)
 
 
-def square_error(error: Tensor, measured: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted mean square of position errors, in the world and of the pose alone.
-
-    Args:
-        error: (..., F, J, 3) metres.
-        measured: (..., F, J) what counts.
-        weights: (F,) of frames; their squares are taken.
-    """
-    squares = error.square().sum(-1) + (error - error[..., :1, :]).square().sum(-1)
-    return mean_over(squares, measured, weights.square())
-
-
 def error_of_mean(samples: Tensor, truth: Tensor, measured: Tensor, weights: Tensor) -> Tensor:
     """Return how far the mean of samples is from what was recorded: metres, in the world.
 
@@ -171,6 +159,20 @@ def metre_weights(parametrisation: ScaledParametrisation) -> Tensor:
     The square root of what would count metres exactly, which would leave only the root.
     """
     return parametrisation.scale / parametrisation.scale.mean()
+
+
+def mean_square(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted mean square error: every sample is held to its own result.
+
+    Of coefficients, which are all of order one: a loss in metres leaves a network little to learn
+    from but the root's way, and takes longer.
+
+    Args:
+        output: (..., K, D) what the network returned.
+        result: what it should have.
+        weights: that broadcast to them.
+    """
+    return (weights * (output - result).square()).mean()
 
 
 def best_of(output: Tensor, truth: Tensor, weights: Tensor) -> Tensor:

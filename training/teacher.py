@@ -20,7 +20,7 @@ from motion_predictor_training.config import ConfigError, TeacherConfig
 from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.examples import Examples, seed_torch
 from motion_predictor_training.loop import optimise, training_device
-from motion_predictor_training.losses import Futures, square_error
+from motion_predictor_training.losses import mean_square, metre_weights
 from motion_predictor_training.parallel import is_first, share, wait_for_all
 from motion_predictor_training.provenance import finished, provenance
 from motion_predictor_training.validation import Validation
@@ -94,8 +94,6 @@ def train_teacher(
     torch.manual_seed(settings.seed)
     network = header.network.build(header.features, window.coefficients)
     parametrisation = fresh_parametrisation(header)
-    seed_torch(settings.seed, 0)
-    fitted_to = examples(FITTED_TO)
     if parent is not None:
         _require_same(header, parent.header, start)
         parametrisation.load_state_dict(parent.build_parametrisation().state_dict())
@@ -103,19 +101,13 @@ def train_teacher(
     parametrisation.to(device)
     network.to(device)
     if parent is None and isinstance(parametrisation, ScaledParametrisation):
-        parametrisation.fit(fitted_to.features)
+        seed_torch(settings.seed, 0)
+        parametrisation.fit(examples(FITTED_TO).features)
     validation = None
     if validation_path is not None:
         untrained = Checkpoint.of(header, network, parametrisation)
         validation = Validation(config.validation, untrained, load_archive(validation_path))
     alpha_hats = SCHEDULES[config.noise_schedule]().float().to(device)
-    futures = None
-    if isinstance(parametrisation, ScaledParametrisation):
-        with_root = header.root == 'predicted'
-        futures = Futures(parametrisation, window.rate_hz, with_root)
-        of_going_on = square_error(
-            futures.recorded(fitted_to.features), fitted_to.measured, futures.weights
-        )
 
     def loss() -> Tensor:
         features, measured = examples(settings.batch)
@@ -130,11 +122,11 @@ def train_teacher(
         x = add_noise(x0, noise, alpha_hat)
         condition = parametrisation.condition(features[:, : window.history_frames])
         output = network(x, timesteps, None if unconditional else condition).float()
-        if futures is None:
+        if not isinstance(parametrisation, ScaledParametrisation):
             return (output - noise).square().mean()
         snr = (alpha_hat / (1 - alpha_hat)).clamp(*config.snr_clamp)  # (B, 1, 1)
-        error = futures.positions(output - x0)  # (B, F, J, 3)
-        return square_error(error * snr.sqrt()[..., None], measured, futures.weights) / of_going_on
+        known = measured.all(1)[:, None].repeat_interleave(3, -1)  # (B, 1, D)
+        return mean_square(output, x0, snr * known * metre_weights(parametrisation))
 
     identity = header.provenance['identity']
     state_path = out.with_suffix('.state')

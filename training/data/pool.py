@@ -89,7 +89,7 @@ def pool_of(
     motion = windows.motion if measured.all() else _completed(windows, measured)
     arrays = (motion, measured, windows.starts, room, _chances(windows, archive, rate_hz, balance))
     return Pool(
-        *(torch.from_numpy(array).to(device) for array in arrays), windows.frames, windows.layout
+        *(torch.tensor(array, device=device) for array in arrays), windows.frames, windows.layout
     )
 
 
