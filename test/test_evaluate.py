@@ -12,15 +12,18 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Calibration, Checkpoint, Window
 from motion_predictor.frames import to_features
 from motion_predictor.skeleton import Layout, known_layouts
 from motion_predictor_training import evaluate as evaluation
-from motion_predictor_training import metrics
+from motion_predictor_training import metrics, protocol
 from motion_predictor_training import prediction as predictions
 from motion_predictor_training.calibrate import calibrate
 from motion_predictor_training.cli import main
 from motion_predictor_training.config import CalibrationConfig
+from motion_predictor_training.data.hidden import complete
+from motion_predictor_training.data.windows import cut_windows
 from motion_predictor_training.evaluate import evaluate_checkpoint
 from motion_predictor_training.measures import (
     SPEED_BINS,
@@ -35,6 +38,7 @@ from motion_predictor_training.measures import (
     measure_truth,
     wrist_distances,
 )
+from motion_predictor_training.report import table
 
 SMPL = known_layouts()['smpl22']
 BONE = Layout(name='bone', joints={'hip': None, 'knee': 'hip', 'ankle': 'knee'})
@@ -369,7 +373,7 @@ def test_the_protocol_is_that_of_the_whole_at_once(
 ) -> None:
     """Windows a few at a time and their similar ones in parts change nothing."""
     archive = write_archive(positions=dance(50), fps=RATE_HZ)
-    monkeypatch.setattr(evaluation, 'SIMILAR_AT_ONCE', 2)
+    monkeypatch.setattr(protocol, 'SIMILAR_AT_ONCE', 2)
     original = evaluation.predict_windows
     kept = []
 
@@ -420,7 +424,7 @@ def test_groups_partition_the_windows(saved: Callable[..., Path], write_archive:
     result = evaluate_checkpoint(saved(), archive, samples=4, stride=4, seen=['8', '99'])
     groups = result['groups']
     counts = {kind: {k: g['windows'] for k, g in of.items()} for kind, of in groups.items()}
-    assert sum(counts.pop('pace').values()) == 16
+    assert sum(counts.pop('pace').values()) == sum(counts.pop('body').values()) == 16
     assert counts == {
         'category': {'lifting': 5, 'not named': 3, 'walking': 8},
         'subject': {'7': 13, '8': 3},
@@ -446,7 +450,7 @@ def test_an_archive_without_subjects_has_no_groups_of_them(
 ) -> None:
     archive = write_archive(fps=RATE_HZ, subject=None, category=None)
     checkpoint = saved()
-    assert set(evaluate_checkpoint(checkpoint, archive, samples=2)['groups']) == {'pace'}
+    assert set(evaluate_checkpoint(checkpoint, archive, samples=2)['groups']) == {'pace', 'body'}
     arguments = ['evaluate', '--checkpoint', str(checkpoint), '--archive', str(archive)]
     assert main([*arguments, '--seen', '7']) == 2
     assert 'names no subjects that could have been seen\n' in capsys.readouterr().err
@@ -510,7 +514,8 @@ def test_the_command_writes_table_json_markdown_and_plots(
     assert [entry['label'] for entry in result['shown']] == list(labels)
     errors = [entry['ADE'] for entry in result['shown']]
     assert errors == sorted(errors)
-    names = {'error_over_horizon.png', *(f'fan_{label}.png' for label in labels)}
+    names = {'error_over_horizon.png', 'world_over_horizon.png', 'samples.png', 'sets.png'}
+    names |= {f'fan_{label}.png' for label in labels}
     assert {file.name for file in (out / 'plots').iterdir()} == names
     for name in names:
         assert (out / 'plots' / name).read_bytes().startswith(b'\x89PNG')
@@ -550,3 +555,159 @@ def test_other_layouts_are_evaluated(
     result = json.loads(out.read_text())
     assert result['rows']['model']['wrist_DTW_best_m'] > 0
     assert list(result['joints']['model']['best_mm']) == list(skeleton.joint_names)
+
+
+# People of whom not all was measured
+
+
+@pytest.fixture
+def upper_body(write_archive: Archive) -> Callable[..., Path]:
+    """Builder of an archive of people whose legs, and now and then more, were not measured."""
+
+    def write(root: bool = True) -> Path:
+        legs = [
+            SMPL.joint_names.index(f'{s}_{p}') for s in 'lr' for p in ('knee', 'ankle', 'foot')
+        ]
+        valid = np.ones((90, 22), bool)
+        valid[:, legs] = False
+        valid[np.random.default_rng(0).random((90, 22)) < 0.05] = False
+        valid[:, SMPL.index('head')] = True
+        if not root:
+            valid[:, 0] = False
+        return write_archive(
+            positions=np.where(valid[..., None], dance(90), 0),
+            valid=valid,
+            clip_offsets=np.array([0, 30, 50, 90]),
+            fps=RATE_HZ,
+            clip_names=np.array(['a', 'b', 'c']),
+            subject=np.array(['7', '8', '7']),
+            category=np.array(['lifting', '', 'walking']),
+        )
+
+    return write
+
+
+def test_upper_bodies_are_evaluated_on_what_was_measured(
+    saved: Callable[..., Path], upper_body: Callable[..., Path]
+) -> None:
+    archive = upper_body()
+    result = evaluate_checkpoint(saved(2.0), archive, samples=4, stride=4)
+    assert result['windows'] == 16
+    assert 0.65 < result['measured'] < 0.75
+    windows = cut_windows(load_archive(archive), SMPL, RATE_HZ, HISTORY + FUTURE, 4, partial=True)
+    nothing = np.zeros((len(windows), HISTORY, 22), bool)
+    errors, relative = [], []
+    for motion in windows.all():
+        history = complete(motion[None, :HISTORY], nothing[:1], SMPL, RATE_HZ).frames[0, -1]
+        way = motion[HISTORY:] - history  # what standing still is wrong by, NaN where unknown
+        errors.append(way.norm(dim=-1).nanmean().item() * 1000)
+        pose = (way[:, 1:] - way[:, :1]).flatten(1)
+        lengths = pose.nan_to_num(0).norm(dim=-1)
+        relative.append(lengths[~pose.isnan().all(1)].mean().item())
+    still = result['rows']['zero_velocity']
+    assert still['MPJPE_of_mean_mm'] == pytest.approx(np.mean(errors), rel=1e-4)
+    assert still['ADE'] == pytest.approx(np.mean(relative), rel=1e-4)
+    assert np.isfinite([*still.values(), *result['rows']['model'].values()]).all()
+    assert result['joints']['model']['of_mean_mm']['l_knee'] is None
+    assert result['sets']['joints']['coverage']['l_knee'] == [None]
+    assert result['coverage']['reached_by_joint']['l_knee'] is None
+    assert result['sets']['ours']['joints'][0] < 16 * 16
+    assert 'NaN' not in json.dumps(result)
+
+
+def test_legs_that_are_not_measured_change_no_figure_of_the_rest(
+    saved: Callable[..., Path], write_archive: Archive
+) -> None:
+    """Whatever stands in the place of what was not measured is not looked at."""
+    valid = np.ones((50, 22), bool)
+    valid[:, [10, 11]] = False
+    results = []
+    for seed in (1, 2):
+        positions = dance(50)
+        positions[:, [10, 11]] = np.random.default_rng(seed).normal(size=(50, 2, 3))
+        archive = write_archive(positions=positions, valid=valid, fps=RATE_HZ)
+        result = evaluate_checkpoint(saved(2.0), archive, samples=4, stride=4)
+        result.pop('archive')
+        results.append(result)
+    assert results[0] == results[1]
+
+
+def test_people_without_a_root_are_evaluated_in_the_world(
+    saved: Callable[..., Path],
+    upper_body: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / 'report.json'
+    arguments = ['evaluate', '--checkpoint', str(saved(2.0)), '--archive', str(upper_body(False))]
+    arguments += ['--samples', '4', '--stride', '4', '--json', str(out)]
+    assert main([*arguments, '--plots', str(tmp_path), '--markdown', str(tmp_path / 'a.md')]) == 0
+    result = json.loads(out.read_text())
+    assert result['rows']['model']['ADE'] is None
+    assert result['shown'] == []
+    model = result['world']['all']['joints']['rows']['model']
+    assert min(model['low']) > 0
+    assert result['world']['all']['root']['rows']['model']['mean'] == [None] * 5
+    assert 'mean error of the joints in the world' in capsys.readouterr().out
+
+
+def test_recorded_upper_bodies_are_evaluated(saved: Callable[..., Path], recorded: Path) -> None:
+    result = evaluate_checkpoint(saved(2.0), recorded / 'hrc_upper.npz', samples=4, stride=400)
+    assert result['measured'] == pytest.approx(9 / 22, abs=0.03)
+    assert set(result['groups']['subject']) == {'kth_giver', 'kth_taker', 'tum'}
+    for row in result['rows'].values():
+        assert np.isfinite(list(row.values())).all()
+
+
+# Intervals, people, and the new sections
+
+
+def test_figures_have_intervals_and_averages_over_people(
+    saved: Callable[..., Path], write_archive: Archive
+) -> None:
+    archive = write_archive(
+        positions=dance(120),
+        clip_offsets=np.array([0, 30, 50, 90, 120]),
+        fps=RATE_HZ,
+        clip_names=np.array(['a', 'b', 'c', 'd']),
+        subject=np.array(['7', '8', '7', '8']),
+        category=np.array(['lifting', 'walking', 'lifting', 'lifting']),
+    )
+    result = evaluate_checkpoint(saved(2.0), archive, samples=4, stride=3)
+    assert result['clips'] == 4
+    groups = result['groups']['subject']
+    for row, figures in result['rows'].items():
+        for name in metrics.METRIC_NAMES:
+            low, high = result['intervals'][row][name]
+            assert low <= figures[name] * (1 + 1e-6) and figures[name] <= high * (1 + 1e-6)
+            people = [groups[person]['rows'][row][name] for person in '78']
+            assert result['people'][row][name] == pytest.approx(np.mean(people), rel=1e-5)
+    world = result['world']
+    assert world['times_s'] == pytest.approx([1 / 60, 0.05, 0.1, 0.2, 0.33])
+    model = world['all']['joints']['rows']['model']
+    curve = result['horizon']['rows']['model']['MPJPE_of_mean_mm']  # at 0.1, 0.2, 0.3 s
+    assert model['mean'][2:4] == pytest.approx(curve[:2], rel=1e-5)
+    assert model['over_people'] == pytest.approx(
+        np.mean(
+            [world['groups']['subject'][p]['joints']['rows']['model']['mean'] for p in '78'], 0
+        )
+    )
+    assert world['groups']['category']['walking']['joints']['rows']['model']['low'][0] is None
+    assert result['scores']['times_s'] == [0.1, 0.2]
+    assert result['sets']['times_s'] == [0.05, 0.1, 0.2, 0.33]
+    reached = result['coverage']['reached_at_s']
+    assert result['sets']['ours']['coverage'][1:3] == pytest.approx(
+        [reached['0.1'], reached['0.2']]
+    )
+
+
+def test_where_a_baseline_is_better_is_said_and_so_is_nowhere(
+    saved: Callable[..., Path], write_archive: Archive, stride: NDArray[np.float32]
+) -> None:
+    archive = write_archive(positions=walk(stride, 50, 0.022), fps=RATE_HZ)
+    result = evaluate_checkpoint(saved(), archive, samples=4, stride=4)
+    wins = result['world']['where_a_baseline_is_better']
+    assert {'all', 'pace', 'subject'} <= {win['kind'] for win in wins}
+    assert 'Where a baseline is better, beyond the interval' in table(result)
+    result['world']['where_a_baseline_is_better'] = []
+    assert table(result).endswith('Nowhere is a baseline better beyond the interval.')

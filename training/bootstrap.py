@@ -6,6 +6,8 @@ interval lies between percentiles of what that gives (Efron 1979; clusters as in
 Hinkley, Bootstrap Methods and their Application, 3.8). Of few clips it is too narrow.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,7 +30,7 @@ def resampled_means(values: FloatArray, clips: NDArray[np.int64]) -> NDArray[np.
     """
     _, cluster = np.unique(clips, return_inverse=True)
     count = int(cluster.max()) + 1
-    drawn = np.random.default_rng(SEED).multinomial(count, np.full(count, 1 / count), DRAWS)
+    drawn = _draw(count)
     flat = values.reshape(len(values), -1).astype(np.float64)
     known = np.isfinite(flat)
     sums, counts = np.zeros((2, count, flat.shape[1]))
@@ -37,6 +39,13 @@ def resampled_means(values: FloatArray, clips: NDArray[np.int64]) -> NDArray[np.
     with np.errstate(invalid='ignore', divide='ignore'):
         means = (drawn @ sums) / (drawn @ counts)
     return means.reshape(DRAWS, *values.shape[1:])
+
+
+@lru_cache(maxsize=4)
+def _draw(clips: int) -> NDArray[np.float64]:
+    """Return how often each of some clips is in each resample, (DRAWS, clips)."""
+    rng = np.random.default_rng(SEED)
+    return rng.multinomial(clips, np.full(clips, 1 / clips), DRAWS).astype(np.float64)
 
 
 def between(resampled: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -75,8 +75,9 @@ def window_metrics(samples: Tensor, truth: Tensor, similar: Tensor) -> list[floa
         similar: (M, F, D) futures of all windows with a similar history, its own among them.
     """
     if not is_whole(truth):
-        measured = ~truth.isnan().all(0)  # never otherwise: the legs of somebody behind a bench
-        samples, truth, similar = (m[..., measured] for m in (samples, truth, similar))
+        measured = ~truth.isnan().all(0)  # (D,) not the legs of somebody behind a bench
+        if measured.any():
+            samples, truth, similar = (m[..., measured] for m in (samples, truth, similar))
     whole = is_whole(samples) and is_whole(similar)
     drawn = (samples if whole else samples.nan_to_num(0.0)).flatten(1)
     diversity = torch.pdist(drawn).mean().item() if len(samples) > 1 else 0.0

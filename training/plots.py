@@ -92,7 +92,9 @@ def plot_world(result: dict[str, Any], folder: Path) -> Path:
         axes.set_title(title, fontsize=9)
         for row, errors in world['all'][quantity]['rows'].items():
             _band(axes, world['times_s'], errors, COLOURS[row], row)
-        axes.set_ylim(bottom=0)
+        if any(np.nanmax(line.get_ydata(), initial=0) > 0 for line in axes.lines):
+            axes.set_xscale('log')  # or the first tenths of a second could not be seen
+            axes.set_yscale('log')
     figure.axes[0].legend(fontsize=8)
     return _save(figure, folder / 'world_over_horizon.png')
 
@@ -131,7 +133,7 @@ def plot_sets(result: dict[str, Any], folder: Path) -> Path:
     held, size = figure.subplots(1, 2)
     for name, colour in (('ours', FORESEEN), ('iso_13855', COLOURS['zero_velocity'])):
         of = sets[name]
-        label = name.replace('_', ' ')
+        label = name.replace('iso_', 'ISO ')
         held.plot(sets['times_s'], of['coverage'], color=colour, label=f'{label}, joints')
         held.plot(
             sets['times_s'],

@@ -70,19 +70,20 @@ def crps(samples: Tensor, truth: Tensor) -> Tensor:
 def rank_of_truth(samples: Tensor, truth: Tensor) -> Tensor:
     """Return the share of samples (B, S, F, D) nearer to the mean than the truth (B, F, D) is.
 
-    Each sample is compared with the mean of the others, as the truth is.
+    Each is compared with the mean of all others, the truth with that of the samples and a sample
+    with that of the other samples and the truth: if the truth is one of them, all ranks are
+    equally likely. (To compare all with the mean of everything gives the same order.)
 
     Returns:
         (B, F), 1 where the truth is farther off than every sample; NaN where not measured.
     """
     count = samples.shape[1]
-    average = samples.mean(1)
+    average = (samples.sum(1) + truth) / (count + 1)
     error = norm(truth - average)  # (B, F)
     own = samples - average[:, None]
     if not is_whole(truth):
         own = torch.where(torch.isnan(truth)[:, None], 0.0, own)
-    own = own.norm(dim=-1)  # (B, S, F)
-    nearer = (own * count / (count - 1) < error[:, None]).to(samples.dtype).mean(1)
+    nearer = (own.norm(dim=-1) < error[:, None]).to(samples.dtype).mean(1)
     return torch.where(torch.isnan(error), torch.nan, nearer)
 
 

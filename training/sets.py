@@ -51,7 +51,8 @@ def measure_sets(predicted: Predicted, layout: Layout, rate_hz: float) -> dict[s
     times_s = times_within(frames, rate_hz, SET_TIMES_S)
     chosen = [min(max(round(time_s * rate_hz), 1), frames) - 1 for time_s in times_s]
     error = (predicted.future - predicted.mean).norm(dim=-1)  # (B, F, J)
-    held = torch.where(predicted.measured, (error <= predicted.radius).float(), torch.nan)
+    radius = predicted.radius.expand_as(error)
+    held = torch.where(predicted.measured, (error <= radius).float(), torch.nan)
     way = (predicted.future[:, chosen] - predicted.history[:, -1:]).norm(dim=-1)  # (B, T, J)
     ahead_s = (torch.tensor(chosen, dtype=torch.float32) + 1) / rate_hz
     reach = (ahead_s[:, None] * greatest_speed(layout)).expand_as(way)
@@ -62,7 +63,7 @@ def measure_sets(predicted: Predicted, layout: Layout, rate_hz: float) -> dict[s
 
     return {
         'held': held[:, chosen],
-        'radius_m': where_known(predicted.radius[:, chosen]),
+        'radius_m': where_known(radius[:, chosen]),
         'iso_held': where_known((way <= reach).float()),
         'iso_radius_m': where_known(reach),
         'held_always': (held.nan_to_num(1.0) == 1).all(2).all(1).float(),
