@@ -95,6 +95,9 @@ class SharedTrunkSpec(_Strict):
     branch_layers: Annotated[int, Field(ge=1, le=64)]
     branch_width: Count
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    spread: tuple[Annotated[float, Field(gt=0, le=10)], ...] | None = None
+    """By what the deviations of each coefficient are multiplied, so that samples lie as far apart
+    as people who were not trained on need; None: as they were trained."""
 
     def build(self, features: int, coefficients: int) -> SharedTrunk:
         """Return the network with fresh weights."""
@@ -106,6 +109,7 @@ class SharedTrunkSpec(_Strict):
             self.branch_layers,
             self.branch_width,
             self.dropout,
+            self.spread,
         )
 
 
@@ -191,6 +195,10 @@ class Header(_Strict):
             raise ValueError(
                 f'width {self.network.width} is no multiple of {self.network.heads} heads'
             )
+        if self.network.kind == 'shared_trunk' and self.network.spread is not None:
+            count = len(self.network.spread)
+            if count != window.coefficients:
+                raise ValueError(f'{count} factors of spread are not one for each coefficient')
         if self.network.kind != 'transfusion' and self.sampling == 'ddim':
             raise ValueError(f'a {self.network.kind} has one step, not {self.ddim_steps}')
         if self.parametrisation == 'official' and self.noise_schedule != 'cosine':

@@ -83,7 +83,7 @@ def small_teacher(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         window=Window(rate_hz=20, history_frames=10, future_frames=40, coefficients=12),
         network=TransFusionSpec(layers=3, width=64, heads=4, ff_width=128),
         ddim_steps=5,
-        optimisation=Optimisation(steps=300, batch=64, learning_rate=2e-3, precision='float32'),
+        optimisation=Optimisation(steps=600, batch=64, learning_rate=2e-3, precision='float32'),
     )
     out = tmp_path_factory.mktemp('small') / 'teacher.safetensors'
     train_teacher(config, recorded / 'train.npz', out)

@@ -58,7 +58,8 @@ def _distil(arguments: argparse.Namespace) -> None:
 
 def _refine(arguments: argparse.Namespace) -> None:
     config = _load(RefineConfig, 'refine', arguments)
-    refine(config, arguments.student, arguments.train, arguments.out)
+    archives = arguments.train, arguments.out, arguments.validation
+    refine(config, arguments.student, *archives)
 
 
 def _tune(arguments: argparse.Namespace) -> None:
@@ -175,7 +176,7 @@ def _all(arguments: argparse.Namespace) -> None:
         distil(stages.one_step, teacher, arguments.train, one_step)
     parent = teacher if arguments.direct else one_step
     distil(stages.student, parent, arguments.train, student)
-    refine(refine_config, student, arguments.train, refined)
+    refine(refine_config, student, arguments.train, refined, validation)
     if is_first():
         calibrate(calibration_config, refined, validation, final)
         print(f'calibrated checkpoint: {final}')
@@ -259,6 +260,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument('--train', type=Path, required=True, help='motion archive (.npz)')
     sub.add_argument('--out', type=Path, required=True, help='checkpoint to write')
     configurable(sub)
+    sub.add_argument(
+        '--validation', type=Path, help='other people, to whom the spread of the samples is fitted'
+    )
     sub.set_defaults(run=_refine)
 
     sub = stage('tune', 'Search for the most accurate student and the best balanced one.')

@@ -30,9 +30,16 @@ from motion_predictor_training.losses import (
 )
 from motion_predictor_training.parallel import is_first, share, wait_for_all
 from motion_predictor_training.provenance import finished, provenance
+from motion_predictor_training.spread import fit_spread
 
 
-def refine(config: RefineConfig, student_path: Path, archive_path: Path, out: Path) -> Checkpoint:
+def refine(
+    config: RefineConfig,
+    student_path: Path,
+    archive_path: Path,
+    out: Path,
+    validation_path: Path | None = None,
+) -> Checkpoint:
     """Refine a student on recorded futures and write the result.
 
     Args:
@@ -40,6 +47,8 @@ def refine(config: RefineConfig, student_path: Path, archive_path: Path, out: Pa
         student_path: a one-step checkpoint to go on from.
         archive_path: motion to learn from; of people who were not measured whole, what was.
         out: where the result goes; the training state lies beside it.
+        validation_path: motion of other people, to whom the spread of the samples is fitted
+            (energy); None leaves it.
 
     Raises:
         ConfigError: if the checkpoint is no student that can be refined, or `out` holds the
@@ -50,6 +59,9 @@ def refine(config: RefineConfig, student_path: Path, archive_path: Path, out: Pa
         raise ConfigError(f'{student_path} is not an anchored student of one step')
     archive = load_archive(archive_path)
     ancestry = provenance(config, archive, parent)
+    validation = load_archive(validation_path) if validation_path else None
+    if validation is not None:
+        ancestry['data']['spread'] = validation.fingerprint
     if (existing := finished(out, ancestry)) is not None:
         return existing
     header = parent.header.model_copy(
@@ -101,7 +113,9 @@ def refine(config: RefineConfig, student_path: Path, archive_path: Path, out: Pa
 
     state_path = out.with_suffix('.state')
     optimise(model.network, loss, settings, state_path, ancestry['identity'], header.name)
-    refined = Checkpoint.of(header, model.network, parametrisation)
+    refined = Checkpoint.of(header, model.network.cpu(), parametrisation.cpu())
+    if validation is not None and config.objective == 'energy':
+        refined = fit_spread(refined, validation, config.body_weight)
     if is_first():
         refined.save(out)
     wait_for_all()
