@@ -20,8 +20,8 @@ from motion_predictor_training.losses import COMPARED_FRAMES, Futures, energy
 
 WINDOWS = 256
 """Windows that the factors are fitted to, of all people together."""
-SAMPLES = 16
-STEPS, LEARNING_RATE = 150, 0.05
+SAMPLES = 8
+STEPS, LEARNING_RATE = 60, 0.1
 CHUNK = 32
 
 
