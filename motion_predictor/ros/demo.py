@@ -70,7 +70,7 @@ class ScorerNode(Node):
         self.ready.set()
         self.statuses[message.status] = self.statuses.get(message.status, 0) + 1
         shape = (message.num_samples, message.num_frames, message.num_joints, 3)
-        times_s = np.arange(1, message.num_frames + 1) * message.time_step
+        times_s = np.asarray(message.times, np.float64)
         stamp_s = seconds(message.header.stamp)
         predicted = [m for m in message.motions if len(m.mean)]
         for motion in predicted:
