@@ -17,6 +17,7 @@ from tabulate import tabulate
 
 from motion_predictor.archive import ArchiveError, open_archive
 from motion_predictor.msg import PredictedMotion, PredictedMotionArray, SkeletonArray
+from motion_predictor.ros import monitor_demo
 from motion_predictor.ros.picture import draw
 from motion_predictor.ros.processes import isolate, listening, running, seconds
 from motion_predictor.ros.replay import add_arguments, choose_clips
@@ -169,6 +170,9 @@ def main() -> int:
     )
     parser.add_argument('--checkpoint', default='default', help='"default" or a file')
     parser.add_argument('--out', type=Path, default=Path('demo'), help='folder for the results')
+    parser.add_argument(
+        '--monitor', action='store_true', help='have an arm give way to the people instead'
+    )
     add_arguments(parser)
     arguments = parser.parse_args()
     try:
@@ -179,6 +183,9 @@ def main() -> int:
     isolate()
     rclpy.init()
     try:
+        if arguments.monitor:
+            monitor_demo.show(monitor_demo.run(arguments), arguments.out)
+            return 0
         node = run(arguments)
     except RuntimeError as error:
         print(f'demo: {error}', file=sys.stderr)
