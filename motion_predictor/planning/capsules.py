@@ -41,7 +41,7 @@ class Capsules:
 
     def moved(self, transform: Rigid) -> 'Capsules':
         """Return them in another frame."""
-        return Capsules(transform(self.starts), transform(self.ends), self.radii)
+        return Capsules.of(transform(self.starts), transform(self.ends), self.radii)
 
     def over(self, times: int) -> tuple[Array, Array]:
         """Return starts and ends (T, R, 3) at so many times.

@@ -58,7 +58,7 @@ class Robot:
             times_s: (T,) from now, ascending, up to `reaction_s + stop_s` at least.
             distances_m: (T,) of people from where the robot is now.
         """
-        scale = np.linspace(0, 1, STEPS + 1)
+        scale = np.linspace(0, 1, STEPS + 1, dtype=np.float64)
         least = np.minimum.accumulate(distances_m)
         # Of two times the nearer distance holds for all between.
         at = np.searchsorted(times_s, self.until_stopped_s(scale)).clip(0, len(times_s) - 1)
@@ -106,8 +106,8 @@ def walking(
         span_s: how far from now.
         speed: metres per second; 0 for people who stay where they are.
     """
-    times = np.linspace(0, span_s, STEPS + 1)
-    return times, distance_m - speed * times
+    times: NDArray[np.float64] = np.linspace(0, span_s, STEPS + 1, dtype=np.float64)
+    return times, np.asarray(distance_m - speed * times, np.float64)
 
 
 class Governor:

@@ -42,14 +42,17 @@ class Pairs:
 
     def __getitem__(self, chosen: NDArray[np.generic] | slice) -> 'Pairs':
         """Return some of them."""
-        return Pairs(*(x[chosen] for x in (self.n, self.t, self.c, self.r, self.least)))
+        n, t, c, r = (x[chosen] for x in (self.n, self.t, self.c, self.r))
+        return Pairs(n, t, c, r, self.least[chosen])
 
     @classmethod
     def all_of(cls, parts: Sequence['Pairs']) -> 'Pairs':
         """Return all that are in any of them."""
         nothing = np.empty(0, np.int64)
-        columns = [[p.n, p.t, p.c, p.r, p.least] for p in parts] or [5 * [nothing]]
-        return cls(*map(np.concatenate, zip(*columns, strict=True)))
+        none = cls(nothing, nothing, nothing, nothing, np.empty(0, np.float32))
+        parts = [none, *parts]
+        n, t, c, r = (np.concatenate([getattr(p, name) for p in parts]) for name in 'ntcr')
+        return cls(n, t, c, r, np.concatenate([p.least for p in parts]))
 
     def __len__(self) -> int:
         """Return how many they are."""
@@ -141,7 +144,7 @@ class Sweep:
     def _blocks(self, t: Indices) -> list[slice]:
         """Divide poses into runs for which the robot is in one place."""
         if self.robot.starts.ndim == 2:
-            starts = np.arange(0, len(t), BLOCK)
+            starts: NDArray[np.signedinteger] = np.arange(0, len(t), BLOCK)
         else:
             starts = np.flatnonzero(np.diff(t, prepend=-1))
         edges = [*starts.tolist(), len(t)]

@@ -140,7 +140,8 @@ class Bridge(Node):
         self._predictions = Predictions(self, Limits(0.25, values['max_age_s'], reach_s=reach_s))
         self._poses = self._publisher('pose_array', PoseArray, 'predicted_poses')
         self._cloud = self._publisher('point_cloud', PointCloud2, 'predicted_feet')
-        self._people = self._objects = None
+        self._people: Any = None
+        self._objects: Any = None
         if values['people']:
             self._people_msgs = import_module('people_msgs.msg')
             self._people = self._publisher('people', self._people_msgs.People, 'predicted_people')
