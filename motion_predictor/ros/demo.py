@@ -146,10 +146,11 @@ def run(arguments: argparse.Namespace) -> ScorerNode:
         RuntimeError: if the predictor does not start.
     """
     node = ScorerNode()
-    checkpoint = f'checkpoint:={arguments.checkpoint}'
+    given = ['--ros-args', '-p', f'checkpoint:={arguments.checkpoint}']
+    given += ['-p', f'backend:={arguments.backend}']
     play = ['clip', 'rate', 'people', 'drop_joints', 'drop_frames', 'noise_m', 'seed']
     options = [f'--{name.replace("_", "-")}={getattr(arguments, name)}' for name in play]
-    with listening(node), running('predictor', '--ros-args', '-p', checkpoint) as predictor:
+    with listening(node), running('predictor', *given) as predictor:
         if not node.ready.wait(START_TIMEOUT_S):
             raise RuntimeError(f'the predictor did not publish within {START_TIMEOUT_S:g} s')
         with running('replay', arguments.archive, *options) as replay:
@@ -169,6 +170,7 @@ def main() -> int:
         prog='demo', description='Replay motion, predict it, and score the predictions.'
     )
     parser.add_argument('--checkpoint', default='default', help='"default" or a file')
+    parser.add_argument('--backend', default='auto', help="the predictor's (eager: no compiler)")
     parser.add_argument('--out', type=Path, default=Path('demo'), help='folder for the results')
     parser.add_argument(
         '--monitor', action='store_true', help='have an arm give way to the people instead'

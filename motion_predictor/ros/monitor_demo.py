@@ -139,10 +139,12 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         'robot_speed': robot.speed_m_per_s,
     }
     given = [part for name, value in parameters.items() for part in ('-p', f'{name}:={value}')]
-    checkpoint = f'checkpoint:={arguments.checkpoint}'
+    chosen = ('checkpoint', 'backend')
+    predictor = [f'{name}:={getattr(arguments, name)}' for name in chosen]
+    predictor = [part for value in predictor for part in ('-p', value)]
     with (
         listening(cell),
-        running('predictor', '--ros-args', '-p', checkpoint),
+        running('predictor', '--ros-args', *predictor),
         running('separation_monitor', '--ros-args', *given),
     ):
         with running('replay', '--people=0', '--loop'):
