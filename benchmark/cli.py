@@ -13,14 +13,14 @@ import torch
 from motion_predictor.archive import MotionArchive, open_archive
 from motion_predictor.checkpoint import shipped_checkpoints
 from motion_predictor.engine import BACKENDS
-from motion_predictor_benchmark import model, published
+from motion_predictor_benchmark import model, planning, published
 from motion_predictor_benchmark.contenders import Contender, contenders
 from motion_predictor_benchmark.machine import describe, matrix_peak
 from motion_predictor_benchmark.report import plot, tables
 from motion_predictor_benchmark.timing import Timing
 from motion_predictor_training.report import write_json
 
-SECTIONS = ('model', 'scaling', 'published', 'end-to-end')
+SECTIONS = ('model', 'scaling', 'published', 'planning', 'end-to-end')
 QUICK = {'calls': 4, 'seconds': 2.0, 'people': 1, 'steps': 2}
 """What `--quick` replaces."""
 
@@ -126,6 +126,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         rows.append(published.many_steps(archive, device, arguments.samples, arguments.steps))
         result['published'] = published.with_ratios(rows)
         result['refused'] += refused_too
+    if 'planning' in arguments.only:
+        result['planning'] = planning.measure(archive, arguments.calls)
     if 'end-to-end' in arguments.only:
         result['end_to_end'] = _end_to_end(arguments, archive)
     return result

@@ -44,6 +44,20 @@ def tables(result: dict[str, Any]) -> str:
             'in_the_same_engine': 'in the same engine, x',
         }
         parts.append(_table(f'Published sizes: {one}', rows, WHO | names, '.2f'))
+    if rows := result.get('planning'):
+        names = {
+            'arm': 'arm',
+            'distance_m': 'distance, m',
+            'language': '',
+            'closest_min_ms': 'distance, ms: least',
+            'closest_median_ms': 'median',
+            'closest_p99_ms': 'p99',
+            'touch_min_ms': 'touch, ms: least',
+            'touch_median_ms': 'median',
+            'touch_p99_ms': 'p99',
+        }
+        title = '50 samples x 120 frames x 22 joints x 8 capsules of a robot'
+        parts.append(_table(title, rows, names, '.2f'))
     if rows := result.get('refused'):
         names = {'engine': 'engine', 'precision': 'precision', 'reason': 'reason'}
         of_all = defaultdict(list)

@@ -61,6 +61,14 @@ def test_published_sizes_are_compared_with_ours_and_with_the_peak(quick: Any) ->
     assert 2 * teacher['step']['median_ms'] <= teacher['median_ms'], 'the steps are the whole'
 
 
+def test_distances_are_measured_in_both_languages(quick: Any) -> None:
+    rows = quick[0]['planning']
+    assert [row['language'] for row in rows] == 3 * ['Python', 'C++']
+    assert rows[0]['distance_m'] < rows[2]['distance_m'] < rows[4]['distance_m']
+    for row in rows:
+        assert 0 < row['closest_min_ms'] <= row['closest_median_ms'] <= row['closest_p99_ms']
+
+
 def test_the_node_is_measured_from_message_to_message(quick: Any) -> None:
     nobody, someone = quick[0]['end_to_end']
     assert nobody['people'] == 0

@@ -17,6 +17,7 @@ from tabulate import tabulate
 
 from motion_predictor.archive import ArchiveError, open_archive
 from motion_predictor.msg import PredictedMotion, PredictedMotionArray, SkeletonArray
+from motion_predictor.ros import monitor_demo
 from motion_predictor.ros.picture import draw
 from motion_predictor.ros.processes import isolate, listening, running, seconds
 from motion_predictor.ros.replay import add_arguments, choose_clips
@@ -70,7 +71,7 @@ class ScorerNode(Node):
         self.ready.set()
         self.statuses[message.status] = self.statuses.get(message.status, 0) + 1
         shape = (message.num_samples, message.num_frames, message.num_joints, 3)
-        times_s = np.arange(1, message.num_frames + 1) * message.time_step
+        times_s = np.asarray(message.times, np.float64)
         stamp_s = seconds(message.header.stamp)
         predicted = [m for m in message.motions if len(m.mean)]
         for motion in predicted:
@@ -145,10 +146,11 @@ def run(arguments: argparse.Namespace) -> ScorerNode:
         RuntimeError: if the predictor does not start.
     """
     node = ScorerNode()
-    checkpoint = f'checkpoint:={arguments.checkpoint}'
+    given = ['--ros-args', '-p', f'checkpoint:={arguments.checkpoint}']
+    given += ['-p', f'backend:={arguments.backend}']
     play = ['clip', 'rate', 'people', 'drop_joints', 'drop_frames', 'noise_m', 'seed']
     options = [f'--{name.replace("_", "-")}={getattr(arguments, name)}' for name in play]
-    with listening(node), running('predictor', '--ros-args', '-p', checkpoint) as predictor:
+    with listening(node), running('predictor', *given) as predictor:
         if not node.ready.wait(START_TIMEOUT_S):
             raise RuntimeError(f'the predictor did not publish within {START_TIMEOUT_S:g} s')
         with running('replay', arguments.archive, *options) as replay:
@@ -168,7 +170,11 @@ def main() -> int:
         prog='demo', description='Replay motion, predict it, and score the predictions.'
     )
     parser.add_argument('--checkpoint', default='default', help='"default" or a file')
+    parser.add_argument('--backend', default='auto', help="the predictor's (eager: no compiler)")
     parser.add_argument('--out', type=Path, default=Path('demo'), help='folder for the results')
+    parser.add_argument(
+        '--monitor', action='store_true', help='have an arm give way to the people instead'
+    )
     add_arguments(parser)
     arguments = parser.parse_args()
     try:
@@ -179,6 +185,9 @@ def main() -> int:
     isolate()
     rclpy.init()
     try:
+        if arguments.monitor:
+            monitor_demo.show(monitor_demo.run(arguments), arguments.out)
+            return 0
         node = run(arguments)
     except RuntimeError as error:
         print(f'demo: {error}', file=sys.stderr)

@@ -44,7 +44,8 @@ def markers_of(message: PredictedMotionArray) -> MarkerArray:
     bones = np.array([(j, p) for j, p in enumerate(parents) if p >= 0]).reshape(-1)
     outer = [j for j in range(len(parents)) if j not in parents]
     frames, joints = message.num_frames, message.num_joints
-    shown = [f for f in (round(s / message.time_step) - 1 for s in SHOWN_S) if 0 <= f < frames]
+    times_s = np.asarray(message.times, np.float32)
+    shown = sorted({int(abs(times_s - s).argmin()) for s in SHOWN_S if frames})
     array = _Markers(message.header)
     for person in message.motions:
         if not len(person.mean):
@@ -53,7 +54,7 @@ def markers_of(message: PredictedMotionArray) -> MarkerArray:
         radius = np.asarray(person.radius, np.float32).reshape(frames, joints)
         array.lines('body', mean[0, bones], LINE_M, (*BLUE, 1.0))
         for frame in shown:
-            alpha = 1 - 0.8 * (frame + 1) / frames
+            alpha = 1 - 0.8 * float(times_s[frame] / times_s[-1])
             array.lines('future', mean[frame, bones], LINE_M, (*ORANGE, alpha))
             for joint in [0, *outer]:
                 if np.isfinite(radius[frame, joint]):

@@ -306,7 +306,11 @@ def _load(values: dict[str, Any]) -> MotionPredictor:
 def _output(predictor: MotionPredictor, values: dict[str, Any]) -> MotionOutput:
     """Return what makes messages of the predictor's results."""
     return MotionOutput(
-        predictor.checkpoint, values['frame_stride'], values['publish_samples'], predictor.coverage
+        predictor.checkpoint,
+        values['frame_stride'],
+        values['frame_times'],
+        values['publish_samples'],
+        predictor.coverage,
     )
 
 

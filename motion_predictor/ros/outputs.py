@@ -1,6 +1,7 @@
 """What leaves: predictions as messages, their numbers as flat buffers that rclpy copies whole."""
 
 from array import array
+from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -11,17 +12,57 @@ from motion_predictor.msg import PredictedMotion, PredictedMotionArray
 from motion_predictor.people import Scene, Status, most_severe
 from motion_predictor.predictor import Prediction
 
+FloatArray = NDArray[np.float32]
+
 
 def time_message(nanoseconds: int) -> Time:
     """Return a time as a message."""
     return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
 
 
-def flat(values: NDArray[np.float32]) -> 'array[float]':
+def flat(values: FloatArray) -> 'array[float]':
     """Return the numbers of an array that is not empty, as the type that rclpy takes at once."""
     numbers = array('f')
     numbers.frombytes(np.ascontiguousarray(values, np.float32).data.cast('B'))
     return numbers
+
+
+def chosen_frames(
+    frames: int, rate_hz: float, stride: int, times_s: Sequence[float]
+) -> NDArray[np.int64]:
+    """Return which of the future frames are published, in order.
+
+    Args:
+        frames: how many there are.
+        rate_hz: of the checkpoint; frame f lies (f + 1) / rate_hz after the last observation.
+        stride: every n-th of them; 0 takes those nearest to the times.
+        times_s: seconds after the last observation; those beyond the last frame are left out.
+
+    Raises:
+        ValueError: if none is left, or a time is no time in the future.
+    """
+    if stride:
+        if stride > frames:
+            raise ValueError(
+                f"parameter 'frame_stride' of {stride} leaves none of the {frames} future frames"
+            )
+        return np.arange(stride - 1, frames, stride)
+    times = np.asarray(times_s, np.float64)
+    if not (np.isfinite(times).all() and (times > 0).all()):
+        raise ValueError(f"parameter 'frame_times' holds more than times after now: {[*times_s]}")
+    wanted = np.maximum(np.rint(times * rate_hz).astype(np.int64), 1)
+    chosen = np.unique(wanted[wanted <= frames]) - 1
+    if not chosen.size:
+        raise ValueError(
+            f"parameter 'frame_times' of {[*times_s]} leaves none of the {frames} future frames"
+        )
+    return chosen
+
+
+def even_step(times_s: FloatArray) -> float:
+    """Return the time from frame to frame, the first's from 0 too; NaN if they are uneven."""
+    even = times_s[0] * np.arange(1, len(times_s) + 1)
+    return float(times_s[0]) if np.allclose(times_s, even, rtol=0, atol=1e-5) else float('nan')
 
 
 class MotionOutput:
@@ -30,31 +71,35 @@ class MotionOutput:
     Args:
         checkpoint: what predicts.
         frame_stride: every n-th frame is published, the last one always among them if n divides
-            their number.
+            their number; 0 publishes those at `frame_times`.
+        frame_times: seconds after the last observation.
         publish_samples: whether the samples are.
         coverage: probability that radii stand for, for messages without any.
 
     Raises:
-        ValueError: if the stride leaves no frame.
+        ValueError: if these leave no frame.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, frame_stride: int, publish_samples: bool, coverage: float
+        self,
+        checkpoint: Checkpoint,
+        frame_stride: int,
+        frame_times: Sequence[float],
+        publish_samples: bool,
+        coverage: float,
     ) -> None:
-        header = checkpoint.header
-        if frame_stride > header.window.future_frames:
-            raise ValueError(
-                f"parameter 'frame_stride' of {frame_stride} leaves none of the "
-                f'{header.window.future_frames} future frames'
-            )
-        self._frames = slice(frame_stride - 1, None, frame_stride)
+        header, window = checkpoint.header, checkpoint.header.window
+        chosen = chosen_frames(window.future_frames, window.rate_hz, frame_stride, frame_times)
+        self._frames = chosen
+        times_s = ((chosen + 1) / window.rate_hz).astype(np.float32)
         self._message = PredictedMotionArray(
             model=checkpoint.model_id,
             layout=header.layout.name,
             joint_names=list(header.layout.joint_names),
             parents=array('i', header.layout.parents),
-            time_step=frame_stride / header.window.rate_hz,
-            num_frames=header.window.future_frames // frame_stride,
+            times=flat(times_s),
+            time_step=even_step(times_s),
+            num_frames=len(chosen),
             num_joints=len(header.layout.joints),
         )
         self._coverage = coverage
@@ -75,7 +120,7 @@ class MotionOutput:
             published_ns: the time now.
             at_least: lower bound of every status, for what ails the source or the node.
         """
-        samples = prediction.samples[:, :, self._frames] if prediction else None
+        samples = prediction.samples if prediction else None
         message = self._message
         message.header.stamp = time_message(scene.stamp_ns)
         message.header.frame_id = scene.frame_id
@@ -97,9 +142,9 @@ class MotionOutput:
             status = most_severe([person.status, at_least])
             if person.window is not None and prediction is not None and samples is not None:
                 if self._publish_samples:
-                    motion.samples = flat(samples[row])
-                motion.mean = flat(prediction.mean[row, self._frames])
-                motion.radius = flat(prediction.radius[row, self._frames])
+                    motion.samples = flat(samples[row].take(self._frames, axis=1))
+                motion.mean = flat(prediction.mean[row].take(self._frames, axis=0))
+                motion.radius = flat(prediction.radius[row].take(self._frames, axis=0))
                 row += 1
             motion.status = int(status)
             statuses.append(status)

@@ -19,6 +19,11 @@ from motion_predictor.sources.point_cloud import FIELDS
 Value = bool | int | float | str | list[str] | list[float]
 
 
+FRAME_TIMES_S = (
+    *(0.017, 0.033, 0.067, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5),
+    *(0.6, 0.7, 0.8, 0.95, 1.1, 1.25, 1.4, 1.6, 1.8, 2.0),
+)
+"""Denser where a robot still has to decide, and where between two frames a hand goes far."""
 AFRESH = 'clean up the node, set it, configure again'
 
 
@@ -94,7 +99,20 @@ PARAMETERS = (
     Parameter(
         'publish_samples', True, 'Publish the samples, not only their mean and radius.', live=True
     ),
-    Parameter('frame_stride', 1, 'Publish every n-th future frame.', 1, 1000, live=True),
+    Parameter(
+        'frame_times',
+        list(FRAME_TIMES_S),
+        'Publish the future frames nearest to these times, in seconds after the observation.',
+        live=True,
+    ),
+    Parameter(
+        'frame_stride',
+        0,
+        'Publish every n-th future frame, 1 for all; 0 publishes those of frame_times.',
+        0,
+        1000,
+        live=True,
+    ),
     Parameter(
         'input_type',
         'skeleton_array',

@@ -50,9 +50,9 @@ def test_imported_weights_predict_in_the_node(
     message = next(m for m in planner.received if any(len(p.mean) for p in m.motions))
     assert message.model.startswith(f'{kind}-h36m@')
     assert message.model.endswith('root damped')
-    assert (message.num_samples, message.num_frames, message.num_joints) == (50, 100, 17)
+    assert (message.num_samples, message.num_frames, message.num_joints) == (50, 20, 17)
     assert np.isnan(message.coverage)
-    samples = np.array(planner.predictions('someone')[0].samples).reshape(50, 100, 17, 3)
+    samples = np.array(planner.predictions('someone')[0].samples).reshape(50, 20, 17, 3)
     assert np.isfinite(samples).all()
     # The root goes on with its velocity and comes to rest, the same in every sample.
     assert np.ptp(samples[:, :, 0], axis=0).max() < 1e-5

@@ -81,6 +81,7 @@ def test_a_bad_quality_of_service_is_a_sentence_and_the_node_stays(
         ('checkpoint', '/nowhere.safetensors', 'default', 'there is no checkpoint'),
         ('device', 'abacus', 'cpu', "the device 'abacus' is not there"),
         ('frame_stride', 1000, 4, "'frame_stride' of 1000 leaves none of the 120"),
+        ('frame_times', '[9.0]', [0.5, 1.0], "'frame_times' of [9.0] leaves none of the 120"),
         ('layout_folder', '{folder}', '""', 'is not a layout'),
     ],
 )
@@ -148,6 +149,7 @@ def test_output_can_be_strided_and_without_samples(planner: Any, start: Any, wal
     message = planner.received[-1]
     assert (message.num_samples, message.num_frames) == (0, 30)
     assert message.time_step == pytest.approx(4 / 60)
+    np.testing.assert_allclose(message.times, np.arange(1, 31) * 4 / 60, atol=1e-6)
     prediction = planner.predictions('someone')[-1]
     assert not len(prediction.samples)
     assert (len(prediction.mean), len(prediction.radius)) == (30 * 22 * 3, 30 * 22)

@@ -32,9 +32,8 @@ def prediction(samples: int = 3, radius_m: float = 0.2) -> PredictedMotionArray:
     if samples:
         person.samples = flat(np.repeat(mean[None], samples, 0))
     person.radius = flat(np.full((frames, joints), radius_m, np.float32))
-    message = PredictedMotionArray(
-        num_frames=frames, num_joints=joints, num_samples=samples, time_step=0.1
-    )
+    message = PredictedMotionArray(num_frames=frames, num_joints=joints, num_samples=samples)
+    message.times = flat(np.arange(1, frames + 1, dtype=np.float32) / 10)
     message.header.frame_id = 'map'
     message.parents = list(SMPL.parents)
     message.motions = [person]

@@ -12,6 +12,7 @@ from motion_predictor.ros.parameters import PARAMETERS
 NEW: dict[str, Any] = {
     'samples': 2,
     'publish_samples': False,
+    'frame_times': [0.1, 0.5, 1.0],
     'frame_stride': 4,
     'robot_position': [1.0, 0.0, 0.0],
     'max_speed': 5.0,
@@ -85,6 +86,7 @@ def test_what_cannot_be_changed_is_refused_in_one_sentence(cell: Any, walker: An
     for name, value, reason in (
         ('samples', 5, '5 samples are more than the 4'),
         ('frame_stride', 121, "'frame_stride' of 121 leaves none of the 120"),
+        ('frame_times', [0.0, 1.0], 'holds more than times after now'),
         ('max_age_s', 1000.0, 'max_age_s'),
         ('robot_position', [1.0], 'robot_position'),
     ):

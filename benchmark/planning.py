@@ -1,0 +1,109 @@
+"""How long the planner's side takes: distances and touches, in Python and in C++."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.archive import MotionArchive
+from motion_predictor.planning import Capsules, Limbs, Outlook, Person, closest, touch
+
+SAMPLES, FRAMES, CAPSULES, RATE_HZ = 50, 120, 8, 60.0
+ARMS = {'among the futures': 0.0, '1.5 m away': 1.5, '4 m away': 4.0}
+"""Where the arm stands, as metres to the side of the person."""
+CALLS_SHARE = 10
+"""Of the calls asked for, one in so many is enough here."""
+
+
+def measure(archive: MotionArchive, calls: int) -> list[dict[str, Any]]:
+    """Return milliseconds of one person's distances, by place of the arm and language."""
+    outlook, limbs = _scene(archive)
+    start, end = float(outlook.times[0]), float(outlook.times[-1])
+    place = outlook.people[0].mean[0, 0].astype(np.float64)
+    arms = [_arm(place + [0, way, -0.9]) for way in ARMS.values()]
+    few = max(3, calls // CALLS_SHARE)
+    there = _in_cpp(outlook, limbs, arms, few)
+    rows = []
+    for name, arm, line in zip(ARMS, arms, there, strict=True):
+        nearest = closest(outlook, arm, start, end, limbs)
+        if abs(nearest.distance_m - line[0]) > 1e-5:
+            raise RuntimeError(f'C++ says {line[0]} m where Python says {nearest.distance_m} m')
+        near_ms = _time(lambda arm=arm: closest(outlook, arm, start, end, limbs), few)
+        touch_ms = _time(lambda arm=arm: touch(outlook, arm, start, end, limbs), few)
+        for language, near, hit in (
+            ('Python', near_ms, touch_ms),
+            ('C++', _named(line[2:5]), _named(line[5:8])),
+        ):
+            rows.append(
+                {
+                    'arm': name,
+                    'distance_m': nearest.distance_m,
+                    'language': language,
+                    **{f'closest_{key}': ms for key, ms in near.items()},
+                    **{f'touch_{key}': ms for key, ms in hit.items()},
+                }
+            )
+    return rows
+
+
+def _scene(archive: MotionArchive) -> tuple[Outlook, Limbs]:
+    """Return somebody whose futures fan out as far as they do in recorded motion."""
+    layout = archive.layout
+    clip = max((archive.clip(i) for i in range(len(archive))), key=len)[:FRAMES]
+    generator = np.random.default_rng(0)
+    ways = generator.normal(0, [0.4, 0.4, 0.05], (SAMPLES, 1, 1, 3))
+    growing = np.linspace(0, 1, len(clip))[:, None, None]
+    samples = (clip + ways * growing).astype(np.float32)
+    mean = samples.mean(0)
+    person = Person('someone', 1.0, samples, mean, np.zeros(mean.shape[:2], np.float32))
+    times = np.arange(1, len(clip) + 1) / RATE_HZ
+    names = layout.joint_names
+    outlook = Outlook(0, 0.0, 'map', layout.name, names, layout.parents, 0.95, times, (person,))
+    return outlook, Limbs.for_outlook(outlook)
+
+
+def _arm(place: NDArray[np.float64]) -> Capsules:
+    """Return an arm of 8 capsules that stands somewhere."""
+    turns = np.linspace(0, 2.5, CAPSULES)
+    steps = 0.18 * np.stack([np.sin(turns), 0.3 * np.cos(turns), np.cos(turns)], -1)
+    points = place + np.vstack([np.zeros(3), steps.cumsum(0)])
+    return Capsules.of(points[:-1], points[1:], np.full(CAPSULES, 0.08))
+
+
+def _named(times_ms: Sequence[float]) -> dict[str, float]:
+    """Name them; the least is what it takes where nothing else runs."""
+    return dict(zip(('min_ms', 'median_ms', 'p99_ms'), times_ms, strict=True))
+
+
+def _time(call: Callable[[], Any], calls: int) -> dict[str, float]:
+    spent = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        call()
+        spent.append(1000 * (time.perf_counter() - start))
+    return _named([float(value) for value in np.percentile(spent, [0, 50, 99])])
+
+
+def _in_cpp(outlook: Outlook, limbs: Limbs, arms: list[Capsules], calls: int) -> list[list[float]]:
+    """Return distance, share and six times for every arm, from the installed executable."""
+    program = Path(sys.argv[0]).resolve().parent / 'planning_benchmark'
+    if not program.is_file():
+        raise RuntimeError(f'there is no {program}: measure planning with the built package')
+    samples = outlook.people[0].samples
+    sizes = np.array([*samples.shape[:3], CAPSULES, len(arms)], np.int64)
+    parts = [sizes, outlook.times.astype(np.float32), samples, np.array([len(limbs.names)])]
+    parts.append(np.column_stack([limbs.ends.astype(float), limbs.radii]))
+    parts += [np.column_stack([arm.starts, arm.ends, arm.radii]) for arm in arms]
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b''.join(np.ascontiguousarray(part).tobytes() for part in parts))
+        file.flush()
+        answer = subprocess.run(
+            [program, file.name, str(calls)], capture_output=True, text=True, check=True
+        )
+    return [[float(word) for word in line.split()] for line in answer.stdout.splitlines()]

@@ -1,0 +1,77 @@
+// Capsules of a robot, and the exact distance of segments.
+#ifndef MOTION_PREDICTOR__CAPSULE_HPP_
+#define MOTION_PREDICTOR__CAPSULE_HPP_
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "motion_predictor/rigid.hpp"
+
+namespace motion_predictor
+{
+
+/// A segment with a radius; a ball where both ends are in one place. Metres.
+struct Capsule
+{
+  Vec3 start, end;
+  double radius = 0;
+};
+
+/// The capsules of a robot that is still, or those at each of several times.
+class Robot
+{
+public:
+  explicit Robot(std::vector<Capsule> still)
+  : at_{std::move(still)} {}
+  explicit Robot(std::vector<std::vector<Capsule>> at)
+  : at_(std::move(at)) {}
+
+  std::size_t size() const {return at_.empty() ? 0 : at_[0].size();}
+  const Capsule & operator()(std::size_t t, std::size_t r) const {return at_[at_.size() == 1 ? 0 : t][r];}
+  /// Throws std::invalid_argument unless it is still or given at so many times, with as many capsules at each.
+  void require(std::size_t times) const
+  {
+    bool fits = at_.size() == 1 || at_.size() == times;
+    for (const auto & capsules : at_) {fits = fits && capsules.size() == size();}
+    if (!fits) {throw std::invalid_argument("the robot and the people are not given at the same times");}
+  }
+
+private:
+  std::vector<std::vector<Capsule>> at_;
+};
+
+/// The squared distance of a point from a segment.
+inline double point_to_segment(const Vec3 & p, const Vec3 & a, const Vec3 & b)
+{
+  const Vec3 along = b - a, away = p - a;
+  const double share = std::clamp(away.dot(along) / std::max(along.dot(along), 1e-300), 0.0, 1.0);
+  const Vec3 left = away - along * share;
+  return left.dot(left);
+}
+
+/// The distance of the segments a-b and c-d. The nearest points are an end of one and a point of the other, or inside
+/// both where the lines are nearest; each answer that is tried belongs to points of the segments, so that none is too
+/// small, whatever rounding does to segments that are nearly parallel.
+inline double segment_to_segment(const Vec3 & a, const Vec3 & b, const Vec3 & c, const Vec3 & d)
+{
+  const Vec3 u = b - a, v = d - c, w = a - c;
+  const double uu = u.dot(u), uv = u.dot(v), vv = v.dot(v), uw = u.dot(w), vw = v.dot(w);
+  const double area = std::max(uu * vv - uv * uv, 1e-300);
+  const double s = std::clamp((uv * vw - vv * uw) / area, 0.0, 1.0);
+  const double t = std::clamp((uu * vw - uv * uw) / area, 0.0, 1.0);
+  const Vec3 between = w + u * s - v * t;
+  double nearest = between.dot(between);
+  nearest = std::min(nearest, point_to_segment(a, c, d));
+  nearest = std::min(nearest, point_to_segment(b, c, d));
+  nearest = std::min(nearest, point_to_segment(c, a, b));
+  nearest = std::min(nearest, point_to_segment(d, a, b));
+  return std::sqrt(nearest);
+}
+
+}  // namespace motion_predictor
+
+#endif  // MOTION_PREDICTOR__CAPSULE_HPP_

@@ -1,0 +1,41 @@
+// Eigen maps over a message: nothing is copied. The message has to outlive them.
+#ifndef MOTION_PREDICTOR__EIGEN_HPP_
+#define MOTION_PREDICTOR__EIGEN_HPP_
+
+#include <Eigen/Core>
+
+#include <cstddef>
+
+#include "motion_predictor/msg/predicted_motion_array.hpp"
+
+namespace motion_predictor
+{
+
+/// J joints of one frame, a row each: x, y, z in metres.
+using JointsMap = Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, 3, Eigen::RowMajor>>;
+/// F frames, a row each, of a number a joint.
+using FramesMap = Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
+
+/// Sample s of a person at frame f, (J, 3).
+inline JointsMap sample_map(
+  const msg::PredictedMotionArray & m, const msg::PredictedMotion & person, std::size_t s, std::size_t f)
+{
+  return JointsMap(person.samples.data() + (s * m.num_frames + f) * m.num_joints * 3, m.num_joints, 3);
+}
+
+/// Mean of a person at frame f, (J, 3).
+inline JointsMap mean_map(
+  const msg::PredictedMotionArray & m, const msg::PredictedMotion & person, std::size_t f)
+{
+  return JointsMap(person.mean.data() + f * m.num_joints * 3, m.num_joints, 3);
+}
+
+/// Radii of a person, (F, J): of points, not of limbs.
+inline FramesMap radius_map(const msg::PredictedMotionArray & m, const msg::PredictedMotion & person)
+{
+  return FramesMap(person.radius.data(), m.num_frames, m.num_joints);
+}
+
+}  // namespace motion_predictor
+
+#endif  // MOTION_PREDICTOR__EIGEN_HPP_

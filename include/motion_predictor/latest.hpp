@@ -1,0 +1,201 @@
+// May the newest message be acted on? Usable predictions, or the one reason why not.
+#ifndef MOTION_PREDICTOR__LATEST_HPP_
+#define MOTION_PREDICTOR__LATEST_HPP_
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "motion_predictor/msg/predicted_motion_array.hpp"
+
+namespace motion_predictor
+{
+
+using Message = msg::PredictedMotionArray;
+
+/// Why predictions can be used or not.
+enum class Reason
+{
+  usable,        // everybody is predicted
+  silent,        // nothing comes from the predictor
+  malformed,     // the message contradicts itself
+  fault,         // the predictor is broken
+  clock,         // the message is stamped in the future: clocks differ or time jumped
+  stale,         // the newest observation is too old
+  unreadable,    // somebody or something is seen that cannot be predicted
+  warming_up,    // somebody has not been seen for long enough
+  too_many,      // more people are there than are predicted
+  too_short,     // the prediction does not reach as far as asked for
+  no_transform,  // it is not known how the frame of the predictions lies
+};
+
+inline const char * to_string(Reason reason)
+{
+  static const char * const names[] = {
+    "usable", "silent", "malformed", "fault", "clock", "stale", "unreadable", "warming up", "too many", "too short",
+    "no transform"};
+  return names[static_cast<int>(reason)];
+}
+
+/// When a message may no longer be acted on; seconds.
+struct Limits
+{
+  double silent_after_s = 0.2;  // without any message, on a clock that nobody sets
+  double max_age_s = 0.25;      // since the newest observation was captured; the tracker's latency included
+  double max_ahead_s = 0.1;     // of a stamp, for clocks that are not quite in step
+  double reach_s = 0.0;         // how far from now the prediction must reach at least
+};
+
+/// The answer: usable predictions, or the reason why there are none.
+class Latest
+{
+public:
+  explicit Latest(Reason reason)
+  : reason_(reason) {}
+  Latest(std::shared_ptr<const Message> message, double age_s)
+  : reason_(Reason::usable), message_(std::move(message)), age_s_(age_s) {}
+
+  explicit operator bool() const {return reason_ == Reason::usable;}
+  Reason reason() const {return reason_;}
+  /// Whether it is known that nobody is there; false where nothing is known.
+  bool is_nobody() const {return message_ && message_->motions.empty();}
+
+  /// The message, in which everybody listed is predicted. Throws std::logic_error if there is none: being blind is
+  /// not seeing nobody.
+  const Message & message() const
+  {
+    if (!message_) {
+      throw std::logic_error(std::string("there are no usable predictions: ") + to_string(reason_));
+    }
+    return *message_;
+  }
+  /// Seconds since the newest observation: frame f lies message().times[f] - age_s() from now.
+  double age_s() const {return age_s_;}
+  /// How far from now the prediction reaches.
+  double horizon_s() const {return message().times.empty() ? 0.0 : message().times.back() - age_s_;}
+
+private:
+  Reason reason_;
+  std::shared_ptr<const Message> message_;
+  double age_s_ = 0;
+};
+
+inline std::int64_t nanoseconds(const builtin_interfaces::msg::Time & stamp)
+{
+  return stamp.sec * std::int64_t{1000000000} + stamp.nanosec;
+}
+
+/// Whether the numbers of a message are as many as it says, and positions finite.
+inline bool is_well_formed(const Message & m)
+{
+  const std::size_t S = m.num_samples, F = m.num_frames, J = m.num_joints;
+  float before = 0;
+  for (float time : m.times) {
+    if (!std::isfinite(time) || time <= before) {return false;}
+    before = time;
+  }
+  if (m.times.size() != F) {return false;}
+  if (!m.motions.empty() && (F == 0 || m.joint_names.size() != J || m.parents.size() != J)) {return false;}
+  const auto finite = [](const std::vector<float> & numbers) {
+      double sum = 0;  // of finite float32 numbers it is finite
+      for (float number : numbers) {sum += number;}
+      return std::isfinite(sum);
+    };
+  for (const auto & person : m.motions) {
+    if (person.mean.empty()) {
+      if (!person.samples.empty() || !person.radius.empty()) {return false;}
+      continue;
+    }
+    if (person.samples.size() != S * F * J * 3 || person.mean.size() != F * J * 3 || person.radius.size() != F * J) {
+      return false;
+    }
+    if (!finite(person.samples) || !finite(person.mean)) {return false;}
+  }
+  return true;
+}
+
+/// Why a well-formed message of some age may be acted on or not, silence aside.
+inline Reason judge(const Message & m, double age_s, const Limits & limits)
+{
+  const auto fresh = [](std::uint8_t status) {return status == Message::OK || status == Message::DEGRADED;};
+  if (m.status == Message::FAULT) {return Reason::fault;}
+  if (age_s < -limits.max_ahead_s) {return Reason::clock;}
+  if (age_s > limits.max_age_s) {return Reason::stale;}
+  if (m.status == Message::WARMING_UP) {return Reason::warming_up;}
+  if (!fresh(m.status)) {return Reason::unreadable;}
+  for (const auto & person : m.motions) {
+    if (!fresh(person.status)) {return Reason::unreadable;}
+    if (person.mean.empty()) {return Reason::too_many;}
+  }
+  if (!m.motions.empty() && m.times.back() - std::max(age_s, 0.0) < limits.reach_s) {return Reason::too_short;}
+  return Reason::usable;
+}
+
+/// Owns the subscription to predicted_motion and answers for it.
+class Predictions
+{
+public:
+  using Steady = std::chrono::steady_clock;
+
+  /// Without a subscription, for messages that come another way: hand them to put().
+  explicit Predictions(Limits limits = {})
+  : limits_(limits), inbox_(std::make_shared<Inbox>()) {}
+
+  /// Subscribes with an rclcpp::Node or anything else that has create_subscription<Message>(topic, depth, callback).
+  /// Reliable, as predictions are published: a message of many fragments rarely arrives whole otherwise.
+  template<class Node>
+  Predictions(Node & node, Limits limits = {}, const char * topic = "predicted_motion")
+  : Predictions(limits)
+  {
+    subscription_ = node.template create_subscription<Message>(
+      topic, 1, [inbox = inbox_](std::shared_ptr<const Message> message) {inbox->put(std::move(message));});
+  }
+
+  /// Takes a message that has just arrived.
+  void put(std::shared_ptr<const Message> message) {inbox_->put(std::move(message));}
+
+  /// The newest predictions if they can be used, otherwise the reason why not.
+  /// @param now_ns the time of the clock by which messages are stamped: ROS time, node.now().nanoseconds()
+  Latest latest(std::int64_t now_ns, Steady::time_point steady = Steady::now()) const
+  {
+    const std::lock_guard<std::mutex> lock(inbox_->mutex);
+    const auto & newest = inbox_->newest;
+    if (!newest || std::chrono::duration<double>(steady - inbox_->arrived).count() > limits_.silent_after_s) {
+      return Latest(Reason::silent);
+    }
+    if (!inbox_->well_formed) {return Latest(Reason::malformed);}
+    const double age_s = (now_ns - nanoseconds(newest->header.stamp)) * 1e-9;
+    const Reason reason = judge(*newest, age_s, limits_);
+    return reason == Reason::usable ? Latest(newest, std::max(age_s, 0.0)) : Latest(reason);
+  }
+
+private:
+  struct Inbox
+  {
+    std::mutex mutex;
+    std::shared_ptr<const Message> newest;
+    bool well_formed = false;
+    Steady::time_point arrived;
+
+    void put(std::shared_ptr<const Message> message)
+    {
+      const bool sound = is_well_formed(*message);
+      const std::lock_guard<std::mutex> lock(mutex);
+      newest = std::move(message), well_formed = sound, arrived = Steady::now();
+    }
+  };
+
+  Limits limits_;
+  std::shared_ptr<Inbox> inbox_;
+  std::shared_ptr<void> subscription_;
+};
+
+}  // namespace motion_predictor
+
+#endif  // MOTION_PREDICTOR__LATEST_HPP_

@@ -1,0 +1,76 @@
+// Points, and rigid transforms from the frame of the predictions to that of a robot.
+#ifndef MOTION_PREDICTOR__RIGID_HPP_
+#define MOTION_PREDICTOR__RIGID_HPP_
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <stdexcept>
+
+namespace motion_predictor
+{
+
+/// A point or a direction; metres.
+struct Vec3
+{
+  double x = 0, y = 0, z = 0;
+
+  Vec3 operator+(const Vec3 & o) const {return {x + o.x, y + o.y, z + o.z};}
+  Vec3 operator-(const Vec3 & o) const {return {x - o.x, y - o.y, z - o.z};}
+  Vec3 operator*(double s) const {return {x * s, y * s, z * s};}
+  double dot(const Vec3 & o) const {return x * o.x + y * o.y + z * o.z;}
+  double norm() const {return std::sqrt(dot(*this));}
+};
+
+/// A rotation and a translation: takes positions in one frame to another.
+struct Rigid
+{
+  std::array<Vec3, 3> rows{Vec3{1, 0, 0}, Vec3{0, 1, 0}, Vec3{0, 0, 1}};
+  Vec3 translation;
+
+  /// The transform of x, y, z and a quaternion x, y, z, w; throws std::invalid_argument if it is none.
+  static Rigid of_pose(
+    double px, double py, double pz, double x, double y, double z, double w)
+  {
+    const double length = std::sqrt(x * x + y * y + z * z + w * w);
+    if (!(std::abs(length - 1) <= 1e-3)) {
+      throw std::invalid_argument("a quaternion that is no rotation: its length is not 1");
+    }
+    x /= length, y /= length, z /= length, w /= length;
+    Rigid found;
+    found.rows[0] = {1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)};
+    found.rows[1] = {2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)};
+    found.rows[2] = {2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)};
+    found.translation = {px, py, pz};
+    return found;
+  }
+
+  /// The transform of a geometry_msgs/Transform, as tf2's lookupTransform gives.
+  template<class Transform>
+  static Rigid of_message(const Transform & t)
+  {
+    const auto & q = t.rotation;
+    return of_pose(t.translation.x, t.translation.y, t.translation.z, q.x, q.y, q.z, q.w);
+  }
+
+  Vec3 operator()(const Vec3 & p) const
+  {
+    return Vec3{rows[0].dot(p), rows[1].dot(p), rows[2].dot(p)} + translation;
+  }
+
+  /// The way back.
+  Rigid inverse() const
+  {
+    Rigid back;
+    back.rows[0] = {rows[0].x, rows[1].x, rows[2].x};
+    back.rows[1] = {rows[0].y, rows[1].y, rows[2].y};
+    back.rows[2] = {rows[0].z, rows[1].z, rows[2].z};
+    back.translation = {};
+    back.translation = back(translation) * -1.0;
+    return back;
+  }
+};
+
+}  // namespace motion_predictor
+
+#endif  // MOTION_PREDICTOR__RIGID_HPP_

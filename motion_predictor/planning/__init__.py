@@ -1,0 +1,33 @@
+"""The planner's side: what a robot needs to act on predictions. Needs numpy, not rclpy."""
+
+from motion_predictor.planning.approach import NOBODY, Closest, closest, nearest, over
+from motion_predictor.planning.capsules import Capsules
+from motion_predictor.planning.contact import Touch, touch, touching
+from motion_predictor.planning.flesh import Bodies, FleshError, Limbs
+from motion_predictor.planning.latest import BlindError, Inbox, Latest, Limits, Reason
+from motion_predictor.planning.outlook import HorizonError, Outlook, Person
+from motion_predictor.planning.rigid import Rigid
+
+__all__ = [
+    'NOBODY',
+    'BlindError',
+    'Bodies',
+    'Capsules',
+    'Closest',
+    'FleshError',
+    'HorizonError',
+    'Inbox',
+    'Latest',
+    'Limbs',
+    'Limits',
+    'Outlook',
+    'Person',
+    'Reason',
+    'Rigid',
+    'Touch',
+    'closest',
+    'nearest',
+    'over',
+    'touch',
+    'touching',
+]

@@ -1,0 +1,125 @@
+"""How near people come to a robot in a time span: when, who, with which limb, to what of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.planning.capsules import Capsules
+from motion_predictor.planning.flesh import Bodies, Limbs
+from motion_predictor.planning.outlook import Outlook
+from motion_predictor.planning.sweep import Pairs, Sweep
+
+FIRST = 512
+"""So many of the pairs in question, the most promising, are measured first."""
+
+
+@dataclass(frozen=True)
+class Closest:
+    """The nearest that somebody comes."""
+
+    distance_m: float
+    """Between surfaces; negative where they overlap, infinite where nobody is."""
+    time_s: float = float('nan')
+    """Seconds from now."""
+    person: str = ''
+    limb: str = ''
+    capsule: int = -1
+    """Of the robot."""
+    sample: int = -1
+    """Of the person; 0 where the mean was asked for."""
+
+
+NOBODY = Closest(float('inf'))
+
+
+def nearest(bodies: Bodies, robot: Capsules) -> tuple[NDArray[np.float64], Pairs]:
+    """Return the distance at each time (T,), and what it is between.
+
+    Args:
+        bodies: N versions of a person at T times.
+        robot: still, or at the same times.
+    """
+    return _nearest(bodies, robot, each=True)
+
+
+def _nearest(bodies: Bodies, robot: Capsules, each: bool) -> tuple[NDArray[np.float64], Pairs]:
+    """Return the distance and the pair at each time, or (1,) over all of them."""
+    sweep = Sweep(bodies, robot)
+    least = sweep.poses_at_least()  # (T, N)
+    # What the most promising pose of each time says rules out most of the others.
+    times = np.arange(len(least))
+    limit = sweep.look(times, least.argmin(1)).at_most().min(0).astype(np.float64)
+    if not each:
+        limit[:] = limit.min()
+    found = []
+    for look in sweep.looks(least <= limit[:, None]):
+        np.minimum.at(limit, look.t, look.at_most().min(0))
+        if not each:
+            limit[:] = limit.min()
+        found.append(look.in_question(limit[look.t]))
+    pairs = Pairs.all_of(found)
+    if len(pairs) > FIRST:  # what they say leaves fewer in question
+        best = pairs[np.argpartition(pairs.least, FIRST)[:FIRST]]
+        np.minimum.at(limit, best.t, sweep.measure(best))
+        if not each:
+            limit[:] = limit.min()
+        pairs = pairs[pairs.least <= limit[pairs.t]]
+    distance_m = sweep.measure(pairs)
+    if not each:
+        only = np.array([distance_m.argmin()])
+        return distance_m[only], pairs[only]
+    order = np.lexsort((distance_m, pairs.t))
+    _, starts = np.unique(pairs.t[order], return_index=True)
+    return distance_m[order[starts]], pairs[order[starts]]
+
+
+def closest(
+    outlook: Outlook,
+    robot: Capsules,
+    start_s: float,
+    end_s: float,
+    limbs: Limbs | None = None,
+    by_samples: bool = True,
+) -> Closest:
+    """Return the nearest that anybody comes within a time span.
+
+    People are looked at at both ends of the span and at every published frame between.
+
+    Args:
+        outlook: who is there, in the frame of the robot.
+        robot: still; or moving, and then given at `outlook.instants(start_s, end_s)`.
+        start_s: of the span, seconds from now.
+        end_s: of the span.
+        limbs: of the people; those that ship for their layout unless given.
+        by_samples: every sample, or else the mean inflated by the radius.
+
+    Raises:
+        HorizonError: if the span is not within what is predicted.
+        FleshError: if there are no limbs for the layout, no samples, or no radius.
+    """
+    if not outlook.people:
+        return NOBODY
+    return over(outlook.at(outlook.instants(start_s, end_s)), robot, limbs, by_samples)
+
+
+def over(
+    outlook: Outlook, robot: Capsules, limbs: Limbs | None = None, by_samples: bool = True
+) -> Closest:
+    """Return the nearest that anybody comes at the times of an outlook; see `closest`."""
+    limbs = limbs or Limbs.for_outlook(outlook) if outlook.people else None
+    make = Bodies.of_samples if by_samples else Bodies.of_mean
+    best = NOBODY
+    for person in outlook.people:
+        assert limbs is not None
+        distances, pairs = _nearest(make(person, limbs), robot, each=False)
+        if distances[0] < best.distance_m:
+            best = Closest(
+                float(distances[0]),
+                float(outlook.times[pairs.t[0]]),
+                person.id,
+                limbs.names[pairs.c[0]],
+                int(pairs.r[0]),
+                int(pairs.n[0]),
+            )
+    return best

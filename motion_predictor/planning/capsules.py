@@ -1,0 +1,86 @@
+"""Capsules, and the exact distance of segments."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from motion_predictor.planning.rigid import Rigid
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Capsules:
+    """R capsules of a robot, still or at T times; a ball has both ends in one place."""
+
+    starts: Array
+    """(R, 3) or (T, R, 3) metres"""
+    ends: Array
+    """the same shape"""
+    radii: Array
+    """(R,) metres"""
+
+    @classmethod
+    def of(cls, starts: ArrayLike, ends: ArrayLike, radii: ArrayLike) -> 'Capsules':
+        """Return them, checked.
+
+        Raises:
+            ValueError: if shapes differ or a number is not finite or a radius negative.
+        """
+        a, b = np.asarray(starts, np.float64), np.asarray(ends, np.float64)
+        r = np.asarray(radii, np.float64)
+        if a.shape != b.shape or a.ndim not in (2, 3) or a.shape[-2:] != (*r.shape, 3):
+            raise ValueError(
+                'capsules need ends (R, 3) or (T, R, 3) and radii (R,), got '
+                f'{a.shape}, {b.shape} and {r.shape}'
+            )
+        if not (np.isfinite(a).all() and np.isfinite(b).all() and (r >= 0).all()):
+            raise ValueError('a capsule has an end that is not finite, or no radius')
+        return cls(a, b, r)
+
+    def moved(self, transform: Rigid) -> 'Capsules':
+        """Return them in another frame."""
+        return Capsules.of(transform(self.starts), transform(self.ends), self.radii)
+
+    def over(self, times: int) -> tuple[Array, Array]:
+        """Return starts and ends (T, R, 3) at so many times.
+
+        Raises:
+            ValueError: if they are at another number of times.
+        """
+        shape = (times, *self.starts.shape[-2:])
+        if self.starts.ndim == 3 and len(self.starts) != times:
+            raise ValueError(
+                f'the robot is given at {len(self.starts)} times, the people at {times}'
+            )
+        return np.broadcast_to(self.starts, shape), np.broadcast_to(self.ends, shape)
+
+
+def point_to_segment(points: Array, starts: Array, ends: Array) -> Array:
+    """Return the squared distance of points (K, 3) from segments (K, 3)."""
+    along, away = ends - starts, points - starts
+    length = np.einsum('kx,kx->k', along, along)
+    share = np.einsum('kx,kx->k', away, along) / np.maximum(length, 1e-300)
+    away -= share.clip(0, 1)[:, None] * along
+    return np.einsum('kx,kx->k', away, away)
+
+
+def segment_to_segment(a: Array, b: Array, c: Array, d: Array) -> Array:
+    """Return the distance (K,) of segments a-b from segments c-d, each (K, 3), in metres.
+
+    The nearest points of two segments are an end of one and a point of the other, or lie inside
+    both, where the two lines are nearest. Any point that is tried is on a segment, so that none of
+    the five answers is too small, whatever rounding does to segments that are nearly parallel.
+    """
+    u, v, w = b - a, d - c, a - c
+    uu, uv, vv = (np.einsum('kx,kx->k', x, y) for x, y in ((u, u), (u, v), (v, v)))
+    uw, vw = np.einsum('kx,kx->k', u, w), np.einsum('kx,kx->k', v, w)
+    area = np.maximum(uu * vv - uv * uv, 1e-300)
+    s = ((uv * vw - vv * uw) / area).clip(0, 1)
+    t = ((uu * vw - uv * uw) / area).clip(0, 1)
+    between = w + s[:, None] * u - t[:, None] * v
+    nearest = np.einsum('kx,kx->k', between, between)
+    for point, start, end in ((a, c, d), (b, c, d), (c, a, b), (d, a, b)):
+        np.minimum(nearest, point_to_segment(point, start, end), out=nearest)
+    return np.sqrt(nearest)

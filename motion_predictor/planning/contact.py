@@ -1,0 +1,103 @@
+"""How likely somebody touches a robot within a time span, by the samples."""
+
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.planning.capsules import Capsules
+from motion_predictor.planning.flesh import Bodies, Limbs
+from motion_predictor.planning.outlook import Outlook
+from motion_predictor.planning.sweep import Sweep
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Touch:
+    """The probability that capsules are touched, as the samples have it.
+
+    A share of 50 samples is no proof: none of 50 still leaves up to 6 %. And it is the model's own
+    probability, which has not been calibrated.
+    """
+
+    share: float
+    """Of anything of the robot."""
+    at_most: float
+    """What it is below, with 95 % confidence in the samples (Clopper and Pearson)."""
+    of_capsule: NDArray[np.float64]
+    """(R,) of each capsule."""
+
+
+def touching(bodies: Bodies, robot: Capsules, margin_m: float = 0.0) -> NDArray[np.bool_]:
+    """Return which of the samples touch which capsule (R, N) at any of the times.
+
+    Args:
+        bodies: N versions of a person at T times.
+        robot: still, or at the same times.
+        margin_m: a distance that counts as touching.
+    """
+    sweep = Sweep(bodies, robot)
+    touched = np.zeros((len(robot.radii), len(bodies.joints)), bool)
+    for look in sweep.looks(sweep.poses_at_least() <= margin_m):
+        r, k = np.nonzero(look.at_most() <= margin_m)
+        touched[r, look.n[k]] = True
+        # What is known is not asked again.
+        pairs = look.in_question(np.where(touched[:, look.n], -np.inf, margin_m))
+        hit = sweep.measure(pairs) <= margin_m
+        touched[pairs.r[hit], pairs.n[hit]] = True
+    return touched
+
+
+def at_most(hits: int, of: int) -> float:
+    """Return the one-sided upper bound of a probability that showed in some of so many draws."""
+    if hits >= of:
+        return 1.0
+    low, high = hits / of, 1.0
+    for _ in range(40):  # halves the interval each time
+        p = (low + high) / 2
+        few = sum(comb(of, k) * p**k * (1 - p) ** (of - k) for k in range(hits + 1))
+        low, high = (p, high) if few > 1 - CONFIDENCE else (low, p)
+    return high
+
+
+def touch(
+    outlook: Outlook,
+    robot: Capsules,
+    start_s: float,
+    end_s: float,
+    limbs: Limbs | None = None,
+    margin_m: float = 0.0,
+) -> Touch:
+    """Return the probability that anybody touches the robot within a time span.
+
+    People decide independently of each other, as they are predicted.
+
+    Args:
+        outlook: who is there, in the frame of the robot.
+        robot: still; or moving, and then given at `outlook.instants(start_s, end_s)`.
+        start_s: of the span, seconds from now.
+        end_s: of the span.
+        limbs: of the people; those that ship for their layout unless given.
+        margin_m: a distance that counts as touching.
+
+    Raises:
+        HorizonError: if the span is not within what is predicted.
+        FleshError: if there are no limbs for the layout, or no samples.
+    """
+    spared, spared_at_least = 1.0, 1.0
+    capsules = np.ones(len(robot.radii))
+    if outlook.people:
+        limbs = limbs or Limbs.for_outlook(outlook)
+        outlook = outlook.at(outlook.instants(start_s, end_s))
+    for person in outlook.people:
+        assert limbs is not None
+        touched = touching(Bodies.of_samples(person, limbs), robot, margin_m)
+        samples = touched.shape[1]
+        hits = int(touched.any(0).sum())
+        spared *= 1 - hits / samples
+        spared_at_least *= 1 - at_most(hits, samples)
+        capsules *= 1 - touched.mean(1)
+    at_most_any = 1 - spared_at_least if outlook.people else 0.0
+    return Touch(1 - spared, at_most_any, 1 - capsules)

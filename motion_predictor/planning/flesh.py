@@ -1,0 +1,143 @@
+"""Limbs with flesh: joints are points, and a robot touches what is around them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from motion_predictor.installed import installed
+from motion_predictor.planning.outlook import Outlook, Person
+from motion_predictor.validation import first_problem
+
+
+class FleshError(ValueError):
+    """The limbs of a layout are unknown or malformed, or do not fit the joints."""
+
+
+class _File(BaseModel):
+    """What a file of limbs holds."""
+
+    model_config = ConfigDict(extra='forbid', allow_inf_nan=False)
+
+    layout: str
+    limbs: Annotated[
+        dict[str, tuple[str, str, Annotated[float, Field(gt=0, le=2)]]], Field(min_length=1)
+    ]
+
+
+@dataclass(frozen=True)
+class Limbs:
+    """The C limbs of a body as capsules between joints; a ball is one between a joint and it."""
+
+    names: tuple[str, ...]
+    ends: NDArray[np.int64]
+    """(C, 2) indices of joints"""
+    radii: NDArray[np.float64]
+    """(C,) metres"""
+
+    @classmethod
+    def read(cls, path: Path, joint_names: Sequence[str]) -> 'Limbs':
+        """Read them from a YAML file like those in config/flesh.
+
+        Args:
+            path: of the file.
+            joint_names: of the predictions, whose order the ends follow.
+
+        Raises:
+            FleshError: in one sentence, if the file cannot be read, or names other joints.
+        """
+        try:
+            content = _File.model_validate(yaml.safe_load(path.read_text()))
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise FleshError(f'cannot read the limbs {path}: {error}') from error
+        except ValidationError as error:
+            problem = first_problem(error, 'the file')
+            raise FleshError(f'{path} holds no limbs: {problem}') from error
+        order = {name: index for index, name in enumerate(joint_names)}
+        rows = [(a, b) for a, b, _ in content.limbs.values()]
+        if missing := sorted({joint for row in rows for joint in row} - order.keys()):
+            raise FleshError(
+                f'the limbs in {path} need joints that the predictions lack: {", ".join(missing)}'
+            )
+        return cls(
+            tuple(content.limbs),
+            np.array([[order[a], order[b]] for a, b in rows], np.int64),
+            np.array([radius for _, _, radius in content.limbs.values()], np.float64),
+        )
+
+    @classmethod
+    @cache
+    def of(cls, layout: str, joint_names: tuple[str, ...]) -> 'Limbs':
+        """Return the limbs that ship for a layout.
+
+        Raises:
+            FleshError: if there are none.
+        """
+        path = installed('config', 'flesh', f'{layout}.yaml')
+        if not layout or not path.is_file():
+            raise FleshError(
+                f"no limbs are known for the layout '{layout}': write them, as config/flesh does, "
+                'and read them from there'
+            )
+        return cls.read(path, joint_names)
+
+    @classmethod
+    def for_outlook(cls, outlook: Outlook) -> 'Limbs':
+        """Return the limbs of whoever is in an outlook.
+
+        Raises:
+            FleshError: if its layout is not known.
+        """
+        return cls.of(outlook.layout, outlook.joint_names)
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """N versions of one person at T times, as limbs with flesh."""
+
+    joints: NDArray[np.floating]
+    """(N, T, J, 3) metres"""
+    limbs: Limbs
+    radii: NDArray[np.float64]
+    """(T, C) metres, of the limbs"""
+
+    @classmethod
+    def of_samples(cls, person: Person, limbs: Limbs) -> 'Bodies':
+        """Return every sample as a body of its own.
+
+        Raises:
+            FleshError: if the message came without samples.
+        """
+        if not len(person.samples):
+            raise FleshError(
+                "the predictions come without samples: set the predictor's publish_samples"
+            )
+        times = person.samples.shape[1]
+        return cls(person.samples, limbs, np.broadcast_to(limbs.radii, (times, len(limbs.radii))))
+
+    @classmethod
+    def of_mean(cls, person: Person, limbs: Limbs, inflated: bool = True) -> 'Bodies':
+        """Return the mean, each limb thicker by the larger radius of its two joints.
+
+        What lies between two points that are each in their ball lies in the limb then.
+
+        Args:
+            person: whose.
+            limbs: of the layout.
+            inflated: False leaves the radius of the prediction out.
+
+        Raises:
+            FleshError: if the radius is not known, as of a checkpoint that is not calibrated.
+        """
+        radii = np.broadcast_to(limbs.radii, (len(person.mean), len(limbs.radii)))
+        if inflated:
+            if not np.isfinite(person.radius).all():
+                raise FleshError('the predictor is not calibrated: its radius is not known')
+            radii = radii + person.radius[:, limbs.ends].max(-1)
+        return cls(person.mean[None], limbs, radii)

@@ -1,0 +1,177 @@
+"""May the newest message be acted on? Usable predictions, or the one reason why not."""
+
+import time
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from motion_predictor.planning.outlook import Outlook
+
+OK, WARMING_UP, STALE_INPUT, DEGRADED, FAULT = range(5)
+"""The statuses of PredictedMotionArray; anything else is not known here and not usable."""
+
+
+class Reason(Enum):
+    """Why predictions can be used or not; the value is a sentence."""
+
+    USABLE = 'everybody is predicted'
+    SILENT = 'nothing comes from the predictor'
+    MALFORMED = 'the message contradicts itself'
+    FAULT = 'the predictor is broken'
+    CLOCK = 'the message is stamped in the future: clocks differ or time jumped'
+    STALE = 'the newest observation is too old'
+    UNREADABLE = 'somebody or something is seen that cannot be predicted'
+    WARMING_UP = 'somebody has not been seen for long enough'
+    TOO_MANY = 'more people are there than are predicted'
+    SHORT = 'the prediction does not reach as far as asked for'
+    NO_TRANSFORM = 'it is not known how the frame of the predictions lies'
+
+
+class BlindError(RuntimeError):
+    """The outlook was asked for where there is none; being blind is not seeing nobody."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(f'there is no outlook: {reason.value}')
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a message may no longer be acted on."""
+
+    silent_after_s: float = 0.2
+    """Time without any message, on a clock that nobody sets."""
+    max_age_s: float = 0.25
+    """Time since the newest observation was captured; a tracker's own latency is part of it."""
+    max_ahead_s: float = 0.1
+    """How far in the future a stamp may lie, for clocks that are not quite in step."""
+    reach_s: float = 0.0
+    """How far from now the prediction must reach at least."""
+
+
+@dataclass(frozen=True)
+class Latest:
+    """The answer: usable predictions, or the reason why there are none."""
+
+    reason: Reason
+    _outlook: Outlook | None = None
+
+    @property
+    def outlook(self) -> Outlook:
+        """The predictions. Nobody in them means that nobody is there.
+
+        Raises:
+            BlindError: if there are none; nothing is known of who is there then.
+        """
+        if self._outlook is None:
+            raise BlindError(self.reason)
+        return self._outlook
+
+    def __bool__(self) -> bool:
+        """Whether the predictions can be used."""
+        return self._outlook is not None
+
+    @property
+    def is_nobody(self) -> bool:
+        """Whether it is known that nobody is there."""
+        return self._outlook is not None and not self._outlook.people
+
+
+def judge(message: Any, age_s: float, limits: Limits) -> Reason:
+    """Return why a PredictedMotionArray may be acted on or not, silence aside.
+
+    Args:
+        message: of which `is_well_formed` holds.
+        age_s: time since its header's stamp.
+        limits: when not.
+    """
+    if message.status == FAULT:
+        return Reason.FAULT
+    if age_s < -limits.max_ahead_s:
+        return Reason.CLOCK
+    if age_s > limits.max_age_s:
+        return Reason.STALE
+    if message.status == WARMING_UP:
+        return Reason.WARMING_UP
+    if message.status not in (OK, DEGRADED):
+        return Reason.UNREADABLE
+    for motion in message.motions:
+        if motion.status not in (OK, DEGRADED):
+            return Reason.UNREADABLE
+        if not len(motion.mean):
+            return Reason.TOO_MANY
+    if message.motions and message.times[-1] - max(age_s, 0.0) < limits.reach_s:
+        return Reason.SHORT
+    return Reason.USABLE
+
+
+def is_well_formed(message: Any) -> bool:
+    """Return whether the numbers of a message are as many as it says, and positions finite."""
+    S, F, J = message.num_samples, message.num_frames, message.num_joints
+    times = np.asarray(message.times, np.float64)
+    if not (
+        len(times) == F and np.isfinite(times).all() and (np.diff(times, prepend=0) > 0).all()
+    ):
+        return False
+    if message.motions and not (F and len(message.joint_names) == len(message.parents) == J):
+        return False
+    for motion in message.motions:
+        if not len(motion.mean):
+            if len(motion.samples) or len(motion.radius):
+                return False
+            continue
+        sizes = len(motion.samples), len(motion.mean), len(motion.radius)
+        if sizes != (S * F * J * 3, F * J * 3, F * J):
+            return False
+        for numbers in (motion.samples, motion.mean):
+            # The sum of finite float32 numbers in float64 is finite; one pass, no copy.
+            if not np.isfinite(np.asarray(numbers, np.float32).sum(dtype=np.float64)):
+                return False
+    return True
+
+
+class Inbox:
+    """Keeps the newest message and says whether it may be acted on.
+
+    Args:
+        limits: when not.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._newest: tuple[Any, bool, float] | None = None
+
+    def put(self, message: Any, steady_s: float | None = None) -> None:
+        """Take a PredictedMotionArray that has just arrived.
+
+        Args:
+            message: it.
+            steady_s: a clock that nobody sets; `time.monotonic` unless given.
+        """
+        arrived_s = time.monotonic() if steady_s is None else steady_s
+        self._newest = message, is_well_formed(message), arrived_s
+
+    def latest(self, now_ns: int, steady_s: float | None = None) -> Latest:
+        """Return the newest predictions if they can be used, otherwise the reason why not.
+
+        Args:
+            now_ns: the time of the clock by which messages are stamped: ROS time.
+            steady_s: as in `put`.
+        """
+        steady_s = time.monotonic() if steady_s is None else steady_s
+        newest = self._newest  # another thread may replace it
+        if newest is None:
+            return Latest(Reason.SILENT)
+        message, well_formed, arrived_s = newest
+        if steady_s - arrived_s > self.limits.silent_after_s:
+            return Latest(Reason.SILENT)
+        if not well_formed:
+            return Latest(Reason.MALFORMED)
+        stamp = message.header.stamp
+        age_s = (now_ns - (stamp.sec * 1_000_000_000 + stamp.nanosec)) * 1e-9
+        reason = judge(message, age_s, self.limits)
+        if reason is not Reason.USABLE:
+            return Latest(reason)
+        return Latest(reason, Outlook.of(message, max(age_s, 0.0)))

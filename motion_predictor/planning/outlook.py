@@ -1,0 +1,167 @@
+"""What a usable message says of the future, at any time and in any frame."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from motion_predictor.planning.rigid import Rigid
+
+FloatArray = NDArray[np.float32]
+SLACK_S = 1e-6
+"""What rounding may make of a time that is still within the horizon."""
+
+
+class HorizonError(ValueError):
+    """A time was asked for of which the message says nothing."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """The possible futures of one person, metres, in the frame of the outlook."""
+
+    id: str
+    observed_fraction: float
+    samples: FloatArray
+    """(S, F, J, 3) equally likely futures; S is 0 where samples are not published."""
+    mean: FloatArray
+    """(F, J, 3)"""
+    radius: FloatArray
+    """(F, J) of the ball about the mean that holds the joint, a point, with probability
+    `coverage`, on average over the joints of a frame; NaN where that is not known."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Everybody's possible futures, as seen from now; with nobody in it, nobody is there."""
+
+    stamp_ns: int
+    """When the newest observation used was captured."""
+    age_s: float
+    """How long ago that is."""
+    frame_id: str
+    layout: str
+    joint_names: tuple[str, ...]
+    parents: tuple[int, ...]
+    coverage: float
+    times: NDArray[np.float64]
+    """(F,) seconds from now of the frames; those that are past already are negative."""
+    people: tuple[Person, ...]
+    degraded: bool = False
+    """Whether fewer samples were drawn than asked for, or the prediction came late."""
+
+    @classmethod
+    def of(cls, message: Any, age_s: float) -> 'Outlook':
+        """Return what a PredictedMotionArray says; its numbers are not copied.
+
+        Args:
+            message: in which everybody listed is predicted.
+            age_s: time since its header's stamp.
+        """
+        shape = (message.num_frames, message.num_joints)
+        stamp = message.header.stamp
+        people = tuple(
+            Person(
+                motion.id,
+                motion.observed_fraction,
+                np.asarray(motion.samples, np.float32).reshape(message.num_samples, *shape, 3),
+                np.asarray(motion.mean, np.float32).reshape(*shape, 3),
+                np.asarray(motion.radius, np.float32).reshape(shape),
+            )
+            for motion in message.motions
+        )
+        return cls(
+            stamp_ns=stamp.sec * 1_000_000_000 + stamp.nanosec,
+            age_s=age_s,
+            frame_id=message.header.frame_id,
+            layout=message.layout,
+            joint_names=tuple(message.joint_names),
+            parents=tuple(message.parents),
+            coverage=message.coverage,
+            times=np.asarray(message.times, np.float64) - age_s,
+            people=people,
+            degraded=message.status == message.DEGRADED,
+        )
+
+    @property
+    def horizon_s(self) -> float:
+        """How far from now the prediction reaches."""
+        return float(self.times[-1]) if len(self.times) else 0.0
+
+    def instants(self, start_s: float, end_s: float) -> NDArray[np.float64]:
+        """Return the times (T,) at which a span is described: both ends and the frames between."""
+        within = self.times[(self.times > start_s) & (self.times < end_s)]
+        return np.unique([start_s, *within, end_s])
+
+    def at(self, times_s: ArrayLike) -> 'Outlook':
+        """Return the outlook at other times, linear between frames.
+
+        Before the first frame the first step is followed back, at most to the observation.
+
+        Args:
+            times_s: (T,) seconds from now.
+
+        Raises:
+            HorizonError: if a time lies before the observation or beyond the last frame.
+        """
+        times = np.atleast_1d(np.asarray(times_s, np.float64))
+        if not self.people:  # nobody is nowhere at any time
+            return replace(self, times=times)
+        early, late = -self.age_s - SLACK_S, self.horizon_s + SLACK_S
+        if not ((times >= early) & (times <= late)).all():
+            raise HorizonError(
+                f'times from {times.min():.3f} to {times.max():.3f} s from now were asked for, '
+                f'but the prediction goes from {early:.3f} to {late:.3f} s'
+            )
+        if len(self.times) == 1:
+            frames, share = np.zeros(len(times), int), np.zeros(len(times), np.float32)
+            return self._between(times, frames, frames, share)
+        right = np.searchsorted(self.times, times).clip(1, len(self.times) - 1)
+        left = right - 1
+        step = self.times[right] - self.times[left]
+        share = ((times - self.times[left]) / step).astype(np.float32)
+        return self._between(times, left, right, share)
+
+    def _between(
+        self,
+        times: NDArray[np.float64],
+        left: NDArray[np.int64],
+        right: NDArray[np.int64],
+        share: FloatArray,
+    ) -> 'Outlook':
+        def mixed(values: FloatArray, axis: int, weight: FloatArray) -> FloatArray:
+            weight = weight.reshape(-1, *(1,) * (values.ndim - axis - 1))
+            first, second = values.take(left, axis), values.take(right, axis)
+            second -= first
+            second *= weight
+            second += first
+            return second
+
+        people = tuple(
+            replace(
+                person,
+                samples=mixed(person.samples, 1, share),
+                mean=mixed(person.mean, 0, share),
+                radius=mixed(person.radius, 0, share.clip(0, 1)),
+            )
+            for person in self.people
+        )
+        return replace(self, times=times, people=people)
+
+    def moved(self, transform: Rigid, frame_id: str) -> 'Outlook':
+        """Return the outlook in another frame.
+
+        Args:
+            transform: takes positions in this frame to that one.
+            frame_id: its name.
+        """
+        people = tuple(
+            replace(
+                person,
+                samples=np.asarray(transform(person.samples), np.float32),
+                mean=np.asarray(transform(person.mean), np.float32),
+            )
+            for person in self.people
+        )
+        return replace(self, frame_id=frame_id, people=people)

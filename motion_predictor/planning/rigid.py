@@ -1,0 +1,89 @@
+"""Rigid transforms: from the frame of the predictions to that of a robot."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+UNIT_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Rigid:
+    """A rotation and a translation: takes positions in one frame to another."""
+
+    rotation: NDArray[np.float64]
+    """(3, 3)"""
+    translation: NDArray[np.float64]
+    """(3,) metres"""
+
+    @classmethod
+    def identity(cls) -> 'Rigid':
+        """Return what leaves positions where they are."""
+        return cls(np.eye(3), np.zeros(3))
+
+    @classmethod
+    def of_pose(cls, numbers: Sequence[float]) -> 'Rigid':
+        """Return the transform of x, y, z (metres) and a quaternion x, y, z, w.
+
+        Raises:
+            ValueError: if they are not seven finite numbers or the quaternion is no rotation.
+        """
+        values = np.asarray(numbers, np.float64)
+        if values.shape != (7,) or not np.isfinite(values).all():
+            raise ValueError(f'a transform is x, y, z, qx, qy, qz, qw, got {list(numbers)}')
+        length = float(np.linalg.norm(values[3:]))
+        if not abs(length - 1) <= UNIT_TOLERANCE:
+            raise ValueError(
+                f'the quaternion {list(numbers[3:])} has length {length:.4g}: a rotation has 1'
+            )
+        x, y, z, w = values[3:] / length
+        rotation = np.array(
+            [
+                [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+                [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+                [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+            ]
+        )
+        return cls(rotation, values[:3])
+
+    @classmethod
+    def of_message(cls, transform: Any) -> 'Rigid':
+        """Return the transform of a geometry_msgs/Transform, as tf2's `lookup_transform` gives."""
+        p, q = transform.translation, transform.rotation
+        return cls.of_pose([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
+
+    @classmethod
+    def of_matrix(cls, matrix: ArrayLike) -> 'Rigid':
+        """Return the transform of a homogeneous matrix (4, 4).
+
+        Raises:
+            ValueError: if it is none.
+        """
+        values = np.asarray(matrix, np.float64)
+        if values.shape != (4, 4) or not np.allclose(
+            values[:3, :3] @ values[:3, :3].T, np.eye(3), atol=UNIT_TOLERANCE
+        ):
+            raise ValueError('a rigid transform is a matrix (4, 4) whose rotation is orthonormal')
+        return cls(values[:3, :3], values[:3, 3])
+
+    @property
+    def inverse(self) -> 'Rigid':
+        """The way back."""
+        return Rigid(self.rotation.T, -self.rotation.T @ self.translation)
+
+    def __matmul__(self, first: 'Rigid') -> 'Rigid':
+        """Return the transform that does another one first and then this one."""
+        return Rigid(
+            self.rotation @ first.rotation,
+            self.rotation @ first.translation + self.translation,
+        )
+
+    def __call__(self, positions: ArrayLike) -> NDArray[np.floating]:
+        """Move positions (..., 3); float32 stays float32."""
+        given = np.asarray(positions)
+        moved = given @ self.rotation.T.astype(given.dtype, copy=False)
+        moved += self.translation.astype(given.dtype, copy=False)
+        return moved

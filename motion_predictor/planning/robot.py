@@ -1,0 +1,153 @@
+"""Where a robot's capsules are: on frames that a URDF and joint positions place."""
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from motion_predictor.planning.capsules import Capsules
+from motion_predictor.planning.rigid import Rigid
+from motion_predictor.validation import first_problem
+
+Point = tuple[float, float, float]
+
+
+class RobotError(ValueError):
+    """A robot's description cannot be used, or a joint's position is missing."""
+
+
+class _Capsule(BaseModel):
+    model_config = ConfigDict(extra='forbid', allow_inf_nan=False)
+
+    frame: str
+    start: Point
+    end: Point
+    radius_m: Annotated[float, Field(gt=0)]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra='forbid', allow_inf_nan=False)
+
+    base: str
+    """Frame that all is placed in."""
+    capsules: Annotated[list[_Capsule], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Joint:
+    """One joint of a URDF."""
+
+    name: str
+    kind: str
+    parent: str
+    origin: Rigid
+    axis: NDArray[np.float64]
+
+    def transform(self, position: float) -> Rigid:
+        """Return how the child lies in the parent at a position, in radians or metres."""
+        if self.kind == 'prismatic':
+            return self.origin @ Rigid(np.eye(3), self.axis * position)
+        if self.kind == 'fixed':
+            return self.origin
+        return self.origin @ Rigid(_turn(self.axis, position), np.zeros(3))
+
+
+class RobotModel:
+    """Capsules on frames, placed by joint positions.
+
+    Args:
+        capsules: a YAML file: `base`, and `capsules` as `{frame, start, end, radius_m}`.
+        urdf: the robot's description; not needed where every capsule is on the base.
+
+    Raises:
+        RobotError: in one sentence, if one of them cannot be used.
+    """
+
+    def __init__(self, capsules: Path, urdf: str = '') -> None:
+        try:
+            self._file = _File.model_validate(yaml.safe_load(capsules.read_text()))
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise RobotError(f'cannot read the capsules {capsules}: {error}') from error
+        except ValidationError as error:
+            problem = first_problem(error, 'the file')
+            raise RobotError(f'{capsules} holds no capsules: {problem}') from error
+        self.base = self._file.base
+        self._joints = _joints(urdf) if urdf else {}
+        self._chains = {c.frame: self._chain(c.frame) for c in self._file.capsules}
+        moving = [j for chain in self._chains.values() for j in chain if j.kind != 'fixed']
+        self.joint_names = tuple(sorted({joint.name for joint in moving}))
+        """Of the joints whose positions have to be known."""
+
+    def _chain(self, frame: str) -> list[Joint]:
+        chain: list[Joint] = []
+        while frame != self.base:
+            if frame not in self._joints or len(chain) > len(self._joints):
+                raise RobotError(f"the URDF does not place frame '{frame}' in '{self.base}'")
+            chain.insert(0, self._joints[frame])
+            frame = chain[0].parent
+        return chain
+
+    def at(self, positions: Mapping[str, float]) -> Capsules:
+        """Return the capsules in the base frame.
+
+        Args:
+            positions: of every joint in `joint_names`, in radians or metres.
+
+        Raises:
+            RobotError: naming a joint whose position is missing or no number.
+        """
+        for name in self.joint_names:
+            if not np.isfinite(positions.get(name, np.nan)):
+                raise RobotError(f"the position of joint '{name}' is not known")
+        places = {}
+        for frame, chain in self._chains.items():
+            place = Rigid.identity()
+            for joint in chain:
+                place = place @ joint.transform(positions.get(joint.name, 0.0))
+            places[frame] = place
+        rows = [(places[c.frame], c) for c in self._file.capsules]
+        return Capsules.of(
+            [place(np.array(c.start)) for place, c in rows],
+            [place(np.array(c.end)) for place, c in rows],
+            [c.radius_m for _, c in rows],
+        )
+
+
+def _turn(axis: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
+    """Return the rotation about an axis of length 1 (Rodrigues)."""
+    x, y, z = axis
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+
+
+def _joints(urdf: str) -> dict[str, Joint]:
+    """Return the joints of a URDF by the link that they lead to."""
+    try:
+        found = {}
+        for element in ElementTree.fromstring(urdf).findall('joint'):
+            name, kind = element.attrib['name'], element.attrib['type']
+            if kind not in ('fixed', 'revolute', 'continuous', 'prismatic'):
+                raise RobotError(f"joint '{name}' is {kind}, which is not supported")
+            parent, child = element.find('parent'), element.find('child')
+            assert parent is not None and child is not None
+            origin, axis = element.find('origin'), element.find('axis')
+            place = {} if origin is None else origin.attrib
+            xyz = np.array(place.get('xyz', '0 0 0').split(), float)
+            turn = np.eye(3)
+            for unit, angle in zip(np.eye(3), place.get('rpy', '0 0 0').split(), strict=True):
+                turn = _turn(unit, float(angle)) @ turn
+            about = np.array((axis.attrib['xyz'] if axis is not None else '1 0 0').split(), float)
+            about = about / np.linalg.norm(about)
+            joint = Joint(name, kind, parent.attrib['link'], Rigid(turn, xyz), about)
+            found[child.attrib['link']] = joint
+        return found
+    except (ElementTree.ParseError, KeyError, ValueError, AssertionError) as error:
+        if isinstance(error, RobotError):
+            raise
+        raise RobotError(f'the URDF cannot be read: {error}') from error

@@ -1,0 +1,233 @@
+"""Which limbs may come near a robot: bounds on many distances at once, none of them wrong.
+
+Fifty samples, 120 frames, 22 limbs and 8 capsules are a million pairs of segments. They are not
+measured but ruled out, in float32 and with what rounding may do allowed for:
+
+- a pose lies in a ball about one of its joints, the hub; most poses are too far off altogether;
+- of the others, the distance of every joint from the axis of every capsule is found. A joint lies
+  on the axis of its limbs, so that no limb is farther off than its joints; and no point of a limb
+  is nearer than the mean of its ends less half of its length.
+
+Only limbs that these bounds leave in question are measured, in float64.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.planning.capsules import Capsules, segment_to_segment
+from motion_predictor.planning.flesh import Bodies
+
+ROUNDING = 1e-6
+"""Of squares in float32, as a share of the largest, several times over."""
+AT_ONCE, BLOCK = 1024, 64
+"""So many poses are looked at together, and multiplied together: they stay in the cache."""
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """K pairs of a limb and a capsule: in sample n at time t, limb c and capsule r."""
+
+    n: Indices
+    t: Indices
+    c: Indices
+    r: Indices
+    least: NDArray[np.floating]
+    """(K,) metres, what their distance is at least"""
+
+    def __getitem__(self, chosen: NDArray[np.generic] | slice) -> 'Pairs':
+        """Return some of them."""
+        n, t, c, r = (x[chosen] for x in (self.n, self.t, self.c, self.r))
+        return Pairs(n, t, c, r, self.least[chosen])
+
+    @classmethod
+    def all_of(cls, parts: Sequence['Pairs']) -> 'Pairs':
+        """Return all that are in any of them."""
+        nothing = np.empty(0, np.int64)
+        none = cls(nothing, nothing, nothing, nothing, np.empty(0, np.float32))
+        parts = [none, *parts]
+        n, t, c, r = (np.concatenate([getattr(p, name) for p in parts]) for name in 'ntcr')
+        return cls(n, t, c, r, np.concatenate([p.least for p in parts]))
+
+    def __len__(self) -> int:
+        """Return how many they are."""
+        return len(self.n)
+
+
+class Sweep:
+    """The distances of bodies from a robot, as far as bounds tell.
+
+    Args:
+        bodies: N versions of a person at T times.
+        robot: still, or at the same times.
+    """
+
+    def __init__(self, bodies: Bodies, robot: Capsules) -> None:
+        self.bodies, self.robot = bodies, robot
+        self.starts, self.ends = robot.over(bodies.joints.shape[1])  # (T, R, 3)
+        self.near = self.starts.reshape(-1, 3).mean(0)  # float32 is precise about there
+        starts = self.starts - self.near
+        along = self.ends - self.starts
+        length = np.linalg.norm(along, axis=-1)  # (T, R)
+        unit = along / np.maximum(length, 1e-12)[..., None]
+        # In (p, |p|^2, 1), with a the start: the way along the axis, and |p - a|^2.
+        rows = np.zeros((*length.shape, 2, 5))
+        rows[..., 0, :3], rows[..., 0, 4] = unit, -(starts * unit).sum(-1)
+        rows[..., 1, :3], rows[..., 1, 3], rows[..., 1, 4] = -2 * starts, 1, (starts**2).sum(-1)
+        self._rows = np.moveaxis(rows, 2, 1).astype(np.float32)  # (T, 2, R, 5)
+        self._length = length.astype(np.float32)
+        self.radii = bodies.radii.astype(np.float32)  # (T, C)
+        self.thickest = np.full((len(self.radii), bodies.joints.shape[2]), -np.inf, np.float32)
+        for c, ends in enumerate(bodies.limbs.ends):
+            for j in ends:
+                self.thickest[:, j] = np.maximum(self.thickest[:, j], self.radii[:, c])
+        self._reach()
+        robot_m = max(np.square(x - self.near).sum(-1).max() for x in (self.starts, self.ends))
+        self.slack_m = np.float32(np.sqrt(ROUNDING * max(self._largest, robot_m)) + 1e-5)
+        self.capsule_m = robot.radii.astype(np.float32)
+
+    def _reach(self) -> None:
+        """Find how near every pose (N, T) may come to every capsule, by the ball about its hub."""
+        joints = self.bodies.joints
+        first = joints[0, 0]
+        apart = np.linalg.norm(first[:, None] - first, axis=-1)
+        hub = int(apart.max(0).argmin())
+        away = joints - joints[:, :, hub : hub + 1]
+        np.multiply(away, away, out=away)
+        distance = np.sqrt(away.reshape(-1, 3) @ np.ones(3, away.dtype)).reshape(away.shape[:3])
+        distance += self.thickest
+        self._ball_m = distance.max(-1).astype(np.float32)  # (N, T)
+        p = np.asarray(joints[:, :, hub] - self.near, np.float32).transpose(1, 2, 0)  # (T, 3, N)
+        columns = np.ones((len(p), 5, p.shape[2]), np.float32)
+        columns[:, :3] = p
+        columns[:, 3] = squares = np.einsum('txn,txn->tn', p, p)
+        self._largest = float((np.sqrt(squares).T + self._ball_m).max(initial=0) ** 2)
+        along, square = np.moveaxis(self._rows @ columns[:, None], 1, 0)  # (T, R, N)
+        self._hub_m = distance_along(along, square, self._length[..., None])
+
+    def poses_at_least(self) -> Floats:
+        """Return what the distance of a pose (T, N) from the robot is at least."""
+        nearest = (self._hub_m - self.capsule_m[:, None]).min(1)
+        return nearest - self._ball_m.T - self.slack_m
+
+    def looks(self, wanted: NDArray[np.bool_]) -> Iterator['Look']:
+        """Look closer at poses (T, N), some at a time."""
+        t, n = np.nonzero(wanted)
+        for start in range(0, len(t), AT_ONCE):
+            yield self.look(t[start : start + AT_ONCE], n[start : start + AT_ONCE])
+
+    def look(self, t: Indices, n: Indices) -> 'Look':
+        """Look closer at K poses, each a sample n at a time t, ordered by time."""
+        joints = self.bodies.joints[n, t] - self.near.astype(np.float32)  # (K, J, 3)
+        return Look(self, t, n, np.ascontiguousarray(joints.transpose(2, 1, 0), np.float32))
+
+    def axes(self, p: Floats, t: Indices) -> Floats:
+        """Return the distance (R, J, K) of joints p (3, J, K) from the axes of the capsules."""
+        _, joints, count = p.shape
+        found = np.empty((self._length.shape[1], joints, count), np.float32)
+        for block in self._blocks(t):
+            part = p[:, :, block].reshape(3, -1)
+            columns = np.ones((5, part.shape[1]), np.float32)
+            columns[:3] = part
+            np.einsum('xk,xk->k', part, part, out=columns[3])
+            when = t[block.start]
+            along, square = np.split(self._rows[when].reshape(-1, 5) @ columns, 2)
+            distance = distance_along(along, square, self._length[when][:, None])
+            found[:, :, block] = distance.reshape(len(found), joints, -1)
+        return found
+
+    def _blocks(self, t: Indices) -> list[slice]:
+        """Divide poses into runs for which the robot is in one place."""
+        if self.robot.starts.ndim == 2:
+            starts: NDArray[np.signedinteger] = np.arange(0, len(t), BLOCK)
+        else:
+            starts = np.flatnonzero(np.diff(t, prepend=-1))
+        edges = [*starts.tolist(), len(t)]
+        return [slice(start, end) for start, end in pairwise(edges)]
+
+    def measure(self, pairs: Pairs) -> NDArray[np.float64]:
+        """Return the distance (K,) of the surfaces of pairs; negative where they overlap."""
+        joints = self.bodies.joints
+        first, second = self.bodies.limbs.ends[pairs.c].T
+        a = joints[pairs.n, pairs.t, first].astype(np.float64)
+        b = joints[pairs.n, pairs.t, second].astype(np.float64)
+        axes = segment_to_segment(a, b, self.starts[pairs.t, pairs.r], self.ends[pairs.t, pairs.r])
+        return axes - self.bodies.radii[pairs.t, pairs.c] - self.robot.radii[pairs.r]
+
+
+def distance_along(along: Floats, square: Floats, length: Floats) -> Floats:
+    """Return distances from segments; what is given is used up.
+
+    Args:
+        along: s, how far along the axis from its start.
+        square: |p - a|^2 from the start; with t, s within the segment, t (2 s - t) is too much.
+        length: of the segments.
+    """
+    inside = np.minimum(np.maximum(along, 0), length)
+    along += along
+    along -= inside
+    along *= inside
+    square -= along
+    np.maximum(square, 0, out=square)
+    return np.sqrt(square, out=square)
+
+
+class Look:
+    """K poses, and the distance of their joints from the axes of the robot's capsules.
+
+    Args:
+        sweep: of which they are a part.
+        t: (K,) their times, ascending.
+        n: (K,) their samples.
+        p: (3, J, K) their joints.
+    """
+
+    def __init__(self, sweep: Sweep, t: Indices, n: Indices, p: Floats) -> None:
+        self.t, self.n = t, n
+        self._sweep = sweep
+        self._axis_m = sweep.axes(p, t)  # (R, J, K)
+        self._limbs = sweep.bodies.limbs.ends
+        limb = p[:, self._limbs[:, 0]] - p[:, self._limbs[:, 1]]
+        limb *= limb
+        half = np.sqrt(limb.sum(0)) * np.float32(0.5)
+        self._reach = half + sweep.radii[t].T  # (C, K)
+
+    def at_most(self) -> Floats:
+        """Return what the distance of a pose (R, K) from a capsule is at most."""
+        thickest = np.ascontiguousarray(self._sweep.thickest[self.t].T)  # (J, K)
+        most = np.empty((len(self._axis_m), len(self.t)), np.float32)
+        for r, axis in enumerate(self._axis_m):
+            np.min(axis - thickest, axis=0, out=most[r])
+        return most - (self._sweep.capsule_m - self._sweep.slack_m)[:, None]
+
+    def in_question(self, limit: NDArray[np.floating]) -> Pairs:
+        """Return the pairs whose distance may be below a limit, which broadcasts to (R, K)."""
+        robot = (self._sweep.capsule_m + self._sweep.slack_m)[:, None]
+        ceiling = (limit + robot).astype(np.float32)  # (R, K)
+        found = []
+        for j in range(self._axis_m.shape[1]):
+            at = np.flatnonzero((self._limbs == j).any(1))
+            if not at.size:
+                continue
+            farthest = self._reach[at].max(0)
+            r, k = np.nonzero(self._axis_m[:, j] - farthest <= ceiling)
+            if not k.size:
+                continue
+            here = self._axis_m[r, j, k]
+            for c in at:
+                first, second = self._limbs[c]
+                other = self._axis_m[r, second if j == first else first, k]
+                # Each limb is found from its nearer end, or from the first of two as near.
+                mine = (here < other) | ((here == other) & (j == first))
+                least = (here + other) * np.float32(0.5) - self._reach[c, k]
+                keep = np.flatnonzero(mine & (least <= ceiling[r, k]))
+                at_k, at_r = k[keep], r[keep]
+                limbs = np.full(len(keep), c)
+                least = least[keep] - robot[at_r, 0]
+                found.append(Pairs(self.n[at_k], self.t[at_k], limbs, at_r, least))
+        return Pairs.all_of(found)

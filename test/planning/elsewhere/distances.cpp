@@ -1,0 +1,97 @@
+// Answers for a message that is read from standard input, as text: every number that the maths gives, a line each.
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "motion_predictor/planning.hpp"
+
+namespace mp = motion_predictor;
+
+static std::vector<float> numbers(std::size_t count)
+{
+  std::vector<float> found(count);
+  for (float & number : found) {std::cin >> number;}
+  return found;
+}
+
+int main()
+{
+  auto message = std::make_shared<mp::Message>();
+  std::size_t people = 0, joints = 0;
+  int status = 0;
+  double age_s = 0;
+  std::cin >> age_s >> status >> message->layout >> people;
+  message->status = static_cast<std::uint8_t>(status);
+  std::cin >> message->num_samples >> message->num_frames >> message->num_joints;
+  joints = message->num_joints;
+  message->times = numbers(message->num_frames);
+  message->joint_names.resize(joints);
+  for (auto & name : message->joint_names) {std::cin >> name;}
+  message->parents.resize(joints);
+  for (std::size_t p = 0; p < people; ++p) {
+    mp::msg::PredictedMotion person;
+    std::size_t predicted = 0;
+    std::cin >> person.id >> status >> predicted;
+    person.status = static_cast<std::uint8_t>(status);
+    if (predicted) {
+      const std::size_t frames = static_cast<std::size_t>(message->num_frames) * joints;
+      person.samples = numbers(message->num_samples * frames * 3);
+      person.mean = numbers(frames * 3);
+      person.radius = numbers(frames);
+    }
+    message->motions.push_back(person);
+  }
+  mp::Predictions predictions;
+  const std::int64_t now = static_cast<std::int64_t>(1e9 * age_s) + 1'000'000'000'000'000'000;
+  std::printf("before %s\n", to_string(predictions.latest(now).reason()));
+  message->header.stamp.sec = 1'000'000'000;
+  predictions.put(message);
+  const auto latest = predictions.latest(now);
+  std::printf("reason %s\nnobody %d\n", to_string(latest.reason()), latest.is_nobody());
+  const auto later = mp::Predictions::Steady::now() + std::chrono::milliseconds(250);
+  std::printf("later %s\n", to_string(predictions.latest(now, later).reason()));
+
+  double start_s = 0, end_s = 0;
+  std::size_t capsules = 0, times = 0;
+  std::cin >> start_s >> end_s >> times >> capsules;
+  std::vector<std::vector<mp::Capsule>> at(times, std::vector<mp::Capsule>(capsules));
+  for (auto & arm : at) {
+    for (auto & c : arm) {
+      std::cin >> c.start.x >> c.start.y >> c.start.z >> c.end.x >> c.end.y >> c.end.z >> c.radius;
+    }
+  }
+  double pose[7];
+  for (double & number : pose) {std::cin >> number;}
+  if (!std::cin) {return 2;}
+  if (!latest) {return 0;}
+  const mp::Robot robot(at);
+  const mp::Rigid to_robot = mp::Rigid::of_pose(pose[0], pose[1], pose[2], pose[3], pose[4], pose[5], pose[6]);
+  for (bool by_samples : {true, false}) {
+    mp::Look look;
+    look.start_s = start_s, look.end_s = end_s, look.by_samples = by_samples, look.to_robot = &to_robot;
+    const auto found = mp::closest(latest, robot, look);
+    std::printf(
+      "closest %.9f %.6f %s %s %zu %zu\n", found.distance_m, found.time_s, found.person.c_str(), found.limb.c_str(),
+      found.capsule, found.sample);
+    look.each_person(latest, [&](const mp::msg::PredictedMotion &, const mp::Bodies & bodies) {
+        std::printf("each");
+        for (const auto & one : mp::nearest(bodies, robot, true)) {std::printf(" %.9f", one.distance_m);}
+        std::printf("\n");
+      });
+  }
+  mp::Look look;
+  look.start_s = start_s, look.end_s = end_s, look.to_robot = &to_robot;
+  std::printf("touch %.9f\n", mp::touch_share(latest, robot, look));
+#ifdef MOTION_PREDICTOR__EIGEN_HPP_
+  if (message->motions.empty()) {return 0;}
+  const auto & person = message->motions[0];
+  const auto joint = mp::sample_map(*message, person, 1, 2).row(3);
+  std::printf("eigen %d %.6f %.6f %.6f\n",
+    joint.data() == person.samples.data() + ((1 * message->num_frames + 2) * joints + 3) * 3,
+    joint.norm(), mp::mean_map(*message, person, 1).colwise().mean().norm(), mp::radius_map(*message, person).sum());
+#endif
+  return 0;
+}

@@ -1,0 +1,253 @@
+"""Distances from a robot against those found one by one, and the probability of a touch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.stats import beta
+
+from motion_predictor.planning import (
+    NOBODY,
+    Bodies,
+    Capsules,
+    FleshError,
+    HorizonError,
+    Limbs,
+    Outlook,
+    closest,
+    nearest,
+    over,
+    touch,
+    touching,
+)
+from motion_predictor.planning.capsules import segment_to_segment
+from motion_predictor.planning.contact import at_most
+from motion_predictor.skeleton import known_layouts
+
+Array = NDArray[np.float64]
+PLACES = ((0.3, 0.2, 0.9), (1.2, 0.4, 0.5), (4.0, -3.0, 0.0), (40.0, 30.0, 1.0))
+
+
+def apart(p: Array, q: Array, r: Array, s: Array) -> float:
+    """Return the distance of the segments p-q and r-s, by the cases of a textbook."""
+    d1, d2, w = q - p, s - r, p - r
+    a, e, f = d1 @ d1, d2 @ d2, d2 @ w
+    if a < 1e-18 and e < 1e-18:
+        return float(np.linalg.norm(w))
+    if a < 1e-18:
+        x, y = 0.0, np.clip(f / e, 0, 1)
+    else:
+        c = d1 @ w
+        if e < 1e-18:
+            x, y = np.clip(-c / a, 0, 1), 0.0
+        else:
+            b = d1 @ d2
+            area = a * e - b * b
+            x = np.clip((b * f - c * e) / area, 0, 1) if area > 1e-12 * a * e else 0.0
+            y = (b * x + f) / e
+            if y < 0:
+                x, y = np.clip(-c / a, 0, 1), 0.0
+            elif y > 1:
+                x, y = np.clip((b - c) / a, 0, 1), 1.0
+    return float(np.linalg.norm(w + x * d1 - y * d2))
+
+
+def every_distance(bodies: Bodies, robot: Capsules) -> Array:
+    """Return the distance of each limb from each capsule (N, T, C, R), one after the other."""
+    starts, ends = robot.over(bodies.joints.shape[1])
+    N, T, _, _ = bodies.joints.shape
+    C, R = len(bodies.limbs.names), len(robot.radii)
+    found = np.empty((N, T, C, R))
+    for n, t, c, r in np.ndindex(*found.shape):
+        i, j = bodies.limbs.ends[c]
+        p, q = bodies.joints[n, t, [i, j]].astype(np.float64)
+        axes = apart(p, q, starts[t, r], ends[t, r])
+        found[n, t, c, r] = axes - bodies.radii[t, c] - robot.radii[r]
+    return found
+
+
+def arm(place: Any, capsules: int = 3, seed: int = 0, times: int = 0) -> Capsules:
+    """Return an arm that stands somewhere, and moves if it is given at several times."""
+    generator = np.random.default_rng(seed)
+    bends = generator.normal(0, 0.3, (capsules, 3))
+    points = np.asarray(place) + np.vstack([np.zeros(3), bends.cumsum(0)])
+    radii = generator.uniform(0.05, 0.12, capsules)
+    if times:
+        points = points + generator.normal(0, 0.05, (times, 1, 3)).cumsum(0)
+    starts, ends = points[..., :-1, :].copy(), points[..., 1:, :]
+    starts[..., -1, :] = ends[..., -1, :]  # a ball at the tip
+    return Capsules.of(starts, ends, radii)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(['any', 'parallel', 'points', 'crossing']))
+def test_segments(seed: int, kind: str) -> None:
+    generator = np.random.default_rng(seed)
+    a, b, c, d = generator.normal(size=(4, 20, 3))
+    if kind == 'parallel':
+        d = c + (b - a) * generator.normal(size=(20, 1)) + 1e-9 * generator.normal(size=(20, 3))
+    elif kind == 'points':
+        b[:10], d[5:15] = a[:10], c[5:15]
+    elif kind == 'crossing':
+        d = (a + b) - c
+    expected = [apart(*row) for row in zip(a, b, c, d, strict=True)]
+    np.testing.assert_allclose(segment_to_segment(a, b, c, d), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize('place', PLACES)
+@pytest.mark.parametrize('times', [0, 4])
+@pytest.mark.parametrize('by_samples', [True, False])
+def test_distances_agree_with_those_found_one_by_one(
+    make_prediction: Callable[..., Any], place: Any, times: int, by_samples: bool
+) -> None:
+    outlook = Outlook.of(make_prediction(samples=6), 0.05)
+    robot = arm(place, times=times)
+    limbs = Limbs.for_outlook(outlook)
+    make = Bodies.of_samples if by_samples else Bodies.of_mean
+    bodies = make(outlook.people[0], limbs)
+    expected = every_distance(bodies, robot)
+    distances, pairs = nearest(bodies, robot)
+    np.testing.assert_allclose(distances, expected.min((0, 2, 3)), atol=1e-6)
+    at_pairs = expected[pairs.n, pairs.t, pairs.c, pairs.r]
+    np.testing.assert_allclose(distances, at_pairs, atol=1e-6)
+    found = over(outlook, robot, by_samples=by_samples)
+    assert found.distance_m == pytest.approx(expected.min(), abs=1e-6)
+    n, t, c, r = np.unravel_index(expected.argmin(), expected.shape)
+    assert (found.sample, found.limb, found.capsule) == (n, limbs.names[c], r)
+    assert found.time_s == pytest.approx(outlook.times[t])
+    if by_samples:
+        for margin_m in (0.0, 0.2):
+            np.testing.assert_array_equal(
+                touching(bodies, robot, margin_m), (expected <= margin_m).any((1, 2)).T
+            )
+
+
+def test_many_samples_are_looked_at_in_several_goes(make_prediction: Callable[..., Any]) -> None:
+    """Against the vectorised distance, which the tests above compare with the slow one."""
+    times = np.arange(1, 41) / 20
+    outlook = Outlook.of(make_prediction(samples=60, times=times), 0.0)
+    bodies = Bodies.of_samples(outlook.people[0], Limbs.for_outlook(outlook))
+    for place in PLACES:
+        robot = arm(place, capsules=8)
+        expected = np.full(len(times), np.inf)
+        for c, (i, j) in enumerate(bodies.limbs.ends):
+            ends = (bodies.joints[:, :, k].reshape(-1, 3).astype(float) for k in (i, j))
+            p, q = ends
+            for r in range(8):
+                axis = (np.broadcast_to(x[r], p.shape) for x in (robot.starts, robot.ends))
+                d = segment_to_segment(p, q, *axis).reshape(60, -1).min(0)
+                expected = np.minimum(expected, d - bodies.radii[:, c] - robot.radii[r])
+        np.testing.assert_allclose(nearest(bodies, robot)[0], expected, atol=1e-9)
+        assert over(outlook, robot).distance_m == pytest.approx(expected.min(), abs=1e-9)
+
+
+def test_a_span_is_looked_at_at_both_ends_and_every_frame(
+    make_prediction: Callable[..., Any],
+) -> None:
+    outlook = Outlook.of(make_prediction(people=2), 0.05)
+    robot = arm((0.5, 2.2, 1.0))
+    found = closest(outlook, robot, 0.1, 0.6)
+    assert found.person == 'person 1'
+    np.testing.assert_allclose(outlook.instants(0.1, 0.6), [0.1, 0.15, 0.35, 0.6])
+    assert found == over(outlook.at([0.1, 0.15, 0.35, 0.6]), robot)
+    with pytest.raises(HorizonError, match='goes from -0.05'):
+        closest(outlook, robot, 0.0, 1.0)
+
+
+def test_nobody_is_infinitely_far(make_prediction: Callable[..., Any]) -> None:
+    outlook = Outlook.of(make_prediction(people=0), 0.05)
+    robot = arm((0, 0, 0))
+    assert closest(outlook, robot, 0.0, 1.0) == NOBODY
+    assert touch(outlook, robot, 0.0, 1.0).share == touch(outlook, robot, 0.0, 1.0).at_most == 0
+
+
+def test_a_touch_is_a_share_of_the_samples_and_a_bound(
+    make_prediction: Callable[..., Any],
+) -> None:
+    outlook = Outlook.of(make_prediction(people=2, samples=20), 0.0)
+    robot = arm((0.6, 0.9, 1.0))
+    at = outlook.at(outlook.instants(0.0, 0.8))
+    limbs = Limbs.for_outlook(outlook)
+    hits = [
+        (every_distance(Bodies.of_samples(p, limbs), robot) <= 0).any((1, 2)) for p in at.people
+    ]
+    found = touch(outlook, robot, 0.0, 0.8)
+    spared = [1 - hit.any(1).mean() for hit in hits]
+    assert 0 < found.share < 1
+    assert found.share == pytest.approx(1 - np.prod(spared))
+    np.testing.assert_allclose(found.of_capsule, 1 - np.prod([1 - h.mean(0) for h in hits], 0))
+    assert found.share < found.at_most <= 1
+    for k in (0, 3, 19):
+        assert at_most(k, 20) == pytest.approx(beta.ppf(0.95, k + 1, 20 - k), abs=1e-9)
+    assert at_most(20, 20) == 1
+
+
+def test_a_limb_of_the_mean_is_thicker_by_the_larger_radius(
+    make_prediction: Callable[..., Any],
+) -> None:
+    outlook = Outlook.of(make_prediction(), 0.0)
+    (person,) = outlook.people
+    person.radius[:] = np.arange(22) / 100
+    limbs = Limbs.for_outlook(outlook)
+    bodies = Bodies.of_mean(person, limbs)
+    expected = limbs.radii + limbs.ends.max(1) / 100
+    np.testing.assert_allclose(bodies.radii, np.tile(expected, (4, 1)), atol=1e-6)
+    person.radius[:] = np.nan
+    with pytest.raises(FleshError, match='not calibrated'):
+        Bodies.of_mean(person, limbs)
+    assert Bodies.of_mean(person, limbs, inflated=False).radii[0] == pytest.approx(limbs.radii)
+
+
+def test_without_samples_there_are_none_to_measure(make_prediction: Callable[..., Any]) -> None:
+    message = make_prediction(num_samples=0)
+    message.motions[0].samples = []
+    outlook = Outlook.of(message, 0.0)
+    with pytest.raises(FleshError, match='publish_samples'):
+        over(outlook, arm((0, 0, 0)))
+    assert np.isfinite(over(outlook, arm((0, 0, 0)), by_samples=False).distance_m)
+
+
+@pytest.mark.parametrize('name', known_layouts())
+def test_every_layout_has_limbs_that_leave_no_part_of_the_body_out(name: str) -> None:
+    layout = known_layouts()[name]
+    limbs = Limbs.of(name, layout.joint_names)
+    assert ((limbs.radii > 0.04) & (limbs.radii < 0.25)).all()
+    for side, other in (('l_', 'r_'), ('r_', 'l_')):
+        mine = {n.removeprefix(side) for n in limbs.names if n.startswith(side)}
+        assert mine == {n.removeprefix(other) for n in limbs.names if n.startswith(other)}
+        parts = {'thigh', 'shin', 'upper_arm', 'forearm'}
+        assert parts <= mine
+    assert 'head' in limbs.names
+
+
+@pytest.mark.parametrize(
+    ('content', 'sentence'),
+    [
+        (
+            'layout: x\nlimbs: {arm: [nose, l_elbow, 0.1]}',
+            'joints that the predictions lack: nose',
+        ),
+        ('layout: x\nlimbs: {arm: [l_elbow, l_wrist, -1]}', 'holds no limbs: limbs.arm.2'),
+        ('layout: x\nlimbs: {}', 'holds no limbs'),
+        ('][', 'cannot read'),
+    ],
+)
+def test_limbs_that_do_not_fit_are_refused(tmp_path: Any, content: str, sentence: str) -> None:
+    path = tmp_path / 'limbs.yaml'
+    path.write_text(content)
+    with pytest.raises(FleshError, match=sentence):
+        Limbs.read(path, known_layouts()['smpl22'].joint_names)
+    with pytest.raises(FleshError, match="no limbs are known for the layout 'spider'"):
+        Limbs.of('spider', ('a', 'b'))
+
+
+def test_capsules_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match='capsules need ends'):
+        Capsules.of(np.zeros((2, 3)), np.zeros((2, 3)), [1.0])
+    with pytest.raises(ValueError, match='not finite'):
+        Capsules.of(np.full((1, 3), np.nan), np.zeros((1, 3)), [1.0])
+    with pytest.raises(ValueError, match='at 4 times, the people at 3'):
+        arm((0, 0, 0), times=4).over(3)
