@@ -36,7 +36,7 @@ Speed = Annotated[float, Field(gt=0)]
 class Calibration(BaseModel):
     """What the tensors of a calibration were fitted to and how they are to be read.
 
-    `calibration.terms` (C, G, A, K) says how the expected error grows with each of the A TERMS, for
+    `calibration.terms` (G, A, K) says how the expected error grows with each of the A TERMS, for
     each of G PARTS; `calibration.scale` (C, R, G, B, K) what that is to be multiplied by to keep
     the promise, and `calibration.body_scale` (C, R, V, K) what radii are to be multiplied by to
     hold the whole body.
@@ -73,7 +73,7 @@ class Calibration(BaseModel):
         coverages, rungs, knots = len(self.coverages), len(self.samples), len(self.frames)
         speeds, body_speeds = len(self.speeds) + 1, len(self.body_speeds) + 1
         return {
-            'calibration.terms': (coverages, len(PARTS), len(TERMS), knots),
+            'calibration.terms': (len(PARTS), len(TERMS), knots),
             'calibration.scale': (coverages, rungs, len(PARTS), speeds, knots),
             'calibration.body_scale': (coverages, rungs, body_speeds, knots),
         }

@@ -1,8 +1,8 @@
-"""Balls that hold the joints of a person with a promised probability, and the whole body at once.
+"""Balls that hold the joints of a person with a promised probability, and the body at once.
 
-The expected error of a joint at a frame is the root of a sum of squares: a floor, and shares of how
-the joint, the body and the root move just now, of the jitter of the observation and of the spread
-of the samples. Every share is zero or more and none of the first falls with the horizon, so that
+The expected error of a joint at a frame is the root of a sum of squares: a floor, and shares of
+how the joint, the body and the root move just now, of the jitter of the observation and of the
+spread of the samples. No share is negative and none of the first falls with the horizon, so that
 faster people and later frames have no smaller balls. Split conformal calibration scales that in
 groups (Mondrian: Vovk et al. 2003) of part of the body and own speed; see doc/sets.md.
 """
@@ -83,9 +83,10 @@ class Sets:
         self.coverage = calibration.coverages[chosen]
         self._calibration = calibration
         self._parts = np.array(parts_of(layout))
+        terms, scale, body_scale = (tensors[name] for name in calibration.shapes())
         terms, scale, body_scale = (
-            _at_every_frame(tensors[name][chosen], calibration.frames, frames)
-            for name in calibration.shapes()
+            _at_every_frame(values, calibration.frames, frames)
+            for values in (terms, scale[chosen], body_scale[chosen])
         )
         self._expected = ExpectedError(terms, self._parts)
         self._scale = scale.reshape(len(scale), -1, frames)  # (R, G * B, F)

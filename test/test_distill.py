@@ -304,7 +304,8 @@ def test_everything_runs_without_stage_1(
         'student.network': '{kind: swiftdiff, layers: 1, width: 8}',
         'student.bank': '{size: 8, chunk: 8}',
         'student.optimisation.steps': 2,
-        'calibrate.coverage': 0.5,
+        'calibrate.coverages': [0.5],
+        'calibrate.steps': 2,
         'calibrate.stride': 1,
     }
     overrides = [part for item in settings.items() for part in ('--set', '{}={}'.format(*item))]

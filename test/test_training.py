@@ -37,6 +37,8 @@ MINIATURE = {
     'student.optimisation.batch': 64,
     'calibrate.stride': 60,
     'calibrate.samples': [50],
+    'calibrate.coverages': [0.9],
+    'calibrate.steps': 20,
 }
 
 

@@ -2,8 +2,8 @@
 
 A model of the expected error is fitted first (`expected_error`). Scores are errors over what was
 to be expected by a model that knew nothing of the person; their quantiles, in groups, are the
-factors (`conformal`), and a margin on top is what people need whom the factors do not know. In all
-of it each person counts the same. What it promises and what not: doc/sets.md.
+factors (`conformal`, `sets`), and a margin on top is what people need whom the factors do not
+know. In all of it each person counts the same. What it promises and what not: doc/sets.md.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,6 @@ from motion_predictor.calibration import Calibration, parts_of
 from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor_training.config import CalibrationConfig, ConfigError
 from motion_predictor_training.conformal import carries
-from motion_predictor_training.left_out import LeftOut
 from motion_predictor_training.prediction import predictor_of
 from motion_predictor_training.scores import knots_of, score, together
 from motion_predictor_training.sets import fit_sets
@@ -27,21 +26,21 @@ def calibrate(
     config: CalibrationConfig,
     checkpoint_path: Path,
     archives: Sequence[Path],
+    trained_on: Sequence[Path],
     out: Path,
-    trained_on: Sequence[Path] = (),
-) -> LeftOut:
+) -> str:
     """Calibrate a checkpoint and write the result.
 
     Args:
         config: how.
         checkpoint_path: what to calibrate.
         archives: of people whom the network was not trained on.
+        trained_on: archives that it was trained on, for there are more people in them; may be
+            empty. Their errors are taken for larger where those of the others are.
         out: checkpoint to write.
-        trained_on: archives that it was trained on: there are more people in them, whose errors
-            are taken for larger where those of the others are.
 
     Returns:
-        How the sets hold people who were left out.
+        A table of how the sets hold people who were left out.
 
     Raises:
         ConfigError: if there are too few windows for all of the coverages.
@@ -53,10 +52,7 @@ def calibrate(
     given = [(load_archive(path), False) for path in archives]
     given += [(load_archive(path), True) for path in trained_on]
     scores = together(
-        [
-            score(predictor, archive, samples, config.stride, config.windows_per_person, trained)
-            for archive, trained in given
-        ]
+        [score(predictor, archive, samples, config, trained) for archive, trained in given]
     )
     windows = float(scores.share.sum())
     coverages = sorted(c for c in config.coverages if carries(c, windows))
@@ -90,4 +86,4 @@ def calibrate(
         update={'provenance': header.provenance | {'calibration': facts}, 'metrics': {}}
     )
     result.save(out)
-    return left_out
+    return left_out.table(header.window.rate_hz)

@@ -1,6 +1,6 @@
 """Conformal factors: what expected errors are multiplied by so that sets keep their promise."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,23 @@ class Grouped:
     columns: int  # groups of a row, from each of which to the next factors do not fall
     people: NDArray[np.int64]  # (N,) who
     weights: Doubles  # (N,)
-    windows: Doubles  # (N,) how much of a window apart from the others each is
+    windows: Doubles  # (N,) how much of a window apart from the others each is, in its row
+    rows_each: int  # rows that each window has scores in
+
+    @property
+    def total(self) -> float:
+        """How many windows apart from each other all scores are of."""
+        return float(self.windows.sum()) / self.rows_each
 
     def choose(self, chosen: NDArray[np.bool_]) -> 'Grouped':
         """Return some of the scores."""
-        parts = (self.people[chosen], self.weights[chosen], self.windows[chosen])
-        return Grouped(self.groups[chosen], self.rows, self.columns, *parts)
+        return replace(
+            self,
+            groups=self.groups[chosen],
+            people=self.people[chosen],
+            weights=self.weights[chosen],
+            windows=self.windows[chosen],
+        )
 
 
 def quantile(scores: Doubles, weights: Doubles, level: float) -> float:
@@ -75,7 +86,7 @@ def factors(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
     members = [np.flatnonzero(of.groups == group) for group in range(count)]
     trust = np.array([_trust(of, own, coverage) for own in members])
     result = np.empty((count, scores.shape[1]))
-    level = at_least(coverage, float(of.windows.sum()))
+    level = at_least(coverage, of.total)
     for frame, values in enumerate(scores.T.astype(np.float64)):
         everybody = quantile(values, of.weights, level)
         for group, own in enumerate(members):

@@ -6,34 +6,36 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from motion_predictor.calibration import PARTS, STILL_TERMS, TERMS
 from motion_predictor_training.scores import Scores
 
 FloatArray = NDArray[np.float32]
+LEVEL = 0.95
+"""One model serves all coverages: fitted to 99.9 %, it learns the habits of few."""
 RATE, LAST_RATE = 0.1, 0.03
 """Learning rates, the second for the last third of the steps."""
 ENOUGH = 150
 """Windows of one person that the fit looks at."""
+LEAST = 0.1
+"""m/s, m/s2 or m: what never comes near this starts with no larger a share than at this."""
 LEAST_M = 1e-4
 """Errors below this are none."""
 
 
 def fit_expected_error(
-    scores: Scores, weights: FloatArray, parts: Sequence[int], coverages: Sequence[float], steps: int
+    scores: Scores, weights: FloatArray, parts: Sequence[int], steps: int
 ) -> FloatArray:
-    """Return the terms (C, G, A, K) by quantile regression (Koenker and Bassett 1978).
+    """Return the terms (G, A, K) by quantile regression (Koenker and Bassett 1978).
 
-    The pinball loss of the logarithm of the error has its least value where a share `coverage` of
-    the errors is smaller. No term is negative, those of the state do not fall with the frame, and
-    none falls with the coverage. A part that the layout lacks has terms of one metre.
+    The pinball loss of the logarithm of the error has its least value where a share LEVEL of the
+    errors is smaller. No term is negative, and those of the state do not fall with the frame. A
+    part that the layout lacks has terms of one metre.
 
     Args:
         scores: W windows; their largest number of samples counts.
         weights: (W,) of the windows.
         parts: (J,) the part of each joint.
-        coverages: C, ascending.
         steps: of the optimiser (Adam).
     """
     chosen = _evenly(scores.people)
@@ -41,7 +43,7 @@ def fit_expected_error(
     spread, error = scores.spread[0], scores.error[0]  # (W, K, J)
     still = scores.still()  # (A', W, J)
     body = np.sqrt((spread**2).mean(-1, keepdims=True))
-    terms = np.ones((len(coverages), len(PARTS), len(TERMS), error.shape[1]), np.float32)
+    terms = np.ones((len(PARTS), len(TERMS), error.shape[1]), np.float32)
     for part in np.unique(parts):
         own = np.flatnonzero(np.asarray(parts) == part)
         shape = (*error.shape[:2], len(own))
@@ -49,34 +51,27 @@ def fit_expected_error(
             [np.broadcast_to(term[:, None, own], shape) for term in still]
             + [spread[..., own], np.broadcast_to(body, shape)]
         )
-        terms[:, part] = _fit_part(inputs, error[..., own], weights, coverages, steps)
+        terms[part] = _fit_part(inputs, error[..., own], weights, steps)
     return terms
 
 
 def _fit_part(
-    inputs: FloatArray,
-    error: FloatArray,
-    weights: FloatArray,
-    coverages: Sequence[float],
-    steps: int,
+    inputs: FloatArray, error: FloatArray, weights: FloatArray, steps: int
 ) -> FloatArray:
-    """Return the terms (C, A, K) of one part from inputs (A, W, K, J) and errors (W, K, J)."""
+    """Return the terms (A, K) of one part from inputs (A, W, K, J) and errors (W, K, J)."""
     squares = torch.from_numpy(np.square(inputs))
     known = torch.from_numpy(np.isfinite(error)).float()
     logs = torch.from_numpy(np.log(np.maximum(np.nan_to_num(error, nan=1.0), LEAST_M)))
     weight = torch.from_numpy(weights)[:, None, None] * known
     weight = weight / weight.sum().clamp(min=1e-9)
-    level = torch.tensor(coverages)[:, None, None, None]
-    free = torch.full((len(coverages), len(TERMS), error.shape[1]), -6.0)
-    free[:, STILL_TERMS:] = 0.0
-    free.requires_grad_(True)
+    free = _start(squares, (logs.exp() * known).square()).requires_grad_(True)
     optimiser = torch.optim.Adam([free], lr=RATE)
     for step in range(steps):
         if step == 2 * steps // 3:
             optimiser.param_groups[0]['lr'] = LAST_RATE
-        expected = torch.einsum('cak,awkj->cwkj', _terms(free).square(), squares)
+        expected = torch.einsum('ak,awkj->wkj', _terms(free).square(), squares)
         off = logs - 0.5 * torch.log(expected + LEAST_M**2)
-        loss = (torch.maximum(level * off, (level - 1) * off) * weight).sum()
+        loss = (torch.maximum(LEVEL * off, (LEVEL - 1) * off) * weight).sum()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -84,10 +79,25 @@ def _fit_part(
 
 
 def _terms(free: Tensor) -> Tensor:
-    """Return what the free numbers (C, A, K) stand for: steps up with the frame and coverage."""
-    steps = softplus(free)
-    rising = steps[:, :STILL_TERMS].cumsum(-1)
-    return torch.cat([rising, steps[:, STILL_TERMS:]], 1).cumsum(0)
+    """Return what the free numbers (A, K) stand for: those of the state are steps up in time."""
+    steps = free.exp()
+    return torch.cat([steps[:STILL_TERMS].cumsum(-1), steps[STILL_TERMS:]])
+
+
+def _start(squares: Tensor, errors: Tensor) -> Tensor:
+    """Return free numbers (A, K) with which all terms have the same part in the errors.
+
+    Args:
+        squares: of the inputs, (A, W, K, J).
+        errors: squared, (W, K, J).
+    """
+    part = errors.mean((0, 2)).cummax(0).values / squares.mean((1, 3)).clamp(
+        min=LEAST**2
+    )  # (A, K)
+    terms = (part / len(part)).sqrt()
+    rising = terms[:STILL_TERMS].diff(dim=-1, prepend=torch.zeros(STILL_TERMS, 1))
+    rising = torch.maximum(rising, 0.02 * terms[:STILL_TERMS])  # what does not rise could not move
+    return torch.cat([rising, terms[STILL_TERMS:]]).clamp(min=1e-6).log()
 
 
 def _evenly(people: NDArray[np.str_]) -> NDArray[np.int64]:

@@ -63,14 +63,14 @@ class LeftOut:
             }
         return result
 
-    def table(self, times_s: NDArray[np.float32]) -> str:
-        """Return everything for a terminal; it is valid Markdown.
+    def table(self, rate_hz: float) -> str:
+        """Return everything for a terminal, frames being so many a second; it is valid Markdown.
 
-        Args:
-            times_s: (F,) of the future frames.
+        Single persons are listed for the coverage that is used where none is asked for.
         """
-        shown = np.unique(np.linspace(0, len(self.calibration.frames) - 1, 8).round().astype(int))
-        head = [f'{times_s[self.calibration.frames[k] - 1]:.2f} s' for k in shown]
+        frames = self.calibration.frames
+        shown = np.unique(np.linspace(0, len(frames) - 1, 8).round().astype(int))
+        head = [f'{frames[k] / rate_hz:.2f} s' for k in shown]
         everybody = np.ones(len(self.people), bool)
         lines = []
         for index, coverage in enumerate(self.calibration.coverages):
@@ -86,10 +86,12 @@ class LeftOut:
                     lines.append([f'{coverage:g}: {name}, %', *(f'{v:.1f}' for v in average)])
             radius_cm = 100 * np.median(self.radius[index], axis=0)[shown]
             lines.append([f'{coverage:g}: median radius, cm', *(f'{v:.1f}' for v in radius_cm)])
-            for person in np.unique(self.people):
+            listed = np.unique(self.people) if index == self.calibration.choose(None) else ()
+            for person in listed:
                 own = self.people == person
                 average = 100 * self._average(self.held[index], own)[shown]
-                name = f'{person} ({own.sum()} windows{", trained on" * bool(self.trained[own][0])})'
+                known = ', trained on' if self.trained[own][0] else ''
+                name = f'{person} ({own.sum()} windows{known})'
                 lines.append([f'{coverage:g}: {name}, %', *(f'{v:.1f}' for v in average)])
         return tabulate(lines, ['', *head], tablefmt='github')
 

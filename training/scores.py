@@ -12,6 +12,7 @@ from motion_predictor.model.statistics import spread_of
 from motion_predictor.predictor import MotionPredictor
 from motion_predictor.sets import state_terms
 from motion_predictor.state import State, StateReader
+from motion_predictor_training.config import CalibrationConfig
 from motion_predictor_training.data.windows import Windows, model_windows
 from motion_predictor_training.prediction import predict_windows
 
@@ -62,8 +63,7 @@ def score(
     predictor: MotionPredictor,
     archive: MotionArchive,
     samples: Sequence[int],
-    stride: int,
-    most: int,
+    config: CalibrationConfig,
     trained: bool,
 ) -> Scores:
     """Predict windows of an archive and compare them with what then happened.
@@ -71,14 +71,14 @@ def score(
     Args:
         predictor: draws the largest of the numbers of samples.
         archive: recorded motion.
-        samples: R numbers of samples; fewer are the first of more.
-        stride: frames between the starts of windows.
-        most: windows of one person, evenly taken.
+        samples: R numbers of samples, descending; fewer are the first of more.
+        config: which windows, and who was not trained on after all.
         trained: whether the network was trained on these people.
     """
     header = predictor.checkpoint.header
-    windows, share = _thinned(archive, model_windows(archive, header, stride), stride, most)
-    share = share * stride / (APART_S * header.window.rate_hz)
+    windows = model_windows(archive, header, config.stride)
+    windows, share = _thinned(archive, windows, config.windows_per_person)
+    share = share * config.stride / (APART_S * header.window.rate_hz)
     read = StateReader(header.window.history_frames, header.window.rate_hz)
     frames = np.array(knots_of(header.window.future_frames)) - 1
     states, spreads, errors = [], [], []
@@ -93,9 +93,10 @@ def score(
             rungs.append((spread_of(drawn, mean).numpy(), off.numpy()))
         spreads.append(np.stack([spread for spread, _ in rungs]))
         errors.append(np.stack([off for _, off in rungs]))
+    people = _people(archive)[windows.clips]
     return Scores(
-        people=_people(archive)[windows.clips],
-        trained=np.full(len(windows), trained),
+        people=people,
+        trained=trained & ~np.isin(people, config.held_out),
         share=np.minimum(share, 1).astype(np.float32),
         state=State(*map(np.concatenate, zip(*states, strict=True))),
         spread=np.concatenate(spreads, 1),
@@ -123,9 +124,7 @@ def _people(archive: MotionArchive) -> NDArray[np.str_]:
     return np.array([s or c or f'clip {i}' for i, (s, c) in enumerate(names)])
 
 
-def _thinned(
-    archive: MotionArchive, windows: Windows, stride: int, most: int
-) -> tuple[Windows, FloatArray]:
+def _thinned(archive: MotionArchive, windows: Windows, most: int) -> tuple[Windows, FloatArray]:
     """Return at most so many windows of each person, and how many each stands for (W,)."""
     owners = _people(archive)[windows.clips]
     chosen, stands_for = [], []

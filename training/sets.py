@@ -47,13 +47,17 @@ class People:
     ) -> Grouped:
         """Return the groups (W, n) of n scores a window, window by window."""
         each = groups.shape[1]
+        row = groups[0] // columns if columns > 1 else np.zeros(each, int)
+        in_row = np.bincount(row)[row]  # (n,) scores of a window in the same row
+        share = scores.share.astype(np.float64)[:, None] / in_row
         return Grouped(
             groups.reshape(-1),
             rows,
             columns,
             np.repeat(self.index, each),
             np.repeat(self.weights.astype(np.float64), each),
-            np.repeat(scores.share.astype(np.float64) / each, each),
+            share.reshape(-1),
+            len(np.unique(row)),
         )
 
 
@@ -62,11 +66,10 @@ def fit_sets(
 ) -> tuple[dict[str, FloatArray], LeftOut]:
     """Return the tensors of a calibration by name, and how they hold people left out."""
     people = People.of(scores, config.folds)
-    coverages = calibration.coverages
 
     def terms_for(chosen: NDArray[np.bool_]) -> FloatArray:
         some, weights = scores.choose(chosen), people.weights[chosen]
-        return fit_expected_error(some, weights, parts, coverages, config.steps)
+        return fit_expected_error(some, weights, parts, config.steps)
 
     tensors = {name: np.empty(shape, np.float32) for name, shape in calibration.shapes().items()}
     terms, scale, body_scale = tensors.values()
@@ -76,23 +79,23 @@ def fit_sets(
     joints = people.grouped(scores, joint_groups, *scale.shape[2:4])
     bodies = people.grouped(scores, body_groups[:, None], body_scale.shape[2], 1)
     left_out = LeftOut.of(scores, people.weights, calibration)
-    for c, coverage in enumerate(coverages):
-        for r, error in enumerate(scores.error):
-            expected = np.empty(error.shape, np.float32)
-            for fold, of_others in enumerate(unknowing):
-                own = people.folds == fold
-                some = scores.choose(own)
-                expected[own] = ExpectedError(of_others[c], parts)(some.state, some.spread[r])
-            ratio = error / np.maximum(expected, 1e-6)
-            ratio *= overfit(ratio, scores, people)
-            table, applied = promise(ratio, joints, people.folds, coverage)
-            scale[c, r] = table
+    for r, error in enumerate(scores.error):
+        expected = np.empty(error.shape, np.float32)
+        for fold, of_others in enumerate(unknowing):
+            own = people.folds == fold
+            some = scores.choose(own)
+            expected[own] = ExpectedError(of_others, parts)(some.state, some.spread[r])
+        ratio = error / np.maximum(expected, 1e-6)
+        ratio *= overfit(ratio, scores, people)
+        for c, coverage in enumerate(calibration.coverages):
+            scale[c, r], applied = promise(ratio, joints, people.folds, coverage)
             radius = np.maximum.accumulate(applied * expected, axis=1)
             worst = np.fmax.reduce(ratio * expected / radius, axis=-1, keepdims=True)  # (W, K, 1)
             table, body = promise(worst, bodies, people.folds, coverage)
             body_scale[c, r] = table[:, 0]
             if r == 0:
                 left_out.record(c, error, radius, body[..., 0])
+    np.maximum.accumulate(scale, axis=0, out=scale)  # who asks for more gets no less
     return tensors, left_out
 
 
@@ -117,7 +120,7 @@ def promise(
         table = factors(scores[fold != left_out], of.choose(fold != left_out), coverage)
         own = fold == left_out
         theirs[own] = table.reshape(-1, frames)[of.groups[own]]
-    level = at_least(coverage, float(of.windows.sum()))
+    level = at_least(coverage, of.total)
     rest = scores / theirs
     margin = np.array([quantile(column, of.weights, level) for column in rest.T])
     margin = np.exp(smooth(np.log(np.where(margin > 0, margin, 1.0))))

@@ -100,6 +100,7 @@ class MotionOutput:
                     motion.samples = flat(samples[row])
                 motion.mean = flat(prediction.mean[row, self._frames])
                 motion.radius = flat(prediction.radius[row, self._frames])
+                motion.body_radius_scale = flat(prediction.body_radius_scale[row, self._frames])
                 row += 1
             motion.status = int(status)
             statuses.append(status)
