@@ -1,14 +1,13 @@
 """One .safetensors file that holds a predictor: weights and everything needed to use them."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -20,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from motion_predictor.calibration import Calibration
 from motion_predictor.files import written_whole
 from motion_predictor.installed import installed
 from motion_predictor.model import SharedTrunk, SwiftDiff, TransFusion
@@ -31,12 +31,11 @@ from motion_predictor.model.parametrisation import (
     Parametrisation,
     ResidualParametrisation,
 )
+from motion_predictor.sets import Sets
 from motion_predictor.skeleton import Layout
 from motion_predictor.validation import first_problem, one_line
 
 METADATA_KEY = 'motion_predictor'
-
-FloatArray = NDArray[np.float32]
 
 
 class CheckpointError(ValueError):
@@ -127,34 +126,6 @@ class Window(_Strict):
     coefficients: Annotated[int, Field(ge=1, le=1000)]
 
 
-class Calibration(_Strict):
-    """What the `calibration.scale` tensor (R, F) was fitted to (split conformal)."""
-
-    coverage: Annotated[float, Field(gt=0, lt=1)]
-    """Probability with which a ball of `radius` around the mean holds the joint, on average over
-    the joints of a frame."""
-    floor_m: Annotated[float, Field(gt=0)]
-    """The samples' spread is taken to be at least this."""
-    travel_share: Annotated[float, Field(ge=0)] = 0.0
-    """Share of the way somebody would go at their recent speed that counts like spread: samples
-    of a walk agree more than they should."""
-    samples: Annotated[tuple[Count, ...], Field(min_length=1)]
-    """R numbers of samples per person that spreads were computed from, one scale each."""
-
-    def uncertainty(
-        self, spread: FloatArray, speed: FloatArray, times_s: FloatArray
-    ) -> FloatArray:
-        """Return what radii are a multiple of (P, F, J), metres.
-
-        Args:
-            spread: of the samples, (P, F, J) metres.
-            speed: of the roots over the ground during the histories, (P,) m/s.
-            times_s: of the frames after the last observation, (F,).
-        """
-        travel = self.travel_share * speed[:, None, None] * times_s[:, None]
-        return np.hypot(np.maximum(spread, self.floor_m), travel)
-
-
 class Header(_Strict):
     """Everything about a predictor but its weights."""
 
@@ -205,6 +176,11 @@ class Header(_Strict):
             raise ValueError(f'official is completed by the cosine, not the {self.noise_schedule}')
         if self.frame == 'heading' and self.layout.hips is None:
             raise ValueError(f'layout {self.layout.name} has no hips to take a heading from')
+        if self.calibration and self.calibration.frames[-1] > window.future_frames:
+            raise ValueError(
+                f'calibration frame {self.calibration.frames[-1]} lies after the '
+                f'{window.future_frames} that are predicted'
+            )
         return self
 
     @property
@@ -223,12 +199,14 @@ class Checkpoint:
     """A predictor as it is stored.
 
     `tensors` holds the network's state dict under `network.`, the parametrisation's under
-    `parametrisation.` and, where calibrated, `calibration.scale` (R, F).
+    `parametrisation.` and, where calibrated, what `Calibration` names.
     """
 
     header: Header
     tensors: dict[str, Tensor]
     sha256: str = ''
+    is_outdated: bool = False
+    """Whether the file held a calibration of an older kind, which was left out."""
 
     @classmethod
     def of(
@@ -251,20 +229,29 @@ class Checkpoint:
         damped = ', root damped' if self.header.root == 'damped' else ''
         return f'{self.header.name}@{self.sha256[:8]}{damped}'
 
-    def radius_scale(self, samples: int) -> Tensor | None:
-        """Return the scale (F,) from the uncertainty of so many samples to the radius.
-
-        It is that of the largest calibrated number which is not greater: the spread of fewer is
-        smaller, so that its scale is on the safe side for more.
+    def sets(self, coverage: float | None = None) -> Sets | None:
+        """Return what makes radii of one of the calibrated coverages (see `Calibration.choose`).
 
         Returns:
-            None if the checkpoint is not calibrated, or only for more samples.
+            None if the checkpoint is not calibrated.
+
+        Raises:
+            ValueError: if the coverage is not among those calibrated.
         """
-        calibration = self.header.calibration
-        if calibration is None or samples < min(calibration.samples):
+        header = self.header
+        if header.calibration is None:
             return None
-        nearest = max(n for n in calibration.samples if n <= samples)
-        return self.tensors['calibration.scale'][calibration.samples.index(nearest)]
+        tensors = {
+            name: self.tensors[name].float().cpu().numpy() for name in header.calibration.shapes()
+        }
+        frames = header.window.future_frames
+        return Sets(header.calibration, tensors, header.layout, frames, coverage)
+
+    def calibrated(self, calibration: Calibration, tensors: dict[str, Tensor]) -> 'Checkpoint':
+        """Return it with a calibration, instead of any that it has."""
+        kept = {k: v for k, v in self.tensors.items() if not k.startswith('calibration.')}
+        header = self.header.model_copy(update={'calibration': calibration})
+        return Checkpoint(header, kept | tensors)
 
     def _section(self, prefix: str) -> dict[str, Tensor]:
         return {
@@ -289,8 +276,8 @@ class Checkpoint:
                 header, self._fresh_network(), fresh_parametrisation(self.header)
             ).tensors
         if header.calibration is not None:
-            shape = (len(header.calibration.samples), header.window.future_frames)
-            expected['calibration.scale'] = torch.empty(shape, device='meta')
+            for name, shape in header.calibration.shapes().items():
+                expected[name] = torch.empty(shape, device='meta')
         if missing := sorted(expected.keys() - self.tensors.keys()):
             raise CheckpointError(
                 f'the header asks for {missing[0]}, one of {len(missing)} tensors that are missing'
@@ -385,6 +372,23 @@ def shipped_checkpoints() -> dict[str, Path]:
     return {path.stem: path for path in files}
 
 
+def _leave_out_old_calibration(metadata: dict[str, str], tensors: dict[str, Tensor]) -> bool:
+    """Leave out a calibration by one scale for all joints, and return whether there was one.
+
+    Until radii depended on the motion, that was all there was; the network is as good as ever.
+    """
+    try:
+        header = json.loads(metadata[METADATA_KEY])
+        calibration = header['calibration']
+        is_old = 'floor_m' in calibration and 'kind' not in calibration
+    except (ValueError, TypeError, KeyError):
+        return False  # what is wrong with it is for others to say
+    if is_old:
+        metadata[METADATA_KEY] = json.dumps(header | {'calibration': None})
+        tensors.pop('calibration.scale', None)
+    return is_old
+
+
 def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     """Load "default", another that ships, or a file. No pickle is ever opened.
 
@@ -399,6 +403,7 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
             f'{path} is a safetensors file of something else; official weights become a '
             'checkpoint by `train import`'
         )
+    is_outdated = _leave_out_old_calibration(metadata, tensors)
     try:
         header = Header.model_validate_json(metadata[METADATA_KEY])
     except ValidationError as error:
@@ -409,7 +414,10 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
             raise CheckpointError(f'{path} holds values in {key} that are not finite numbers')
         if key.endswith('scale') and not (tensor > 0).all():
             raise CheckpointError(f'{path} holds values in {key} that are not positive')
-    checkpoint = Checkpoint(header, tensors, hashlib.sha256(path.read_bytes()).hexdigest())
+        if key.endswith('terms') and not (tensor >= 0).all():
+            raise CheckpointError(f'{path} holds values in {key} that are negative')
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    checkpoint = Checkpoint(header, tensors, digest, is_outdated)
     try:
         checkpoint.require_fit()
     except CheckpointError as error:

@@ -12,10 +12,14 @@ from motion_predictor.checkpoint import Checkpoint, CheckpointError, load_checkp
 from motion_predictor.engine import choose, walkers
 from motion_predictor.engines import eager
 from motion_predictor.model.one_step import OneStep
-from motion_predictor.model.statistics import WithStatistics, speed_of
+from motion_predictor.model.statistics import WithStatistics
+from motion_predictor.state import StateReader
 
 FloatArray = NDArray[np.float32]
 WARM_UP_CALLS = 3
+DOUBT = (0.9, 0.95, 0.99, 0.999, 0.9999), (1.0, 1.118, 1.347, 1.613, 1.841)
+"""Coverages, and the lengths of vectors of three normal numbers that they stand for, as multiples
+of the first (quantiles of the chi distribution)."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,10 @@ class Prediction:
     """(P, F, J, 3) their mean."""
     radius: FloatArray
     """(P, F, J) radius of the ball around the mean that holds the joint with probability
-    `coverage`, on average over the joints of a frame; NaN where the checkpoint is not calibrated
-    for so many samples, or not at all."""
+    `coverage`; NaN where the checkpoint is not calibrated for so many samples, or not at all."""
+    body_radius_scale: FloatArray
+    """(P, F) factor: balls of so many times `radius` hold all joints of the person at once with
+    probability `coverage`, frame by frame; NaN where `radius` is."""
     coverage: float
     """Probability that `radius` stands for; NaN where `radius` is."""
     times: FloatArray
@@ -38,10 +44,12 @@ class Prediction:
     def widened(self, doubt_m: FloatArray) -> 'Prediction':
         """Return it with radii that hold joints (P, J) that may have been elsewhere at the start.
 
-        The two errors are independent: squares add up.
+        The two errors are independent: squares add up. A doubt holds 90 % of the joints; at
+        other coverages it is taken for the length of a normal error.
         """
         if not doubt_m.any():
             return self
+        doubt_m = doubt_m * float(np.interp(self.coverage, *DOUBT))
         return replace(self, radius=np.hypot(self.radius, doubt_m[:, None]))
 
 
@@ -58,10 +66,13 @@ class MotionPredictor:
         backend: how it runs: 'eager', 'compiled', 'cuda_graph', 'tensorrt', or 'auto', which takes
             the fastest that is there and verified.
         precision: 'float32', 'bfloat16', or 'auto', which takes the latter where it is accurate.
+        coverage: probability that radii are to stand for, one of those that the checkpoint is
+            calibrated for; None takes 0.95, or else the highest. Without a calibration there are
+            no radii, whatever it is.
 
     Raises:
-        ValueError: if samples is not in 1..1000, the device is not there, or there is no such
-            backend or precision.
+        ValueError: if samples is not in 1..1000, the device is not there, there is no such
+            backend or precision, or the calibration does not carry the coverage.
     """
 
     def __init__(
@@ -73,11 +84,14 @@ class MotionPredictor:
         resample_noise: bool = False,
         backend: str = 'eager',
         precision: str = 'auto',
+        coverage: float | None = None,
     ) -> None:
         if not isinstance(samples, int) or not 1 <= samples <= 1000:
             raise ValueError(f'samples must lie in 1..1000, got {samples}')
         header = checkpoint.header
         self.checkpoint = checkpoint
+        self._sets = checkpoint.sets(coverage)
+        self._state_of = StateReader(header.window.history_frames, header.window.rate_hz)
         self.samples = samples
         self.resample_noise = resample_noise
         self.device = _device(device)
@@ -120,6 +134,7 @@ class MotionPredictor:
         resample_noise: bool = False,
         backend: str = 'auto',
         precision: str = 'auto',
+        coverage: float | None = None,
     ) -> 'MotionPredictor':
         """Load "default", another checkpoint that ships, or a file.
 
@@ -134,16 +149,16 @@ class MotionPredictor:
                 f'{name_or_path} is a teacher of {checkpoint.header.ddim_steps} denoising steps; '
                 'distil it to one step first'
             )
-        return cls(
-            checkpoint, checkpoint.build(), device, samples, resample_noise, backend, precision
-        )
+        model = checkpoint.build()
+        options = (device, samples, resample_noise, backend, precision, coverage)
+        return cls(checkpoint, model, *options)
 
     def _coverage(self, samples: int) -> float:
-        """Return what a radius claims, NaN for a number of samples that has no scale."""
+        """Return what a radius claims, NaN for a number of samples that has no promise."""
         calibration = self.checkpoint.header.calibration
-        if calibration is None or self.checkpoint.radius_scale(samples) is None:
+        if calibration is None or self._sets is None or calibration.rung(samples) is None:
             return float('nan')
-        return calibration.coverage
+        return self._sets.coverage
 
     def warm_up(self, people: Sequence[int], samples: Sequence[int]) -> None:
         """Predict for these numbers of people and samples, so that later calls are fast ones."""
@@ -210,18 +225,19 @@ class MotionPredictor:
         futures, mean, spread = (result.numpy() for result in results)
         if not np.isfinite(mean).all():
             raise RuntimeError('the network returned numbers that are not finite')
-        radius = self._radius(spread, observed, count)
-        return Prediction(futures, mean, radius, self._coverage(count), self.times)
+        radius, body_scale = self._radius(spread, observed, count)
+        coverage = self._coverage(count)
+        return Prediction(futures, mean, radius, body_scale, coverage, self.times)
 
-    def _radius(self, spread: FloatArray, observed: FloatArray, count: int) -> FloatArray:
-        """Return the radii (P, F, J) for the spread of so many samples, NaN if not calibrated."""
-        header = self.checkpoint.header
-        scale = self.checkpoint.radius_scale(count)
-        if header.calibration is None or scale is None:
-            return np.full(spread.shape, np.nan, np.float32)
-        speed = speed_of(observed, header.window.rate_hz)
-        uncertainty = header.calibration.uncertainty(spread, speed, self.times)
-        return scale.float().numpy()[:, None] * uncertainty
+    def _radius(
+        self, spread: FloatArray, observed: FloatArray, count: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return radii (P, F, J) and factors for the body (P, F), NaN if not calibrated."""
+        sets = self._sets and self._sets(self._state_of(observed), spread, count)
+        if sets is None:
+            nothing = np.full(spread.shape, np.nan, np.float32)
+            return nothing, nothing[..., 0].copy()
+        return sets
 
 
 def _device(name: str) -> torch.device:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from motion_predictor.calibration import TERMS, Calibration
 from motion_predictor.checkpoint import (
-    Calibration,
     Checkpoint,
     Header,
     SwiftDiffSpec,
@@ -116,11 +116,40 @@ def _wandering(header: Header) -> torch.Tensor:
     return model_features(motion, header.window.history_frames, hips, with_root)
 
 
+def _calibrated(checkpoint: Checkpoint, coverages: tuple[float, ...]) -> Checkpoint:
+    """Return it with radii of twice (of two samples: three times) the spread and 1 cm.
+
+    The next coverage has twice, three times, ... that; bodies have 1.5 times.
+    """
+    calibration = Calibration(
+        kind='conditional',
+        coverages=coverages,
+        samples=(4, 2),
+        frames=(1, 7),
+        speeds=(1.0,),
+        body_speeds=(),
+        people=3,
+        windows=30,
+    )
+    shapes = calibration.shapes()
+    terms = torch.zeros(shapes['calibration.terms'])
+    terms[:, TERMS.index('floor')] = 0.01
+    terms[:, TERMS.index('spread')] = 1.0
+    scale = torch.ones(shapes['calibration.scale'])
+    scale *= torch.tensor([2.0, 3.0])[:, None, None, None]
+    scale *= torch.arange(1.0, len(coverages) + 1)[:, None, None, None, None]
+    body_scale = torch.full(shapes['calibration.body_scale'], 1.5)
+    tensors = zip(shapes, (terms, scale, body_scale), strict=True)
+    return checkpoint.calibrated(calibration, dict(tensors))
+
+
 @pytest.fixture(scope='session')
 def make_checkpoint() -> Callable[..., Checkpoint]:
     """Builder of a tiny SwiftDiff with random weights; keywords replace fields of its header."""
 
-    def make(calibrated: bool = False, **fields: Any) -> Checkpoint:
+    def make(
+        calibrated: bool = False, coverages: tuple[float, ...] = (0.9,), **fields: Any
+    ) -> Checkpoint:
         layout = known_layouts()['smpl22']
         window = Window(rate_hz=20, history_frames=5, future_frames=7, coefficients=6)
         header = Header.model_validate(
@@ -144,10 +173,7 @@ def make_checkpoint() -> Callable[..., Checkpoint]:
             parametrisation.fit(_wandering(header))
         checkpoint = Checkpoint.of(header, network, parametrisation)
         if calibrated:
-            calibration = Calibration(coverage=0.9, floor_m=0.01, samples=(4, 2))
-            checkpoint.header = header.model_copy(update={'calibration': calibration})
-            scale = torch.tensor([[2.0], [3.0]]).expand(-1, header.window.future_frames)
-            checkpoint.tensors['calibration.scale'] = scale.contiguous()
+            return _calibrated(checkpoint, coverages)
         return checkpoint
 
     return make

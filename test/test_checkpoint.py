@@ -27,6 +27,17 @@ from motion_predictor.predictor import MotionPredictor
 from motion_predictor_training.cli import main
 from motion_predictor_training.official import import_official
 
+CALIBRATION: dict[str, Any] = {
+    'kind': 'conditional',
+    'coverages': [0.9],
+    'samples': [50],
+    'frames': [1, 7],
+    'speeds': [],
+    'body_speeds': [],
+    'people': 1,
+    'windows': 9,
+}
+
 # The files are made anew for every example.
 reused_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -221,12 +232,12 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
         ({'prediction': 'velocity'}, 'prediction: '),
         ({'layout.joints': {}}, 'layout.joints: '),
         ({'layout.common_names': {'l_hip': 'spine'}}, 'no hips'),
-        (
-            {'calibration': {'coverage': 2, 'floor_m': 0.1, 'samples': [50]}},
-            'calibration.coverage',
-        ),
-        ({'calibration': {'coverage': 0.9, 'floor_m': 0.1, 'samples': [50]}}, 'calibration.scale'),
-        ({'calibration': {'coverage': 0.9, 'floor_m': 0.1, 'samples': []}}, 'calibration.samples'),
+        ({'calibration': CALIBRATION | {'coverages': [2]}}, 'calibration.coverages'),
+        ({'calibration': CALIBRATION | {'coverages': [0.9, 0.9]}}, 'coverages do not ascend'),
+        ({'calibration': CALIBRATION | {'samples': []}}, 'calibration.samples'),
+        ({'calibration': CALIBRATION | {'frames': [8]}}, 'calibration frame 8 lies after the 7'),
+        ({'calibration': CALIBRATION | {'kind': 'psychic'}}, 'calibration.kind'),
+        ({'calibration': CALIBRATION}, 'calibration.body_scale, one of 3 tensors'),
         ({'network.width': 9}, r'network\.'),
         ({'network.layers': 2}, 'network.blocks.1'),
         ({'window.coefficients': 5}, r'of shape \(7,\).* of shape \(6,\)'),
@@ -263,6 +274,7 @@ def test_a_width_that_heads_do_not_divide_is_refused(
         ({'network.more': torch.zeros(1)}, 'network.more'),
         ({'elsewhere': torch.zeros(1)}, 'elsewhere'),
         ({'calibration.scale': torch.zeros(7, 22)}, 'calibration.scale .*not positive'),
+        ({'calibration.terms': -torch.ones(7)}, 'calibration.terms .*negative'),
         ({'calibration.scale': torch.ones(1, 7)}, 'no place for the tensor calibration.scale'),
         ({'network.out.bias': torch.zeros(65)}, r'network.out.bias .*\(65,\)'),
         ({'network.out.bias': torch.zeros(66, dtype=torch.int64)}, 'network.out.bias .*int64'),
@@ -277,13 +289,26 @@ def test_tensors_that_do_not_fit_are_refused_by_name(
     assert re.search(reason, sentence), sentence
 
 
-def test_a_scale_for_each_joint_is_refused_by_name(save_with: Callable[..., Path]) -> None:
-    calibration = {'coverage': 0.9, 'floor_m': 0.1, 'samples': [50]}
-    sentence = refusal(
-        save_with({'calibration.scale': torch.ones(1, 7, 22)}, {'calibration': calibration})
-    )
-    assert 'calibration.scale is torch.float32 of shape (1, 7, 22)' in sentence
-    assert 'asks for real numbers of shape (1, 7)' in sentence
+def test_a_calibration_of_other_groups_is_refused_by_name(
+    save_with: Callable[..., Path], make_checkpoint: Callable[..., Checkpoint]
+) -> None:
+    sets = make_checkpoint(calibrated=True).tensors
+    sets = {name: tensor for name, tensor in sets.items() if name.startswith('calibration.')}
+    sentence = refusal(save_with(sets, {'calibration': CALIBRATION | {'samples': [4, 2]}}))
+    assert 'calibration.scale is torch.float32 of shape (1, 2, 6, 2, 2)' in sentence
+    assert 'asks for real numbers of shape (1, 2, 6, 1, 2)' in sentence
+
+
+def test_one_scale_for_all_joints_is_left_out_and_said_to_have_been_there(
+    save_with: Callable[..., Path],
+) -> None:
+    older = {'coverage': 0.95, 'floor_m': 0.06, 'travel_share': 0.12, 'samples': [50]}
+    path = save_with({'calibration.scale': torch.ones(1, 7)}, {'calibration': older})
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.is_outdated
+    assert checkpoint.header.calibration is None
+    assert 'calibration.scale' not in checkpoint.tensors
+    assert not load_checkpoint('default').is_outdated
 
 
 def test_weights_in_half_precision_run_in_single(save_with: Callable[..., Path]) -> None:

@@ -324,7 +324,8 @@ def test_everything_runs_without_stage_1(
         'student.optimisation.steps': 2,
         'refine.optimisation.steps': 2,
         'refine.optimisation.batch': 8,
-        'calibrate.coverage': 0.5,
+        'calibrate.coverages': [0.5],
+        'calibrate.steps': 2,
         'calibrate.stride': 1,
     }
     overrides = [part for item in settings.items() for part in ('--set', '{}={}'.format(*item))]

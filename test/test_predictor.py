@@ -1,6 +1,7 @@
 """The library's face, on tiny networks with random weights, and official one-step sampling."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from motion_predictor.checkpoint import (
 )
 from motion_predictor.model.one_step import DampedRoot
 from motion_predictor.model.parametrisation import OfficialParametrisation, anchored_basis
-from motion_predictor.predictor import MotionPredictor
+from motion_predictor.predictor import MotionPredictor, Prediction
 from motion_predictor.skeleton import known_layouts
 
 FloatArray = NDArray[np.float32]
@@ -52,8 +53,10 @@ def test_shapes_types_and_times(
     assert prediction.samples.shape == (people, 4, 7, 22, 3)
     assert prediction.mean.shape == (people, 7, 22, 3)
     assert prediction.radius.shape == (people, 7, 22)
+    assert prediction.body_radius_scale.shape == (people, 7)
     np.testing.assert_allclose(prediction.times, np.arange(1, 8) / 20, rtol=1e-6)
     arrays = (prediction.samples, prediction.mean, prediction.radius, prediction.times)
+    arrays += (prediction.body_radius_scale,)
     assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
     assert np.isfinite(prediction.samples).all()
     close(prediction.mean, prediction.samples.mean(1))
@@ -207,7 +210,15 @@ def test_every_future_begins_where_the_person_is_and_as_fast(
 def test_without_calibration_there_is_no_radius(tiny: Checkpoint, crowd: FloatArray) -> None:
     prediction = predictor_of(tiny).predict(crowd)
     assert np.isnan(prediction.radius).all()
+    assert np.isnan(prediction.body_radius_scale).all()
     assert np.isnan(prediction.coverage)
+
+
+def expected_error(prediction: Prediction) -> FloatArray:
+    """Return what radii of the tiny checkpoint are a multiple of."""
+    distance = np.linalg.norm(prediction.samples - prediction.mean[:, None], axis=-1)
+    spread = np.hypot(np.sqrt((distance**2).mean(1)), 0.01)
+    return np.maximum.accumulate(spread, axis=1)
 
 
 def test_the_radius_is_the_calibrated_spread(
@@ -216,8 +227,8 @@ def test_the_radius_is_the_calibrated_spread(
     checkpoint = make_checkpoint(calibrated=True)
     prediction = predictor_of(checkpoint).predict(crowd)
     assert prediction.coverage == 0.9
-    distance = np.linalg.norm(prediction.samples - prediction.mean[:, None], axis=-1)
-    close(prediction.radius, 2 * np.maximum(np.sqrt((distance**2).mean(1)), 0.01))
+    close(prediction.radius, 2 * expected_error(prediction))
+    close(prediction.body_radius_scale, np.full((3, 7), 1.5))
 
 
 def test_each_number_of_samples_has_a_radius_of_its_own(
@@ -225,37 +236,51 @@ def test_each_number_of_samples_has_a_radius_of_its_own(
 ) -> None:
     predictor = predictor_of(make_checkpoint(calibrated=True))
     two = predictor.predict(crowd, samples=2)
-    distance = np.linalg.norm(two.samples - two.mean[:, None], axis=-1)
-    close(two.radius, 3 * np.maximum(np.sqrt((distance**2).mean(1)), 0.01))
+    close(two.radius, 3 * expected_error(two))
     assert two.coverage == 0.9
     three = predictor.predict(crowd, samples=3)
-    distance = np.linalg.norm(three.samples - three.mean[:, None], axis=-1)
-    close(three.radius, 3 * np.maximum(np.sqrt((distance**2).mean(1)), 0.01))
+    close(three.radius, 3 * expected_error(three))
     assert three.coverage == 0.9
     one = predictor.predict(crowd, samples=1)
     assert np.isnan(one.radius).all(), 'the spread of fewer is smaller'
+    assert np.isnan(one.body_radius_scale).all()
     assert np.isnan(one.coverage)
 
 
-def test_the_radius_of_somebody_who_walks_grows_with_the_way(
+def test_the_coverage_is_chosen_and_refused_by_name(
     make_checkpoint: Callable[..., Checkpoint], crowd: FloatArray
 ) -> None:
-    checkpoint = make_checkpoint(calibrated=True)
-    calibration = checkpoint.header.calibration
-    assert calibration is not None
-    sharing = calibration.model_copy(update={'travel_share': 0.5})
-    checkpoint.header = checkpoint.header.model_copy(update={'calibration': sharing})
-    predictor = predictor_of(checkpoint)
-    still = np.repeat(crowd[:, :1], crowd.shape[1], 1)
-    seconds = np.arange(crowd.shape[1], dtype=np.float32) / checkpoint.header.window.rate_hz
-    walking = still + seconds[:, None, None] * np.array([0.6, 0.8, 0], np.float32)  # 1 m/s
-    falling = still - seconds[:, None, None] * np.array([0, 0, 1], np.float32)
-    for history, speed in ((still, 0.0), (walking, 1.0), (falling, 0.0)):
-        prediction = predictor.predict(history)
-        distance = np.linalg.norm(prediction.samples - prediction.mean[:, None], axis=-1)
-        spread = np.maximum(np.sqrt((distance**2).mean(1)), 0.01)
-        way = 0.5 * speed * predictor.times[:, None]
-        np.testing.assert_allclose(prediction.radius, 2 * np.hypot(spread, way), rtol=1e-4)
+    checkpoint = make_checkpoint(calibrated=True, coverages=(0.9, 0.95))
+    for coverage, asked in ((0.95, None), (0.9, 0.9), (0.95, 0.95)):
+        prediction = predictor_of(checkpoint, coverage=asked).predict(crowd)
+        assert prediction.coverage == coverage
+        close(prediction.radius, (2 if coverage == 0.9 else 4) * expected_error(prediction))
+    with pytest.raises(ValueError) as refusal:
+        predictor_of(checkpoint, coverage=0.999)
+    assert str(refusal.value) == (
+        'a coverage of 0.999 is not to be had: the calibration data, 30 windows of 3 people, '
+        'carries 0.9, 0.95'
+    )
+
+
+def test_without_calibration_any_coverage_is_none(tiny: Checkpoint, crowd: FloatArray) -> None:
+    assert np.isnan(predictor_of(tiny, coverage=0.95).predict(crowd).coverage)
+
+
+@pytest.mark.parametrize(('coverage', 'times'), [(0.9, 1.0), (0.95, 1.118), (0.999, 1.613)])
+def test_doubt_widens_a_radius_as_much_as_its_coverage_asks_for(
+    tiny: Checkpoint, crowd: FloatArray, coverage: float, times: float
+) -> None:
+    prediction = predictor_of(tiny).predict(crowd)
+    radius = np.full(prediction.radius.shape, 0.3, np.float32)
+    prediction = replace(prediction, radius=radius, coverage=coverage)
+    doubt_m = np.zeros((3, 22), np.float32)
+    assert prediction.widened(doubt_m) is prediction
+    doubt_m[1, 4] = 0.4
+    widened = prediction.widened(doubt_m).radius
+    close(widened[1, :, 4], np.full(7, np.hypot(0.3, 0.4 * times)))
+    widened[1, :, 4] = 0.3
+    close(widened, radius)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ MINIATURE = {
     'refine.optimisation.batch': 32,
     'calibrate.stride': 60,
     'calibrate.samples': [50],
+    'calibrate.coverages': [0.9],
+    'calibrate.steps': 20,
 }
 
 

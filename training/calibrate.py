@@ -1,77 +1,89 @@
-"""Split conformal calibration: a radius that holds a joint as often as it says.
+"""Conditional conformal calibration: sets that hold as often as they say, in every state.
 
-The score of a joint of a window is the error of the mean over what was to be expected: the spread
-of the samples, and a share of the way that somebody who is walking would go. Its quantile over
-calibration windows and joints scales that to the radius, for each frame and each number of samples
-that the predictor may draw (Vovk et al., Algorithmic Learning in a Random World; Lei et al. 2018).
-
-The joints of a frame have one scale, and only the spread tells them apart. Scales of their own fit
-the habits of the few people that there are to calibrate on: those of one man held the ankles and
-feet of three others 56 % of the time, one scale for all joints 94 %.
+A model of the expected error is fitted first (`expected_error`). Scores are errors over what was
+to be expected by a model that knew nothing of the person; their quantiles, in groups, are the
+factors (`conformal`, `sets`), and a margin on top is what people need whom the factors do not
+know. In all of it each person counts the same. What it promises and what not: doc/sets.md.
 """
 
-import math
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from motion_predictor.archive import load_archive
-from motion_predictor.checkpoint import Calibration, load_checkpoint
-from motion_predictor.model.statistics import speed_of, spread_of
+from motion_predictor.calibration import Calibration, parts_of
+from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor_training.config import CalibrationConfig, ConfigError
-from motion_predictor_training.data.windows import model_windows
-from motion_predictor_training.prediction import predict_windows, predictor_of
+from motion_predictor_training.conformal import carries
+from motion_predictor_training.errors import knots_of, score, together
+from motion_predictor_training.fitted_sets import fit_sets
+from motion_predictor_training.prediction import predictor_of
 
 
 def calibrate(
-    config: CalibrationConfig, checkpoint_path: Path, archive_path: Path, out: Path
-) -> None:
-    """Calibrate a checkpoint on an archive it was not trained on and write the result.
+    config: CalibrationConfig,
+    checkpoint_path: Path,
+    archives: Sequence[Path],
+    trained_on: Sequence[Path],
+    out: Path,
+) -> str:
+    """Calibrate a checkpoint and write the result.
+
+    Args:
+        config: how.
+        checkpoint_path: what to calibrate.
+        archives: of people whom the network was not trained on.
+        trained_on: archives that it was trained on, for there are more people in them; may be
+            empty. Their errors are taken for larger where those of the others are.
+        out: checkpoint to write.
+
+    Returns:
+        A table of how the sets hold people who were left out.
 
     Raises:
-        ConfigError: if there are too few windows for the coverage asked for.
+        ConfigError: if there are too few windows for all of the coverages.
     """
     checkpoint = load_checkpoint(checkpoint_path)
     header = checkpoint.header
-    archive = load_archive(archive_path)
-    windows = model_windows(archive, header, config.stride)
-    rank = math.ceil((len(windows) + 1) * config.coverage)
-    if rank > len(windows):
+    samples = sorted(config.samples, reverse=True)
+    predictor = predictor_of(checkpoint, samples[0])
+    given = [(load_archive(path), False) for path in archives]
+    given += [(load_archive(path), True) for path in trained_on]
+    scores = together(
+        [score(predictor, archive, samples, config, trained) for archive, trained in given]
+    )
+    windows = float(scores.share.sum())
+    coverages = sorted(c for c in config.coverages if carries(c, windows))
+    if not coverages:
+        least = min(config.coverages)
         raise ConfigError(
-            f'{len(windows)} windows are too few for a coverage of {config.coverage}: '
-            f'{math.ceil(config.coverage / (1 - config.coverage))} are needed'
+            f'{windows:.0f} windows half a second apart are too few for a coverage of {least}: '
+            f'{np.ceil(least / (1 - least)):.0f} are needed'
         )
-    scores: dict[int, list[Tensor]] = {samples: [] for samples in config.samples}
-    predictor = predictor_of(checkpoint, max(config.samples))
     calibration = Calibration(
-        coverage=config.coverage,
-        floor_m=config.floor_m,
-        travel_share=config.travel_share,
-        samples=tuple(scores),
+        kind='conditional',
+        coverages=tuple(coverages),
+        samples=tuple(samples),
+        frames=knots_of(header.window.future_frames),
+        speeds=tuple(config.speeds),
+        body_speeds=tuple(config.body_speeds),
+        people=len(np.unique(scores.people)),
+        windows=max(1, round(windows)),
     )
-    for predicted in predict_windows(predictor, windows):
-        speed = speed_of(predicted.history.numpy(), header.window.rate_hz)
-        for samples, rung in scores.items():
-            drawn = predicted.samples[:, :samples]  # fewer samples are the first of more
-            mean = drawn.mean(1)
-            spread = spread_of(drawn, mean).numpy()
-            expected = calibration.uncertainty(spread, speed, predictor.times)
-            error = torch.linalg.vector_norm(predicted.future - mean, dim=-1)
-            rung.append(error / torch.from_numpy(expected))  # (B, F, J)
-    scale = torch.stack([_quantile(torch.cat(rung), rank) for rung in scores.values()])  # (R, F)
-    provenance = header.provenance | {
-        'calibration': {'data': archive.fingerprint, **config.model_dump(mode='json')}
+    tensors, left_out = fit_sets(scores, calibration, parts_of(header.layout), config)
+    fitted = {name: torch.from_numpy(values) for name, values in tensors.items()}
+    result = checkpoint.calibrated(calibration, fitted)
+    facts = {
+        'data': [archive.fingerprint for archive, trained in given if not trained],
+        'trained_on': [archive.fingerprint for archive, trained in given if trained],
+        'left_out': left_out.facts(),
+        **config.model_dump(mode='json'),
     }
-    checkpoint.header = header.model_copy(
+    result.header = result.header.model_copy(
         # What was measured before was measured with other radii.
-        update={'calibration': calibration, 'provenance': provenance, 'metrics': {}}
+        update={'provenance': header.provenance | {'calibration': facts}, 'metrics': {}}
     )
-    checkpoint.tensors['calibration.scale'] = scale
-    checkpoint.save(out)
-
-
-def _quantile(scores: Tensor, rank: int) -> Tensor:
-    """Return what holds the scores (W, F, J) of as many joints as `rank` windows have, (F,)."""
-    joints = scores.shape[2]
-    return scores.transpose(1, 2).flatten(0, 1).kthvalue(rank * joints, dim=0).values
+    result.save(out)
+    return left_out.table(header.window.rate_hz)

@@ -88,7 +88,8 @@ def _require_stage(teacher: Path, direct: bool) -> None:
 
 def _calibrate(arguments: argparse.Namespace) -> None:
     config = _load(CalibrationConfig, 'calibrate', arguments)
-    calibrate(config, arguments.checkpoint, arguments.validation, arguments.out)
+    archives = arguments.validation, arguments.train or ()
+    print(calibrate(config, arguments.checkpoint, *archives, arguments.out))
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -178,7 +179,7 @@ def _all(arguments: argparse.Namespace) -> None:
     distil(stages.student, parent, arguments.train, student)
     refine(refine_config, student, arguments.train, refined, validation)
     if is_first():
-        calibrate(calibration_config, refined, validation, final)
+        print(calibrate(calibration_config, refined, [validation], [arguments.train], final))
         print(f'calibrated checkpoint: {final}')
 
 
@@ -274,9 +275,14 @@ def _parser() -> argparse.ArgumentParser:
     configurable(sub)
     sub.set_defaults(run=_tune)
 
-    sub = stage('calibrate', 'Calibrate the published radius on motion not trained on.')
+    sub = stage('calibrate', 'Calibrate the published sets on motion not trained on.')
     sub.add_argument('--checkpoint', type=Path, required=True)
-    sub.add_argument('--validation', type=Path, required=True, help='motion archive (.npz)')
+    sub.add_argument(
+        '--validation', type=Path, nargs='+', required=True, help='motion archives (.npz)'
+    )
+    sub.add_argument(
+        '--train', type=Path, nargs='+', help='archives trained on, for there are more people'
+    )
     sub.add_argument('--out', type=Path, required=True, help='checkpoint to write')
     configurable(sub)
     sub.set_defaults(run=_calibrate)

@@ -20,6 +20,7 @@ from motion_predictor.model.diffusion import NoiseSchedule
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
 class ConfigError(ValueError):
@@ -234,12 +235,22 @@ class AblateConfig(Strict):
 class CalibrationConfig(Strict):
     """The `calibrate` stage."""
 
-    coverage: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    floor_m: Annotated[float, Field(gt=0)] = 0.06
-    travel_share: Annotated[float, Field(ge=0)] = 0.12
+    coverages: Annotated[list[Probability], Field(min_length=1)] = [0.9, 0.95, 0.99, 0.999]
+    """Those of them that the data carries are calibrated."""
     stride: Count = 10
+    windows_per_person: Count = 300
+    held_out: list[str] = []
+    """Subjects of the archives trained on whom the network was not trained on."""
     samples: Annotated[list[Count], Field(min_length=1)] = [50, 32, 16, 8]
-    """Numbers of samples per person, each with a scale of its own."""
+    """Numbers of samples per person, each with sets of its own."""
+    speeds: list[Annotated[float, Field(gt=0)]] = [0.3, 1.0, 2.0]
+    """m/s, that part the groups of a joint's own speed."""
+    body_speeds: list[Annotated[float, Field(gt=0)]] = [0.5, 1.0, 2.0]
+    """m/s, that part the groups of the fastest joint's speed, for the whole body."""
+    folds: Annotated[int, Field(ge=2, le=100)] = 6
+    """People are left out in so many lots."""
+    steps: Count = 150
+    """Of the fit of the expected error."""
 
 
 Number = int | float

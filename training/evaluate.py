@@ -144,9 +144,8 @@ def evaluate_checkpoint(
     for name, group in result['groups'].get('subject', {}).items():
         group['seen'] = name in seen
     if whole['model'].mean('coverage'):
-        assert checkpoint.header.calibration is not None
         result['coverage'] = {
-            'nominal': checkpoint.header.calibration.coverage,
+            'nominal': predictor.coverage,
             **coverage_of(whole['model'], checkpoint.header.layout, rate_hz),
         }
     return plain(result)

@@ -31,15 +31,23 @@ def untrained(teacher: Checkpoint, network: object, samples: int) -> Checkpoint:
     Raises:
         ValidationError: if the network does not fit its teacher's window or itself.
     """
-    calibration = Calibration(coverage=0.95, floor_m=0.005, samples=(samples,))
+    calibration = Calibration(
+        kind='conditional',
+        coverages=(0.95,),
+        samples=(samples,),
+        frames=(1,),
+        speeds=(),
+        body_speeds=(),
+        people=1,
+        windows=19,
+    )
     header = teacher.header.model_validate(
         teacher.header.model_dump()
         | {'network': network, 'sampling': 'one_step', 'calibration': calibration}
     )
-    window = header.window
-    weights = header.network.build(header.features, window.coefficients)
+    weights = header.network.build(header.features, header.window.coefficients)
     student = Checkpoint.of(header, weights, teacher.build_parametrisation())
-    student.tensors['calibration.scale'] = torch.ones(1, window.future_frames)
+    student.tensors |= {name: torch.ones(shape) for name, shape in calibration.shapes().items()}
     return student
 
 

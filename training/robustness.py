@@ -178,7 +178,7 @@ def measure_robustness(
         'windows': len(windows),
         'stride': stride,
         'samples': samples,
-        'nominal': None if header.calibration is None else header.calibration.coverage,
+        'nominal': None if np.isnan(predictor.coverage) else predictor.coverage,
         'rows': rows,
     }
 

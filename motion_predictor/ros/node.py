@@ -103,12 +103,15 @@ class PredictorNode(LifecycleNode):
             f'{engine.precision}: {budget.ladder[0]} futures of '
             f'{window.future_frames / window.rate_hz:g} s for {checkpoint.header.layout.name}'
         )
-        uncalibrated = [n for n in budget.ladder if checkpoint.radius_scale(n) is None]
+        calibration = checkpoint.header.calibration
+        uncalibrated = [n for n in budget.ladder if not calibration or calibration.rung(n) is None]
         if uncalibrated:
+            why = 'the checkpoint is not calibrated for them'
+            if checkpoint.is_outdated:
+                why = 'its calibration is of an older kind, `train calibrate` makes a new one'
             self.get_logger().warning(
                 'radius and coverage will be NaN with '
-                f'{", ".join(map(str, uncalibrated))} samples: the checkpoint is not calibrated '
-                'for them'
+                f'{", ".join(map(str, uncalibrated))} samples: {why}'
             )
         gc.collect()
         gc.freeze()  # what was loaded stays, and need not be searched again and again
@@ -300,6 +303,7 @@ def _load(values: dict[str, Any]) -> MotionPredictor:
         values['samples'],
         values['resample_noise'],
         values['backend'],
+        coverage=values['coverage'],
     )
 
 

@@ -145,6 +145,8 @@ class MotionOutput:
                     motion.samples = flat(samples[row].take(self._frames, axis=1))
                 motion.mean = flat(prediction.mean[row].take(self._frames, axis=0))
                 motion.radius = flat(prediction.radius[row].take(self._frames, axis=0))
+                scale = prediction.body_radius_scale[row]
+                motion.body_radius_scale = flat(scale.take(self._frames, axis=0))
                 row += 1
             motion.status = int(status)
             statuses.append(status)

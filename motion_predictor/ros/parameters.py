@@ -92,6 +92,15 @@ PARAMETERS = (
     ),
     Parameter('samples', 50, 'Possible futures per person.', 1, 1000, live=True),
     Parameter(
+        'coverage',
+        0.95,
+        'Probability with which a radius holds its joint, and all radii times body_radius_scale '
+        'the whole body: one of those that the checkpoint is calibrated for (0.9, 0.95, 0.99, '
+        '0.999, as far as its calibration data carries them).',
+        0.5,
+        0.9999,
+    ),
+    Parameter(
         'resample_noise',
         False,
         'Draw new noise for every prediction; otherwise sample s stays the same kind of future.',

@@ -22,13 +22,22 @@ def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkpoint = load_checkpoint('default')
     spec = SwiftDiffSpec(layers=4, width=512)
     header = checkpoint.header
-    calibration = Calibration(coverage=0.9, floor_m=0.01, samples=LADDER)
+    calibration = Calibration(
+        kind='conditional',
+        coverages=(0.95,),
+        samples=LADDER,
+        frames=(1,),
+        speeds=(),
+        body_speeds=(),
+        people=1,
+        windows=19,
+    )
     checkpoint.header = header.model_copy(update={'network': spec, 'calibration': calibration})
     network = spec.build(header.features, header.window.coefficients)
     kept = {n: t for n, t in checkpoint.tensors.items() if n.startswith('parametrisation.')}
     weights = {f'network.{n}': t for n, t in network.state_dict().items()}
-    scale = torch.ones(len(LADDER), header.window.future_frames)
-    checkpoint.tensors = kept | weights | {'calibration.scale': scale}
+    sets = {name: torch.ones(shape) for name, shape in calibration.shapes().items()}
+    checkpoint.tensors = kept | weights | sets
     path = tmp_path_factory.mktemp('heavy') / 'heavy.safetensors'
     checkpoint.save(path)
     return path

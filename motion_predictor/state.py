@@ -1,0 +1,82 @@
+"""How somebody moves just now: what the error of a prediction depends on."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.model.statistics import speed_of
+
+FloatArray = NDArray[np.float32]
+
+SLOPE_S = 0.1
+"""Speeds are least-squares slopes of the last so many seconds."""
+CURVE_S = 8 / 60
+"""Accelerations and jitter are those of the parabola through the last so many seconds."""
+MIN_CURVE = 4
+"""Frames that a parabola needs if something is to be left over."""
+
+
+class State(NamedTuple):
+    """The newest motion of P people."""
+
+    speed: FloatArray
+    """(P, J) m/s, of each joint."""
+    acceleration: FloatArray
+    """(P, J) m/s2, of each joint."""
+    body_acceleration: FloatArray
+    """(P,) m/s2, root mean square over the joints."""
+    root_speed: FloatArray
+    """(P,) m/s, over the ground, on average over the history."""
+    jitter: FloatArray
+    """(P, J) metres that the last observations lie off a parabola, in root mean square over what
+    is free to: the noise of a tracker, or a jerk."""
+
+
+class StateReader:
+    """Reads states off histories by constant matrices.
+
+    Args:
+        frames: H, of a history.
+        rate_hz: frames per second.
+    """
+
+    def __init__(self, frames: int, rate_hz: float) -> None:
+        self._rate_hz = rate_hz
+        count = min(frames, max(2, round(SLOPE_S * rate_hz) + 1))
+        time = (np.arange(count) - (count - 1) / 2) / rate_hz
+        self._slope = (time / (time**2).sum()).astype(np.float32)  # (n,) velocity of positions
+        count = min(frames, max(MIN_CURVE, round(CURVE_S * rate_hz) + 1))
+        if count < MIN_CURVE:
+            count = 0
+        time = (np.arange(count) - (count - 1) / 2) / rate_hz
+        powers = np.vander(time, 3, increasing=True)  # (n, 3)
+        fit = np.linalg.pinv(powers) if count else np.zeros((3, 0))
+        rest = (np.eye(count) - powers @ fit) / np.sqrt(max(1, count - 3))
+        self._curve = np.concatenate([2 * fit[2:], rest]).astype(np.float32)  # (1 + n, n)
+
+    def __call__(self, history: FloatArray) -> State:
+        """Return the state of people of histories (P, H, J, 3)."""
+        near = history - history[:, -1:]  # of large coordinates nothing is left to round
+        speed = _length(_along(self._slope[None], near)[:, 0])
+        curve = _along(self._curve, near)  # (P, 1 + n, J, 3)
+        acceleration = _length(curve[:, 0])
+        rest = curve[:, 1:]
+        return State(
+            speed,
+            acceleration,
+            np.sqrt((acceleration**2).mean(1)),
+            speed_of(history, self._rate_hz),
+            np.sqrt((rest * rest).sum((1, 3))),
+        )
+
+
+def _along(rows: FloatArray, positions: FloatArray) -> FloatArray:
+    """Apply rows (m, n) to the last n frames of positions (P, H, J, 3): (P, m, J, 3)."""
+    newest = positions[:, positions.shape[1] - rows.shape[1] :]
+    people, frames, joints, _ = newest.shape
+    return (rows @ newest.reshape(people, frames, 3 * joints)).reshape(people, -1, joints, 3)
+
+
+def _length(vectors: FloatArray) -> FloatArray:
+    return np.sqrt((vectors * vectors).sum(-1))

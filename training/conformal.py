@@ -1,0 +1,131 @@
+"""Conformal factors: what expected errors are multiplied by so that sets keep their promise."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+ENOUGH_WINDOWS = 10.0
+"""Windows of a person in a group from which on they are one of the group's people."""
+CAUTION = 3.0
+"""So many people of the group, and its own factor counts as much as that of everybody."""
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """N scores a frame in groups, of whom, and how much each counts."""
+
+    groups: NDArray[np.int64]  # (N,)
+    rows: int
+    columns: int  # groups of a row, from each of which to the next factors do not fall
+    people: NDArray[np.int64]  # (N,) who
+    weights: Doubles  # (N,)
+    windows: Doubles  # (N,) how much of a window apart from the others each is, in its row
+    rows_each: int  # rows that each window has scores in
+
+    @property
+    def total(self) -> float:
+        """How many windows apart from each other all scores are of."""
+        return float(self.windows.sum()) / self.rows_each
+
+    def choose(self, chosen: NDArray[np.bool_]) -> 'Grouped':
+        """Return some of the scores."""
+        return replace(
+            self,
+            groups=self.groups[chosen],
+            people=self.people[chosen],
+            weights=self.weights[chosen],
+            windows=self.windows[chosen],
+        )
+
+
+def quantile(scores: Doubles, weights: Doubles, level: float) -> float:
+    """Return the least of scores (N,) that a share `level` of the weight does not exceed.
+
+    Scores that are NaN do not count. Nothing to go by gives NaN.
+    """
+    known = np.isfinite(scores) & (weights > 0)
+    scores, weights = scores[known], weights[known]
+    if not len(scores):
+        return float('nan')
+    order = np.argsort(scores, kind='stable')
+    heard = np.cumsum(weights[order])
+    place = int(np.searchsorted(heard, level * heard[-1] * (1 - 1e-12)))
+    return float(scores[order[min(place, len(order) - 1)]])
+
+
+def at_least(coverage: float, windows: float) -> float:
+    """Return the quantile of so many scores that holds the next one with this probability.
+
+    Of n exchangeable scores and the next, each rank is as likely (Vovk et al. 2005).
+    """
+    return min(1.0, coverage * (1 + 1 / max(windows, 1.0)))
+
+
+def carries(coverage: float, windows: float) -> bool:
+    """Return whether so many windows are enough for a quantile below their largest score."""
+    return windows >= coverage / (1 - coverage) - 1e-9
+
+
+def factors(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
+    """Return the factor of each group at each frame (G, B, K) that keeps the promise in it.
+
+    The quantile of a group is drawn towards that of all, the more the fewer people it is of and
+    the less its windows carry the coverage, and within a row of groups factors never fall (pooled
+    adjacent violators).
+
+    Args:
+        scores: (N, K), NaN where there is none.
+        of: the groups of the N scores.
+        coverage: that is promised.
+    """
+    count = of.rows * of.columns
+    members = [np.flatnonzero(of.groups == group) for group in range(count)]
+    trust = np.array([_trust(of, own, coverage) for own in members])
+    result = np.empty((count, scores.shape[1]))
+    level = at_least(coverage, of.total)
+    for frame, values in enumerate(scores.T.astype(np.float64)):
+        everybody = quantile(values, of.weights, level)
+        for group, own in enumerate(members):
+            theirs = quantile(values[own], of.weights[own], level) if trust[group] else everybody
+            if not theirs > 0:
+                theirs = everybody
+            result[group, frame] = np.log(theirs / everybody) * trust[group] + np.log(everybody)
+    heard = np.array([of.weights[own].sum() for own in members]).reshape(of.rows, of.columns)
+    table = smooth(result).reshape(of.rows, of.columns, -1)
+    for row, weight in zip(table, heard, strict=True):
+        for frame in range(table.shape[2]):
+            row[:, frame] = rising(row[:, frame], weight)
+    return np.exp(table)
+
+
+def _trust(of: Grouped, own: NDArray[np.int64], coverage: float) -> float:
+    """Return how much a group's own quantile is worth, from 0 to 1."""
+    if not len(own):
+        return 0.0
+    windows = np.bincount(of.people[own], weights=of.windows[own])
+    people = np.minimum(1.0, windows / ENOUGH_WINDOWS).sum()
+    carried = min(1.0, windows.sum() * (1 - coverage) / coverage)
+    return float(people / (people + CAUTION) * carried)
+
+
+def rising(values: Doubles, weights: Doubles) -> Doubles:
+    """Return the rising sequence (B,) nearest to values in weighted squares."""
+    blocks: list[tuple[float, float, int]] = []  # mean, weight, length
+    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
+        mean, heavy, length = value, weight + 1e-9, 1
+        while blocks and blocks[-1][0] > mean:
+            other, other_weight, other_length = blocks.pop()
+            mean = (mean * heavy + other * other_weight) / (heavy + other_weight)
+            heavy, length = heavy + other_weight, length + other_length
+        blocks.append((mean, heavy, length))
+    return np.concatenate([np.full(length, mean) for mean, _, length in blocks])
+
+
+def smooth(values: Doubles) -> Doubles:
+    """Return values (..., K) smoothed over the frames, a quarter of each neighbour."""
+    padded = np.concatenate([values[..., :1], values, values[..., -1:]], -1)
+    return padded[..., :-2] / 4 + padded[..., 1:-1] / 2 + padded[..., 2:] / 4
