@@ -94,9 +94,6 @@ class SharedTrunkSpec(_Strict):
     branch_layers: Annotated[int, Field(ge=1, le=64)]
     branch_width: Count
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    spread: tuple[Annotated[float, Field(gt=0, le=10)], ...] | None = None
-    """By what the deviations of each coefficient are multiplied, so that samples lie as far apart
-    as people who were not trained on need; None: as they were trained."""
 
     def build(self, features: int, coefficients: int) -> SharedTrunk:
         """Return the network with fresh weights."""
@@ -108,7 +105,6 @@ class SharedTrunkSpec(_Strict):
             self.branch_layers,
             self.branch_width,
             self.dropout,
-            self.spread,
         )
 
 
@@ -149,6 +145,9 @@ class Header(_Strict):
     sampling: Literal['one_step', 'ddim'] = 'one_step'
     """Whether one evaluation makes a sample, or (teachers) all `ddim_steps` do."""
     noise_seed: Annotated[int, Field(ge=0)] = 0
+    spread: tuple[Annotated[float, Field(gt=0, le=10)], ...] | None = None
+    """By what the deviations of a person's samples from their mean are multiplied, coefficient by
+    coefficient, so that they are as large as errors are with people who were not trained on."""
     calibration: Calibration | None = None
     provenance: dict[str, Any] = {}
     """How the weights were made: configuration, data, versions, ancestors."""
@@ -166,10 +165,8 @@ class Header(_Strict):
             raise ValueError(
                 f'width {self.network.width} is no multiple of {self.network.heads} heads'
             )
-        if self.network.kind == 'shared_trunk' and self.network.spread is not None:
-            count = len(self.network.spread)
-            if count != window.coefficients:
-                raise ValueError(f'{count} factors of spread are not one for each coefficient')
+        if self.spread is not None and len(self.spread) != window.coefficients:
+            raise ValueError(f'{len(self.spread)} factors of spread are not one a coefficient')
         if self.network.kind != 'transfusion' and self.sampling == 'ddim':
             raise ValueError(f'a {self.network.kind} has one step, not {self.ddim_steps}')
         if self.parametrisation == 'official' and self.noise_schedule != 'cosine':
@@ -324,6 +321,7 @@ class Checkpoint:
                 hips=header.layout.hips if header.frame == 'heading' else None,
                 predicts_root=header.root == 'predicted',
                 noise_schedule=header.noise_schedule,
+                spread=header.spread,
             ).eval()
         except RuntimeError as error:
             detail = one_line(error)

@@ -23,6 +23,7 @@ from motion_predictor_training.losses import (
     pose_of,
 )
 from motion_predictor_training.prediction import predictor_of
+from motion_predictor_training.spread import spread_factors
 
 
 def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -193,3 +194,27 @@ def test_a_teacher_is_not_refined(
     arguments = ['refine', '--student', str(small_teacher), '--train', 'none.npz']
     assert main([*arguments, '--out', str(tmp_path / 'out.safetensors')]) == 2
     assert 'is not an anchored student of one step' in capsys.readouterr().err
+
+
+def test_the_spread_is_fitted_to_the_errors_of_the_mean() -> None:
+    samples = drawn(4000, 8, 2, 3)
+    truth = drawn(4000, 2, 3, seed=1) * torch.tensor([2.0, 0.5])[:, None]
+    # Of a mean of eight the variance is an eighth; honest samples have the spread of the truth.
+    expected = torch.tensor([(4 + 1 / 8) ** 0.5, (0.25 + 1 / 8) ** 0.5]) * (8 / 9) ** 0.5
+    torch.testing.assert_close(spread_factors(samples, truth), expected, rtol=0.03, atol=0)
+
+
+def test_a_spread_moves_samples_and_not_their_mean(tiny: Checkpoint) -> None:
+    spread = (2.0, *[1.0] * 4, 0.5)
+    header = tiny.header.model_copy(update={'spread': spread})
+    history = drawn(2, 5, 22, 3).numpy()
+    plain = predictor_of(tiny, samples=4).predict(history)
+    spread_out = predictor_of(Checkpoint(header, tiny.tensors), samples=4).predict(history)
+    np.testing.assert_allclose(spread_out.mean, plain.mean, atol=1e-4)
+    synthesis = scaled(tiny).synthesis  # (F, K), orthonormal columns
+    deviations = [
+        np.einsum('fk,psfja->pskja', synthesis, p.samples - p.mean[:, None])
+        for p in (plain, spread_out)
+    ]
+    factors = np.array(spread)[:, None, None]
+    np.testing.assert_allclose(deviations[1], factors * deviations[0], atol=1e-4)

@@ -170,6 +170,7 @@ def _header(config: DistilConfig, teacher: Header, ancestry: dict[str, Any]) -> 
             'provenance': ancestry,
             'metrics': {},
             'calibration': None,
+            'spread': None,
         }
     )
     if config.network is None and config.prediction != teacher.prediction:

@@ -71,6 +71,7 @@ def refine(
             'provenance': ancestry,
             'metrics': {},
             'calibration': None,
+            'spread': None,
         }
     )
     settings, device = config.optimisation, training_device()
@@ -115,7 +116,7 @@ def refine(
     optimise(model.network, loss, settings, state_path, ancestry['identity'], header.name)
     refined = Checkpoint.of(header, model.network.cpu(), parametrisation.cpu())
     if validation is not None and config.objective == 'energy':
-        refined = fit_spread(refined, validation, config.body_weight)
+        refined = fit_spread(refined, validation)
     if is_first():
         refined.save(out)
     wait_for_all()

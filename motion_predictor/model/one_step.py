@@ -1,5 +1,7 @@
 """The whole computation from observed history to future positions, as one module."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -56,9 +58,11 @@ class OneStep(nn.Module):
         hips: joints of left and right hip for the heading, or None for the world's axes.
         predicts_root: whether the features hold the root (else it is damped).
         noise_schedule: what the timestep is of.
+        spread: (K,) by what the samples' deviations from their mean are multiplied; None: one.
     """
 
     alpha_hat: Tensor  # () of the one timestep
+    spread: Tensor | None  # (K, 1)
 
     def __init__(
         self,
@@ -71,6 +75,7 @@ class OneStep(nn.Module):
         hips: tuple[int, int] | None,
         predicts_root: bool,
         noise_schedule: NoiseSchedule = 'cosine',
+        spread: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -85,6 +90,8 @@ class OneStep(nn.Module):
         self.noise_schedule = noise_schedule
         alpha_hat = SCHEDULES[noise_schedule]()[timestep].float()
         self.register_buffer('alpha_hat', alpha_hat, persistent=False)
+        factors = None if spread is None else torch.tensor(spread)[:, None]
+        self.register_buffer('spread', factors, persistent=False)
 
     def embed(self, noise: Tensor) -> Tensor:
         """Return what the network makes of noise (S, K, D) before it sees a person."""
@@ -124,6 +131,9 @@ class OneStep(nn.Module):
         if embedded is not None:
             embedded = embedded[None]
         x0 = self.denoise(noise[None], condition, embedded)  # (P, S, K, D)
+        if self.spread is not None:
+            mean = x0.mean(1, keepdim=True)
+            x0 = torch.addcmul(mean, self.spread, x0 - mean)
 
         # All that follows is linear, so it is done to K coefficients rather than to F frames, and
         # time comes last: future = synthesis @ coefficients + offset.

@@ -1,7 +1,5 @@
 """A student that shares its work among the samples of one person."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,10 +21,7 @@ class SharedTrunk(nn.Module):
         branch_layers: mixer blocks of the branch.
         branch_width: channels per token of the branch.
         dropout: probability, in training only.
-        spread: (K,) by what each coefficient's deviations are multiplied; None: as they are.
     """
-
-    spread: Tensor  # (K, 1, 1, 1)
 
     def __init__(
         self,
@@ -37,7 +32,6 @@ class SharedTrunk(nn.Module):
         branch_layers: int,
         branch_width: int,
         dropout: float,
-        spread: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         tokens = coefficients + 1
@@ -51,8 +45,6 @@ class SharedTrunk(nn.Module):
             MixerBlock(tokens, branch_width, dropout) for _ in range(branch_layers)
         )
         self.out = zero_init(nn.Linear(branch_width, features))
-        factors = torch.ones(coefficients) if spread is None else torch.tensor(spread)
-        self.register_buffer('spread', factors[:, None, None, None], persistent=False)
 
     def embed(self, noise: Tensor) -> Tensor:
         """Return what the branch makes of noise (..., K, D) alone, (..., K + 1, branch width)."""
@@ -79,7 +71,7 @@ class SharedTrunk(nn.Module):
         for block in self.branch:
             h = block(h)
         deviation = self.out(h[1:]).unflatten(1, shape)  # (K, P, S, D)
-        return (mean + self.spread * deviation).permute(1, 2, 0, 3)
+        return (mean + deviation).permute(1, 2, 0, 3)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Denoise coefficients (B, K, D), each under a condition (B, K, D) of its own."""
