@@ -51,9 +51,10 @@ def _draw(clips: int) -> NDArray[np.float64]:
 def between(resampled: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the ends (...) of the interval of LEVEL that resampled figures (DRAWS, ...) span."""
     ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    known = np.where(np.isfinite(resampled).any(0), resampled, 0)
-    low, high = np.nanquantile(known, ends, axis=0)
-    never = ~np.isfinite(resampled).any(0)
+    never = np.isnan(resampled).all(0)
+    values = np.where(never, 0, resampled)
+    quantile = np.nanquantile if np.isnan(values).any() else np.quantile  # far quicker
+    low, high = quantile(values, ends, axis=0)
     return np.where(never, np.nan, low), np.where(never, np.nan, high)
 
 

@@ -1,6 +1,5 @@
 """What is kept of every window, to be averaged over whichever windows a group has."""
 
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -9,28 +8,36 @@ from torch import Tensor
 
 
 class Collected:
-    """Small arrays of each window, by name: a kilobyte or two a window, whatever was predicted."""
+    """Small arrays of each window, by name: a kilobyte or two a window, whatever was predicted.
 
-    def __init__(self) -> None:
-        self._parts: dict[str, list[NDArray[Any]]] = defaultdict(list)
+    Their room is taken at once: small pieces kept between large ones that go keep the system from
+    having these back.
+
+    Args:
+        windows: how many there will be.
+    """
+
+    def __init__(self, windows: int) -> None:
+        self._windows = windows
+        self._filled = 0
+        self._arrays: dict[str, NDArray[Any]] = {}
 
     def add(self, values: dict[str, Tensor]) -> None:
-        """Add arrays (B, ...) of the next B windows; real numbers are kept in single precision."""
+        """Add arrays (B, ...) of the next B windows, real numbers."""
         for name, value in values.items():
-            self._parts[name].append(
-                (value.float() if value.is_floating_point() else value).numpy()
-            )
+            if name not in self._arrays:
+                shape = (self._windows, *value.shape[1:])
+                self._arrays[name] = np.full(shape, np.nan, np.float32)
+            self._arrays[name][self._filled : self._filled + len(value)] = value.numpy()
+        self._filled += len(next(iter(values.values())))
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Return what was collected under a name, (W, ...)."""
-        return np.concatenate(self._parts[name])
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._parts
+        return self._arrays[name]
 
     def all(self) -> dict[str, NDArray[Any]]:
         """Return everything by name."""
-        return {name: self[name] for name in self._parts}
+        return self._arrays
 
 
 def plain(values: Any) -> Any:

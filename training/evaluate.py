@@ -101,7 +101,7 @@ def evaluate_checkpoint(
     whole: dict[str, Sums] = {}
     groups: Groups = {}
     members: list[dict[str, str]] = []
-    kept = {kind: Collected() for kind in (*ROWS, 'world', 'scores', 'sets')}
+    kept = {kind: Collected(len(windows)) for kind in (*ROWS, 'world', 'scores', 'sets')}
     measured_share = 0.0
     predictor = predictor_of(checkpoint, samples, precision=precision)
     rate_hz = checkpoint.header.window.rate_hz
