@@ -233,11 +233,12 @@ class MotionPredictor:
         self, spread: FloatArray, observed: FloatArray, count: int
     ) -> tuple[FloatArray, FloatArray]:
         """Return radii (P, F, J) and factors for the body (P, F), NaN if not calibrated."""
-        sets = self._sets and self._sets(self._state_of(observed), spread, count)
-        if sets is None:
-            nothing = np.full(spread.shape, np.nan, np.float32)
-            return nothing, nothing[..., 0].copy()
-        return sets
+        if self._sets is not None:
+            sets = self._sets(self._state_of(observed), spread, count)
+            if sets is not None:
+                return sets
+        nothing = np.full(spread.shape, np.nan, np.float32)
+        return nothing, nothing[..., 0].copy()
 
 
 def _device(name: str) -> torch.device:

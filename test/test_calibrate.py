@@ -74,6 +74,12 @@ def sets_of(scores: Scores, coverage: float) -> Sets:
     return Sets(CALIBRATION, tensors, BODY, FRAMES[-1], coverage)
 
 
+def easier(scores: Scores, who: NDArray[np.bool_], factor: float) -> Scores:
+    """Return scores with smaller errors of some windows (W,)."""
+    smaller = np.where(who, factor, 1.0).astype(np.float32)
+    return replace(scores, error=scores.error * smaller[:, None, None])
+
+
 def applied(sets: Sets, scores: Scores) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return which joints (W, K, J) and which bodies (W, K) are held."""
     at = np.array(FRAMES) - 1
@@ -147,9 +153,7 @@ def test_what_was_not_measured_counts_for_nothing(fitted: Any, known: Scores) ->
 def test_somebody_seen_all_day_does_not_outvote_the_others() -> None:
     people = {f'person {i}': 60 for i in range(8)} | {'guest': 900}
     scores = crowd(people, habits=0.0)
-    steady = replace(
-        scores, error=scores.error * np.where(scores.people == 'guest', 0.2, 1)[:, None, None]
-    )
+    steady = easier(scores, scores.people == 'guest', 0.2)
     joints, _ = applied(sets_of(steady, 0.9), crowd({'stranger': 1000}, seed=2, habits=0.0))
     assert joints.mean() > 0.87
     alone, _ = applied(sets_of(crowd({'guest': 600}, habits=0.0), 0.9), scores)
@@ -159,9 +163,7 @@ def test_somebody_seen_all_day_does_not_outvote_the_others() -> None:
 def test_people_trained_on_are_taken_for_as_hard_as_others() -> None:
     scores = crowd({f'person {i}': 60 for i in range(12)}, habits=0.05)
     known = np.array([int(name.split()[1]) < 8 for name in scores.people])
-    easy = replace(
-        scores, trained=known, error=scores.error * np.where(known, 0.5, 1.0)[:, None, None]
-    )
+    easy = replace(easier(scores, known, 0.5), trained=known)
     strangers = crowd({f'stranger {i}': 60 for i in range(12)}, seed=3, habits=0.05)
     held, _ = applied(sets_of(easy, 0.9), strangers)
     blind, _ = applied(sets_of(replace(easy, trained=known & False), 0.9), strangers)
