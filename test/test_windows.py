@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from motion_predictor.archive import ArchiveError, load_archive
 from motion_predictor.skeleton import known_layouts
+from motion_predictor_training.data.hidden import complete
 from motion_predictor_training.data.windows import cut_windows
+from motion_predictor_training.measured import mean, norm
 
 SMPL = known_layouts()['smpl22']
 FRAMES = 10
@@ -86,3 +88,20 @@ def test_memory_does_not_grow_with_the_motion(
 
     bytes_a_frame = (peak(40) - peak(10)) / 30_000
     assert bytes_a_frame < 60, 'the indices of windows; motion takes 132, as floats 264'
+
+
+def test_upper_bodies_give_the_baseline_that_is_told_of_them(recorded: Path) -> None:
+    """ADE and FDE of standing still, as in the README of the data: 8 joints, and the root."""
+    archive = load_archive(recorded / 'hrc_upper.npz')
+    windows = cut_windows(archive, SMPL, 60, frames=150, stride=30, partial=True)
+    average, final = [], []
+    for indices in np.array_split(np.arange(len(windows)), 24):
+        motion = windows.batch(indices)
+        seen = motion[:, :30]
+        nothing = np.zeros(seen.shape[:3], bool)
+        way = motion[:, 30:] - complete(seen, nothing, SMPL, 60).frames[:, -1:]
+        distance = norm((way[:, :, 1:] - way[:, :, :1]).flatten(2))
+        average.append(mean(distance, 1))
+        final.append(distance[:, -1])
+    assert torch.cat(average).mean().item() == pytest.approx(0.317, abs=5e-4)
+    assert torch.cat(final).nanmean().item() == pytest.approx(0.488, abs=1e-3)
