@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ def measure(archive: MotionArchive, calls: int) -> list[dict[str, Any]]:
         nearest = closest(outlook, arm, start, end, limbs)
         if abs(nearest.distance_m - line[0]) > 1e-5:
             raise RuntimeError(f'C++ says {line[0]} m where Python says {nearest.distance_m} m')
-        near_ms = _time(lambda arm=arm: closest(outlook, arm, start, end, limbs), few)
-        touch_ms = _time(lambda arm=arm: touch(outlook, arm, start, end, limbs), few)
+        near_ms = _time(partial(closest, outlook, arm, start, end, limbs), few)
+        touch_ms = _time(partial(touch, outlook, arm, start, end, limbs), few)
         for language, near, hit in (
             ('Python', near_ms, touch_ms),
             ('C++', _named(line[2:5]), _named(line[5:8])),

@@ -78,7 +78,7 @@ def pool_of(
     Raises:
         ArchiveError: if there is no such window.
     """
-    measured: NDArray[np.bool_] = np.isfinite(windows.motion).all(-1)  # (N, J)
+    measured: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(windows.motion), axis=-1)
     lost = np.append(np.flatnonzero(~measured[:, 0]), len(measured))
     rooted = lost[np.searchsorted(lost, windows.starts)] - windows.starts  # (W,) frames
     room = np.minimum(windows.room, rooted)
@@ -87,9 +87,15 @@ def pool_of(
         raise ArchiveError('the root of nobody in the archive was measured for a whole window')
     windows, room = windows.choose(long_enough), room[long_enough]
     motion = windows.motion if measured.all() else _completed(windows, measured)
-    arrays = (motion, measured, windows.starts, room, _chances(windows, archive, rate_hz, balance))
+    chances = _chances(windows, archive, rate_hz, balance)
     return Pool(
-        *(torch.tensor(array, device=device) for array in arrays), windows.frames, windows.layout
+        motion=torch.tensor(motion, device=device),
+        measured=torch.tensor(measured, device=device),
+        starts=torch.tensor(windows.starts, device=device),
+        room=torch.tensor(room, device=device),
+        cumulative=torch.tensor(chances, device=device),
+        frames=windows.frames,
+        layout=windows.layout,
     )
 
 
