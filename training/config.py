@@ -249,7 +249,7 @@ class CalibrationConfig(Strict):
     """m/s, that part the groups of the fastest joint's speed, for the whole body."""
     folds: Annotated[int, Field(ge=2, le=100)] = 6
     """People are left out in so many lots."""
-    steps: Count = 150
+    steps: Count = 100
     """Of the fit of the expected error."""
 
 

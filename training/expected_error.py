@@ -11,6 +11,7 @@ from motion_predictor.calibration import PARTS, STILL_TERMS, TERMS
 from motion_predictor_training.errors import Scores
 
 FloatArray = NDArray[np.float32]
+JITTER = TERMS.index('jitter')
 LEVEL = 0.95
 """One model serves all coverages: fitted to 99.9 %, it learns the habits of few."""
 RATE, LAST_RATE = 0.1, 0.03
@@ -81,7 +82,11 @@ def _fit_part(
 def _terms(free: Tensor) -> Tensor:
     """Return what the free numbers (A, K) stand for: those of the state are steps up in time."""
     steps = free.exp()
-    return torch.cat([steps[:STILL_TERMS].cumsum(-1), steps[STILL_TERMS:]])
+    rising = steps[:JITTER].cumsum(-1)
+    # Observations that are off are off by as much at any time. Free to rise, it would follow jerks
+    # of clean motion, and a noisy tracker would have balls of ten metres.
+    level = steps[JITTER:STILL_TERMS, :1].expand(-1, steps.shape[1])
+    return torch.cat([rising, level, steps[STILL_TERMS:]])
 
 
 def _start(squares: Tensor, errors: Tensor) -> Tensor:
