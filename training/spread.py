@@ -18,6 +18,8 @@ from motion_predictor_training.data.windows import Windows, model_features, mode
 WINDOWS = 256
 """Windows that the factors are fitted to, of all people together."""
 SAMPLES = 32
+MOST = 10.0
+"""Greatest factor: samples that are more alike say nothing of how they should differ."""
 CHUNK = 16
 
 
@@ -47,7 +49,7 @@ def fit_spread(checkpoint: Checkpoint, archive: MotionArchive) -> Checkpoint:
     factors = spread_factors(
         parametrisation.expand(samples), parametrisation.expand(parametrisation.encode(features))
     )
-    spread = tuple(round(float(factor), 4) for factor in factors)
+    spread = tuple(round(float(factor), 4) for factor in factors.clamp(1 / MOST, MOST))
     return Checkpoint(header.model_copy(update={'spread': spread}), checkpoint.tensors)
 
 
