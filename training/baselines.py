@@ -10,6 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from motion_predictor.model.parametrisation import velocity_weights
+
 FITTED_S = 0.1
 """Velocities are slopes over so much of the history."""
 JOINTS_S, ROOT_S = 0.2, 2.0
@@ -30,11 +32,8 @@ def constant_velocity(history: Tensor, future_frames: int) -> Tensor:
 
 def recent_velocity(history: Tensor, rate_hz: float) -> Tensor:
     """Return the least-squares slope (B, J, 3) of the last FITTED_S of histories, in m/s."""
-    frames = min(history.shape[1], max(2, round(FITTED_S * rate_hz) + 1))
-    time_s = torch.arange(frames, dtype=torch.float64) / rate_hz
-    weight = time_s - time_s.mean()
-    weight = (weight / (weight**2).sum()).to(history.dtype)
-    return torch.einsum('h,bhjc->bjc', weight, history[:, -frames:])
+    weights = velocity_weights(history.shape[1], rate_hz, FITTED_S).to(history.dtype)
+    return torch.einsum('h,bhjc->bjc', weights, history)
 
 
 def _still(pose: Tensor, velocity: Tensor, time_s: Tensor) -> Tensor:

@@ -80,10 +80,7 @@ def pose_of(positions: Tensor, measured: Tensor | None = None) -> Tensor:
 
 
 def mean_over(values: Tensor, measured: Tensor, weights: Tensor) -> Tensor:
-    """Return the mean of values (..., F, J) that were measured, frames weighted by (F,).
-
-    `measured` may also be weights, of any shape that broadcasts, as of joints (J,).
-    """
+    """Return the mean of values (..., F, J) that were measured, frames weighted by (F,)."""
     counted = measured * weights[:, None]
     return (values * counted).sum() / counted.expand_as(values).sum().clamp(min=1)
 

@@ -6,7 +6,7 @@ from motion_predictor.planning.contact import Touch, touch, touching
 from motion_predictor.planning.flesh import Bodies, FleshError, Limbs
 from motion_predictor.planning.latest import BlindError, Inbox, Latest, Limits, Reason
 from motion_predictor.planning.outlook import HorizonError, Outlook, Person
-from motion_predictor.planning.rigid import Rigid
+from motion_predictor.rigid import Rigid
 
 __all__ = [
     'NOBODY',

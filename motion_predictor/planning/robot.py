@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from motion_predictor.planning.capsules import Capsules
-from motion_predictor.planning.rigid import Rigid
+from motion_predictor.rigid import Rigid
 from motion_predictor.validation import first_problem
 
 Point = tuple[float, float, float]

@@ -23,9 +23,9 @@ from motion_predictor.archive import MotionArchive, open_archive
 from motion_predictor.installed import installed
 from motion_predictor.msg import SkeletonArray
 from motion_predictor.planning.flesh import Limbs
-from motion_predictor.planning.rigid import Rigid
 from motion_predictor.planning.robot import RobotModel
 from motion_predictor.planning.separation import Governor, Robot, walking
+from motion_predictor.rigid import Rigid
 from motion_predictor.ros.processes import listening, running
 from motion_predictor.ros.simulated_arm import (
     SimulatedArm,

@@ -22,9 +22,9 @@ from std_msgs.msg import Float64
 from motion_predictor.planning.flesh import FleshError, Limbs
 from motion_predictor.planning.latest import Limits, Reason
 from motion_predictor.planning.outlook import HorizonError
-from motion_predictor.planning.rigid import Rigid
 from motion_predictor.planning.robot import RobotError, RobotModel
 from motion_predictor.planning.separation import Governor, Robot, distances
+from motion_predictor.rigid import Rigid
 from motion_predictor.ros.subscription import Predictions
 from motion_predictor.validation import one_line
 

@@ -11,7 +11,7 @@ from rclpy.time import Time
 
 from motion_predictor.msg import PredictedMotionArray
 from motion_predictor.planning.latest import Inbox, Latest, Limits, Reason
-from motion_predictor.planning.rigid import Rigid
+from motion_predictor.rigid import Rigid
 
 
 class Predictions:

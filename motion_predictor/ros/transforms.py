@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from rclpy.clock import ClockType
 from rclpy.node import Node
 from rclpy.time import Time
-from scipy.spatial.transform import Rotation
 
+from motion_predictor.rigid import Rigid
 from motion_predictor.sources.bodies import FloatArray, InputError
 from motion_predictor.sources.ros4hri import Place
 from motion_predictor.validation import one_line
 
-UNIT_TOLERANCE = 1e-3
 OPTICAL = ('_optical_frame', '_optical')
 
 
@@ -32,15 +31,11 @@ class Transform(NamedTuple):
         Raises:
             InputError: if they are not seven finite numbers or the quaternion is no rotation.
         """
-        values = np.array(numbers, np.float64)
-        if values.shape != (7,) or not np.isfinite(values).all():
-            raise InputError(f'a transform is x, y, z, qx, qy, qz, qw, got {list(numbers)}')
-        length = float(np.linalg.norm(values[3:]))
-        if not abs(length - 1) <= UNIT_TOLERANCE:
-            raise InputError(
-                f'the quaternion {list(numbers[3:])} has length {length:.4g}: a rotation has 1'
-            )
-        return cls(Rotation.from_quat(values[3:]).as_matrix(), values[:3])
+        try:
+            rigid = Rigid.of_pose(numbers)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        return cls(rigid.rotation, rigid.translation)
 
     def __call__(self, positions: FloatArray) -> FloatArray:
         """Move positions (..., 3); a joint that lacks one coordinate loses all."""

@@ -1,5 +1,6 @@
 """Histories of which not all was seen, completed by what completes them in the node."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -47,13 +48,26 @@ def complete(seen: Tensor, hidden: NDArray[np.bool_], layout: Layout, rate_hz: f
         if not visible.any():
             visible = measured[window]
         pose = seen[window].numpy()
-        bones = np.linalg.norm(pose - pose[:, parents], axis=-1)  # (H, J), NaN where unknown
-        known = visible & visible[:, parents]
-        total = np.where(np.isfinite(bones), bones, 0).sum(0)
-        lengths = np.where(known.any(0), total / np.maximum(np.isfinite(bones).sum(0), 1), np.nan)
-        whole = body.fill(pose, visible, stamps_ns, lengths)
+        whole = body.fill(pose, visible, stamps_ns, limb_lengths(pose, visible, parents))
         if whole is None:
             raise ValueError('a history cannot be completed of which nothing was measured')
         frames[window] = torch.from_numpy(whole.frames)
         doubt_m[window] = whole.doubt_m
     return Completed(frames, doubt_m)
+
+
+def limb_lengths(
+    motion: NDArray[np.float32], visible: NDArray[np.bool_], parents: Sequence[int]
+) -> NDArray[np.floating]:
+    """Return the lengths (J,) of limbs that are seen at least once, NaN for the others.
+
+    Args:
+        motion: (T, J, 3) metres, NaN where not measured; all that was measured is averaged.
+        visible: (T, J) what is seen of it.
+        parents: (J,) of the joints.
+    """
+    bones = np.linalg.norm(motion - motion[:, parents], axis=-1)  # (T, J), NaN where unknown
+    measured = np.isfinite(bones)
+    total = np.where(measured, bones, 0).sum(0)
+    seen = (visible & visible[:, parents]).any(0)
+    return np.where(seen, total / np.maximum(measured.sum(0), 1), np.nan)

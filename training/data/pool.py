@@ -11,6 +11,7 @@ from torch import Tensor
 from motion_predictor.archive import ArchiveError, MotionArchive
 from motion_predictor.body import Body
 from motion_predictor.skeleton import Layout
+from motion_predictor_training.data.hidden import limb_lengths
 from motion_predictor_training.data.windows import Windows
 
 PACES_M_S = (0.1, 0.6, 1.2, 2.0)
@@ -123,10 +124,7 @@ def _completed(windows: Windows, measured: NDArray[np.bool_]) -> NDArray[np.floa
         part, seen = motion[first:last], measured[first:last]
         if seen.all() or not seen.any():
             continue
-        bones = np.linalg.norm(part - part[:, parents], axis=-1)  # (T, J)
-        known = np.isfinite(bones)
-        total = np.where(known, bones, 0).sum(0)
-        lengths = np.where(known.any(0), total / np.maximum(known.sum(0), 1), np.nan)
+        lengths = limb_lengths(part, seen, parents)
         whole = body.fill(part, seen, np.arange(len(part)), lengths)
         assert whole is not None  # something was seen
         motion[first:last] = whole.frames

@@ -1,4 +1,4 @@
-"""Rigid transforms: from the frame of the predictions to that of a robot."""
+"""Rigid transforms from one frame to another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
