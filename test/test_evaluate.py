@@ -268,6 +268,18 @@ def test_sums_do_not_grow() -> None:
     np.testing.assert_allclose(sums.mean('speeds')['b'], np.array([101, 101, 102]) / 304)
 
 
+def test_values_count_alike_where_some_were_measured_in_fewer_windows() -> None:
+    sums = Sums()
+    nan = float('nan')
+    held = torch.tensor([[[1.0, 0.0], [1.0, nan]], [[1.0, nan], [0.0, nan]]])  # (2, F, J)
+    sums.add({'coverage': {'covered': held}, 'figures': {'a': torch.tensor([nan, nan])}}, [0, 1])
+    assert sums.pooled('coverage', 'covered') == pytest.approx(3 / 5)
+    assert sums.pooled('coverage', 'covered', 1).tolist() == pytest.approx([2 / 3, 1 / 2])
+    assert sums.pooled('coverage', 'covered', 0).tolist() == pytest.approx([3 / 4, 0])
+    np.testing.assert_array_equal(sums.mean('coverage')['covered'], [[1, 0], [0.5, nan]])
+    assert np.isnan(sums.mean('figures')['a'])
+
+
 # Evaluation
 
 
@@ -615,7 +627,14 @@ def test_upper_bodies_are_evaluated_on_what_was_measured(
     assert result['joints']['model']['of_mean_mm']['l_knee'] is None
     assert result['sets']['joints']['coverage']['l_knee'] == [None]
     assert result['coverage']['reached_by_joint']['l_knee'] is None
-    assert result['sets']['ours']['joints'][0] < 16 * 16
+    joints = result['sets']['ours']['joints']
+    assert joints[0] < 16 * 16
+    groups = result['groups']['subject'].values()
+    held = [group['coverage']['reached'] for group in groups]
+    assert min(held) <= result['coverage']['reached'] <= max(held)
+    assert result['coverage']['reached_at_s']['0.1'] == pytest.approx(
+        result['sets']['ours']['coverage'][1]
+    )
     assert 'NaN' not in json.dumps(result)
 
 

@@ -60,6 +60,15 @@ class Sums:
         with np.errstate(invalid='ignore'):
             return {name: total / counts[name] for name, total in self._sums[kind].items()}
 
+    def pooled(self, kind: str, name: str, axis: int | None = None) -> FloatArray:
+        """Return the average over the windows and an axis, or all, of every value alike.
+
+        It differs from an average of averages where some are of fewer windows than others.
+        """
+        total, count = self._sums[kind][name].sum(axis), self._counts[kind][name].sum(axis)
+        with np.errstate(invalid='ignore'):
+            return np.asarray(total / count)
+
 
 def measure(
     samples: Tensor, future: Tensor, pose: Tensor, layout: Layout, rate_hz: float

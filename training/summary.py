@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motion_predictor.skeleton import Layout
-from motion_predictor_training.bootstrap import mean
 from motion_predictor_training.measures import Sums, divergence_bits
 
 HORIZON_STEP_S = 0.1
@@ -22,8 +21,8 @@ def summary_of(sums: dict[str, Sums], rows: Sequence[str]) -> dict[str, Any]:
             speeds = sums[row].mean('speeds')['count']
             by_name['speed_JSD_bits'] = divergence_bits(speeds, true_speeds)
     summary: dict[str, Any] = {'windows': sums['model'].windows, 'rows': figures}
-    if covered := sums['model'].mean('coverage'):
-        summary['coverage'] = {'reached': float(np.nanmean(covered['covered']))}
+    if sums['model'].mean('coverage'):
+        summary['coverage'] = {'reached': float(sums['model'].pooled('coverage', 'covered'))}
     return summary
 
 
@@ -58,12 +57,12 @@ def joints_of(sums: dict[str, Sums], rows: Sequence[str], layout: Layout) -> dic
 
 def coverage_of(sums: Sums, layout: Layout, rate_hz: float) -> dict[str, Any]:
     """Return how often the radius held: overall, over the horizon, and by joint."""
-    covered = sums.mean('coverage')['covered']  # (F, J), NaN where never measured
-    by_frame, by_joint = mean(covered.T), mean(covered)
-    times_s = _times(len(covered), rate_hz)
+    by_frame = sums.pooled('coverage', 'covered', 1)  # (F,)
+    by_joint = sums.pooled('coverage', 'covered', 0)  # (J,), NaN where never measured
+    times_s = _times(len(by_frame), rate_hz)
     reached = _read(by_frame, times_s, rate_hz)
     return {
-        'reached': float(np.nanmean(covered)),
+        'reached': float(sums.pooled('coverage', 'covered')),
         'reached_at_s': {f'{t:g}': value for t, value in zip(times_s, reached, strict=True)},
         'reached_by_joint': dict(zip(layout.joint_names, by_joint.tolist(), strict=True)),
     }
