@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Collected:
-    """Small arrays of each window, by name: a kilobyte or two a window, whatever was predicted.
+    """Small arrays of each window, by name: four kilobytes a window, whatever was predicted.
 
     Their room is taken at once: small pieces kept between large ones that go keep the system from
     having these back.

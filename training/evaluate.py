@@ -53,8 +53,8 @@ def evaluate_checkpoint(
 ) -> dict[str, Any]:
     """Measure a checkpoint on an archive as the published protocol does, with more beside it.
 
-    Windows are measured a few at a time and summed up; two or three kilobytes are kept of each,
-    for averages over groups and their intervals. The archive itself is held once. Where joints
+    Windows are measured a few at a time and summed up; four kilobytes are kept of each, for
+    averages over groups and their intervals. The archive itself is held once. Where joints
     were not measured, histories are completed as the node completes them, and nothing counts but
     what was measured.
 
