@@ -19,6 +19,7 @@ from motion_predictor_training.config import CalibrationConfig, ConfigError
 from motion_predictor_training.conformal import carries
 from motion_predictor_training.errors import knots_of, score, together
 from motion_predictor_training.fitted_sets import fit_sets
+from motion_predictor_training.known import people_in
 from motion_predictor_training.prediction import predictor_of
 
 
@@ -78,6 +79,7 @@ def calibrate(
     facts = {
         'data': [archive.fingerprint for archive, trained in given if not trained],
         'trained_on': [archive.fingerprint for archive, trained in given if trained],
+        'people': people_in(*(archive for archive, _ in given)),
         'left_out': left_out.facts(),
         **config.model_dump(mode='json'),
     }

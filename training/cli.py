@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor.installed import installed
 from motion_predictor_training import robustness
@@ -30,6 +32,8 @@ from motion_predictor_training.plots import plot_evaluation
 from motion_predictor_training.prepare import add_prepare
 from motion_predictor_training.refine import refine
 from motion_predictor_training.report import table, write_json, write_markdown, write_text
+from motion_predictor_training.shield import report as shield_report
+from motion_predictor_training.shield.shield import measure_shield
 from motion_predictor_training.teacher import train_teacher
 from motion_predictor_training.tune import tune
 
@@ -131,6 +135,29 @@ def _robustness(arguments: argparse.Namespace) -> None:
         write_text(robustness.markdown(result), arguments.markdown)
 
 
+def _shield(arguments: argparse.Namespace) -> None:
+    result = measure_shield(
+        arguments.checkpoint,
+        arguments.archive,
+        arguments.calibration,
+        _load(CalibrationConfig, 'calibrate', arguments),
+        arguments.coverages,
+        scenes=arguments.scenes,
+        stride=arguments.stride,
+        samples=arguments.samples,
+        seen=arguments.seen,
+        seed=arguments.seed,
+    )
+    print(shield_report.about(result))
+    print(f'\n{shield_report.table(result)}')
+    if arguments.json:
+        write_json(result, arguments.json)
+    if arguments.markdown:
+        write_text(shield_report.markdown(result), arguments.markdown)
+    if arguments.plot:
+        shield_report.plot(result, arguments.plot)
+
+
 def _import(arguments: argparse.Namespace) -> None:
     checkpoint = import_official(
         arguments.kind,
@@ -223,6 +250,13 @@ def _stages(overrides: dict[str, list[str]]) -> Stages:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='train', description='Train, distil, calibrate and evaluate motion predictors.'
+    )
+    parser.add_argument(
+        '--threads',
+        type=_count,
+        default=1,
+        help='CPU threads of a process; two are quicker on idle cores, and far slower beside '
+        'another busy process (default: %(default)s)',
     )
     stages = parser.add_subparsers(dest='stage', required=True, metavar='STAGE')
 
@@ -330,6 +364,32 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument('--markdown', type=Path, help='file for the results as a page to read')
     sub.set_defaults(run=_robustness)
 
+    sub = stage('shield', 'Measure what sets are worth to an arm that stops for people.')
+    sub.add_argument('--checkpoint', default='default', help='"default" or a file')
+    sub.add_argument('--archive', type=Path, required=True, help='people beside the arm (.npz)')
+    sub.add_argument(
+        '--calibration',
+        type=Path,
+        nargs='+',
+        required=True,
+        help='other people, to calibrate the sets of zero and constant velocity on (.npz)',
+    )
+    sub.add_argument(
+        '--coverages', type=float, nargs='+', help='default: all that the checkpoint carries'
+    )
+    sub.add_argument('--scenes', type=_count, default=20_000, help='control cycles that are drawn')
+    sub.add_argument('--samples', type=_count, default=50)
+    sub.add_argument('--stride', type=_count, default=12, help='frames between window starts')
+    sub.add_argument('--seed', type=int, default=0)
+    sub.add_argument(
+        '--seen', nargs='+', default=[], metavar='SUBJECT', help='more subjects to leave out'
+    )
+    sub.add_argument('--json', type=Path, help='file for the results')
+    sub.add_argument('--markdown', type=Path, help='file for the results as a page to read')
+    sub.add_argument('--plot', type=Path, help='file for a plot of time lost against misses')
+    configurable(sub)
+    sub.set_defaults(run=_shield)
+
     sub = stage('import', 'Turn official weights (.pt) into a checkpoint.')
     sub.add_argument('kind', choices=('transfusion', 'swiftdiff'))
     sub.add_argument('--weights', type=Path, required=True, help='state dict (.pt)')
@@ -378,6 +438,7 @@ def _settable(sub: argparse.ArgumentParser, metavar: str) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run a stage; what cannot be done is one sentence on stderr and exit status 2."""
     arguments = _parser().parse_args(argv)
+    torch.set_num_threads(arguments.threads)
     try:
         with processes():
             arguments.run(arguments)

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from motion_predictor.archive import MotionArchive
+from motion_predictor.checkpoint import Header
 from motion_predictor.model.statistics import spread_of
 from motion_predictor.predictor import MotionPredictor
 from motion_predictor.sets import state_terms
@@ -76,9 +77,7 @@ def score(
         trained: whether the network was trained on these people.
     """
     header = predictor.checkpoint.header
-    windows = model_windows(archive, header, config.stride)
-    windows, share = _thinned(archive, windows, config.windows_per_person)
-    share = share * config.stride / (APART_S * header.window.rate_hz)
+    windows, people, share = calibration_windows(archive, header, config)
     read = StateReader(header.window.history_frames, header.window.rate_hz)
     frames = np.array(knots_of(header.window.future_frames)) - 1
     states, spreads, errors = [], [], []
@@ -93,15 +92,24 @@ def score(
             rungs.append((spread_of(drawn, mean).numpy(), off.numpy()))
         spreads.append(np.stack([spread for spread, _ in rungs]))
         errors.append(np.stack([off for _, off in rungs]))
-    people = _people(archive)[windows.clips]
     return Scores(
         people=people,
         trained=trained & ~np.isin(people, config.held_out),
-        share=np.minimum(share, 1).astype(np.float32),
+        share=share,
         state=State(*map(np.concatenate, zip(*states, strict=True))),
         spread=np.concatenate(spreads, 1),
         error=np.concatenate(errors, 1),
     )
+
+
+def calibration_windows(
+    archive: MotionArchive, header: Header, config: CalibrationConfig
+) -> tuple[Windows, NDArray[np.str_], FloatArray]:
+    """Return the windows of an archive that calibrate, whose they are (W,), and their shares."""
+    windows = model_windows(archive, header, config.stride)
+    windows, share = _thinned(archive, windows, config.windows_per_person)
+    share = share * config.stride / (APART_S * header.window.rate_hz)
+    return windows, _people(archive)[windows.clips], np.minimum(share, 1).astype(np.float32)
 
 
 def together(parts: Sequence[Scores]) -> Scores:

@@ -14,6 +14,7 @@ import motion_predictor
 from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint import Checkpoint, load_checkpoint
 from motion_predictor_training.config import ConfigError
+from motion_predictor_training.known import people_in
 
 
 def provenance(
@@ -34,6 +35,7 @@ def provenance(
         'identity': hashlib.sha256(json.dumps(causes, sort_keys=True).encode()).hexdigest(),
         'configuration': configuration,
         'data': {'train': archive.fingerprint},
+        'people': people_in(archive),
         'motion_predictor': motion_predictor.__version__,
         'torch': torch.__version__,
         'python': platform.python_version(),

@@ -1,0 +1,61 @@
+"""Whom a checkpoint knows: who was used to make it, or anything that it was made from."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from motion_predictor.archive import MotionArchive
+from motion_predictor.checkpoint import Header
+
+SEEN, UNSEEN, NOT_RECORDED = 'seen', 'unseen', 'not recorded'
+
+
+@dataclass(frozen=True)
+class Known:
+    """People and archives that a checkpoint was trained, fitted or calibrated on."""
+
+    archives: frozenset[str]
+    """Fingerprints."""
+    people: frozenset[str]
+    """Names, as archives call them: another's person of the same name is taken for known too."""
+    whole: bool
+    """Whether every stage has recorded its people, so that others were not used."""
+
+    @classmethod
+    def to(cls, header: Header) -> 'Known':
+        """Return whom a checkpoint knows, by its provenance and that of its ancestors."""
+        archives: set[str] = set()
+        people: set[str] = set()
+        whole = bool(header.provenance)
+        stage: dict[str, Any] | None = header.provenance
+        while stage:
+            data = stage.get('data', {})
+            archives.update(data.values())
+            names = stage.get('people')
+            whole &= names is not None and '' not in names
+            people.update(names or ())
+            if calibration := stage.get('calibration'):
+                archives.update([*calibration['data'], *calibration['trained_on']])
+                names = calibration.get('people')
+                whole &= names is not None and '' not in names
+                people.update(names or ())
+            stage = stage.get('parent', {}).get('provenance')
+        return cls(frozenset(archives), frozenset(people), whole)
+
+    def also(self, people: list[str]) -> 'Known':
+        """Return it with more people."""
+        return Known(self.archives, self.people | set(people), self.whole)
+
+    def of(self, archive: MotionArchive) -> dict[str, str]:
+        """Return SEEN, UNSEEN or NOT_RECORDED for each subject of an archive ('': no name)."""
+        found = {}
+        for subject in sorted(set(archive.subjects)):
+            if archive.fingerprint in self.archives or (subject and subject in self.people):
+                found[subject] = SEEN
+            else:
+                found[subject] = UNSEEN if self.whole and subject else NOT_RECORDED
+        return found
+
+
+def people_in(*archives: MotionArchive) -> list[str]:
+    """Return the names of everybody in archives; '' stands for those without one."""
+    return sorted({subject for archive in archives for subject in archive.subjects})

@@ -1,0 +1,123 @@
+"""An arm that works: a motion between random postures, and how it stops from any moment of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.installed import installed
+from motion_predictor.planning.capsules import Capsules
+from motion_predictor.planning.robot import RobotModel
+
+REACHES = {'turn': (-1.5, 1.5), 'shoulder': (0.3, 1.4), 'elbow': (-0.3, 1.4)}
+"""Radians between which the postures that it goes to and fro lie."""
+STEP_S = 0.01
+"""Between the places that a motion is known at; between them it is straight."""
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A monitored stop: a cycle of the motion at some speed, then braking along the same path."""
+
+    starts: Array  # (Q, 3) of capsules that move too fast to touch somebody
+    ends: Array  # (Q, 3)
+    radii: Array  # (Q,)
+    frames: NDArray[np.int64]  # (Q,) when, in frames after the control cycle's beginning
+
+
+class Arm:
+    """The demo's arm on a motion between random postures, as fast as it may.
+
+    Args:
+        rng: of the postures.
+        moves: so many, from each posture to the next; after the last it begins again.
+        speed_m_s: of its fastest point, at the fastest moment of each move.
+    """
+
+    def __init__(self, rng: np.random.Generator, moves: int, speed_m_s: float) -> None:
+        folder = installed('config', 'demo_arm')
+        model = RobotModel(folder / 'capsules.yaml', (folder / 'arm.urdf').read_text())
+        low, high = np.array(list(REACHES.values())).T
+        postures = rng.uniform(low, high, (moves, len(REACHES)))
+        path = [self._move(model, *pair, speed_m_s) for pair in _round(postures)]
+        starts, ends = (np.concatenate([getattr(part, end) for part in path]) for end in _ENDS)
+        self._starts, self._ends, self.radii = starts, ends, path[0].radii
+        self.duration_s = len(starts) * STEP_S
+
+    def _move(self, model: RobotModel, start: Array, end: Array, speed_m_s: float) -> Capsules:
+        """Return the capsules at every STEP_S of one move, without its end."""
+        share: Array = np.linspace(0, 1, 101, dtype=np.float64)
+        tried = _placed(model, start, end, share)
+        way = np.linalg.norm(np.diff(tried.ends, axis=0), axis=-1).max()  # m for a hundredth
+        count = max(2, round(way * 100 / speed_m_s / STEP_S))
+        return _placed(model, start, end, np.arange(count, dtype=np.float64) / count)
+
+    def at(self, moments_s: Array) -> tuple[Array, Array]:
+        """Return starts and ends (T, R, 3) of the capsules at moments of the motion."""
+        place = moments_s / STEP_S
+        first = np.floor(place).astype(np.int64)
+        share = (place - first)[:, None, None]
+        count = len(self._starts)
+
+        def between(of: Array) -> Array:
+            return of[first % count] * (1 - share) + of[(first + 1) % count] * share
+
+        return between(self._starts), between(self._ends)
+
+    def standing(self, moment_s: float) -> Stop:
+        """Return all capsules at one moment of the motion, as if it stood there."""
+        starts, ends = self.at(np.array([moment_s]))
+        return Stop(starts[0], ends[0], self.radii, np.zeros(len(self.radii), np.int64))
+
+    def stop(
+        self,
+        moment_s: float,
+        speed: float,
+        cycle_s: float,
+        stop_s: float,
+        allowed_m_s: float,
+        rate_hz: float,
+    ) -> Stop:
+        """Return where the arm is until it stands, as far as it moves too fast to touch anybody.
+
+        Args:
+            moment_s: of the motion, at which the control cycle begins.
+            speed: share of full speed in the cycle.
+            cycle_s: of control; the braking follows it.
+            stop_s: from full speed to standing; from less it takes less, at the same braking.
+            allowed_m_s: slower capsules may touch somebody.
+            rate_hz: of the frames at which it is looked at.
+        """
+        frames = np.arange(int(np.ceil((cycle_s + stop_s * speed) * rate_hz)) + 1)
+        time_s = frames / rate_hz
+        braking_s = np.clip(time_s - cycle_s, 0, stop_s * speed)
+        way_s = speed * np.minimum(time_s, cycle_s) + speed * braking_s
+        way_s -= braking_s**2 / (2 * stop_s)
+        pace = speed - braking_s / stop_s  # of the motion
+        starts, ends = self.at(moment_s + way_s)
+        later_starts, later_ends = self.at(moment_s + way_s + STEP_S)
+        moved = np.maximum(
+            np.linalg.norm(later_starts - starts, axis=-1),
+            np.linalg.norm(later_ends - ends, axis=-1),
+        )  # (T, R)
+        t, r = np.nonzero(moved / STEP_S * pace[:, None] > allowed_m_s)
+        return Stop(starts[t, r], ends[t, r], self.radii[r], frames[t])
+
+
+_ENDS = ('starts', 'ends')
+
+
+def _round(postures: Array) -> list[tuple[Array, Array]]:
+    """Return each posture with the next, the last with the first."""
+    return list(zip(postures, np.roll(postures, -1, axis=0), strict=True))
+
+
+def _placed(model: RobotModel, start: Array, end: Array, share: Array) -> Capsules:
+    """Return the capsules (T, R, 3) at shares (T,) of a move's time; it starts and ends gently."""
+    eased = (1 - np.cos(np.pi * share)) / 2
+    postures = start + eased[:, None] * (end - start)
+    placed = [model.at(dict(zip(REACHES, posture, strict=True))) for posture in postures.tolist()]
+    return Capsules(
+        np.stack([c.starts for c in placed]), np.stack([c.ends for c in placed]), placed[0].radii
+    )

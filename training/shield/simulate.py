@@ -1,0 +1,190 @@
+"""A monitored stop is verified at many control cycles beside people, and then it happens.
+
+Every scene is one control cycle: an arm at some moment of its motion, beside a recorded person at
+some place and moment. The fastest of SPEEDS is taken whose monitored stop (a cycle at this speed,
+then braking) no set comes near. If it is then the person who does, that was a miss.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from motion_predictor.planning.flesh import Limbs
+from motion_predictor_training.shield.arm import Arm, Stop
+from motion_predictor_training.shield.forecasts import Foreseen
+from motion_predictor_training.shield.touching import Near
+
+FloatArray = NDArray[np.floating]
+
+SPEEDS = (1.0, 0.75, 0.5, 0.25)
+"""Shares of full speed that are tried, the fastest first; below the last it stops."""
+BESIDE_M = 1.5
+"""The arm stands at most so far from the person's root, anywhere in that circle."""
+PER_MOMENT = 250
+"""Scenes that share a moment of the arm's motion."""
+MOVES = 12
+
+
+@dataclass(frozen=True)
+class Cell:
+    """How the arm is run."""
+
+    cycle_s: float = 0.1
+    latency_s: float = 0.05
+    """From capture to the beginning of the control cycle."""
+    stop_s: float = 0.3
+    """From full speed to standing."""
+    speed_m_s: float = 1.0
+    """Of the arm's fastest point at full speed."""
+    allowed_m_s: float = 0.1
+    """So fast a part of the arm may touch somebody; it has all but stopped."""
+
+    def frames(self, rate_hz: float) -> list[int]:
+        """Return the future frames, from 1 on, that a control cycle and its stop reach over."""
+        first = max(1, round(self.latency_s * rate_hz))
+        return list(range(first, first + int(np.ceil((self.cycle_s + self.stop_s) * rate_hz)) + 1))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of M scenes with one kind of sets."""
+
+    speed: NDArray[np.float64]
+    """(M,) share of full speed that was verified, 0 if it had to stop."""
+    missed: NDArray[np.bool_]
+    """(M,) whether the person touched what was verified, in the stop that was verified."""
+
+    @classmethod
+    def stopped(cls, scenes: int) -> 'Outcome':
+        """Return that of an arm that nothing was verified of yet."""
+        return cls(np.zeros(scenes), np.zeros(scenes, bool))
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the arm's base is in M scenes, and how it is turned."""
+
+    base: NDArray[np.float64]  # (M, 3) metres
+    rotation: NDArray[np.float64]  # (M, 3, 3) from the world to the arm
+
+    @classmethod
+    def beside(cls, rng: np.random.Generator, roots: FloatArray, floor_m: FloatArray) -> 'Places':
+        """Draw places on the floor (M,) about roots (M, 3), evenly over the circle's area."""
+        away_m = BESIDE_M * np.sqrt(rng.random(len(roots)))
+        towards, turn = rng.uniform(0, 2 * np.pi, (2, len(roots)))
+        base = np.stack(
+            [
+                roots[:, 0] + away_m * np.cos(towards),
+                roots[:, 1] + away_m * np.sin(towards),
+                floor_m,
+            ],
+            -1,
+        )
+        cos, sin, none = np.cos(turn), np.sin(turn), np.zeros(len(roots))
+        rows = [[cos, sin, none], [-sin, cos, none], [none, none, none + 1]]
+        return cls(base, np.moveaxis(np.array(rows), 2, 0))
+
+    def choose(self, chosen: NDArray[np.bool_]) -> 'Places':
+        """Return some of them."""
+        return Places(self.base[chosen], self.rotation[chosen])
+
+    def to_arm(self, joints: FloatArray, stop: Stop) -> FloatArray:
+        """Return joints (M, T, J, 3) in the arm's frame at the capsules' moments: (M, Q, J, 3)."""
+        here = joints - self.base[:, None, None]
+        return np.einsum('mab,mtjb->mtja', self.rotation, here)[:, stop.frames]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What then happened in W windows, and whom they are of."""
+
+    last: NDArray[np.float32]
+    """(W, J, 3) metres, the pose at capture."""
+    future: NDArray[np.float32]
+    """(W, T, J, 3) at the frames of the cell."""
+    floor_m: NDArray[np.float32]
+    """(W,) height that the arm stands at."""
+    people: NDArray[np.str_]
+    """(W,)"""
+
+
+def simulate(
+    foreseen: Sequence[Foreseen],
+    recorded: Recorded,
+    limbs: Limbs,
+    cell: Cell,
+    rate_hz: float,
+    scenes: int,
+    seed: int,
+) -> tuple[list[Outcome], NDArray[np.int64]]:
+    """Return the outcome of each kind of sets, and the window that each scene (M,) is of.
+
+    People are drawn first, each as often, and then a window of theirs. Scenes in which somebody
+    touches the arm at capture are left out: they should have been prevented before.
+
+    Args:
+        foreseen: the sets, those of one mean one after the other.
+        recorded: what they are of.
+        limbs: of the people.
+        cell: how the arm is run.
+        rate_hz: of the frames.
+        scenes: so many are drawn.
+        seed: of all that is random.
+    """
+    rng = np.random.default_rng(seed)
+    arm = Arm(rng, MOVES, cell.speed_m_s)
+    own = [np.flatnonzero(recorded.people == name) for name in np.unique(recorded.people)]
+    parts: list[list[Outcome]] = []
+    of_windows = []
+    for first in tqdm(range(0, scenes, PER_MOMENT), desc='shield', mininterval=5.0):
+        count = min(PER_MOMENT, scenes - first)
+        moment_s = rng.uniform(cell.latency_s, cell.latency_s + arm.duration_s)
+        window = np.array([rng.choice(own[who]) for who in rng.integers(len(own), size=count)])
+        place = Places.beside(rng, recorded.last[window, 0], recorded.floor_m[window])
+        still = arm.standing(moment_s - cell.latency_s)
+        apart = ~Near(place.to_arm(recorded.last[window][:, None], still), still, limbs).touched()
+        window, place = window[apart], place.choose(apart)
+        of_windows.append(window)
+        stops = [
+            arm.stop(moment_s, speed, cell.cycle_s, cell.stop_s, cell.allowed_m_s, rate_hz)
+            for speed in SPEEDS
+        ]
+        parts.append(_cycle(stops, place, window, foreseen, recorded, limbs))
+    outcomes = [
+        Outcome(
+            np.concatenate([part.speed for part in of_kind]),
+            np.concatenate([part.missed for part in of_kind]),
+        )
+        for of_kind in zip(*parts, strict=True)
+    ]
+    return outcomes, np.concatenate(of_windows)
+
+
+def _cycle(
+    stops: list[Stop],
+    place: Places,
+    window: NDArray[np.int64],
+    foreseen: Sequence[Foreseen],
+    recorded: Recorded,
+    limbs: Limbs,
+) -> list[Outcome]:
+    """Return the outcomes of scenes (M,) that share a moment of the arm's motion."""
+    outcomes = [Outcome.stopped(len(window)) for _ in foreseen]
+    for speed, stop in zip(SPEEDS, stops, strict=True):
+        hit = Near(place.to_arm(recorded.future[window], stop), stop, limbs).touched()
+        for _, kinds in groupby(enumerate(foreseen), lambda kind: id(kind[1].mean)):
+            of_mean = list(kinds)
+            joints = of_mean[0][1].mean[window]
+            near = Near(place.to_arm(joints, stop), stop, limbs)
+            for index, kind in of_mean:
+                outcome = outcomes[index]
+                radius = kind.radius[window][:, stop.frames]
+                left = outcome.speed == 0
+                verified = left & ~near.touched(radius, left)
+                outcome.speed[verified] = speed
+                outcome.missed[verified] = hit[verified]
+    return outcomes
