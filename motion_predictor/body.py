@@ -90,6 +90,18 @@ class Body:
         sides = [(layout.index(f'l_{part}'), layout.index(f'r_{part}')) for part in _HEADING]
         self.sides = [(a, b) for a, b in sides if a is not None and b is not None]
 
+    def reach_m(self, limbs_m: Floats) -> float:
+        """Return how far any joint can be from the root: all limbs between them straight.
+
+        Args:
+            limbs_m: (J,) length of the limb from each joint to its parent, NaN where unknown.
+        """
+        way_m = self._own_lengths(limbs_m).copy()
+        way_m[0] = 0
+        for level in self.levels:
+            way_m[level] += way_m[self.parents[level]]
+        return float(way_m.max())
+
     def fill(
         self,
         frames: Floats,

@@ -13,8 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from motion_predictor.people import MAX_TRACKED, Observation, People, Status
+from motion_predictor.admission import MAX_TRACKED
+from motion_predictor.people import People
+from motion_predictor.scene import Observation
 from motion_predictor.skeleton import Layout
+from motion_predictor.status import Status
 
 FloatArray = NDArray[np.float32]
 MS = 1_000_000
@@ -127,15 +130,15 @@ class Tracker:
     def _send(self, milliseconds: int, seen: list[tuple[str, FloatArray]]) -> None:
         self._stamp = max(self._stamp + milliseconds * MS, 1)
         self._last = seen
-        restarts = self._people.restarts
+        restarts = self._people.feed.restarts
         observations = [Observation(person, pose.copy()) for person, pose in seen]
         accepted = self._people.update(self._stamp, observations, self._frame_id)
         if accepted:
             self._newest = self._stamp
         else:
             assert self._newest is not None
-            assert self._stamp <= self._newest
-            assert self._people.restarts == restarts
+            assert self._stamp <= self._newest or self._frame_id != self._people.feed.frame_id
+            assert self._people.feed.restarts == restarts
         self._check({person for person, _ in seen} if accepted else None)
 
     def _check(self, reported: set[str] | None) -> None:
@@ -143,7 +146,7 @@ class Tracker:
         assert scene is not None
         assert listing is not None
         assert scene.stamp_ns == listing.stamp_ns == self._newest
-        assert scene.frame_id == self._frame_id
+        assert reported is None or scene.frame_id == self._frame_id
         ids = [person.id for person in scene.people]
         assert ids == [person.id for person in listing.people]
         assert len(ids) == len(set(ids)) <= MAX_TRACKED
@@ -152,6 +155,8 @@ class Tracker:
         for person in scene.people:
             assert (person.status == Status.OK) == (person.window is not None)
             assert 0 <= person.observed_fraction <= 1
+            assert np.isfinite(person.last_seen.place).all()
+            assert 0 < person.last_seen.reach_m < np.inf
             if reported is not None and person.id not in reported:
                 assert person.status == Status.STALE_INPUT, 'not in the newest message'
         for window in windows:
@@ -160,7 +165,7 @@ class Tracker:
             assert np.isfinite(window.doubt_m).all()
             assert (window.doubt_m >= 0).all()
             assert window.observed_fraction >= self._least
-        if reported is not None and not scene.unreadable:
+        if reported is not None and not scene.unlisted:
             assert reported <= set(ids), 'somebody is there who is not listed'
 
 

@@ -6,17 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from motion_predictor.people import (
-    MAX_TRACKED,
-    RESTART_AFTER,
-    SEVERITY,
-    Observation,
-    People,
-    Scene,
-    Status,
-    most_severe,
-)
+from motion_predictor.admission import MAX_TRACKED
+from motion_predictor.feed import RESTART_AFTER
+from motion_predictor.people import People
+from motion_predictor.scene import Observation, Scene
 from motion_predictor.skeleton import Layout
+from motion_predictor.status import Status, most_severe
 
 FloatArray = NDArray[np.float32]
 MS = 1_000_000
@@ -66,10 +61,10 @@ def test_before_the_first_message_there_is_no_scene() -> None:
     assert make_people().scene() is None
 
 
-def test_an_empty_message_says_that_nobody_is_there() -> None:
+def test_an_empty_message_says_that_nobody_is_seen() -> None:
     people = make_people()
     assert report(people, 0)
-    assert scene_of(people) == Scene(START_NS, '', (), unreadable=0)
+    assert scene_of(people) == Scene(START_NS, '', (), unlisted=0)
 
 
 def test_whoever_arrives_is_predicted_once_the_window_is_full() -> None:
@@ -121,7 +116,7 @@ def test_with_too_many_people_those_nearest_to_the_robot_are_predicted() -> None
         report(people, step, anna=at(1), ben=at(4), carl=at(7), warming=NOTHING)
     report(people, FULL, dora=at(5), carl=at(7), ben=at(4), anna=at(1))
     assert statuses(people) == {
-        'anna': Status.DEGRADED,
+        'anna': Status.TOO_MANY,
         'ben': Status.OK,
         'carl': Status.OK,
         'dora': Status.WARMING_UP,
@@ -151,7 +146,7 @@ def test_of_an_id_twice_in_one_message_the_first_counts() -> None:
         pair = [Observation('anna', POSE), Observation('anna', POSE + np.float32(9))]
         assert people.update(stamp, pair)
     assert people.rejected == {'id twice in one message': FULL}
-    assert scene_of(people).unreadable == 1
+    assert scene_of(people).unlisted == 1
     (anna,) = scene_of(people).people
     assert anna.window is not None
     np.testing.assert_array_equal(anna.window.positions[-1], POSE)
@@ -175,18 +170,35 @@ def test_a_skeleton_without_any_joint_is_somebody_who_cannot_be_listed() -> None
     people = make_people()
     assert report(people, 0, anna=NOTHING)
     assert statuses(people) == {}
-    assert scene_of(people).unreadable == 1
+    assert scene_of(people).unlisted == 1
     assert people.rejected == {'no joint observed': 1}
 
 
-def test_another_frame_restarts_everyone() -> None:
+def test_another_frame_is_refused_while_the_first_one_still_comes() -> None:
     people = make_people()
     for step in range(FULL):
         report(people, step, anna=POSE)
-    later = START_NS + FULL * PERIOD_NS
+        other = [Observation('anna', at(5))]
+        assert not people.update(START_NS + step * PERIOD_NS + MS, other, frame_id='odom')
+    assert statuses(people) == {'anna': Status.OK}
+    assert scene_of(people).unlisted == 1, 'where she of the other frame is, nobody knows'
+    assert people.rejected['another frame'] == FULL
+    assert "in frame 'odom' and in frame ''" in people.feed.remarks['two frames']
+
+
+def test_another_frame_restarts_everyone_once_the_first_one_is_quiet() -> None:
+    people = make_people()
+    for step in range(FULL):
+        report(people, step, anna=POSE)
+    later = START_NS + (FULL + 3) * PERIOD_NS
     assert people.update(later, [Observation('anna', POSE)], frame_id='odom')
     assert statuses(people) == {'anna': Status.WARMING_UP}
-    assert scene_of(people).frame_id == 'odom'
+    assert (scene_of(people).frame_id, scene_of(people).unlisted) == ('odom', 1)
+    for step in range(10):
+        people.update(later + step * PERIOD_NS, [Observation('anna', POSE)], frame_id='odom')
+    assert scene_of(people).unlisted == 1
+    people.update(later + 11 * PERIOD_NS, [Observation('anna', POSE)], frame_id='odom')
+    assert scene_of(people).unlisted == 0
 
 
 def test_a_joint_that_was_never_observed_is_filled_and_doubted() -> None:
@@ -321,9 +333,27 @@ def test_a_source_that_repeats_itself_is_stale_until_it_goes_on() -> None:
     for step in range(FULL + 9, FULL + 12):
         report(people, step, anna=at(0.1 * (FULL - 1)), ben=at(0, 5))
         assert statuses(people) == {'anna': Status.STALE_INPUT, 'ben': Status.STALE_INPUT}
-    assert people.rejected == {'frozen': 3}
-    report(people, FULL + 12, anna=at(0.11 * (FULL - 1)), ben=at(0, 5))
+    anna = scene_of(people).people[0].last_seen
+    assert anna.stamp_ns == START_NS + (FULL - 1) * PERIOD_NS, 'what is repeated is not seen'
+    report(people, FULL + 12, anna=at(0.11 * (FULL - 1)), ben=at(0, 5.01))
     assert statuses(people) == {'anna': Status.WARMING_UP, 'ben': Status.WARMING_UP}
+
+
+def test_one_person_who_is_frozen_beside_one_who_moves_is_stale() -> None:
+    people = make_people(frozen_after_s=1.0)
+    for step in range(FULL + 10):
+        report(people, step, anna=at(0.1 * step), ben=at(0, 5))
+    assert statuses(people) == {'anna': Status.OK, 'ben': Status.STALE_INPUT}
+
+
+def test_after_a_frozen_source_an_empty_message_is_not_believed_at_once() -> None:
+    people = make_people(frozen_after_s=0.5)
+    for step in range(20):
+        report(people, step, anna=POSE)
+    report(people, 20)
+    assert statuses(people) == {'anna': Status.STALE_INPUT}
+    report(people, 30)
+    assert statuses(people) == {}
 
 
 def test_a_source_that_repeats_itself_under_a_moving_transform_is_stale() -> None:
@@ -340,9 +370,9 @@ def test_whoever_is_nearest_is_predicted_as_soon_as_the_robot_moves() -> None:
     people = make_people(max_people=1, robot_position=[0.0, 0.0, 1.0])
     for step in range(FULL):
         report(people, step, anna=at(0), ben=at(9))
-    assert statuses(people) == {'anna': Status.OK, 'ben': Status.DEGRADED}
+    assert statuses(people) == {'anna': Status.OK, 'ben': Status.TOO_MANY}
     people.prefer([9.0, 0.0, 1.0], max_people=1)
-    assert statuses(people) == {'anna': Status.DEGRADED, 'ben': Status.OK}
+    assert statuses(people) == {'anna': Status.TOO_MANY, 'ben': Status.OK}
     people.prefer([9.0, 0.0, 1.0], max_people=2)
     assert statuses(people) == {'anna': Status.OK, 'ben': Status.OK}
 
@@ -371,7 +401,7 @@ def test_a_tracker_that_makes_up_ids_does_not_fill_the_memory() -> None:
         made_up = {f'{step} {i}': at(i, step) for i in range(3 * MAX_TRACKED)}
         report(people, step, anna=at(0, -5), **made_up)
         assert len(statuses(people)) <= MAX_TRACKED
-        assert scene_of(people).unreadable == 2 * MAX_TRACKED + 1, 'the rest is there, unlisted'
+        assert scene_of(people).unlisted == 2 * MAX_TRACKED + 1, 'the rest is there, unlisted'
     assert people.rejected['too many people'] == 10 * (2 * MAX_TRACKED + 1)
 
 
@@ -404,8 +434,9 @@ def test_a_recording_that_starts_over_is_followed() -> None:
         report(people, step, anna=POSE)
     accepted = [report(people, step, ben=POSE) for step in range(RESTART_AFTER + FULL - 1)]
     assert accepted == [False] * (RESTART_AFTER - 1) + [True] * FULL
-    assert people.restarts == 1
-    assert statuses(people) == {'ben': Status.OK}, 'and everyone from before is forgotten'
+    assert people.feed.restarts == 1
+    assert statuses(people) == {'ben': Status.OK}
+    assert scene_of(people).unlisted == 1, 'whoever was there before may still be'
 
 
 def test_stragglers_are_no_restart() -> None:
@@ -419,7 +450,7 @@ def test_stragglers_are_no_restart() -> None:
     assert report(people, 160, anna=POSE)
     for late in reversed(range(2 * RESTART_AFTER)):  # older and older: nothing starts over
         assert not report(people, late, anna=POSE)
-    assert people.restarts == 0
+    assert people.feed.restarts == 0
     assert statuses(people) == {'anna': Status.OK}
 
 
@@ -435,4 +466,31 @@ def test_statuses_are_ranked_by_how_much_they_forbid() -> None:
     assert most_severe([]) == Status.OK
     assert most_severe([Status.OK, Status.WARMING_UP, Status.DEGRADED]) == Status.WARMING_UP
     assert most_severe(list(Status)) == Status.FAULT
-    assert set(SEVERITY) == set(Status)
+
+
+def test_everybody_listed_has_a_place_and_a_reach_that_grows() -> None:
+    people = make_people(max_people=1, max_speed=2.0)
+    for step in range(FULL):
+        report(people, step, anna=at(0.1 * step), ben=at(9))
+    partly = at(3)
+    partly[0] = np.nan
+    report(people, FULL, ben=at(9), carl=partly)
+    seen = {person.id: person.last_seen for person in scene_of(people).people}
+    np.testing.assert_allclose(seen['anna'].place, [0.4, 0, 1], atol=1e-6)
+    assert seen['anna'].stamp_ns == START_NS + (FULL - 1) * PERIOD_NS
+    np.testing.assert_array_equal(seen['ben'].pose, at(9))
+    np.testing.assert_allclose(seen['carl'].place, [3, 0, 1], atol=1e-6)
+    farthest_m = np.linalg.norm(POSE - POSE[0], axis=-1).max()
+    assert farthest_m <= seen['ben'].reach_m < 1
+    assert seen['anna'].reach_m == pytest.approx(seen['ben'].reach_m + 2.0 * 0.1, abs=0.02)
+    assert seen['carl'].reach_m > seen['ben'].reach_m, 'of the middle of some joints'
+
+
+def test_whoever_an_id_jumped_away_from_may_still_be_there() -> None:
+    people = make_people()
+    for step in range(FULL):
+        report(people, step, anna=at(0))
+    report(people, FULL, anna=at(3))
+    assert scene_of(people).unlisted == 1
+    report(people, FULL + 1, anna=at(0.1))
+    assert scene_of(people).unlisted == 0, 'she is where she was'

@@ -21,8 +21,9 @@ from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor.frames import to_features
 from motion_predictor.history import ObservedWindow
-from motion_predictor.people import Observation, People
+from motion_predictor.people import People
 from motion_predictor.predictor import MotionPredictor, Prediction
+from motion_predictor.scene import Observation
 from motion_predictor.skeleton import Layout
 from motion_predictor_training.data.windows import cut_windows
 from motion_predictor_training.prediction import predictor_of

@@ -123,15 +123,14 @@ inline bool is_well_formed(const Message & m)
 /// Why a well-formed message of some age may be acted on or not, silence aside.
 inline Reason judge(const Message & m, double age_s, const Limits & limits)
 {
-  const auto fresh = [](std::uint8_t status) {return status == Message::OK || status == Message::DEGRADED;};
   if (m.status == Message::FAULT) {return Reason::fault;}
   if (age_s < -limits.max_ahead_s) {return Reason::clock;}
   if (age_s > limits.max_age_s) {return Reason::stale;}
   if (m.status == Message::WARMING_UP) {return Reason::warming_up;}
-  if (!fresh(m.status)) {return Reason::unreadable;}
+  if (m.status == Message::TOO_MANY) {return Reason::too_many;}
+  if (m.status > Message::DEGRADED || m.unlisted) {return Reason::unreadable;}
   for (const auto & person : m.motions) {
-    if (!fresh(person.status)) {return Reason::unreadable;}
-    if (person.mean.empty()) {return Reason::too_many;}
+    if (person.status > Message::DEGRADED || person.mean.empty()) {return Reason::unreadable;}
   }
   if (!m.motions.empty() && m.times.back() - std::max(age_s, 0.0) < limits.reach_s) {return Reason::too_short;}
   return Reason::usable;

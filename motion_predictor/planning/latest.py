@@ -9,7 +9,7 @@ import numpy as np
 
 from motion_predictor.planning.outlook import Outlook
 
-OK, WARMING_UP, STALE_INPUT, DEGRADED, FAULT = range(5)
+OK, DEGRADED, TOO_MANY, WARMING_UP, STALE_INPUT, FAULT = range(6)
 """The statuses of PredictedMotionArray; anything else is not known here and not usable."""
 
 
@@ -60,7 +60,7 @@ class Latest:
 
     @property
     def outlook(self) -> Outlook:
-        """The predictions. Nobody in them means that nobody is there.
+        """The predictions. Nobody in them means that nobody is seen, nor was a moment ago.
 
         Raises:
             BlindError: if there are none; nothing is known of who is there then.
@@ -93,15 +93,12 @@ def judge(message: Any, age_s: float, limits: Limits) -> Reason:
         return Reason.CLOCK
     if age_s > limits.max_age_s:
         return Reason.STALE
-    if message.status == WARMING_UP:
-        return Reason.WARMING_UP
-    if message.status not in (OK, DEGRADED):
+    if message.status in (WARMING_UP, TOO_MANY):
+        return Reason.WARMING_UP if message.status == WARMING_UP else Reason.TOO_MANY
+    if message.status > DEGRADED or message.unlisted:
         return Reason.UNREADABLE
-    for motion in message.motions:
-        if motion.status not in (OK, DEGRADED):
-            return Reason.UNREADABLE
-        if not len(motion.mean):
-            return Reason.TOO_MANY
+    if any(motion.status > DEGRADED or not len(motion.mean) for motion in message.motions):
+        return Reason.UNREADABLE
     if message.motions and message.times[-1] - max(age_s, 0.0) < limits.reach_s:
         return Reason.SHORT
     return Reason.USABLE

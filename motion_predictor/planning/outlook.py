@@ -49,7 +49,7 @@ class Outlook:
     """(F,) seconds from now of the frames; those that are past already are negative."""
     people: tuple[Person, ...]
     degraded: bool = False
-    """Whether fewer samples were drawn than asked for, or the prediction came late."""
+    """Whether the prediction came late, or lacks its radius."""
 
     @classmethod
     def of(cls, message: Any, age_s: float) -> 'Outlook':

@@ -45,6 +45,7 @@ class Health:
         self._reported_s = time.monotonic()
         self._cpu_s = time.process_time()
         self._last_problem = ''
+        self._remarks: list[str] = []
         self._timings = np.empty((RECENT, len(STAGES)))
         self._timed = 0
 
@@ -58,6 +59,13 @@ class Health:
         with self._lock:
             self._rejected.update(reasons)
             self._last_problem = sentence or self._last_problem
+
+    def remark(self, sentence: str) -> None:
+        """Keep a sentence that says what is wrong with the input, and what to do."""
+        with self._lock:
+            self._last_problem = sentence
+            if sentence not in self._remarks:
+                self._remarks.append(sentence)
 
     def time(self, age_ms: float, wait_ms: float, inference_ms: float, publish_ms: float) -> None:
         """Add the time that each stage of one prediction took."""
@@ -82,13 +90,14 @@ class Health:
             counts, rejected = self._counts.copy(), self._rejected.copy()
             recent = self._timings[: min(self._timed, RECENT)].copy()
             last_problem = self._last_problem
+            remarks, self._remarks = self._remarks, []
         fresh_counts, fresh_rejections = counts - self._before[0], rejected - self._before[1]
         self._before = (counts, rejected)
         now_s, cpu_s = time.monotonic(), time.process_time()
         period_s, busy_s = max(now_s - self._reported_s, 1e-3), cpu_s - self._cpu_s
         self._reported_s, self._cpu_s = now_s, cpu_s
 
-        warnings = []
+        warnings = remarks
         if fresh_rejections:
             reasons = ', '.join(f'{reason} ({n})' for reason, n in fresh_rejections.items())
             warnings.append(f'input rejected: {reasons}')

@@ -24,9 +24,9 @@ from tqdm import tqdm
 
 from motion_predictor.archive import MotionArchive
 from motion_predictor.msg import PredictedMotionArray
-from motion_predictor.people import Status
 from motion_predictor.ros.processes import isolate, listening, running, seconds
 from motion_predictor.ros.replay import ReplayNode, parse
+from motion_predictor.status import Status
 
 LOOK_S = 0.1
 """Time between looks at whether the predictor has started."""

@@ -10,9 +10,10 @@ from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.validate_topic_name import validate_topic_name
 
-from motion_predictor.people import MAX_COORDINATE_M, Observation
+from motion_predictor.admission import MAX_COORDINATE_M
 from motion_predictor.ros.message_types import message_class, point_reader
 from motion_predictor.ros.transforms import FixedFrame, Tf, Transform
+from motion_predictor.scene import Observation
 from motion_predictor.skeleton import (
     JointMap,
     Layout,
@@ -116,6 +117,12 @@ class SkeletonInput:
         return None if bodies is None else self._scan(bodies, now_ns)
 
     def _scan(self, bodies: Bodies, now_ns: int) -> Scan:
+        try:
+            return self._in_fixed_frame(bodies, now_ns)
+        except InputError as error:
+            raise InputError(str(error), len(bodies.ids) + bodies.rejected.total()) from error
+
+    def _in_fixed_frame(self, bodies: Bodies, now_ns: int) -> Scan:
         if bodies.stamp_ns is None:
             return Scan(self._guess_stamp(now_ns), self._newest_frame_id, [])
         transform = None

@@ -81,10 +81,14 @@ class Intake:
                 return
             yield taken
 
+    def publishers(self) -> int:
+        """Return how many publishers are heard."""
+        return int(self._subscription.get_publisher_count())
+
     def mismatched(self) -> int:
         """Return how many publishers there are that cannot be heard: of another type or QoS."""
         publishers = self._node.count_publishers(self._subscription.topic_name)
-        return max(0, publishers - self._subscription.get_publisher_count())
+        return max(0, publishers - self.publishers())
 
     def close(self) -> None:
         """Unsubscribe; nobody may be waiting any more."""

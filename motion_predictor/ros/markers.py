@@ -18,8 +18,8 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from motion_predictor.msg import PredictedMotion, PredictedMotionArray
-from motion_predictor.people import Status
+from motion_predictor.msg import PredictedMotionArray
+from motion_predictor.status import Status
 
 BLUE, ORANGE, GREY, RED = (0.12, 0.47, 0.71), (1.0, 0.5, 0.05), (0.5, 0.5, 0.5), (0.84, 0.15, 0.16)
 SHOWN_S = (0.5, 1.0, 1.5, 2.0)
@@ -37,8 +37,9 @@ def markers_of(message: PredictedMotionArray) -> MarkerArray:
 
     Namespaces, in the frame of the message: `body` (the first predicted frame, which lies within
     a few milliseconds of the observed one), `future` (the mean, fading with time), `radius` (of
-    the outermost joints and the root, fading likewise), `samples` (paths of the outermost joints)
-    and `status` (above the frame's origin: what is not OK).
+    the outermost joints and the root, fading likewise), `samples` (paths of the outermost joints),
+    `reach` (of people who are not predicted, about where they were last seen) and `status` (above
+    the frame's origin: what is not OK).
     """
     parents = list(message.parents)
     bones = np.array([(j, p) for j, p in enumerate(parents) if p >= 0]).reshape(-1)
@@ -49,6 +50,7 @@ def markers_of(message: PredictedMotionArray) -> MarkerArray:
     array = _Markers(message.header)
     for person in message.motions:
         if not len(person.mean):
+            array.sphere('reach', person.place, person.reach, (*RED, 0.15))
             continue
         mean = np.asarray(person.mean, np.float32).reshape(frames, joints, 3)
         radius = np.asarray(person.radius, np.float32).reshape(frames, joints)
@@ -67,14 +69,15 @@ def markers_of(message: PredictedMotionArray) -> MarkerArray:
             segments = np.stack([paths[:, :-1], paths[:, 1:]], axis=3)  # (S, T - 1, O, 2, 3)
             array.lines('samples', segments.reshape(-1, 3), THIN_M, (*GREY, 0.5))
     if message.status != PredictedMotionArray.OK:
-        array.text('status', _sentence(message.status, message.motions), (*RED, 1.0))
+        array.text('status', _sentence(message), (*RED, 1.0))
     return array.message
 
 
-def _sentence(status: int, motions: Sequence[PredictedMotion]) -> str:
+def _sentence(message: PredictedMotionArray) -> str:
     """Say what is not OK."""
-    people = [f'{p.id}: {Status(p.status).name}' for p in motions if p.status != Status.OK]
-    return '\n'.join([Status(status).name, *people])
+    people = [f'{p.id}: {Status(p.status).name}' for p in message.motions if p.status != Status.OK]
+    unlisted = [f'{count} more may be there'] if (count := message.unlisted) else []
+    return '\n'.join([Status(message.status).name, *people, *unlisted])
 
 
 class _Markers:

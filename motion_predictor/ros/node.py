@@ -73,6 +73,8 @@ class PredictorNode(LifecycleNode):
         self.hung = False
         """Whether a prediction never ended; then only ending the process helps."""
         self._pipeline: Pipeline | None = None
+        self._left: People | None = None
+        """Who was there when the node was last deactivated."""
         self._configured, self._active = ExitStack(), ExitStack()
         """What to undo of what a transition has done so far, however it ends."""
 
@@ -163,9 +165,10 @@ class PredictorNode(LifecycleNode):
         qos.depth = KEPT_MESSAGES
         intake = Intake(self, self._message_class, setup.input.topic, qos)
         undo.callback(intake.close)
-        pipeline = Pipeline(
-            self, self._time, setup, _nobody(setup.predictor, setup.values), intake
-        )
+        people = _nobody(setup.predictor, setup.values)
+        if self._left is not None:
+            people.succeed(self._left, self._time.now_ns())
+        pipeline = Pipeline(self, self._time, setup, people, intake)
         self._pipeline = pipeline
         undo.callback(self._watch(pipeline).stop)  # when all else has ended
         self._inference.run(pipeline.loop)
@@ -215,6 +218,8 @@ class PredictorNode(LifecycleNode):
         super().destroy_node()
 
     def _stop(self) -> None:
+        if self._pipeline is not None:
+            self._left = self._pipeline.people
         self._pipeline = None
         self._active.close()
 
@@ -315,6 +320,8 @@ def _output(predictor: MotionPredictor, values: dict[str, Any]) -> MotionOutput:
         values['frame_times'],
         values['publish_samples'],
         predictor.coverage,
+        values['samples'],
+        values['max_speed'],
     )
 
 

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from motion_predictor.checkpoint import Checkpoint
 from motion_predictor.msg import PredictedMotion, PredictedMotionArray
-from motion_predictor.people import Scene, Status, most_severe
 from motion_predictor.predictor import Prediction
+from motion_predictor.scene import Scene
+from motion_predictor.status import Status, most_severe
 
 FloatArray = NDArray[np.float32]
+MAX_UINT16 = 65_535
 
 
 def time_message(nanoseconds: int) -> Time:
@@ -75,6 +77,8 @@ class MotionOutput:
         frame_times: seconds after the last observation.
         publish_samples: whether the samples are.
         coverage: probability that radii stand for, for messages without any.
+        wanted_samples: futures that are asked for.
+        max_speed: metres per second that no person exceeds.
 
     Raises:
         ValueError: if these leave no frame.
@@ -87,6 +91,8 @@ class MotionOutput:
         frame_times: Sequence[float],
         publish_samples: bool,
         coverage: float,
+        wanted_samples: int,
+        max_speed: float,
     ) -> None:
         header, window = checkpoint.header, checkpoint.header.window
         chosen = chosen_frames(window.future_frames, window.rate_hz, frame_stride, frame_times)
@@ -99,6 +105,8 @@ class MotionOutput:
             parents=array('i', header.layout.parents),
             times=flat(times_s),
             time_step=even_step(times_s),
+            wanted_samples=wanted_samples,
+            max_speed=max_speed,
             num_frames=len(chosen),
             num_joints=len(header.layout.joints),
         )
@@ -126,16 +134,21 @@ class MotionOutput:
         message.header.frame_id = scene.frame_id
         message.published = time_message(published_ns)
         message.coverage = self._coverage if prediction is None else prediction.coverage
-        message.num_samples = (
-            len(samples[0]) if samples is not None and self._publish_samples else 0
-        )
+        message.drawn_samples = 0 if samples is None else len(samples[0])
+        message.num_samples = message.drawn_samples if self._publish_samples else 0
+        message.unlisted = min(scene.unlisted, MAX_UINT16)
         message.motions = []
-        # Somebody is there of whom nothing could be read: a list without them is not complete.
-        statuses = [at_least, *([Status.STALE_INPUT] if scene.unreadable else [])]
+        # Somebody may be there of whom nothing is known: a list without them is not complete.
+        statuses = [at_least, *([Status.STALE_INPUT] if scene.unlisted else [])]
         row = 0
         for person in scene.people:
+            seen = person.last_seen
             motion = PredictedMotion(
                 id=person.id,
+                last_seen=time_message(seen.stamp_ns),
+                last_pose=flat(seen.pose),
+                place=seen.place.astype(np.float32),
+                reach=seen.reach_m,
                 observed_fraction=person.observed_fraction,
                 check_fields=True,  # takes arrays as they are, where others copy them
             )

@@ -178,7 +178,7 @@ PARAMETERS = (
     Parameter(
         'max_people',
         8,
-        'People predicted at most, those nearest to the robot; more are listed as DEGRADED.',
+        'People predicted at most, those nearest to the robot; more are listed as TOO_MANY.',
         1,
         100,
         live=True,
@@ -209,8 +209,8 @@ PARAMETERS = (
     Parameter(
         'frozen_after_s',
         1.0,
-        'A source that repeats the same positions for so long, bit by bit, is frozen: everybody '
-        'is STALE_INPUT. 0 for sources without noise, where people may stand still.',
+        'Somebody whose positions are the same for so long, bit by bit, is frozen: STALE_INPUT. '
+        '0 for sources without noise, where people may stand still.',
         0.0,
         60.0,
         live=True,
@@ -226,7 +226,9 @@ PARAMETERS = (
     Parameter(
         'forget_after_s',
         1.0,
-        'A person who is no longer reported is listed as STALE_INPUT for so long.',
+        'A person who is no longer reported is listed as STALE_INPUT for so long; whoever was '
+        'refused, unreadable or cleared may be there, unlisted, for so long. Only then is an '
+        'empty list OK.',
         0.0,
         60.0,
         live=True,

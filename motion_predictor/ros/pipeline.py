@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 
 from motion_predictor.budget import Budget
-from motion_predictor.people import People, Scene, Status
+from motion_predictor.people import People
 from motion_predictor.predictor import MotionPredictor, Prediction
 from motion_predictor.ros.clock import NodeClock
 from motion_predictor.ros.diagnostics import Condition, Health, facts, shortfall
@@ -24,7 +24,9 @@ from motion_predictor.ros.inputs import Scan, SkeletonInput
 from motion_predictor.ros.intake import Intake
 from motion_predictor.ros.outputs import MotionOutput, time_message
 from motion_predictor.ros.scheduling import Precedence
+from motion_predictor.scene import Scene
 from motion_predictor.sources.bodies import InputError
+from motion_predictor.status import Status
 from motion_predictor.validation import one_line
 
 STUCK_S = 1.0
@@ -79,7 +81,8 @@ class Pipeline:
         self._node = node
         self._clock = clock
         self._setup = setup
-        self._people = people
+        self.people = people
+        """Who is there."""
         self._intake = intake
         self._health = Health()
         self._reading = threading.Lock()  # guards the input, which may take its time
@@ -112,19 +115,20 @@ class Pipeline:
             self._intake.ring()
 
     def begin_afresh(self, people: People) -> None:
-        """Go on with other people, of whom nothing has been seen."""
+        """Go on with other people, of whom nothing has been seen yet."""
         with self._lock:
-            self._people = people
+            people.succeed(self.people, self._clock.now_ns())
+            self.people = people
 
     def prefer(self, robot_position: list[float], max_people: int) -> None:
         """Set who is predicted where there are more."""
         with self._lock:
-            self._people.prefer(robot_position, max_people)
+            self.people.prefer(robot_position, max_people)
 
     def forget(self) -> None:
-        """Forget everyone, as when time jumps."""
+        """Forget all histories, as when time jumps."""
         with self._reading, self._lock:
-            self._people.clear()
+            self.people.clear(self._clock.now_ns())
             self._setup.input.clear()
 
     def _take(self, read: Callable[[int], Scan | None], waited_s: float = 0.0) -> None:
@@ -137,24 +141,29 @@ class Pipeline:
                 age_ms = self._age_at_arrival_ms(scan, now_ns, waited_s)
             except Exception as error:  # InputError; or a message that its reader trips over
                 scan, refusal = None, str(error) or type(error).__name__
+                with self._lock:  # whoever is in the message is there all the same
+                    self.people.somebody(getattr(error, 'people', 1), now_ns)
             if scan is not None:
                 with self._lock:
-                    self._observe(scan, arrived_s, age_ms)
+                    self._observe(scan, arrived_s, age_ms, now_ns)
         if refusal:
             self._refuse('message refused', refusal)
 
-    def _observe(self, scan: Scan, arrived_s: float, age_ms: float) -> None:
-        people, unreadable = self._people, sum(scan.rejected.values())
-        if people.update(scan.stamp_ns, scan.observations, scan.frame_id, unreadable):
+    def _observe(self, scan: Scan, arrived_s: float, age_ms: float, now_ns: int) -> None:
+        people, unreadable = self.people, scan.rejected.total()
+        if people.update(scan.stamp_ns, scan.observations, scan.frame_id, unreadable, now_ns):
             self._has_news = True
             self._usable_s = time.monotonic()
             self._arrived_s, self._age_ms = arrived_s, age_ms
         if rejected := scan.rejected + people.rejected:
             self._health.reject(rejected)
             people.rejected.clear()
-        if people.restarts:
+        if people.feed.restarts:
             self._health.count('restarted')
-            people.restarts = 0
+            people.feed.restarts = 0
+        for reason, sentence in people.feed.remarks.items():
+            self._remark(reason, sentence)
+        people.feed.remarks.clear()
 
     def _age_at_arrival_ms(self, scan: Scan | None, now_ns: int, waited_s: float) -> float:
         """Return how old a scan was when it came in.
@@ -168,7 +177,8 @@ class Pipeline:
         if age_ms < -1000 * self._setup.values['max_ahead_s']:
             raise InputError(
                 f'header.stamp lies {-age_ms / 1000:.3f} s in the future: are the clocks of '
-                'source and predictor in step?'
+                'source and predictor in step?',
+                len(scan.observations) + scan.rejected.total(),
             )
         return age_ms
 
@@ -189,7 +199,7 @@ class Pipeline:
         started_s = time.monotonic()
         with self._lock:
             arrived_s, age_ms, self._has_news = self._arrived_s, self._age_ms, False
-            scene = self._people.scene()
+            scene = self.people.scene(self._clock.now_ns())
         if scene is None:  # forgotten meanwhile
             return
         windows = [p.window for p in scene.people if p.window is not None]
@@ -211,8 +221,8 @@ class Pipeline:
         prediction = prediction.widened(np.stack([w.doubt_m for w in windows]))
         predicted_s = time.monotonic()
         late = 1000 * (predicted_s - arrived_s) > budget.budget_ms
-        less = late or samples < budget.ladder[0]
-        self._publish(scene, prediction, Status.DEGRADED if less else Status.OK)
+        worse = late or self._lacks_radius(prediction)
+        self._publish(scene, prediction, Status.DEGRADED if worse else Status.OK)
         done_s = time.monotonic()
         took_ms, publish_ms = 1000 * (done_s - arrived_s), 1000 * (done_s - predicted_s)
         budget.record(len(windows), samples, took_ms + READING * publish_ms)
@@ -224,6 +234,10 @@ class Pipeline:
             inference_ms=1000 * (predicted_s - started_s),
             publish_ms=publish_ms,
         )
+
+    def _lacks_radius(self, prediction: Prediction) -> bool:
+        """Whether there is no radius with so few samples, where all of them have one."""
+        return bool(np.isnan(prediction.coverage)) and not np.isnan(self._setup.predictor.coverage)
 
     def _predict(self, histories: NDArray[np.float32], samples: int) -> Prediction:
         """Predict; an engine that fails gives way to a slower one, once and for all."""
@@ -254,7 +268,7 @@ class Pipeline:
     def _scene_or_nobody(self) -> Scene:
         """Return everyone last seen, none of them predictable; at time 0 before any input."""
         with self._lock:
-            return self._people.listing() or Scene(0, '', ())
+            return self.people.listing(self._clock.now_ns()) or Scene(0, '', ())
 
     # How it is
 
@@ -285,6 +299,12 @@ class Pipeline:
         missing = shortfall(predictor, budget)
         if missing:
             self._warn('less than asked for', missing)
+        if (publishers := self._intake.publishers()) > 1:
+            self._remark(
+                'several publishers',
+                f'{publishers} publishers send skeletons on this topic: whoever is missing in a '
+                'message counts as lost; let one tracker publish, or merge them',
+            )
         report = self._health.report(
             self._node.get_fully_qualified_name(),
             predictor.checkpoint.model_id,
@@ -319,6 +339,11 @@ class Pipeline:
 
     def _refuse(self, reason: str, sentence: str) -> None:
         self._health.reject(Counter([reason]), sentence)
+        self._warn(reason, sentence)
+
+    def _remark(self, reason: str, sentence: str) -> None:
+        """Say what is wrong with the input and what to do, beside what was counted."""
+        self._health.remark(sentence)
         self._warn(reason, sentence)
 
     def _warn(self, reason: str, sentence: str) -> None:

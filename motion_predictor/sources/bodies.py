@@ -14,7 +14,16 @@ MAX_PEOPLE = 1000
 
 
 class InputError(ValueError):
-    """A whole message cannot be used, or a source not be opened; the sentence says why."""
+    """A whole message cannot be used, or a source not be opened; the sentence says why.
+
+    Args:
+        sentence: why.
+        people: so many are in the message; one, if that is not known.
+    """
+
+    def __init__(self, sentence: str, people: int = 1) -> None:
+        super().__init__(sentence)
+        self.people = people
 
 
 @dataclass

@@ -47,7 +47,8 @@ def make_prediction(stride: NDArray[np.float32]) -> Callable[..., Any]:
         content = {
             'header': SimpleNamespace(stamp=stamp, frame_id='map'),
             'status': 0,
-            'DEGRADED': 3,
+            'DEGRADED': 1,
+            'unlisted': 0,
             'layout': 'smpl22',
             'joint_names': list(SMPL.joint_names),
             'parents': list(SMPL.parents),

@@ -149,13 +149,15 @@ def test_limbs_and_instants_are_exact(
     ('age_s', 'status', 'last', 'reason'),
     [
         (0.05, 0, None, Reason.USABLE),
-        (0.05, 4, None, Reason.FAULT),
+        (0.05, 5, None, Reason.FAULT),
         (0.3, 0, None, Reason.STALE),
         (-0.2, 0, None, Reason.CLOCK),
-        (0.05, 2, None, Reason.UNREADABLE),
-        (0.05, 1, 1, Reason.WARMING_UP),
-        (0.05, 3, 3, Reason.TOO_MANY),
-        (0.05, 0, 2, Reason.UNREADABLE),
+        (0.05, 4, None, Reason.UNREADABLE),
+        (0.05, 3, 3, Reason.WARMING_UP),
+        (0.05, 2, 2, Reason.TOO_MANY),
+        (0.05, 1, 1, Reason.UNREADABLE),
+        (0.05, 0, 4, Reason.UNREADABLE),
+        (0.05, 77, None, Reason.UNREADABLE),
     ],
 )
 def test_reasons_equal_those_in_python(

@@ -19,7 +19,7 @@ from motion_predictor.planning import (
 )
 
 STAMP_NS = 10**18
-OK, WARMING_UP, STALE, DEGRADED, FAULT = range(5)
+OK, DEGRADED, TOO_MANY, WARMING_UP, STALE, FAULT = range(6)
 
 
 def answer(message: Any, age_s: float = 0.05, limits: Limits | None = None) -> Latest:
@@ -81,7 +81,9 @@ def test_age_and_a_clock_that_jumped(
         (lambda m: setattr(m, 'status', 77), Reason.UNREADABLE),
         (lambda m: unpredicted(m, STALE), Reason.UNREADABLE),
         (lambda m: unpredicted(m, WARMING_UP), Reason.WARMING_UP),
-        (lambda m: unpredicted(m, DEGRADED), Reason.TOO_MANY),
+        (lambda m: unpredicted(m, TOO_MANY), Reason.TOO_MANY),
+        (lambda m: unpredicted(m, DEGRADED), Reason.UNREADABLE),
+        (lambda m: setattr(m, 'unlisted', 1), Reason.UNREADABLE),
         (lambda m: setattr(m, 'num_samples', 5), Reason.MALFORMED),
         (lambda m: setattr(m, 'times', m.times[:-1]), Reason.MALFORMED),
         (lambda m: setattr(m, 'times', m.times[::-1]), Reason.MALFORMED),

@@ -62,6 +62,7 @@ def test_too_little_time_means_fewer_samples_declared_and_counted(
     message = next(m for m in reversed(planner.received) if any(len(p.mean) for p in m.motions))
     assert (message.status, message.motions[0].status) == (DEGRADED, DEGRADED)
     assert message.num_samples == 8
+    assert (message.drawn_samples, message.wanted_samples) == (8, 50)
     assert len(message.motions[0].samples) == 8 * 20 * 22 * 3
     assert (np.array(message.motions[0].radius) > 0).all()
     assert message.coverage == pytest.approx(0.95)

@@ -20,9 +20,9 @@ from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint import shipped_checkpoints
 from motion_predictor.engine import Engine
 from motion_predictor.msg import PredictedMotionArray
-from motion_predictor.people import Observation
 from motion_predictor.ros.inputs import Scan
 from motion_predictor.ros.node import PredictorNode
+from motion_predictor.scene import Observation
 
 OK, STALE, FAULT = (
     PredictedMotionArray.OK,
@@ -305,6 +305,28 @@ def test_a_person_of_whom_too_little_is_left_is_stale_within_a_moment(
     stale = [m for m in cell.received if m.motions[0].status == STALE]
     assert all(not len(m.motions[0].mean) for m in stale)
     assert cell.received[-1].status == STALE
+
+
+def test_fewer_samples_in_time_are_no_degradation(
+    cell: Any, node: PredictorNode, walker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node._setup.budget, 'choose', lambda people: 8)
+    cell.stream({'someone': walker}, seconds=1.0)
+    cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
+    message = cell.received[-1]
+    assert (message.status, message.drawn_samples, message.wanted_samples) == (OK, 8, 50)
+    assert (np.array(message.motions[0].radius) > 0).all()
+
+
+def test_a_prediction_without_its_radius_is_degraded(
+    cell: Any, node: PredictorNode, walker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node._setup.budget, 'choose', lambda people: 1)
+    cell.stream({'someone': walker}, seconds=1.0)
+    cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
+    message = cell.received[-1]
+    assert message.status == PredictedMotionArray.DEGRADED
+    assert np.isnan(message.motions[0].radius).all()
 
 
 def test_a_transition_that_is_not_allowed_leaves_the_node_alive(planner: Any, start: Any) -> None:

@@ -165,9 +165,9 @@ def test_more_people_than_allowed_are_listed_as_degraded(
     planner.wait_for(lambda: planner.predictions('1'), 'predictions')
     message = next(m for m in reversed(planner.received) if m.motions)
     statuses = {p.id: (p.status, bool(len(p.mean))) for p in message.motions}
-    degraded = PredictedMotionArray.DEGRADED
-    assert statuses == {'0': (0, True), '1': (0, True), '2': (degraded, False)}
-    assert message.status == degraded
+    too_many = PredictedMotionArray.TOO_MANY
+    assert statuses == {'0': (0, True), '1': (0, True), '2': (too_many, False)}
+    assert message.status == too_many
 
 
 def test_simulated_time_that_jumps_back_restarts_everyone(

@@ -73,9 +73,14 @@ def test_markers_leave_out_what_is_not_known() -> None:
 def test_markers_say_who_is_not_predicted() -> None:
     message = prediction()
     message.status = PredictedMotionArray.STALE_INPUT
-    message.motions.append(PredictedMotion(id='lost', status=PredictedMotionArray.STALE_INPUT))
-    (text,) = by_namespace(markers_of(message))['status']
-    assert text.text == 'STALE_INPUT\nlost: STALE_INPUT'
+    message.unlisted = 2
+    lost = PredictedMotion(id='lost', status=PredictedMotionArray.STALE_INPUT, reach=1.5)
+    lost.place = np.float32([1, 2, 3])
+    message.motions.append(lost)
+    found = by_namespace(markers_of(message))
+    (text,), (ball,) = found['status'], found['reach']
+    assert text.text == 'STALE_INPUT\nlost: STALE_INPUT\n2 more may be there'
+    assert (ball.pose.position.y, ball.scale.x) == (2, 3)
 
 
 def test_the_markers_node_draws_what_the_predictor_says(
@@ -99,7 +104,7 @@ def test_the_rviz_file_shows_every_namespace() -> None:
         if display['Class'] == 'rviz_default_plugins/MarkerArray'
     )
     assert display['Topic']['Value'] == 'predicted_motion_markers'
-    assert set(display['Namespaces']) == {'body', 'future', 'radius', 'samples', 'status'}
+    assert set(display['Namespaces']) == {'body', 'future', 'radius', 'samples', 'reach', 'status'}
 
 
 def test_the_security_policy_allows_what_the_node_uses(planner: Any, start: Any) -> None:

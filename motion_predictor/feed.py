@@ -1,0 +1,122 @@
+"""Which messages are taken: of one frame at a time, each newer than the one before."""
+
+from collections import Counter
+from enum import Enum, auto
+
+RESTART_AFTER = 5
+"""So many older stamps in a row, each newer than the last, mean that the source's time restarted:
+a recording looped or its clock was set back. Fewer are stragglers."""
+
+TWO_CLOCKS_NS = 10_000_000_000
+"""Time that restarts twice within so much is that of two sources."""
+BEHIND, BEHIND_NS = 10, 2_000_000_000
+"""So many messages behind others within so much are no stragglers."""
+
+
+class Verdict(Enum):
+    """What to do with a message."""
+
+    TAKEN = auto()
+    AFRESH = auto()
+    """It is taken, and nothing from before goes together with it."""
+    REFUSED = auto()
+
+
+class Feed:
+    """Decides on each message by its frame and its stamp.
+
+    Positions of two frames must not meet in one history. The frame in use stays until nothing has
+    come in it for a while; what comes in another one meanwhile is refused.
+
+    Args:
+        quiet_after_ns: without a message the frame is given up.
+    """
+
+    def __init__(self, quiet_after_ns: int) -> None:
+        self._quiet_after_ns = quiet_after_ns
+        self.clear()
+        self.frame_id = ''
+        self.rejected: Counter[str] = Counter()
+        """How many messages were refused, by reason."""
+        self.remarks: dict[str, str] = {}
+        """What is wrong and what to do, by reason."""
+        self.restarts = 0
+        """How often the source's time went back for good."""
+        self._restarted_ns: int | None = None
+        self._behind_since_ns, self._behind = 0, 0
+
+    def clear(self) -> None:
+        """Take whatever comes next."""
+        self.newest_ns: int | None = None
+        self._heard_ns = 0
+        self._older_stamps: list[int] = []
+
+    def decide(self, stamp_ns: int, frame_id: str, now_ns: int) -> Verdict:
+        """Return what to do with a message, and remember it.
+
+        Args:
+            stamp_ns: time of capture.
+            frame_id: frame of its positions.
+            now_ns: time of arrival.
+        """
+        verdict = Verdict.TAKEN
+        if self.newest_ns is None:
+            self.frame_id = frame_id
+        elif frame_id != self.frame_id:
+            if 0 <= now_ns - self._heard_ns <= self._quiet_after_ns:
+                self.rejected['another frame'] += 1
+                self.remarks['two frames'] = (
+                    f"skeletons come in frame '{frame_id}' and in frame '{self.frame_id}' at the "
+                    'same time: set fixed_frame, to which both are transformed, or let one '
+                    'tracker publish on this topic'
+                )
+                return Verdict.REFUSED
+            self.frame_id = frame_id
+            verdict = Verdict.AFRESH
+        elif stamp_ns <= self.newest_ns:
+            if not self._time_restarted(stamp_ns, self.newest_ns):
+                self._note_behind(self.newest_ns - stamp_ns, now_ns)
+                return Verdict.REFUSED
+            self.restarts += 1
+            self._note_restart(self.newest_ns - stamp_ns, now_ns)
+            verdict = Verdict.AFRESH
+        self.newest_ns, self._heard_ns = stamp_ns, now_ns
+        self._older_stamps.clear()
+        return verdict
+
+    def _note_behind(self, behind_ns: int, now_ns: int) -> None:
+        """Say so if messages with older stamps keep coming."""
+        if not 0 <= now_ns - self._behind_since_ns <= BEHIND_NS:
+            self._behind_since_ns, self._behind = now_ns, 0
+        self._behind += 1
+        if self._behind >= BEHIND:
+            self.remarks['two clocks'] = (
+                f'messages come that are stamped {behind_ns * 1e-9:.3f} s before others, again '
+                'and again: two sources publish on this topic; keep one of them, or merge them'
+            )
+
+    def _note_restart(self, back_ns: int, now_ns: int) -> None:
+        """Say that the source's time went back, and if it did so twice, that there are two."""
+        seldom = self._restarted_ns is None or now_ns - self._restarted_ns > TWO_CLOCKS_NS
+        self._restarted_ns = now_ns
+        if seldom:
+            self.remarks['time went back'] = (
+                f'the stamps of the source went back by {back_ns * 1e-9:.3f} s for good: all '
+                'histories start anew; did a recording start over, or was a clock set?'
+            )
+        else:
+            self.remarks['two clocks'] = (
+                f'stamps go back by {back_ns * 1e-9:.3f} s again and again: two sources with '
+                'different clocks publish on this topic; synchronise them, or keep one of them'
+            )
+
+    def _time_restarted(self, stamp_ns: int, newest_ns: int) -> bool:
+        """Count a stamp that is not new and say whether there were enough of them."""
+        if stamp_ns == newest_ns:
+            self.rejected['duplicate stamp'] += 1
+            return False
+        self.rejected['out-of-order stamp'] += 1
+        if self._older_stamps and stamp_ns <= self._older_stamps[-1]:
+            self._older_stamps.clear()
+        self._older_stamps.append(stamp_ns)
+        return len(self._older_stamps) >= RESTART_AFTER

@@ -1,0 +1,53 @@
+"""People who may be there although they are not listed: nobody is gone because of a fault.
+
+Whoever was unreadable, refused, cleared or lost with a clock leaves a trace here. It holds for a
+stated time, whatever comes in between; only then may an empty list mean that nobody is there.
+"""
+
+
+class _Count:
+    """How many may be there, and until when."""
+
+    def __init__(self) -> None:
+        self._until_ns: dict[int, int] = {}  # by number of people
+
+    def note(self, people: int, until_ns: int) -> None:
+        self._until_ns[people] = max(until_ns, self._until_ns.get(people, until_ns))
+
+    def at(self, now_ns: int) -> int:
+        self._until_ns = {n: ns for n, ns in self._until_ns.items() if ns >= now_ns}
+        return max(self._until_ns, default=0)
+
+    def hold_until(self, until_ns: int) -> None:
+        self._until_ns = dict.fromkeys(self._until_ns, until_ns)
+
+
+class Presence:
+    """Remembers how many may be there who are not listed.
+
+    Args:
+        hold_ns: for so long after they were noted.
+    """
+
+    def __init__(self, hold_ns: int) -> None:
+        self._hold_ns = hold_ns
+        self._others, self._somebody = _Count(), _Count()
+
+    def note_others(self, people: int, now_ns: int) -> None:
+        """Take note of people who are none of those listed."""
+        if people > 0:
+            self._others.note(people, now_ns + self._hold_ns)
+
+    def note_somebody(self, people: int, now_ns: int) -> None:
+        """Take note that so many are there, who may be the ones listed."""
+        if people > 0:
+            self._somebody.note(people, now_ns + self._hold_ns)
+
+    def unlisted(self, listed: int, now_ns: int) -> int:
+        """Return how many people may be there beside so many who are listed."""
+        return max(self._others.at(now_ns), self._somebody.at(now_ns) - listed)
+
+    def time_jumped(self, now_ns: int) -> None:
+        """Go on by a clock that was set: whoever may be there holds from now on anew."""
+        for count in (self._others, self._somebody):
+            count.hold_until(now_ns + self._hold_ns)

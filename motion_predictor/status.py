@@ -1,0 +1,20 @@
+"""What a consumer may rely on, as in the messages."""
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """The greater, the less may be relied on; doc/statuses.md says what each means."""
+
+    OK = 0
+    DEGRADED = 1
+    TOO_MANY = 2
+    WARMING_UP = 3
+    STALE_INPUT = 4
+    FAULT = 5
+
+
+def most_severe(statuses: Iterable[Status]) -> Status:
+    """Return the most severe status; OK if there is none."""
+    return max(statuses, default=Status.OK)

@@ -1,0 +1,169 @@
+"""Nobody there must be true, between processes: no 'OK, nobody' while somebody was just there."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from rclpy.qos import qos_profile_sensor_data
+
+from motion_predictor.archive import MotionArchive
+from motion_predictor.msg import PredictedMotionArray, SkeletonArray
+
+OK, STALE = PredictedMotionArray.OK, PredictedMotionArray.STALE_INPUT
+FORGET_S = 1.0
+RATE_HZ = 30
+
+
+@pytest.fixture
+def pose(bundled: MotionArchive) -> Any:
+    return bundled.clip(0)[0]
+
+
+@pytest.fixture
+def cell(predictor: Any, planner: Any) -> Any:
+    """A planner beside a running predictor that has forgotten everybody."""
+    planner.wait_for_node()
+    planner.wait_for(lambda: planner.received, 'the predictor publishes')
+    until = time.monotonic() + 2.5 * FORGET_S  # whatever an earlier test showed
+    while time.monotonic() < until:
+        planner.publish(planner.message({}))
+        planner.spin(1 / RATE_HZ)
+    planner.wait_for(lambda: says_nobody(planner.received[-1]), 'nobody is there')
+    planner.received.clear()
+    return planner
+
+
+def says_nobody(message: PredictedMotionArray) -> bool:
+    return message.status == OK and not message.motions
+
+
+def play(cell: Any, seconds: float, make: Callable[[int], list[SkeletonArray]]) -> None:
+    """Publish what is made for each step, and check all that comes meanwhile."""
+    cell.spin(0.1)
+    cell.received.clear()
+    for step in range(round(RATE_HZ * seconds)):
+        for message in make(step):
+            cell.publish(message)
+        cell.spin(1 / RATE_HZ)
+    assert cell.received
+    assert not [m for m in cell.received[2:] if says_nobody(m)]
+    for message in cell.received:
+        for motion in message.motions:
+            assert np.isfinite(motion.place).all()
+            assert 0 < motion.reach < 100
+            assert len(motion.last_pose) == 66
+            assert motion.last_seen.sec > 0
+
+
+def moved(pose: Any, step: int) -> Any:
+    return pose + np.float32([0.002 * step, 0, 0])
+
+
+def in_frame(message: SkeletonArray, frame: str) -> SkeletonArray:
+    message.header.frame_id = frame
+    return message
+
+
+def test_one_empty_message_of_another_frame_clears_nobody(cell: Any, pose: Any) -> None:
+    cell.publish(cell.message({'a': pose}))
+    play(cell, 0.6, lambda step: [in_frame(cell.message({}), 'odom')])
+
+
+def test_two_cameras_with_frames_of_their_own(cell: Any, pose: Any) -> None:
+    play(
+        cell,
+        1.5,
+        lambda step: [
+            cell.message({}),
+            in_frame(cell.message({'a': moved(pose, step)}), 'camera'),
+        ],
+    )
+    assert {message.status for message in cell.received[2:]} == {STALE}
+    cell.diagnostics.clear()
+    cell.wait_for(lambda: cell.diagnostics, 'diagnostics')
+    assert "in frame 'camera' and in frame 'map'" in cell.diagnostics[-1].status[0].message
+
+
+def unreadable(message: SkeletonArray) -> SkeletonArray:
+    message.skeletons[0].positions = [float('nan')] * 66
+    return message
+
+
+def refused(message: SkeletonArray) -> SkeletonArray:
+    message.layout, message.joint_names = 'robot', [f'motor{i}' for i in range(22)]
+    return message
+
+
+def from_the_future(message: SkeletonArray) -> SkeletonArray:
+    message.header.stamp.sec += 3600
+    return message
+
+
+def nameless(message: SkeletonArray) -> SkeletonArray:
+    message.skeletons[0].id = ''
+    return message
+
+
+@pytest.mark.parametrize('spoil', [unreadable, refused, from_the_future, nameless])
+def test_whoever_is_unreadable_in_every_other_message_is_there(
+    cell: Any, pose: Any, spoil: Callable[[SkeletonArray], SkeletonArray]
+) -> None:
+    play(
+        cell,
+        1.0,
+        lambda step: [
+            cell.message({}) if step % 2 else spoil(cell.message({'a': moved(pose, step)}))
+        ],
+    )
+    assert {message.status for message in cell.received[2:]} == {STALE}
+
+
+def test_two_publishers_of_which_the_later_one_sees_somebody(cell: Any, pose: Any) -> None:
+    second = cell.create_publisher(SkeletonArray, 'skeletons', qos_profile_sensor_data)
+
+    def make(step: int) -> list[SkeletonArray]:
+        late_ns = cell.get_clock().now().nanoseconds - 100_000_000
+        second.publish(cell.message({'a': moved(pose, step)}, stamp_ns=late_ns))
+        return [cell.message({})]
+
+    cell.spin(0.3)  # until the second publisher is matched
+    play(cell, 1.5, make)
+    cell.diagnostics.clear()
+    cell.wait_for(lambda: cell.diagnostics, 'diagnostics')
+    assert '2 publishers' in cell.diagnostics[-1].status[0].message
+    cell.destroy_publisher(second)
+
+
+def test_a_frozen_tracker_and_then_its_first_empty_message(cell: Any, pose: Any) -> None:
+    play(cell, 1.5, lambda step: [cell.message({'a': pose})])
+    play(cell, 0.7, lambda step: [cell.message({})])
+
+
+def test_one_who_is_frozen_while_another_moves_is_stale(cell: Any, pose: Any) -> None:
+    beside = pose + np.float32([0, 3, 0])
+    play(cell, 2.0, lambda step: [cell.message({'a': moved(pose, step), 'b': beside})])
+    last = {motion.id: motion.status for motion in cell.received[-1].motions}
+    assert last == {'a': OK, 'b': STALE}
+
+
+def test_whoever_was_there_before_the_node_was_deactivated_may_still_be(
+    cell: Any, pose: Any
+) -> None:
+    cell.publish(cell.message({'a': pose}))
+    cell.spin(0.2)
+    assert cell.transition('deactivate')
+    assert cell.transition('activate')
+    cell.received.clear()
+    cell.publish(cell.message({}))
+    cell.spin(0.2)
+    assert cell.received and not [m for m in cell.received if says_nobody(m)]
+
+
+def test_nobody_is_there_once_nobody_was_spoken_of_for_a_while(cell: Any, pose: Any) -> None:
+    cell.publish(cell.message({'a': pose}))
+    for _ in range(round(1.2 * RATE_HZ * FORGET_S)):
+        cell.publish(cell.message({}))
+        cell.spin(1 / RATE_HZ)
+    assert says_nobody(cell.received[-1])
