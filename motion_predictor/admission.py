@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from motion_predictor.body import Body
+from motion_predictor.plausibility import limbs_of, wrong_proportions, wrong_size
 from motion_predictor.scene import Observation
 
 FloatArray = NDArray[np.float32]
@@ -20,11 +22,15 @@ class Admission:
     """Says which poses of a message can be used.
 
     Args:
+        body: of their layout.
         rejected: where to count those that cannot, by reason.
+        remarks: where to say what is wrong and what to do, by reason.
     """
 
-    def __init__(self, rejected: Counter[str]) -> None:
+    def __init__(self, body: Body, rejected: Counter[str], remarks: dict[str, str]) -> None:
+        self._body = body
         self._rejected = rejected
+        self._remarks = remarks
 
     def __call__(
         self, observations: Sequence[Observation], robot: NDArray[np.floating]
@@ -37,7 +43,14 @@ class Admission:
         """
         readable: dict[str, tuple[FloatArray, bytes]] = {}
         for observation in observations:
-            positions = usable(observation.positions)
+            positions = np.asarray(observation.positions, np.float32)
+            limbs_m = limbs_of(self._body, positions)
+            if sentence := wrong_size(self._body, limbs_m):
+                sentence = wrong_proportions(self._body, limbs_m) or sentence
+                self._rejected['not the size of a person'] += 1
+                self._remarks['not the size of a person'] = sentence
+                continue
+            positions = usable(positions)
             if np.isnan(positions).all():
                 self._rejected['no joint observed'] += 1
             elif observation.id in readable:

@@ -67,6 +67,12 @@ class Body:
     """Joints by their distance from the root in limbs, from 1 on."""
     sides: list[tuple[int, int]]
     """Pairs of a left and a right joint that tell the heading, best first."""
+    neck: int | None
+    """The neck, or what is nearest to it."""
+    hips: tuple[int, int] | None
+    """The left and the right hip."""
+    feet: list[tuple[int, int]]
+    """Ankle and foot of each side."""
 
     def __init__(self, layout: Layout) -> None:
         self.parents = np.array(layout.parents)
@@ -89,6 +95,11 @@ class Body:
         self.levels = [np.flatnonzero(self._depth == d) for d in range(1, self._depth.max() + 1)]
         sides = [(layout.index(f'l_{part}'), layout.index(f'r_{part}')) for part in _HEADING]
         self.sides = [(a, b) for a, b in sides if a is not None and b is not None]
+        necks = [layout.index(name) for name in ('neck', 'head', 'nose', 'spine3')]
+        self.neck = next((joint for joint in necks if joint is not None), None)
+        self.hips = layout.hips
+        feet = [(layout.index(f'{s}_ankle'), layout.index(f'{s}_foot')) for s in 'lr']
+        self.feet = [(a, b) for a, b in feet if a is not None and b is not None]
 
     def reach_m(self, limbs_m: Floats) -> float:
         """Return how far any joint can be from the root: all limbs between them straight.

@@ -102,6 +102,11 @@ class Gates:
             self._seen_ns[seen] = stamp_ns
         return Checked(frame, rejected)
 
+    def move(self, way: NDArray[np.floating]) -> None:
+        """Move all that was seen by (3,) metres."""
+        self.last = (self.last + way).astype(np.float32)
+        self.newest = (self.newest + way).astype(np.float32)
+
     def _is_swapped(self, stamp_ns: int, frame: FloatArray, way: FloatArray) -> bool:
         """Whether a frame continues the ones before far better with left and right swapped.
 

@@ -78,6 +78,14 @@ class History:
             return False
         return self._stamps_ns[0] <= self._stamps_ns[-1] + self._offsets_ns[0]
 
+    def knows_velocity(self) -> bool:
+        """Whether the frames reach far enough back to tell it."""
+        return len(self._stamps_ns) > 1 and self._stamps_ns[-1] - self._stamps_ns[0] >= RECENT_NS
+
+    def move(self, way: NDArray[np.floating]) -> None:
+        """Move all frames by (3,) metres."""
+        self._frames = deque((frame + way).astype(np.float32) for frame in self._frames)
+
     def velocity(self) -> NDArray[np.float64]:
         """Return the velocity (3,) of the whole person over the last 0.1 s, metres per second.
 

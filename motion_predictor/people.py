@@ -10,6 +10,7 @@ from motion_predictor.admission import MAX_TRACKED, Admission, usable
 from motion_predictor.body import Body
 from motion_predictor.feed import Feed, Verdict
 from motion_predictor.identity import Identities
+from motion_predictor.plausibility import Axes, wrong_proportions
 from motion_predictor.presence import Presence
 from motion_predictor.scene import Observation, Person, Scene
 from motion_predictor.skeleton import Layout
@@ -84,7 +85,10 @@ class People:
         self.feed = Feed(max_gap_ns)
         self.rejected = self.feed.rejected
         """How often input was rejected, by reason."""
-        self._admission = Admission(self.rejected)
+        self.remarks = self.feed.remarks
+        """What is wrong with the input and what to do, by reason."""
+        self._axes = Axes(self._body)
+        self._admission = Admission(self._body, self.rejected, self.remarks)
         self._identities = Identities(
             self._fresh, max_gap_ns, max_speed, reassociate_ns, self.rejected
         )
@@ -138,10 +142,15 @@ class People:
         self._unreadable = unreadable + len(observations) - len(readable)
         if self._unreadable:
             self._presence.note_somebody(len(observations) + unreadable, now_ns)
+        for positions, _ in readable.values():
+            self._axes.see(positions)
         poses = {person_id: positions for person_id, (positions, _) in readable.items()}
         for person_id, track in self._identities.assign(self._tracks, stamp_ns, poses).items():
             self._tracks[person_id] = self._observe(track, stamp_ns, *readable[person_id], now_ns)
         self._forget(stamp_ns, now_ns)
+        if self._tracks and (sentence := self._axes.wrong()):
+            self.rejected['axes or sides of nobody'] += 1
+            self.remarks['axes or sides of nobody'] = sentence
         return True
 
     def refused(
@@ -188,6 +197,7 @@ class People:
         self._tracks.clear()
         self._predicted.clear()
         self._unreadable = 0
+        self._axes = Axes(self._body)
 
     def _is_tracked(self, observation: Observation, frame_id: str, stamp_ns: int) -> bool:
         """Whether somebody in a refused message is one who is tracked."""
@@ -213,13 +223,10 @@ class People:
             track = self._fresh()
             track.repeats(said, stamp_ns, self._frozen_after_ns)
         track.frozen = frozen
-        checked = track.gates.check(stamp_ns, positions)
-        self.rejected.update(checked.rejected)
-        if checked.contradicts:
-            self.rejected['left and right swapped for good'] += 1
+        if not track.observe(stamp_ns, positions, self.rejected):
             track = self._fresh()
-            checked = track.gates.check(stamp_ns, positions)
-        track.history.append(stamp_ns, checked.positions)
+            track.repeats(said, stamp_ns, self._frozen_after_ns)
+            track.observe(stamp_ns, positions, self.rejected)
         track.heard_ns = now_ns
         return track
 
@@ -301,6 +308,8 @@ class People:
         """Return what can be said of a person without a look at the window."""
         if track.newest_ns != self.feed.newest_ns or track.frozen:  # not in the newest message
             return Status.STALE_INPUT
+        if self._axes.wrong():
+            return Status.STALE_INPUT
         return Status.OK if track.history.is_full() else Status.WARMING_UP
 
     def _last_seen(self, track: Track) -> LastSeen:
@@ -316,7 +325,11 @@ class People:
     def _with_window(self, person: Person) -> Person:
         """Return a person of a full history with it, or without if too little was observed."""
         track = self._tracks[person.id]
-        window = track.history.window(track.gates.limbs_m)
+        window = track.window()
+        if sentence := wrong_proportions(self._body, track.gates.limbs_m):
+            self.rejected['limbs of nobody'] += 1
+            self.remarks['limbs of nobody'] = sentence
+            return replace(person, status=Status.STALE_INPUT)
         least = self._min_observed_fraction
         if window is None:
             self.rejected['too little observed'] += 1

@@ -1,6 +1,8 @@
 """One person as long as it is the same one: what was seen of them, and how far it holds."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -9,7 +11,8 @@ from numpy.typing import NDArray
 
 from motion_predictor.body import Body
 from motion_predictor.gates import Gates
-from motion_predictor.history import History
+from motion_predictor.history import History, ObservedWindow
+from motion_predictor.steadiness import Steadiness
 
 FloatArray = NDArray[np.float32]
 
@@ -42,6 +45,9 @@ class Track:
         self._body = body
         self.history = History(body, *window)
         self.gates = Gates(body)
+        self._steadiness = Steadiness()
+        self.doubt_m = 0.0
+        """How far off all of the newest frame may be."""
         self.before: Track | None = None
         """Whom the id stood for until it jumped; it may have been a slip of the tracker."""
         self.left_behind = False
@@ -74,7 +80,49 @@ class Track:
         has_root = bool(np.isfinite(newest[0]).all())
         reach_m = self._body.reach_m(self.gates.limbs_m)
         # From the middle of some joints, the root may be so far off, and others from there.
-        return LastSeen(self.newest_ns, newest, self.place, reach_m if has_root else 2 * reach_m)
+        reach_m = self.doubt_m + (reach_m if has_root else 2 * reach_m)
+        return LastSeen(self.newest_ns, newest, self.place, reach_m)
+
+    def observe(self, stamp_ns: int, positions: FloatArray, rejected: Counter[str]) -> bool:
+        """Take a pose (J, 3), NaN = missing, as far as it is believed.
+
+        Args:
+            stamp_ns: newer than any before.
+            positions: metres.
+            rejected: where to count what is not believed, by reason.
+
+        Returns:
+            False if it does not go together with what was known, and nothing was taken.
+        """
+        doubt_m = 0.0
+        if self.history.knows_velocity():
+            elapsed_ns = stamp_ns - self.newest_ns
+            going = self.going(stamp_ns).astype(np.float32)
+            steadied = self._steadiness.check(elapsed_ns, stamp_ns, positions, going)
+            if steadied.is_another:
+                rejected['another motion'] += 1
+                return False
+            if steadied.moved is not None:
+                rejected['everything moved'] += 1
+                self.history.move(steadied.moved)
+                self.gates.move(steadied.moved)
+            positions, doubt_m = steadied.positions, steadied.doubt_m
+            rejected.update({'whole body jumped': 1} if doubt_m else {})
+        checked = self.gates.check(stamp_ns, positions)
+        rejected.update(checked.rejected)
+        if checked.contradicts:
+            rejected['left and right swapped for good'] += 1
+            return False
+        self.doubt_m = doubt_m
+        self.history.append(stamp_ns, checked.positions)
+        return True
+
+    def window(self) -> ObservedWindow | None:
+        """Return the window that ends at the newest frame; None if there is none."""
+        window = self.history.window(self.gates.limbs_m)
+        if window is None or not self.doubt_m:
+            return window
+        return replace(window, doubt_m=np.hypot(window.doubt_m, np.float32(self.doubt_m)))
 
     def repeats(self, said: bytes, stamp_ns: int, frozen_after_ns: int) -> bool:
         """Take note of what the source says, and tell whether it has said so for too long.

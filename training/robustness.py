@@ -118,6 +118,39 @@ def _jumps(motion: FloatArray, source: Source) -> FloatArray:
     return motion
 
 
+def _body_off(metres: float) -> Fault:
+    """Throw the whole body off, in one frame of ten, the last one among them, as of 30 Hz."""
+
+    def fault(motion: FloatArray, source: Source) -> FloatArray:
+        step = max(1, round(source.rate_hz / 30))
+        kept = _slower(30)(motion, source)
+        thrown = np.arange(len(motion) - 1, -1, -10 * step)
+        way = source.random.normal(size=(len(thrown), 1, 3))
+        way[..., 2] *= 0.2  # people stand on the floor
+        way *= metres / np.linalg.norm(way, axis=-1, keepdims=True)
+        kept[thrown] += way.astype(np.float32)
+        return kept
+
+    return fault
+
+
+def _sway(metres: float, seconds: float) -> Fault:
+    """Move the whole body, in root mean square so far, forgetting within some seconds.
+
+    So does the depth that a camera sees.
+    """
+
+    def fault(motion: FloatArray, source: Source) -> FloatArray:
+        kept = np.exp(-1 / (seconds * source.rate_hz))
+        steps = source.random.normal(scale=metres / 3**0.5, size=(len(motion), 1, 3))
+        way = steps.copy()
+        for frame in range(1, len(way)):
+            way[frame] = kept * way[frame - 1] + np.sqrt(1 - kept**2) * steps[frame]
+        return (motion + way).astype(np.float32)
+
+    return fault
+
+
 FAULTS: dict[str, Fault] = {
     'clean': _clean,
     '10 % of joints hidden': _hidden(0.1),
@@ -130,6 +163,10 @@ FAULTS: dict[str, Fault] = {
     'source of 15 Hz': _slower(15),
     'sides swapped for 3 frames': _swapped,
     '2 % of joints 0.5 m off': _jumps,
+    'one frame 0.1 m off, 30 Hz': _body_off(0.1),
+    'one frame 0.2 m off, 30 Hz': _body_off(0.2),
+    'one frame 0.3 m off, 30 Hz': _body_off(0.3),
+    'body sways 3 cm within 0.15 s': _sway(0.03, 0.15),
 }
 
 

@@ -10,7 +10,6 @@ from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.validate_topic_name import validate_topic_name
 
-from motion_predictor.admission import MAX_COORDINATE_M
 from motion_predictor.ros.message_types import message_class, point_reader
 from motion_predictor.ros.transforms import FixedFrame, Tf, Transform
 from motion_predictor.scene import Observation
@@ -26,6 +25,8 @@ from motion_predictor.sources.catalogue import Settings, open_source
 from motion_predictor.sources.ros4hri import Ros4HriSource
 
 MAX_REMEMBERED_MAPS = 32
+MAX_NUMBER = 1e9
+"""Of larger numbers float32 holds no squares. Which places are believed is decided later."""
 ASSUMED_LAG_NS = 200_000_000
 """From capture to arrival, for messages without a stamp."""
 
@@ -152,7 +153,7 @@ class SkeletonInput:
 
     def _observations(self, bodies: Bodies, transform: Transform | None) -> list[Observation]:
         joint_map = self._map(bodies.layout, bodies.joint_names)
-        positions = np.where(np.abs(bodies.positions) < MAX_COORDINATE_M, bodies.positions, np.nan)
+        positions = np.where(np.abs(bodies.positions) < MAX_NUMBER, bodies.positions, np.nan)
         if bodies.confidence is not None:
             # Written so that NaN counts as not confident.
             positions[~(bodies.confidence >= self.min_confidence)] = np.nan

@@ -161,9 +161,9 @@ class Pipeline:
         if people.feed.restarts:
             self._health.count('restarted')
             people.feed.restarts = 0
-        for reason, sentence in people.feed.remarks.items():
+        for reason, sentence in people.remarks.items():
             self._remark(reason, sentence)
-        people.feed.remarks.clear()
+        people.remarks.clear()
 
     def _age_at_arrival_ms(self, scan: Scan | None, now_ns: int, waited_s: float) -> float:
         """Return how old a scan was when it came in.
