@@ -15,6 +15,10 @@ RECENT_NS = 100_000_000
 """What was seen so shortly before the newest frame counts as seen lately."""
 
 
+MEASURED_NS = 35_000_000
+"""What lies so near to a frame that has the joint counts as measured: all of a source of 15 Hz."""
+
+
 @dataclass(frozen=True)
 class ObservedWindow:
     """What a network is given of one person."""
@@ -22,7 +26,9 @@ class ObservedWindow:
     positions: FloatArray
     """(H, J, 3) metres, without gaps; the last frame is the newest observation."""
     observed_fraction: float
-    """Share of the H * J positions that were observed rather than filled, 0 to 1."""
+    """Share of the H * J positions that were measured, then or within 35 ms, 0 to 1."""
+    seen_fraction: float
+    """Share of the H * J positions that lie between two frames in which the joint was seen."""
     recent_fraction: float
     """Share of the J joints that were observed in the last 0.1 s."""
     doubt_m: FloatArray
@@ -132,8 +138,15 @@ class History:
         span = np.maximum(stamps[right] - stamps[left], 1)
         share = ((self._offsets_ns - stamps[left]) / span).astype(np.float32)[:, None, None]
         positions = frames[left] + (frames[right] - frames[left]) * share
+        to_left = self._offsets_ns - stamps[left] <= MEASURED_NS
+        to_right = stamps[right] - self._offsets_ns <= MEASURED_NS
+        if complete:
+            measured = (to_left | to_right)[:, None]
+        else:
+            measured = (to_left[:, None] & seen[left]) | (to_right[:, None] & seen[right])
         return ObservedWindow(
             positions.astype(np.float32, copy=False),
+            float(measured.mean()),
             1.0 if complete else float((seen[left] & seen[right]).mean()),
             1.0 if complete else float(seen[stamps >= -RECENT_NS].any(0).mean()),
             doubt_m.astype(np.float32, copy=False),

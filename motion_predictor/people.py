@@ -334,7 +334,7 @@ class People:
         if window is None:
             self.rejected['too little observed'] += 1
             return replace(person, status=Status.STALE_INPUT)
-        if window.observed_fraction < least or window.recent_fraction < min(least, RECENT_LEAST):
+        if window.seen_fraction < least or window.recent_fraction < min(least, RECENT_LEAST):
             self.rejected['too little observed'] += 1
             return replace(
                 person, status=Status.STALE_INPUT, observed_fraction=window.observed_fraction

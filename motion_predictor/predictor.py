@@ -96,17 +96,7 @@ class MotionPredictor:
         self.resample_noise = resample_noise
         self.device = _device(device)
         model = model.to(self.device).eval()
-        shape = (header.window.coefficients, header.features)
-        self._noise = torch.from_numpy(  # seeded one by one: fewer samples are the first of more
-            np.stack(
-                [
-                    np.random.default_rng((header.noise_seed, i)).standard_normal(
-                        shape, np.float32
-                    )
-                    for i in range(samples)
-                ]
-            )
-        ).to(self.device)  # (S, K, D)
+        self._noise = _seeded_noise(checkpoint, samples).to(self.device)  # (S, K, D)
         self._embed = torch.no_grad()(model.embed)
         self._embedded = self._embed(self._noise)
         window = header.window
@@ -174,10 +164,16 @@ class MotionPredictor:
         self.predict(np.zeros(shape, np.float32), samples)
 
     def fall_back(self, reason: str) -> bool:
-        """Give an engine that failed up for eager and return whether there was one to give up."""
+        """Give an engine that failed up for eager, and eager on a GPU up for the CPU.
+
+        Returns:
+            Whether there was anything to give up.
+        """
         failed = self.engine
-        if failed.backend == 'eager':
+        if failed.backend == 'eager' and self.device.type == 'cpu':
             return False
+        if failed.backend == 'eager':  # after an error of the GPU nothing on it can be trusted
+            self._move_to_cpu()
         attempt = (failed.backend, failed.precision, reason)
         self.engine = replace(
             failed,
@@ -188,6 +184,15 @@ class MotionPredictor:
             attempts=(*failed.attempts, attempt),
         )
         return True
+
+    def _move_to_cpu(self) -> None:
+        """Build everything anew from the checkpoint: what was on the GPU may be lost."""
+        self.device = torch.device('cpu')
+        model = self.checkpoint.build().eval()
+        self._noise = _seeded_noise(self.checkpoint, self.samples)
+        self._embed = torch.no_grad()(model.embed)
+        self._embedded = self._embed(self._noise)
+        self._module = WithStatistics(model)
 
     @torch.inference_mode()
     def predict(self, history: ArrayLike, samples: int | None = None) -> Prediction:
@@ -239,6 +244,15 @@ class MotionPredictor:
                 return sets
         nothing = np.full(spread.shape, np.nan, np.float32)
         return nothing, nothing[..., 0].copy()
+
+
+def _seeded_noise(checkpoint: Checkpoint, samples: int) -> torch.Tensor:
+    """Return noise (S, K, D), seeded one by one: fewer samples are the first of more."""
+    header = checkpoint.header
+    shape = (header.window.coefficients, header.features)
+    seeds = [(header.noise_seed, sample) for sample in range(samples)]
+    rows = [np.random.default_rng(seed).standard_normal(shape, np.float32) for seed in seeds]
+    return torch.from_numpy(np.stack(rows))
 
 
 def _device(name: str) -> torch.device:

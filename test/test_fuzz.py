@@ -164,7 +164,7 @@ class Tracker:
             assert np.isfinite(window.positions).all()
             assert np.isfinite(window.doubt_m).all()
             assert (window.doubt_m >= 0).all()
-            assert window.observed_fraction >= self._least
+            assert window.seen_fraction >= self._least
         if reported is not None and not scene.unlisted:
             assert reported <= set(ids), 'somebody is there who is not listed'
 

@@ -77,7 +77,7 @@ def test_steady_motion_is_resampled_exactly(times: NDArray[np.int64], velocity: 
     np.testing.assert_allclose(
         window.positions[:, 1], window.positions[:, 0] + [0, 0, 1], atol=1e-5
     )
-    assert window.observed_fraction == 1.0
+    assert window.seen_fraction == 1.0
 
 
 @given(stamps())
@@ -231,7 +231,27 @@ def test_between_frames_a_joint_counts_as_observed_if_both_have_it() -> None:
     lost[1] = np.nan
     for i, pose in enumerate([lost, seen]):
         history.append(START_NS + i * 100_000_000, pose)
-    assert window_of(history).observed_fraction == pytest.approx(4 / 6)
+    assert window_of(history).seen_fraction == pytest.approx(4 / 6)
+    assert window_of(history).observed_fraction == pytest.approx(3 / 6), 'at -50 ms nothing was'
+
+
+@pytest.mark.parametrize(('rate_hz', 'measured'), [(60, 1.0), (30, 1.0), (15, 1.0), (5, 0.4)])
+def test_what_is_interpolated_across_a_long_gap_was_not_measured(
+    rate_hz: float, measured: float
+) -> None:
+    history = History(BODIES[2], 60, 30, max_gap_s=1.0)
+    for i in range(round(rate_hz) + 1):
+        history.append(START_NS + round(i * 1e9 / rate_hz), pose_at(np.zeros(3, np.float32)))
+    window = window_of(history)
+    assert window.observed_fraction == pytest.approx(measured, abs=0.05)
+    assert window.seen_fraction == 1.0
+
+
+def test_a_hole_was_not_measured() -> None:
+    history = History(BODIES[2], 60, 30, max_gap_s=0.3)
+    for milliseconds in [*range(0, 601, 20), *range(880, 1001, 20)]:
+        history.append(START_NS + milliseconds * 1_000_000, pose_at(np.zeros(3, np.float32)))
+    assert window_of(history).observed_fraction == pytest.approx(1 - 0.21 / 0.5, abs=0.05)
 
 
 def test_where_no_joint_was_observed_there_is_no_window() -> None:

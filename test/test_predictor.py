@@ -283,6 +283,24 @@ def test_doubt_widens_a_radius_as_much_as_its_coverage_asks_for(
     close(widened, radius)
 
 
+def test_after_an_error_of_the_gpu_the_cpu_takes_over(tiny: Checkpoint, crowd: FloatArray) -> None:
+    """A GPU that is lost is stood in for by an engine that fails, on a device by that name."""
+    predictor = predictor_of(tiny)
+    expected = predictor.predict(crowd)
+
+    def lost(*inputs: Any) -> Any:
+        raise RuntimeError('CUDA error: an illegal memory access was encountered')
+
+    predictor.device = torch.device('cuda')
+    predictor.engine = replace(predictor.engine, run=lost)
+    with pytest.raises(RuntimeError, match='illegal memory access'):
+        predictor.predict(crowd)
+    assert predictor.fall_back('illegal memory access')
+    assert (predictor.device.type, predictor.engine.backend) == ('cpu', 'eager')
+    np.testing.assert_allclose(predictor.predict(crowd).samples, expected.samples, atol=1e-5)
+    assert not predictor.fall_back('again'), 'there is nothing slower'
+
+
 @pytest.mark.parametrize(
     ('shape', 'seen'),
     [

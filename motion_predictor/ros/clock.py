@@ -34,6 +34,11 @@ class NodeClock:
             post_callback=self._jumped,
         )
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether time is that of a simulation or a recording."""
+        return self._is_simulated
+
     def now_ns(self) -> int:
         """Return the time."""
         return self._clock.now().nanoseconds if self._is_simulated else time.time_ns()

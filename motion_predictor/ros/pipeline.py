@@ -24,6 +24,7 @@ from motion_predictor.ros.inputs import Scan, SkeletonInput
 from motion_predictor.ros.intake import Intake
 from motion_predictor.ros.outputs import MotionOutput, time_message
 from motion_predictor.ros.scheduling import Precedence
+from motion_predictor.ros.silence import Stopwatch
 from motion_predictor.scene import Scene
 from motion_predictor.sources.bodies import InputError
 from motion_predictor.status import Status
@@ -90,7 +91,7 @@ class Pipeline:
         self._publish_lock = threading.Lock()
         self._fault = ''
         self._logged_s: dict[str, float] = {}
-        self._usable_s = self._published_s = time.monotonic()
+        self._since_usable, self._since_published = Stopwatch(clock), Stopwatch(clock)
         self._arrived_s = self._age_ms = 0.0
         self._has_news = False
         setup.input.clear()
@@ -153,7 +154,7 @@ class Pipeline:
         people, unreadable = self.people, scan.rejected.total()
         if people.update(scan.stamp_ns, scan.observations, scan.frame_id, unreadable, now_ns):
             self._has_news = True
-            self._usable_s = time.monotonic()
+            self._since_usable.start()
             self._arrived_s, self._age_ms = arrived_s, age_ms
         if rejected := scan.rejected + people.rejected:
             self._health.reject(rejected)
@@ -240,15 +241,16 @@ class Pipeline:
         return bool(np.isnan(prediction.coverage)) and not np.isnan(self._setup.predictor.coverage)
 
     def _predict(self, histories: NDArray[np.float32], samples: int) -> Prediction:
-        """Predict; an engine that fails gives way to a slower one, once and for all."""
+        """Predict; an engine that fails gives way to a slower one, for good."""
         predictor = self._setup.predictor
-        try:
-            return predictor.predict(histories, samples)
-        except Exception as error:
-            if not predictor.fall_back(str(error)):
-                raise
-            self._warn('engine failed', f'{error}; {predictor.engine.backend} takes over')
-            return predictor.predict(histories, samples)
+        while True:
+            try:
+                return predictor.predict(histories, samples)
+            except Exception as error:
+                if not predictor.fall_back(str(error)):
+                    raise
+                engine = f'{predictor.engine.backend} on {predictor.device}'
+                self._warn('engine failed', f'{error}; {engine} takes over')
 
     def _publish(self, scene: Scene, prediction: Prediction | None, at_least: Status) -> None:
         setup = self._setup
@@ -262,7 +264,7 @@ class Pipeline:
                 # It grew old while predicting, or time jumped back.
                 prediction, at_least = None, Status.STALE_INPUT
             setup.publisher.publish(setup.output.message(scene, prediction, now_ns, at_least))
-            self._published_s = time.monotonic()
+            self._since_published.start()
         self._health.count('published')
 
     def _scene_or_nobody(self) -> Scene:
@@ -274,7 +276,7 @@ class Pipeline:
 
     def watch(self) -> None:
         """Publish STALE_INPUT or FAULT if nothing else can be said, and let others have a turn."""
-        overdue = time.monotonic() - self._published_s > self._setup.values['stale_after_s']
+        overdue = self._since_published.elapsed_s() > self._setup.values['stale_after_s']
         if self._busy(STUCK_S) or (self._fault and overdue):
             self._publish(self._scene_or_nobody(), None, Status.FAULT)
         elif self._is_stale() or overdue:
@@ -335,7 +337,7 @@ class Pipeline:
         return f'no usable input{why}'
 
     def _is_stale(self) -> bool:
-        return time.monotonic() - self._usable_s > self._setup.values['stale_after_s']
+        return self._since_usable.elapsed_s() > self._setup.values['stale_after_s']
 
     def _refuse(self, reason: str, sentence: str) -> None:
         self._health.reject(Counter([reason]), sentence)

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import pytest
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from motion_predictor.ros import silence
 from motion_predictor.ros.clock import NodeClock
+from motion_predictor.ros.silence import Stopwatch
 
 SECOND = 1_000_000_000
 
@@ -50,3 +53,35 @@ def test_it_follows_the_time_as_it_becomes_and_ceases_to_be_simulated(planner: A
     assert lies_between(born_simulated, node)
     assert clock.now_ns() > 1_000_000_000 * SECOND
     node.destroy_node()
+
+
+class SlowClock:
+    """A simulation a hundred times slower than the world, until it stops."""
+
+    is_simulated = True
+
+    def __init__(self) -> None:
+        self.real_s, self.simulated_s = 50.0, 7.0
+
+    def now_ns(self) -> int:
+        return round(self.simulated_s * SECOND)
+
+    def pass_by(self, real_s: float, slower: float = 100.0) -> None:
+        self.real_s += real_s
+        self.simulated_s += real_s / slower
+
+
+def test_in_a_slow_simulation_simulated_seconds_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock: Any = SlowClock()
+    monkeypatch.setattr(silence.time, 'monotonic', lambda: clock.real_s)
+    stopwatch = Stopwatch(clock)
+    for _ in range(100):
+        clock.pass_by(0.1)
+        assert stopwatch.elapsed_s() < 0.11
+    assert stopwatch.elapsed_s() == pytest.approx(0.1)
+    clock.pass_by(2.0, slower=float('inf'))
+    assert stopwatch.elapsed_s() == pytest.approx(12.0), 'it is gone, not slow'
+    stopwatch.start()
+    clock.is_simulated = False
+    clock.pass_by(0.5)
+    assert stopwatch.elapsed_s() == pytest.approx(0.5)
