@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from motion_predictor.archive import load_archive
-from motion_predictor.checkpoint import Checkpoint, Window
+from motion_predictor.checkpoint import Checkpoint, Window, load_checkpoint
 from motion_predictor.frames import to_features
 from motion_predictor.sets import Sets
 from motion_predictor.skeleton import Layout, known_layouts
@@ -26,6 +26,7 @@ from motion_predictor_training.config import CalibrationConfig
 from motion_predictor_training.data.hidden import complete
 from motion_predictor_training.data.windows import cut_windows
 from motion_predictor_training.evaluate import evaluate_checkpoint
+from motion_predictor_training.known import Known
 from motion_predictor_training.measures import (
     SPEED_BINS,
     Sums,
@@ -458,7 +459,48 @@ def test_groups_partition_the_windows(saved: Callable[..., Path], write_archive:
                 )
                 assert average == pytest.approx(figures[name], rel=1e-9, abs=1e-12)
     lone = evaluate_checkpoint(saved(), archive, samples=4, stride=4)
-    assert list(lone['groups']['training']) == ['unseen'], 'nobody was seen unless said so'
+    assert list(lone['groups']['training']) == ['not recorded'], 'it does not say whom it knows'
+
+
+def test_who_was_trained_or_calibrated_on_is_seen(
+    saved: Callable[..., Path], write_archive: Archive
+) -> None:
+    """Checkpoints of old record archives, newer ones people as well, and so do their parents."""
+    archive = write_archive(
+        positions=dance(90), clip_offsets=np.array([0, 45, 90]), fps=RATE_HZ, category=None
+    )
+    fingerprint = load_archive(archive).fingerprint
+    teacher = {'data': {'train': 'other'}, 'people': ['1', '3']}
+    calibration = {'data': ['another'], 'trained_on': [], 'people': ['4']}
+    student = {'data': {'train': 'other'}, 'people': ['1', '3'], 'parent': {'provenance': teacher}}
+    unnamed = {'data': {'train': 'other'}, 'people': ['']}
+    of_old = {'data': ['another'], 'trained_on': [fingerprint]}
+    for provenance, expected in (
+        (teacher, {'1': 'seen', '2': 'unseen'}),
+        (student | {'calibration': calibration}, {'1': 'seen', '2': 'unseen'}),
+        (unnamed | {'parent': {'provenance': teacher}}, {'1': 'seen', '2': 'not recorded'}),
+        (unnamed, {'1': 'not recorded', '2': 'not recorded'}),
+        ({'data': {'train': 'other'}, 'calibration': of_old}, {'1': 'seen', '2': 'seen'}),
+        ({'imported': 'weights.pt'}, {'1': 'not recorded', '2': 'not recorded'}),
+    ):
+        known = Known.to(load_checkpoint(saved(provenance=provenance)).header)
+        assert known.of(load_archive(archive)) == expected
+    result = evaluate_checkpoint(saved(provenance=student), archive, samples=2, stride=9)
+    assert result['seen'] == ['1']
+    counts = {name: group['windows'] for name, group in result['groups']['training'].items()}
+    assert counts == {'seen': 4, 'unseen': 4}
+    assert result['groups']['subject']['1']['seen'] is True
+
+
+def test_windows_need_not_overlap(
+    saved: Callable[..., Path], write_archive: Archive, tmp_path: Path
+) -> None:
+    archive = write_archive(positions=dance(90), clip_offsets=np.array([0, 45, 90]), fps=RATE_HZ)
+    out = tmp_path / 'apart.json'
+    command = ['evaluate', '--checkpoint', f'{saved()}', '--archive', f'{archive}']
+    assert main([*command, '--samples', '2', '--no-overlap', '--json', f'{out}']) == 0
+    result = json.loads(out.read_text())
+    assert (result['stride'], result['windows']) == (12, 6)  # 5 + 7 frames; three in each clip
 
 
 def test_an_archive_without_subjects_has_no_groups_of_them(
@@ -466,7 +508,9 @@ def test_an_archive_without_subjects_has_no_groups_of_them(
 ) -> None:
     archive = write_archive(fps=RATE_HZ, subject=None, category=None)
     checkpoint = saved()
-    assert set(evaluate_checkpoint(checkpoint, archive, samples=2)['groups']) == {'pace', 'body'}
+    groups = evaluate_checkpoint(checkpoint, archive, samples=2)['groups']
+    assert set(groups) == {'pace', 'body', 'training'}
+    assert set(groups['training']) == {'not recorded'}
     arguments = ['evaluate', '--checkpoint', str(checkpoint), '--archive', str(archive)]
     assert main([*arguments, '--seen', '7']) == 2
     assert 'names no subjects that could have been seen\n' in capsys.readouterr().err

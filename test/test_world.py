@@ -142,30 +142,51 @@ def brute_force(values: NDArray[Any], clips: NDArray[Any], draws: int) -> tuple[
     return float(low), float(high)
 
 
+def of_one(clips: NDArray[Any]) -> NDArray[np.void]:
+    """Return clips of one person."""
+    return bootstrap.clusters(clips, np.full(len(clips), 'somebody'))
+
+
 def test_intervals_resample_clips_and_not_windows() -> None:
     rng = np.random.default_rng(0)
     clips = np.repeat(np.arange(12) * 7, rng.integers(1, 40, 12))
     values = rng.normal(size=12)[clips // 7] + 0.1 * rng.normal(size=len(clips))
     values[rng.random(len(values)) < 0.1] = np.nan
-    low, high = bootstrap.interval(values[:, None], clips)
+    low, high = bootstrap.interval(values[:, None], of_one(clips))
     expected = brute_force(values, clips, 4000)
     width = expected[1] - expected[0]
     assert (low[0], high[0]) == pytest.approx(expected, abs=0.12 * width)
-    as_if_independent = bootstrap.interval(values[:, None], np.arange(len(values)))
+    as_if_independent = bootstrap.interval(values[:, None], of_one(np.arange(len(values))))
     assert as_if_independent[1] - as_if_independent[0] < width / 2
     assert bootstrap.mean(values) == pytest.approx(np.nanmean(values))
-    again = bootstrap.interval(values[:, None], clips)
+    again = bootstrap.interval(values[:, None], of_one(clips))
     np.testing.assert_array_equal(again, (low, high), 'seeded')
 
 
 def test_a_single_clip_and_what_was_never_measured_have_no_interval() -> None:
     values = np.random.default_rng(0).normal(size=(20, 2))
-    assert np.isnan(bootstrap.interval(values, np.zeros(20, int))).all()
+    assert np.isnan(bootstrap.interval(values, of_one(np.zeros(20, int)))).all()
     values[:, 1] = np.nan
-    low, high = bootstrap.interval(values, np.arange(20))
+    low, high = bootstrap.interval(values, of_one(np.arange(20)))
     assert np.isfinite([low[0], high[0]]).all()
     assert np.isnan([low[1], high[1]]).all()
     assert np.isnan(bootstrap.mean(values)[1])
+
+
+def test_intervals_are_of_other_clips_of_the_same_people() -> None:
+    """How people differ does not widen them, but for people of whom there is one clip each."""
+    rng = np.random.default_rng(0)
+    clips = np.repeat(np.arange(40), 5)
+    values = rng.normal(size=40)[clips]
+    people = np.where(clips < 20, 'a', 'b')
+    habits = np.where(people == 'a', 0.0, 100.0)
+    low, high = bootstrap.interval(values + habits, bootstrap.clusters(clips, people))
+    assert (low, high) == pytest.approx((50 + np.array(brute_force(values, clips, 2000))), abs=0.1)
+    each = np.array([f'{clip}' for clip in clips])
+    alone = bootstrap.interval(values + habits, bootstrap.clusters(clips, each))
+    together = bootstrap.interval(values + habits, of_one(clips))
+    np.testing.assert_allclose(alone, together)
+    assert together[1] - together[0] > 10
 
 
 def test_every_person_counts_the_same() -> None:

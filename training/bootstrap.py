@@ -1,9 +1,11 @@
 """How far averages over windows could be off: clips are resampled, not windows.
 
 Windows of a clip overlap and are of one person in one mood, so that they are not independent. A
-resample draws as many clips as there are, with replacement, and takes all their windows; the
-interval lies between percentiles of what that gives (Efron 1979; clusters as in Davison and
-Hinkley, Bootstrap Methods and their Application, 3.8). Of few clips it is too narrow.
+resample draws of each person as many clips as they have, with replacement, and takes all their
+windows; people of a single clip are taken for one. The interval lies between percentiles of what
+that gives (Efron 1979; strata and clusters as in Davison and Hinkley, Bootstrap Methods and their
+Application, 3.2 and 3.8). It is of other clips of these people, and says nothing of other people;
+of few clips it is too narrow.
 """
 
 from functools import lru_cache
@@ -18,7 +20,14 @@ DRAWS = 1000
 SEED = 0
 
 
-def resampled_means(values: FloatArray, clips: NDArray[np.int64]) -> NDArray[np.float64]:
+def clusters(clips: NDArray[np.int64], people: NDArray[np.str_]) -> NDArray[np.void]:
+    """Return the clip and the person of each window, (W,), as `interval` takes them."""
+    result = np.empty(len(clips), [('clip', np.int64), ('person', np.int64)])
+    result['clip'], result['person'] = clips, np.unique(people, return_inverse=True)[1]
+    return result
+
+
+def resampled_means(values: FloatArray, clips: NDArray[np.void]) -> NDArray[np.float64]:
     """Return the average over windows of each resample, (DRAWS, ...).
 
     The same clips are drawn at every call with the same clips, so that what is computed from two
@@ -26,11 +35,11 @@ def resampled_means(values: FloatArray, clips: NDArray[np.int64]) -> NDArray[np.
 
     Args:
         values: (W, ...) of windows; NaN = not measured, left out.
-        clips: (W,) that each window is of.
+        clips: (W,) that each window is of; see `clusters`.
     """
-    _, cluster = np.unique(clips, return_inverse=True)
-    count = int(cluster.max()) + 1
-    drawn = _draw(count)
+    _, first, cluster = np.unique(clips['clip'], return_index=True, return_inverse=True)
+    count = len(first)
+    drawn = _draw(tuple(clips['person'][first].tolist()))
     flat = values.reshape(len(values), -1).astype(np.float64)
     known = np.isfinite(flat)
     sums, counts = np.zeros((2, count, flat.shape[1]))
@@ -42,10 +51,17 @@ def resampled_means(values: FloatArray, clips: NDArray[np.int64]) -> NDArray[np.
 
 
 @lru_cache(maxsize=4)
-def _draw(clips: int) -> NDArray[np.float64]:
-    """Return how often each of some clips is in each resample, (DRAWS, clips)."""
+def _draw(people: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return how often each clip is in each resample (DRAWS, clips), given whose each is."""
     rng = np.random.default_rng(SEED)
-    return rng.multinomial(clips, np.full(clips, 1 / clips), DRAWS).astype(np.float64)
+    owners = np.array(people)
+    alone = np.bincount(owners)[owners] == 1
+    owners[alone] = -1
+    drawn = np.empty((DRAWS, len(owners)))
+    for owner in np.unique(owners):
+        own = np.flatnonzero(owners == owner)
+        drawn[:, own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), DRAWS)
+    return drawn
 
 
 def between(resampled: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -58,12 +74,12 @@ def between(resampled: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.where(never, np.nan, low), np.where(never, np.nan, high)
 
 
-def interval(values: FloatArray, clips: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+def interval(values: FloatArray, clips: NDArray[np.void]) -> tuple[FloatArray, FloatArray]:
     """Return the interval (...) of the average of values (W, ...) of windows of clips (W,).
 
     Of a single clip it is NaN: nothing tells how another would differ.
     """
-    if len(np.unique(clips)) < 2:
+    if len(np.unique(clips['clip'])) < 2:
         nothing = np.full(values.shape[1:], np.nan)
         return nothing, nothing
     return between(resampled_means(values, clips))

@@ -15,6 +15,7 @@ from motion_predictor_training.collected import Collected, plain
 from motion_predictor_training.data.windows import Windows, model_windows
 from motion_predictor_training.groups import groups_of
 from motion_predictor_training.horizons import measure_world, times_within, world_report
+from motion_predictor_training.known import SEEN, Known
 from motion_predictor_training.measured import only_measured
 from motion_predictor_training.measures import Measured, Sums, measure, measure_truth
 from motion_predictor_training.metrics import METRIC_NAMES
@@ -46,7 +47,7 @@ def evaluate_checkpoint(
     checkpoint_path: str | Path,
     archive_path: Path,
     samples: int = 50,
-    stride: int = 30,
+    stride: int | None = 30,
     multimodal_threshold: float = 0.4,
     seen: Sequence[str] = (),
     precision: Precision = 'float32',
@@ -62,9 +63,10 @@ def evaluate_checkpoint(
         checkpoint_path: "default" or a file.
         archive_path: a motion archive.
         samples: S of best of S.
-        stride: frames between the starts of windows.
+        stride: frames between the starts of windows; None: as many as a window has, so that none
+            overlap.
         multimodal_threshold: see `metrics`; published are 0.5 on Human3.6M and 0.4 on AMASS.
-        seen: subjects that were trained on.
+        seen: subjects that were trained on, beside those of whom the checkpoint says so.
         precision: in which the network of a one-step model runs.
 
     Returns:
@@ -81,7 +83,8 @@ def evaluate_checkpoint(
         `sets`: what the radius holds and how large it is (see `sets.sets_report`), and
         `coverage` of the radius, where calibrated;
         `horizon`: errors of the rows at `times_s`; `joints`: errors of the rows by joint;
-        `groups`: rows and coverage by `category`, `subject`, `training` (seen, unseen), `pace`
+        `groups`: rows and coverage by `category`, `subject`, `training` (seen, unseen, or not
+        recorded, as of checkpoints of old), `pace`
         (still, slower, walking, running: of the root in the history) and `body` (quiet, moving:
         of all joints);
         `shown`: windows that are easy, typical and hard for the model;
@@ -97,6 +100,9 @@ def evaluate_checkpoint(
     archive = load_archive(archive_path)
     if seen and not any(archive.subjects):
         raise ArchiveError(f'{archive_path} names no subjects that could have been seen')
+    known = Known.to(checkpoint.header).also(seen).of(archive)
+    if stride is None:
+        stride = checkpoint.header.window.history_frames + checkpoint.header.window.future_frames
     windows = model_windows(archive, checkpoint.header, stride, partial=True)
     whole: dict[str, Sums] = {}
     groups: Groups = {}
@@ -113,12 +119,13 @@ def evaluate_checkpoint(
             kept[row].add(measured[row]['figures'])
         _keep(kept, predicted, checkpoint)
         measured_share += float(predicted.measured.float().mean((1, 2)).sum())
-        belongs = groups_of(archive, clips, predicted.history, rate_hz, seen)
+        belongs = groups_of(archive, clips, predicted.history, rate_hz, known)
         members += belongs
         for position, of_window in enumerate(belongs):
             for kind, name in of_window.items():
                 _add(groups.setdefault(kind, {}).setdefault(name, {}), measured, [position])
     labels = {kind: np.array([of_window[kind] for of_window in members]) for kind in members[0]}
+    clusters = bootstrap.clusters(windows.clips, np.array(archive.subjects)[windows.clips])
     result: dict[str, Any] = {
         'checkpoint': checkpoint.model_id,
         'archive': archive.fingerprint,
@@ -128,11 +135,11 @@ def evaluate_checkpoint(
         'stride': stride,
         'samples': samples,
         'multimodal_threshold': multimodal_threshold,
-        'seen': list(seen),
+        'seen': [name for name, how in known.items() if how == SEEN and name],
         **summary_of(whole, ROWS),
-        **_spread(kept, windows.clips, labels.get('subject')),
+        **_spread(kept, clusters, labels.get('subject')),
         'truth': figures_of(whole['truth']),
-        **_reports(kept, labels, windows.clips, checkpoint, samples),
+        **_reports(kept, labels, clusters, checkpoint, samples),
         'horizon': horizon_of(whole, ROWS, rate_hz),
         'joints': joints_of(whole, ROWS, checkpoint.header.layout),
         'groups': {
@@ -142,7 +149,7 @@ def evaluate_checkpoint(
         'shown': _shown(kept['model']['ADE'], windows, archive),
     }
     for name, group in result['groups'].get('subject', {}).items():
-        group['seen'] = name in seen
+        group['seen'] = known.get(name) == SEEN
     if whole['model'].mean('coverage'):
         result['coverage'] = {
             'nominal': predictor.coverage,
@@ -223,7 +230,7 @@ def _keep(kept: dict[str, Collected], predicted: Predicted, checkpoint: Checkpoi
 def _reports(
     kept: dict[str, Collected],
     labels: dict[str, NDArray[np.str_]],
-    clips: NDArray[np.int64],
+    clips: NDArray[np.void],
     checkpoint: Checkpoint,
     samples: int,
 ) -> dict[str, Any]:
@@ -242,7 +249,7 @@ def _reports(
 
 
 def _spread(
-    kept: dict[str, Collected], clips: NDArray[np.int64], people: NDArray[np.str_] | None
+    kept: dict[str, Collected], clips: NDArray[np.void], people: NDArray[np.str_] | None
 ) -> dict[str, Any]:
     """Return the intervals of the rows' figures and their averages over people."""
     figures = {row: kept[row].all() for row in ROWS}

@@ -1,6 +1,6 @@
 """The groups that windows are in: who, doing what, how fast, and whether trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,7 @@ def groups_of(
     clips: NDArray[np.int64],
     history: Tensor,
     rate_hz: float,
-    seen: Sequence[str],
+    seen: Mapping[str, str],
 ) -> list[dict[str, str]]:
     """Return the groups of B windows by kind; kinds that the archive lacks, lack.
 
@@ -51,18 +51,18 @@ def groups_of(
         clips: (B,) that each window is of.
         history: (B, H, J, 3) metres.
         rate_hz: frames per second.
-        seen: subjects that were trained on.
+        seen: of each subject, whether they were trained or calibrated on (see `known`).
     """
     paces = speed_of(history.numpy(), rate_hz).tolist()
     speeds = body_speed(history, rate_hz).tolist()
     groups = []
     for clip, pace, speed in zip(clips, paces, speeds, strict=True):
         of_window = {'pace': pace_of(pace), 'body': 'quiet' if speed < QUIET_M_S else 'moving'}
+        of_window['training'] = seen[archive.subjects[clip]]
         if any(archive.categories):
             of_window['category'] = archive.categories[clip] or 'not named'
         if any(archive.subjects):
             subject = archive.subjects[clip]
             of_window['subject'] = subject or 'not named'
-            of_window['training'] = 'seen' if subject in seen else 'unseen'
         groups.append(of_window)
     return groups

@@ -78,7 +78,7 @@ def measure_world(
 
 
 def summarise_world(
-    world: FloatArray, clips: NDArray[np.int64], people: NDArray[np.str_] | None
+    world: FloatArray, clips: NDArray[np.void], people: NDArray[np.str_] | None
 ) -> dict[str, Any]:
     """Return averages over windows, and where a baseline is better.
 
@@ -131,7 +131,7 @@ def summarise_world(
 def world_report(
     world: FloatArray,
     labels: dict[str, NDArray[np.str_]],
-    clips: NDArray[np.int64],
+    clips: NDArray[np.void],
     times_s: list[float],
 ) -> dict[str, Any]:
     """Return `summarise_world` of all windows and of every group, and where a baseline is better.

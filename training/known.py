@@ -1,5 +1,6 @@
 """Whom a checkpoint knows: who was used to make it, or anything that it was made from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,9 +42,9 @@ class Known:
             stage = stage.get('parent', {}).get('provenance')
         return cls(frozenset(archives), frozenset(people), whole)
 
-    def also(self, people: list[str]) -> 'Known':
-        """Return it with more people."""
-        return Known(self.archives, self.people | set(people), self.whole)
+    def also(self, people: Sequence[str]) -> 'Known':
+        """Return it with more people; where somebody says whom else, that is everybody."""
+        return Known(self.archives, self.people | set(people), self.whole or bool(people))
 
     def of(self, archive: MotionArchive) -> dict[str, str]:
         """Return SEEN, UNSEEN or NOT_RECORDED for each subject of an archive ('': no name)."""

@@ -30,7 +30,8 @@ def markdown(result: dict[str, Any]) -> str:
         f'the archive {result["archive"]}, one every {result["stride"]} frames, best of '
         f'{result["samples"]} samples, multimodal threshold {result["multimodal_threshold"]:g} m. '
         'Distances of poses (ADE, FDE, ...) are L2 norms over the whole pose relative to its '
-        f'root, in metres. Intervals are of {result["world"]["level"]:.0%}, over clips.'
+        f'root, in metres. Intervals are of {result["world"]["level"]:.0%}, over clips within '
+        'people.'
     )
     if result['measured'] < 1:
         about += (

@@ -153,7 +153,7 @@ def _at(curve: Tensor, times_s: list[float], rate_hz: float) -> Tensor:
 
 
 def summarise_scores(
-    collected: dict[str, FloatArray], clips: NDArray[np.int64], samples: int
+    collected: dict[str, FloatArray], clips: NDArray[np.void], samples: int
 ) -> dict[str, Any]:
     """Return the scores of some windows, at each time and last averaged over all frames.
 
@@ -204,7 +204,7 @@ def _histogram(ranks: FloatArray) -> FloatArray:
 def scores_report(
     collected: dict[str, FloatArray],
     labels: dict[str, NDArray[np.str_]],
-    clips: NDArray[np.int64],
+    clips: NDArray[np.void],
     samples: int,
     times_s: list[float],
 ) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def measure_shield(
             f'{checkpoint.model_id} {future_frames / rate_hz:g} s'
         )
     windows = cut_windows(archive, header.layout, rate_hz, history_frames + frames[-1], stride)
-    windows, left_out = _unknown(windows, archive, Known.to(header).also(list(seen)))
+    windows, left_out = _unknown(windows, archive, Known.to(header).also(seen))
     _require_others(archive, windows, calibration)
     motion = windows.all()
     recorded = Recorded(
