@@ -26,6 +26,7 @@ from motion_predictor_training.config import (
 from motion_predictor_training.distill import distil
 from motion_predictor_training.evaluate import evaluate_checkpoint, predict_shown, record
 from motion_predictor_training.generate import generate
+from motion_predictor_training.inventory import inventory, inventory_table
 from motion_predictor_training.official import PRESETS, import_official
 from motion_predictor_training.parallel import is_first, processes
 from motion_predictor_training.plots import plot_evaluation
@@ -44,8 +45,18 @@ def _config_path(stage: str) -> Path:
     return installed('config', 'training', f'{stage}.yaml')
 
 
+def _chosen_config(given: Path | None, stage: str) -> Path:
+    """Return the configuration that is asked for: a file, or the name of one that ships."""
+    if given is None:
+        return _config_path(stage)
+    shipped = _config_path(given.name.removesuffix('.yaml'))
+    if not given.is_file() and given.name == str(given) and shipped.is_file():
+        return shipped
+    return given
+
+
 def _load(schema: type[Config], stage: str, arguments: argparse.Namespace) -> Config:
-    return load_config(schema, arguments.config or _config_path(stage), arguments.set)
+    return load_config(schema, _chosen_config(arguments.config, stage), arguments.set)
 
 
 def _teacher(arguments: argparse.Namespace) -> None:
@@ -174,6 +185,13 @@ def _import(arguments: argparse.Namespace) -> None:
     print(f'{arguments.out}: {load_checkpoint(arguments.out).model_id}')
 
 
+def _inspect(arguments: argparse.Namespace) -> None:
+    found = inventory(arguments.archive, arguments.others)
+    print(inventory_table(found))
+    if arguments.json:
+        write_json(found, arguments.json)
+
+
 def _generate(arguments: argparse.Namespace) -> None:
     generate(
         arguments.checkpoint,
@@ -213,7 +231,7 @@ def _all(arguments: argparse.Namespace) -> None:
 def _ablate(arguments: argparse.Namespace) -> None:
     """Run the ablations; overrides are `stage.key=value`."""
     overrides = _overrides(arguments.set, ('teacher', 'one-step', 'student', 'ablate'))
-    path = arguments.config or _config_path('ablate')
+    path = _chosen_config(arguments.config, 'ablate')
     config = load_config(AblateConfig, path, overrides['ablate'])
     archives = arguments.train, arguments.validation
     report = ablate(config, _stages(overrides), *archives, arguments.out, arguments.teacher)
@@ -264,7 +282,11 @@ def _parser() -> argparse.ArgumentParser:
         return stages.add_parser(name, help=summary, description=summary)
 
     def configurable(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument('--config', type=Path, help='YAML file (default: the one that ships)')
+        sub.add_argument(
+            '--config',
+            type=Path,
+            help='YAML file, or the name of one that ships (default: the one of this stage)',
+        )
         _settable(sub, 'KEY=VALUE')
 
     sub = stage('teacher', 'Train the teacher, a TransFusion, on a motion archive.')
@@ -334,7 +356,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument('--validation', type=Path, required=True, help='motion archive (.npz)')
     sub.add_argument('--out', type=Path, required=True, help='folder for all that is made')
     sub.add_argument('--teacher', type=Path, help='teacher to use instead of training one')
-    sub.add_argument('--config', type=Path, help='YAML file (default: the one that ships)')
+    sub.add_argument(
+        '--config', type=Path, help='YAML file, or the name of one that ships (default: ablate)'
+    )
     _settable(sub, 'STAGE.KEY=VALUE')
     sub.set_defaults(run=_ablate)
 
@@ -343,9 +367,20 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument('--archive', type=Path, required=True, help='motion archive (.npz)')
     sub.add_argument('--samples', type=_count, default=50)
     sub.add_argument('--stride', type=_count, default=30, help='frames between window starts')
+    sub.add_argument(
+        '--no-overlap',
+        dest='stride',
+        action='store_const',
+        const=None,
+        help='windows that do not overlap, instead of --stride',
+    )
     sub.add_argument('--multimodal-threshold', type=float, default=0.4)
     sub.add_argument(
-        '--seen', nargs='+', default=[], metavar='SUBJECT', help='subjects that were trained on'
+        '--seen',
+        nargs='+',
+        default=[],
+        metavar='SUBJECT',
+        help='subjects that were trained on, where the checkpoint does not say so',
     )
     sub.add_argument('--json', type=Path, help='file for the results')
     sub.add_argument('--markdown', type=Path, help='file for the results as a page to read')
@@ -404,6 +439,18 @@ def _parser() -> argparse.ArgumentParser:
         help='ddim: a TransFusion that needs all its steps, to be evaluated',
     )
     sub.set_defaults(run=_import)
+
+    sub = stage('inspect', 'Say what is in a motion archive.')
+    sub.add_argument('archive', type=Path, help='motion archive (.npz)')
+    sub.add_argument(
+        '--others',
+        type=Path,
+        nargs='+',
+        default=[],
+        help='archives to look for the same people in',
+    )
+    sub.add_argument('--json', type=Path, help='file for the results')
+    sub.set_defaults(run=_inspect)
 
     sub = stage('generate', "Make a motion archive of a model's own motion.")
     sub.add_argument('--checkpoint', default='default', help='"default" or a file')
