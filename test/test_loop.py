@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from ament_index_python.packages import get_package_prefix
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import distributed, nn
@@ -223,6 +224,28 @@ def test_the_published_method_can_be_trained(archive: Path, tmp_path: Path) -> N
     losses = logged(out.with_suffix('.state'), 'loss')
     assert losses[10] == pytest.approx(1, abs=0.05)
     assert losses[100] < 0.93
+
+
+def test_a_body_of_ones_own_is_a_file(tmp_path: Path) -> None:
+    """A quadruped of five joints, without hips, is trained on and distilled."""
+    joints = {'trunk': None} | dict.fromkeys(('fore_l', 'fore_r', 'hind_l', 'hind_r'), 'trunk')
+    layout = {'name': 'quadruped', 'joints': joints}
+    (tmp_path / 'quadruped.yaml').write_text(yaml.safe_dump(layout, sort_keys=False))
+    legs = np.array([[0.3, 0.1, 0.4], [0.3, -0.1, 0.4], [-0.3, 0.1, 0.4], [-0.3, -0.1, 0.4]])
+    steps = np.random.default_rng(0).normal(scale=0.02, size=(60, 5, 3)).cumsum(0)
+    np.save(tmp_path / 'dog.npy', (np.vstack([[[0, 0, 0.4]], legs * [1, 1, 0]]) + steps))
+    archive = tmp_path / 'dogs.npz'
+    prepare = ['prepare', 'npz', str(tmp_path / 'dog.npy'), '--rate-hz=20', f'--out={archive}']
+    assert main([*prepare, '--joint-names', *joints]) == 0
+    named = {'layout': str(tmp_path / 'quadruped.yaml'), 'augmentation': '{yaw_deg: 180}'}
+    teacher = teach(archive, tmp_path / 'teacher.safetensors', **named)
+    assert teacher.header.layout.joint_names == tuple(joints)
+    assert (teacher.header.frame, teacher.header.root) == ('world', 'predicted')
+    out = tmp_path / 'student.safetensors'
+    command = arguments('student', archive, out, STUDENT)
+    assert main([*command, '--teacher', str(tmp_path / 'teacher.safetensors'), '--direct']) == 0
+    evaluate = ['evaluate', '--checkpoint', str(out), '--archive', str(archive), '--samples', '2']
+    assert main(evaluate) == 0
 
 
 def test_the_noise_schedule_travels_with_the_checkpoint(archive: Path, tmp_path: Path) -> None:

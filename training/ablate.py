@@ -226,7 +226,8 @@ def _reduced(of: Variant) -> Variant:
 def _change(base: DistilConfig, config: AblateConfig, changes: dict[str, Any]) -> DistilConfig:
     """Return a student's configuration with some keys changed, sections key by key."""
     content = base.model_dump()
-    common = {
+    common: dict[str, Any] = {
+        'prediction': base.prediction or 'sample',
         'bank': {'noises': config.noises, 'truth': True},  # one bank serves all that can share it
         'optimisation': {'precision': config.precision},
     }

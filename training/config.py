@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -17,6 +18,7 @@ from pydantic_core import ErrorDetails
 
 from motion_predictor.checkpoint import NetworkSpec, TransFusionSpec, Window
 from motion_predictor.model.diffusion import NoiseSchedule
+from motion_predictor.skeleton import Layout, known_layouts, read_layout
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -31,6 +33,31 @@ class Strict(BaseModel):
     """A section that refuses keys it does not know."""
 
     model_config = ConfigDict(extra='forbid', frozen=True)
+
+
+def _read_layout(value: Any, info: ValidationInfo) -> Any:
+    """Read a layout that is named by its file."""
+    if not isinstance(value, str) or not value.endswith('.yaml'):
+        return value
+    beside = info.context['folder'] / value if info.context else Path(value)
+    return read_layout(beside if beside.is_file() else Path(value))
+
+
+LayoutChoice = Annotated[Layout | str, BeforeValidator(_read_layout)]
+
+
+def layout_of(choice: Layout | str) -> Layout:
+    """Return the layout that a configuration asks for.
+
+    Raises:
+        ConfigError: if there is none of this name.
+    """
+    if isinstance(choice, Layout):
+        return choice
+    if choice not in known_layouts():
+        known = ', '.join(known_layouts())
+        raise ConfigError(f"layout: there is no '{choice}', only {known}, or a .yaml file")
+    return known_layouts()[choice]
 
 
 class Optimisation(Strict):
@@ -95,7 +122,8 @@ class TeacherConfig(Strict):
     """The `teacher` stage."""
 
     name: str = 'teacher'
-    layout: str = 'smpl22'
+    layout: LayoutChoice = 'smpl22'
+    """A known one, or a file: beside the configuration, or its path."""
     window: Window
     parametrisation: Literal['anchored', 'official'] = 'anchored'
     """`anchored` predicts what the future adds to going on, root included, in the person's
@@ -152,12 +180,13 @@ class DistilConfig(Strict):
     name: str
     network: NetworkSpec | None = None
     """The student's; left out, it is the teacher's and starts from the teacher's weights."""
-    layout: str | None = None
+    layout: LayoutChoice | None = None
     """Skeleton of the student; left out, it is the teacher's."""
     window: Window | None = None
     """Rate and lengths of the student; left out, they are the teacher's."""
-    prediction: Literal['sample', 'epsilon'] = 'sample'
-    """What the student returns: the clean coefficients, or the noise that implies them."""
+    prediction: Literal['sample', 'epsilon'] | None = None
+    """What the student returns: the clean coefficients, or the noise that implies them; left out,
+    what its teacher does."""
     targets: Literal['teacher', 'recorded'] = 'teacher'
     """Learn the teacher's results or, as a baseline, what was recorded: of the teacher then only
     layout, window and, for a student of the same, scales are used."""

@@ -19,9 +19,8 @@ from motion_predictor.checkpoint import (
     load_checkpoint,
 )
 from motion_predictor.model.parametrisation import ScaledParametrisation
-from motion_predictor.skeleton import known_layouts
 from motion_predictor_training.bank import fill_bank
-from motion_predictor_training.config import ConfigError, DistilConfig
+from motion_predictor_training.config import ConfigError, DistilConfig, layout_of
 from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.examples import Examples, seed_torch
 from motion_predictor_training.loop import optimise, training_device
@@ -57,21 +56,22 @@ def distil(
 
     The loss is of the clean coefficients, whatever the student predicts: an error of epsilon
     counts (1 - a) / a times as much (a: alpha_hat of the one timestep), for so much it moves the
-    clean coefficients. Losses of both predictions are in the same unit.
+    clean coefficients. Losses of both predictions are in the same unit. With the official
+    parametrisation these are metres, complete with what was observed, and training is in float32:
+    bfloat16 loses centimetres there.
 
     Args:
         config: the student's network (the teacher's own if it names none), bank and optimiser.
-        teacher_path: a checkpoint with a scaled parametrisation, sampled as its header says.
+        teacher_path: a checkpoint, sampled as its header says.
         archive_path: motion whose histories are the conditions.
         out: where the student goes; the training state lies beside it.
         bank_folder: where the bank goes, for students that share one; by default beside `out`.
 
     Raises:
-        ConfigError: if the teacher's parametrisation is the official one, `out` holds the
-            result of other settings, or the student cannot learn from this teacher.
+        ConfigError: if `out` holds the result of other settings, or the student cannot learn
+            from this teacher.
     """
     teacher = load_checkpoint(teacher_path)
-    require_scaled(teacher, teacher_path)
     archive = load_archive(archive_path)
     ancestry = provenance(config, archive, teacher)
     if (existing := finished(out, ancestry)) is not None:
@@ -84,10 +84,11 @@ def distil(
         bank = fill_bank(folder, teacher, archive, windows, config.bank, student, config.targets)
 
     settings = config.optimisation
+    if header.parametrisation == 'official':
+        settings = settings.model_copy(update={'precision': 'float32'})
     device = training_device()
     model = student.build().to(device)
     parametrisation = model.parametrisation
-    assert isinstance(parametrisation, ScaledParametrisation)
     truth_weights = weights = metre_weights(parametrisation)
     if config.targets == 'teacher' and not same_skeleton(teacher.header, header):
         joints = joint_weights(teacher.header.layout, header.layout).to(device)
@@ -98,6 +99,7 @@ def distil(
         drawn = rows.draw(settings.batch)
         row = dict(zip(drawn, share(*drawn.values()), strict=True))
         output = model.denoise(row['noise'], row['condition']).float()
+        output = parametrisation.complete(output, row['condition'])
         if config.loss == 'kl':
             value = gaussian_kl(output, row['result'], weights)
         else:
@@ -114,18 +116,6 @@ def distil(
         student.save(out)
     wait_for_all()
     return student
-
-
-def require_scaled(teacher: Checkpoint, path: Path) -> None:
-    """Refuse a teacher whose coefficients are not of order one.
-
-    Raises:
-        ConfigError: naming it.
-    """
-    if teacher.header.parametrisation == 'official':
-        raise ConfigError(
-            f'{path} has the official parametrisation; only anchored teachers can be distilled'
-        )
 
 
 def _untrained(
@@ -155,17 +145,14 @@ def _header(config: DistilConfig, teacher: Header, ancestry: dict[str, Any]) -> 
     Raises:
         ConfigError: if the student cannot learn from this teacher.
     """
-    if config.layout is not None and config.layout not in known_layouts():
-        known = ', '.join(known_layouts())
-        raise ConfigError(f"layout: there is no '{config.layout}', only {known}")
-    layout = known_layouts()[config.layout] if config.layout else teacher.layout
+    layout = layout_of(config.layout) if config.layout else teacher.layout
     header = teacher.model_copy(
         update={
             'name': config.name,
             'network': config.network or teacher.network.model_copy(update={'dropout': 0.0}),
             'layout': layout,
             'window': config.window or teacher.window,
-            'prediction': config.prediction,
+            'prediction': config.prediction or teacher.prediction,
             'sampling': 'one_step',
             'provenance': ancestry,
             'metrics': {},
@@ -173,9 +160,9 @@ def _header(config: DistilConfig, teacher: Header, ancestry: dict[str, Any]) -> 
             'spread': None,
         }
     )
-    if config.network is None and config.prediction != teacher.prediction:
+    if config.network is None and header.prediction != teacher.prediction:
         raise ConfigError(
-            f"the teacher's weights predict {teacher.prediction}, not {config.prediction}: name "
+            f"the teacher's weights predict {teacher.prediction}, not {header.prediction}: name "
             'a network to start afresh'
         )
     if same_skeleton(teacher, header):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from motion_predictor.frames import from_features
-from motion_predictor.model.parametrisation import ScaledParametrisation
+from motion_predictor.model.parametrisation import Parametrisation, ScaledParametrisation
 
 EARLY_S = 0.05
 COMPARED_FRAMES = 26
@@ -18,7 +18,8 @@ COMPARED_FRAMES = 26
 NEIGHBOURS = 2
 """Samples that each sample is compared with."""
 SPREAD_FLOOR = 0.1
-"""Least deviation that `gaussian_kl` sees, in units of a coefficient's spread in training."""
+"""Least deviation that `gaussian_kl` sees, in units of a coefficient's spread in training, or in
+metres where it is not scaled."""
 
 distance = torch.linalg.vector_norm
 
@@ -27,7 +28,7 @@ class Futures:
     """What clean coefficients mean in metres.
 
     Args:
-        parametrisation: of the model, with its scales.
+        parametrisation: of the model, with its scales if it has any.
         rate_hz: of its frames.
         with_root: whether its features hold the root.
         frames: how many of the F frames to look at; None: all.
@@ -36,7 +37,7 @@ class Futures:
 
     def __init__(
         self,
-        parametrisation: ScaledParametrisation,
+        parametrisation: Parametrisation,
         rate_hz: float,
         with_root: bool,
         frames: int | None = None,
@@ -44,7 +45,7 @@ class Futures:
     ) -> None:
         self.parametrisation = parametrisation
         self.with_root = with_root
-        device = parametrisation.scale.device
+        device = parametrisation.synthesis.device
         chosen = torch.arange(parametrisation.future_frames, device=device)
         if frames is not None:
             reach = torch.linspace(0, 1, frames, device=device) ** (1.5 if early else 1)
@@ -150,19 +151,22 @@ def nearest(samples: Tensor, truth: Tensor, measured: Tensor, final_weight: floa
     return of_pose.mean() + roots.amin(1).mean() / 2
 
 
-def metre_weights(parametrisation: ScaledParametrisation) -> Tensor:
+def metre_weights(parametrisation: Parametrisation) -> Tensor:
     """Return loss weights (K, D) that give coefficients with a larger spread in metres more say.
 
-    The square root of what would count metres exactly, which would leave only the root.
+    The square root of what would count metres exactly, which would leave only the root. Where
+    coefficients are in metres, as published, all count alike: (1, 1).
     """
+    if not isinstance(parametrisation, ScaledParametrisation):
+        return torch.ones(1, 1, device=parametrisation.synthesis.device)
     return parametrisation.scale / parametrisation.scale.mean()
 
 
 def mean_square(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
     """Return the weighted mean square error: every sample is held to its own result.
 
-    Of coefficients, which are all of order one: a loss in metres leaves a network little to learn
-    from but the root's way, and takes longer.
+    Of coefficients, which are all of order one where they are scaled: a loss in metres leaves a
+    network little to learn from but the root's way, and takes longer.
 
     Args:
         output: (..., K, D) what the network returned.

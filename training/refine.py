@@ -14,10 +14,10 @@ from torch import Tensor
 
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Checkpoint, load_checkpoint
-from motion_predictor.model.parametrisation import ScaledParametrisation
 from motion_predictor_training.config import ConfigError, RefineConfig
 from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.examples import Examples
+from motion_predictor_training.known import people_in
 from motion_predictor_training.loop import optimise, training_device
 from motion_predictor_training.losses import (
     COMPARED_FRAMES,
@@ -55,13 +55,16 @@ def refine(
             result of other settings.
     """
     parent = load_checkpoint(student_path)
-    if parent.header.sampling != 'one_step' or parent.header.parametrisation == 'official':
-        raise ConfigError(f'{student_path} is not an anchored student of one step')
+    if parent.header.sampling != 'one_step':
+        raise ConfigError(
+            f'{student_path} takes {parent.header.ddim_steps} steps: only what has one is refined'
+        )
     archive = load_archive(archive_path)
     ancestry = provenance(config, archive, parent)
     validation = load_archive(validation_path) if validation_path else None
     if validation is not None:
         ancestry['data']['spread'] = validation.fingerprint
+        ancestry['people'] = people_in(archive, validation)
     if (existing := finished(out, ancestry)) is not None:
         return existing
     header = parent.header.model_copy(
@@ -75,13 +78,14 @@ def refine(
         }
     )
     settings, device = config.optimisation, training_device()
+    if header.parametrisation == 'official':  # whose coefficients bfloat16 rounds to centimetres
+        settings = settings.model_copy(update={'precision': 'float32'})
     windows = model_windows(archive, header, config.stride, partial=True)
     examples = Examples(windows, archive, header, config.augmentation, device)
     model = Checkpoint(header, parent.tensors).build().to(device)
     fixed = parent.build().to(device)
     fixed.requires_grad_(False)
     parametrisation = model.parametrisation
-    assert isinstance(parametrisation, ScaledParametrisation)
     scale = parametrisation, header.window.rate_hz, header.root == 'predicted'
     futures = Futures(*scale, frames=COMPARED_FRAMES)
     evenly = Futures(*scale, frames=COMPARED_FRAMES, early=False)

@@ -9,7 +9,10 @@ from torch import Tensor
 from motion_predictor.checkpoint import Checkpoint
 from motion_predictor.model.diffusion import ddim, ddim_sample, epsilon_from_x0
 from motion_predictor.model.one_step import OneStep
-from motion_predictor.model.parametrisation import OfficialParametrisation
+from motion_predictor.model.parametrisation import (
+    CompletedParametrisation,
+    OfficialParametrisation,
+)
 
 Precision = Literal['float32', 'bfloat16']
 
@@ -25,6 +28,11 @@ class MultiStep(OneStep):
     def __init__(self, *arguments: Any, steps: int, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.steps = steps
+        if isinstance(self.parametrisation, OfficialParametrisation):  # every step completes
+            of = self.parametrisation
+            self.parametrisation = CompletedParametrisation(
+                of.history_frames, of.future_frames, len(of.dct)
+            )
 
     def denoise(self, noise: Tensor, condition: Tensor, embedded: Tensor | None = None) -> Tensor:
         shape = condition.shape[0], noise.shape[1]

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint import Checkpoint
-from motion_predictor.model.parametrisation import ScaledParametrisation
 from motion_predictor_training.data.windows import Windows, model_features, model_windows
 
 WINDOWS = 256
@@ -41,11 +40,11 @@ def fit_spread(checkpoint: Checkpoint, archive: MotionArchive) -> Checkpoint:
     )
     model = checkpoint.build()
     parametrisation = model.parametrisation
-    assert isinstance(parametrisation, ScaledParametrisation)
     condition = parametrisation.condition(features[:, : header.window.history_frames])
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(1, SAMPLES, *condition.shape[1:], generator=generator)
     samples = torch.cat([model.denoise(noise, part) for part in condition.split(CHUNK)])
+    samples = parametrisation.complete(samples, condition)
     factors = spread_factors(
         parametrisation.expand(samples), parametrisation.expand(parametrisation.encode(features))
     )

@@ -16,6 +16,7 @@ from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint import Checkpoint, Header
 from motion_predictor.frames import from_features, person_frame, to_world
 from motion_predictor.model.diffusion import add_noise
+from motion_predictor.model.parametrisation import ScaledParametrisation
 from motion_predictor.skeleton import JointMap, Layout
 from motion_predictor_training.config import Augmentation
 from motion_predictor_training.data.augment import Drawer
@@ -105,7 +106,7 @@ def joint_weights(teacher: Layout, student: Layout) -> Tensor:
 class SameSkeleton:
     """A teacher's results for a student that sees motion as the teacher does.
 
-    The teacher runs in bfloat16, which scaled parametrisations make safe.
+    The teacher runs in bfloat16, which scaled parametrisations make safe; others run in float32.
     """
 
     def __init__(self, teacher: Checkpoint, examples: Examples) -> None:
@@ -120,8 +121,10 @@ class SameSkeleton:
         parametrisation = self.model.parametrisation
         condition = parametrisation.condition(features[:, : self.header.window.history_frames])
         noise = _draw_noise(self.header, (conditions, noises), (*seed, 1)).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            result = self.model.denoise(noise, condition).float()
+        scaled = isinstance(parametrisation, ScaledParametrisation)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=scaled):
+            x0 = self.model.denoise(noise, condition).float()
+        result = parametrisation.complete(x0, condition)
         truth = parametrisation.encode(features)
         return {'noise': noise, 'condition': condition, 'result': result, 'truth': truth}
 

@@ -15,8 +15,7 @@ from motion_predictor.checkpoint import (
 )
 from motion_predictor.model.diffusion import NOISE_STEPS, SCHEDULES, add_noise
 from motion_predictor.model.parametrisation import ScaledParametrisation
-from motion_predictor.skeleton import known_layouts
-from motion_predictor_training.config import ConfigError, TeacherConfig
+from motion_predictor_training.config import ConfigError, TeacherConfig, layout_of
 from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.examples import Examples, seed_torch
 from motion_predictor_training.loop import optimise, training_device
@@ -68,17 +67,17 @@ def train_teacher(
     """
     archive = load_archive(archive_path)
     parent = load_checkpoint(start) if start else None
-    if config.layout not in known_layouts():
-        known = ', '.join(known_layouts())
-        raise ConfigError(f"layout: there is no '{config.layout}', only {known}")
-    window = config.window
+    layout, window = layout_of(config.layout), config.window
+    method = METHODS[config.parametrisation]
+    if layout.hips is None:
+        method = method | {'frame': 'world'}  # nothing says where it is heading
     header = Header(
         name=config.name,
         network=config.network,
-        layout=known_layouts()[config.layout],
+        layout=layout,
         window=window,
         ddim_steps=config.ddim_steps,
-        **METHODS[config.parametrisation],
+        **method,
         noise_schedule=config.noise_schedule,
         sampling='ddim',
         provenance=provenance(config, archive, parent),

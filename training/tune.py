@@ -21,7 +21,6 @@ from motion_predictor.checkpoint import Checkpoint, load_checkpoint
 from motion_predictor_training.bank import fill_bank
 from motion_predictor_training.config import ConfigError, TuneConfig
 from motion_predictor_training.data.windows import model_windows
-from motion_predictor_training.distill import require_scaled
 from motion_predictor_training.latency import measure_latencies
 from motion_predictor_training.provenance import provenance
 from motion_predictor_training.report import write_json
@@ -47,7 +46,7 @@ def tune(
 
     Args:
         config: base, space, budget and objective.
-        teacher_path: a checkpoint with a scaled parametrisation.
+        teacher_path: a checkpoint, sampled as its header says.
         train_path: motion whose histories are the conditions.
         validation_path: motion that the accuracy is measured on.
         out: folder for `trials.jsonl`, the trials' folders, the bank that they share,
@@ -56,9 +55,8 @@ def tune(
         workers: trials that Ray trains at the same time; without it, one at a time, here.
 
     Raises:
-        ConfigError: if the space does not fit the student, the teacher is of another
-            parametrisation, the folder is of another search, or no trial has finished within the
-            latency budget.
+        ConfigError: if the space does not fit the student, the folder is of another search, or no
+            trial has finished within the latency budget.
         ModuleNotFoundError: if workers are asked for and there is no Ray.
     """
     paths = (path.resolve() for path in (teacher_path, train_path, validation_path, out))
@@ -81,7 +79,6 @@ def tune(
 def _open(study: Study, teacher: Checkpoint) -> tuple[dict[str, Any], Trials]:
     """Check the inputs and fill the bank; return what the search depends on, and its trials."""
     config, header = study.config, teacher.header
-    require_scaled(teacher, study.teacher)
     train, validation = load_archive(study.train), load_archive(study.validation)
     model_windows(validation, header, config.validation.stride)
     windows = windows_for(train, header, header, 'teacher', config.base.bank.truth)

@@ -47,6 +47,15 @@ class Parametrisation(nn.Module, ABC):
     def expand(self, x0: Tensor) -> Tensor:
         """Return clean coefficients (..., K, D) in metres."""
 
+    def complete(self, x0: Tensor, condition: Tensor) -> Tensor:
+        """Return clean coefficients with what was observed put back, if need be: (P, S, K, D).
+
+        Args:
+            x0: (P, S, K, D).
+            condition: (P, K, D).
+        """
+        return x0
+
     @abstractmethod
     def offset(self, history: Tensor) -> Tensor:
         """Return what a future after histories (B, H, D) adds to the synthesis, (B, F or 1, D)."""
@@ -56,6 +65,7 @@ class OfficialParametrisation(Parametrisation):
     """Raw DCT coefficients of the motion, with completion, as published."""
 
     known: Tensor  # (F, K) future frames of the noised condition
+    completion: Tensor  # (2, K, K) of the condition and of the estimate
     alpha_hat: Tensor  # (1000,)
 
     def __init__(self, history_frames: int, future_frames: int, coefficients: int) -> None:
@@ -63,6 +73,8 @@ class OfficialParametrisation(Parametrisation):
         known, unknown = completion_matrices(history_frames, future_frames, coefficients)
         inverse = dct_matrix(history_frames + future_frames, coefficients).T[history_frames:]
         self.register_buffer('known', (inverse @ known).float(), persistent=False)
+        completion = torch.stack([known, unknown]).float()
+        self.register_buffer('completion', completion, persistent=False)
         self.synthesis = (inverse @ unknown).float()
         self.register_buffer('alpha_hat', cosine_schedule().float(), persistent=False)
 
@@ -75,9 +87,27 @@ class OfficialParametrisation(Parametrisation):
     def expand(self, x0: Tensor) -> Tensor:
         return x0
 
+    def complete(self, x0: Tensor, condition: Tensor) -> Tensor:
+        known, unknown = self.completion
+        return known @ (self.alpha_hat[0].sqrt() * condition[:, None]) + unknown @ x0
+
     def offset(self, history: Tensor) -> Tensor:
         # Completion at t = 0 also puts 0.6 % of a unit normal on the condition: left at its mean.
         return self.known @ (self.alpha_hat[0].sqrt() * self._padded(history))
+
+
+class CompletedParametrisation(OfficialParametrisation):
+    """The same of coefficients that are complete, as those after the last step of DDIM."""
+
+    def __init__(self, history_frames: int, future_frames: int, coefficients: int) -> None:
+        super().__init__(history_frames, future_frames, coefficients)
+        self.synthesis = self.dct.T[history_frames:].contiguous()
+
+    def complete(self, x0: Tensor, condition: Tensor) -> Tensor:
+        return x0
+
+    def offset(self, history: Tensor) -> Tensor:
+        return torch.zeros_like(history[:, -1:])
 
 
 class ScaledParametrisation(Parametrisation):
