@@ -1,5 +1,6 @@
 """From the frame of a source to the fixed frame, which is gravity-aligned, z up."""
 
+import time
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
@@ -15,6 +16,8 @@ from motion_predictor.sources.bodies import FloatArray, InputError
 from motion_predictor.sources.ros4hri import Place
 from motion_predictor.validation import one_line
 
+WAIT_S, ASK_EVERY_S = 0.005, 0.001
+"""How long to wait for a transform at a stamp: a quarter of the usual latency budget."""
 OPTICAL = ('_optical_frame', '_optical')
 
 
@@ -72,16 +75,24 @@ class Tf:
     def between(self, target: str, source: str, stamp_ns: int) -> Transform:
         """Return the transform that takes positions in `source` to `target`.
 
+        A transform that is about to come is waited for, a few milliseconds.
+
         Raises:
-            InputError: if tf does not know it at that time, now.
+            InputError: if tf does not know it at that time, by now.
         """
-        try:
-            moved = self._ask(target, source, stamp_ns).transform
-        except self._tf2.TransformException as error:
-            raise InputError(
-                f"skeletons come in frame '{source}', but fixed_frame is '{target}', and tf does "
-                f'not tell how they lie: {one_line(error)}'
-            ) from error
+        until_s = time.monotonic() + WAIT_S
+        while True:
+            try:
+                moved = self._ask(target, source, stamp_ns).transform
+                break
+            except self._tf2.TransformException as error:
+                if time.monotonic() < until_s:
+                    time.sleep(ASK_EVERY_S)
+                    continue
+                raise InputError(
+                    f"skeletons come in frame '{source}', but fixed_frame is '{target}', and tf "
+                    f'does not tell how they lie: {one_line(error)}'
+                ) from error
         p, q = moved.translation, moved.rotation
         return Transform.of([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
 
@@ -109,8 +120,8 @@ class Tf:
         if self._buffer is None:
             self._buffer = self._tf2.Buffer()
             self._listener = self._tf2.TransformListener(self._buffer, self._node)
-        time = Time(nanoseconds=stamp_ns, clock_type=ClockType.ROS_TIME)
-        return self._buffer.lookup_transform(target, source, time)
+        stamp = Time(nanoseconds=stamp_ns, clock_type=ClockType.ROS_TIME)
+        return self._buffer.lookup_transform(target, source, stamp)
 
 
 class FixedFrame:

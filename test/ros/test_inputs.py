@@ -182,6 +182,8 @@ class FakeTf2(ModuleType):
         self.known: dict[str, tuple[float, ...]] = {}
         self.newest_ns = NOW_NS
         self.asked: list[tuple[str, str, int]] = []
+        self.late = 0
+        """So often it is asked before the transform has come."""
         self.cleared = self.unregistered = 0
 
     def Buffer(self) -> Any:  # noqa: N802
@@ -199,7 +201,8 @@ class FakeTf2(ModuleType):
 
     def lookup_transform(self, target: str, source: str, time: Any) -> TransformStamped:
         self.asked.append((target, source, time.nanoseconds))
-        if source not in self.known or time.nanoseconds > self.newest_ns:
+        self.late -= 1
+        if source not in self.known or time.nanoseconds > self.newest_ns or self.late >= 0:
             raise self.TransformException(f'"{source}" is unknown,\nor not yet there')
         made = TransformStamped()
         made.header.stamp = time_message(time.nanoseconds or self.newest_ns)
@@ -242,6 +245,28 @@ def test_input_is_transformed_as_tf_says_for_the_time_of_capture(
     assert scan is not None and scan.frame_id == 'cell'
     assert tf2.asked == [('cell', 'camera_optical_frame', stamp_ns)]
     np.testing.assert_allclose(scan.observations[0].positions, stride, atol=1e-5)
+
+
+def test_a_transform_that_is_about_to_come_is_waited_for(
+    tf2: FakeTf2, node: Node, stride: FloatArray
+) -> None:
+    reader, _ = opened(node, fixed_frame='cell')
+    tf2.known['camera'] = OPTICAL
+    tf2.late = 1
+    assert reader.read(message_in('camera', stride), NOW_NS) is not None
+    assert len(tf2.asked) == 2
+
+
+def test_people_of_a_message_that_is_refused_are_counted(
+    tf2: FakeTf2, node: Node, stride: FloatArray
+) -> None:
+    reader, _ = opened(node, fixed_frame='cell')
+    message = message_in('camera', stride)
+    for people in (1, 2, 0):
+        message.skeletons = people * message_in('camera', stride).skeletons
+        with pytest.raises(InputError) as caught:
+            reader.read(message, NOW_NS)
+        assert caught.value.people == people
 
 
 def test_what_a_source_repeats_is_known_again_whatever_tf_says(
