@@ -14,6 +14,7 @@ ARGUMENTS = {
     'input_topic': ('skeletons', 'topic of the SkeletonArray messages'),
     'namespace': ('', 'namespace of the nodes and their topics'),
     'rviz': ('false', 'show the predictions in RViz'),
+    'view': ('false', 'show the predictions in the browser (pip install viser)'),
 }
 
 

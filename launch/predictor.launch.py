@@ -34,10 +34,17 @@ def start_predictor(context: LaunchContext) -> list[LifecycleNode]:
 
 
 def picture() -> list[Node]:
-    """Return what shows the predictions in RViz."""
+    """Return what shows the predictions, in the browser or in RViz."""
     share = FindPackageShare('motion_predictor')
     asked = IfCondition(LaunchConfiguration('rviz'))
     return [
+        Node(
+            package='motion_predictor',
+            executable='view',
+            namespace=LaunchConfiguration('namespace'),
+            output='screen',
+            condition=IfCondition(LaunchConfiguration('view')),
+        ),
         Node(
             package='motion_predictor',
             executable='markers',
@@ -69,6 +76,7 @@ def generate_launch_description() -> LaunchDescription:
         'namespace': ('', 'namespace of the node and its topics'),
         'respawn': ('true', 'start the node again when it ends by itself'),
         'rviz': ('false', 'show the predictions in RViz'),
+        'view': ('false', 'show the predictions in the browser (pip install viser)'),
     }
     return LaunchDescription(
         [

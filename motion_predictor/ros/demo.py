@@ -5,6 +5,7 @@ import json
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,29 @@ def print_report(result: dict[str, Any]) -> None:
     )
 
 
+def _predictor(arguments: argparse.Namespace) -> list[str]:
+    """Return the predictor's command line."""
+    chosen = [f'{name}:={getattr(arguments, name)}' for name in ('checkpoint', 'backend')]
+    return ['--ros-args', *(part for value in chosen for part in ('-p', value))]
+
+
+def _replay(arguments: argparse.Namespace) -> list[str]:
+    """Return the command line of the replay."""
+    play = ['clip', 'rate', 'people', 'drop_joints', 'drop_frames', 'noise_m', 'seed']
+    options = [f'--{name.replace("_", "-")}={getattr(arguments, name)}' for name in play]
+    return [arguments.archive, *options]
+
+
+def watch(arguments: argparse.Namespace) -> None:
+    """Play and predict beside a page that is served already, until interrupted."""
+    with (
+        running('predictor', *_predictor(arguments)) as predictor,
+        running('replay', *_replay(arguments), '--loop') as replay,
+    ):
+        while predictor.poll() is None and replay.poll() is None:
+            time.sleep(0.2)
+
+
 def run(arguments: argparse.Namespace) -> ScorerNode:
     """Play, predict and score; returns when the clip has ended.
 
@@ -146,14 +170,10 @@ def run(arguments: argparse.Namespace) -> ScorerNode:
         RuntimeError: if the predictor does not start.
     """
     node = ScorerNode()
-    given = ['--ros-args', '-p', f'checkpoint:={arguments.checkpoint}']
-    given += ['-p', f'backend:={arguments.backend}']
-    play = ['clip', 'rate', 'people', 'drop_joints', 'drop_frames', 'noise_m', 'seed']
-    options = [f'--{name.replace("_", "-")}={getattr(arguments, name)}' for name in play]
-    with listening(node), running('predictor', *given) as predictor:
+    with listening(node), running('predictor', *_predictor(arguments)) as predictor:
         if not node.ready.wait(START_TIMEOUT_S):
             raise RuntimeError(f'the predictor did not publish within {START_TIMEOUT_S:g} s')
-        with running('replay', arguments.archive, *options) as replay:
+        with running('replay', *_replay(arguments)) as replay:
             while replay.poll() is None:
                 node.scorer.score_due(node.newest_truth_s)
                 time.sleep(0.05)
@@ -175,6 +195,9 @@ def main() -> int:
     parser.add_argument(
         '--monitor', action='store_true', help='have an arm give way to the people instead'
     )
+    parser.add_argument(
+        '--view', action='store_true', help='show it in the browser; ends when interrupted'
+    )
     add_arguments(parser)
     arguments = parser.parse_args()
     try:
@@ -185,10 +208,14 @@ def main() -> int:
     isolate()
     rclpy.init()
     try:
-        if arguments.monitor:
-            monitor_demo.show(monitor_demo.run(arguments), arguments.out)
-            return 0
-        node = run(arguments)
+        with running('view') if arguments.view else nullcontext():
+            if arguments.monitor:
+                monitor_demo.show(monitor_demo.run(arguments), arguments.out)
+                return 0
+            if arguments.view:
+                watch(arguments)
+                return 0
+            node = run(arguments)
     except RuntimeError as error:
         print(f'demo: {error}', file=sys.stderr)
         return 1

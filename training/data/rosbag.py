@@ -129,14 +129,14 @@ def import_rosbag(
         if kept not in (None, layout):
             raise ArchiveError(f'{source} has other joints than {sources[0]}: give --layout')
         kept = layout
-        turn = _turn(source, recording, options)
+        level = level_motion(source, recording, options)
         for person, track in recording.tracks.items():
             subject = f'{source.name if source.is_dir() else source.stem}/{person}'
             there.add(subject)
             if not is_wanted(subject, subjects):
                 continue
             for number, motion in enumerate(_stretches(track, options)):
-                motion = _turned(motion, turn)
+                motion = level(motion)
                 if options.layout is not None:
                     own = recording.layout
                     names = common_names_of(recording.joint_names, own)
@@ -338,10 +338,19 @@ def _lies(recording: Recording) -> bool:
     return bool(upwards[2] < np.abs(upwards).max())
 
 
-def _turned(motion: FloatArray, turn: Rotation | None) -> FloatArray:
+def level_motion(
+    source: Path, recording: Recording, options: BagOptions
+) -> Callable[[FloatArray], FloatArray]:
+    """Return what turns motion (..., 3) of a recording so that z points up.
+
+    Raises:
+        ArchiveError: if z does not, and the options do not say how to turn it.
+    """
+    turn = _turn(source, recording, options)
     if turn is None:
-        return motion
-    return np.asarray(motion @ turn.as_matrix().T, np.float32)
+        return lambda motion: motion
+    matrix = turn.as_matrix().T
+    return lambda motion: np.asarray(motion @ matrix, np.float32)
 
 
 def _stretches(track: Track, options: BagOptions) -> Iterator[FloatArray]:

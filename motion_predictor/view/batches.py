@@ -1,0 +1,137 @@
+"""Things that move together: each is one message to the page, however many there are."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import trimesh
+import viser
+from numpy.typing import NDArray
+
+from motion_predictor.view.palette import Rgb
+from motion_predictor.view.solids import Placed
+
+Array = NDArray[np.float32]
+ROOM = 64
+"""Copies are added so many at a time: a mesh is sent anew only when they do not suffice."""
+HIDDEN_M = 1e-6
+"""Size of the copies that are not needed."""
+
+
+class Batch:
+    """Many copies of one mesh in one colour.
+
+    Args:
+        server: of the page.
+        name: in the tree of the scene.
+        mesh: of size 1.
+        colour: of all copies.
+        opacity: 1 is solid.
+    """
+
+    def __init__(
+        self, server: viser.ViserServer, name: str, mesh: Any, colour: Rgb, opacity: float = 1.0
+    ) -> None:
+        self._server, self._name, self._mesh = server, name, mesh
+        self._colour, self._opacity = colour, opacity
+        self._handle: Any = None
+        self._room = self._used = 0
+
+    def place(self, placed: Placed | None) -> None:
+        """Move the copies; None hides them."""
+        used = 0 if placed is None else len(placed.positions)
+        if not used and not self._used:
+            return
+        if used > self._room:
+            self._room = -(-used // ROOM) * ROOM
+            self._handle = None
+        self._used = used
+        positions = np.zeros((self._room, 3), np.float32)
+        wxyzs = np.tile(np.array([1, 0, 0, 0], np.float32), (self._room, 1))
+        scales = np.full((self._room, 3), HIDDEN_M, np.float32)
+        if placed is not None:
+            positions[:used], wxyzs[:used] = placed.positions, placed.wxyzs
+            scales[:used] = placed.scales.clip(HIDDEN_M)
+        if self._handle is not None:
+            self._handle.batched_positions = positions
+            self._handle.batched_wxyzs = wxyzs
+            self._handle.batched_scales = scales
+            return
+        solid = self._opacity == 1
+        self._handle = self._server.scene.add_batched_meshes_simple(
+            self._name,
+            self._mesh.vertices,
+            self._mesh.faces,
+            wxyzs,
+            positions,
+            batched_scales=scales,
+            batched_colors=self._colour,
+            opacity=None if solid else self._opacity,
+            lod='off',
+            cast_shadow=solid,
+            receive_shadow=False,
+        )
+
+
+class Bodies:
+    """Round limbs: cylinders, and the balls at their ends.
+
+    Args:
+        server: of the page.
+        name: in the tree of the scene.
+        colour: of all limbs.
+        opacity: 1 is solid.
+    """
+
+    def __init__(
+        self, server: viser.ViserServer, name: str, colour: Rgb, opacity: float = 1.0
+    ) -> None:
+        tube = trimesh.creation.cylinder(1.0, 1.0, sections=16)
+        ball = trimesh.creation.icosphere(2)
+        self._tubes = Batch(server, f'{name}/limbs', tube, colour, opacity)
+        self._balls = Batch(server, f'{name}/joints', ball, colour, opacity)
+
+    def place(self, solid: tuple[Placed, Placed] | None) -> None:
+        """Move them; None hides them."""
+        tubes, balls = solid or (None, None)
+        self._tubes.place(tubes)
+        self._balls.place(balls)
+
+
+class Lines:
+    """Paths whose colour goes from one to another along their way.
+
+    Args:
+        server: of the page.
+        name: in the tree of the scene.
+        colours: at the start and at the end of every path.
+        thickness_m: of the lines.
+    """
+
+    def __init__(
+        self, server: viser.ViserServer, name: str, colours: tuple[Rgb, Rgb], thickness_m: float
+    ) -> None:
+        self._server, self._name = server, name
+        self._first, self._last = (np.array(colour, np.float32) for colour in colours)
+        self._thickness_m = thickness_m
+        self._used = 0
+
+    def place(self, groups: Sequence[Array]) -> None:
+        """Draw paths, each group (N, T, 3) of another length; no groups hide them."""
+        groups = [group for group in groups if group.size and group.shape[1] > 1]
+        if not groups and not self._used:
+            return
+        self._used = len(groups)
+        points = [np.empty((0, 2, 3), np.float32)]
+        colours: list[NDArray[np.uint8]] = [np.empty((0, 2, 3), np.uint8)]
+        for group in groups:
+            share = np.linspace(0, 1, group.shape[1], dtype=np.float32)[:, None]
+            shade = (self._first + share * (self._last - self._first)).astype(np.uint8)
+            points.append(np.stack([group[:, :-1], group[:, 1:]], axis=2).reshape(-1, 2, 3))
+            colours.append(np.tile(np.stack([shade[:-1], shade[1:]], axis=1), (len(group), 1, 1)))
+        self._server.scene.add_line_segments(
+            self._name,
+            np.concatenate(points),
+            np.concatenate(colours),
+            thickness=self._thickness_m,
+        )

@@ -1,0 +1,47 @@
+"""What the commands that open a page share."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+RATE_HZ = 15.0
+"""How often the page is drawn at most."""
+
+if TYPE_CHECKING:
+    from motion_predictor.view.page import Page
+
+MISSING = "the page is drawn by viser, which is not installed: pip install 'viser>=1.1'"
+
+
+def add_page_arguments(parser: argparse.ArgumentParser, truth: bool) -> None:
+    """Add what says how the page is served and what it looks like at first."""
+    parser.add_argument('--port', type=int, default=8080, help='of the page (default: 8080)')
+    parser.add_argument(
+        '--host', default='127.0.0.1', help='address to serve on (default: this machine alone)'
+    )
+    parser.add_argument('--light', action='store_true', help='colours of the day')
+    parser.add_argument(
+        '--ahead', type=float, default=0.5, metavar='S', help='time ahead that is drawn at first'
+    )
+    parser.add_argument(
+        '--truth',
+        action=argparse.BooleanOptionalAction,
+        default=truth,
+        help='show what then happened from the start',
+    )
+
+
+def open_page(arguments: argparse.Namespace) -> 'Page':
+    """Serve the page and say where; end the process with one sentence where viser is missing."""
+    try:
+        from motion_predictor.view.page import Page
+        from motion_predictor.view.scene import Show
+    except ImportError as error:
+        if (error.name or '').split('.')[0] not in ('viser', 'trimesh'):
+            raise
+        print(f'view: {MISSING}', file=sys.stderr)
+        raise SystemExit(1) from error
+    show = Show(ahead_s=arguments.ahead, truth=arguments.truth)
+    page = Page(arguments.port, arguments.host, not arguments.light, show)
+    print(f'look at {page.url}', flush=True)
+    return page

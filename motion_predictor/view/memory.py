@@ -1,0 +1,54 @@
+"""The last few seconds of a scene: what was predicted then, and how people moved since."""
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.view.moment import Moment
+
+FloatArray = NDArray[np.float32]
+SPAN_S = 4.5
+"""A horizon of two seconds, the trails before it and some more."""
+
+
+class Memory:
+    """Keeps the moments of the last seconds in order."""
+
+    def __init__(self) -> None:
+        self._moments: deque[Moment] = deque()
+
+    def add(self, moment: Moment) -> None:
+        """Take the newest moment. One that is older than the last means that time began anew."""
+        if self._moments and moment.time_s <= self._moments[-1].time_s:
+            self._moments.clear()
+        self._moments.append(moment)
+        while self._moments[0].time_s < moment.time_s - SPAN_S:
+            self._moments.popleft()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._moments.clear()
+
+    @property
+    def newest(self) -> Moment | None:
+        """The last moment that was taken; None before the first."""
+        return self._moments[-1] if self._moments else None
+
+    def before(self, seconds: float) -> Moment | None:
+        """Return the moment nearest to so long before the newest; None if none is that old."""
+        if not self._moments:
+            return None
+        wanted_s = self._moments[-1].time_s - seconds
+        nearest = min(self._moments, key=lambda moment: abs(moment.time_s - wanted_s))
+        gap_s = abs(nearest.time_s - wanted_s)
+        return nearest if gap_s <= 0.1 else None
+
+    def trail(self, person: str, joints: list[int], until: Moment, span_s: float) -> FloatArray:
+        """Return where joints of a person were (T, joints, 3) until a moment, oldest first."""
+        places = [
+            moment.poses[person][joints]
+            for moment in self._moments
+            if until.time_s - span_s <= moment.time_s <= until.time_s and person in moment.poses
+        ]
+        return np.stack(places) if places else np.empty((0, len(joints), 3), np.float32)

@@ -1,0 +1,58 @@
+"""What there is to draw at one moment, wherever it comes from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.planning.capsules import Capsules
+from motion_predictor.planning.outlook import Outlook
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Robot:
+    """A robot beside the people, in their frame."""
+
+    capsules: Capsules
+    speed_scale: float = float('nan')
+    """The share of full speed that people leave it; NaN where nobody says."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Everybody at the capture of one observation, and what was predicted from it."""
+
+    outlook: Outlook
+    """Everybody who is predicted. Its age is 0: times count from the capture."""
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    """Status of everybody who is listed, by id, those without a prediction included."""
+    status: str = 'OK'
+    """Of the whole."""
+    age_ms: float = float('nan')
+    """From the capture until the prediction was published."""
+    latency_ms: float = float('nan')
+    """From the capture until the prediction arrived here."""
+    robot: Robot | None = None
+    unpredicted: Mapping[str, FloatArray] = field(default_factory=dict)
+    """Where the joints (J, 3) of those were last seen who are not predicted; NaN where unseen."""
+
+    @property
+    def time_s(self) -> float:
+        """When the observation was captured."""
+        return self.outlook.stamp_ns * 1e-9
+
+    @cached_property
+    def poses(self) -> dict[str, FloatArray]:
+        """Where the joints (J, 3) of everybody who is predicted were at the capture, metres.
+
+        It is the prediction followed back to its start, so that hidden joints are there too.
+        """
+        return {person.id: person.mean[0] for person in self.at(0.0).people}
+
+    def at(self, ahead_s: float) -> Outlook:
+        """Return what was predicted for one time after the capture (F = 1), within the horizon."""
+        return self.outlook.at([min(max(ahead_s, 0.0), max(self.outlook.horizon_s, 0.0))])

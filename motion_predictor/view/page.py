@@ -1,0 +1,210 @@
+"""The page: the scene, what may be chosen, and how good predictions turn out to be."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import numpy as np
+import viser
+from viser import uplot
+
+from motion_predictor.view.hindsight import Hindsight
+from motion_predictor.view.memory import Memory
+from motion_predictor.view.moment import Moment
+from motion_predictor.view.palette import DARK, LIGHT
+from motion_predictor.view.scene import Scene, Show
+
+FIGURES_S = 0.5
+"""How often figures change: faster than that nobody reads."""
+HORIZON_S = 2.0
+TIMELINE = 300
+BANNER = (
+    '<div style="margin: 0.4em 0.6em; padding-left: 0.6em; border-left: 4px solid {}; '
+    'font-weight: 600">{}</div>'
+)
+GOOD, BAD = '#2da44e', '#d1242f'
+SWITCHES = {
+    'fan': ('Fan of futures', 'Some of the futures: ways of the hands, feet, head and hips.'),
+    'mean': ('Mean', 'The mean of all futures.'),
+    'balls': ('Balls', 'Each holds its joint with the promised probability.'),
+    'trails': ('Trails', 'Where hands, feet, head and hips have been.'),
+    'truth': ('What then happened', 'Goes back by the time ahead; the ghost is what came.'),
+    'flesh': ('Flesh', 'People as thick as distances are measured to.'),
+}
+
+
+class Page:
+    """Serves the page on this machine and draws what it is given.
+
+    Args:
+        port: to serve on; another one is taken where it is not free.
+        host: address to listen on. Others than this machine can look in only if it is another.
+        dark: whether it is night at first.
+        show: what is to be seen at first.
+    """
+
+    def __init__(
+        self,
+        port: int = 8080,
+        host: str = '127.0.0.1',
+        dark: bool = True,
+        show: Show | None = None,
+    ) -> None:
+        self.show = show or Show()
+        self._lock = threading.Lock()  # moments come in one thread and are drawn in another
+        self.memory = Memory()
+        self._hindsight = Hindsight()
+        self._timeline: deque[tuple[float, float]] = deque(maxlen=TIMELINE)
+        self._condition = ('nothing has come yet', False)
+        self._told_s = 0.0
+        self.server = viser.ViserServer(
+            host=host, port=port, label='motion_predictor', verbose=False
+        )
+        self.server.gui.main_panel.dock_right()
+        self._look_at(0.0, 0.0)
+        self._placed = False
+        self.paint(dark)
+        self._furnish(dark)
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f'http://{self.server.get_host()}:{self.server.get_port()}'
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody looks."""
+        return bool(self.server.get_clients())
+
+    def paint(self, dark: bool) -> None:
+        """Take the colours of the night or of the day."""
+        self.server.gui.configure_theme(
+            dark_mode=dark, show_logo=False, show_share_button=False, control_width='medium'
+        )
+        self._scene = Scene(self.server, DARK if dark else LIGHT)
+
+    def _furnish(self, dark: bool) -> None:
+        gui = self.server.gui
+        self._banner = gui.add_html('')
+        self._ahead = gui.add_slider(
+            'Time ahead (s)', 0.0, HORIZON_S, 0.05, self.show.ahead_s,
+            hint='Of the futures that are drawn, after the last observation.',
+        )  # fmt: skip
+        self._ahead.on_update(lambda _: setattr(self.show, 'ahead_s', self._ahead.value))
+        with gui.add_folder('Show'):
+            for name, (title, hint) in SWITCHES.items():
+                self._switch(title, hint, getattr(self.show, name), self._setter(name))
+            self._switch('Dark', 'Colours of the night.', dark, self.paint)
+        with gui.add_folder('How it turns out'):
+            self._figures = gui.add_markdown('')
+        with gui.add_folder('On time'):
+            self._timing = gui.add_markdown('')
+            empty = np.zeros(1)
+            self._plot = gui.add_uplot(
+                (empty, empty, empty),
+                (
+                    uplot.Series(label='s'),
+                    uplot.Series(label='age when published (ms)', stroke='#3a8fd9', width=2),
+                    uplot.Series(label='when read here (ms)', stroke='#e08a2c', width=2),
+                ),
+                scales={'x': uplot.Scale(time=False), 'y': uplot.Scale(auto=True)},
+                axes=(uplot.Axis(show=False), uplot.Axis(stroke='#888888')),
+                aspect=2.0,
+            )
+
+    def _setter(self, name: str) -> Callable[[bool], None]:
+        return lambda value: setattr(self.show, name, value)
+
+    def _switch(self, title: str, hint: str, value: bool, then: Callable[[bool], None]) -> None:
+        box = self.server.gui.add_checkbox(title, value, hint=hint)
+        box.on_update(lambda _: then(box.value))
+
+    def close(self) -> None:
+        """Serve no longer."""
+        self.server.stop()
+
+    def take(self, moment: Moment) -> None:
+        """Take the newest moment; drawing is another matter."""
+        with self._lock:
+            self.memory.add(moment)
+            self._hindsight.update(self.memory)
+            if np.isfinite(moment.age_ms):
+                self._timeline.append((moment.age_ms, moment.latency_ms))
+
+    def forget(self) -> None:
+        """Begin anew, as with another recording."""
+        with self._lock:
+            self.memory.clear()
+            self._hindsight.clear()
+            self._timeline.clear()
+
+    def draw(self, condition: str, good: bool) -> Moment | None:
+        """Draw the newest moment.
+
+        Args:
+            condition: of the predictions, in a sentence.
+            good: whether they may be acted on. Otherwise people are grey, and have no future.
+
+        Returns:
+            The moment that was drawn.
+        """
+        with self._lock:
+            return self._draw(condition, good)
+
+    def _draw(self, condition: str, good: bool) -> Moment | None:
+        drawn = self._scene.draw(self.memory, self.show, stale=not good)
+        if drawn is not None and drawn.poses and not self._placed:
+            self._placed = True  # begins by looking at those who came first
+            x, y, _ = np.concatenate(list(drawn.poses.values())).mean(axis=0).tolist()
+            self._look_at(x, y)
+        now_s = time.monotonic()
+        if now_s - self._told_s > FIGURES_S or self._condition != (condition, good):
+            self._told_s, self._condition = now_s, (condition, good)
+            self._tell(condition, good)
+        return drawn
+
+    def _look_at(self, x: float, y: float) -> None:
+        self.server.initial_camera.look_at = (x, y, 0.9)
+        self.server.initial_camera.position = (x + 3.4, y - 4.2, 2.4)
+
+    def _tell(self, condition: str, good: bool) -> None:
+        newest = self.memory.newest
+        people = len(newest.statuses) if newest else 0
+        there = f', {people} {"person" if people == 1 else "people"}' if good else ''
+        self._set(self._banner, BANNER.format(GOOD if good else BAD, escape(condition) + there))
+        rows = self._hindsight.rows()
+        lines = ['| ahead | mean off by | standing still | in balls |', '|---|---|---|---|']
+        for row in rows:
+            inside = 'unknown' if np.isnan(row.inside) else f'{100 * row.inside:.0f} %'
+            lines.append(
+                f'| {row.ahead_s:g} s | **{100 * row.error_m:.1f} cm** | '
+                f'{100 * row.still_m:.1f} cm | {inside} |'
+            )
+        promised = newest.outlook.coverage if newest else float('nan')
+        lines += ['', f'Balls promise {100 * promised:.0f} %. ' if np.isfinite(promised) else '']
+        lines[-1] += 'The last 30 s, all joints.'
+        waiting = 'Waiting for the first futures to come true.'
+        self._set(self._figures, '\n'.join(lines) if rows else waiting)
+        self._tell_timing(newest)
+
+    def _tell_timing(self, newest: Moment | None) -> None:
+        text = []
+        if self._timeline:
+            ages, latencies = np.array(self._timeline).T
+            for name, values in (('age when published', ages), ('when read here', latencies)):
+                if np.isfinite(values).all():
+                    p50, p99 = np.percentile(values, [50, 99])
+                    text.append(f'{name}: **{p50:.1f} ms**, p99 {p99:.1f} ms')
+            steps = np.arange(1 - len(ages), 1, dtype=np.float64)
+            self._plot.data = (steps, ages.astype(np.float64), latencies.astype(np.float64))
+        if newest and newest.robot and np.isfinite(newest.robot.speed_scale):
+            text.append(f'speed left to the robot: **{100 * newest.robot.speed_scale:.0f} %**')
+        self._set(self._timing, '\n\n'.join(text) or 'Nothing has come yet.')
+
+    @staticmethod
+    def _set(handle: Any, text: str) -> None:
+        if handle.content != text:
+            handle.content = text

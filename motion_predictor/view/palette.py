@@ -1,0 +1,52 @@
+"""Colours of the view, by day and by night; each kind of thing has one, told apart by anybody."""
+
+from dataclasses import dataclass
+
+Rgb = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours as red, green and blue of 0 to 255."""
+
+    paper: Rgb
+    """The background, which lines fade into."""
+    floor: Rgb
+    grid: Rgb
+    person: Rgb
+    """People as they are."""
+    lost: Rgb
+    """People who cannot be predicted now."""
+    future: Rgb
+    """What is predicted."""
+    truth: Rgb
+    """What then happened."""
+    robot: Rgb
+
+    def faded(self, colour: Rgb, share: float) -> Rgb:
+        """Return a colour mixed with the background: 1 is the colour, 0 the background."""
+        mixed = (round(p + (c - p) * share) for c, p in zip(colour, self.paper, strict=True))
+        r, g, b = mixed
+        return r, g, b
+
+
+LIGHT = Palette(
+    paper=(255, 255, 255),
+    floor=(238, 240, 243),
+    grid=(205, 210, 216),
+    person=(58, 103, 158),
+    lost=(150, 155, 160),
+    future=(222, 120, 20),
+    truth=(10, 150, 120),
+    robot=(110, 112, 118),
+)
+DARK = Palette(
+    paper=(20, 20, 20),
+    floor=(34, 36, 40),
+    grid=(62, 66, 72),
+    person=(110, 165, 230),
+    lost=(120, 124, 130),
+    future=(255, 160, 60),
+    truth=(60, 215, 170),
+    robot=(190, 192, 198),
+)

@@ -1,0 +1,103 @@
+"""Bodies as round solids: where to put copies of a cylinder and of a ball."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.planning.capsules import Capsules
+from motion_predictor.planning.flesh import FleshError, Limbs
+from motion_predictor.planning.outlook import Outlook
+
+Array = NDArray[np.float32]
+SLIM = 0.6
+"""Share of the flesh that a body is drawn with: limbs are those of the 95th percentile of men, and
+a scene is easier to read with slimmer people."""
+HAND_M = 0.045
+"""A hand as drawn. As flesh it is anywhere within its length of the wrist."""
+STICK_M = 0.03
+"""Radius of limbs where no flesh is known."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """N copies of a mesh of size 1."""
+
+    positions: Array
+    """(N, 3) metres"""
+    wxyzs: Array
+    """(N, 4) quaternions"""
+    scales: Array
+    """(N, 3) metres along the axes of the mesh"""
+
+
+def balls(centres: Array, radii: Array) -> Placed:
+    """Return balls of radius 1 moved to centres (N, 3) and scaled to radii (N,)."""
+    wxyzs = np.zeros((len(centres), 4), np.float32)
+    wxyzs[:, 0] = 1
+    scales = np.repeat(radii[:, None], 3, axis=1)
+    return Placed(centres.astype(np.float32), wxyzs, scales.astype(np.float32))
+
+
+def cylinders(starts: Array, ends: Array, radii: Array) -> Placed:
+    """Return cylinders along z, of radius and length 1 about the origin, laid between points."""
+    along = ends - starts
+    length = np.linalg.norm(along, axis=1)
+    x, y, z = (along / np.maximum(length, 1e-9)[:, None]).T
+    # The shortest turn from z: about z x direction, of which 1 + z is the scalar part.
+    wxyzs = np.stack([1 + z, -y, x, np.zeros_like(x)], axis=1)
+    down = z < -1 + 1e-6
+    wxyzs[down] = (0, 1, 0, 0)
+    wxyzs /= np.linalg.norm(wxyzs, axis=1, keepdims=True).clip(1e-9)
+    scales = np.stack([radii, radii, length], axis=1)
+    middle = (starts + ends) / 2
+    return Placed(*(a.astype(np.float32) for a in (middle, wxyzs, scales)))
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How the body of a layout is drawn: round limbs of some radius between joints."""
+
+    ends: NDArray[np.int64]
+    """(C, 2) indices of joints"""
+    radii: Array
+    """(C,) metres"""
+
+    @classmethod
+    def of(cls, outlook: Outlook, flesh: bool) -> 'Shape':
+        """Return the shape of the people in an outlook.
+
+        Args:
+            outlook: whose layout it is; sticks are drawn where nobody knows its flesh.
+            flesh: as thick as distances are measured to, instead of slim.
+        """
+        try:
+            limbs = Limbs.for_outlook(outlook)
+        except FleshError:
+            ends = [(p, j) for j, p in enumerate(outlook.parents) if p >= 0]
+            return cls(np.array(ends, np.int64), np.full(len(ends), STICK_M, np.float32))
+        radii = limbs.radii.astype(np.float32)
+        if not flesh:
+            hand = np.array(['hand' in name for name in limbs.names])
+            ball = limbs.ends[:, 0] == limbs.ends[:, 1]
+            radii = np.where(hand & ball, HAND_M, SLIM * radii).astype(np.float32)
+        return cls(limbs.ends, radii)
+
+    def solids(self, poses: Array) -> tuple[Placed, Placed]:
+        """Return the cylinders and balls of people's poses (P, J, 3)."""
+        starts, ends = (poses[:, self.ends[:, side]].reshape(-1, 3) for side in (0, 1))
+        return capsules(starts, ends, np.tile(self.radii, len(poses)))
+
+
+def capsules(starts: Array, ends: Array, radii: Array) -> tuple[Placed, Placed]:
+    """Return the cylinders and balls of capsules between points (N, 3), those that are known."""
+    known = np.isfinite(starts).all(axis=1) & np.isfinite(ends).all(axis=1)
+    starts, ends, radii = starts[known], ends[known], radii[known]
+    tops = balls(np.concatenate([starts, ends]), np.tile(radii, 2))
+    return cylinders(starts, ends, radii), tops
+
+
+def of_robot(robot: Capsules) -> tuple[Placed, Placed]:
+    """Return the cylinders and balls of a robot's capsules."""
+    parts = (np.asarray(part, np.float32) for part in (robot.starts, robot.ends, robot.radii))
+    return capsules(*parts)
