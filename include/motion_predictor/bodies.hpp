@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <memory>
 #include <stdexcept>
 #include <vector>
 
@@ -31,7 +32,7 @@ inline std::vector<double> instants(const Latest & latest, double start_s, doubl
 struct Between
 {
   std::size_t left = 0, right = 0;
-  float share = 0;
+  double share = 0;
 };
 
 /// Where a time from now lies between frames. Before the first the first step is followed back, at most to the
@@ -48,7 +49,59 @@ inline Between between(const Latest & latest, double time_s)
   const auto place = static_cast<std::size_t>(above - times.begin());
   const std::size_t right = std::clamp<std::size_t>(place, 1, times.size() - 1), left = right - 1;
   const double step = static_cast<double>(times[right]) - times[left];
-  return {left, right, static_cast<float>((after - times[left]) / step)};
+  return {left, right, (after - times[left]) / step};
+}
+
+/// A number that lies in one place of every frame, at a time between frames.
+inline double mixed(const float * numbers, std::size_t stride, std::size_t place, const Between & at)
+{
+  const double left = numbers[at.left * stride + place], right = numbers[at.right * stride + place];
+  return at.share == 1 ? right : left + at.share * (right - left);
+}
+
+/// A joint of one future (F, J, 3) at a time between frames, in another frame if a transform is given; metres.
+inline Vec3 joint_at(
+  const float * future, std::size_t joints, std::size_t joint, const Between & at, const Rigid * to_robot = nullptr)
+{
+  const Vec3 p{mixed(future, joints * 3, joint * 3, at), mixed(future, joints * 3, joint * 3 + 1, at),
+    mixed(future, joints * 3, joint * 3 + 2, at)};
+  return to_robot ? (*to_robot)(p) : p;
+}
+
+/// All joints of one future of a person in time_s from now: of a sample. Throws std::out_of_range as between().
+inline std::vector<Vec3> sample_at(
+  const Latest & latest, const msg::PredictedMotion & person, std::size_t sample, double time_s,
+  const Rigid * to_robot = nullptr)
+{
+  const std::size_t F = latest.message().num_frames, J = latest.message().num_joints;
+  if (person.samples.size() < (sample + 1) * F * J * 3) {throw std::out_of_range("there is no such sample");}
+  const Between at = between(latest, time_s);
+  std::vector<Vec3> found;
+  for (std::size_t j = 0; j < J; ++j) {
+    found.push_back(joint_at(person.samples.data() + sample * F * J * 3, J, j, at, to_robot));
+  }
+  return found;
+}
+
+/// All joints of the mean of a person in time_s from now.
+inline std::vector<Vec3> mean_at(
+  const Latest & latest, const msg::PredictedMotion & person, double time_s, const Rigid * to_robot = nullptr)
+{
+  const Between at = between(latest, time_s);
+  std::vector<Vec3> found;
+  for (std::size_t j = 0; j < latest.message().num_joints; ++j) {
+    found.push_back(joint_at(person.mean.data(), latest.message().num_joints, j, at, to_robot));
+  }
+  return found;
+}
+
+/// The radius of a joint, a point, in time_s from now; metres, NaN where the predictor is not calibrated.
+inline double radius_at(
+  const Latest & latest, const msg::PredictedMotion & person, std::size_t joint, double time_s)
+{
+  Between at = between(latest, time_s);
+  at.share = std::clamp(at.share, 0.0, 1.0);
+  return mixed(person.radius.data(), latest.message().num_joints, joint, at);
 }
 
 /// N versions of one person at T times.
@@ -56,14 +109,15 @@ struct Bodies
 {
   std::size_t samples = 0, joints = 0;
   std::vector<double> times;  // seconds from now
-  std::vector<float> x, y, z;  // metres: joint j of sample n at time t is [(n * T + t) * J + j]
-  std::vector<float> radii;  // of the limbs: limb c at time t is [t * C + c]
+  std::vector<float> x, y, z;  // metres, rounded: joint j of sample n at time t is [(n * T + t) * J + j]
+  std::vector<double> radii;  // of the limbs: limb c at time t is [t * C + c]
   Limbs limbs;
 
+  /// A joint, not rounded.
   Vec3 joint(std::size_t n, std::size_t t, std::size_t j) const
   {
-    const std::size_t at = (n * times.size() + t) * joints + j;
-    return {x[at], y[at], z[at]};
+    const float * future = numbers_ + n * frames_ * joints * 3;
+    return joint_at(future, joints, j, places_[t], moved_ ? &to_robot_ : nullptr);
   }
   double radius(std::size_t t, std::size_t c) const {return radii[t * limbs.size() + c];}
 
@@ -86,18 +140,13 @@ struct Bodies
   {
     Bodies found = of(latest, person.mean, 1, limbs, times, to_robot);
     for (std::size_t t = 0; t < times.size(); ++t) {
-      const Between at = between(latest, times[t]);
-      const float share = std::clamp(at.share, 0.0f, 1.0f);
-      const auto radius = [&](std::size_t j) {
-          const float left = person.radius[at.left * found.joints + j];
-          return left + share * (person.radius[at.right * found.joints + j] - left);
-        };
       for (std::size_t c = 0; c < limbs.size(); ++c) {
-        const float larger = std::max(radius(limbs[c].first), radius(limbs[c].second));
-        if (!std::isfinite(larger)) {
+        const double first = radius_at(latest, person, limbs[c].first, times[t]);
+        const double second = radius_at(latest, person, limbs[c].second, times[t]);
+        if (!std::isfinite(first) || !std::isfinite(second)) {
           throw std::invalid_argument("the predictor is not calibrated: its radius is not known");
         }
-        found.radii[t * limbs.size() + c] += larger;
+        found.radii[t * limbs.size() + c] += std::max(first, second);
       }
     }
     return found;
@@ -112,32 +161,30 @@ private:
     Bodies found;
     found.samples = samples, found.joints = J, found.times = times, found.limbs = limbs;
     found.x.resize(samples * T * J), found.y.resize(samples * T * J), found.z.resize(samples * T * J);
-    std::vector<Between> places(T);
-    for (std::size_t t = 0; t < T; ++t) {
-      places[t] = between(latest, times[t]);
-      for (const Limb & limb : limbs) {found.radii.push_back(static_cast<float>(limb.radius));}
+    found.message_ = latest.shared(), found.numbers_ = numbers.data(), found.frames_ = F;
+    found.moved_ = to_robot != nullptr, found.to_robot_ = to_robot ? *to_robot : Rigid{};
+    for (double time : times) {
+      found.places_.push_back(between(latest, time));
+      for (const Limb & limb : limbs) {found.radii.push_back(limb.radius);}
     }
     for (std::size_t n = 0, at = 0; n < samples; ++n) {
       for (std::size_t t = 0; t < T; ++t) {
-        const float * left = numbers.data() + (n * F + places[t].left) * J * 3;
-        const float * right = numbers.data() + (n * F + places[t].right) * J * 3;
-        const float share = places[t].share;
         for (std::size_t j = 0; j < J; ++j, ++at) {
-          float p[3];
-          for (int a = 0; a < 3; ++a) {
-            const float from = left[3 * j + a], to = right[3 * j + a];
-            p[a] = share == 1 ? to : from + share * (to - from);
-          }
-          if (to_robot) {
-            const Vec3 moved = (*to_robot)({p[0], p[1], p[2]});
-            p[0] = static_cast<float>(moved.x), p[1] = static_cast<float>(moved.y), p[2] = static_cast<float>(moved.z);
-          }
-          found.x[at] = p[0], found.y[at] = p[1], found.z[at] = p[2];
+          const Vec3 p = found.joint(n, t, j);
+          found.x[at] = static_cast<float>(p.x), found.y[at] = static_cast<float>(p.y);
+          found.z[at] = static_cast<float>(p.z);
         }
       }
     }
     return found;
   }
+
+  std::shared_ptr<const Message> message_;  // whose numbers these are
+  const float * numbers_ = nullptr;
+  std::size_t frames_ = 0;
+  std::vector<Between> places_;
+  bool moved_ = false;
+  Rigid to_robot_;
 };
 
 }  // namespace motion_predictor

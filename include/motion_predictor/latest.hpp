@@ -75,6 +75,8 @@ public:
     }
     return *message_;
   }
+  /// The same, for whoever keeps it.
+  const std::shared_ptr<const Message> & shared() const {return message_;}
   /// Seconds since the newest observation: frame f lies message().times[f] - age_s() from now.
   double age_s() const {return age_s_;}
   /// How far from now the prediction reaches.

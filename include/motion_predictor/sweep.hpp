@@ -31,7 +31,8 @@ public:
     for (std::size_t t = 0; t < T_; ++t) {
       for (std::size_t c = 0; c < C_; ++c) {
         for (std::size_t j : {bodies.limbs[c].first, bodies.limbs[c].second}) {
-          thickest_[t * lanes_ + j] = std::max(thickest_[t * lanes_ + j], bodies.radii[t * C_ + c]);
+          float & thickest = thickest_[t * lanes_ + j];
+          thickest = std::max(thickest, static_cast<float>(bodies.radius(t, c)));
         }
       }
       for (std::size_t j = J_; j < lanes_; ++j) {thickest_[t * lanes_ + j] = thickest_[t * lanes_];}
@@ -65,7 +66,7 @@ public:
       const std::size_t a = bodies_.limbs[c].first, b = bodies_.limbs[c].second;
       const float dx = x_[a] - x_[b], dy = y_[a] - y_[b], dz = z_[a] - z_[b];
       half_[c] = 0.5f * std::sqrt(dx * dx + dy * dy + dz * dz);
-      const float reach = half_[c] + bodies_.radii[t * C_ + c];
+      const float reach = half_[c] + static_cast<float>(bodies_.radius(t, c));
       reach_[a] = std::max(reach_[a], reach), reach_[b] = std::max(reach_[b], reach);
     }
   }
@@ -103,7 +104,8 @@ public:
   bool is_limb_in_question(std::size_t c, std::size_t r, float limit) const
   {
     const Limb & limb = bodies_.limbs[c];
-    const float flesh = bodies_.radii[t_ * C_ + c] + axes_[t_ * robot_.size() + r].radius + slack_;
+    const float flesh =
+      static_cast<float>(bodies_.radius(t_, c)) + axes_[t_ * robot_.size() + r].radius + slack_;
     const float reach = limit + flesh + half_[c];
     const float first = square_[limb.first], second = square_[limb.second];
     if (!(reach > 0) || std::min(first, second) > reach * reach) {return false;}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from motion_predictor.planning.outlook import Outlook
+from motion_predictor.rigid import Rigid
 
 OK, DEGRADED, TOO_MANY, WARMING_UP, STALE_INPUT, FAULT = range(6)
 """The statuses of PredictedMotionArray; anything else is not known here and not usable."""
@@ -49,6 +50,9 @@ class Limits:
     """How far in the future a stamp may lie, for clocks that are not quite in step."""
     reach_s: float = 0.0
     """How far from now the prediction must reach at least."""
+    max_transform_age_s: float = 0.5
+    """Age of a transform that tf was told of last, after which it is not known; static ones hold
+    for ever."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,19 @@ class Latest:
     def __bool__(self) -> bool:
         """Whether the predictions can be used."""
         return self._outlook is not None
+
+    def moved(self, transform: Rigid | None, frame_id: str) -> 'Latest':
+        """Return the answer in another frame; one without predictions stays as it is.
+
+        Args:
+            transform: takes positions there; None if nobody knows it.
+            frame_id: name of the frame.
+        """
+        if self._outlook is None:
+            return self
+        if transform is None:
+            return Latest(Reason.NO_TRANSFORM)
+        return Latest(self.reason, self._outlook.moved(transform, frame_id))
 
     @property
     def is_nobody(self) -> bool:

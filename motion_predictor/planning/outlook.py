@@ -19,15 +19,18 @@ class HorizonError(ValueError):
 
 @dataclass(frozen=True)
 class Person:
-    """The possible futures of one person, metres, in the frame of the outlook."""
+    """The possible futures of one person, metres, in the frame of the outlook.
+
+    As they are published they are float32; at other times, and in another frame, float64.
+    """
 
     id: str
     observed_fraction: float
-    samples: FloatArray
+    samples: NDArray[np.floating]
     """(S, F, J, 3) equally likely futures; S is 0 where samples are not published."""
-    mean: FloatArray
+    mean: NDArray[np.floating]
     """(F, J, 3)"""
-    radius: FloatArray
+    radius: NDArray[np.floating]
     """(F, J) of the ball about the mean that holds the joint, a point, with probability
     `coverage`, on average over the joints of a frame; NaN where that is not known."""
 
@@ -115,12 +118,12 @@ class Outlook:
                 f'but the prediction goes from {early:.3f} to {late:.3f} s'
             )
         if len(self.times) == 1:
-            frames, share = np.zeros(len(times), int), np.zeros(len(times), np.float32)
+            frames, share = np.zeros(len(times), int), np.zeros(len(times))
             return self._between(times, frames, frames, share)
         right = np.searchsorted(self.times, times).clip(1, len(self.times) - 1)
         left = right - 1
         step = self.times[right] - self.times[left]
-        share = ((times - self.times[left]) / step).astype(np.float32)
+        share = (times - self.times[left]) / step
         return self._between(times, left, right, share)
 
     def _between(
@@ -128,15 +131,18 @@ class Outlook:
         times: NDArray[np.float64],
         left: NDArray[np.int64],
         right: NDArray[np.int64],
-        share: FloatArray,
+        share: NDArray[np.float64],
     ) -> 'Outlook':
-        def mixed(values: FloatArray, axis: int, weight: FloatArray) -> FloatArray:
-            weight = weight.reshape(-1, *(1,) * (values.ndim - axis - 1))
-            first, second = values.take(left, axis), values.take(right, axis)
-            second -= first
-            second *= weight
-            second += first
-            return second
+        def mixed(
+            values: NDArray[np.floating], axis: int, weight: NDArray[np.float64]
+        ) -> NDArray[np.floating]:
+            found = values.take(right, axis).astype(np.float64)
+            rest = np.flatnonzero(weight != 1)  # most of the times are those of frames
+            weight = weight[rest].reshape(-1, *(1,) * (values.ndim - axis - 1))
+            first = values.take(left[rest], axis).astype(np.float64)
+            place = (slice(None),) * axis + (rest,)
+            found[place] = first + weight * (found[place] - first)
+            return found
 
         people = tuple(
             replace(
@@ -159,8 +165,8 @@ class Outlook:
         people = tuple(
             replace(
                 person,
-                samples=np.asarray(transform(person.samples), np.float32),
-                mean=np.asarray(transform(person.mean), np.float32),
+                samples=transform(np.asarray(person.samples, np.float64)),
+                mean=transform(np.asarray(person.mean, np.float64)),
             )
             for person in self.people
         )

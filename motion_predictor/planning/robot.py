@@ -39,6 +39,41 @@ class _File(BaseModel):
     capsules: Annotated[list[_Capsule], Field(min_length=1)]
 
 
+class Mounted:
+    """The capsules of a robot, each on one of its frames.
+
+    Args:
+        path: a YAML file: `base`, and `capsules` as `{frame, start, end, radius_m}`.
+
+    Raises:
+        RobotError: in one sentence, if it cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = _File.model_validate(yaml.safe_load(path.read_text()))
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise RobotError(f'cannot read the capsules {path}: {error}') from error
+        except ValidationError as error:
+            problem = first_problem(error, 'the file')
+            raise RobotError(f'{path} holds no capsules: {problem}') from error
+        self.base = self._file.base
+        self.frames = tuple(dict.fromkeys(c.frame for c in self._file.capsules))
+
+    def at(self, places: Mapping[str, Rigid]) -> Capsules:
+        """Return the capsules in the base frame.
+
+        Args:
+            places: how each of the frames lies in it.
+        """
+        rows = [(places[c.frame], c) for c in self._file.capsules]
+        return Capsules.of(
+            [place(np.array(c.start)) for place, c in rows],
+            [place(np.array(c.end)) for place, c in rows],
+            [c.radius_m for _, c in rows],
+        )
+
+
 @dataclass(frozen=True)
 class Joint:
     """One joint of a URDF."""
@@ -48,6 +83,8 @@ class Joint:
     parent: str
     origin: Rigid
     axis: NDArray[np.float64]
+    mimics: tuple[str, float, float] | None = None
+    """The joint that it follows, with multiplier and offset."""
 
     def transform(self, position: float) -> Rigid:
         """Return how the child lies in the parent at a position, in radians or metres."""
@@ -57,12 +94,26 @@ class Joint:
             return self.origin
         return self.origin @ Rigid(_turn(self.axis, position), np.zeros(3))
 
+    @property
+    def follows(self) -> str:
+        """The joint whose position decides where this one is; empty if none does."""
+        if self.kind == 'fixed':
+            return ''
+        return self.mimics[0] if self.mimics else self.name
+
+    def position(self, positions: Mapping[str, float]) -> float:
+        """Return its own position, of those of all."""
+        if not self.mimics:
+            return positions.get(self.name, 0.0)
+        leader, multiplier, offset = self.mimics
+        return multiplier * positions[leader] + offset
+
 
 class RobotModel:
     """Capsules on frames, placed by joint positions.
 
     Args:
-        capsules: a YAML file: `base`, and `capsules` as `{frame, start, end, radius_m}`.
+        capsules: a YAML file, as of `Mounted`.
         urdf: the robot's description; not needed where every capsule is on the base.
 
     Raises:
@@ -70,18 +121,12 @@ class RobotModel:
     """
 
     def __init__(self, capsules: Path, urdf: str = '') -> None:
-        try:
-            self._file = _File.model_validate(yaml.safe_load(capsules.read_text()))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise RobotError(f'cannot read the capsules {capsules}: {error}') from error
-        except ValidationError as error:
-            problem = first_problem(error, 'the file')
-            raise RobotError(f'{capsules} holds no capsules: {problem}') from error
-        self.base = self._file.base
+        self._mounted = Mounted(capsules)
+        self.base = self._mounted.base
         self._joints = _joints(urdf) if urdf else {}
-        self._chains = {c.frame: self._chain(c.frame) for c in self._file.capsules}
-        moving = [j for chain in self._chains.values() for j in chain if j.kind != 'fixed']
-        self.joint_names = tuple(sorted({joint.name for joint in moving}))
+        self._chains = {frame: self._chain(frame) for frame in self._mounted.frames}
+        moving = {joint.follows for chain in self._chains.values() for joint in chain}
+        self.joint_names = tuple(sorted(moving - {''}))
         """Of the joints whose positions have to be known."""
 
     def _chain(self, frame: str) -> list[Joint]:
@@ -109,14 +154,9 @@ class RobotModel:
         for frame, chain in self._chains.items():
             place = Rigid.identity()
             for joint in chain:
-                place = place @ joint.transform(positions.get(joint.name, 0.0))
+                place = place @ joint.transform(joint.position(positions))
             places[frame] = place
-        rows = [(places[c.frame], c) for c in self._file.capsules]
-        return Capsules.of(
-            [place(np.array(c.start)) for place, c in rows],
-            [place(np.array(c.end)) for place, c in rows],
-            [c.radius_m for _, c in rows],
-        )
+        return self._mounted.at(places)
 
 
 def _turn(axis: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
@@ -124,6 +164,14 @@ def _turn(axis: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
     x, y, z = axis
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+
+
+def _mimics(element: ElementTree.Element | None) -> tuple[str, float, float] | None:
+    """Return which joint another one follows, with multiplier and offset."""
+    if element is None:
+        return None
+    given = element.attrib
+    return given['joint'], float(given.get('multiplier', 1)), float(given.get('offset', 0))
 
 
 def _joints(urdf: str) -> dict[str, Joint]:
@@ -144,8 +192,10 @@ def _joints(urdf: str) -> dict[str, Joint]:
                 turn = _turn(unit, float(angle)) @ turn
             about = np.array((axis.attrib['xyz'] if axis is not None else '1 0 0').split(), float)
             about = about / np.linalg.norm(about)
-            joint = Joint(name, kind, parent.attrib['link'], Rigid(turn, xyz), about)
-            found[child.attrib['link']] = joint
+            link, origin_of = parent.attrib['link'], Rigid(turn, xyz)
+            found[child.attrib['link']] = Joint(
+                name, kind, link, origin_of, about, _mimics(element.find('mimic'))
+            )
         return found
     except (ElementTree.ParseError, KeyError, ValueError, AssertionError) as error:
         if isinstance(error, RobotError):

@@ -117,12 +117,19 @@ class Governor:
         rise_per_s: how fast the scale may rise.
         hysteresis: how much more than now must be allowed before it rises at all.
         hold_s: for how long.
+        asleep_after_s: without an update for so long, as when the process was stopped, it starts
+            from standing again: whoever listens took the silence for 0 meanwhile.
     """
 
     def __init__(
-        self, rise_per_s: float = 0.5, hysteresis: float = 0.1, hold_s: float = 0.3
+        self,
+        rise_per_s: float = 0.5,
+        hysteresis: float = 0.1,
+        hold_s: float = 0.3,
+        asleep_after_s: float = 0.2,
     ) -> None:
         self.rise_per_s, self.hysteresis, self.hold_s = rise_per_s, hysteresis, hold_s
+        self.asleep_after_s = asleep_after_s
         self.scale = 0.0
         self._since_s: float | None = None
         self._before_s: float | None = None
@@ -138,6 +145,8 @@ class Governor:
         allowed = min(allowed, 1.0) if allowed >= 0 else 0.0  # NaN is not >= 0
         spent_s = 0.0 if self._before_s is None else max(0.0, now_s - self._before_s)
         self._before_s = now_s
+        if spent_s > self.asleep_after_s:
+            self.scale, self._since_s, self._rising, spent_s = 0.0, None, False, 0.0
         if allowed <= self.scale:
             self.scale, self._since_s, self._rising = allowed, None, False
             return self.scale
@@ -150,7 +159,3 @@ class Governor:
             self._rising = True
             self.scale = min(allowed, self.scale + self.rise_per_s * spent_s)
         return self.scale
-
-    def stop(self, now_s: float) -> float:
-        """Return 0: nothing is known to be good."""
-        return self.update(0.0, now_s)

@@ -70,7 +70,9 @@ class Sweep:
     def __init__(self, bodies: Bodies, robot: Capsules) -> None:
         self.bodies, self.robot = bodies, robot
         self.starts, self.ends = robot.over(bodies.joints.shape[1])  # (T, R, 3)
-        self.near = self.starts.reshape(-1, 3).mean(0)  # float32 is precise about there
+        self.near = self.starts.reshape(-1, 3).mean(0)
+        # From there, about which float32 is precise.
+        self._joints = np.asarray(bodies.joints - self.near, np.float32)
         starts = self.starts - self.near
         along = self.ends - self.starts
         length = np.linalg.norm(along, axis=-1)  # (T, R)
@@ -93,7 +95,7 @@ class Sweep:
 
     def _reach(self) -> None:
         """Find how near every pose (N, T) may come to every capsule, by the ball about its hub."""
-        joints = self.bodies.joints
+        joints = self._joints
         first = joints[0, 0]
         apart = np.linalg.norm(first[:, None] - first, axis=-1)
         hub = int(apart.max(0).argmin())
@@ -102,7 +104,7 @@ class Sweep:
         distance = np.sqrt(away.reshape(-1, 3) @ np.ones(3, away.dtype)).reshape(away.shape[:3])
         distance += self.thickest
         self._ball_m = distance.max(-1).astype(np.float32)  # (N, T)
-        p = np.asarray(joints[:, :, hub] - self.near, np.float32).transpose(1, 2, 0)  # (T, 3, N)
+        p = joints[:, :, hub].transpose(1, 2, 0)  # (T, 3, N)
         columns = np.ones((len(p), 5, p.shape[2]), np.float32)
         columns[:, :3] = p
         columns[:, 3] = squares = np.einsum('txn,txn->tn', p, p)
@@ -123,8 +125,8 @@ class Sweep:
 
     def look(self, t: Indices, n: Indices) -> 'Look':
         """Look closer at K poses, each a sample n at a time t, ordered by time."""
-        joints = self.bodies.joints[n, t] - self.near.astype(np.float32)  # (K, J, 3)
-        return Look(self, t, n, np.ascontiguousarray(joints.transpose(2, 1, 0), np.float32))
+        joints = self._joints[n, t]  # (K, J, 3)
+        return Look(self, t, n, np.ascontiguousarray(joints.transpose(2, 1, 0)))
 
     def axes(self, p: Floats, t: Indices) -> Floats:
         """Return the distance (R, J, K) of joints p (3, J, K) from the axes of the capsules."""

@@ -28,6 +28,7 @@ from motion_predictor.planning.separation import Governor, Robot, walking
 from motion_predictor.rigid import Rigid
 from motion_predictor.ros.processes import listening, running
 from motion_predictor.ros.simulated_arm import (
+    STOP_S,
     SimulatedArm,
     apart_m,
     full_speed_m_per_s,
@@ -38,7 +39,9 @@ ARM = installed('config', 'demo_arm')
 ASIDE_M = 1.1
 """The arm stands so far beside the middle of the way that somebody walks."""
 PERIOD_S = 0.02
-SILENT_S = 0.2
+RATE_HZ = 50.0
+SILENT_S = 0.12
+"""The recorded people come 30 times a second and without delay: more than three are missing."""
 START_TIMEOUT_S = 300.0
 PREDICTED, ISO, STANDING = 'predicted', 'ISO, 1.6 m/s', 'zero velocity'
 
@@ -126,7 +129,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     place = place_of(open_archive(arguments.archive))
     model = RobotModel(ARM / 'capsules.yaml', (ARM / 'arm.urdf').read_text())
-    robot = Robot(full_speed_m_per_s(model))
+    speed = full_speed_m_per_s(model)
+    robot = Robot(speed, stop_s=STOP_S, stop_m=speed * STOP_S / 2)
     cell = Cell(place, robot)
     options = [f'--clip={arguments.clip}', f'--rate={arguments.rate}']
     options += [f'--people={arguments.people}']
@@ -137,6 +141,11 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         'urdf_file': ARM / 'arm.urdf',
         'base_pose': base,
         'robot_speed': robot.speed_m_per_s,
+        'stop_s': robot.stop_s,
+        'stop_m': robot.stop_m,
+        'rate_hz': RATE_HZ,
+        'silent_after_s': SILENT_S,
+        'max_age_s': SILENT_S,
     }
     given = [part for name, value in parameters.items() for part in ('-p', f'{name}:={value}')]
     chosen = ('checkpoint', 'backend')

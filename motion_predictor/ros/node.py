@@ -27,7 +27,8 @@ from motion_predictor.ros.inputs import open_input
 from motion_predictor.ros.intake import Intake
 from motion_predictor.ros.middleware import carry_large_messages
 from motion_predictor.ros.outputs import MotionOutput
-from motion_predictor.ros.parameters import AFRESH, Parameters
+from motion_predictor.ros.parameter_table import AFRESH, Parameters
+from motion_predictor.ros.parameters import PARAMETERS
 from motion_predictor.ros.pipeline import Pipeline, Setup
 from motion_predictor.ros.scheduling import Precedence
 from motion_predictor.ros.watchdog import Watchdog
@@ -67,7 +68,7 @@ class PredictorNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__('predictor')
-        self._table = Parameters(self, self._objection, self._use)
+        self._table = Parameters(self, PARAMETERS, self._objection, self._use)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._time = NodeClock(self, self._on_jump)
         self.hung = False

@@ -1,69 +1,13 @@
-"""The node's parameters: one table of names, defaults, ranges and meanings."""
+"""The predictor's parameters: names, defaults, ranges and meanings."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-from rcl_interfaces.msg import (
-    FloatingPointRange,
-    IntegerRange,
-    ParameterDescriptor,
-    SetParametersResult,
-)
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.node import Node
-from rclpy.parameter import Parameter as RosParameter
-
+from motion_predictor.ros.parameter_table import Parameter
 from motion_predictor.sources.point_cloud import FIELDS
-
-Value = bool | int | float | str | list[str] | list[float]
-
 
 FRAME_TIMES_S = (
     *(0.017, 0.033, 0.067, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5),
     *(0.6, 0.7, 0.8, 0.95, 1.1, 1.25, 1.4, 1.6, 1.8, 2.0),
 )
 """Denser where a robot still has to decide, and where between two frames a hand goes far."""
-AFRESH = 'clean up the node, set it, configure again'
-
-
-class ParameterError(ValueError):
-    """A parameter was given a value that it cannot take."""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter; its type is that of the default."""
-
-    name: str
-    default: Value
-    description: str
-    low: float | None = None
-    high: float | None = None
-    live: bool = False
-    """Whether it may be changed while the node is configured; the change holds at once."""
-
-    def descriptor(self) -> ParameterDescriptor:
-        """Return the descriptor that `ros2 param describe` shows."""
-        descriptor = ParameterDescriptor(description=self.description)
-        if self.low is not None and self.high is not None:
-            if isinstance(self.default, int):
-                bounds = IntegerRange(from_value=int(self.low), to_value=int(self.high))
-                descriptor.integer_range = [bounds]
-            else:
-                limits = FloatingPointRange(from_value=self.low, to_value=self.high)
-                descriptor.floating_point_range = [limits]
-        return descriptor
-
-    def expectation(self) -> str:
-        """Return what a value must be, in words."""
-        kind = {bool: 'true or false', int: 'an integer', float: 'a number with a point (1.0)'}
-        if isinstance(self.default, list):
-            return f'a list like {self.default}'
-        words = kind.get(type(self.default), 'a string')
-        return words if self.low is None else f'{words} from {self.low:g} to {self.high:g}'
-
-
 PARAMETERS = (
     Parameter('autostart', True, 'Configure and activate the node as soon as it starts.'),
     Parameter('checkpoint', 'default', 'The predictor: "default", or a .safetensors file.'),
@@ -269,77 +213,3 @@ PARAMETERS = (
     ),
     Parameter('diagnostics_period_s', 1.0, 'Time between diagnostics.', 0.1, 60.0, live=True),
 )
-BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
-
-
-class Parameters:
-    """Declares the table on a node, reads it and guards it.
-
-    A value that does not hold never stops the node: it is remembered, and `read` refuses until
-    a good one is set.
-
-    Args:
-        node: whose parameters they are.
-        objection: says in a sentence why a configured node cannot take these values, or nothing.
-        apply: takes changed values while the node is configured.
-    """
-
-    def __init__(
-        self,
-        node: Node,
-        objection: Callable[[dict[str, Any]], str],
-        apply: Callable[[dict[str, Any]], None],
-    ) -> None:
-        self._node = node
-        self._objection = objection
-        self._apply = apply
-        self._given = node._parameter_overrides  # rclpy has no public access to them
-        self._problems: dict[str, str] = {}
-        self.in_use = False
-        """Set while the node is configured: not every parameter can then change."""
-        for parameter in PARAMETERS:
-            descriptor = parameter.descriptor()
-            arguments = (parameter.name, parameter.default, descriptor)
-            try:
-                node.declare_parameter(*arguments)
-            except (InvalidParameterTypeException, InvalidParameterValueException):
-                self._problems[parameter.name] = (
-                    f"parameter '{parameter.name}' must be {parameter.expectation()}, "
-                    f'got {self._given[parameter.name].value!r}'
-                )
-                node.declare_parameter(*arguments, ignore_override=True)
-        node.add_on_set_parameters_callback(self._allow)
-        node.add_post_set_parameters_callback(self._accepted)
-
-    def unknown(self) -> list[str]:
-        """Return the names that were given to the node but mean nothing to it."""
-        known = {*BY_NAME, 'use_sim_time', 'start_type_description_service'}
-        return sorted(n for n in self._given.keys() - known if not n.startswith('qos_overrides.'))
-
-    def read(self) -> dict[str, Any]:
-        """Return all values by name.
-
-        Raises:
-            ParameterError: in one sentence, if a value given at the start does not hold.
-        """
-        if self._problems:
-            raise ParameterError('; '.join(self._problems.values()))
-        return {name: self._node.get_parameter(name).value for name in BY_NAME}
-
-    def _allow(self, changes: list[RosParameter]) -> SetParametersResult:
-        ours = {change.name: change.value for change in changes if change.name in BY_NAME}
-        reason = ''
-        if self.in_use and ours:
-            fixed = [name for name in ours if not BY_NAME[name].live]
-            if fixed:
-                reason = f'{", ".join(fixed)} is in use: {AFRESH}'
-            else:
-                reason = self._objection(self.read() | ours)
-        return SetParametersResult(successful=not reason, reason=reason)
-
-    def _accepted(self, changes: list[RosParameter]) -> None:
-        ours = [change.name for change in changes if change.name in BY_NAME]
-        for name in ours:
-            self._problems.pop(name, None)
-        if self.in_use and ours:
-            self._apply(self.read())

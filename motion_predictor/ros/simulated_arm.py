@@ -16,8 +16,8 @@ CYCLE_S = 4.0
 """Of the motion at full speed."""
 MOVES_M_PER_S = 0.02
 """An arm that is slower stands; a person may touch it then."""
-BRAKES_PER_S = 1 / 0.3
-"""How fast it slows: from full speed to standing in the `stop_s` of the monitor."""
+STOP_S = 0.12
+"""Time in which it brakes from full speed, as evenly as it speeds up."""
 
 
 def posture(phase_s: float) -> dict[str, float]:
@@ -48,7 +48,7 @@ class SimulatedArm:
     def step(self, commanded: float, spent_s: float) -> None:
         """Go on for a while."""
         change = commanded - self.speed
-        most = BRAKES_PER_S * spent_s
+        most = spent_s / STOP_S
         self.speed += min(max(change, -most), most)
         self.phase_s += self.speed * spent_s
         self.lived_s += spent_s

@@ -1,17 +1,13 @@
 """Predictions for a planner that is a node: the subscription, and tf where it is needed."""
 
-from dataclasses import replace
-from importlib import import_module
-from typing import Any
-
-from rclpy.clock import ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.time import Time
 
 from motion_predictor.msg import PredictedMotionArray
-from motion_predictor.planning.latest import Inbox, Latest, Limits, Reason
+from motion_predictor.planning.latest import Inbox, Latest, Limits
 from motion_predictor.rigid import Rigid
+from motion_predictor.ros.transforms import Tf
 
 
 class Predictions:
@@ -28,7 +24,7 @@ class Predictions:
     ) -> None:
         self._node = node
         self._inbox = Inbox(limits)
-        self._buffer: Any = None
+        self._tf: Tf | None = None
         # Reliable, as it is published: a message of many fragments rarely arrives whole otherwise.
         self._subscription = node.create_subscription(
             PredictedMotionArray, topic, self._inbox.put, QoSProfile(depth=1)
@@ -63,27 +59,28 @@ class Predictions:
         latest = self.latest(now)
         if not latest or latest.outlook.frame_id == frame:
             return latest
-        transform = known or self._ask_tf(frame, latest.outlook.frame_id)
-        if transform is None:
-            return Latest(Reason.NO_TRANSFORM)
-        return replace(latest, _outlook=latest.outlook.moved(transform, frame))
+        return latest.moved(known or self.transform(frame, latest.outlook.frame_id, now), frame)
+
+    def transform(self, target: str, source: str, now: Time | None = None) -> Rigid | None:
+        """Return what takes positions in a frame to another by tf2.
+
+        None if tf2 knows none, lost it `limits.max_transform_age_s` ago, or is not installed.
+
+        Args:
+            target: frame that is asked for.
+            source: frame that they are in.
+            now: by the node's clock; read from it unless given.
+        """
+        if self._tf is None:
+            try:
+                self._tf = Tf(self._node)
+            except ImportError:
+                return None
+        now = now or self._node.get_clock().now()
+        return self._tf.newest(target, source, now.nanoseconds, self.limits.max_transform_age_s)
 
     def close(self) -> None:
         """Stop listening."""
         self._node.destroy_subscription(self._subscription)
-
-    def _ask_tf(self, target: str, source: str) -> Rigid | None:
-        """Return the newest transform that tf knows, None if it knows none or is not installed."""
-        try:
-            tf2 = import_module('tf2_ros')
-        except ImportError:
-            return None
-        if self._buffer is None:
-            self._buffer = tf2.Buffer()
-            self._listener = tf2.TransformListener(self._buffer, self._node)
-        try:
-            newest = Time(clock_type=ClockType.ROS_TIME)
-            found = self._buffer.lookup_transform(target, source, newest)
-        except tf2.TransformException:
-            return None
-        return Rigid.of_message(found.transform)
+        if self._tf is not None:
+            self._tf.close()

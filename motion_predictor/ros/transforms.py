@@ -18,6 +18,9 @@ from motion_predictor.validation import one_line
 
 WAIT_S, ASK_EVERY_S = 0.005, 0.001
 """How long to wait for a transform at a stamp: a quarter of the usual latency budget."""
+AHEAD_S = 2.0
+"""Localisation dates its transforms ahead, by a second as it comes; what is farther ahead was said
+before the clock was set back."""
 OPTICAL = ('_optical_frame', '_optical')
 
 
@@ -104,6 +107,24 @@ class Tf:
             return None
         stamp, p = found.header.stamp, found.transform.translation
         return Place(stamp.sec * 1_000_000_000 + stamp.nanosec, (p.x, p.y, p.z))
+
+    def newest(self, target: str, source: str, now_ns: int, max_age_s: float) -> Rigid | None:
+        """Return what takes positions in `source` to `target` now; None if that is not known.
+
+        Args:
+            target: frame that is asked for.
+            source: frame that they are in.
+            now_ns: ROS time.
+            max_age_s: what tf was told of longer ago, it does not know; static transforms hold.
+        """
+        try:
+            found = self._ask(target, source, 0)
+            stamp_ns = found.header.stamp.sec * 1_000_000_000 + found.header.stamp.nanosec
+            if stamp_ns and not -AHEAD_S * 1e9 <= now_ns - stamp_ns <= max_age_s * 1e9:
+                return None
+            return Rigid.of_message(found.transform)
+        except (self._tf2.TransformException, ValueError):
+            return None
 
     def clear(self) -> None:
         """Forget what was heard, as when time jumps; static transforms stay."""

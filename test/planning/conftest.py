@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from motion_predictor.planning import Bodies, Capsules
 from motion_predictor.skeleton import known_layouts
 
+Array = NDArray[np.float64]
 SMPL = known_layouts()['smpl22']
 
 
@@ -62,3 +64,53 @@ def make_prediction(stride: NDArray[np.float32]) -> Callable[..., Any]:
         return SimpleNamespace(**(content | fields))
 
     return make
+
+
+def _apart(p: Array, q: Array, r: Array, s: Array) -> float:
+    """Return the distance of the segments p-q and r-s, by the cases of a textbook."""
+    d1, d2, w = q - p, s - r, p - r
+    a, e, f = d1 @ d1, d2 @ d2, d2 @ w
+    if a < 1e-18 and e < 1e-18:
+        return float(np.linalg.norm(w))
+    if a < 1e-18:
+        x, y = 0.0, np.clip(f / e, 0, 1)
+    else:
+        c = d1 @ w
+        if e < 1e-18:
+            x, y = np.clip(-c / a, 0, 1), 0.0
+        else:
+            b = d1 @ d2
+            area = a * e - b * b
+            x = np.clip((b * f - c * e) / area, 0, 1) if area > 1e-12 * a * e else 0.0
+            y = (b * x + f) / e
+            if y < 0:
+                x, y = np.clip(-c / a, 0, 1), 0.0
+            elif y > 1:
+                x, y = np.clip((b - c) / a, 0, 1), 1.0
+    return float(np.linalg.norm(w + x * d1 - y * d2))
+
+
+def _every_distance(bodies: Bodies, robot: Capsules) -> Array:
+    """Return the distance of each limb from each capsule (N, T, C, R), one after the other."""
+    starts, ends = robot.over(bodies.joints.shape[1])
+    N, T, _, _ = bodies.joints.shape
+    C, R = len(bodies.limbs.names), len(robot.radii)
+    found = np.empty((N, T, C, R))
+    for n, t, c, r in np.ndindex(*found.shape):
+        i, j = bodies.limbs.ends[c]
+        p, q = bodies.joints[n, t, [i, j]].astype(np.float64)
+        axes = _apart(p, q, starts[t, r], ends[t, r])
+        found[n, t, c, r] = axes - bodies.radii[t, c] - robot.radii[r]
+    return found
+
+
+@pytest.fixture(scope='session')
+def apart() -> Callable[..., float]:
+    """The distance of two segments, by the cases of a textbook."""
+    return _apart
+
+
+@pytest.fixture(scope='session')
+def every_distance() -> Callable[..., Array]:
+    """The distance of each limb from each capsule, one after the other."""
+    return _every_distance

@@ -1,5 +1,6 @@
 """The C++ headers as a package elsewhere builds them, against the same in Python."""
 
+import itertools
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -15,12 +16,14 @@ from motion_predictor.planning import (
     Capsules,
     Inbox,
     Limbs,
+    Outlook,
     Reason,
     Rigid,
     closest,
     nearest,
     touch,
 )
+from motion_predictor.skeleton import known_layouts
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.skipif(not shutil.which('cmake'), reason='there is no cmake')
@@ -106,7 +109,7 @@ def test_distances_and_touches_equal_those_in_python(
     for by_samples, line in zip((True, False), found['closest'], strict=True):
         expected = closest(outlook, robot, *span, by_samples=by_samples)
         distance, time_s, person, limb, capsule, sample = line.split()
-        assert float(distance) == pytest.approx(expected.distance_m, abs=2e-6)
+        assert float(distance) == pytest.approx(expected.distance_m, abs=1e-8)
         assert float(time_s) == pytest.approx(expected.time_s, abs=1e-5)
         assert (person.replace('_', ' '), limb) == (expected.person, expected.limb)
         assert (int(capsule), int(sample)) == (expected.capsule, expected.sample)
@@ -116,7 +119,7 @@ def test_distances_and_touches_equal_those_in_python(
         ):
             bodies = make(person_at, Limbs.for_outlook(outlook))
             each = np.array(row.split(), float)
-            np.testing.assert_allclose(each, nearest(bodies, robot)[0], atol=2e-6)
+            np.testing.assert_allclose(each, nearest(bodies, robot)[0], atol=1e-8)
     assert float(found['touch'][0]) == pytest.approx(touch(outlook, robot, *span).share)
     if eigen_folder():
         person = message.motions[0]
@@ -129,20 +132,46 @@ def test_distances_and_touches_equal_those_in_python(
         assert radius == pytest.approx(person.radius.sum(), abs=1e-3)
 
 
-def test_limbs_and_instants_are_exact(
-    distances: Path, make_prediction: Callable[..., Any]
+def by_brute_force(
+    apart: Any, message: Any, age_s: float, span: Any, robot: Capsules, turn: Rotation, to: Any
+) -> Any:
+    """Return the least distance, of every limb of every sample from every capsule, in float64."""
+    times = np.asarray(message.times, np.float64) - age_s
+    at = [span[0], *times[(times > span[0]) & (times < span[1])], span[1]]
+    limbs = Limbs.of('smpl22', tuple(known_layouts()['smpl22'].joint_names))
+    least = np.inf
+    for motion in message.motions:
+        samples = np.asarray(motion.samples, np.float64).reshape(-1, len(times), 66)
+        for sample, time in itertools.product(samples, at):
+            right = min(max(int(np.searchsorted(times, time)), 1), len(times) - 1)
+            share = (time - times[right - 1]) / (times[right] - times[right - 1])
+            pose = sample[right - 1] + share * (sample[right] - sample[right - 1])
+            joints = turn.apply(pose.reshape(22, 3)) + to
+            for (i, j), radius in zip(limbs.ends, limbs.radii, strict=True):
+                for a, b, thick in zip(robot.starts, robot.ends, robot.radii, strict=True):
+                    axes = apart(joints[i], joints[j], a, b)
+                    least = min(least, axes - radius - thick)
+    return least
+
+
+@pytest.mark.parametrize('far_m', [0.0, 500.0])
+def test_distances_equal_those_by_brute_force(
+    distances: Path, make_prediction: Callable[..., Any], apart: Any, far_m: float
 ) -> None:
-    """Without a transform and at published frames nothing is rounded: 1e-6 from the exact."""
-    message = make_prediction(samples=5, times=(0.25, 0.5, 0.75))
-    inbox = Inbox()
-    inbox.put(message)
-    outlook = inbox.latest(10**18).outlook
-    robot = arm((0.5, 0.2, 0.9))
-    identity = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
-    found = ask(distances, text_of(message, 0.0, (0.25, 0.75), robot, identity))
-    each = np.array(found['each'][0].split(), float)
-    bodies = Bodies.of_samples(outlook.people[0], Limbs.for_outlook(outlook))
-    np.testing.assert_allclose(each, nearest(bodies, robot)[0], atol=1e-6)
+    """In both languages to 1e-6 m, wherever the origin of the predictions' frame is."""
+    message, age_s, span = make_prediction(people=2, samples=5), 0.037, (0.0, 0.6)
+    for motion in message.motions:
+        motion.samples += np.float32(far_m)
+        motion.mean += np.float32(far_m)
+    turn = Rotation.from_euler('xyz', [0.1, -0.2, 1.0])
+    to = np.array([0.4, 0.1, 0.2]) - turn.apply(np.full(3, far_m))
+    robot = arm((0.9, 0.8, 1.0))
+    expected = by_brute_force(apart, message, age_s, span, robot, turn, to)
+    pose = [*to, *turn.as_quat()]
+    outlook = Outlook.of(message, age_s).moved(Rigid.of_pose(pose), 'robot')
+    assert closest(outlook, robot, *span).distance_m == pytest.approx(expected, abs=1e-6)
+    found = ask(distances, text_of(message, age_s, span, robot, pose))
+    assert float(found['closest'][0].split()[0]) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy.stats import beta
 
 from motion_predictor.planning import (
@@ -28,46 +27,7 @@ from motion_predictor.planning.capsules import segment_to_segment
 from motion_predictor.planning.contact import at_most
 from motion_predictor.skeleton import known_layouts
 
-Array = NDArray[np.float64]
 PLACES = ((0.3, 0.2, 0.9), (1.2, 0.4, 0.5), (4.0, -3.0, 0.0), (40.0, 30.0, 1.0))
-
-
-def apart(p: Array, q: Array, r: Array, s: Array) -> float:
-    """Return the distance of the segments p-q and r-s, by the cases of a textbook."""
-    d1, d2, w = q - p, s - r, p - r
-    a, e, f = d1 @ d1, d2 @ d2, d2 @ w
-    if a < 1e-18 and e < 1e-18:
-        return float(np.linalg.norm(w))
-    if a < 1e-18:
-        x, y = 0.0, np.clip(f / e, 0, 1)
-    else:
-        c = d1 @ w
-        if e < 1e-18:
-            x, y = np.clip(-c / a, 0, 1), 0.0
-        else:
-            b = d1 @ d2
-            area = a * e - b * b
-            x = np.clip((b * f - c * e) / area, 0, 1) if area > 1e-12 * a * e else 0.0
-            y = (b * x + f) / e
-            if y < 0:
-                x, y = np.clip(-c / a, 0, 1), 0.0
-            elif y > 1:
-                x, y = np.clip((b - c) / a, 0, 1), 1.0
-    return float(np.linalg.norm(w + x * d1 - y * d2))
-
-
-def every_distance(bodies: Bodies, robot: Capsules) -> Array:
-    """Return the distance of each limb from each capsule (N, T, C, R), one after the other."""
-    starts, ends = robot.over(bodies.joints.shape[1])
-    N, T, _, _ = bodies.joints.shape
-    C, R = len(bodies.limbs.names), len(robot.radii)
-    found = np.empty((N, T, C, R))
-    for n, t, c, r in np.ndindex(*found.shape):
-        i, j = bodies.limbs.ends[c]
-        p, q = bodies.joints[n, t, [i, j]].astype(np.float64)
-        axes = apart(p, q, starts[t, r], ends[t, r])
-        found[n, t, c, r] = axes - bodies.radii[t, c] - robot.radii[r]
-    return found
 
 
 def arm(place: Any, capsules: int = 3, seed: int = 0, times: int = 0) -> Capsules:
@@ -84,7 +44,7 @@ def arm(place: Any, capsules: int = 3, seed: int = 0, times: int = 0) -> Capsule
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(['any', 'parallel', 'points', 'crossing']))
-def test_segments(seed: int, kind: str) -> None:
+def test_segments(apart: Callable[..., float], seed: int, kind: str) -> None:
     generator = np.random.default_rng(seed)
     a, b, c, d = generator.normal(size=(4, 20, 3))
     if kind == 'parallel':
@@ -101,7 +61,11 @@ def test_segments(seed: int, kind: str) -> None:
 @pytest.mark.parametrize('times', [0, 4])
 @pytest.mark.parametrize('by_samples', [True, False])
 def test_distances_agree_with_those_found_one_by_one(
-    make_prediction: Callable[..., Any], place: Any, times: int, by_samples: bool
+    make_prediction: Callable[..., Any],
+    every_distance: Any,
+    place: Any,
+    times: int,
+    by_samples: bool,
 ) -> None:
     outlook = Outlook.of(make_prediction(samples=6), 0.05)
     robot = arm(place, times=times)
@@ -166,6 +130,7 @@ def test_nobody_is_infinitely_far(make_prediction: Callable[..., Any]) -> None:
 
 def test_a_touch_is_a_share_of_the_samples_and_a_bound(
     make_prediction: Callable[..., Any],
+    every_distance: Any,
 ) -> None:
     outlook = Outlook.of(make_prediction(people=2, samples=20), 0.0)
     robot = arm((0.6, 0.9, 1.0))

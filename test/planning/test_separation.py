@@ -68,7 +68,16 @@ def test_the_governor_falls_at_once_and_rises_slowly_after_a_while() -> None:
     for i in range(10):
         assert governor.update(0.45, 4.2 + i / 10) == 0.4, 'less than the hysteresis'
     assert governor.update(float('nan'), 5.3) == 0
-    assert governor.stop(5.4) == 0
+
+
+def test_a_governor_that_slept_starts_from_standing() -> None:
+    """Its silence stopped the robot; going on from before would be a jump."""
+    governor = Governor(rise_per_s=10.0, hold_s=0.0, asleep_after_s=0.2)
+    for i in range(10):
+        governor.update(1.0, i / 10)
+    assert governor.scale == 1
+    assert governor.update(1.0, 1.5) == 0
+    assert 0 < governor.update(1.0, 1.55) < 0.51
 
 
 @given(st.lists(st.tuples(st.floats(-1, 2), st.floats(0, 0.5)), max_size=40))
@@ -78,7 +87,7 @@ def test_the_governor_never_exceeds_nor_jumps(steps: list[tuple[float, float]]) 
         now_s += spent_s
         scale = governor.update(allowed, now_s)
         assert 0 <= scale <= max(allowed, 0)
-        assert scale - before <= 0.5 * spent_s + 1e-9
+        assert scale - before <= 0.5 * min(spent_s, 0.2) + 1e-9
         before = scale
 
 
@@ -97,6 +106,22 @@ def test_capsules_follow_the_joints() -> None:
     for positions in ({}, angles | {'turn': np.nan}):
         with pytest.raises(RobotError, match="of joint 'elbow'|of joint 'turn'"):
             model.at(positions)
+
+
+def test_a_joint_that_mimics_another_follows_it(tmp_path: Path) -> None:
+    urdf = (
+        '<robot><joint name="finger" type="prismatic"><parent link="base"/><child link="left"/>'
+        '<axis xyz="0 1 0"/></joint><joint name="other" type="prismatic"><parent link="base"/>'
+        '<child link="right"/><axis xyz="0 1 0"/>'
+        '<mimic joint="finger" multiplier="-1" offset="0.1"/></joint></robot>'
+    )
+    path = tmp_path / 'capsules.yaml'
+    path.write_text(
+        'base: base\ncapsules: [{frame: right, start: [0, 0, 0], end: [1, 0, 0], radius_m: 0.1}]'
+    )
+    model = RobotModel(path, urdf)
+    assert model.joint_names == ('finger',)
+    np.testing.assert_allclose(model.at({'finger': 0.3}).starts, [[0, -0.2, 0]], atol=1e-12)
 
 
 def test_axes_and_origins_of_a_urdf(tmp_path: Path) -> None:

@@ -102,6 +102,9 @@ FAULTS = {
         cell, 'change', lambda message: setattr(message, 'num_frames', 3)
     ),
     'people cannot be measured': lambda cell: setattr(cell, 'change', spider),
+    'no transform': lambda cell: setattr(
+        cell, 'change', lambda message: setattr(message.header, 'frame_id', 'camera')
+    ),
 }
 
 
@@ -165,7 +168,9 @@ def test_it_slows_for_whoever_is_near_and_rises_slowly(
     [
         ("capsules_file:=''", "'capsules_file' says where"),
         ('base_pose:=[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]', 'a rotation has 1'),
-        ('stop_s:=-1.0', 'are not negative'),
+        ('stop_s:=-1.0', "'stop_s' must be a number with a point (1.0) from 0 to 10"),
+        ('urdf_file:=/nowhere.urdf', 'No such file'),
+        ("urdf_file:=''", 'tf2_ros'),
     ],
 )
 def test_what_cannot_be_used_is_one_sentence(
