@@ -7,7 +7,7 @@ RUN := environment/run.sh
 BIN := install/motion_predictor/lib/motion_predictor
 
 # Files and folders: a folder is newer when something in it was removed. (benchmark is also a target, benchmark/. is not.)
-FOLDERS := benchmark config include launch motion_predictor msg scripts training
+FOLDERS := benchmark cmake config include launch motion_predictor msg scripts training
 SOURCES := CMakeLists.txt package.xml \
     $(shell find $(addsuffix /.,$(FOLDERS)) -name __pycache__ -prune -o -print 2>/dev/null)
 

@@ -59,7 +59,7 @@ int main(int argc, char ** argv)
       const auto start = now();
       distance_m = mp::closest(latest, robot, look).distance_m;
       const auto between = now();
-      share = mp::touch_share(latest, robot, look);
+      share = mp::touch(latest, robot, look).share;
       closest_ms.push_back(ms(between - start)), touch_ms.push_back(ms(now() - between));
     }
     std::sort(closest_ms.begin(), closest_ms.end()), std::sort(touch_ms.begin(), touch_ms.end());

@@ -24,6 +24,9 @@ if [ -d "$venv/share/rclpy" ]; then
         libraries=$libraries:$folder
     done
     export ROS_DISTRO=kilted AMENT_PREFIX_PATH="$venv" CMAKE_PREFIX_PATH="$venv"
+    for folder in "$venv"/lib/python3.*/site-packages/cmeel.prefix; do # Eigen
+        CMAKE_PREFIX_PATH=$CMAKE_PREFIX_PATH:$folder
+    done
     export LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
     # The wheels' start-up hook would set LD_LIBRARY_PATH and start every Python twice; it is set already.
     export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1

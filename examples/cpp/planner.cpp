@@ -38,7 +38,7 @@ int main(int argc, char ** argv)
         std::printf(
           "speed %.2f: %s of %s is %.2f m from capsule %zu in %.2f s, touched with probability %.2f\n", speed,
           closest.limb.c_str(), closest.person.c_str(), closest.distance_m, closest.capsule, closest.time_s,
-          motion_predictor::touch_share(latest, robot, look));
+          motion_predictor::touch(latest, robot, look).share);
       }
       std::fflush(stdout);
     });

@@ -141,23 +141,58 @@ inline Closest closest(const Latest & latest, const Robot & robot, const Look & 
   return best;
 }
 
-/// The probability that anything of the robot is touched within a span, as a share of the samples; people are
-/// independent of each other. No proof: none of 50 still leaves up to 6 % (with 95 % confidence).
-inline double touch_share(const Latest & latest, const Robot & robot, Look look = {}, double margin_m = 0)
+/// What the probability of an event is below, with 95 % confidence (Clopper and Pearson), that showed in some of so many
+/// draws.
+inline double at_most(std::size_t hits, std::size_t of)
 {
-  double spared = 1;
+  if (hits >= of) {return 1;}
+  double low = static_cast<double>(hits) / static_cast<double>(of), high = 1;
+  for (int step = 0; step < 40; ++step) {  // halves the interval each time
+    const double p = (low + high) / 2;
+    double few = 0, term = std::pow(1 - p, static_cast<double>(of));
+    for (std::size_t k = 0; k <= hits; ++k) {
+      few += term;
+      term *= static_cast<double>(of - k) / static_cast<double>(k + 1) * p / (1 - p);
+    }
+    (few > 0.05 ? low : high) = p;
+  }
+  return high;
+}
+
+/// The probability that a robot is touched, as the samples have it: the model's own, which has not been calibrated.
+struct Touch
+{
+  double share = 0;  // of anything of the robot
+  double at_most = 0;  // what it is below, with 95 % confidence in the samples: none of 50 still leaves 6 %
+  std::vector<double> of_capsule;
+};
+
+/// The probability that anybody touches the robot within a span; people are independent of each other.
+inline Touch touch(const Latest & latest, const Robot & robot, Look look = {}, double margin_m = 0)
+{
+  const std::size_t R = robot.size();
+  double spared = 1, spared_at_least = 1;
+  std::vector<double> capsules(R, 1);
   look.by_samples = true;
   look.each_person(latest, [&](const msg::PredictedMotion &, const Bodies & bodies) {
       const auto touched = touching(bodies, robot, margin_m);
+      const double N = static_cast<double>(bodies.samples);
+      std::vector<std::size_t> hits_of(R, 0);
       std::size_t hits = 0;
       for (std::size_t n = 0; n < bodies.samples; ++n) {
-        const auto from = touched.begin() + static_cast<std::ptrdiff_t>(n * robot.size());
-        hits += std::find(from, from + static_cast<std::ptrdiff_t>(robot.size()), true) !=
-        from + static_cast<std::ptrdiff_t>(robot.size());
+        bool any = false;
+        for (std::size_t r = 0; r < R; ++r) {
+          any = any || touched[n * R + r];
+          hits_of[r] += touched[n * R + r];
+        }
+        hits += any;
       }
-      spared *= 1 - static_cast<double>(hits) / static_cast<double>(bodies.samples);
+      for (std::size_t r = 0; r < R; ++r) {capsules[r] *= 1 - static_cast<double>(hits_of[r]) / N;}
+      spared *= 1 - static_cast<double>(hits) / N;
+      spared_at_least *= 1 - at_most(hits, bodies.samples);
     });
-  return 1 - spared;
+  for (double & capsule : capsules) {capsule = 1 - capsule;}
+  return {1 - spared, latest.message().motions.empty() ? 0 : 1 - spared_at_least, capsules};
 }
 
 }  // namespace motion_predictor

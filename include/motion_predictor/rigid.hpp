@@ -4,8 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
+#include <cstdint>
+#include <exception>
+#include <optional>
 #include <stdexcept>
+#include <string>
 
 namespace motion_predictor
 {
@@ -70,6 +75,26 @@ struct Rigid
     return back;
   }
 };
+
+/// What takes positions in a frame to another by tf2, from its tf2_ros::Buffer; nothing where tf2 knows no transform or
+/// was last told of it more than max_age_s ago. Static transforms hold for ever, those dated ahead for two seconds.
+template<class Buffer>
+std::optional<Rigid> newest_transform(
+  const Buffer & buffer, const std::string & target, const std::string & source, std::int64_t now_ns,
+  double max_age_s = 0.5)
+{
+  using TimePoint = std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;  // tf2::TimePoint
+  try {
+    const auto found = buffer.lookupTransform(target, source, TimePoint{});
+    const auto & stamp = found.header.stamp;
+    const std::int64_t stamp_ns = stamp.sec * std::int64_t{1000000000} + stamp.nanosec;
+    const double age_s = static_cast<double>(now_ns - stamp_ns) * 1e-9;
+    if (stamp_ns != 0 && !(age_s >= -2.0 && age_s <= max_age_s)) {return std::nullopt;}
+    return Rigid::of_message(found.transform);
+  } catch (const std::exception &) {  // tf2::TransformException, or no rotation
+    return std::nullopt;
+  }
+}
 
 }  // namespace motion_predictor
 

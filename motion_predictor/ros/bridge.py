@@ -11,7 +11,6 @@ import numpy as np
 import rclpy
 from geometry_msgs.msg import Pose, PoseArray
 from numpy.typing import NDArray
-from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2, PointField
@@ -20,21 +19,32 @@ from std_msgs.msg import Header
 from motion_predictor.planning.flesh import Limbs
 from motion_predictor.planning.latest import Latest, Limits
 from motion_predictor.planning.outlook import Outlook, Person
+from motion_predictor.ros.parameter_table import Parameter, ParameterError, Parameters
 from motion_predictor.ros.subscription import Predictions
 
 FloatArray = NDArray[np.float32]
 FEET = ('ankle', 'foot', 'heel', 'toe')
-DEFAULTS: dict[str, tuple[Any, str]] = {
-    'rate_hz': (10.0, 'How often it publishes.'),
-    'frame': ('', 'Frame to publish in, by tf; empty takes that of the predictions.'),
-    'look_ahead_s': (0.5, 'The time from now that is published.'),
-    'robot_position': ([0.0, 0.0, 0.0], 'Where somebody is said to stand while it is blind.'),
-    'max_age_s': (0.25, 'Age of the newest observation after which it is blind.'),
-    'pose_array': (False, 'geometry_msgs/PoseArray on predicted_poses: joints of the mean.'),
-    'point_cloud': (False, 'sensor_msgs/PointCloud2 on predicted_feet: feet of every sample.'),
-    'people': (False, 'people_msgs/People on predicted_people: roots and their velocities.'),
-    'collision_objects': (False, 'moveit_msgs/CollisionObject on collision_object: limbs.'),
-}
+PARAMETERS = (
+    Parameter('rate_hz', 10.0, 'How often it publishes.', 1.0, 200.0),
+    Parameter('frame', '', 'Frame to publish in, by tf; empty takes that of the predictions.'),
+    Parameter('look_ahead_s', 0.5, 'The time from now that is published.', 0.0, 10.0),
+    Parameter('robot_position', [0.0] * 3, 'Where somebody is said to stand while it is blind.'),
+    Parameter(
+        'max_age_s', 0.25, 'Age of the newest observation after which it is blind.', 0.02, 10.0
+    ),
+    Parameter(
+        'pose_array', False, 'geometry_msgs/PoseArray on predicted_poses: joints of the mean.'
+    ),
+    Parameter(
+        'point_cloud', False, 'sensor_msgs/PointCloud2 on predicted_feet: feet of every sample.'
+    ),
+    Parameter(
+        'people', False, 'people_msgs/People on predicted_people: roots and their velocities.'
+    ),
+    Parameter(
+        'collision_objects', False, 'moveit_msgs/CollisionObject on collision_object: limbs.'
+    ),
+)
 
 
 def pose_array(header: Header, points: FloatArray) -> PoseArray:
@@ -132,10 +142,13 @@ class Bridge(Node):
 
     def __init__(self) -> None:
         super().__init__('motion_bridge')
-        for name, (default, description) in DEFAULTS.items():
-            self.declare_parameter(name, default, ParameterDescriptor(description=description))
-        self._values = {name: self.get_parameter(name).value for name in DEFAULTS}
-        values = self._values
+        table = Parameters(self, PARAMETERS)
+        self._values = values = table.read()
+        table.in_use = True
+        if len(values['robot_position']) != 3:
+            raise ParameterError(f'robot_position is x, y, z, got {values["robot_position"]}')
+        self._frame = values['frame']
+        """That to be blind in; empty until it is known."""
         reach_s = values['look_ahead_s']
         self._predictions = Predictions(self, Limits(0.25, values['max_age_s'], reach_s=reach_s))
         self._poses = self._publisher('pose_array', PoseArray, 'predicted_poses')
@@ -159,9 +172,17 @@ class Bridge(Node):
     def _publish(self) -> None:
         frame = self._values['frame']
         latest = self._predictions.latest_in(frame) if frame else self._predictions.latest()
-        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=frame)
+        if latest:
+            self._frame = latest.outlook.frame_id
+        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame)
         if latest:
             self._publish_people(latest, header)
+            return
+        if not self._frame:  # nobody could place what stands there
+            self.get_logger().warning(
+                "blind, and no frame is known to say so in: set the parameter 'frame'",
+                throttle_duration_sec=10.0,
+            )
             return
         here = np.array([self._values['robot_position']], np.float32)
         if self._poses:
@@ -171,7 +192,6 @@ class Bridge(Node):
 
     def _publish_people(self, latest: Latest, header: Header) -> None:
         outlook, ahead_s = latest.outlook, self._values['look_ahead_s']
-        header.frame_id = self._values['frame'] or outlook.frame_id
         then = outlook.at([ahead_s])
         if self._poses:
             means = [person.mean[0] for person in then.people]
@@ -202,10 +222,13 @@ class Bridge(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is interrupted; a message that is not installed is one sentence."""
+    """Run the node until it is interrupted; what it cannot do is one sentence."""
     rclpy.init(args=args)
     try:
         rclpy.spin(Bridge())
+    except ParameterError as error:
+        print(f'bridge: {error}')
+        return 2
     except ImportError as error:
         print(f'bridge: an output was asked for whose messages are not installed: {error}')
         return 2

@@ -4,6 +4,7 @@ import itertools
 import shutil
 import subprocess
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +35,12 @@ NAMES = {Reason.SHORT: 'too short'}
 def distances(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An executable of a package that finds this one, built against the installed headers."""
     folder = tmp_path_factory.mktemp('elsewhere')
-    eigen = eigen_folder()
     configure = ['cmake', '-S', HERE / 'elsewhere', '-B', folder, '-DCMAKE_BUILD_TYPE=Release']
-    subprocess.run([*configure, f'-DEIGEN_FOLDER={eigen}'], check=True, capture_output=True)
+    subprocess.run(configure, check=True, capture_output=True)
     built = subprocess.run(['cmake', '--build', folder], capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr
     assert 'include/motion_predictor/' not in built.stderr, f'warnings:\n{built.stderr}'
     return folder / 'distances'
-
-
-def eigen_folder() -> str:
-    """Return where Eigen's headers are, nothing if they are where a compiler looks, or nowhere."""
-    try:
-        import cmeel
-    except ImportError:
-        return ''
-    return str(Path(cmeel.__file__).parents[1] / 'cmeel.prefix' / 'include' / 'eigen3')
 
 
 def text_of(message: Any, age_s: float, span: Any, robot: Capsules, pose: Any) -> str:
@@ -104,6 +95,7 @@ def test_distances_and_touches_equal_those_in_python(
     robot = arm(transform(place), times=len(outlook.instants(*span)) if moving else 0)
     found = ask(distances, text_of(message, age_s, span, robot, pose))
     assert found['before'] == ['silent']
+    assert found['tf'] == ['3 0 3 3 0 0'], 'static, old, fresh, dated ahead, far ahead, unknown'
     assert (found['reason'], found['nobody'], found['later']) == (['usable'], ['0'], ['silent'])
     at = outlook.at(outlook.instants(*span))
     for by_samples, line in zip((True, False), found['closest'], strict=True):
@@ -120,8 +112,16 @@ def test_distances_and_touches_equal_those_in_python(
             bodies = make(person_at, Limbs.for_outlook(outlook))
             each = np.array(row.split(), float)
             np.testing.assert_allclose(each, nearest(bodies, robot)[0], atol=1e-8)
-    assert float(found['touch'][0]) == pytest.approx(touch(outlook, robot, *span).share)
-    if eigen_folder():
+    hit = touch(outlook, robot, *span)
+    expected_touch = [hit.share, hit.at_most, *hit.of_capsule]
+    np.testing.assert_allclose(
+        np.array(found['touch'][0].split(), float), expected_touch, atol=1e-8
+    )
+    first, last = at.people[0], Outlook.of(message, age_s).at(span[1]).people[0]
+    expected_at = [first.mean[-1, 5, 2], last.samples[1, 0, 5, 2], last.radius[0, 5]]
+    np.testing.assert_allclose(np.array(found['at'][0].split(), float), expected_at, atol=1e-8)
+    assert 'eigen' in found or not find_spec('cmeel'), 'the target brings Eigen along'
+    if 'eigen' in found:
         person = message.motions[0]
         samples = person.samples.reshape(10, 4, 22, 3)
         same, norm, mean, radius = map(float, found['eigen'][0].split())

@@ -1,5 +1,6 @@
 """Predictions as messages that others already read."""
 
+from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
 
@@ -51,8 +52,10 @@ def test_poses_and_feet_and_what_blindness_looks_like(
         PredictedMotionArray, 'predicted_motion', QoSProfile(depth=1)
     )
     given = ('pose_array:=true', 'point_cloud:=true', 'robot_position:=[1.0, 2.0, 3.0]')
+    given += ('frame:=map',)
     start('bridge', '--ros-args', *(part for value in given for part in ('-p', value)))
     planner.wait_for(lambda: poses and clouds, 'it publishes')
+    assert poses[-1].header.frame_id == clouds[-1].header.frame_id == 'map'
     assert [(p.position.x, p.position.z) for p in poses[-1].poses] == [(1, 3)], 'it is blind'
     assert read_points(clouds[-1]).tolist() == [(1, 2, 3)]
 
@@ -60,7 +63,7 @@ def test_poses_and_feet_and_what_blindness_looks_like(
         now_ns = planner.get_clock().now().nanoseconds
         publisher.publish(prediction(stride, now_ns, people))
         planner.spin(0.03)
-        return len(poses[-1].poses) == count and poses[-1].header.frame_id == 'map'
+        return len(poses[-1].poses) == count
 
     planner.wait_for(lambda: published(1, 22), 'joints')
     places = np.array([[p.position.x, p.position.y, p.position.z] for p in poses[-1].poses])
@@ -72,6 +75,48 @@ def test_poses_and_feet_and_what_blindness_looks_like(
     assert feet[:, 2].max() < 0.25
     assert np.ptp(feet[:, 0]) > 0.8
     planner.wait_for(lambda: published(0, 0), 'nobody is there')
+
+
+def test_blindness_is_said_in_the_frame_that_came_last(
+    planner: Any, start: Any, stride: NDArray[np.float32]
+) -> None:
+    """A cloud without a frame is dropped by who reads it, which is taken for nobody."""
+    poses: list[PoseArray] = []
+    planner.create_subscription(PoseArray, 'predicted_poses', poses.append, 10)
+    publisher = planner.create_publisher(
+        PredictedMotionArray, 'predicted_motion', QoSProfile(depth=1)
+    )
+    process = start('bridge', '--ros-args', '-p', 'pose_array:=true')
+    planner.wait_for(lambda: "set the parameter 'frame'" in process.output, 'it warns')
+    assert not poses
+
+    def predicted() -> bool:
+        publisher.publish(prediction(stride, planner.get_clock().now().nanoseconds))
+        planner.spin(0.03)
+        return bool(poses)
+
+    planner.wait_for(predicted, 'joints')
+    planner.wait_for(lambda: len(poses[-1].poses) == 1, 'it is blind again')
+    assert poses[-1].header.frame_id == 'map'
+
+
+@pytest.mark.parametrize(
+    ('parameter', 'sentence'),
+    [
+        ('rate_hz:=0.0', "'rate_hz' must be a number with a point (1.0) from 1 to 200"),
+        ('robot_position:=[1.0]', 'robot_position is x, y, z'),
+        ('people:=true', 'messages are not installed'),
+    ],
+)
+def test_what_the_bridge_cannot_do_is_one_sentence(
+    planner: Any, start: Any, parameter: str, sentence: str
+) -> None:
+    if parameter == 'people:=true' and find_spec('people_msgs'):
+        pytest.skip('people_msgs are installed')
+    process = start('bridge', '--ros-args', '-p', parameter)
+    planner.wait_for(lambda: process.popen.poll() is not None, 'it ends')
+    assert sentence in process.output
+    assert 'Traceback' not in process.output
 
 
 @pytest.fixture

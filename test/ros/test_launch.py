@@ -11,7 +11,7 @@ pytest.importorskip('launch_ros', reason='launch is part of a ROS 2 installation
 SHARE = Path(get_package_share_directory('motion_predictor'))
 
 
-@pytest.mark.parametrize('name', ['predictor', 'demo'])
+@pytest.mark.parametrize('name', ['predictor', 'demo', 'monitor'])
 def test_launch_file_starts_its_nodes(name: str) -> None:
     from launch import LaunchService
     from launch.actions import EmitEvent, OpaqueFunction, RegisterEventHandler, TimerAction
@@ -49,5 +49,6 @@ def test_launch_file_starts_its_nodes(name: str) -> None:
     service = LaunchService()
     service.include_launch_description(description)
     assert service.run() == 0
-    assert any('predictor' in process for process in survivors)
+    nodes = 'separation_monitor' if name == 'monitor' else 'predictor'
+    assert any(nodes in process for process in survivors)
     assert (name == 'demo') == any('replay' in process for process in survivors)

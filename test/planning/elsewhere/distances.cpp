@@ -10,6 +10,27 @@
 
 namespace mp = motion_predictor;
 
+// What tf2_ros::Buffer answers, as far as it is used: a transform that was told of some time before second 1000.
+struct Buffer
+{
+  struct Stamp {std::int32_t sec; std::uint32_t nanosec;};
+  struct Header {Stamp stamp;};
+  struct Vector {double x, y, z;};
+  struct Quaternion {double x, y, z, w;};
+  struct Transform {Vector translation; Quaternion rotation;};
+  struct Stamped {Header header; Transform transform;};
+
+  std::int32_t sec;
+
+  Stamped lookupTransform(
+    const std::string & target, const std::string &,
+    std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>) const
+  {
+    if (target != "base") {throw std::runtime_error("there is no such frame");}
+    return {{{sec, 0}}, {{1, 2, 3}, {0, 0, 0, 1}}};
+  }
+};
+
 static std::vector<float> numbers(std::size_t count)
 {
   std::vector<float> found(count);
@@ -44,6 +65,12 @@ int main()
     }
     message->motions.push_back(person);
   }
+  std::printf("tf");
+  for (std::int32_t sec : {0, 999, 1000, 1001, 1005}) {
+    const auto found = mp::newest_transform(Buffer{sec}, "base", "map", 1'000'400'000'000);
+    std::printf(" %d", found ? static_cast<int>((*found)(mp::Vec3{}).z) : 0);
+  }
+  std::printf(" %d\n", mp::newest_transform(Buffer{0}, "camera", "map", 0).has_value());
   mp::Predictions predictions;
   const std::int64_t now = static_cast<std::int64_t>(1e9 * age_s) + 1'000'000'000'000'000'000;
   std::printf("before %s\n", to_string(predictions.latest(now).reason()));
@@ -84,7 +111,15 @@ int main()
   }
   mp::Look look;
   look.start_s = start_s, look.end_s = end_s, look.to_robot = &to_robot;
-  std::printf("touch %.9f\n", mp::touch_share(latest, robot, look));
+  const auto touch = mp::touch(latest, robot, look);
+  std::printf("touch %.9f %.9f", touch.share, touch.at_most);
+  for (double capsule : touch.of_capsule) {std::printf(" %.9f", capsule);}
+  std::printf("\n");
+  if (!latest.is_nobody()) {
+    const auto & person = latest.message().motions[0];
+    const auto mean = mp::mean_at(latest, person, end_s, &to_robot), one = mp::sample_at(latest, person, 1, end_s);
+    std::printf("at %.9f %.9f %.9f\n", mean[5].z, one[5].z, mp::radius_at(latest, person, 5, end_s));
+  }
 #ifdef MOTION_PREDICTOR__EIGEN_HPP_
   if (message->motions.empty()) {return 0;}
   const auto & person = message->motions[0];
