@@ -11,7 +11,7 @@ FOLDERS := benchmark cmake config include launch motion_predictor msg scripts tr
 SOURCES := CMakeLists.txt package.xml \
     $(shell find $(addsuffix /.,$(FOLDERS)) -name __pycache__ -prune -o -print 2>/dev/null)
 
-.PHONY: help setup build test lint demo benchmark clean distclean FORCE
+.PHONY: help setup build test lint docs demo benchmark clean distclean FORCE
 
 help:
 	@echo 'make setup      make the environment .venv (PYTHON=... chooses the Python)'
@@ -20,6 +20,7 @@ help:
 	@echo 'make benchmark  measure predictions and the node (ARGS=... goes to benchmark; --help lists it)'
 	@echo 'make test       build and test (ARGS=... goes to pytest)'
 	@echo 'make lint       check style and types'
+	@echo 'make docs       build the documentation into build/docs; warnings are errors'
 	@echo 'make clean      remove what was built'
 	@echo 'make distclean  remove the environment as well'
 	@echo 'environment/run.sh COMMAND runs any command in the environment'
@@ -57,6 +58,10 @@ lint: setup
 	@ln -sfn ../../benchmark build/types/motion_predictor_benchmark
 	@MYPYPATH=build/types $(RUN) mypy -p motion_predictor -p motion_predictor_training \
 	    -p motion_predictor_benchmark
+
+docs: build
+	@$(RUN) sphinx-build -q -W --keep-going doc build/docs
+	@echo 'build/docs/index.html'
 
 demo: build
 	@$(RUN) $(BIN)/demo $(if $(CLIP),'$(CLIP)') $(ARGS)
