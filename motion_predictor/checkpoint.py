@@ -148,6 +148,9 @@ class Header(_Strict):
     spread: tuple[Annotated[float, Field(gt=0, le=10)], ...] | None = None
     """By what the deviations of a person's samples from their mean are multiplied, coefficient by
     coefficient, so that they are as large as errors are with people who were not trained on."""
+    symmetric: bool = False
+    """Whether every other sample is predicted for the mirror image of the person and mirrored
+    back: left and right are treated alike, and the mean of the samples is the better for it."""
     calibration: Calibration | None = None
     provenance: dict[str, Any] = {}
     """How the weights were made: configuration, data, versions, ancestors."""
@@ -322,6 +325,7 @@ class Checkpoint:
                 predicts_root=header.root == 'predicted',
                 noise_schedule=header.noise_schedule,
                 spread=header.spread,
+                mirrored=header.layout.mirrored if header.symmetric else None,
             ).eval()
         except RuntimeError as error:
             detail = one_line(error)

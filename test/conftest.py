@@ -21,6 +21,7 @@ from motion_predictor.checkpoint import (
     Window,
     fresh_parametrisation,
 )
+from motion_predictor.model.mirror import Mirror
 from motion_predictor.model.parametrisation import ScaledParametrisation
 from motion_predictor.skeleton import known_layouts
 from motion_predictor_training.config import Optimisation, TeacherConfig
@@ -170,7 +171,9 @@ def make_checkpoint() -> Callable[..., Checkpoint]:
         _randomise(network)
         parametrisation = fresh_parametrisation(header)
         if isinstance(parametrisation, ScaledParametrisation):
-            parametrisation.fit(_wandering(header))
+            motion = _wandering(header)
+            mirror = Mirror(header.layout.mirrored, header.root == 'predicted')
+            parametrisation.fit(torch.cat([motion, mirror(motion)]))
         checkpoint = Checkpoint.of(header, network, parametrisation)
         if calibrated:
             return _calibrated(checkpoint, coverages)
@@ -183,6 +186,12 @@ def make_checkpoint() -> Callable[..., Checkpoint]:
 def tiny(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
     """SwiftDiff 1x8 on smpl22, anchored, in the person's heading, with predicted root."""
     return make_checkpoint()
+
+
+@pytest.fixture(scope='session')
+def tiny_symmetric(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
+    """The same, with every other sample of the mirror image, and calibrated."""
+    return make_checkpoint(symmetric=True, calibrated=True)
 
 
 @pytest.fixture(scope='session')

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from motion_predictor.archive import load_archive
 from motion_predictor.body import Body
+from motion_predictor.frames import person_frame, to_model
 from motion_predictor.history import History
-from motion_predictor.skeleton import known_layouts
+from motion_predictor.skeleton import Layout, known_layouts
 from motion_predictor_training.config import Augmentation
 from motion_predictor_training.data.augment import (
     Drawer,
@@ -28,6 +29,7 @@ from motion_predictor_training.data.augment import (
     turn,
 )
 from motion_predictor_training.data.completion import Completion
+from motion_predictor_training.data.exchange import Exchange, exchanged_parts
 from motion_predictor_training.data.hidden import complete
 from motion_predictor_training.data.pool import Pool, pool_of
 from motion_predictor_training.data.windows import cut_windows, model_features
@@ -48,8 +50,20 @@ PERSON = {
     'slow_motion': 0.5,
     'body_scale': 0.2,
     'limb_scale': 0.2,
+    'exchanged': 1.0,
     'yaw_deg': 90.0,
 }
+EXCHANGED = [
+    {
+        joint
+        for joint in SMPL.joints
+        if not any(n in joint for n in ('pelvis', 'hip', 'knee', 'ankle', 'foot'))
+    },
+    {joint for joint in SMPL.joints if 'elbow' in joint or 'wrist' in joint},
+    {'l_elbow', 'l_wrist'},
+    {'r_elbow', 'r_wrist'},
+]
+"""Parts of a body that may come from another."""
 OFF = dict.fromkeys(Augmentation.model_fields, 0.0)
 
 FloatArray = NDArray[np.float32]
@@ -109,6 +123,44 @@ def test_what_the_person_is_changes_history_and_future(pool: Pool, name: str) ->
     changed, recorded = draw(pool, **{name: PERSON[name]}).motion, draw(pool).motion
     for part in (slice(None, HISTORY), slice(HISTORY, None)):
         assert not torch.equal(changed[:, part], recorded[:, part])
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_an_exchanged_part_moves_as_in_another_window_and_hangs_where_it_belongs(
+    seed: int,
+) -> None:
+    motion = random_motion(seed, count=8)
+    measured = torch.rand(motion.shape[:3], generator=torch.Generator().manual_seed(seed)) < 0.5
+    chosen = torch.arange(8) < 4
+    torch.manual_seed(seed)
+    mixed, seen = Exchange(SMPL, HISTORY, CPU)(motion, measured, chosen)
+    bones = [bones_seen_from_the_hips(windows) for windows in (motion, mixed)]
+    torch.testing.assert_close(mixed[4:], motion[4:], msg='what is not chosen stays')
+    assert torch.equal(seen[4:], measured[4:])
+    for own in range(4):
+        same = (bones[0] - bones[1][own]).abs().amax((1, 3)) < 1e-4  # (B, J)
+        givers = [g for g in range(8) if g != own and same[g, 1:].any()]
+        assert same[own, 0], 'the root goes its way'
+        if givers:  # or it was given its own
+            (giver,) = givers
+            moved = same[giver]
+            names = {joint for joint, m in zip(SMPL.joints, moved, strict=True) if m}
+            assert names in EXCHANGED
+            assert same[own][~moved].all()
+            assert torch.equal(seen[own], torch.where(moved, measured[giver], measured[own]))
+
+
+def bones_seen_from_the_hips(motion: torch.Tensor) -> torch.Tensor:
+    """Return (B, N, J, 3) each joint from its parent, the root from the origin."""
+    local = to_model(motion, person_frame(motion[:, HISTORY - 1], SMPL.hips))
+    parents = torch.tensor(SMPL.parents).clamp(min=0)
+    bones = local - local[:, :, parents]
+    return torch.cat([local[:, :, :1], bones[:, :, 1:]], 2)
+
+
+def test_a_body_without_arms_exchanges_single_limbs() -> None:
+    arms = Layout(name='arm', joints={'a': None, 'b': 'a', 'c': 'b'})
+    assert torch.equal(exchanged_parts(arms), torch.tensor([[0, 1, 1], [0, 0, 1]]).bool())
 
 
 def test_slow_motion_goes_less_far(pool: Pool) -> None:

@@ -63,7 +63,12 @@ def of_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ('kind', 'rounding_m'),
     # Random weights in attention move joints by metres.
-    [('shared trunk', 1e-5), ('tiny', 1e-5), ('tiny_official', 1e-4)],
+    [
+        ('shared trunk', 1e-5),
+        ('tiny', 1e-5),
+        ('tiny_symmetric', 1e-5),
+        ('tiny_official', 1e-4),
+    ],
 )
 def test_a_compiled_predictor_agrees_with_eager_for_any_people_and_samples(
     request: pytest.FixtureRequest,

@@ -91,13 +91,34 @@ def logged(state: Path, figure: str) -> dict[int, float]:
     return values
 
 
-def test_a_killed_loop_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
-    unbroken = fit(tmp_path / 'unbroken.state')
+@pytest.mark.parametrize('matrix_learning_rate', [None, 0.02])
+def test_a_killed_loop_ends_where_an_unbroken_one_does(
+    tmp_path: Path, matrix_learning_rate: float | None
+) -> None:
+    settings = SETTINGS.model_copy(update={'matrix_learning_rate': matrix_learning_rate})
+    unbroken = fit(tmp_path / 'unbroken.state', settings)
     with pytest.raises(KilledError):
-        fit(tmp_path / 'killed.state', killed_at=28)
-    resumed = fit(tmp_path / 'killed.state')
+        fit(tmp_path / 'killed.state', settings, killed_at=28)
+    resumed = fit(tmp_path / 'killed.state', settings)
     for name, weights in unbroken.items():
         torch.testing.assert_close(resumed[name], weights, rtol=0, atol=0)
+
+
+def test_matrices_have_a_learning_rate_of_their_own(tmp_path: Path) -> None:
+    """Muon's first step changes a square matrix by its rate in every direction."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(8, 8))
+    before = network[0].weight.detach().clone()
+    settings = Optimisation(
+        steps=1, batch=64, learning_rate=1e-9, matrix_learning_rate=0.02, weight_decay=0.0,
+        ema_decay=0.0, decay_every=10,
+    )  # fmt: skip
+    optimise(
+        network, lambda: network(torch.randn(64, 8)).square().mean(), settings,
+        tmp_path / 'x.state', 'same', 'test',
+    )  # fmt: skip
+    change = torch.linalg.svdvals(network[0].weight.detach() - before) / 0.02
+    assert ((change > 0.5) & (change < 1.5)).all(), change
 
 
 def test_a_resumed_run_goes_on_in_the_same_log(tmp_path: Path) -> None:

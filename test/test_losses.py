@@ -186,6 +186,24 @@ def test_a_refined_student_is_better_at_its_objective_on_unseen_people(
     header = load_checkpoint(out).header
     assert header.provenance['parent']['sha256'] == load_checkpoint(student).sha256
     assert header.name == 'default'
+    assert header.symmetric, 'left and right are treated alike from here on'
+
+
+def test_a_student_that_scales_left_and_right_differently_is_not_refined(
+    student: Path, recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = load_checkpoint(student)
+    checkpoint.tensors['parametrisation.scale'][:, 3] *= 1.1  # x of the left hip
+    checkpoint.save(tmp_path / 'lame.safetensors')
+    arguments = ['refine', '--student', str(tmp_path / 'lame.safetensors')]
+    arguments += [
+        '--train',
+        str(recorded / 'train.npz'),
+        '--out',
+        str(tmp_path / 'out.safetensors'),
+    ]
+    assert main([*arguments, *SMALL]) == 2
+    assert 'scales left and right differently' in capsys.readouterr().err
 
 
 def test_a_teacher_is_not_refined(

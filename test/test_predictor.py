@@ -19,7 +19,11 @@ from motion_predictor.checkpoint import (
     Window,
 )
 from motion_predictor.model.one_step import DampedRoot
-from motion_predictor.model.parametrisation import OfficialParametrisation, anchored_basis
+from motion_predictor.model.parametrisation import (
+    OfficialParametrisation,
+    anchored_basis,
+    displacements,
+)
 from motion_predictor.predictor import MotionPredictor, Prediction
 from motion_predictor.skeleton import known_layouts
 
@@ -111,6 +115,57 @@ def test_fewer_samples_are_the_first_of_all(tiny: Checkpoint, crowd: FloatArray)
     few = predictor.predict(crowd, samples=7)
     close(few.samples, predictor.predict(crowd).samples[:, :7])
     close(few.mean, few.samples.mean(1))
+
+
+@pytest.mark.parametrize('root', ['predicted', 'damped'])
+def test_left_and_right_are_treated_alike(
+    make_checkpoint: Callable[..., Checkpoint], crowd: FloatArray, root: str
+) -> None:
+    """Even samples are of the person as seen, odd ones of the mirror image."""
+    checkpoint = make_checkpoint(symmetric=True, root=root)
+    sides = list(checkpoint.header.layout.mirrored)
+
+    def mirrored(motion: FloatArray) -> FloatArray:
+        return motion[..., sides, :] * np.array([1, -1, 1], np.float32)
+
+    model = checkpoint.build()
+    noise = torch.randn(1, 4, 6, checkpoint.header.features).repeat_interleave(2, 1)[0]
+    seen, image = (
+        model(torch.from_numpy(motion), noise).detach().numpy()
+        for motion in (crowd, mirrored(crowd).copy())
+    )
+    assert np.abs(seen[:, 0::2] - seen[:, 1::2]).max() > 0.01, 'the network tells them apart'
+    close(seen[:, 0::2], mirrored(image[:, 1::2]))
+    close(seen[:, 1::2], mirrored(image[:, 0::2]))
+    asymmetric = make_checkpoint(root=root)
+    asymmetric.tensors |= checkpoint.tensors
+    plain = asymmetric.build()(torch.from_numpy(crowd), noise).detach().numpy()
+    close(seen[:, 0::2], plain[:, 0::2])
+
+
+@pytest.mark.parametrize('samples', [1, 3, 5])
+def test_an_odd_number_of_samples_is_the_first_of_more_too(
+    make_checkpoint: Callable[..., Checkpoint], crowd: FloatArray, samples: int
+) -> None:
+    predictor = predictor_of(make_checkpoint(symmetric=True), samples=6)
+    close(predictor.predict(crowd, samples).samples, predictor.predict(crowd).samples[:, :samples])
+
+
+@pytest.mark.parametrize(('history', 'coefficients'), [(30, 20), (5, 6), (2, 1), (30, 30)])
+def test_what_a_network_sees_is_the_last_pose_and_how_it_was_reached(
+    history: int, coefficients: int
+) -> None:
+    rows = displacements(history, coefficients)
+    assert rows.shape == (coefficients, history)
+    motion = torch.randn(history, 3, dtype=torch.float64)
+    seen = rows @ motion
+    torch.testing.assert_close(seen[0], motion[-1])
+    if coefficients > 1:
+        torch.testing.assert_close(seen[1], motion[-1] - motion[-2], msg='the newest step alone')
+        torch.testing.assert_close(seen[1:].sum(0), motion[-1] - motion[0], msg='and all in all')
+    used = min(history, coefficients)
+    assert torch.linalg.matrix_rank(rows) == used, 'nothing is seen twice'
+    assert not rows[used:].any()
 
 
 @pytest.mark.parametrize('samples', [0, 5])

@@ -61,13 +61,15 @@ def layout_of(choice: Layout | str) -> Layout:
 
 
 class Optimisation(Strict):
-    """How weights are fitted: AdamW, with an average of the weights."""
+    """How weights are fitted: AdamW or, for matrices, Muon; with an average of the weights."""
 
     steps: Count
     batch: Count
     """Of all processes together."""
     learning_rate: Annotated[float, Field(gt=0)]
     """The peak of a one-cycle schedule, or, where it decays stepwise, the first."""
+    matrix_learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """The same for the matrices of a network's blocks, which Muon fits then; None: AdamW, too."""
     decay_every: Count | None = None
     """Steps after which the learning rate is multiplied by 0.8; None is one cycle."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
@@ -95,6 +97,8 @@ class Augmentation(Strict):
     """Largest relative change of each window's body size."""
     limb_scale: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     """Largest relative change of each bone's length, left and right alike."""
+    exchanged: Share = 0.6
+    """Share of windows in which arms, or all above the hips, move as in another window."""
     yaw_deg: Annotated[float, Field(ge=0, le=180)] = 0.0
     """Largest turn about the vertical; it changes nothing where the heading is aligned."""
     history_noise_m: Annotated[float, Field(ge=0)] = 0.01

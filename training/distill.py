@@ -42,7 +42,6 @@ from motion_predictor_training.supervision import (
     same_skeleton,
     windows_for,
 )
-from motion_predictor_training.teacher import FITTED_TO
 
 
 def distil(
@@ -135,7 +134,7 @@ def _untrained(
     parametrisation = fresh_parametrisation(header).to(device)
     assert isinstance(parametrisation, ScaledParametrisation)
     seed_torch(config.bank.seed, 0, 1)  # of the bank: students that share it share the scales
-    parametrisation.fit(examples(FITTED_TO).features)
+    parametrisation.fit(examples.for_scales())
     return Checkpoint.of(header, network, parametrisation)
 
 

@@ -9,10 +9,14 @@ from torch import Tensor
 
 from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint import Header
+from motion_predictor.model.mirror import Mirror
 from motion_predictor_training.config import Augmentation
 from motion_predictor_training.data.augment import Drawer
 from motion_predictor_training.data.pool import pool_of
 from motion_predictor_training.data.windows import Windows, model_features
+
+FITTED_TO = 4096
+"""Windows that scales are taken from."""
 
 
 class Example(NamedTuple):
@@ -46,6 +50,7 @@ class Examples:
         self.history_frames = header.window.history_frames
         self.hips = header.layout.hips if header.frame == 'heading' else None
         self.with_root = header.root == 'predicted'
+        self.mirror = Mirror(header.layout.mirrored, self.with_root).to(device)
         pool = pool_of(windows, archive, header.window.rate_hz, augmentation.balance, device)
         self.drawer = Drawer(pool, self.history_frames, augmentation)
 
@@ -54,6 +59,14 @@ class Examples:
         drawn = self.drawer(count)
         features = model_features(drawn.motion, self.history_frames, self.hips, self.with_root)
         return Example(features, drawn.measured)
+
+    def for_scales(self) -> Tensor:
+        """Draw features (2 FITTED_TO, H + F, D) to take scales from.
+
+        They are windows and their mirror images, so that the scales are alike on both sides.
+        """
+        features = self(FITTED_TO).features
+        return torch.cat([features, self.mirror(features)])
 
 
 def seed_torch(*parts: int | Sequence[int]) -> None:

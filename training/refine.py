@@ -14,6 +14,8 @@ from torch import Tensor
 
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Checkpoint, load_checkpoint
+from motion_predictor.model.mirror import Mirror
+from motion_predictor.model.parametrisation import Parametrisation, ScaledParametrisation
 from motion_predictor_training.config import ConfigError, RefineConfig
 from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.examples import Examples
@@ -75,6 +77,7 @@ def refine(
             'metrics': {},
             'calibration': None,
             'spread': None,
+            'symmetric': False,
         }
     )
     settings, device = config.optimisation, training_device()
@@ -86,6 +89,7 @@ def refine(
     fixed = parent.build().to(device)
     fixed.requires_grad_(False)
     parametrisation = model.parametrisation
+    _require_alike(parametrisation, examples.mirror, student_path)
     scale = parametrisation, header.window.rate_hz, header.root == 'predicted'
     futures = Futures(*scale, frames=COMPARED_FRAMES)
     evenly = Futures(*scale, frames=COMPARED_FRAMES, early=False)
@@ -118,6 +122,8 @@ def refine(
 
     state_path = out.with_suffix('.state')
     optimise(model.network, loss, settings, state_path, ancestry['identity'], header.name)
+    # What it learnt of either side counts for both; to learn so would take twice the time.
+    header = header.model_copy(update={'symmetric': True})
     refined = Checkpoint.of(header, model.network.cpu(), parametrisation.cpu())
     if validation is not None and config.objective == 'energy':
         refined = fit_spread(refined, validation)
@@ -125,3 +131,18 @@ def refine(
         refined.save(out)
     wait_for_all()
     return refined
+
+
+def _require_alike(parametrisation: Parametrisation, mirror: Mirror, path: Path) -> None:
+    """Refuse scales that differ between left and right.
+
+    Raises:
+        ConfigError: naming the student.
+    """
+    if not isinstance(parametrisation, ScaledParametrisation):
+        return  # it has none
+    scales = parametrisation.scale, parametrisation.condition_scale
+    alike = all(torch.allclose(scale, mirror(scale).abs(), rtol=1e-4) for scale in scales)
+    mean = parametrisation.condition_mean
+    if not (alike and torch.allclose(mean, mirror(mean), atol=1e-4)):
+        raise ConfigError(f'{path} scales left and right differently: make its teacher anew')

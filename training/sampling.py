@@ -34,7 +34,7 @@ class MultiStep(OneStep):
                 of.history_frames, of.future_frames, len(of.dct)
             )
 
-    def denoise(self, noise: Tensor, condition: Tensor, embedded: Tensor | None = None) -> Tensor:
+    def _denoise(self, noise: Tensor, condition: Tensor, embedded: Tensor) -> Tensor:
         shape = condition.shape[0], noise.shape[1]
         noise = noise.expand(shape[0], -1, -1, -1).flatten(0, 1)
         condition = condition.repeat_interleave(shape[1], 0)

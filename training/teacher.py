@@ -39,8 +39,6 @@ METHODS: dict[str, dict[str, Any]] = {
     },
 }
 """What goes with each parametrisation: `official` is the method as published."""
-FITTED_TO = 8192
-"""Windows that the scales of a parametrisation are taken from."""
 
 
 def train_teacher(
@@ -101,7 +99,7 @@ def train_teacher(
     network.to(device)
     if parent is None and isinstance(parametrisation, ScaledParametrisation):
         seed_torch(settings.seed, 0)
-        parametrisation.fit(examples(FITTED_TO).features)
+        parametrisation.fit(examples.for_scales())
     validation = None
     if validation_path is not None:
         untrained = Checkpoint.of(header, network, parametrisation)

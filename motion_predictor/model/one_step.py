@@ -14,6 +14,7 @@ from motion_predictor.frames import (
     turn_to_world,
 )
 from motion_predictor.model.diffusion import SCHEDULES, NoiseSchedule, x0_from_epsilon
+from motion_predictor.model.mirror import Mirror
 from motion_predictor.model.parametrisation import Parametrisation, velocity_weights
 from motion_predictor.model.shared_trunk import SharedTrunk
 from motion_predictor.model.swiftdiff import SwiftDiff
@@ -46,6 +47,20 @@ class DampedRoot(nn.Module):
         return root[:, -1:] + self.path @ root
 
 
+def _halves(samples: Tensor, people: int) -> Tensor:
+    """Return even and odd samples (2P, S / 2, ...) of (P or 1, S, ...), person by person.
+
+    The last one is there more than once where there are too few.
+    """
+    count = samples.shape[1]
+    # At least two: to an exporter, a size that may be one is another case.
+    even = 2 * torch.arange(torch.sym_max((count + 1) // 2, 2), device=samples.device)
+    even = even.clamp(max=count - 1)
+    odd = (even + 1).clamp(max=count - 1)
+    halves = torch.stack([samples[:, even], samples[:, odd]], 1)  # (P or 1, 2, S / 2, ...)
+    return halves.expand(people, *halves.shape[1:]).flatten(0, 1)
+
+
 class OneStep(nn.Module):
     """From observed history to future positions in one network evaluation.
 
@@ -59,6 +74,8 @@ class OneStep(nn.Module):
         predicts_root: whether the features hold the root (else it is damped).
         noise_schedule: what the timestep is of.
         spread: (K,) by what the samples' deviations from their mean are multiplied; None: one.
+        mirrored: joints of the other side, for a network that is to treat left and right alike:
+            every other sample is a future of the mirror image, mirrored back. None: as observed.
     """
 
     alpha_hat: Tensor  # () of the one timestep
@@ -76,6 +93,7 @@ class OneStep(nn.Module):
         predicts_root: bool,
         noise_schedule: NoiseSchedule = 'cosine',
         spread: Sequence[float] | None = None,
+        mirrored: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -92,6 +110,7 @@ class OneStep(nn.Module):
         self.register_buffer('alpha_hat', alpha_hat, persistent=False)
         factors = None if spread is None else torch.tensor(spread)[:, None]
         self.register_buffer('spread', factors, persistent=False)
+        self.mirror = None if mirrored is None else Mirror(mirrored, predicts_root)
 
     def embed(self, noise: Tensor) -> Tensor:
         """Return what the network makes of noise (S, K, D) before it sees a person."""
@@ -107,6 +126,20 @@ class OneStep(nn.Module):
         """
         if embedded is None:
             embedded = self.embed(noise)
+        if self.mirror is None:
+            return self._denoise(noise, condition, embedded)
+        people, samples = condition.shape[0], noise.shape[1]
+        both = self._denoise(
+            _halves(noise, people),
+            torch.stack([condition, self.mirror(condition)], 1).flatten(0, 1),  # (2P, K, D)
+            _halves(embedded, people),
+        )
+        seen, image = both.unflatten(0, (people, 2)).unbind(1)  # (P, S / 2, K, D)
+        x0 = torch.stack([seen, self.mirror(image)], 2).flatten(1, 2)
+        # Picked, not sliced: an exporter cannot know that so many are there.
+        return x0[:, torch.arange(samples, device=x0.device)]
+
+    def _denoise(self, noise: Tensor, condition: Tensor, embedded: Tensor) -> Tensor:
         if isinstance(self.network, TransFusion):
             output = self.network.denoise(embedded, condition, self.timestep)
         else:

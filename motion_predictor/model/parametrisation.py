@@ -7,6 +7,7 @@ All kinds turn an observed history (B, H, D) into a condition (B, K, D) and a wh
 
 import math
 from abc import ABC, abstractmethod
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -188,7 +189,7 @@ class AnchoredParametrisation(ScaledParametrisation):
     slowly for the root, quickly for what moves relative to it. Added to it is a basis of the
     future alone, of cosines of a quarter wave minus one, which begin at zero with slope zero. So
     every future begins where the person is, and as fast, whatever the network returns. Zero is
-    going on.
+    going on. What the network sees is the last pose, and how it was reached.
 
     Args:
         history_frames: H.
@@ -199,7 +200,7 @@ class AnchoredParametrisation(ScaledParametrisation):
         with_root: whether the first three features are the root's place.
     """
 
-    history_dct: Tensor  # (K, H)
+    observation: Tensor  # (K, H)
     going_on: Tensor  # (2, F, H) displacement as a linear map of the history: of root, of others
 
     def __init__(
@@ -213,10 +214,8 @@ class AnchoredParametrisation(ScaledParametrisation):
     ) -> None:
         super().__init__(history_frames, future_frames, coefficients, features)
         self.root_features = 3 if with_root else 0
-        seen = min(history_frames, coefficients)
-        history_dct = torch.zeros(coefficients, history_frames)
-        history_dct[:seen] = dct_matrix(history_frames, seen)
-        self.register_buffer('history_dct', history_dct, persistent=False)
+        observation = displacements(history_frames, coefficients)
+        self.register_buffer('observation', observation.float(), persistent=False)
         self.synthesis = anchored_basis(future_frames, coefficients).float()
         slope = velocity_weights(history_frames, rate_hz, VELOCITY_WINDOW_S)
         t = torch.arange(1, future_frames + 1, dtype=torch.float64) / rate_hz
@@ -229,7 +228,7 @@ class AnchoredParametrisation(ScaledParametrisation):
         self.register_buffer('going_on', going_on.float(), persistent=False)
 
     def observe(self, history: Tensor) -> Tensor:
-        return self.history_dct @ history
+        return self.observation @ history
 
     def analyse(self, motion: Tensor) -> Tensor:
         history, future = motion.tensor_split([self.history_frames], dim=1)
@@ -239,6 +238,24 @@ class AnchoredParametrisation(ScaledParametrisation):
         root, others = history.tensor_split([self.root_features], dim=-1)
         way = [path @ part for path, part in zip(self.going_on, (root, others), strict=True)]
         return history[:, -1:] + torch.cat(way, -1)
+
+
+def displacements(history_frames: int, coefficients: int) -> Tensor:
+    """Return (K, H) float64: the last frame, and the ways over spans of time before it.
+
+    From frame to frame of late, over several frames longer ago; together the spans are the whole
+    history. A network sees more in them than in a DCT, where what happened last is spread over
+    all coefficients. Rows that are left over are zero.
+    """
+    reach = history_frames - 1
+    spans = min(coefficients - 1, reach)
+    ages = [max(i, round(reach * (i / max(spans, 1)) ** 2)) for i in range(spans + 1)]
+    rows = torch.zeros(coefficients, history_frames, dtype=torch.float64)
+    rows[0, -1] = 1
+    for row, (newer, older) in enumerate(pairwise(ages), start=1):
+        rows[row, reach - newer] = 1
+        rows[row, reach - older] = -1
+    return rows
 
 
 def velocity_weights(history_frames: int, rate_hz: float, window_s: float) -> Tensor:

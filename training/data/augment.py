@@ -13,6 +13,7 @@ from torch import Tensor
 from motion_predictor.skeleton import Layout
 from motion_predictor_training.config import Augmentation
 from motion_predictor_training.data.completion import Completion
+from motion_predictor_training.data.exchange import Exchange, limbs_of
 from motion_predictor_training.data.pool import Pool
 
 SLOWER = (2, 4)
@@ -36,8 +37,8 @@ class Drawer:
     """Draws windows from a pool and changes them at random.
 
     The person is changed over the whole window: mirrored, faster or slower, of other size and
-    limbs, turned. What the tracker sees of them is changed in the observed part only: noise,
-    fewer frames a second, hidden joints.
+    limbs, with arms that move as somebody else's, turned. What the tracker sees of them is
+    changed in the observed part only: noise, fewer frames a second, hidden joints.
 
     Args:
         pool: to draw from.
@@ -54,6 +55,7 @@ class Drawer:
         self.reflection = torch.tensor([1.0, -1.0, 1.0], device=device)
         self.slower = torch.tensor(SLOWER, device=device)
         self.groups = hidden_groups(pool.layout).to(device)
+        self.exchange = Exchange(pool.layout, history_frames, device)
         self.complete = Completion(pool.layout, device)
 
     def __call__(self, count: int) -> Drawn:
@@ -67,6 +69,9 @@ class Drawer:
         if settings.body_scale or settings.limb_scale:
             factors = body_factors(self.pool.layout, self.mirrored, settings, count)
             motion = scale_limbs(motion, factors, self.pool.layout)
+        if settings.exchanged:
+            exchanged = self._chosen(count, settings.exchanged)
+            motion, measured = self.exchange(motion, measured, exchanged)
         if settings.yaw_deg:
             motion = turn(motion, math.radians(settings.yaw_deg) * _symmetric(count, device))
         seen, future = motion.tensor_split([self.history_frames], dim=1)
@@ -173,10 +178,7 @@ def hidden_groups(layout: Layout) -> Tensor:
     of the picture, or half a body.
     """
     names = [layout.common_name(joint) for joint in layout.joints]
-    limbs = torch.eye(len(names), dtype=torch.bool)
-    for joint, parent in enumerate(layout.parents):
-        if parent >= 0:
-            limbs[:, joint] |= limbs[:, parent]
+    limbs = limbs_of(layout)
     parts = [
         *(('knee', 'ankle', 'foot'), ('hip', 'knee', 'ankle', 'foot')),
         *(('l_shoulder', 'l_elbow', 'l_wrist'), ('r_shoulder', 'r_elbow', 'r_wrist')),

@@ -1,0 +1,82 @@
+"""Limbs of one window on the body of another: more motion than was recorded."""
+
+import torch
+from torch import Tensor
+
+from motion_predictor.frames import person_frame, to_model, to_world
+from motion_predictor.skeleton import Layout
+
+
+class Exchange:
+    """Gives windows an arm, both arms or all above the hips from another window.
+
+    Who walks and who reaches are few in a small archive; who does both at once are fewer. The
+    part keeps its own motion, seen from the other person's hips, and hangs from the joint that it
+    hangs from there.
+
+    Args:
+        layout: of the joints.
+        history_frames: H; the last observed pose tells which way both people face.
+        device: where the windows lie.
+    """
+
+    def __init__(self, layout: Layout, history_frames: int, device: torch.device) -> None:
+        self.hips = layout.hips
+        self.history_frames = history_frames
+        self.parts = exchanged_parts(layout).to(device)  # (G, J)
+        self.anchors = _anchors(self.parts, layout.parents).to(device)  # (G, J)
+
+    def __call__(self, motion: Tensor, measured: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Return windows and what of them was measured, with parts of others in those chosen.
+
+        Args:
+            motion: (B, H + F, J, 3) metres, world frame.
+            measured: (B, H + F, J).
+            chosen: (B,) which windows get a part of another one.
+        """
+        count, device = len(motion), motion.device
+        group = torch.randint(len(self.parts), (count,), device=device)
+        part = (self.parts[group] & chosen[:, None])[:, None]  # (B, 1, J)
+        giver = torch.randperm(count, device=device)
+        frame = person_frame(motion[:, self.history_frames - 1], self.hips)
+        own = to_model(motion, frame)
+        other = own[giver]
+        anchors = self.anchors[group][:, None, :, None].expand_as(own)
+        moved = other - other.gather(2, anchors) + own.gather(2, anchors)
+        mixed = to_world(torch.where(part[..., None], moved, own)[:, None], frame)[:, 0]
+        mixed = torch.where(chosen[:, None, None, None], mixed, motion)
+        return mixed, torch.where(part, measured[giver], measured)
+
+
+def limbs_of(layout: Layout) -> Tensor:
+    """Return (J, J) each joint and, in its row, all that hangs from it."""
+    limbs = torch.eye(len(layout.joints), dtype=torch.bool)
+    for joint, parent in enumerate(layout.parents):  # parents come first
+        if parent >= 0:
+            limbs[:, joint] |= limbs[:, parent]
+    return limbs
+
+
+def exchanged_parts(layout: Layout) -> Tensor:
+    """Return (G, J) parts of the body that may come from another person, all drawn alike.
+
+    Both arms and all above the hips are there twice, each arm alone once. A layout without these
+    names gives each joint and all that hangs from it.
+    """
+    names = [layout.common_name(joint) for joint in layout.joints]
+    limbs = limbs_of(layout)
+    if layout.hips is None or not {'l_elbow', 'r_elbow'} <= set(names):
+        return limbs[1:]
+    left, right = (limbs[names.index(elbow)] for elbow in ('l_elbow', 'r_elbow'))
+    upper = ~(limbs[layout.hips[0]] | limbs[layout.hips[1]])
+    upper[0] = False
+    return torch.stack([upper, upper, left | right, left | right, left, right])
+
+
+def _anchors(parts: Tensor, parents: tuple[int, ...]) -> Tensor:
+    """Return (G, J) the nearest joint towards the root that is in no part."""
+    anchors = torch.arange(len(parents)).repeat(len(parts), 1)
+    for joint, parent in enumerate(parents):  # parents come first
+        if parent >= 0:
+            anchors[:, joint] = torch.where(parts[:, joint], anchors[:, parent], joint)
+    return anchors
