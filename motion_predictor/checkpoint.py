@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from motion_predictor.calibration import Calibration
+from motion_predictor.familiarity import Familiarity, FamiliarityTest, FloatArray, Poses
 from motion_predictor.files import written_whole
 from motion_predictor.installed import installed
 from motion_predictor.model import SharedTrunk, SwiftDiff, TransFusion
@@ -152,6 +153,7 @@ class Header(_Strict):
     """Whether every other sample is predicted for the mirror image of the person and mirrored
     back: left and right are treated alike, and the mean of the samples is the better for it."""
     calibration: Calibration | None = None
+    familiarity: Familiarity | None = None
     provenance: dict[str, Any] = {}
     """How the weights were made: configuration, data, versions, ancestors."""
     metrics: dict[str, Any] = {}
@@ -199,7 +201,7 @@ class Checkpoint:
     """A predictor as it is stored.
 
     `tensors` holds the network's state dict under `network.`, the parametrisation's under
-    `parametrisation.` and, where calibrated, what `Calibration` names.
+    `parametrisation.` and, where calibrated, what `Calibration` and `Familiarity` name.
     """
 
     header: Header
@@ -249,9 +251,33 @@ class Checkpoint:
 
     def calibrated(self, calibration: Calibration, tensors: dict[str, Tensor]) -> 'Checkpoint':
         """Return it with a calibration, instead of any that it has."""
-        kept = {k: v for k, v in self.tensors.items() if not k.startswith('calibration.')}
         header = self.header.model_copy(update={'calibration': calibration})
-        return Checkpoint(header, kept | tensors)
+        return Checkpoint(header, self._without('calibration.') | tensors)
+
+    def familiarity(self) -> FamiliarityTest | None:
+        """Return what says how familiar a history is; None where that was not calibrated."""
+        header, window = self.header, self.header.window
+        if header.familiarity is None:
+            return None
+        names = header.familiarity.shapes(len(header.layout.joints))
+        tensors = [self.tensors[name].float().cpu().numpy() for name in names]
+        poses = Poses(header.layout, window.history_frames, window.rate_hz)
+        return FamiliarityTest(header.familiarity, tensors, poses)
+
+    def familiar(self, familiarity: Familiarity, tensors: Sequence[FloatArray]) -> 'Checkpoint':
+        """Return it with a familiarity, instead of any that it has.
+
+        Args:
+            familiarity: what the tensors were fitted to.
+            tensors: in the order of `Familiarity.shapes`.
+        """
+        names = familiarity.shapes(len(self.header.layout.joints))
+        fitted = {n: torch.from_numpy(values) for n, values in zip(names, tensors, strict=True)}
+        header = self.header.model_copy(update={'familiarity': familiarity})
+        return Checkpoint(header, self._without('familiarity.') | fitted)
+
+    def _without(self, prefix: str) -> dict[str, Tensor]:
+        return {k: v for k, v in self.tensors.items() if not k.startswith(prefix)}
 
     def _section(self, prefix: str) -> dict[str, Tensor]:
         return {
@@ -277,6 +303,9 @@ class Checkpoint:
             ).tensors
         if header.calibration is not None:
             for name, shape in header.calibration.shapes().items():
+                expected[name] = torch.empty(shape, device='meta')
+        if header.familiarity is not None:
+            for name, shape in header.familiarity.shapes(len(header.layout.joints)).items():
                 expected[name] = torch.empty(shape, device='meta')
         if missing := sorted(expected.keys() - self.tensors.keys()):
             raise CheckpointError(

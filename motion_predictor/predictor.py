@@ -13,10 +13,13 @@ from motion_predictor.engine import choose, walkers
 from motion_predictor.engines import eager
 from motion_predictor.model.one_step import OneStep
 from motion_predictor.model.statistics import WithStatistics
-from motion_predictor.state import StateReader
+from motion_predictor.reach import greatest_speed, reachable
+from motion_predictor.state import State, StateReader
 
 FloatArray = NDArray[np.float32]
 WARM_UP_CALLS = 3
+MIN_FAMILIARITY = 0.003
+"""Of p-values, below which a radius falls back to what can be reached."""
 DOUBT = (0.9, 0.95, 0.99, 0.999, 0.9999), (1.0, 1.118, 1.347, 1.613, 1.841)
 """Coverages, and the lengths of vectors of three normal numbers that they stand for, as multiples
 of the first (quantiles of the chi distribution)."""
@@ -40,6 +43,12 @@ class Prediction:
     """Probability that `radius` stands for; NaN where `radius` is."""
     times: FloatArray
     """(F,) seconds after the last observed frame."""
+    familiarity: FloatArray
+    """(P,) p-value of each history among those of people whom the calibration did not know; NaN
+    where the checkpoint does not say."""
+    unfamiliar: NDArray[np.bool_]
+    """(P,) who is less familiar than asked for: their `radius` holds all that a human can reach,
+    and their samples are of a model that has seen nothing like it."""
 
     def widened(self, doubt_m: FloatArray) -> 'Prediction':
         """Return it with radii that hold joints (P, J) that may have been elsewhere at the start.
@@ -69,6 +78,7 @@ class MotionPredictor:
         coverage: probability that radii are to stand for, one of those that the checkpoint is
             calibrated for; None takes 0.95, or else the highest. Without a calibration there are
             no radii, whatever it is.
+        min_familiarity: p-value below which a history is unfamiliar.
 
     Raises:
         ValueError: if samples is not in 1..1000, the device is not there, there is no such
@@ -85,6 +95,7 @@ class MotionPredictor:
         backend: str = 'eager',
         precision: str = 'auto',
         coverage: float | None = None,
+        min_familiarity: float = MIN_FAMILIARITY,
     ) -> None:
         if not isinstance(samples, int) or not 1 <= samples <= 1000:
             raise ValueError(f'samples must lie in 1..1000, got {samples}')
@@ -92,6 +103,9 @@ class MotionPredictor:
         self.checkpoint = checkpoint
         self._sets = checkpoint.sets(coverage)
         self._state_of = StateReader(header.window.history_frames, header.window.rate_hz)
+        self._familiarity_of = checkpoint.familiarity()
+        self._human_m_s = greatest_speed(header.layout)
+        self.min_familiarity = min_familiarity
         self.samples = samples
         self.resample_noise = resample_noise
         self.device = _device(device)
@@ -125,6 +139,7 @@ class MotionPredictor:
         backend: str = 'auto',
         precision: str = 'auto',
         coverage: float | None = None,
+        min_familiarity: float = MIN_FAMILIARITY,
     ) -> 'MotionPredictor':
         """Load "default", another checkpoint that ships, or a file.
 
@@ -140,7 +155,7 @@ class MotionPredictor:
                 'distil it to one step first'
             )
         model = checkpoint.build()
-        options = (device, samples, resample_noise, backend, precision, coverage)
+        options = (device, samples, resample_noise, backend, precision, coverage, min_familiarity)
         return cls(checkpoint, model, *options)
 
     def _coverage(self, samples: int) -> float:
@@ -230,16 +245,31 @@ class MotionPredictor:
         futures, mean, spread = (result.numpy() for result in results)
         if not np.isfinite(mean).all():
             raise RuntimeError('the network returned numbers that are not finite')
-        radius, body_scale = self._radius(spread, observed, count)
+        state = self._state_of(observed)
+        radius, body_scale = self._radius(spread, state, count)
         coverage = self._coverage(count)
-        return Prediction(futures, mean, radius, body_scale, coverage, self.times)
+        familiarity = np.full(len(observed), np.nan, np.float32)
+        if self._familiarity_of is not None:
+            familiarity = self._familiarity_of(observed)
+        unfamiliar = familiarity < self.min_familiarity
+        for row in np.flatnonzero(unfamiliar):
+            near = slice(row, row + 1)
+            reach = reachable(
+                mean[near], observed[near, -1], state.speed[near], self._human_m_s, self.times
+            )[0]
+            body = body_scale[row, :, None] * radius[row]
+            body_scale[row] = np.maximum(1, (body / reach).max(-1))
+            radius[row] = np.maximum(radius[row], reach)
+        return Prediction(
+            futures, mean, radius, body_scale, coverage, self.times, familiarity, unfamiliar
+        )
 
     def _radius(
-        self, spread: FloatArray, observed: FloatArray, count: int
+        self, spread: FloatArray, state: State, count: int
     ) -> tuple[FloatArray, FloatArray]:
         """Return radii (P, F, J) and factors for the body (P, F), NaN if not calibrated."""
         if self._sets is not None:
-            sets = self._sets(self._state_of(observed), spread, count)
+            sets = self._sets(state, spread, count)
             if sets is not None:
                 return sets
         nothing = np.full(spread.shape, np.nan, np.float32)

@@ -75,7 +75,9 @@ def _along(rows: FloatArray, positions: FloatArray) -> FloatArray:
     """Apply rows (m, n) to the last n frames of positions (P, H, J, 3): (P, m, J, 3)."""
     newest = positions[:, positions.shape[1] - rows.shape[1] :]
     people, frames, joints, _ = newest.shape
-    return (rows @ newest.reshape(people, frames, 3 * joints)).reshape(people, -1, joints, 3)
+    return (rows @ newest.reshape(people, frames, 3 * joints)).reshape(
+        people, len(rows), joints, 3
+    )
 
 
 def _length(vectors: FloatArray) -> FloatArray:

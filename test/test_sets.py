@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from motion_predictor.reach import greatest_speed
 from motion_predictor.skeleton import known_layouts
 from motion_predictor_training.prediction import Predicted
 from motion_predictor_training.sets import (
     SET_TIMES_S,
-    greatest_speed,
     measure_sets,
     sets_report,
 )

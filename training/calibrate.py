@@ -18,6 +18,7 @@ from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor_training.config import CalibrationConfig, ConfigError
 from motion_predictor_training.conformal import carries
 from motion_predictor_training.errors import knots_of, score, together
+from motion_predictor_training.familiarity import with_familiarity
 from motion_predictor_training.fitted_sets import fit_sets
 from motion_predictor_training.known import people_in
 from motion_predictor_training.prediction import predictor_of
@@ -76,6 +77,7 @@ def calibrate(
     tensors, left_out = fit_sets(scores, calibration, parts_of(header.layout), config)
     fitted = {name: torch.from_numpy(values) for name, values in tensors.items()}
     result = checkpoint.calibrated(calibration, fitted)
+    result = with_familiarity(result, [archive for archive, _ in given], config)
     facts = {
         'data': [archive.fingerprint for archive, trained in given if not trained],
         'trained_on': [archive.fingerprint for archive, trained in given if trained],

@@ -37,6 +37,7 @@ from motion_predictor_training.shield import report as shield_report
 from motion_predictor_training.shield.shield import measure_shield
 from motion_predictor_training.teacher import train_teacher
 from motion_predictor_training.tune import tune
+from motion_predictor_training.unfamiliar import familiarity_table
 
 STAGES = ('teacher', 'one-step', 'student', 'refine', 'calibrate')
 
@@ -140,6 +141,8 @@ def _robustness(arguments: argparse.Namespace) -> None:
         arguments.checkpoint, arguments.archive, arguments.samples, arguments.stride
     )
     print(robustness.table(result))
+    if result['familiarity']:
+        print(f'\n{familiarity_table(result["familiarity"])}')
     if arguments.json:
         write_json(result, arguments.json)
     if arguments.markdown:

@@ -109,7 +109,7 @@ def calibration_windows(
     windows = model_windows(archive, header, config.stride)
     windows, share = _thinned(archive, windows, config.windows_per_person)
     share = share * config.stride / (APART_S * header.window.rate_hz)
-    return windows, _people(archive)[windows.clips], np.minimum(share, 1).astype(np.float32)
+    return windows, people_of(archive)[windows.clips], np.minimum(share, 1).astype(np.float32)
 
 
 def together(parts: Sequence[Scores]) -> Scores:
@@ -126,7 +126,7 @@ def together(parts: Sequence[Scores]) -> Scores:
     )
 
 
-def _people(archive: MotionArchive) -> NDArray[np.str_]:
+def people_of(archive: MotionArchive) -> NDArray[np.str_]:
     """Return who moves in each clip; where the archive does not say, each clip is of another."""
     names = zip(archive.subjects, archive.clip_names, strict=True)
     return np.array([s or c or f'clip {i}' for i, (s, c) in enumerate(names)])
@@ -134,7 +134,7 @@ def _people(archive: MotionArchive) -> NDArray[np.str_]:
 
 def _thinned(archive: MotionArchive, windows: Windows, most: int) -> tuple[Windows, FloatArray]:
     """Return at most so many windows of each person, and how many each stands for (W,)."""
-    owners = _people(archive)[windows.clips]
+    owners = people_of(archive)[windows.clips]
     chosen, stands_for = [], []
     for person in np.unique(owners):
         own = np.flatnonzero(owners == person)

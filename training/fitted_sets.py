@@ -28,18 +28,24 @@ class People:
     weights: FloatArray  # (W,) sum to one
 
     @classmethod
-    def of(cls, scores: Scores, folds: int) -> 'People':
-        """Deal people to folds; where there is only one, what they did at other times."""
-        names, index = np.unique(scores.people, return_inverse=True)
-        windows = np.bincount(index, weights=scores.share)
+    def of(cls, people: NDArray[np.str_], share: FloatArray, folds: int) -> 'People':
+        """Deal people to folds; where there is only one, what they did at other times.
+
+        Args:
+            people: (W,) whose each window is.
+            share: (W,) how much of a window apart from the others each is.
+            folds: at most.
+        """
+        names, index = np.unique(people, return_inverse=True)
+        windows = np.bincount(index, weights=share)
         each = np.minimum(1.0, windows / FEW) / windows
-        weights = (each[index] * scores.share).astype(np.float32)
+        weights = (each[index] * share).astype(np.float32)
         if len(names) > 1:
             rank = np.argsort(np.argsort(-windows, kind='stable'))
             fold = rank[index] % min(folds, len(names))
         else:
-            parts = min(folds, len(scores))
-            fold = np.arange(len(scores)) * parts // len(scores)
+            parts = min(folds, len(people))
+            fold = np.arange(len(people)) * parts // len(people)
         return cls(index, fold, weights / weights.sum())
 
     def grouped(
@@ -65,7 +71,7 @@ def fit_sets(
     scores: Scores, calibration: Calibration, parts: Sequence[int], config: CalibrationConfig
 ) -> tuple[dict[str, FloatArray], LeftOut]:
     """Return the tensors of a calibration by name, and how they hold people left out."""
-    people = People.of(scores, config.folds)
+    people = People.of(scores.people, scores.share, config.folds)
 
     def terms_for(chosen: NDArray[np.bool_]) -> FloatArray:
         some, weights = scores.choose(chosen), people.weights[chosen]

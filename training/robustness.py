@@ -27,6 +27,7 @@ from motion_predictor.scene import Observation
 from motion_predictor.skeleton import Layout
 from motion_predictor_training.data.windows import cut_windows
 from motion_predictor_training.prediction import predictor_of
+from motion_predictor_training.unfamiliar import familiarity_table, measure_familiarity
 
 FloatArray = NDArray[np.float32]
 LEAD_S = 0.5
@@ -190,7 +191,8 @@ def measure_robustness(
         `rows`, by fault: `ADE`, `FDE` of the pose and `root_ADE_m`, best of S, in metres, over the
         people who were predicted; `predicted`, their share; `coverage` of the radius over all
         joints, and `coverage_unseen` over those that the newest frame lacks, where calibrated;
-        `observed` fraction; `rejected` by reason. And what they were measured on.
+        `observed` fraction; `rejected` by reason. `familiarity`: see `measure_familiarity`. And
+        what they were measured on.
 
     Raises:
         ArchiveError: if there is nothing to measure on.
@@ -218,6 +220,7 @@ def measure_robustness(
         'samples': samples,
         'nominal': None if np.isnan(predictor.coverage) else predictor.coverage,
         'rows': rows,
+        'familiarity': measure_familiarity(checkpoint, archive, stride, seed),
     }
 
 
@@ -244,7 +247,10 @@ def markdown(result: dict[str, Any]) -> str:
         f'{result["archive"]}, one every {result["stride"]} frames, best of {result["samples"]} '
         f'samples{nominal}. Percentages are against clean input.'
     )
-    return '\n\n'.join(['# Robustness', about, table(result)]) + '\n'
+    parts = ['# Robustness', about, table(result)]
+    if result['familiarity']:
+        parts += ['## Unfamiliar motion', familiarity_table(result['familiarity'])]
+    return '\n\n'.join(parts) + '\n'
 
 
 def _against(row: dict[str, Any], clean: dict[str, Any], key: str) -> tuple[float | None, str]:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from motion_predictor.reach import greatest_speed
 from motion_predictor.skeleton import Layout
 from motion_predictor_training.collected import plain
 from motion_predictor_training.groups import joint_speed
@@ -22,21 +23,12 @@ from motion_predictor_training.prediction import Predicted
 SET_TIMES_S = (0.05, 0.1, 0.2, 0.33, 0.5, 1.0, 1.5, 2.0)
 JOINT_TIMES_S = (0.1, 0.5, 1.0, 2.0)
 """Moments at which coverage is given by joint."""
-BODY_M_S, HAND_M_S = 1.6, 2.0
-"""Speeds of a walking person and of a hand in ISO 13855."""
 PERCENTILES = (5, 50, 95)
 SPEEDS_M_S = (0.0, 0.25, 1.0, 2.0, float('inf'))
 """Bins of the speed at which a joint was last seen."""
 EXTREMITIES = ('l_wrist', 'r_wrist', 'l_ankle', 'r_ankle')
-HANDS = ('l_wrist', 'r_wrist', 'l_hand', 'r_hand')
 
 FloatArray = NDArray[np.floating]
-
-
-def greatest_speed(layout: Layout) -> Tensor:
-    """Return the speed (J,) in m/s that ISO 13855 gives each joint."""
-    names = [layout.common_name(joint) for joint in layout.joints]
-    return torch.tensor([HAND_M_S if name in HANDS else BODY_M_S for name in names])
 
 
 def measure_sets(predicted: Predicted, layout: Layout, rate_hz: float) -> dict[str, Tensor]:
@@ -55,7 +47,7 @@ def measure_sets(predicted: Predicted, layout: Layout, rate_hz: float) -> dict[s
     held = torch.where(predicted.measured, (error <= radius).float(), torch.nan)
     way = (predicted.future[:, chosen] - predicted.history[:, -1:]).norm(dim=-1)  # (B, T, J)
     ahead_s = (torch.tensor(chosen, dtype=torch.float32) + 1) / rate_hz
-    reach = (ahead_s[:, None] * greatest_speed(layout)).expand_as(way)
+    reach = (ahead_s[:, None] * torch.from_numpy(greatest_speed(layout))).expand_as(way)
     known = predicted.measured[:, chosen]
 
     def where_known(values: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ enum class Reason
   warming_up,    // somebody has not been seen for long enough
   too_many,      // more people are there than are predicted
   too_short,     // the prediction does not reach as far as asked for
+  unfamiliar,    // somebody moves as nobody did whom the predictor knows
   no_transform,  // it is not known how the frame of the predictions lies
 };
 
@@ -39,7 +40,7 @@ inline const char * to_string(Reason reason)
 {
   static const char * const names[] = {
     "usable", "silent", "malformed", "fault", "clock", "stale", "unreadable", "warming up", "too many", "too short",
-    "no transform"};
+    "unfamiliar", "no transform"};
   return names[static_cast<int>(reason)];
 }
 
@@ -50,6 +51,7 @@ struct Limits
   double max_age_s = 0.25;      // since the newest observation was captured; the tracker's latency included
   double max_ahead_s = 0.1;     // of a stamp, for clocks that are not quite in step
   double reach_s = 0.0;         // how far from now the prediction must reach at least
+  bool unfamiliar_ok = true;    // radii of unfamiliar people are what can be reached; whoever goes by samples refuses them
 };
 
 /// The answer: usable predictions, or the reason why there are none.
@@ -133,6 +135,7 @@ inline Reason judge(const Message & m, double age_s, const Limits & limits)
   if (m.status > Message::DEGRADED || m.unlisted) {return Reason::unreadable;}
   for (const auto & person : m.motions) {
     if (person.status > Message::DEGRADED || person.mean.empty()) {return Reason::unreadable;}
+    if (person.unfamiliar && !limits.unfamiliar_ok) {return Reason::unfamiliar;}
   }
   if (!m.motions.empty() && m.times.back() - std::max(age_s, 0.0) < limits.reach_s) {return Reason::too_short;}
   return Reason::usable;

@@ -27,6 +27,7 @@ class Reason(Enum):
     WARMING_UP = 'somebody has not been seen for long enough'
     TOO_MANY = 'more people are there than are predicted'
     SHORT = 'the prediction does not reach as far as asked for'
+    UNFAMILIAR = 'somebody moves as nobody did whom the predictor knows'
     NO_TRANSFORM = 'it is not known how the frame of the predictions lies'
 
 
@@ -53,6 +54,9 @@ class Limits:
     max_transform_age_s: float = 0.5
     """Age of a transform that tf was told of last, after which it is not known; static ones hold
     for ever."""
+    unfamiliar_ok: bool = True
+    """Whether people may be unfamiliar. Radii about their mean are what can be reached, and can be
+    acted on; whoever goes by samples refuses them."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,8 @@ def judge(message: Any, age_s: float, limits: Limits) -> Reason:
         return Reason.UNREADABLE
     if any(motion.status > DEGRADED or not len(motion.mean) for motion in message.motions):
         return Reason.UNREADABLE
+    if any(motion.unfamiliar for motion in message.motions) and not limits.unfamiliar_ok:
+        return Reason.UNFAMILIAR
     if message.motions and message.times[-1] - max(age_s, 0.0) < limits.reach_s:
         return Reason.SHORT
     return Reason.USABLE

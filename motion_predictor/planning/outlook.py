@@ -33,6 +33,9 @@ class Person:
     radius: NDArray[np.floating]
     """(F, J) of the ball about the mean that holds the joint, a point, with probability
     `coverage`, on average over the joints of a frame; NaN where that is not known."""
+    unfamiliar: bool = False
+    """Whether the person moves as nobody did whom the predictor knows: `radius` then holds what
+    can be reached, and samples say little."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Outlook:
                 np.asarray(motion.samples, np.float32).reshape(message.num_samples, *shape, 3),
                 np.asarray(motion.mean, np.float32).reshape(*shape, 3),
                 np.asarray(motion.radius, np.float32).reshape(shape),
+                motion.unfamiliar,
             )
             for motion in message.motions
         )

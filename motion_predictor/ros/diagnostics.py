@@ -121,6 +121,7 @@ class Health:
             'messages received': str(counts['received']),
             'messages published': str(counts['published']),
             'predictions over budget': str(counts['over budget']),
+            'predictions with unfamiliar people': str(counts['unfamiliar']),
             "restarts of the source's time": str(counts['restarted']),
             'restarts of the inference thread': str(counts['thread restarted']),
             'last problem': last_problem,

@@ -288,6 +288,7 @@ class PredictorNode(LifecycleNode):
         setup.values = values
         setup.output = _output(setup.predictor, values)
         setup.input.min_confidence = values['min_confidence']
+        setup.predictor.min_familiarity = values['min_familiarity']
         if changed & {'samples', 'latency_budget_ms'}:
             setup.budget = self._budget(values)
         if pipeline is None:
@@ -310,6 +311,7 @@ def _load(values: dict[str, Any]) -> MotionPredictor:
         values['resample_noise'],
         values['backend'],
         coverage=values['coverage'],
+        min_familiarity=values['min_familiarity'],
     )
 
 

@@ -1,5 +1,6 @@
 """What leaves: predictions as messages, their numbers as flat buffers that rclpy copies whole."""
 
+import math
 from array import array
 from collections.abc import Sequence
 
@@ -153,6 +154,7 @@ class MotionOutput:
                 check_fields=True,  # takes arrays as they are, where others copy them
             )
             status = most_severe([person.status, at_least])
+            familiarity = math.nan
             if person.window is not None and prediction is not None and samples is not None:
                 if self._publish_samples:
                     motion.samples = flat(samples[row].take(self._frames, axis=1))
@@ -160,7 +162,10 @@ class MotionOutput:
                 motion.radius = flat(prediction.radius[row].take(self._frames, axis=0))
                 scale = prediction.body_radius_scale[row]
                 motion.body_radius_scale = flat(scale.take(self._frames, axis=0))
+                familiarity = float(prediction.familiarity[row])
+                motion.unfamiliar = bool(prediction.unfamiliar[row])
                 row += 1
+            motion.familiarity = familiarity
             motion.status = int(status)
             statuses.append(status)
             message.motions.append(motion)

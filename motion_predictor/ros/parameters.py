@@ -45,6 +45,16 @@ PARAMETERS = (
         0.9999,
     ),
     Parameter(
+        'min_familiarity',
+        0.003,
+        'Share of half seconds of people whom the calibration did not know that were as strange '
+        'as what is observed (a p-value). Below it a radius is what can be reached at the speeds of '
+        'ISO 13855, not what was learnt; 0 never is.',
+        0.0,
+        0.5,
+        live=True,
+    ),
+    Parameter(
         'resample_noise',
         False,
         'Draw new noise for every prediction; otherwise sample s stays the same kind of future.',

@@ -219,6 +219,8 @@ class Pipeline:
             return
         samples = budget.choose(len(windows))
         prediction = self._predict(np.stack([w.positions for w in windows]), samples)
+        if prediction.unfamiliar.any():
+            self._health.count('unfamiliar')
         prediction = prediction.widened(np.stack([w.doubt_m for w in windows]))
         predicted_s = time.monotonic()
         late = 1000 * (predicted_s - arrived_s) > budget.budget_ms

@@ -43,6 +43,7 @@ def make_prediction(stride: NDArray[np.float32]) -> Callable[..., Any]:
                     samples=futures.ravel(),
                     mean=mean.ravel(),
                     radius=radius.ravel(),
+                    unfamiliar=False,
                 )
             )
         stamp = SimpleNamespace(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)

@@ -98,6 +98,17 @@ def test_every_reason(make_prediction: Callable[..., Any], change: Any, reason: 
     assert answer(message).reason is reason
 
 
+def test_somebody_unfamiliar_is_refused_by_whoever_goes_by_samples(
+    make_prediction: Callable[..., Any],
+) -> None:
+    message = make_prediction(people=2)
+    message.motions[1].unfamiliar = True
+    people = answer(message).outlook.people
+    assert [person.unfamiliar for person in people] == [False, True]
+    refused = answer(message, limits=Limits(unfamiliar_ok=False))
+    assert refused.reason is Reason.UNFAMILIAR
+
+
 def test_a_prediction_that_is_too_short_by_now(make_prediction: Callable[..., Any]) -> None:
     limits = Limits(reach_s=0.7)
     assert answer(make_prediction(), 0.09, limits)

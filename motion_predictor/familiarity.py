@@ -1,0 +1,120 @@
+"""How familiar somebody's observed motion is: whether promises made from other motion hold for it.
+
+What a person looks like, in three instants of the observed past, is compared with the people that
+were calibrated on: the directions of the limbs in the heading frame, their lengths and the size of
+the whole. The squared Mahalanobis distance, averaged over the instants, is turned into a conformal
+p-value (Vovk et al. 2005; for anomalies Laxhammar and Falkman 2010): the share of people left out
+who were as strange.
+"""
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from motion_predictor.skeleton import Layout
+
+FloatArray = NDArray[np.float32]
+INSTANT_S = 8 / 60
+"""A pose is the average over so long, so that a tracker's noise is none of it."""
+DIRECTION, LENGTH, SIZE = 0.12, 0.12, 0.08
+"""What studios, trackers and bodies differ by: in the direction of a limb, in the logarithm of its
+length, in that of all together."""
+SHORTEST_M = 1e-3
+LEVELS = 64
+"""p-values at which scores are kept."""
+
+
+class Familiarity(BaseModel):
+    """What the tensors `familiarity.*` of a checkpoint were fitted to."""
+
+    model_config = ConfigDict(extra='forbid', frozen=True)
+
+    people: Annotated[int, Field(ge=1, le=1_000_000)]
+    """So many were fitted to; scores are of each of them when left out."""
+    windows: Annotated[int, Field(ge=1, le=100_000_000)]
+    """So many of their windows lie half a second apart: n, so that no p-value is below
+    1 / (n + 1)."""
+
+    def shapes(self, joints: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the tensors, by name."""
+        features = 4 * (joints - 1) + 1
+        return {
+            'familiarity.mean': (features,),
+            'familiarity.whitening': (features, features),
+            'familiarity.scores': (LEVELS,),
+        }
+
+    def levels(self) -> NDArray[np.float64]:
+        """Return the p-values (LEVELS,), descending, of the scores that are kept."""
+        return np.geomspace(1, 1 / (self.windows + 1), LEVELS)
+
+
+class Poses:
+    """Reads poses off histories, as numbers in which all people are alike.
+
+    Args:
+        layout: of the joints.
+        frames: H, of a history.
+        rate_hz: frames per second.
+    """
+
+    def __init__(self, layout: Layout, frames: int, rate_hz: float) -> None:
+        self._parents = np.array(layout.parents[1:])
+        self._hips = layout.hips
+        self._span = min(frames, max(1, round(INSTANT_S * rate_hz)))
+        self._starts = np.unique(np.linspace(0, frames - self._span, 3).round().astype(int))
+
+    def __call__(self, history: FloatArray) -> FloatArray:
+        """Return poses (P, N, 4 (J - 1) + 1) at N instants of histories (P, H, J, 3)."""
+        near = history - history[:, -1:, :1]  # of large coordinates nothing is left to round
+        ends = [near[:, start : start + self._span].mean(1) for start in self._starts]
+        poses = np.stack(ends, 1)  # (P, N, J, 3)
+        limbs = poses[:, :, 1:] - poses[:, :, self._parents]
+        if self._hips is not None:
+            left, right = self._hips
+            limbs = _facing(limbs, poses[:, :, left] - poses[:, :, right])
+        lengths = np.maximum(np.sqrt((limbs * limbs).sum(-1)), SHORTEST_M)
+        directions = limbs / (lengths * DIRECTION)[..., None]
+        size = np.log(lengths.sum(-1, keepdims=True)) / SIZE
+        flat = directions.reshape(*directions.shape[:2], -1)
+        return np.concatenate([flat, np.log(lengths) / LENGTH, size], -1)
+
+
+def _facing(limbs: FloatArray, across: FloatArray) -> FloatArray:
+    """Turn limbs (..., L, 3) about the vertical so that `across` (..., 3) points to +y."""
+    length = np.hypot(across[..., 0], across[..., 1])
+    flat = length > SHORTEST_M
+    length = np.maximum(length, SHORTEST_M)
+    x = np.where(flat, across[..., 0] / length, 0)[..., None]
+    y = np.where(flat, across[..., 1] / length, 1)[..., None]
+    forward = limbs[..., 0] * y - limbs[..., 1] * x
+    sideways = limbs[..., 0] * x + limbs[..., 1] * y
+    return np.stack([forward, sideways, limbs[..., 2]], -1)
+
+
+def strangeness(poses: FloatArray, mean: FloatArray, whitening: FloatArray) -> FloatArray:
+    """Return how strange people (P,) are of whose poses (P, N, D) mean and whitening are given."""
+    off = (poses - mean) @ whitening
+    return (off * off).sum(-1).mean(-1)
+
+
+class FamiliarityTest:
+    """Says how familiar histories are.
+
+    Args:
+        familiarity: what the checkpoint says of the tensors.
+        tensors: these, in the order of `Familiarity.shapes`.
+        poses: reads histories.
+    """
+
+    def __init__(self, familiarity: Familiarity, tensors: list[FloatArray], poses: Poses) -> None:
+        self._mean, self._whitening, self._scores = tensors
+        self._logs = np.log(familiarity.levels())
+        self._poses = poses
+
+    def __call__(self, history: FloatArray) -> FloatArray:
+        """Return the p-value (P,) of each history (P, H, J, 3): metres, z up."""
+        scores = strangeness(self._poses(history), self._mean, self._whitening)
+        return np.exp(np.interp(scores, self._scores, self._logs)).astype(np.float32)

@@ -1,0 +1,35 @@
+"""Where somebody can be at most, whatever they do: the sets of a standard, which learn nothing."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.skeleton import Layout
+
+FloatArray = NDArray[np.float32]
+BODY_M_S, HAND_M_S = 1.6, 2.0
+"""Speeds of a walking person and of a hand in ISO 13855."""
+HANDS = ('l_wrist', 'r_wrist', 'l_hand', 'r_hand')
+
+
+def greatest_speed(layout: Layout) -> FloatArray:
+    """Return the speed (J,) in m/s that ISO 13855 gives each joint."""
+    names = [layout.common_name(joint) for joint in layout.joints]
+    return np.array([HAND_M_S if name in HANDS else BODY_M_S for name in names], np.float32)
+
+
+def reachable(
+    mean: FloatArray, newest: FloatArray, speed: FloatArray, human: FloatArray, times: FloatArray
+) -> FloatArray:
+    """Return radii (P, F, J), metres, of balls about the mean that hold all that can be reached.
+
+    From where a joint was last seen it gets no farther than its own speed and a human's take it.
+
+    Args:
+        mean: (P, F, J, 3) metres, which the balls are about.
+        newest: (P, J, 3) metres, where the joints were last seen.
+        speed: (P, J) m/s, of each joint just now.
+        human: (J,) m/s, what a human adds (`greatest_speed`).
+        times: (F,) seconds since then.
+    """
+    way = np.linalg.norm(mean - newest[:, None], axis=-1)
+    return way + (speed + human)[:, None] * times[:, None]
