@@ -15,7 +15,7 @@ FloatArray = NDArray[np.floating]
 MEMORY_S = 8.0
 """Evidence of so long counts; older fades exponentially."""
 PRIOR_S = 2.0
-"""Seconds of evidence that outweigh what was believed before there was any."""
+"""Seconds of evidence that replace what is believed before there is any."""
 STEP_PER_S = 0.3
 """Gamma of Gibbs and Candes: what a changes by in a second of missing everything."""
 LEAST_SHARE = 0.2
@@ -38,9 +38,11 @@ class Adaptation:
     """
 
     def __init__(self, horizons: int) -> None:
-        self._evidence = np.zeros((0, horizons, BINS))  # (C, H, B) seconds in each bin
-        self._share = np.zeros((0, horizons))  # (C, H) a, as a share of what is promised
-        self._logs = np.zeros((0, horizons))  # (C, H) of the factors
+        # Of C slots: seconds in each bin (C, H, B), a as a share of what is promised (C, H), and
+        # logarithms of the factors (C, H).
+        self._evidence: FloatArray = np.zeros((0, horizons, BINS))
+        self._share: FloatArray = np.zeros((0, horizons))
+        self._logs: FloatArray = np.zeros((0, horizons))
 
     def reserve(self, slots: int) -> None:
         """Make room for so many slots, all new ones knowing nothing."""
@@ -114,8 +116,9 @@ class Adaptation:
         wanted = np.empty(share.shape)
         for horizon in range(share.shape[1]):
             own = evidence[:, horizon].copy()
-            own[rows, before] += PRIOR_S * coverage
-            own[rows, np.minimum(before + 1, BINS - 1)] += PRIOR_S * (1 - coverage)
+            prior_s = (PRIOR_S - own.sum(1)).clip(0)
+            own[rows, before] += prior_s * coverage
+            own[rows, np.minimum(before + 1, BINS - 1)] += prior_s * (1 - coverage)
             heard = np.cumsum(own, 1)
             level = (1 - (1 - coverage) * share[:, horizon]) * heard[:, -1]
             before = (heard < level[:, None] * (1 - 1e-9)).sum(1)

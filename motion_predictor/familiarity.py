@@ -48,7 +48,7 @@ class Familiarity(BaseModel):
 
     def levels(self) -> NDArray[np.float64]:
         """Return the p-values (LEVELS,), descending, of the scores that are kept."""
-        return np.geomspace(1, 1 / (self.windows + 1), LEVELS)
+        return np.exp(np.linspace(0, -np.log(self.windows + 1), LEVELS))
 
 
 class Poses:

@@ -339,4 +339,9 @@ class People:
             return replace(
                 person, status=Status.STALE_INPUT, observed_fraction=window.observed_fraction
             )
-        return replace(person, observed_fraction=window.observed_fraction, window=window)
+        return replace(
+            person,
+            observed_fraction=window.observed_fraction,
+            window=window,
+            track=track.number,
+        )

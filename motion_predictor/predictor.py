@@ -248,7 +248,7 @@ class MotionPredictor:
         state = self._state_of(observed)
         radius, body_scale = self._radius(spread, state, count)
         coverage = self._coverage(count)
-        familiarity = np.full(len(observed), np.nan, np.float32)
+        familiarity: FloatArray = np.full(len(observed), np.nan, np.float32)
         if self._familiarity_of is not None:
             familiarity = self._familiarity_of(observed)
         unfamiliar = familiarity < self.min_familiarity

@@ -32,6 +32,8 @@ class Person:
     observed_fraction: float
     window: ObservedWindow | None
     last_seen: LastSeen
+    track: int = 0
+    """Number of what was seen of them without a break, under whatever ids."""
 
 
 @dataclass(frozen=True)

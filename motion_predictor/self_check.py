@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motion_predictor.adaptive import Adaptation
-from motion_predictor.people import Person
 from motion_predictor.predictor import Prediction
+from motion_predictor.scene import Person
 
 FloatArray = NDArray[np.floating]
 HORIZONS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
@@ -26,6 +26,9 @@ RUNNING_S = 20.0
 """Figures are averages over so long, the recent counting more."""
 KEPT_S = 60.0
 """Somebody who was not seen for so long is somebody else, whatever the id."""
+CORRECTIONS = ('off', 'widen', 'both')
+MOST_TRACKS = 1000
+"""With more, those of people who were forgotten are forgotten too."""
 GUESSES = 3
 """Whose errors are measured: the mean, zero velocity, constant velocity."""
 
@@ -66,12 +69,16 @@ class SelfCheck:
     Args:
         times: (F,) seconds, of the frames that are predicted.
         correction: 'off'; 'widen', which never makes a radius narrower than calibrated; 'both'.
+
+    Raises:
+        ValueError: if the correction is none of them.
     """
 
     def __init__(self, times: FloatArray, correction: str = 'widen') -> None:
+        self.correct(correction)
         frames, self._rate_hz = len(times), 1 / float(times[0])
         reached = [h for h in HORIZONS_S if h <= times[-1] + 0.5 / self._rate_hz]
-        self.horizons_s = np.array(reached or [times[-1]])
+        self.horizons_s: FloatArray = np.array(reached or [float(times[-1])])
         around = min(AROUND, frames)
         nearest = np.round(self.horizons_s * self._rate_hz).astype(int) - 1
         first = (nearest - around // 2).clip(0, frames - around)  # (H,)
@@ -81,15 +88,22 @@ class SelfCheck:
         self._spread = np.stack(  # (H, F) what each frame takes from each horizon
             [np.interp(np.log(times), logs, row) for row in np.eye(len(logs))]
         ).astype(np.float32)
-        self.correction = correction
         self._lock = threading.Lock()
         self._kept: deque[_Kept] = deque()
         self._adaptation = Adaptation(len(logs))
-        self._sums = np.zeros((0, len(logs), GUESSES + 3))
-        self._factors = np.zeros((0, len(logs)))
+        self._sums: FloatArray = np.zeros((0, len(logs), GUESSES + 3))
+        self._factors: FloatArray = np.zeros((0, len(logs)))
         self._slots: dict[str, int] = {}  # of ids
         self._tracks: dict[int, str] = {}  # ids of tracks
         self._seen_ns: dict[str, int] = {}
+
+    def correct(self, correction: str) -> None:
+        """Correct radii in another way from now on; raises as the constructor."""
+        if correction not in CORRECTIONS:
+            raise ValueError(
+                f"self_correction must be one of {', '.join(CORRECTIONS)}, got '{correction}'"
+            )
+        self.correction = correction
 
     def step(self, stamp_ns: int, people: Sequence[Person], prediction: Prediction) -> Prediction:
         """Judge earlier predictions by the newest observation, and correct the newest.
@@ -112,7 +126,7 @@ class SelfCheck:
         slots, elapsed_s = self._recognise(stamp_ns, people)
         coverage = prediction.coverage
         self._judge(stamp_ns, tracks, slots, elapsed_s, history[:, -1], observed, coverage)
-        factor = np.zeros((len(people), len(self.horizons_s)))
+        factor: FloatArray = np.zeros((len(people), len(self.horizons_s)))
         if self.correction != 'off' and np.isfinite(coverage):
             narrows = self.correction == 'both'
             factor = self._adaptation.adapt(slots, elapsed_s, coverage, narrows)
@@ -142,8 +156,7 @@ class SelfCheck:
     def _recognise(
         self, stamp_ns: int, people: Sequence[Person]
     ) -> tuple[NDArray[np.int64], FloatArray]:
-        """Return the slot of each person and the time (P,) since they were last seen, at most
-        LONGEST_S.
+        """Return the slot of each person, and how long ago (P,) they were seen: LONGEST_S at most.
 
         Whoever goes on under another id keeps what was learnt; so does an id that comes back.
         """
@@ -163,7 +176,9 @@ class SelfCheck:
             elapsed_s.append(min(max(since_s, 0.0), LONGEST_S))
             slots.append(self._slots[person.id])
             self._seen_ns[person.id] = stamp_ns
-        self._tracks = {person.track: person.id for person in people}
+        self._tracks |= {person.track: person.id for person in people}
+        if len(self._tracks) > MOST_TRACKS:
+            self._tracks = {t: i for t, i in self._tracks.items() if i in self._slots}
         return np.array(slots), np.array(elapsed_s)
 
     def _release(self, person_id: str) -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +42,11 @@ class Track:
         window: frames per second and frames of a history, and the gap that it bears in seconds.
     """
 
+    _numbers = count(1)
+
     def __init__(self, body: Body, window: tuple[float, int, float]) -> None:
+        self.number = next(self._numbers)
+        """Of all tracks, each has its own."""
         self._body = body
         self.history = History(body, *window)
         self.gates = Gates(body)

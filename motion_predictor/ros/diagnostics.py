@@ -10,8 +10,11 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from motion_predictor.budget import Budget
 from motion_predictor.predictor import MotionPredictor
+from motion_predictor.self_check import SelfCheck
 
 RECENT = 1000
+SHOWN = 8
+"""People of whom diagnostics say how well they were predicted."""
 STAGES = (
     'age at arrival',
     'wait',
@@ -152,6 +155,21 @@ def facts(predictor: MotionPredictor, budget: Budget, threads: int) -> dict[str,
         'budget: people / p99 until read (ms)': f'{state.people} / {state.p99_ms:.1f}',
         'budget: reason': state.reason,
     }
+
+
+def judged(check: SelfCheck) -> dict[str, str]:
+    """Return how well people were predicted, those who were seen last, as values to show."""
+    ahead = ' / '.join(f'{horizon_s:g}' for horizon_s in check.horizons_s)
+    values = {}
+    for quality in check.report()[-SHOWN:]:
+        held = ' / '.join(f'{100 * share:.0f}' for share in quality.coverage)
+        values[f'{quality.id}: held after {ahead} s (%)'] = held
+        errors = ' / '.join(f'{100 * error_m:.1f}' for error_m in quality.error_m[:, -1])
+        last = f'{check.horizons_s[-1]:g} s'
+        values[f'{quality.id}: error after {last}, zero, constant velocity (cm)'] = errors
+        factors = ' / '.join(f'{factor:.2f}' for factor in quality.factor)
+        values[f'{quality.id}: factor of the radius'] = factors
+    return values
 
 
 def shortfall(predictor: MotionPredictor, budget: Budget) -> str:

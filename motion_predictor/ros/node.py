@@ -18,7 +18,7 @@ from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from motion_predictor.budget import Budget, rungs, survey
-from motion_predictor.msg import PredictedMotionArray
+from motion_predictor.msg import MotionQualityArray, PredictedMotionArray
 from motion_predictor.people import People
 from motion_predictor.predictor import MotionPredictor
 from motion_predictor.ros.clock import NodeClock
@@ -32,6 +32,7 @@ from motion_predictor.ros.parameters import PARAMETERS
 from motion_predictor.ros.pipeline import Pipeline, Setup
 from motion_predictor.ros.scheduling import Precedence
 from motion_predictor.ros.watchdog import Watchdog
+from motion_predictor.self_check import SelfCheck
 from motion_predictor.skeleton import known_layouts, read_layouts
 from motion_predictor.validation import one_line
 
@@ -128,6 +129,7 @@ class PredictorNode(LifecycleNode):
         predictor = self._inference.call(_load, values)
         self._costs = self._inference.call(_survey, predictor, values)
         _nobody(predictor, values)  # refuses now what it would refuse later
+        SelfCheck(predictor.times, values['self_correction'])
         layouts = known_layouts()
         if values['layout_folder']:
             layouts |= read_layouts(Path(values['layout_folder']))
@@ -141,6 +143,8 @@ class PredictorNode(LifecycleNode):
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
         undo.callback(self.destroy_lifecycle_publisher, publisher)
+        self._quality = self.create_publisher(MotionQualityArray, 'predicted_motion_quality', 1)
+        undo.callback(self.destroy_publisher, self._quality)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         undo.callback(self.destroy_publisher, self._diagnostics)
         output, budget = _output(predictor, values), self._budget(values)
@@ -233,7 +237,7 @@ class PredictorNode(LifecycleNode):
         self._configured.close()
         if self._table.in_use:
             self._table.in_use = False
-            del self._inference, self._setup, self._diagnostics
+            del self._inference, self._setup, self._diagnostics, self._quality
             gc.unfreeze()
 
     # While active
@@ -241,9 +245,13 @@ class PredictorNode(LifecycleNode):
     def _start_reporting(self, pipeline: Pipeline) -> None:
         self._reporting = self.create_timer(
             self._setup.values['diagnostics_period_s'],
-            lambda: self._diagnostics.publish(pipeline.report()),
+            lambda: self._report(pipeline),
             clock=self._steady,
         )
+
+    def _report(self, pipeline: Pipeline) -> None:
+        self._diagnostics.publish(pipeline.report())
+        self._quality.publish(pipeline.quality())
 
     def _look(self, pipeline: Pipeline) -> None:
         """Do what the watchdog is there for."""
@@ -275,6 +283,7 @@ class PredictorNode(LifecycleNode):
                 f'was configured for: {AFRESH}'
             )
         try:
+            SelfCheck(predictor.times, values['self_correction'])
             _output(predictor, values)
             _nobody(predictor, values)
         except ValueError as error:
@@ -293,6 +302,7 @@ class PredictorNode(LifecycleNode):
             setup.budget = self._budget(values)
         if pipeline is None:
             return
+        pipeline.check.correct(values['self_correction'])
         if changed & {*CROWD}:
             pipeline.begin_afresh(_nobody(setup.predictor, values))
         else:

@@ -9,9 +9,15 @@ from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 
 from motion_predictor.checkpoint import Checkpoint
-from motion_predictor.msg import PredictedMotion, PredictedMotionArray
+from motion_predictor.msg import (
+    MotionQuality,
+    MotionQualityArray,
+    PredictedMotion,
+    PredictedMotionArray,
+)
 from motion_predictor.predictor import Prediction
 from motion_predictor.scene import Scene
+from motion_predictor.self_check import Quality
 from motion_predictor.status import Status, most_severe
 
 FloatArray = NDArray[np.float32]
@@ -66,6 +72,32 @@ def even_step(times_s: FloatArray) -> float:
     """Return the time from frame to frame, the first's from 0 too; NaN if they are uneven."""
     even = times_s[0] * np.arange(1, len(times_s) + 1)
     return float(times_s[0]) if np.allclose(times_s, even, rtol=0, atol=1e-5) else float('nan')
+
+
+def quality_message(
+    found: Sequence[Quality],
+    horizons_s: FloatArray,
+    model: str,
+    coverage: float,
+    published_ns: int,
+) -> MotionQualityArray:
+    """Return the message of how well everybody was predicted."""
+    message = MotionQualityArray(model=model, coverage=coverage, horizons=flat(horizons_s))
+    message.header.stamp = time_message(published_ns)
+    for quality in found:
+        mean, zero, constant = map(flat, quality.error_m)
+        message.people.append(
+            MotionQuality(
+                id=quality.id,
+                evidence=flat(quality.seconds),
+                coverage=flat(quality.coverage),
+                mean_error=mean,
+                zero_velocity_error=zero,
+                constant_velocity_error=constant,
+                radius_factor=flat(quality.factor),
+            )
+        )
+    return message
 
 
 class MotionOutput:

@@ -48,10 +48,17 @@ PARAMETERS = (
         'min_familiarity',
         0.003,
         'Share of half seconds of people whom the calibration did not know that were as strange '
-        'as what is observed (a p-value). Below it a radius is what can be reached at the speeds of '
-        'ISO 13855, not what was learnt; 0 never is.',
+        'as what is observed (a p-value). Below it a radius is what can be reached at the speeds '
+        'of ISO 13855, not what was learnt; 0 never is.',
         0.0,
         0.5,
+        live=True,
+    ),
+    Parameter(
+        'self_correction',
+        'widen',
+        'Radii follow how often they held each person: "widen" never makes one narrower than '
+        'calibrated, "both" does, "off" leaves them alone.',
         live=True,
     ),
     Parameter(

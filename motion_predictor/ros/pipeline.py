@@ -15,17 +15,19 @@ from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 
 from motion_predictor.budget import Budget
+from motion_predictor.msg import MotionQualityArray
 from motion_predictor.people import People
 from motion_predictor.predictor import MotionPredictor, Prediction
 from motion_predictor.ros.clock import NodeClock
-from motion_predictor.ros.diagnostics import Condition, Health, facts, shortfall
+from motion_predictor.ros.diagnostics import Condition, Health, facts, judged, shortfall
 from motion_predictor.ros.inference import Loop
 from motion_predictor.ros.inputs import Scan, SkeletonInput
 from motion_predictor.ros.intake import Intake
-from motion_predictor.ros.outputs import MotionOutput, time_message
+from motion_predictor.ros.outputs import MotionOutput, quality_message, time_message
 from motion_predictor.ros.scheduling import Precedence
 from motion_predictor.ros.silence import Stopwatch
 from motion_predictor.scene import Scene
+from motion_predictor.self_check import SelfCheck
 from motion_predictor.sources.bodies import InputError
 from motion_predictor.status import Status
 from motion_predictor.validation import one_line
@@ -86,6 +88,8 @@ class Pipeline:
         """Who is there."""
         self._intake = intake
         self._health = Health()
+        self.check = SelfCheck(setup.predictor.times, setup.values['self_correction'])
+        """What became of the predictions."""
         self._reading = threading.Lock()  # guards the input, which may take its time
         self._lock = threading.Lock()  # guards people and what the last message said
         self._publish_lock = threading.Lock()
@@ -222,6 +226,8 @@ class Pipeline:
         if prediction.unfamiliar.any():
             self._health.count('unfamiliar')
         prediction = prediction.widened(np.stack([w.doubt_m for w in windows]))
+        predicted = [p for p in scene.people if p.window is not None]
+        prediction = self.check.step(scene.stamp_ns, predicted, prediction)
         predicted_s = time.monotonic()
         late = 1000 * (predicted_s - arrived_s) > budget.budget_ms
         worse = late or self._lacks_radius(prediction)
@@ -318,10 +324,22 @@ class Pipeline:
                 shortfall=missing,
             ),
             facts(predictor, budget, self._setup.values['threads'])
-            | {'scheduling': str(self._precedence)},
+            | {'scheduling': str(self._precedence)}
+            | judged(self.check),
         )
         report.header.stamp = time_message(self._clock.now_ns())
         return report
+
+    def quality(self) -> MotionQualityArray:
+        """Return how well everybody was predicted lately."""
+        predictor, check = self._setup.predictor, self.check
+        return quality_message(
+            check.report(),
+            check.horizons_s,
+            predictor.checkpoint.model_id,
+            predictor.coverage,
+            self._clock.now_ns(),
+        )
 
     def _busy(self, longest_s: float) -> str:
         """Return what to say of work that takes longer, nothing if none does."""

@@ -12,6 +12,7 @@ from motion_predictor.ros.parameters import PARAMETERS
 NEW: dict[str, Any] = {
     'samples': 2,
     'min_familiarity': 0.01,
+    'self_correction': 'both',
     'publish_samples': False,
     'frame_times': [0.1, 0.5, 1.0],
     'frame_stride': 4,

@@ -11,6 +11,7 @@ from motion_predictor.archive import MotionArchive
 from motion_predictor.calibration import Calibration, parts_of
 from motion_predictor.checkpoint import Checkpoint, Header
 from motion_predictor.model.statistics import spread_of
+from motion_predictor.reach import greatest_speed
 from motion_predictor.sets import Sets
 from motion_predictor.state import State, StateReader
 from motion_predictor_training.baselines import baselines
@@ -19,7 +20,6 @@ from motion_predictor_training.data.windows import Windows
 from motion_predictor_training.errors import Scores, calibration_windows, knots_of, together
 from motion_predictor_training.fitted_sets import fit_sets
 from motion_predictor_training.prediction import CHUNK, predict_windows, predictor_of
-from motion_predictor_training.sets import greatest_speed
 
 FloatArray = NDArray[np.float32]
 UNLEARNT = ('zero_velocity', 'constant_velocity')
@@ -67,7 +67,7 @@ def foresee(
     header = checkpoint.header
     chosen = np.array(frames) - 1
     state, unlearnt = _seen(header, windows, chosen)
-    speed_m_s = greatest_speed(header.layout).numpy()
+    speed_m_s = greatest_speed(header.layout)
     reach_m = np.array(frames)[:, None] / header.window.rate_hz * speed_m_s  # (T, J)
     still = unlearnt['zero_velocity']
     radius = np.broadcast_to(reach_m.astype(np.float32), still.shape[:3])

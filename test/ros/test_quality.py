@@ -1,0 +1,59 @@
+"""The node as a process judges its predictions, says how good they were, and corrects radii."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from motion_predictor.archive import MotionArchive
+from motion_predictor.checkpoint import load_checkpoint
+from motion_predictor.msg import MotionQualityArray
+
+HORIZONS_S = [0.1, 0.2, 0.5, 1.0, 2.0]
+JUDGED = slice(0, 4)
+
+
+@pytest.fixture
+def walker(bundled: MotionArchive) -> Any:
+    return max((bundled.clip(i) for i in range(len(bundled))), key=len)
+
+
+@pytest.fixture
+def too_sure(tmp_path: Path) -> Path:
+    """The default checkpoint with radii of a fifth of what they should be."""
+    checkpoint = load_checkpoint('default')
+    checkpoint.tensors['calibration.scale'] = checkpoint.tensors['calibration.scale'] / 5
+    path = tmp_path / 'too_sure.safetensors'
+    checkpoint.save(path)
+    return path
+
+
+def test_a_node_that_is_too_sure_finds_out_and_widens_its_radii(
+    planner: Any, start: Any, walker: Any, too_sure: Path
+) -> None:
+    said: list[MotionQualityArray] = []
+    planner.create_subscription(MotionQualityArray, 'predicted_motion_quality', said.append, 10)
+    options = [f'checkpoint:={too_sure}', 'samples:=4', 'backend:=eager']
+    start('predictor', '--ros-args', *(part for option in options for part in ('-p', option)))
+    planner.wait_for(lambda: planner.received, 'it runs')
+    place = planner.stream({'someone': walker}, seconds=1.0)
+    planner.wait_for(lambda: planner.predictions('someone'), 'a prediction')
+    planner.stream({'someone': walker}, seconds=7.0, start=place)
+
+    def judged() -> bool:
+        people = said[-1].people if said else []
+        return bool(people) and np.isfinite(people[0].coverage[JUDGED]).all()
+
+    planner.wait_for(judged, 'it says how good it was')
+    message = said[-1]
+    (quality,) = message.people
+    assert (quality.id, message.coverage) == ('someone', np.float32(0.95))
+    assert message.model.startswith('default')
+    np.testing.assert_allclose(message.horizons, HORIZONS_S)
+    assert (np.array(quality.radius_factor)[JUDGED] > 1.3).all()
+    assert (np.array(quality.mean_error)[JUDGED] > 0).all()
+    assert (np.array(quality.zero_velocity_error)[JUDGED] > 0).all()
+    shown = {pair.key: pair.value for pair in planner.diagnostics[-1].status[0].values}
+    assert 'someone: held after 0.1 / 0.2 / 0.5 / 1 / 2 s (%)' in shown
+    assert 'predictions with unfamiliar people' in shown
