@@ -60,40 +60,32 @@ class Adaptation:
     def learn(
         self,
         slots: NDArray[np.int64],
-        horizon: int,
         ratio: FloatArray,
         missed: FloatArray,
         elapsed_s: FloatArray,
         coverage: float,
     ) -> None:
-        """Take what became of predictions of n people for one horizon.
+        """Take what became of predictions of n people.
 
         Args:
             slots: (n,) theirs.
-            horizon: which.
-            ratio: (n, J) errors over radii as calibrated; NaN where there is nothing to tell.
-            missed: (n,) share of the joints that were outside of the radii as published.
+            ratio: (n, H, J) errors over radii as calibrated; NaN where there is nothing to tell.
+            missed: (n, H) share of the joints that were outside of the radii as published.
             elapsed_s: (n,) how long since the last time.
             coverage: that is promised.
         """
-        known = np.isfinite(ratio)
-        count = known.sum(1)
-        bins = np.searchsorted(EDGES, np.log(np.maximum(ratio, 1e-9))) + BINS * np.arange(
-            len(slots)
-        ).reshape(-1, 1)
-        weight = elapsed_s / np.maximum(count, 1)
-        added = np.bincount(
-            bins[known],
-            weights=np.broadcast_to(weight[:, None], ratio.shape)[known],
-            minlength=BINS * len(slots),
-        ).reshape(-1, BINS)
-        told = count > 0
-        fade = np.where(told, np.exp(-elapsed_s / MEMORY_S), 1.0)
-        self._evidence[slots, horizon] = self._evidence[slots, horizon] * fade[:, None] + added
+        known = ratio == ratio  # not NaN
+        count = known.sum(-1)  # (n, H)
+        told = np.where(count > 0, elapsed_s[:, None], 0.0)
+        bins = np.searchsorted(EDGES, np.log(np.maximum(ratio, 1e-9)))
+        bins += BINS * np.arange(count.size).reshape(*count.shape, 1)
+        weight = np.broadcast_to((told / np.maximum(count, 1))[..., None], ratio.shape)
+        added = np.bincount(bins[known], weight[known], BINS * count.size)
+        evidence = self._evidence[slots] * np.exp(-told / MEMORY_S)[..., None]
+        self._evidence[slots] = evidence + added.reshape(evidence.shape)
         promised = 1 - coverage
-        step = np.where(told, STEP_PER_S * elapsed_s * (promised - missed) / promised, 0.0)
-        share = self._share[slots, horizon] + step
-        self._share[slots, horizon] = share.clip(LEAST_SHARE, 1.0)
+        share = self._share[slots] + STEP_PER_S * told * (promised - missed) / promised
+        self._share[slots] = share.clip(LEAST_SHARE, 1.0)
 
     def adapt(
         self,
@@ -110,21 +102,20 @@ class Adaptation:
             coverage: that is promised.
             narrows: whether radii may become narrower than calibrated.
         """
-        evidence, share = self._evidence[slots], self._share[slots]  # (n, H, B), (n, H)
-        rows = np.arange(len(slots))
-        before = np.full(len(slots), UNIT)  # bin whose upper edge is believed in
-        wanted = np.empty(share.shape)
-        for horizon in range(share.shape[1]):
-            own = evidence[:, horizon].copy()
-            prior_s = (PRIOR_S - own.sum(1)).clip(0)
-            own[rows, before] += prior_s * coverage
-            own[rows, np.minimum(before + 1, BINS - 1)] += prior_s * (1 - coverage)
-            heard = np.cumsum(own, 1)
-            level = (1 - (1 - coverage) * share[:, horizon]) * heard[:, -1]
-            before = (heard < level[:, None] * (1 - 1e-9)).sum(1)
-            wanted[:, horizon] = EDGES[np.minimum(before, len(EDGES) - 1)]
+        heard = self._evidence[slots].cumsum(-1)  # (n, H, B)
+        level = (1 - (1 - coverage) * self._share[slots]) * (1 - 1e-9)  # (n, H)
+        lacking = (PRIOR_S - heard[..., -1]).clip(0)
+        bins = (heard < (level * heard[..., -1])[..., None]).sum(-1)
+        for person in np.flatnonzero(lacking.any(-1)):
+            before = UNIT  # the bin whose upper edge is believed in
+            for horizon, prior_s in enumerate(lacking[person]):
+                own = heard[person, horizon].copy()
+                own[before:] += prior_s * coverage
+                own[before + 1 :] += prior_s * (1 - coverage)
+                before = min(int((own < level[person, horizon] * own[-1]).sum()), BINS - 2)
+                bins[person, horizon] = before
         least, most = np.log(BOUNDS)
-        wanted = wanted.clip(least if narrows else 0.0, most)
+        wanted = EDGES[bins.clip(0, len(EDGES) - 1)].clip(least if narrows else 0.0, most)
         slowly = self._logs[slots] - NARROWS_PER_S * elapsed_s[:, None]
         self._logs[slots] = np.maximum(wanted, slowly)
         return self._logs[slots]

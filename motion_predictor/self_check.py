@@ -63,6 +63,16 @@ class _Kept:
     velocity: FloatArray  # (P, J, 3)
 
 
+@dataclass(frozen=True)
+class _Past:
+    """What was predicted for now at each horizon."""
+
+    guesses: FloatArray  # (P, H, 3, J, 3) metres, NaN where there is none
+    radius: FloatArray  # (P, H, J) likewise
+    factor: FloatArray  # (P, H)
+    learnt: NDArray[np.bool_]  # (P, H)
+
+
 class SelfCheck:
     """Keeps predictions until what they were of has happened.
 
@@ -210,60 +220,73 @@ class SelfCheck:
         """Compare the predictions for now with positions (P, J, 3)."""
         if not self._kept:
             return
+        past = self._past(stamp_ns, tracks)
+        seen = observed[:, None]  # (P, 1, J)
+        off = past.guesses - positions[:, None, None]  # (P, H, 3, J, 3)
+        errors_m = np.sqrt((off * off).sum(-1))
+        ratio = np.where(seen, errors_m[:, :, 0] / past.radius, np.nan)  # (P, H, J)
+        known = ratio == ratio  # not NaN
+        missed = (ratio > np.exp(past.factor)[..., None]).sum(-1) / np.maximum(known.sum(-1), 1)
+        there = past.radius.shape[:2] + seen.shape[-1:]
+        told = np.broadcast_to(seen, there) & (errors_m[:, :, 0] == errors_m[:, :, 0])
+        self._record(slots, elapsed_s, errors_m, told, missed, known.any(-1))
+        if np.isfinite(coverage):
+            ratio[~past.learnt] = np.nan
+            self._adaptation.learn(slots, ratio, missed, elapsed_s, coverage)
+
+    def _past(self, stamp_ns: int, tracks: NDArray[np.int64]) -> _Past:
+        """Return what was predicted for now of each person, NaN where nothing was."""
+        people, horizons = len(tracks), len(self.horizons_s)
+        joints = self._kept[-1].mean.shape[3]
+        past = _Past(
+            np.full((people, horizons, GUESSES, joints, 3), np.nan, np.float32),
+            np.full((people, horizons, joints), np.nan, np.float32),
+            np.zeros((people, horizons)),
+            np.zeros((people, horizons), bool),
+        )
         ages_s = (stamp_ns - np.array([kept.stamp_ns for kept in self._kept])) * 1e-9
-        for horizon, middle_s in enumerate(self._middle_s):
-            index = int(np.abs(ages_s - middle_s).argmin())
-            age_s, kept = float(ages_s[index]), self._kept[index]
-            place = age_s * self._rate_hz - 1 - self._frames[horizon, 0]
-            last = self._frames.shape[1] - 1
+        nearest = np.abs(ages_s - self._middle_s[:, None]).argmin(1)  # (H,)
+        places = ages_s[nearest] * self._rate_hz - 1 - self._frames[:, 0]
+        last = self._frames.shape[1] - 1
+        for h, (index, place) in enumerate(zip(nearest.tolist(), places.tolist(), strict=True)):
             if not -1e-3 <= place <= last + 1e-3:
                 continue
+            kept = self._kept[index]
             now: NDArray[np.int64] | slice = slice(None)
             then: NDArray[np.int64] | slice = slice(None)
             if not np.array_equal(tracks, kept.tracks):
                 _, now, then = np.intersect1d(tracks, kept.tracks, return_indices=True)
-                if not len(now):
-                    continue
             left = min(int(max(place, 0)), max(last - 1, 0))
-            right, share = min(left + 1, last), min(max(place - left, 0.0), 1.0)
-            mean, radius = kept.mean[then, horizon], kept.radius[then, horizon]
-            mean = mean[:, left] * (1 - share) + mean[:, right] * share
-            radius = radius[:, left] * (1 - share) + radius[:, right] * share
-            newest = kept.newest[then]
-            guesses = np.stack([mean, newest, newest + kept.velocity[then] * age_s], 1)
-            off = guesses - positions[now][:, None]  # (n, 3, J, 3)
-            errors_m = np.sqrt((off * off).sum(-1))
-            seen = observed[now]
-            ratio = np.where(seen, errors_m[:, 0] / radius, np.nan)
-            factor = np.exp(kept.factor[then, horizon])
-            known = np.isfinite(ratio)
-            counted = np.maximum(known.sum(1), 1)
-            missed = (ratio > factor[:, None]).sum(1) / counted
-            self._record(slots[now], horizon, elapsed_s[now], errors_m, seen, missed, known.any(1))
-            ratio[~kept.learnt[then]] = np.nan
-            if np.isfinite(coverage):
-                args = slots[now], horizon, ratio, missed, elapsed_s[now], coverage
-                self._adaptation.learn(*args)
+            right, share = min(left + 1, last), np.float32(min(max(place - left, 0.0), 1.0))
+            rest, newest = np.float32(1) - share, kept.newest[then]
+            mean, radius = kept.mean[then, h], kept.radius[then, h]
+            past.guesses[now, h, 0] = mean[:, left] * rest + mean[:, right] * share
+            past.guesses[now, h, 1] = newest
+            past.guesses[now, h, 2] = newest + kept.velocity[then] * np.float32(ages_s[index])
+            past.radius[now, h] = radius[:, left] * rest + radius[:, right] * share
+            past.factor[now, h] = kept.factor[then, h]
+            past.learnt[now, h] = kept.learnt[then]
+        return past
 
     def _record(
         self,
         slots: NDArray[np.int64],
-        horizon: int,
         elapsed_s: FloatArray,
         errors_m: FloatArray,
-        seen: NDArray[np.bool_],
+        told: NDArray[np.bool_],
         missed: FloatArray,
         promised: NDArray[np.bool_],
     ) -> None:
-        """Add errors (n, 3, J) of the joints seen (n, J) to the running figures."""
-        count = seen.sum(1)
-        told = np.where(count > 0, elapsed_s, 0)
-        averages = (errors_m * seen[:, None]).sum(-1) / np.maximum(count, 1)[:, None]  # (n, 3)
-        weight = np.where(promised, told, 0)
-        new = [told[:, None], averages * told[:, None], weight[:, None]]
-        new.append((weight * (1 - missed))[:, None])
-        fade = np.exp(-told / RUNNING_S)[:, None]
-        self._sums[slots, horizon] = self._sums[slots, horizon] * fade + np.concatenate(new, 1)
+        """Add errors (P, H, 3, J) of the joints that can be judged (P, H, J) to the figures."""
+        count = told.sum(-1)
+        weight = np.where(count > 0, elapsed_s[:, None], 0)  # (P, H)
+        errors_m = np.where(told[:, :, None], errors_m, 0)
+        new = np.empty((*count.shape, GUESSES + 3))
+        new[..., 0] = weight
+        new[..., 1:-2] = errors_m.sum(-1) * (weight / np.maximum(count, 1))[..., None]
+        new[..., -2] = weight * promised
+        new[..., -1] = new[..., -2] * (1 - missed)
+        self._sums[slots] = self._sums[slots] * np.exp(-weight / RUNNING_S)[..., None] + new
 
     def _keep(
         self,

@@ -28,7 +28,7 @@ SEEN = LastSeen(0, np.zeros((JOINTS, 3), np.float32), np.zeros(3), 1.0)
 def person(positions: NDArray[np.float32], name: str = 'a', track: int = 1) -> Person:
     """Return somebody whose joints (J, 3) stood still until they jumped there just now."""
     history = np.tile(positions, (HISTORY, 1, 1)).astype(np.float32)
-    window = ObservedWindow(history, 1.0, 1.0, np.zeros(len(positions), np.float32))
+    window = ObservedWindow(history, 1.0, 1.0, 1.0, np.zeros(len(positions), np.float32))
     return Person(name, Status.OK, 1.0, window, SEEN, track)
 
 
@@ -77,7 +77,9 @@ def test_errors_are_those_of_the_mean_and_of_simple_guesses() -> None:
         now_s = message / 30
         ahead = -np.arange(HISTORY)[::-1] / RATE_HZ
         history = way + np.array([1, 0, 0]) * (now_s + ahead)[:, None, None]
-        window = ObservedWindow(history.astype(np.float32), 1.0, 1.0, np.zeros(JOINTS, np.float32))
+        window = ObservedWindow(
+            history.astype(np.float32), 1.0, 1.0, 1.0, np.zeros(JOINTS, np.float32)
+        )
         people = [Person('a', Status.OK, 1.0, window, SEEN, 1)]
         told = prediction(people, 0.02)
         moving = told.mean + (np.array([1, 0, 0]) * TIMES[:, None, None]).astype(np.float32)

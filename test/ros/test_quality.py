@@ -1,5 +1,6 @@
 """The node as a process judges its predictions, says how good they were, and corrects radii."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor.msg import MotionQualityArray
 
 HORIZONS_S = [0.1, 0.2, 0.5, 1.0, 2.0]
-JUDGED = slice(0, 4)
+JUDGED = slice(0, 3)
+PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -34,18 +36,20 @@ def test_a_node_that_is_too_sure_finds_out_and_widens_its_radii(
 ) -> None:
     said: list[MotionQualityArray] = []
     planner.create_subscription(MotionQualityArray, 'predicted_motion_quality', said.append, 10)
-    options = [f'checkpoint:={too_sure}', 'samples:=4', 'backend:=eager']
+    options = [f'checkpoint:={too_sure}', 'samples:=8', 'backend:=eager']
     start('predictor', '--ros-args', *(part for option in options for part in ('-p', option)))
     planner.wait_for(lambda: planner.received, 'it runs')
     place = planner.stream({'someone': walker}, seconds=1.0)
     planner.wait_for(lambda: planner.predictions('someone'), 'a prediction')
-    planner.stream({'someone': walker}, seconds=7.0, start=place)
 
     def judged() -> bool:
         people = said[-1].people if said else []
-        return bool(people) and np.isfinite(people[0].coverage[JUDGED]).all()
+        return bool(people) and (np.array(people[0].evidence)[JUDGED] > 1.5).all()
 
-    planner.wait_for(judged, 'it says how good it was')
+    until = time.monotonic() + PATIENCE_S  # a busy machine judges fewer of its predictions
+    while not judged() and time.monotonic() < until:
+        place = planner.stream({'someone': walker}, seconds=1.0, start=place)
+    assert judged(), said[-1:]
     message = said[-1]
     (quality,) = message.people
     assert (quality.id, message.coverage) == ('someone', np.float32(0.95))
