@@ -116,7 +116,10 @@ def test_published_equals_what_the_library_predicts(cell: Any, walker: Any) -> N
     mean = np.array(newest()[0].mean).reshape(FRAMES, JOINTS, 3)
     np.testing.assert_allclose(mean, expected.mean[0, CHOSEN], atol=2e-3)
     radius = np.array(newest()[0].radius).reshape(FRAMES, JOINTS)
-    np.testing.assert_allclose(radius, expected.radius[0, CHOSEN], atol=2e-3)
+    factor = radius / expected.radius[0, CHOSEN]  # of the node's self-correction
+    assert factor.min() > 0.999, 'which only widens'
+    assert factor.max() < 1.5
+    assert np.ptp(factor, axis=1).max() < 0.03, 'and all joints of a frame alike'
 
 
 def test_people_come_and_go(cell: Any, walker: Any) -> None:
@@ -163,7 +166,7 @@ def test_a_gap_restarts_the_history(cell: Any, walker: Any) -> None:
 def test_hidden_joints_are_filled_and_declared(cell: Any, walker: Any) -> None:
     clip = walker.copy()
     clip[::3, 20] = np.nan  # a wrist that flickers
-    clip[10:16, 7] = np.nan
+    clip[52:62, 7] = np.nan  # an ankle that is lost for longer than is taken for measured
     cell.stream({'hidden': clip}, seconds=1.2)
     cell.wait_for(lambda: cell.predictions('hidden'), 'a prediction')
     prediction = cell.predictions('hidden')[-1]
