@@ -211,7 +211,7 @@ def test_a_teacher_is_not_refined(
 ) -> None:
     arguments = ['refine', '--student', str(small_teacher), '--train', 'none.npz']
     assert main([*arguments, '--out', str(tmp_path / 'out.safetensors')]) == 2
-    assert 'is not an anchored student of one step' in capsys.readouterr().err
+    assert 'only what has one is refined' in capsys.readouterr().err
 
 
 def test_the_spread_is_fitted_to_the_errors_of_the_mean() -> None:

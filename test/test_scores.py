@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from motion_predictor_training.bootstrap import clusters
 from motion_predictor_training.scores import (
     SCORE_TIMES_S,
     crps,
@@ -76,6 +77,9 @@ def test_the_rank_is_0_5_and_uniform_if_the_truth_is_one_of_the_samples() -> Non
     assert rank_of_truth(draws[:1, 1:], torch.full((1, 1, 4), torch.nan)).isnan().all()
 
 
+CLIPS = clusters(np.arange(2000) // 50, np.full(2000, 'somebody'))
+
+
 def honest_scores(scale: float, windows: int = 2000, samples: int = 9) -> dict[str, np.ndarray]:
     """Return what is measured of samples as far apart as the truth, but for a factor."""
     draws = normal(windows, samples + 1, FRAMES, 2 * 3).unflatten(-1, (2, 3)) * 0.1
@@ -85,8 +89,7 @@ def honest_scores(scale: float, windows: int = 2000, samples: int = 9) -> dict[s
 
 
 def test_honest_samples_have_honest_scores() -> None:
-    clips = np.arange(2000) // 50
-    summary = summarise_scores(honest_scores(1.0), clips, samples=9)
+    summary = summarise_scores(honest_scores(1.0), CLIPS, samples=9)
     last = len(SCORE_TIMES_S)
     assert len(summary['rank_pose']['mean']) == last + 1
     for name, honest, within in (
@@ -107,14 +110,14 @@ def test_honest_samples_have_honest_scores() -> None:
     )
     for shares in summary['rank_histogram']:
         assert sum(shares) == pytest.approx(1)
-    report = scores_report(honest_scores(1.0, 20), {}, clips[:20], 9, list(SCORE_TIMES_S))
+    report = scores_report(honest_scores(1.0, 20), {}, CLIPS[:20], 9, list(SCORE_TIMES_S))
     assert report['honest']['outside_all'] == pytest.approx(0.1)
     assert report['honest']['outside_coordinates'] == pytest.approx(0.2)
 
 
 def test_samples_that_are_too_alike_are_found_out() -> None:
-    summary = summarise_scores(honest_scores(0.5), np.arange(2000) // 50, samples=9)
-    honest = summarise_scores(honest_scores(1.0), np.arange(2000) // 50, samples=9)
+    summary = summarise_scores(honest_scores(0.5), CLIPS, samples=9)
+    honest = summarise_scores(honest_scores(1.0), CLIPS, samples=9)
     # The error of the mean is made of the truth's spread, 1, and a little of the samples', 0.5.
     expected = math.sqrt(1 + 0.25 / 9) / (0.5 * math.sqrt(10 / 9))
     assert summary['error_over_spread']['mean'][0] == pytest.approx(expected, rel=0.02)
