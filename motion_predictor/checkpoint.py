@@ -390,7 +390,9 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         if not path.is_file():
             raise CheckpointError(f'there is no checkpoint {path}')
         with safe_open(path, framework='pt') as file:
-            return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            # Copied, since what is mapped into memory changes with the file, or is gone with it.
+            tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
+            return file.metadata() or {}, tensors
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f'{path} is not a safetensors file or is damaged: {error}'

@@ -32,7 +32,8 @@ def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         people=1,
         windows=19,
     )
-    checkpoint.header = header.model_copy(update={'network': spec, 'calibration': calibration})
+    changes = {'network': spec, 'calibration': calibration, 'familiarity': None}
+    checkpoint.header = header.model_copy(update=changes)
     network = spec.build(header.features, header.window.coefficients)
     kept = {n: t for n, t in checkpoint.tensors.items() if n.startswith('parametrisation.')}
     weights = {f'network.{n}': t for n, t in network.state_dict().items()}
