@@ -228,7 +228,7 @@ def test_every_student_comes_near_its_teacher(
     out, folder = tmp_path / 'student.safetensors', banks / 'teacher'
     distil(config, small_teacher, recorded / 'train.npz', out, folder)
     student = load_checkpoint(out)
-    assert student.header.prediction == config.prediction
+    assert student.header.prediction == (config.prediction or 'sample'), "or its teacher's"
     bank = bank_of(folder, load_checkpoint(small_teacher), recorded / 'train.npz', BANK)
     torch.manual_seed(0)
     rows = bank.on(torch.device('cpu')).draw(512)
