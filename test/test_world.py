@@ -210,7 +210,7 @@ def made_up(model_mm: float, spread_mm: float, clips: int = 8) -> NDArray[np.flo
 
 
 def test_cells_that_a_baseline_wins_beyond_the_interval_are_found() -> None:
-    clips = np.repeat(np.arange(8), 10)
+    clips = of_one(np.repeat(np.arange(8), 10))
     labels = {'pace': np.array(['still'] * 40 + ['walking'] * 40)}
     report = world_report(made_up(80, 5), labels, clips, [0.5, 1.0])
     best = report['all']['joints']['best_baseline']
@@ -225,7 +225,7 @@ def test_cells_that_a_baseline_wins_beyond_the_interval_are_found() -> None:
 
 
 def test_what_may_be_chance_is_not_listed() -> None:
-    clips = np.repeat(np.arange(8), 10)
+    clips = of_one(np.repeat(np.arange(8), 10))
     report = world_report(made_up(63, 20), {}, clips, [0.5, 1.0])
     best = report['all']['joints']['best_baseline']
     assert best['difference'][1] == pytest.approx(3, abs=1e-4)
@@ -234,7 +234,7 @@ def test_what_may_be_chance_is_not_listed() -> None:
 
 
 def test_a_group_of_one_clip_is_listed_as_such() -> None:
-    summary = summarise_world(made_up(80, 5)[:10], np.zeros(10, int), None)
+    summary = summarise_world(made_up(80, 5)[:10], of_one(np.zeros(10, int)), None)
     best = summary['root']['best_baseline']
     assert best['is_better'] == [False, None]
     assert best['low'] == [None, None]
