@@ -19,9 +19,8 @@ from motion_predictor.planning.approach import nearest
 from motion_predictor.planning.capsules import Capsules
 from motion_predictor.planning.flesh import Bodies, Limbs
 from motion_predictor.planning.outlook import Outlook
+from motion_predictor.reach import BODY_M_S
 
-WALKING_M_PER_S = 1.6
-"""Of a person towards the robot, where nothing else is known (ISO 13855)."""
 STEPS = 100
 
 
@@ -97,7 +96,7 @@ def distances(
 
 
 def walking(
-    distance_m: float, span_s: float, speed: float = WALKING_M_PER_S
+    distance_m: float, span_s: float, speed: float = BODY_M_S
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return times and distances of people who come straight at the robot, as standards have it.
 

@@ -25,6 +25,7 @@ from motion_predictor.msg import SkeletonArray
 from motion_predictor.planning.flesh import Limbs
 from motion_predictor.planning.robot import RobotModel
 from motion_predictor.planning.separation import Governor, Robot, walking
+from motion_predictor.reach import BODY_M_S
 from motion_predictor.rigid import Rigid
 from motion_predictor.ros.processes import listening, running
 from motion_predictor.ros.simulated_arm import (
@@ -100,7 +101,7 @@ class Cell(Node):
             nearest = apart_m(self._poses, self._limbs, arm.capsules) if self._limbs else math.inf
             commanded = self.scale
             if name != PREDICTED:
-                speed = 1.6 if name == ISO else 0.0
+                speed = BODY_M_S if name == ISO else 0.0
                 allowed = self._robot.allowed(*walking(nearest, span_s, speed))
                 seen = now_s - self._seen_s <= SILENT_S
                 commanded = self._governors[name].update(allowed if seen else 0.0, now_s)

@@ -13,7 +13,7 @@ from torch import Tensor
 from motion_predictor.skeleton import Layout
 from motion_predictor_training.config import Augmentation
 from motion_predictor_training.data.completion import Completion
-from motion_predictor_training.data.exchange import Exchange, limbs_of
+from motion_predictor_training.data.exchange import Exchange, subtrees
 from motion_predictor_training.data.pool import Pool
 
 SLOWER = (2, 4)
@@ -178,7 +178,7 @@ def hidden_groups(layout: Layout) -> Tensor:
     of the picture, or half a body.
     """
     names = [layout.common_name(joint) for joint in layout.joints]
-    limbs = limbs_of(layout)
+    limbs = subtrees(layout)
     parts = [
         *(('knee', 'ankle', 'foot'), ('hip', 'knee', 'ankle', 'foot')),
         *(('l_shoulder', 'l_elbow', 'l_wrist'), ('r_shoulder', 'r_elbow', 'r_wrist')),

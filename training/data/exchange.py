@@ -48,7 +48,7 @@ class Exchange:
         return mixed, torch.where(part, measured[giver], measured)
 
 
-def limbs_of(layout: Layout) -> Tensor:
+def subtrees(layout: Layout) -> Tensor:
     """Return (J, J) each joint and, in its row, all that hangs from it."""
     limbs = torch.eye(len(layout.joints), dtype=torch.bool)
     for joint, parent in enumerate(layout.parents):  # parents come first
@@ -64,7 +64,7 @@ def exchanged_parts(layout: Layout) -> Tensor:
     names gives each joint and all that hangs from it.
     """
     names = [layout.common_name(joint) for joint in layout.joints]
-    limbs = limbs_of(layout)
+    limbs = subtrees(layout)
     if layout.hips is None or not {'l_elbow', 'r_elbow'} <= set(names):
         return limbs[1:]
     left, right = (limbs[names.index(elbow)] for elbow in ('l_elbow', 'r_elbow'))
