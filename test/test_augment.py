@@ -19,10 +19,13 @@ from motion_predictor.history import History
 from motion_predictor.skeleton import Layout, known_layouts
 from motion_predictor_training.config import Augmentation
 from motion_predictor_training.data.augment import (
+    JUMP_FRAMES,
     Drawer,
     Drawn,
     body_factors,
     draw_hidden,
+    draw_jumps,
+    draw_sway,
     hidden_groups,
     scale_limbs,
     thin_out,
@@ -41,6 +44,8 @@ HISTORY = 6
 CPU = torch.device('cpu')
 SEEN_ONLY = {
     'history_noise_m': {'history_noise_m': 0.01, 'noisy': 1.0},
+    'sway_m': {'sway_m': 0.03, 'swaying': 1.0},
+    'jump_m': {'jump_m': 0.1, 'jumping': 1.0},
     'slower': {'slower': 1.0},
     'hidden': {'hidden': 1.0},
 }
@@ -116,6 +121,25 @@ def test_what_the_tracker_does_changes_the_history_only(pool: Pool, name: str) -
     changed, recorded = draw(pool, **SEEN_ONLY[name]).motion, draw(pool).motion
     assert not torch.equal(changed[:, :HISTORY], recorded[:, :HISTORY])
     torch.testing.assert_close(changed[:, HISTORY:], recorded[:, HISTORY:], rtol=0, atol=0)
+
+
+def test_a_sway_is_as_large_as_said_and_forgotten_within_a_while() -> None:
+    torch.manual_seed(0)
+    sway = draw_sway(400, torch.full((200,), 0.03))  # (B, H, 3)
+    assert sway.norm(dim=-1).square().mean().sqrt().item() == pytest.approx(0.03, rel=0.05)
+    for lag, least, most in ((1, 0.7, 1.0), (100, -0.1, 0.1)):
+        together = (sway[:, lag:] * sway[:, :-lag]).mean() / sway.square().mean()
+        assert least < together < most
+
+
+def test_a_jump_is_one_run_of_frames_by_as_much_as_said() -> None:
+    torch.manual_seed(0)
+    off_m = draw_jumps(30, torch.full((100,), 0.1)).norm(dim=-1)  # (B, H)
+    thrown = off_m > 0
+    torch.testing.assert_close(off_m[thrown], torch.full_like(off_m[thrown], 0.1))
+    assert (thrown.sum(1) >= 1).all() and (thrown.sum(1) <= JUMP_FRAMES).all()
+    assert (thrown.int().diff(dim=1).abs().sum(1) <= 2).all()
+    assert thrown[:, -1].any(), 'the last frame too'
 
 
 @pytest.mark.parametrize('name', PERSON)

@@ -37,6 +37,8 @@ STILL = Augmentation(
     body_scale=0,
     limb_scale=0,
     history_noise_m=0,
+    swaying=0,
+    jumping=0,
     slower=0,
     hidden=0,
 )

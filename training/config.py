@@ -105,6 +105,15 @@ class Augmentation(Strict):
     """Observed positions get normal noise of a deviation drawn for each window from 0 to this."""
     noisy: Share = 0.5
     """Share of windows that get it."""
+    sway_m: Annotated[float, Field(ge=0)] = 0.03
+    """The whole body sways, in root mean square by a length drawn from 0 to this."""
+    swaying: Share = 0.2
+    """Share of windows that do."""
+    jump_m: Annotated[float, Field(ge=0)] = 0.1
+    """The whole body is thrown off for a few frames, by a length drawn from 0 to this: what jumps
+    farther the node holds."""
+    jumping: Share = 0.1
+    """Share of windows that are."""
     slower: Share = 0.25
     """Share of windows that are observed with every second or fourth frame only."""
     hidden: Share = 0.25

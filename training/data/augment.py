@@ -22,6 +22,10 @@ HIDDEN_SHARE = 0.3
 """Largest share of the joints that is hidden in a window where some are."""
 SLOW_MOTION = (0.1, 0.6)
 """Speeds of the windows that are played in slow motion, as of people who hardly move."""
+SWAY_FRAMES = (3.0, 30.0)
+"""After so many frames a sway is forgotten: 0.05 to 0.5 s for a model of 60 Hz."""
+JUMP_FRAMES = 6
+"""So long a jump lasts at most: 0.1 s for a model of 60 Hz."""
 
 
 class Drawn(NamedTuple):
@@ -38,7 +42,8 @@ class Drawer:
 
     The person is changed over the whole window: mirrored, faster or slower, of other size and
     limbs, with arms that move as somebody else's, turned. What the tracker sees of them is
-    changed in the observed part only: noise, fewer frames a second, hidden joints.
+    changed in the observed part only: noise, a body that sways or jumps, fewer frames a second,
+    hidden joints.
 
     Args:
         pool: to draw from.
@@ -79,6 +84,12 @@ class Drawer:
         deviation = settings.history_noise_m * torch.rand(count, device=device)
         deviation = torch.where(self._chosen(count, settings.noisy), deviation, 0)
         seen = seen + torch.randn_like(seen) * deviation[:, None, None, None]
+        sway_m = settings.sway_m * torch.rand(count, device=device)
+        sway_m = torch.where(self._chosen(count, settings.swaying), sway_m, 0)
+        seen = seen + draw_sway(self.history_frames, sway_m)[:, :, None]
+        jump_m = settings.jump_m * torch.rand(count, device=device)
+        jump_m = torch.where(self._chosen(count, settings.jumping), jump_m, 0)
+        seen = seen + draw_jumps(self.history_frames, jump_m)[:, :, None]
         step = self.slower[torch.randint(len(SLOWER), (count,), device=device)]
         seen = thin_out(seen, torch.where(self._chosen(count, settings.slower), step, 1))
         hidden = draw_hidden(count, self.history_frames, self.groups, settings.hidden)
@@ -143,6 +154,43 @@ def thin_out(seen: Tensor, step: Tensor) -> Tensor:
     share = ((age - newer) / (older - newer).clamp(min=1))[..., None, None]
     rows = torch.arange(len(seen), device=seen.device)[:, None]
     return seen[rows, last - newer] * (1 - share) + seen[rows, last - older] * share
+
+
+def draw_sway(frames: int, deviation_m: Tensor) -> Tensor:
+    """Draw how far off a camera sees the whole body in each frame: (B, H, 3) metres.
+
+    It is random noise that is forgotten within a while, as that of a depth that is measured anew
+    in each frame of a body that hardly moves.
+
+    Args:
+        frames: H.
+        deviation_m: (B,) root mean square of it.
+    """
+    count, device = len(deviation_m), deviation_m.device
+    low, high = (math.log(many) for many in SWAY_FRAMES)
+    within = torch.exp(torch.empty(count, 1, device=device).uniform_(low, high))
+    kept = torch.exp(-1 / within)
+    fresh = torch.randn(frames, count, 3, device=device) / 3**0.5
+    way = [fresh[0]]
+    for step in fresh[1:]:
+        way.append(kept * way[-1] + (1 - kept**2).sqrt() * step)
+    return torch.stack(way, 1) * deviation_m[:, None, None]
+
+
+def draw_jumps(frames: int, metres: Tensor) -> Tensor:
+    """Draw a few frames in a row that are thrown off in one direction: (B, H, 3) metres.
+
+    Args:
+        frames: H.
+        metres: (B,) how far.
+    """
+    count, device = len(metres), metres.device
+    way = torch.nn.functional.normalize(torch.randn(count, 3, device=device), dim=-1)
+    first = torch.randint(frames, (count, 1), device=device)
+    length = torch.randint(1, JUMP_FRAMES + 1, (count, 1), device=device)
+    time = torch.arange(frames, device=device)
+    thrown = (time >= first) & (time < first + length)  # (B, H)
+    return thrown[..., None] * (metres[:, None] * way)[:, None]
 
 
 def draw_hidden(count: int, frames: int, groups: Tensor, share: float) -> Tensor:
