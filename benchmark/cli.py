@@ -12,13 +12,13 @@ import torch
 
 from motion_predictor.archive import MotionArchive, open_archive
 from motion_predictor.checkpoint import shipped_checkpoints
-from motion_predictor.engine import BACKENDS
+from motion_predictor.engines.choice import BACKENDS
 from motion_predictor_benchmark import model, planning, published
 from motion_predictor_benchmark.contenders import Contender, contenders
 from motion_predictor_benchmark.machine import describe, matrix_peak
 from motion_predictor_benchmark.report import plot, tables
 from motion_predictor_benchmark.timing import Timing
-from motion_predictor_training.report import write_json
+from motion_predictor_training.evaluation.report.writing import write_json
 
 SECTIONS = ('model', 'scaling', 'published', 'planning', 'end-to-end')
 QUICK = {'calls': 4, 'seconds': 2.0, 'people': 1, 'steps': 2}
@@ -134,7 +134,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _end_to_end(arguments: argparse.Namespace, archive: MotionArchive) -> list[dict[str, Any]]:
-    from motion_predictor.ros.end_to_end import Load, measure  # only here is ROS needed
+    from motion_predictor.ros.tools.end_to_end import Load, measure  # only here is ROS needed
 
     parameters = {name: getattr(arguments, name) for name in ('device', 'threads', 'samples')}
     parameters |= {

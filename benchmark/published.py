@@ -13,8 +13,8 @@ from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint import Checkpoint
 from motion_predictor_benchmark.contenders import Contender, contenders, cut_histories
 from motion_predictor_benchmark.timing import Timing, side_by_side
-from motion_predictor_training.official import Kind, official_header
-from motion_predictor_training.sampling import build_sampler
+from motion_predictor_training.learning.official import Kind, official_header
+from motion_predictor_training.predicting.multi_step import build_sampler
 
 PUBLISHED: tuple[tuple[Kind, str], ...] = (
     ('swiftdiff', 'amass'),

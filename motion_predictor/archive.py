@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motion_predictor.files import written_whole
-from motion_predictor.installed import installed
+from motion_predictor.common.files import written_whole
+from motion_predictor.common.installed import installed
 from motion_predictor.skeleton import Layout, common_names_of, known_layouts
 
 SCALE_M = 0.00025

@@ -19,10 +19,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from motion_predictor.calibration import Calibration
-from motion_predictor.familiarity import Familiarity, FamiliarityTest, FloatArray, Poses
-from motion_predictor.files import written_whole
-from motion_predictor.installed import installed
+from motion_predictor.common.files import written_whole
+from motion_predictor.common.installed import installed
+from motion_predictor.common.problems import first_problem, one_line
 from motion_predictor.model import SharedTrunk, SwiftDiff, TransFusion
 from motion_predictor.model.diffusion import NoiseSchedule, ddim_timesteps
 from motion_predictor.model.one_step import Network, OneStep
@@ -32,9 +31,15 @@ from motion_predictor.model.parametrisation import (
     Parametrisation,
     ResidualParametrisation,
 )
-from motion_predictor.sets import Sets
 from motion_predictor.skeleton import Layout
-from motion_predictor.validation import first_problem, one_line
+from motion_predictor.uncertainty.calibration import Calibration
+from motion_predictor.uncertainty.familiarity import (
+    Familiarity,
+    FamiliarityTest,
+    FloatArray,
+    Poses,
+)
+from motion_predictor.uncertainty.sets import Sets
 
 METADATA_KEY = 'motion_predictor'
 

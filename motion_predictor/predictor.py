@@ -9,12 +9,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from motion_predictor.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from motion_predictor.engine import choose, walkers
 from motion_predictor.engines import eager
+from motion_predictor.engines.choice import choose, walkers
 from motion_predictor.model.one_step import OneStep
 from motion_predictor.model.statistics import WithStatistics
-from motion_predictor.reach import greatest_speed, reachable
-from motion_predictor.state import State, StateReader
+from motion_predictor.uncertainty.reach import greatest_speed, reachable
+from motion_predictor.uncertainty.state import State, StateReader
 
 FloatArray = NDArray[np.float32]
 WARM_UP_CALLS = 3

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from motion_predictor.adaptive import Adaptation
 from motion_predictor.predictor import Prediction
-from motion_predictor.scene import Person
+from motion_predictor.tracking.scene import Person
+from motion_predictor.uncertainty.adaptive import Adaptation
 
 FloatArray = NDArray[np.floating]
 HORIZONS_S = (0.1, 0.2, 0.5, 1.0, 2.0)

@@ -12,8 +12,8 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from motion_predictor.installed import installed
-from motion_predictor.validation import first_problem
+from motion_predictor.common.installed import installed
+from motion_predictor.common.problems import first_problem
 
 FloatArray = NDArray[np.float32]
 

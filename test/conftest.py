@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from motion_predictor.calibration import TERMS, Calibration
 from motion_predictor.checkpoint import (
     Checkpoint,
     Header,
@@ -24,9 +23,10 @@ from motion_predictor.checkpoint import (
 from motion_predictor.model.mirror import Mirror
 from motion_predictor.model.parametrisation import ScaledParametrisation
 from motion_predictor.skeleton import known_layouts
+from motion_predictor.uncertainty.calibration import TERMS, Calibration
 from motion_predictor_training.config import Optimisation, TeacherConfig
 from motion_predictor_training.data.windows import model_features
-from motion_predictor_training.teacher import train_teacher
+from motion_predictor_training.learning.teacher import train_teacher
 
 FloatArray = NDArray[np.float32]
 

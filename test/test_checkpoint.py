@@ -25,7 +25,7 @@ from motion_predictor.checkpoint import (
 )
 from motion_predictor.predictor import MotionPredictor
 from motion_predictor_training.cli import main
-from motion_predictor_training.official import import_official
+from motion_predictor_training.learning.official import import_official
 
 CALIBRATION: dict[str, Any] = {
     'kind': 'conditional',

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from motion_predictor.adaptive import BOUNDS
 from motion_predictor.archive import load_archive
-from motion_predictor.history import ObservedWindow
-from motion_predictor.people import People
+from motion_predictor.common.status import Status
 from motion_predictor.predictor import MotionPredictor, Prediction
-from motion_predictor.scene import Observation, Person
 from motion_predictor.self_check import SelfCheck
-from motion_predictor.status import Status
-from motion_predictor.track import LastSeen
+from motion_predictor.tracking.history import ObservedWindow
+from motion_predictor.tracking.people import People
+from motion_predictor.tracking.scene import Observation, Person
+from motion_predictor.tracking.track import LastSeen
+from motion_predictor.uncertainty.adaptive import BOUNDS
 
 RATE_HZ, FRAMES, HISTORY, JOINTS = 60, 120, 30, 4
 TIMES = (np.arange(1, FRAMES + 1) / RATE_HZ).astype(np.float32)

@@ -8,10 +8,9 @@ from pathlib import Path
 import torch
 
 from motion_predictor.checkpoint import load_checkpoint
-from motion_predictor.installed import installed
-from motion_predictor_training import robustness
-from motion_predictor_training.ablate import Stages, ablate, ablation_table
-from motion_predictor_training.calibrate import calibrate
+from motion_predictor.common.installed import installed
+from motion_predictor_training.ablation import Stages, ablate, ablation_table
+from motion_predictor_training.calibration.calibrate import calibrate
 from motion_predictor_training.config import (
     AblateConfig,
     CalibrationConfig,
@@ -23,21 +22,31 @@ from motion_predictor_training.config import (
     TuneConfig,
     load_config,
 )
-from motion_predictor_training.distill import distil
-from motion_predictor_training.evaluate import evaluate_checkpoint, predict_shown, record
-from motion_predictor_training.generate import generate
-from motion_predictor_training.inventory import inventory, inventory_table
-from motion_predictor_training.official import PRESETS, import_official
-from motion_predictor_training.parallel import is_first, processes
-from motion_predictor_training.plots import plot_evaluation
-from motion_predictor_training.prepare import add_prepare
-from motion_predictor_training.refine import refine
-from motion_predictor_training.report import table, write_json, write_markdown, write_text
+from motion_predictor_training.data.inventory import inventory, inventory_table
+from motion_predictor_training.data.prepare import add_prepare
+from motion_predictor_training.evaluation import robustness
+from motion_predictor_training.evaluation.evaluate import (
+    evaluate_checkpoint,
+    predict_shown,
+    record,
+)
+from motion_predictor_training.evaluation.report.plots import plot_evaluation
+from motion_predictor_training.evaluation.report.writing import (
+    table,
+    write_json,
+    write_markdown,
+    write_text,
+)
+from motion_predictor_training.evaluation.unfamiliar import familiarity_table
+from motion_predictor_training.learning.distill import distil
+from motion_predictor_training.learning.official import PRESETS, import_official
+from motion_predictor_training.learning.parallel import is_first, processes
+from motion_predictor_training.learning.refine import refine
+from motion_predictor_training.learning.teacher import train_teacher
+from motion_predictor_training.predicting.generate import generate
 from motion_predictor_training.shield import report as shield_report
-from motion_predictor_training.shield.shield import measure_shield
-from motion_predictor_training.teacher import train_teacher
-from motion_predictor_training.tune import tune
-from motion_predictor_training.unfamiliar import familiarity_table
+from motion_predictor_training.shield.measure import measure_shield
+from motion_predictor_training.tuning.tune import tune
 
 STAGES = ('teacher', 'one-step', 'student', 'refine', 'calibrate')
 

@@ -11,7 +11,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 
 from motion_predictor.planning import Capsules, closest, touch
-from motion_predictor.ros.subscription import Predictions
+from motion_predictor.ros.consumers.subscription import Predictions
 
 SLOW_M, STOP_M = 1.0, 0.3
 ARM = Capsules.of(

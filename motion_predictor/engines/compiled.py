@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from motion_predictor.common.files import written_whole
 from motion_predictor.engines import Inputs, Result, Run
 from motion_predictor.engines.export import export, free_sizes
-from motion_predictor.files import written_whole
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from motion_predictor.common.files import written_whole
 from motion_predictor.engines import Inputs, Result, Run, eager
 from motion_predictor.engines.export import export, free_sizes
-from motion_predictor.files import written_whole
 
 MAX_PEOPLE = 8
 

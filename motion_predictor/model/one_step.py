@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from motion_predictor.frames import (
+from motion_predictor.model.diffusion import SCHEDULES, NoiseSchedule, x0_from_epsilon
+from motion_predictor.model.frames import (
     from_features,
     person_frame,
     to_features,
@@ -13,7 +14,6 @@ from motion_predictor.frames import (
     to_world,
     turn_to_world,
 )
-from motion_predictor.model.diffusion import SCHEDULES, NoiseSchedule, x0_from_epsilon
 from motion_predictor.model.mirror import Mirror
 from motion_predictor.model.parametrisation import Parametrisation, velocity_weights
 from motion_predictor.model.shared_trunk import SharedTrunk

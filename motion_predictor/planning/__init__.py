@@ -1,12 +1,12 @@
 """The planner's side: what a robot needs to act on predictions. Needs numpy, not rclpy."""
 
+from motion_predictor.common.rigid import Rigid
 from motion_predictor.planning.approach import NOBODY, Closest, closest, nearest, over
 from motion_predictor.planning.capsules import Capsules
 from motion_predictor.planning.contact import Touch, touch, touching
 from motion_predictor.planning.flesh import Bodies, FleshError, Limbs
 from motion_predictor.planning.latest import BlindError, Inbox, Latest, Limits, Reason
 from motion_predictor.planning.outlook import HorizonError, Outlook, Person
-from motion_predictor.rigid import Rigid
 
 __all__ = [
     'NOBODY',

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from motion_predictor.rigid import Rigid
+from motion_predictor.common.rigid import Rigid
 
 Array = NDArray[np.float64]
 

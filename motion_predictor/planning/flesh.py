@@ -11,9 +11,9 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from motion_predictor.installed import installed
+from motion_predictor.common.installed import installed
+from motion_predictor.common.problems import first_problem
 from motion_predictor.planning.outlook import Outlook, Person
-from motion_predictor.validation import first_problem
 
 
 class FleshError(ValueError):

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from motion_predictor.common.rigid import Rigid
 from motion_predictor.planning.outlook import Outlook
-from motion_predictor.rigid import Rigid
 
 OK, DEGRADED, TOO_MANY, WARMING_UP, STALE_INPUT, FAULT = range(6)
 """The statuses of PredictedMotionArray; anything else is not known here and not usable."""

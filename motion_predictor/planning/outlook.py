@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from motion_predictor.rigid import Rigid
+from motion_predictor.common.rigid import Rigid
 
 FloatArray = NDArray[np.float32]
 SLACK_S = 1e-6

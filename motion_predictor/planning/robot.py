@@ -11,9 +11,9 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from motion_predictor.common.problems import first_problem
+from motion_predictor.common.rigid import Rigid
 from motion_predictor.planning.capsules import Capsules
-from motion_predictor.rigid import Rigid
-from motion_predictor.validation import first_problem
 
 Point = tuple[float, float, float]
 

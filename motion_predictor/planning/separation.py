@@ -19,7 +19,7 @@ from motion_predictor.planning.approach import nearest
 from motion_predictor.planning.capsules import Capsules
 from motion_predictor.planning.flesh import Bodies, Limbs
 from motion_predictor.planning.outlook import Outlook
-from motion_predictor.reach import BODY_M_S
+from motion_predictor.uncertainty.reach import BODY_M_S
 
 STEPS = 100
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from motion_predictor.skeleton import known_layouts
-from motion_predictor.sources.bodies import (
+from motion_predictor.sources.source import (
     MAX_PEOPLE,
     Bodies,
     InputError,

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from motion_predictor.skeleton import Layout
 from motion_predictor.sources.azure_kinect import AzureKinectSource
-from motion_predictor.sources.bodies import MAX_JOINTS, InputError, Source
 from motion_predictor.sources.mocap4r2 import Mocap4r2Source
 from motion_predictor.sources.point_cloud import FIELDS, PointCloudSource
 from motion_predictor.sources.pose_array import PoseArraySource
 from motion_predictor.sources.ros4hri import Ros4HriSource
 from motion_predictor.sources.skeleton_array import SkeletonArraySource
+from motion_predictor.sources.source import MAX_JOINTS, InputError, Source
 from motion_predictor.sources.zed import ZedSource
 
 SOURCES: dict[str, type[Source]] = {

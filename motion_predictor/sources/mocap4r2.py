@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from motion_predictor.skeleton import Layout, common_names_of
-from motion_predictor.sources.bodies import Bodies, InputError, gather, stamp_of
+from motion_predictor.sources.source import Bodies, InputError, gather, stamp_of
 
 MAX_REMEMBERED_NAMES = 10_000
 

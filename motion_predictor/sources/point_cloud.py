@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motion_predictor.sources.bodies import (
+from motion_predictor.sources.source import (
     MAX_JOINTS,
     MAX_PEOPLE,
     Bodies,

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from motion_predictor.sources.bodies import Bodies, InputError, as_floats, stamp_of
+from motion_predictor.sources.source import Bodies, InputError, as_floats, stamp_of
 
 
 class PoseArraySource:

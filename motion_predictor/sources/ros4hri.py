@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from motion_predictor.skeleton import known_layouts
-from motion_predictor.sources.bodies import Bodies, InputError, check_count, stamp_of
+from motion_predictor.sources.source import Bodies, InputError, check_count, stamp_of
 
 MAX_BEHIND_NS = 100_000_000
 """A body whose frames are so much older than another's is not seen any more."""

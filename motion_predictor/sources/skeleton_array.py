@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from motion_predictor.skeleton import Layout
-from motion_predictor.sources.bodies import MAX_JOINTS, Bodies, InputError, check_count, stamp_of
+from motion_predictor.sources.source import MAX_JOINTS, Bodies, InputError, check_count, stamp_of
 
 
 class SkeletonArraySource:

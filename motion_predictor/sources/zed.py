@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from motion_predictor.skeleton import known_layouts
-from motion_predictor.sources.bodies import Bodies, InputError, check_count, stamp_of
+from motion_predictor.sources.source import Bodies, InputError, check_count, stamp_of
 
 LAYOUTS = ('zed18', 'zed34', 'zed38')
 """By Object.body_format."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from motion_predictor.installed import installed
+from motion_predictor.common.installed import installed
 from motion_predictor.planning import Bodies, Capsules, Limbs, Outlook, nearest
 from motion_predictor.planning.robot import RobotError, RobotModel
 from motion_predictor.planning.separation import Governor, Robot, distances, walking

@@ -27,8 +27,8 @@ from rosgraph_msgs.msg import Clock
 from motion_predictor.archive import MotionArchive, load_archive
 from motion_predictor.msg import PredictedMotionArray, Skeleton, SkeletonArray
 from motion_predictor.predictor import MotionPredictor
-from motion_predictor.ros.outputs import flat, time_message
-from motion_predictor.ros.replay import open_archive
+from motion_predictor.ros.node.outputs import flat, time_message
+from motion_predictor.ros.tools.replay import open_archive
 from motion_predictor.skeleton import Layout, known_layouts
 
 Pose = NDArray[np.float32]

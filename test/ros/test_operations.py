@@ -15,8 +15,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from motion_predictor.archive import MotionArchive
 from motion_predictor.msg import PredictedMotion, PredictedMotionArray
-from motion_predictor.ros.markers import markers_of
-from motion_predictor.ros.outputs import flat
+from motion_predictor.ros.consumers.markers import markers_of
+from motion_predictor.ros.node.outputs import flat
 from motion_predictor.skeleton import known_layouts
 
 PATIENCE_S = 40.0

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from motion_predictor.body import Body
 from motion_predictor.skeleton import Layout
+from motion_predictor.tracking.body import Body
 
 
 class Completion:

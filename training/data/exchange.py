@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from motion_predictor.frames import person_frame, to_model, to_world
+from motion_predictor.model.frames import person_frame, to_model, to_world
 from motion_predictor.skeleton import Layout
 
 

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from motion_predictor.body import Body
 from motion_predictor.skeleton import Layout
+from motion_predictor.tracking.body import Body
 
 
 class Completed(NamedTuple):

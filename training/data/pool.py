@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from motion_predictor.archive import ArchiveError, MotionArchive
-from motion_predictor.body import Body
 from motion_predictor.skeleton import Layout
+from motion_predictor.tracking.body import Body
 from motion_predictor_training.data.hidden import limb_lengths
 from motion_predictor_training.data.windows import Windows
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from motion_predictor.archive import ArchiveError, MotionArchive
 from motion_predictor.checkpoint import Header
-from motion_predictor.frames import person_frame, to_features, to_model
+from motion_predictor.model.frames import person_frame, to_features, to_model
 from motion_predictor.skeleton import JointMap, Layout, common_names_of
 
 

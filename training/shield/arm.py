@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from motion_predictor.installed import installed
+from motion_predictor.common.installed import installed
 from motion_predictor.planning.capsules import Capsules
 from motion_predictor.planning.robot import RobotModel
 

@@ -8,18 +8,23 @@ import torch
 from numpy.typing import NDArray
 
 from motion_predictor.archive import MotionArchive
-from motion_predictor.calibration import Calibration, parts_of
 from motion_predictor.checkpoint import Checkpoint, Header
 from motion_predictor.model.statistics import spread_of
-from motion_predictor.reach import greatest_speed
-from motion_predictor.sets import Sets
-from motion_predictor.state import State, StateReader
-from motion_predictor_training.baselines import baselines
+from motion_predictor.uncertainty.calibration import Calibration, parts_of
+from motion_predictor.uncertainty.reach import greatest_speed
+from motion_predictor.uncertainty.sets import Sets
+from motion_predictor.uncertainty.state import State, StateReader
+from motion_predictor_training.calibration.errors import (
+    Scores,
+    calibration_windows,
+    knots_of,
+    together,
+)
+from motion_predictor_training.calibration.fit_sets import fit_sets
 from motion_predictor_training.config import CalibrationConfig
 from motion_predictor_training.data.windows import Windows
-from motion_predictor_training.errors import Scores, calibration_windows, knots_of, together
-from motion_predictor_training.fitted_sets import fit_sets
-from motion_predictor_training.prediction import CHUNK, predict_windows, predictor_of
+from motion_predictor_training.predicting.baselines import baselines
+from motion_predictor_training.predicting.every_window import CHUNK, predict_windows, predictor_of
 
 FloatArray = NDArray[np.float32]
 UNLEARNT = ('zero_velocity', 'constant_velocity')

@@ -1,0 +1,1 @@
+"""What everything here builds on: files, frames of reference, statuses."""

@@ -1,0 +1,195 @@
+"""How the one module is run: the fastest way that is there and agrees with eager."""
+
+import copy
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from motion_predictor.common.problems import one_line
+from motion_predictor.engines import (
+    Inputs,
+    Result,
+    Run,
+    compiled,
+    cuda_graph,
+    eager,
+    tensorrt,
+)
+from motion_predictor.engines.cache import artefact, cpu_capabilities
+from motion_predictor.model.layers import reduce_precision
+from motion_predictor.skeleton import Layout
+
+logger = logging.getLogger(__name__)
+
+TOLERANCE_M = 0.005
+"""Joints may lie this far from where eager single precision puts them (99th percentile)."""
+
+Build = Callable[[nn.Module, Inputs, Path], Run]
+BUILDERS: dict[str, Build] = {
+    'tensorrt': tensorrt.build,
+    'cuda_graph': cuda_graph.build,
+    'compiled': compiled.build,
+}
+BACKENDS = ('auto', 'eager', *reversed(BUILDERS))
+PRECISIONS = ('auto', 'bfloat16', 'float32')
+LADDER = (
+    ('tensorrt', 'bfloat16'),
+    ('tensorrt', 'float32'),
+    ('cuda_graph', 'float32'),
+    ('compiled', 'bfloat16'),
+    ('compiled', 'float32'),
+)
+"""Backends and precisions, the fastest first; below the last there is eager.
+
+The order is stated, not timed at load: a machine that is busy then would choose wrongly, and
+every candidate would have to be compiled.
+"""
+Attempt = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Runs the module: histories on the CPU in, samples, mean and spread on the CPU out."""
+
+    backend: str
+    precision: str
+    run: Run
+    error_m: float = 0.0
+    """99th percentile of the distance of joints from where eager single precision puts them."""
+    attempts: tuple[Attempt, ...] = ()
+    """Backend, precision and outcome of what was tried and refused."""
+
+    def __call__(self, history: Tensor, noise: Tensor, embedded: Tensor) -> Result:
+        """Return samples (P, S, F, J, 3), mean (P, F, J, 3) and spread (P, F, J), metres.
+
+        Args:
+            history: (P, H, J, 3) on the CPU.
+            noise: (S, K, D) on the module's device.
+            embedded: what the network's `embed` made of the noise.
+        """
+        return self.run(history, noise, embedded)
+
+
+def choose(
+    module: nn.Module,
+    backend: str,
+    noise: Tensor,
+    embedded: Tensor,
+    histories: Tensor,
+    checkpoint: str,
+    precision: str = 'auto',
+) -> Engine:
+    """Return the engine asked for or, where that fails or disagrees, the next best one.
+
+    Args:
+        module: from history, noise and embedded noise to samples, mean and spread.
+        backend: one of BACKENDS; 'auto' starts with the fastest for the device.
+        noise: (S, K, D) all the noise there is, on the module's device.
+        embedded: what the network's `embed` made of it.
+        histories: (P, H, J, 3) of several people to compare engines on.
+        checkpoint: hash of the checkpoint, empty if it was never saved.
+        precision: one of PRECISIONS; 'auto' starts with the reduced one.
+
+    Raises:
+        ValueError: if there is no such backend or precision.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"there is no backend '{backend}': take one of {', '.join(BACKENDS)}")
+    if precision not in PRECISIONS:
+        choices = ', '.join(PRECISIONS)
+        raise ValueError(f"there is no precision '{precision}': take one of {choices}")
+    # At least two of each: to an exporter, one in an example means one always.
+    at_least_two = [0, *range(1, len(noise))] if len(noise) > 1 else [0, 0]
+    inputs = (histories.to(noise.device), noise[at_least_two], embedded[at_least_two])
+    plain = eager.build(module)
+    attempts: list[Attempt] = []
+    for name, numbers in _candidates(backend, precision, noise.device):
+        try:
+            if not checkpoint:
+                raise RuntimeError('the checkpoint was never saved, so it has no name to cache by')
+            reduced = module
+            if numbers == 'bfloat16':
+                reduced = copy.deepcopy(module)
+                reduce_precision(reduced)
+            path = artefact(checkpoint, name, numbers, noise.device)
+            run = BUILDERS[name](reduced, inputs, path)
+            error_m = disagreement_m(run, plain, histories, noise, embedded)
+        except Exception as error:  # compilers and drivers raise anything, and eager is left
+            outcome = one_line(error)[:200]
+        else:
+            if error_m <= TOLERANCE_M:
+                return Engine(name, numbers, run, error_m, tuple(attempts))
+            outcome = f'joints lie {1000 * error_m:.1f} mm from where eager puts them'
+        attempts.append((name, numbers, outcome))
+        logger.warning('the %s engine in %s is not used: %s', name, numbers, outcome)
+    return Engine('eager', 'float32', plain, attempts=tuple(attempts))
+
+
+def _candidates(backend: str, precision: str, device: torch.device) -> list[tuple[str, str]]:
+    """Return what to try in turn before eager."""
+    if backend == 'eager':
+        return []
+    first = backend
+    if backend == 'auto':
+        first = 'tensorrt' if device.type == 'cuda' else 'compiled'
+    names = list(BUILDERS)
+    allowed = names[names.index(first) :]
+    has_bfloat16 = device.type == 'cuda' or cpu_capabilities().get('amx_bf16', False)
+    return [
+        (name, numbers)
+        for name, numbers in LADDER
+        if name in allowed
+        and precision in ('auto', numbers)
+        and (numbers == 'float32' or has_bfloat16)
+    ]
+
+
+@torch.inference_mode()
+def disagreement_m(
+    run: Run, reference: Run, histories: Tensor, noise: Tensor, embedded: Tensor
+) -> float:
+    """Return how far two engines lie apart in metres, for one person and for all.
+
+    The 99th percentile over joints, horizon and samples; of the samples, the mean or the spread,
+    whichever differs most. Infinite where a result is not a number.
+    """
+    differences = []
+    for people in (histories[:1], histories):
+        ours, theirs = run(people, noise, embedded), reference(people, noise, embedded)
+        distances = (
+            torch.linalg.vector_norm(ours[0] - theirs[0], dim=-1),
+            torch.linalg.vector_norm(ours[1] - theirs[1], dim=-1),
+            (ours[2] - theirs[2]).abs(),
+        )
+        differences += [float(np.quantile(d.numpy(), 0.99)) for d in distances]
+    worst = float(np.max(differences))  # which keeps what is not a number
+    return worst if math.isfinite(worst) else math.inf
+
+
+def walkers(layout: Layout, frames: int, rate_hz: float, people: int = 4) -> Tensor:
+    """Return histories (people, frames, J, 3) of figures that walk with swinging limbs.
+
+    They stand in for a recording, of which there is none for every layout: each joint 0.2 m from
+    its parent, moving at up to 1 m/s, in a place of its own.
+    """
+    random = np.random.default_rng(0)
+    count = len(layout.joints)
+    direction = random.normal(size=(people, count, 3))
+    offset = 0.2 * direction / np.linalg.norm(direction, axis=-1, keepdims=True)
+    t = np.arange(frames) / rate_hz
+    phase = random.uniform(0, 2 * np.pi, (people, 1, count, 1))
+    swing = 0.05 * np.sin(2 * np.pi * t[:, None, None] + phase) * random.normal(size=3)
+    limbs = offset[:, None] + swing  # (P, H, J, 3) from the parent
+    pace = np.append(random.normal(scale=0.5, size=2), 0)
+    place = np.append(random.normal(scale=2, size=2), 1)
+    motion = np.empty((people, frames, count, 3), np.float32)
+    for joint, parent in enumerate(layout.parents):
+        before = place + pace * t[:, None] if parent < 0 else motion[:, :, parent]
+        motion[:, :, joint] = before + (0 if parent < 0 else limbs[:, :, joint])
+    return torch.from_numpy(motion)

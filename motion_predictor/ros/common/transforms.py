@@ -1,0 +1,211 @@
+"""From the frame of a source to the fixed frame, which is gravity-aligned, z up."""
+
+import time
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.clock import ClockType
+from rclpy.node import Node
+from rclpy.time import Time
+
+from motion_predictor.common.problems import one_line
+from motion_predictor.common.rigid import Rigid
+from motion_predictor.sources.ros4hri import Place
+from motion_predictor.sources.source import FloatArray, InputError
+
+WAIT_S, ASK_EVERY_S = 0.005, 0.001
+"""How long to wait for a transform at a stamp: a quarter of the usual latency budget."""
+AHEAD_S = 2.0
+"""Localisation dates its transforms ahead, by a second as it comes; what is farther ahead was said
+before the clock was set back."""
+OPTICAL = ('_optical_frame', '_optical')
+
+
+class Transform(NamedTuple):
+    """A rigid motion from one frame to another."""
+
+    rotation: NDArray[np.float64]  # (3, 3)
+    translation: NDArray[np.float64]  # (3,) metres
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> 'Transform':
+        """Return the transform of x, y, z and a quaternion x, y, z, w.
+
+        Raises:
+            InputError: if they are not seven finite numbers or the quaternion is no rotation.
+        """
+        try:
+            rigid = Rigid.of_pose(numbers)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        return cls(rigid.rotation, rigid.translation)
+
+    def __call__(self, positions: FloatArray) -> FloatArray:
+        """Move positions (..., 3); a joint that lacks one coordinate loses all."""
+        return np.asarray(positions @ self.rotation.T + self.translation, np.float32)
+
+
+class Transforms(Protocol):
+    """Says how one frame lies in another at a time."""
+
+    def between(self, target: str, source: str, stamp_ns: int) -> Transform:
+        """Return the transform that takes positions in `source` to `target`.
+
+        Raises:
+            InputError: if it is not known.
+        """
+
+
+class Tf:
+    """Asks tf2, from the first question on: nobody should pay for a busy /tf that is not used.
+
+    Args:
+        node: whose executor then handles /tf and /tf_static.
+
+    Raises:
+        ImportError: if tf2_ros is not installed.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._tf2 = import_module('tf2_ros')
+        self._node = node
+        self._buffer: Any = None
+        self._listener: Any = None
+
+    def between(self, target: str, source: str, stamp_ns: int) -> Transform:
+        """Return the transform that takes positions in `source` to `target`.
+
+        A transform that is about to come is waited for, a few milliseconds.
+
+        Raises:
+            InputError: if tf does not know it at that time, by now.
+        """
+        until_s = time.monotonic() + WAIT_S
+        while True:
+            try:
+                moved = self._ask(target, source, stamp_ns).transform
+                break
+            except self._tf2.TransformException as error:
+                if time.monotonic() < until_s:
+                    time.sleep(ASK_EVERY_S)
+                    continue
+                raise InputError(
+                    f"skeletons come in frame '{source}', but fixed_frame is '{target}', and tf "
+                    f'does not tell how they lie: {one_line(error)}'
+                ) from error
+        p, q = moved.translation, moved.rotation
+        return Transform.of([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
+
+    def place(self, target: str, source: str, stamp_ns: int | None) -> Place | None:
+        """Return where `source` was in `target`, then or lately; None if that is unknown."""
+        try:
+            found = self._ask(target, source, stamp_ns or 0)
+        except self._tf2.TransformException:
+            return None
+        stamp, p = found.header.stamp, found.transform.translation
+        return Place(stamp.sec * 1_000_000_000 + stamp.nanosec, (p.x, p.y, p.z))
+
+    def newest(self, target: str, source: str, now_ns: int, max_age_s: float) -> Rigid | None:
+        """Return what takes positions in `source` to `target` now; None if that is not known.
+
+        Args:
+            target: frame that is asked for.
+            source: frame that they are in.
+            now_ns: ROS time.
+            max_age_s: what tf was told of longer ago, it does not know; static transforms hold.
+        """
+        try:
+            found = self._ask(target, source, 0)
+            stamp_ns = found.header.stamp.sec * 1_000_000_000 + found.header.stamp.nanosec
+            if stamp_ns and not -AHEAD_S * 1e9 <= now_ns - stamp_ns <= max_age_s * 1e9:
+                return None
+            return Rigid.of_message(found.transform)
+        except (self._tf2.TransformException, ValueError):
+            return None
+
+    def clear(self) -> None:
+        """Forget what was heard, as when time jumps; static transforms stay."""
+        if self._buffer is not None:
+            self._buffer.clear()
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._listener is not None:
+            self._listener.unregister()
+            self._buffer = self._listener = None
+
+    def _ask(self, target: str, source: str, stamp_ns: int) -> Any:
+        if self._buffer is None:
+            self._buffer = self._tf2.Buffer()
+            self._listener = self._tf2.TransformListener(self._buffer, self._node)
+        stamp = Time(nanoseconds=stamp_ns, clock_type=ClockType.ROS_TIME)
+        return self._buffer.lookup_transform(target, source, stamp)
+
+
+class FixedFrame:
+    """Brings positions to the fixed frame, or says why it cannot.
+
+    Args:
+        name: of the fixed frame; empty takes the frame of the input.
+        static: how the input's frame lies in it, if that never changes.
+        transforms: where to ask otherwise, if there is anybody to ask.
+
+    Raises:
+        InputError: if the fixed frame is an optical one, or there is none to transform to.
+    """
+
+    def __init__(
+        self, name: str, static: Transform | None = None, transforms: Transforms | None = None
+    ) -> None:
+        if name.endswith(OPTICAL):
+            raise InputError(
+                f"fixed_frame '{name}' is a camera's optical frame, whose z is not up"
+            )
+        if static is not None and not name:
+            raise InputError('input_transform needs fixed_frame, the frame that it leads to')
+        self.name = name
+        self._static = static
+        self._transforms = transforms
+        self._frame_of_static = ''
+
+    def clear(self) -> None:
+        """Forget which frame came first."""
+        self._frame_of_static = ''
+
+    def transform(self, frame_id: str, stamp_ns: int, optical: bool) -> Transform | None:
+        """Return what takes positions to the fixed frame; None if they are fine as they are.
+
+        Args:
+            frame_id: the frame they are in.
+            stamp_ns: when they were captured.
+            optical: whether their source sends an optical frame, whatever its name.
+
+        Raises:
+            InputError: if they cannot be taken there.
+        """
+        if not self.name:
+            if optical or frame_id.endswith(OPTICAL):
+                raise InputError(
+                    f"frame '{frame_id}' is a camera's optical frame, whose z is not up: set "
+                    'fixed_frame, and input_transform where there is no tf'
+                )
+            return None
+        if frame_id == self.name:
+            return None
+        if self._static is not None:
+            self._frame_of_static = self._frame_of_static or frame_id
+            if frame_id != self._frame_of_static:
+                raise InputError(
+                    f"skeletons come in frame '{frame_id}', but input_transform is that of "
+                    f"'{self._frame_of_static}', in which they came before"
+                )
+            return self._static
+        if self._transforms is None:
+            raise InputError(
+                f"skeletons come in frame '{frame_id}', but fixed_frame is '{self.name}': set "
+                'input_transform, or install tf2_ros'
+            )
+        return self._transforms.between(self.name, frame_id, stamp_ns)

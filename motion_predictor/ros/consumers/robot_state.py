@@ -1,0 +1,98 @@
+"""Where the robot's capsules are now: by joint states and a URDF, or by tf."""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import JointState
+
+from motion_predictor.common.rigid import Rigid
+from motion_predictor.planning.capsules import Capsules
+from motion_predictor.planning.robot import Mounted, RobotError, RobotModel
+
+
+class RobotState(Protocol):
+    """Knows where the robot is."""
+
+    base: str
+    """The frame that its capsules are given in."""
+
+    def capsules(self) -> Capsules:
+        """Return where they are now.
+
+        Raises:
+            RobotError: if that is not known.
+        """
+
+    def close(self) -> None:
+        """Stop listening."""
+
+
+class FromJoints:
+    """Places the capsules by `joint_states`.
+
+    Args:
+        node: whose executor handles the messages.
+        model: of the robot.
+        silent_after_s: a joint that was not told for so long is not known, by a clock that nobody
+            sets.
+    """
+
+    def __init__(self, node: Node, model: RobotModel, silent_after_s: float) -> None:
+        self.base = model.base
+        self._node, self._model, self._silent_after_s = node, model, silent_after_s
+        self._positions: dict[str, float] = {}
+        self._told_s: dict[str, float] = {}
+        self._subscription = node.create_subscription(
+            JointState, 'joint_states', self._on_joints, qos_profile_sensor_data
+        )
+
+    def capsules(self) -> Capsules:
+        """Return where they are now; see `RobotState`."""
+        oldest_s = time.monotonic() - self._silent_after_s
+        names = self._model.joint_names
+        silent = [name for name in names if self._told_s.get(name, float('-inf')) < oldest_s]
+        if silent:
+            raise RobotError(f'the robot is silent: no joint states of {", ".join(silent)} come')
+        return self._model.at(self._positions)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._node.destroy_subscription(self._subscription)
+
+    def _on_joints(self, message: JointState) -> None:
+        now_s = time.monotonic()
+        # A message may lack positions; whose is not there is not told.
+        for name, position in zip(message.name, message.position, strict=False):
+            self._positions[name], self._told_s[name] = position, now_s
+
+
+class FromTf:
+    """Places the capsules by the frames that tf knows, as of a robot_state_publisher.
+
+    Args:
+        mounted: the capsules.
+        transform: takes positions in its second frame to the first, None if that is not known.
+    """
+
+    def __init__(self, mounted: Mounted, transform: Callable[[str, str], Rigid | None]) -> None:
+        self.base = mounted.base
+        self._mounted, self._transform = mounted, transform
+
+    def capsules(self) -> Capsules:
+        """Return where they are now; see `RobotState`."""
+        places = {}
+        for frame in self._mounted.frames:
+            here = frame == self.base
+            place = Rigid.identity() if here else self._transform(self.base, frame)
+            if place is None:
+                raise RobotError(
+                    f"the robot is not known: tf does not place '{frame}' in '{self.base}' now"
+                )
+            places[frame] = place
+        return self._mounted.at(places)
+
+    def close(self) -> None:
+        """Nothing is listened to here."""

@@ -1,0 +1,288 @@
+"""The `separation_monitor` node: predictions and the robot's state in, `speed_scale` out.
+
+Not safety-rated. It says 0 on everything that is not known to be good.
+"""
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy._rclpy_pybind11 import RCLError
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from std_msgs.msg import Float64
+
+from motion_predictor.common.problems import one_line
+from motion_predictor.common.rigid import Rigid
+from motion_predictor.planning.flesh import FleshError, Limbs
+from motion_predictor.planning.latest import Latest, Limits, Reason
+from motion_predictor.planning.outlook import HorizonError, Outlook
+from motion_predictor.planning.robot import Mounted, RobotError, RobotModel
+from motion_predictor.planning.separation import Governor, Robot, distances
+from motion_predictor.ros.common.parameter_table import Parameter, Parameters
+from motion_predictor.ros.common.transforms import Tf
+from motion_predictor.ros.consumers.robot_state import FromJoints, FromTf, RobotState
+from motion_predictor.ros.consumers.subscription import Predictions
+
+Return = TransitionCallbackReturn
+METRES, SECONDS = (0.0, 10.0), (0.0, 10.0)
+PARAMETERS = (
+    Parameter('autostart', True, 'Configure and activate the node as soon as it starts.'),
+    Parameter('rate_hz', 30.0, 'How often the scale is computed and published.', 5.0, 200.0),
+    Parameter(
+        'capsules_file', '', "YAML of the robot's capsules, as config/demo_arm/capsules.yaml."
+    ),
+    Parameter(
+        'urdf_file',
+        '',
+        'URDF of the robot, whose joints joint_states tells; empty where tf knows the frames that '
+        'the capsules are on.',
+    ),
+    Parameter(
+        'base_pose',
+        [0.0] * 7,
+        "How the robot's base lies in the frame of the predictions (x, y, z, qx, qy, qz, qw); all "
+        'zero asks tf.',
+    ),
+    Parameter('limbs_file', '', "YAML of limbs, as config/flesh; empty takes the layout's own."),
+    Parameter(
+        'by_samples', True, 'Every sample counts; otherwise the mean, inflated by the radius.'
+    ),
+    Parameter(
+        'robot_speed', 1.0, 'Metres per second of the fastest point at full speed.', 0.0, 10.0
+    ),
+    Parameter('reaction_s', 0.1, 'From what is published here to the first braking.', *SECONDS),
+    Parameter('stop_s', 0.3, 'Time that the robot takes to stop from full speed.', *SECONDS),
+    Parameter('stop_m', 0.15, 'Distance that it goes meanwhile.', *METRES),
+    Parameter('reach_in_m', 0.0, 'Intrusion distance C.', *METRES),
+    Parameter('uncertainty_m', 0.05, 'Uncertainty of both places, Z_d + Z_r.', *METRES),
+    Parameter('rise_per_s', 0.5, 'How fast the scale may rise; it falls at once.', 0.01, 100.0),
+    Parameter('hysteresis', 0.1, 'How much more must be allowed before it rises.', 0.0, 1.0),
+    Parameter('hold_s', 0.3, 'And for how long.', *SECONDS),
+    Parameter(
+        'silent_after_s',
+        0.2,
+        'Silence of predictions, joint states or tf after which it is 0.',
+        0.02,
+        10.0,
+    ),
+    Parameter('max_age_s', 0.2, 'Age of the newest observation after which it is 0.', 0.02, 10.0),
+)
+REPORT_S = 1.0
+
+
+class Blocked(Exception):  # noqa: N818 - no error: the reason why the robot stands
+    """The robot has to stand still, and why."""
+
+
+class SeparationMonitor(LifecycleNode):
+    """Publishes the share of full speed at which the robot can still stop in time."""
+
+    def __init__(self) -> None:
+        super().__init__('separation_monitor')
+        self._table = Parameters(self, PARAMETERS)
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer: Any = None
+
+    def start(self) -> None:
+        """Configure and activate if the parameters ask for it."""
+        if self.get_parameter('autostart').value and self.trigger_configure() == Return.SUCCESS:
+            self.trigger_activate()
+
+    def on_configure(self, state: LifecycleState) -> Return:
+        """Read the robot and make what publishes."""
+        for name in self._table.unknown():
+            self.get_logger().warning(f"there is no parameter '{name}'; it has no effect")
+        try:
+            self._set_up(self._table.read())
+        except (ValueError, OSError, ImportError) as error:
+            self.get_logger().error(f'cannot configure: {one_line(error)}')
+            return Return.FAILURE
+        return Return.SUCCESS
+
+    def _set_up(self, values: dict[str, Any]) -> None:
+        if not values['capsules_file']:
+            raise RobotError("parameter 'capsules_file' says where the robot's capsules are")
+        self._mounted = Mounted(Path(values['capsules_file']))
+        self._model: RobotModel | None = None
+        if values['urdf_file'] or set(self._mounted.frames) == {self._mounted.base}:
+            urdf = Path(values['urdf_file']).read_text() if values['urdf_file'] else ''
+            self._model = RobotModel(Path(values['capsules_file']), urdf)
+        else:
+            Tf(self)  # raises where tf2_ros is not installed
+        pose = values['base_pose']
+        self._known = Rigid.of_pose(pose).inverse if any(pose) else None
+        names = ('reaction_s', 'stop_s', 'stop_m', 'reach_in_m', 'uncertainty_m')
+        self._robot = Robot(values['robot_speed'], **{name: values[name] for name in names})
+        self._values = values
+        self._span_s = self._robot.reaction_s + self._robot.stop_s
+        self._scale = self.create_publisher(Float64, 'speed_scale', 1)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._table.in_use = True
+
+    def on_activate(self, state: LifecycleState) -> Return:
+        """Start listening and publishing; the robot stands until all is known to be good."""
+        values = self._values
+        self._governor = Governor(values['rise_per_s'], values['hysteresis'], values['hold_s'])
+        self._counts: Counter[str] = Counter()
+        self._reason = self._reported = ''
+        self._reported_s = 0.0
+        self._frame = ''
+        self._limbs: tuple[tuple[str, ...], Limbs] | None = None
+        silent_after_s = values['silent_after_s']
+        self._predictions = Predictions(
+            self,
+            Limits(
+                silent_after_s,
+                values['max_age_s'],
+                reach_s=self._span_s,
+                max_transform_age_s=silent_after_s,
+            ),
+        )
+        self._state: RobotState
+        if self._model is None:
+            self._state = FromTf(self._mounted, self._predictions.transform)
+        else:
+            self._state = FromJoints(self, self._model, silent_after_s)
+        self._timer = self.create_timer(1 / values['rate_hz'], self._tick, clock=self._steady)
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> Return:
+        """Say 0 for the last time and stop."""
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> Return:
+        """Let go of the publishers; the parameters can be changed again."""
+        self._free()
+        return Return.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> Return:
+        """End from any state."""
+        self._stop()
+        self._free()
+        return Return.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> Return:
+        """Stand still; the node can be configured again."""
+        self._stop()
+        self._free()
+        return Return.SUCCESS
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self.destroy_timer(self._timer)
+            self._timer = None
+            self._predictions.close()
+            self._state.close()
+            self._scale.publish(Float64(data=0.0))
+
+    def _free(self) -> None:
+        if self._table.in_use:
+            self._table.in_use = False
+            self.destroy_publisher(self._scale)
+            self.destroy_publisher(self._diagnostics)
+
+    def _tick(self) -> None:
+        now_s = time.monotonic()
+        self._facts: dict[str, str] = {}
+        try:
+            allowed, self._reason = self._allowed(), ''
+        except Blocked as reason:
+            allowed, self._reason = 0.0, str(reason)
+        except Exception as error:  # whatever it is, it is not known to be good
+            allowed, self._reason = 0.0, f'it fell over: {one_line(error)}'
+        scale = self._governor.update(allowed, now_s)
+        self._scale.publish(Float64(data=scale))
+        if self._reason:
+            self._counts[self._reason.split(':')[0]] += 1
+        self._facts |= {'allowed': f'{allowed:.2f}', 'speed scale': f'{scale:.2f}'}
+        if self._reason != self._reported or now_s - self._reported_s > REPORT_S:
+            self._report(now_s)
+
+    def _allowed(self) -> float:
+        """Return the share of full speed that people allow.
+
+        Raises:
+            Blocked: if that is not known.
+        """
+        try:
+            capsules = self._state.capsules()
+        except RobotError as error:
+            raise Blocked(str(error)) from error
+        latest = self._people()
+        if not latest:
+            raise Blocked(f'{latest.reason.name.lower().replace("_", " ")}: {latest.reason.value}')
+        outlook = latest.outlook
+        self._facts = {'people': str(len(outlook.people)), 'age (s)': f'{outlook.age_s:.3f}'}
+        if latest.is_nobody:
+            return 1.0
+        try:
+            by_samples = self._values['by_samples']
+            limbs = self._limbs_of(outlook)
+            times, apart = distances(outlook, capsules, self._span_s, limbs, by_samples)
+        except (FleshError, HorizonError) as error:
+            raise Blocked(f'people cannot be measured: {error}') from error
+        self._facts |= {'least distance (m)': f'{apart.min():.3f}'}
+        return self._robot.allowed(times, apart)
+
+    def _people(self) -> Latest:
+        """Return the people in the frame of the robot's base, or why they are not known there."""
+        if self._known is None:
+            return self._predictions.latest_in(self._state.base)
+        latest = self._predictions.latest()
+        if latest:
+            frame = latest.outlook.frame_id
+            self._frame = self._frame or frame
+            if frame != self._frame:
+                raise Blocked(
+                    f"no transform: base_pose is that in '{self._frame}', in which predictions "
+                    f"came at first, and now they come in '{frame}'"
+                )
+        return latest.moved(self._known, self._state.base)
+
+    def _limbs_of(self, outlook: Outlook) -> Limbs:
+        """Return the limbs of the people, read once."""
+        path, names = self._values['limbs_file'], outlook.joint_names
+        if not path:
+            return Limbs.for_outlook(outlook)
+        if self._limbs is None or self._limbs[0] != names:
+            self._limbs = names, Limbs.read(Path(path), names)
+        return self._limbs[1]
+
+    def _report(self, now_s: float) -> None:
+        self._reported, self._reported_s = self._reason, now_s
+        status = DiagnosticStatus(name=f'{self.get_fully_qualified_name()}: separation')
+        status.level = DiagnosticStatus.ERROR if self._reason else DiagnosticStatus.OK
+        status.message = self._reason or 'watching'
+        if self._reason.startswith((Reason.SILENT.name.lower(), Reason.STALE.name.lower())):
+            status.level = DiagnosticStatus.STALE
+        values = self._facts | {f'stopped: {why}': str(n) for why, n in self._counts.items()}
+        status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until it is interrupted or shut down."""
+    rclpy.init(args=args)
+    node = SeparationMonitor()
+    try:
+        node.start()
+        while rclpy.ok():
+            try:
+                rclpy.spin(node)
+            except RCLError as error:  # Jazzy raises it for a transition that is not allowed
+                if rclpy.ok():  # otherwise it was interrupted while it published
+                    node.get_logger().error(str(error))
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0

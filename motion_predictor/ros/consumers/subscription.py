@@ -1,0 +1,86 @@
+"""Predictions for a planner that is a node: the subscription, and tf where it is needed."""
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.time import Time
+
+from motion_predictor.common.rigid import Rigid
+from motion_predictor.msg import PredictedMotionArray
+from motion_predictor.planning.latest import Inbox, Latest, Limits
+from motion_predictor.ros.common.transforms import Tf
+
+
+class Predictions:
+    """Owns the subscription to `predicted_motion` and answers for it.
+
+    Args:
+        node: whose executor handles the messages, and whose clock tells the time.
+        limits: when a message may no longer be acted on.
+        topic: to subscribe to.
+    """
+
+    def __init__(
+        self, node: Node, limits: Limits | None = None, topic: str = 'predicted_motion'
+    ) -> None:
+        self._node = node
+        self._inbox = Inbox(limits)
+        self._tf: Tf | None = None
+        # Reliable, as it is published: a message of many fragments rarely arrives whole otherwise.
+        self._subscription = node.create_subscription(
+            PredictedMotionArray, topic, self._inbox.put, QoSProfile(depth=1)
+        )
+
+    @property
+    def limits(self) -> Limits:
+        """When a message may no longer be acted on; may be set at any time."""
+        return self._inbox.limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._inbox.limits = limits
+
+    def latest(self, now: Time | None = None) -> Latest:
+        """Return usable predictions in their own frame, or the reason why there are none.
+
+        Args:
+            now: by the node's clock; read from it unless given.
+        """
+        now = now or self._node.get_clock().now()
+        return self._inbox.latest(now.nanoseconds)
+
+    def latest_in(self, frame: str, now: Time | None = None, known: Rigid | None = None) -> Latest:
+        """Return usable predictions in a frame, or the reason why there are none.
+
+        Args:
+            frame: name of the frame.
+            now: by the node's clock; read from it unless given.
+            known: takes positions in the predictions' frame to this one; tf2 is asked otherwise.
+        """
+        latest = self.latest(now)
+        if not latest or latest.outlook.frame_id == frame:
+            return latest
+        return latest.moved(known or self.transform(frame, latest.outlook.frame_id, now), frame)
+
+    def transform(self, target: str, source: str, now: Time | None = None) -> Rigid | None:
+        """Return what takes positions in a frame to another by tf2.
+
+        None if tf2 knows none, lost it `limits.max_transform_age_s` ago, or is not installed.
+
+        Args:
+            target: frame that is asked for.
+            source: frame that they are in.
+            now: by the node's clock; read from it unless given.
+        """
+        if self._tf is None:
+            try:
+                self._tf = Tf(self._node)
+            except ImportError:
+                return None
+        now = now or self._node.get_clock().now()
+        return self._tf.newest(target, source, now.nanoseconds, self.limits.max_transform_age_s)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._node.destroy_subscription(self._subscription)
+        if self._tf is not None:
+            self._tf.close()

@@ -1,0 +1,45 @@
+"""Message types by name, imported when they are chosen."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from motion_predictor.sources.source import InputError
+
+
+def message_class(input_type: str, kind: str) -> Any:
+    """Return the class of a message type.
+
+    Args:
+        input_type: the source that needs it.
+        kind: the type, as package/msg/Name.
+
+    Raises:
+        InputError: naming the package, if it is not installed.
+    """
+    package, _, name = kind.split('/')
+    try:
+        return getattr(import_module(f'{package}.msg'), name)
+    except ImportError as error:
+        raise InputError(
+            f"input_type '{input_type}' needs the ROS package {package}, which cannot be "
+            f'imported: {error}'
+        ) from error
+    except AttributeError as error:
+        raise InputError(f'the {package} that is installed has no message {name}') from error
+
+
+def point_reader() -> Callable[..., Any]:
+    """Return the function that reads point clouds.
+
+    Raises:
+        InputError: if neither package that has it is installed.
+    """
+    for module in ('sensor_msgs_py.point_cloud2', 'pointcloud2'):
+        try:
+            return import_module(module).read_points
+        except ImportError:
+            continue
+    raise InputError(
+        "input_type 'point_cloud' needs the ROS package sensor_msgs_py, or pointcloud2 from PyPI"
+    )

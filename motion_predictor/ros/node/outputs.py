@@ -1,0 +1,205 @@
+"""What leaves: predictions as messages, their numbers as flat buffers that rclpy copies whole."""
+
+import math
+from array import array
+from collections.abc import Sequence
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from numpy.typing import NDArray
+
+from motion_predictor.checkpoint import Checkpoint
+from motion_predictor.common.status import Status, most_severe
+from motion_predictor.msg import (
+    MotionQuality,
+    MotionQualityArray,
+    PredictedMotion,
+    PredictedMotionArray,
+)
+from motion_predictor.predictor import Prediction
+from motion_predictor.self_check import Quality
+from motion_predictor.tracking.scene import Scene
+
+FloatArray = NDArray[np.float32]
+MAX_UINT16 = 65_535
+
+
+def time_message(nanoseconds: int) -> Time:
+    """Return a time as a message."""
+    return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
+
+
+def flat(values: FloatArray) -> 'array[float]':
+    """Return the numbers of an array that is not empty, as the type that rclpy takes at once."""
+    numbers = array('f')
+    numbers.frombytes(np.ascontiguousarray(values, np.float32).data.cast('B'))
+    return numbers
+
+
+def chosen_frames(
+    frames: int, rate_hz: float, stride: int, times_s: Sequence[float]
+) -> NDArray[np.int64]:
+    """Return which of the future frames are published, in order.
+
+    Args:
+        frames: how many there are.
+        rate_hz: of the checkpoint; frame f lies (f + 1) / rate_hz after the last observation.
+        stride: every n-th of them; 0 takes those nearest to the times.
+        times_s: seconds after the last observation; those beyond the last frame are left out.
+
+    Raises:
+        ValueError: if none is left, or a time is no time in the future.
+    """
+    if stride:
+        if stride > frames:
+            raise ValueError(
+                f"parameter 'frame_stride' of {stride} leaves none of the {frames} future frames"
+            )
+        return np.arange(stride - 1, frames, stride)
+    times = np.asarray(times_s, np.float64)
+    if not (np.isfinite(times).all() and (times > 0).all()):
+        raise ValueError(f"parameter 'frame_times' holds more than times after now: {[*times_s]}")
+    wanted = np.maximum(np.rint(times * rate_hz).astype(np.int64), 1)
+    chosen = np.unique(wanted[wanted <= frames]) - 1
+    if not chosen.size:
+        raise ValueError(
+            f"parameter 'frame_times' of {[*times_s]} leaves none of the {frames} future frames"
+        )
+    return chosen
+
+
+def even_step(times_s: FloatArray) -> float:
+    """Return the time from frame to frame, the first's from 0 too; NaN if they are uneven."""
+    even = times_s[0] * np.arange(1, len(times_s) + 1)
+    return float(times_s[0]) if np.allclose(times_s, even, rtol=0, atol=1e-5) else float('nan')
+
+
+def quality_message(
+    found: Sequence[Quality],
+    horizons_s: FloatArray,
+    model: str,
+    coverage: float,
+    published_ns: int,
+) -> MotionQualityArray:
+    """Return the message of how well everybody was predicted."""
+    message = MotionQualityArray(model=model, coverage=coverage, horizons=flat(horizons_s))
+    message.header.stamp = time_message(published_ns)
+    for quality in found:
+        mean, zero, constant = map(flat, quality.error_m)
+        message.people.append(
+            MotionQuality(
+                id=quality.id,
+                evidence=flat(quality.seconds),
+                coverage=flat(quality.coverage),
+                mean_error=mean,
+                zero_velocity_error=zero,
+                constant_velocity_error=constant,
+                radius_factor=flat(quality.factor),
+            )
+        )
+    return message
+
+
+class MotionOutput:
+    """Builds PredictedMotionArray messages.
+
+    Args:
+        checkpoint: what predicts.
+        frame_stride: every n-th frame is published, the last one always among them if n divides
+            their number; 0 publishes those at `frame_times`.
+        frame_times: seconds after the last observation.
+        publish_samples: whether the samples are.
+        coverage: probability that radii stand for, for messages without any.
+        wanted_samples: futures that are asked for.
+        max_speed: metres per second that no person exceeds.
+
+    Raises:
+        ValueError: if these leave no frame.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        frame_stride: int,
+        frame_times: Sequence[float],
+        publish_samples: bool,
+        coverage: float,
+        wanted_samples: int,
+        max_speed: float,
+    ) -> None:
+        header, window = checkpoint.header, checkpoint.header.window
+        chosen = chosen_frames(window.future_frames, window.rate_hz, frame_stride, frame_times)
+        self._frames = chosen
+        times_s = ((chosen + 1) / window.rate_hz).astype(np.float32)
+        self._message = PredictedMotionArray(
+            model=checkpoint.model_id,
+            layout=header.layout.name,
+            joint_names=list(header.layout.joint_names),
+            parents=array('i', header.layout.parents),
+            times=flat(times_s),
+            time_step=even_step(times_s),
+            wanted_samples=wanted_samples,
+            max_speed=max_speed,
+            num_frames=len(chosen),
+            num_joints=len(header.layout.joints),
+        )
+        self._coverage = coverage
+        self._publish_samples = publish_samples
+
+    def message(
+        self,
+        scene: Scene,
+        prediction: Prediction | None,
+        published_ns: int,
+        at_least: Status = Status.OK,
+    ) -> PredictedMotionArray:
+        """Return the message for a scene, which the next call fills again.
+
+        Args:
+            scene: everyone; those with a window are the prediction's people, in order.
+            prediction: None if nothing may be published as fresh.
+            published_ns: the time now.
+            at_least: lower bound of every status, for what ails the source or the node.
+        """
+        samples = prediction.samples if prediction else None
+        message = self._message
+        message.header.stamp = time_message(scene.stamp_ns)
+        message.header.frame_id = scene.frame_id
+        message.published = time_message(published_ns)
+        message.coverage = self._coverage if prediction is None else prediction.coverage
+        message.drawn_samples = 0 if samples is None else len(samples[0])
+        message.num_samples = message.drawn_samples if self._publish_samples else 0
+        message.unlisted = min(scene.unlisted, MAX_UINT16)
+        message.motions = []
+        # Somebody may be there of whom nothing is known: a list without them is not complete.
+        statuses = [at_least, *([Status.STALE_INPUT] if scene.unlisted else [])]
+        row = 0
+        for person in scene.people:
+            seen = person.last_seen
+            motion = PredictedMotion(
+                id=person.id,
+                last_seen=time_message(seen.stamp_ns),
+                last_pose=flat(seen.pose),
+                place=seen.place.astype(np.float32),
+                reach=seen.reach_m,
+                observed_fraction=person.observed_fraction,
+                check_fields=True,  # takes arrays as they are, where others copy them
+            )
+            status = most_severe([person.status, at_least])
+            familiarity = math.nan
+            if person.window is not None and prediction is not None and samples is not None:
+                if self._publish_samples:
+                    motion.samples = flat(samples[row].take(self._frames, axis=1))
+                motion.mean = flat(prediction.mean[row].take(self._frames, axis=0))
+                motion.radius = flat(prediction.radius[row].take(self._frames, axis=0))
+                scale = prediction.body_radius_scale[row]
+                motion.body_radius_scale = flat(scale.take(self._frames, axis=0))
+                familiarity = float(prediction.familiarity[row])
+                motion.unfamiliar = bool(prediction.unfamiliar[row])
+                row += 1
+            motion.familiarity = familiarity
+            motion.status = int(status)
+            statuses.append(status)
+            message.motions.append(motion)
+        message.status = int(most_severe(statuses))
+        return message

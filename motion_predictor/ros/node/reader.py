@@ -1,0 +1,237 @@
+"""What arrives: messages of any source, read as observations in the model's layout and frame."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from rclpy.exceptions import InvalidTopicNameException
+from rclpy.node import Node
+from rclpy.validate_topic_name import validate_topic_name
+
+from motion_predictor.ros.common.transforms import FixedFrame, Tf, Transform
+from motion_predictor.ros.node.message_types import message_class, point_reader
+from motion_predictor.skeleton import (
+    JointMap,
+    Layout,
+    LayoutError,
+    common_names_of,
+    recognised_layout,
+)
+from motion_predictor.sources.catalogue import Settings, open_source
+from motion_predictor.sources.ros4hri import Ros4HriSource
+from motion_predictor.sources.source import Bodies, InputError, Source
+from motion_predictor.tracking.scene import Observation
+
+MAX_REMEMBERED_MAPS = 32
+MAX_NUMBER = 1e9
+"""Of larger numbers float32 holds no squares. Which places are believed is decided later."""
+ASSUMED_LAG_NS = 200_000_000
+"""From capture to arrival, for messages without a stamp."""
+
+
+@dataclass
+class Scan:
+    """What one message says."""
+
+    stamp_ns: int
+    frame_id: str
+    observations: list[Observation]
+    rejected: Counter[str] = field(default_factory=Counter)
+    """People left out, by reason."""
+
+
+class SkeletonInput:
+    """Reads the messages of a source.
+
+    Args:
+        source: reads them.
+        target: the model's layout, to which joints are mapped by name.
+        layouts: layouts that messages may name.
+        min_confidence: joints with less count as missing.
+        fixed_frame: brings positions to where they are wanted.
+        tf: where a source that is made of frames finds them, and what else to clear.
+        topic: where to listen; empty is where such a source publishes.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        target: Layout,
+        layouts: Mapping[str, Layout],
+        min_confidence: float,
+        fixed_frame: FixedFrame,
+        tf: Tf | None = None,
+        topic: str = '',
+    ) -> None:
+        self.topic = topic or source.topic
+        self._source = source
+        self._target = target
+        self._layouts = layouts
+        self.min_confidence = min_confidence
+        self._fixed_frame = fixed_frame
+        self._tf = tf
+        self._maps: dict[tuple[str, tuple[str, ...]], JointMap | InputError] = {}
+        self._newest_ns, self._newest_frame_id = 0, fixed_frame.name
+        self._lag_ns = ASSUMED_LAG_NS
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether people must be sampled again and again, since no message shows them."""
+        return isinstance(self._source, Ros4HriSource)
+
+    def clear(self) -> None:
+        """Forget what earlier messages said, as when time jumps."""
+        self._newest_ns, self._newest_frame_id = 0, self._fixed_frame.name
+        self._lag_ns = ASSUMED_LAG_NS
+        self._fixed_frame.clear()
+        if self._tf is not None:
+            self._tf.clear()
+        if isinstance(self._source, Ros4HriSource):
+            self._source.forget()
+
+    def close(self) -> None:
+        """Stop listening to tf."""
+        if self._tf is not None:
+            self._tf.close()
+
+    def read(self, message: Any, now_ns: int) -> Scan | None:
+        """Return what a message says at the time at which it is read; None if that is sampled.
+
+        Raises:
+            InputError: if nothing of it can be used.
+        """
+        bodies = self._source.read(message)
+        return None if bodies is None else self._scan(bodies, now_ns)
+
+    def sample(self, now_ns: int) -> Scan | None:
+        """Return what tf says of everyone who is tracked; None if nothing new.
+
+        Raises:
+            InputError: if it says nothing of anybody.
+        """
+        if not isinstance(self._source, Ros4HriSource) or (tf := self._tf) is None:
+            return None
+        fixed = self._fixed_frame.name
+        bodies = self._source.sample(lambda frame, stamp: tf.place(fixed, frame, stamp), fixed)
+        return None if bodies is None else self._scan(bodies, now_ns)
+
+    def _scan(self, bodies: Bodies, now_ns: int) -> Scan:
+        try:
+            return self._in_fixed_frame(bodies, now_ns)
+        except InputError as error:
+            raise InputError(str(error), len(bodies.ids) + bodies.rejected.total()) from error
+
+    def _in_fixed_frame(self, bodies: Bodies, now_ns: int) -> Scan:
+        if bodies.stamp_ns is None:
+            return Scan(self._guess_stamp(now_ns), self._newest_frame_id, [])
+        transform = None
+        if bodies.frame_id or bodies.ids:
+            transform = self._fixed_frame.transform(
+                bodies.frame_id, bodies.stamp_ns, self._source.optical
+            )
+        frame_id = self._fixed_frame.name or bodies.frame_id
+        if not bodies.ids and not frame_id:
+            frame_id = self._newest_frame_id  # nobody is in no frame: those lost are remembered
+        scan = Scan(bodies.stamp_ns, frame_id, [], bodies.rejected)
+        if bodies.ids:
+            scan.observations = self._observations(bodies, transform)
+        self._newest_ns, self._newest_frame_id = scan.stamp_ns, scan.frame_id
+        self._lag_ns = max(ASSUMED_LAG_NS, now_ns - scan.stamp_ns)
+        return scan
+
+    def _guess_stamp(self, now_ns: int) -> int:
+        """Return when a message without a stamp was captured, at the latest.
+
+        It is newer than the message before and older than any that will be captured after it:
+        a stamp of now would make those look old, and whoever they show overlooked.
+        """
+        guess = max(now_ns - self._lag_ns, min(self._newest_ns + 1, now_ns))
+        self._newest_ns = guess
+        return guess
+
+    def _observations(self, bodies: Bodies, transform: Transform | None) -> list[Observation]:
+        joint_map = self._map(bodies.layout, bodies.joint_names)
+        positions = np.where(np.abs(bodies.positions) < MAX_NUMBER, bodies.positions, np.nan)
+        if bodies.confidence is not None:
+            # Written so that NaN counts as not confident.
+            positions[~(bodies.confidence >= self.min_confidence)] = np.nan
+        if transform is not None:
+            positions = transform(positions)
+        sent = [body.tobytes() for body in bodies.positions]
+        people = zip(bodies.ids, joint_map(positions), sent, strict=True)
+        return [Observation(*person) for person in people]
+
+    def _map(self, layout: str, joint_names: tuple[str, ...]) -> JointMap:
+        key = (layout, joint_names)
+        if key not in self._maps:
+            if len(self._maps) >= MAX_REMEMBERED_MAPS:
+                self._maps.clear()
+            try:
+                self._maps[key] = self._find_map(*key)
+            except LayoutError as error:
+                self._maps[key] = InputError(str(error))
+        found = self._maps[key]
+        if isinstance(found, InputError):
+            raise found
+        return found
+
+    def _find_map(self, layout_name: str, joint_names: tuple[str, ...]) -> JointMap:
+        layout = self._layouts.get(layout_name) or recognised_layout(joint_names)
+        names = common_names_of(joint_names, layout)
+        return JointMap.between(names, self._target, layout.makes if layout else None)
+
+
+def open_input(
+    values: Mapping[str, Any], target: Layout, layouts: Mapping[str, Layout], node: Node
+) -> tuple[SkeletonInput, Any]:
+    """Return the input that the parameters ask for, and the class of its messages.
+
+    Args:
+        values: the node's parameters by name.
+        target: the model's layout.
+        layouts: layouts that may be named.
+        node: which will subscribe, and listen to tf if that is needed.
+
+    Raises:
+        InputError: in one sentence, if parameters do not fit or a package is missing.
+    """
+    name, fixed = values['input_type'], values['fixed_frame']
+    settings = Settings(
+        layouts,
+        values['input_layout'],
+        [joint for joint in values['joint_names'] if joint],
+        values['point_fields'],
+        values['marker_separator'],
+    )
+    source = open_source(name, settings, point_reader)
+    kind = message_class(name, source.kind)
+    static = Transform.of(values['input_transform']) if any(values['input_transform']) else None
+    tf: Tf | None = None
+    if fixed and static is None:
+        try:
+            tf = Tf(node)
+        except ImportError:
+            tf = None  # skeletons must come in the fixed frame, then
+    if isinstance(source, Ros4HriSource) and tf is None:
+        raise InputError(
+            "input_type 'ros4hri' finds people in tf: it needs the ROS package tf2_ros, a "
+            'fixed_frame and no input_transform'
+        )
+    if source.optical and not fixed:
+        raise InputError(
+            f"input_type '{name}' sends a camera's optical frame, whose z is not up: set "
+            'fixed_frame, and input_transform where there is no tf'
+        )
+    frame = FixedFrame(fixed, static, tf)
+    shipped = layouts.get(target.name)
+    if shipped is not None and shipped.joints == target.joints:
+        target = shipped  # its recipes are newer than those that a checkpoint remembers
+    topic = values['input_topic'] or source.topic
+    try:
+        validate_topic_name(topic)
+    except InvalidTopicNameException as error:
+        raise InputError(f"input_topic '{topic}' is no name of a topic") from error
+    confident = values['min_confidence']
+    return SkeletonInput(source, target, layouts, confident, frame, tf, topic), kind

@@ -1,0 +1,1 @@
+"""Tools that replay recordings, and measure and show the node."""

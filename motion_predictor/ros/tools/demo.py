@@ -1,0 +1,234 @@
+"""The demo: replay and predictor as processes of their own, and a scorer that listens to both."""
+
+import argparse
+import json
+import sys
+import threading
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from tabulate import tabulate
+
+from motion_predictor.archive import ArchiveError, open_archive
+from motion_predictor.msg import PredictedMotion, PredictedMotionArray, SkeletonArray
+from motion_predictor.ros.common.processes import isolate, listening, running, seconds
+from motion_predictor.ros.tools import monitor_demo
+from motion_predictor.ros.tools.picture import draw
+from motion_predictor.ros.tools.replay import add_arguments, choose_clips
+from motion_predictor.ros.tools.scoring import HORIZONS_S, Claim, Scorer
+from motion_predictor.skeleton import JointMap, common_names_of, known_layouts
+
+START_TIMEOUT_S = 300.0  # the first start on a machine compiles
+DRAIN_S = 1.0
+
+
+class ScorerNode(Node):
+    """Listens to the tracker and to the predictor and hands both to a Scorer."""
+
+    def __init__(self) -> None:
+        super().__init__('scorer')
+        self.scorer = Scorer()
+        self.ready = threading.Event()
+        """Set when the predictor has published for the first time."""
+        self.newest_truth_s = 0.0
+        self.parents: list[int] = []
+        self.people: set[str] = set()
+        self.statuses: dict[int, int] = {}
+        self.ages_ms: list[float] = []
+        self.latencies_ms: list[float] = []
+        self.arrivals_s: list[float] = []
+        self._map: JointMap | None = None
+        self._layout = ''
+        self.create_subscription(
+            SkeletonArray, 'skeletons', self._on_skeletons, qos_profile_sensor_data
+        )
+        self.create_subscription(
+            PredictedMotionArray, 'predicted_motion', self._on_prediction, QoSProfile(depth=10)
+        )
+
+    def _on_skeletons(self, message: SkeletonArray) -> None:
+        stamp_s = seconds(message.header.stamp)
+        if not self._layout or not message.skeletons:
+            return
+        if self._map is None:
+            names = common_names_of(message.joint_names, known_layouts().get(message.layout))
+            self._map = JointMap.between(names, known_layouts()[self._layout])
+        for skeleton in message.skeletons:
+            positions = np.array(skeleton.positions, np.float32).reshape(1, -1, 3)
+            self.scorer.saw(skeleton.id, stamp_s, self._map(positions)[0])
+        self.newest_truth_s = stamp_s
+
+    def _on_prediction(self, message: PredictedMotionArray) -> None:
+        now_s = self.get_clock().now().nanoseconds * 1e-9
+        self._layout = message.layout
+        self.parents = list(message.parents)
+        self.ready.set()
+        self.statuses[message.status] = self.statuses.get(message.status, 0) + 1
+        shape = (message.num_samples, message.num_frames, message.num_joints, 3)
+        times_s = np.asarray(message.times, np.float64)
+        stamp_s = seconds(message.header.stamp)
+        predicted = [m for m in message.motions if len(m.mean)]
+        for motion in predicted:
+            self.people.add(motion.id)
+            self.scorer.predicted(self._claim(motion, stamp_s, times_s, shape))
+        if predicted:
+            self.arrivals_s.append(now_s)
+            self.ages_ms.append(1000 * (seconds(message.published) - stamp_s))
+            self.latencies_ms.append(1000 * (now_s - stamp_s))
+
+    @staticmethod
+    def _claim(
+        motion: PredictedMotion, stamp_s: float, times_s: Any, shape: tuple[int, ...]
+    ) -> Claim:
+        return Claim(
+            motion.id,
+            stamp_s,
+            times_s,
+            np.array(motion.samples, np.float32).reshape(shape),
+            np.array(motion.mean, np.float32).reshape(shape[1:]),
+            np.array(motion.radius, np.float32).reshape(shape[1:3]),
+        )
+
+
+def report(node: ScorerNode) -> dict[str, Any]:
+    """Return all figures of a run."""
+    result: dict[str, Any] = {'people': len(node.people), 'predictions': len(node.ages_ms)}
+    if len(node.arrivals_s) > 1:
+        span_s = node.arrivals_s[-1] - node.arrivals_s[0]
+        result['rate_hz'] = (len(node.arrivals_s) - 1) / span_s
+        for name, values in (('age_ms', node.ages_ms), ('latency_ms', node.latencies_ms)):
+            p50, p99, top = np.percentile(values, [50, 99, 100])
+            result[name] = {'p50': p50, 'p99': p99, 'max': top}
+    return result | node.scorer.summary()
+
+
+def print_report(result: dict[str, Any]) -> None:
+    """Print the figures as tables."""
+    timing = ['people', 'predictions', 'rate_hz', 'scored predictions']
+    print(tabulate([[result.get(name) for name in timing]], timing, 'github', '.1f'))
+    rows = [
+        [title, *(result[key][p] for p in ('p50', 'p99', 'max'))]
+        for key, title in (
+            ('age_ms', 'age when published (ms)'),
+            ('latency_ms', 'capture to subscriber (ms)'),
+        )
+        if key in result
+    ]
+    print('\n' + tabulate(rows, ['', 'p50', 'p99', 'max'], 'github', '.1f'))
+    if not result['scored predictions']:
+        print('\nno prediction could be scored: no person was seen for long enough')
+        return
+    names = [('best of the samples', 'best'), ('mean', 'mean'), ('zero velocity', 'zero velocity')]
+    rows = [
+        [title, result[f'ADE {key}'], *(result[f'{key} at {h:g} s'] for h in HORIZONS_S)]
+        for title, key in names
+    ]
+    header = ['', 'ADE', *(f'at {h:g} s' for h in HORIZONS_S)]
+    print('\n' + tabulate(rows, header, 'github', '.3f'))
+    print('metres, L2 norm over the flattened root-relative pose')
+    print(
+        f'root: best {result["root best (m)"]:.3f} m, standing still '
+        f'{result["root zero velocity (m)"]:.3f} m; '
+        f'joints inside their radius: {100 * result["inside radius"]:.1f} %'
+    )
+
+
+def _predictor(arguments: argparse.Namespace) -> list[str]:
+    """Return the predictor's command line."""
+    chosen = [f'{name}:={getattr(arguments, name)}' for name in ('checkpoint', 'backend')]
+    return ['--ros-args', *(part for value in chosen for part in ('-p', value))]
+
+
+def _replay(arguments: argparse.Namespace) -> list[str]:
+    """Return the command line of the replay."""
+    play = ['clip', 'rate', 'people', 'drop_joints', 'drop_frames', 'noise_m', 'seed']
+    options = [f'--{name.replace("_", "-")}={getattr(arguments, name)}' for name in play]
+    return [arguments.archive, *options]
+
+
+def watch(arguments: argparse.Namespace) -> None:
+    """Play and predict beside a page that is served already, until interrupted."""
+    with (
+        running('predictor', *_predictor(arguments)) as predictor,
+        running('replay', *_replay(arguments), '--loop') as replay,
+    ):
+        while predictor.poll() is None and replay.poll() is None:
+            time.sleep(0.2)
+
+
+def run(arguments: argparse.Namespace) -> ScorerNode:
+    """Play, predict and score; returns when the clip has ended.
+
+    Raises:
+        RuntimeError: if the predictor does not start.
+    """
+    node = ScorerNode()
+    with listening(node), running('predictor', *_predictor(arguments)) as predictor:
+        if not node.ready.wait(START_TIMEOUT_S):
+            raise RuntimeError(f'the predictor did not publish within {START_TIMEOUT_S:g} s')
+        with running('replay', *_replay(arguments)) as replay:
+            while replay.poll() is None:
+                node.scorer.score_due(node.newest_truth_s)
+                time.sleep(0.05)
+                if predictor.poll() is not None:
+                    raise RuntimeError(f'the predictor ended with status {predictor.returncode}')
+        time.sleep(DRAIN_S)
+        node.scorer.score_due(node.newest_truth_s)
+    return node
+
+
+def main() -> int:
+    """Run the demo; what cannot be done is one sentence on stderr and exit status 1 or 2."""
+    parser = argparse.ArgumentParser(
+        prog='demo', description='Replay motion, predict it, and score the predictions.'
+    )
+    parser.add_argument('--checkpoint', default='default', help='"default" or a file')
+    parser.add_argument('--backend', default='auto', help="the predictor's (eager: no compiler)")
+    parser.add_argument('--out', type=Path, default=Path('demo'), help='folder for the results')
+    parser.add_argument(
+        '--monitor', action='store_true', help='have an arm give way to the people instead'
+    )
+    parser.add_argument(
+        '--view', action='store_true', help='show it in the browser; ends when interrupted'
+    )
+    add_arguments(parser)
+    arguments = parser.parse_args()
+    try:
+        choose_clips(open_archive(arguments.archive), arguments.clip)
+    except ArchiveError as error:
+        print(f'demo: {error}', file=sys.stderr)
+        return 2
+    isolate()
+    rclpy.init()
+    try:
+        with running('view') if arguments.view else nullcontext():
+            if arguments.monitor:
+                monitor_demo.show(monitor_demo.run(arguments), arguments.out)
+                return 0
+            if arguments.view:
+                watch(arguments)
+                return 0
+            node = run(arguments)
+    except RuntimeError as error:
+        print(f'demo: {error}', file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 1
+    finally:
+        rclpy.try_shutdown()
+    result = report(node)
+    print_report(result)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / 'report.json').write_text(json.dumps(result, indent=2) + '\n')
+    print(f'\n{arguments.out / "report.json"}')
+    if node.scorer.examples:
+        draw(node.scorer.examples, node.parents, arguments.out / 'prediction.gif')
+        print(arguments.out / 'prediction.gif')
+    return 0

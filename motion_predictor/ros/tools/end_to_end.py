@@ -1,0 +1,240 @@
+"""Message in to message out: the real node in a process of its own, timed from this one."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import TransitionEvent
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from tqdm import tqdm
+
+from motion_predictor.archive import MotionArchive
+from motion_predictor.common.status import Status
+from motion_predictor.msg import PredictedMotionArray
+from motion_predictor.ros.common.processes import isolate, listening, running, seconds
+from motion_predictor.ros.tools.replay import ReplayNode, parse
+
+LOOK_S = 0.1
+"""Time between looks at whether the predictor has started."""
+START_TIMEOUT_S = 900.0
+"""An engine may have to be compiled first."""
+DRAIN_S = 1.0
+DIAGNOSTICS_PERIOD_S = 0.5
+STAGE = re.compile(r'(.+) p50 / p99 / max \(ms\)')
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A message of the predictor, as it arrived here."""
+
+    stamp_s: float
+    """Of the observation that it answers."""
+    status: Status
+    people: tuple[Status, ...]
+    predicted: int
+    samples: int
+    published_ms: float
+    """From the observation's stamp, set as it was sent, to the node's publishing."""
+    received_ms: float
+    """From the same stamp to the arrival here."""
+
+
+class Listener(Node):
+    """Notes when the predictor becomes active, what it publishes and what it says of itself."""
+
+    def __init__(self) -> None:
+        super().__init__('benchmark', enable_rosout=False)
+        self.active = threading.Event()
+        self.predicting = threading.Event()
+        self.expected_people = 1
+        """So many predictions in one message set `predicting`."""
+        self.answers: list[Answer] = []
+        self.diagnostics: dict[str, str] = {}
+        self.create_subscription(TransitionEvent, 'predictor/transition_event', self._on_event, 10)
+        self.create_subscription(
+            PredictedMotionArray, 'predicted_motion', self._on_prediction, QoSProfile(depth=10)
+        )
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
+
+    def _on_event(self, event: TransitionEvent) -> None:
+        if event.goal_state.label == 'active':
+            self.active.set()
+
+    def _on_prediction(self, message: PredictedMotionArray) -> None:
+        stamp_s, now_s = seconds(message.header.stamp), time.time()
+        self.active.set()  # the event is lost if the node was faster than discovery
+        predicted = sum(len(motion.mean) > 0 for motion in message.motions)
+        self.answers.append(
+            Answer(
+                stamp_s=stamp_s,
+                status=Status(message.status),
+                people=tuple(Status(motion.status) for motion in message.motions),
+                predicted=predicted,
+                samples=message.num_samples,
+                published_ms=1000 * (seconds(message.published) - stamp_s),
+                received_ms=1000 * (now_s - stamp_s),
+            )
+        )
+        if predicted >= self.expected_people:
+            self.predicting.set()
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        self.diagnostics = {pair.key: pair.value for pair in message.status[0].values}
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the predictor is put under."""
+
+    archive: MotionArchive
+    parameters: dict[str, Any]
+    """Of the node, where not its defaults."""
+    seconds: float
+    """Time that each number of people is measured for."""
+    busy: int = 0
+    """Processes that never rest and want the same processors."""
+
+    def people(self, count: int) -> ReplayNode:
+        """Return a source of so many people, 30 times a second, without end."""
+        return ReplayNode(self.archive, parse(['--loop', '--people', str(count)]))
+
+
+def measure(load: Load, most_people: int) -> list[dict[str, Any]]:
+    """Measure the node with nobody there (and a cold cache), then with 1..most_people people.
+
+    Every number of people gets a predictor of its own, started anew.
+
+    Returns:
+        for each number of people the answers, the node's own account of its time, the start-up
+        and the use of memory and processor.
+
+    Raises:
+        RuntimeError: if the predictor does not start, or ends.
+    """
+    isolate()
+    rclpy.init()
+    try:
+        with tempfile.TemporaryDirectory(prefix='motion_predictor_') as cache:
+            counts = tqdm(range(most_people + 1), desc='end to end, people')
+            return [_run(load, people, Path(cache)) for people in counts]
+    finally:
+        rclpy.try_shutdown()
+
+
+def _run(load: Load, people: int, cache: Path) -> dict[str, Any]:
+    """Measure one number of people with a new predictor."""
+    listener = Listener()
+    listener.expected_people = max(1, people)
+    source = load.people(listener.expected_people)
+    was_cold = not any(cache.iterdir())
+    try:
+        with listening(listener), _predictor(load.parameters, cache) as process:
+            usage = psutil.Process(process.pid)
+            start_up = _until_first_prediction(listener, source, process)
+            if not people:
+                source.destroy_node()
+                source = load.people(0)
+            sent_before, before, since_s = source.published, _usage(usage), time.time()
+            with _busy(load.busy):
+                source.play(load.seconds)
+            sent, after, spent_s = source.published, _usage(usage), time.time() - since_s
+            sent -= sent_before
+            time.sleep(DRAIN_S)
+            _require(process)
+            answers = [answer for answer in listener.answers if answer.stamp_s >= since_s]
+            diagnostics = listener.diagnostics
+    finally:
+        source.destroy_node()
+        listener.destroy_node()
+    return {
+        'people': people,
+        'start_up': {'cache': 'cold' if was_cold else 'warm', **start_up},
+        'sent': sent,
+        'unanswered': sent - len({a.stamp_s for a in answers}),
+        'statuses': _counts(answer.status.name for answer in answers),
+        'statuses_of_people': _counts(s.name for answer in answers for s in answer.people),
+        'samples': _counts(str(answer.samples) for answer in answers if answer.predicted),
+        # Of answers about everyone: with somebody still unknown there is less to do.
+        'received_ms': [a.received_ms for a in answers if a.predicted == people > 0],
+        'published_ms': [a.published_ms for a in answers if a.predicted == people > 0],
+        'stages': stages(diagnostics),
+        'cpu_share': (after['cpu_s'] - before['cpu_s']) / spent_s,
+        'memory_mb': {'start': before['memory_mb'], 'end': after['memory_mb']},
+        'diagnostics': diagnostics,
+    }
+
+
+@contextmanager
+def _predictor(parameters: dict[str, Any], cache: Path) -> Iterator['subprocess.Popen[bytes]']:
+    """Run the node with these parameters and a cache of its own for compiled networks."""
+    given = parameters | {'diagnostics_period_s': DIAGNOSTICS_PERIOD_S}
+    options = [part for name, value in given.items() for part in ('-p', f'{name}:={value}')]
+    caches = {name: str(cache) for name in ('XDG_CACHE_HOME', 'TORCHINDUCTOR_CACHE_DIR')}
+    with running('predictor', '--ros-args', *options, environment=caches) as process:
+        yield process
+
+
+@contextmanager
+def _busy(processes: int) -> Iterator[None]:
+    """Have so many processes compute meanwhile."""
+    compute = f'import os\nwhile os.getppid() == {os.getpid()}: pass'
+    with ExitStack() as ends:
+        for _ in range(processes):
+            process = ends.enter_context(subprocess.Popen([sys.executable, '-c', compute]))
+            ends.callback(process.kill)
+        yield
+
+
+def _until_first_prediction(
+    listener: Listener, source: ReplayNode, process: 'subprocess.Popen[bytes]'
+) -> dict[str, float]:
+    """Play until everyone is predicted; return the seconds since the start of the process."""
+    started_s = psutil.Process(process.pid).create_time()
+    patience_s = time.time() + START_TIMEOUT_S
+    reached = {}
+    for name, event in (('active_s', listener.active), ('predicting_s', listener.predicting)):
+        while not event.is_set():
+            source.play(LOOK_S)
+            _require(process)
+            if time.time() > patience_s:
+                raise RuntimeError(f'the predictor did not start within {START_TIMEOUT_S:g} s')
+        reached[name] = time.time() - started_s
+    return reached
+
+
+def _require(process: 'subprocess.Popen[bytes]') -> None:
+    if process.poll() is not None:
+        raise RuntimeError(f'the predictor ended with status {process.returncode}')
+
+
+def _usage(process: psutil.Process) -> dict[str, float]:
+    times = process.cpu_times()
+    return {'cpu_s': times.user + times.system, 'memory_mb': process.memory_info().rss / 1e6}
+
+
+def _counts(names: Iterator[str]) -> dict[str, int]:
+    return dict(Counter(names).most_common())
+
+
+def stages(diagnostics: dict[str, str]) -> dict[str, dict[str, float]]:
+    """Return the node's own timings (ms) by stage, of its last 1000 predictions at most."""
+    found = {}
+    for key, value in diagnostics.items():
+        if match := STAGE.fullmatch(key):
+            p50, p99, most = map(float, value.split(' / '))
+            found[match[1]] = {'median_ms': p50, 'p99_ms': p99, 'max_ms': most}
+    return found

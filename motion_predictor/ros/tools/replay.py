@@ -1,0 +1,193 @@
+"""The `replay` node: plays a motion archive as the skeletons that a tracker would publish."""
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import rclpy
+from numpy.typing import NDArray
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.utilities import remove_ros_args
+
+from motion_predictor.archive import ArchiveError, MotionArchive, open_archive
+from motion_predictor.msg import Skeleton, SkeletonArray
+from motion_predictor.ros.node.outputs import flat
+
+SIDE_BY_SIDE_M = 2.0
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """What a real tracker does to the positions."""
+
+    drop_joints: float
+    drop_frames: float
+    noise_m: float
+
+    def apply(
+        self, pose: NDArray[np.float32], generator: np.random.Generator
+    ) -> NDArray[np.float32] | None:
+        """Return a pose (J, 3) as a tracker would report it, None if it misses the person."""
+        if generator.random() < self.drop_frames:
+            return None
+        noisy = pose + generator.standard_normal(pose.shape).astype(np.float32) * self.noise_m
+        noisy[generator.random(len(pose)) < self.drop_joints] = np.nan
+        return noisy
+
+
+def poses(
+    archive: MotionArchive, clips: list[int], rate_hz: float, loop: bool
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield (id, pose (J, 3)) of clip after clip at a rate; every clip is a person of its own."""
+    turn = 0
+    while True:
+        for index in clips:
+            clip = archive.clip(index)
+            end_s = max(len(clip) - 1, 0.5) / archive.rate_hz  # one frame is one pose
+            for time_s in np.arange(0, end_s, 1 / rate_hz):
+                place = time_s * archive.rate_hz
+                left = int(place)
+                share = np.float32(place - left)
+                pose = clip[left] * (1 - share) + clip[left + 1] * share if share else clip[left]
+                yield f'{archive.clip_names[index] or index}#{turn}', pose
+        turn += 1
+        if not loop:
+            return
+
+
+class ReplayNode(Node):
+    """Publishes one or several people at a fixed rate, stamped with the time of publication."""
+
+    def __init__(self, archive: MotionArchive, arguments: argparse.Namespace) -> None:
+        super().__init__('replay')
+        self.published = 0
+        self._arguments = arguments
+        self._layout = archive.layout.name
+        self._joint_names = list(archive.joint_names)
+        self._publisher = self.create_publisher(
+            SkeletonArray, 'skeletons', qos_profile_sensor_data
+        )
+        self._generator = np.random.default_rng(arguments.seed)
+        self._corruption = Corruption(
+            arguments.drop_joints, arguments.drop_frames, arguments.noise_m
+        )
+        clips = choose_clips(archive, arguments.clip)
+        self._people = {
+            person: poses(
+                archive,
+                clips[person % len(clips) :] + clips[: person % len(clips)],
+                arguments.rate,
+                arguments.loop,
+            )
+            for person in range(arguments.people)
+        }
+
+    def play(self, seconds: float = math.inf) -> None:
+        """Publish until the archive ends, the time is over or the node is shut down."""
+        period_s = 1 / self._arguments.rate
+        due_s = time.monotonic()
+        until_s = due_s + seconds
+        nobody = not self._people  # from the start: then that is what there is to say
+        while rclpy.ok() and due_s < until_s and (self._people or nobody):
+            self._publish()
+            due_s += period_s
+            rclpy.spin_once(self, timeout_sec=0)
+            time.sleep(max(0.0, due_s - time.monotonic()))
+
+    def _publish(self) -> None:
+        message = SkeletonArray(layout=self._layout, joint_names=self._joint_names)
+        message.header.stamp = self.get_clock().now().to_msg()
+        message.header.frame_id = self._arguments.frame
+        for person in list(self._people):
+            try:
+                person_id, pose = next(self._people[person])
+            except StopIteration:
+                del self._people[person]
+                continue
+            reported = self._corruption.apply(pose, self._generator)
+            if reported is not None:
+                reported[:, 1] += person * SIDE_BY_SIDE_M
+                message.skeletons.append(
+                    Skeleton(id=f'{person}/{person_id}', positions=flat(reported))
+                )
+        self._publisher.publish(message)
+        self.published += 1
+
+
+def choose_clips(archive: MotionArchive, wanted: str) -> list[int]:
+    """Return the clips that `all`, a name or a number stands for.
+
+    Raises:
+        ArchiveError: if there is no such clip.
+    """
+    if wanted == 'all':
+        return list(range(len(archive)))
+    if wanted in archive.clip_names:
+        return [archive.clip_names.index(wanted)]
+    if wanted.isdecimal() and int(wanted) < len(archive):
+        return [int(wanted)]
+    raise ArchiveError(
+        f"the archive's {len(archive)} clips have none named or numbered '{wanted}'"
+    )
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f'{text} is not between 0 and 1')
+    return value
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1000:
+        raise argparse.ArgumentTypeError(f'{text} is not between 0 and 1000')
+    return value
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says how to play, to this node's command line and the demo's."""
+    parser.add_argument('archive', nargs='?', default='bundled', help='"bundled" or a .npz file')
+    parser.add_argument('--clip', default='all', help='name or number of one clip (default: all)')
+    parser.add_argument('--rate', type=_positive, default=30.0, help='messages per second')
+    parser.add_argument('--people', type=int, choices=range(21), default=1, metavar='N',
+                        help='people side by side, each on another clip (0: nobody)')  # fmt: skip
+    parser.add_argument('--drop-joints', type=_share, default=0.0, help='share of joints missing')
+    parser.add_argument('--drop-frames', type=_share, default=0.0, help='share of people missed')
+    parser.add_argument('--noise-m', type=float, default=0.0, help='noise on every coordinate')
+    parser.add_argument('--seed', type=int, default=0, help='of drop-outs and noise')
+
+
+def parse(command_line: list[str]) -> argparse.Namespace:
+    """Return what a command line says; a bad one ends the process with a sentence on stderr."""
+    parser = argparse.ArgumentParser(
+        prog='replay', description='Play a motion archive as skeletons.'
+    )
+    parser.add_argument('--loop', action='store_true', help='start again at the end')
+    parser.add_argument('--frame', default='map', help='frame_id of the messages')
+    add_arguments(parser)
+    return parser.parse_args(command_line)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Play an archive; an unusable one is one sentence on stderr and exit status 2."""
+    command_line = sys.argv if args is None else ['replay', *args]
+    arguments = parse(remove_ros_args(command_line)[1:])
+    rclpy.init(args=command_line)
+    try:
+        node = ReplayNode(open_archive(arguments.archive), arguments)
+        node.play()
+    except ArchiveError as error:
+        print(f'replay: {error}', file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        rclpy.try_shutdown()
+    return 0

@@ -1,0 +1,1 @@
+"""From what sources report to the people that can be predicted."""

@@ -1,0 +1,157 @@
+"""Joints that cannot be where a tracker says: they count as missing, by reason."""
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.tracking.body import Body
+
+FloatArray = NDArray[np.float32]
+
+JOINT_M_PER_S, JOINT_MARGIN_M = 12.0, 0.15
+"""No joint of 28 minutes of recorded motion, dance most of it, was faster than 12 m/s for 0.07 s
+or than 13.3 m/s for a frame of 1/60 s; the margin is for that and for a tracker's noise."""
+LIMB_SHARE, LIMB_MARGIN_M = 0.3, 0.1
+"""A limb differs from its usual length by no more than the larger of the share and the margin:
+the limbs that cameras see vary by several centimetres."""
+LIMB_EVERY_NS, LIMBS_KEPT, LIMBS_NEEDED = 50_000_000, 40, 5
+"""The usual length is the median of so many, taken so often: of two seconds."""
+SWAP_SHARE, SWAP_M = 0.5, 0.1
+"""Left and right were swapped if swapping them back halves the way that those joints came since
+they were last seen, and saves each this much of it."""
+SWAP_RECENT_NS = 300_000_000
+"""Older places say nothing about sides. A tracker that insists for longer is believed."""
+
+
+class Checked(NamedTuple):
+    """A frame after the gates."""
+
+    positions: FloatArray
+    """(J, 3) metres, NaN = missing or rejected."""
+    rejected: Counter[str]
+    """Joints that were rejected, by reason, and frames whose sides were swapped back."""
+    contradicts: bool = False
+    """Whether the tracker insists on sides that contradict all that it said before."""
+
+
+class Gates:
+    """Compares each frame of one person with those before it.
+
+    Every gate opens by itself: a joint may be the farther away the longer it was not seen, and a
+    limb that stays at another length becomes the usual one.
+
+    Args:
+        body: of the layout that the frames have.
+    """
+
+    def __init__(self, body: Body) -> None:
+        joints = len(body.parents)
+        self._parents = body.parents
+        self._mirrored = body.mirrored
+        self._paired = body.mirrored != np.arange(joints)
+        self._seen_ns = np.zeros(joints, np.int64)
+        self._lengths = np.full((LIMBS_KEPT, joints), np.nan, np.float32)
+        self._lengths_taken = 0
+        self._lengths_ns: int | None = None
+        self._swapped_ns: int | None = None
+        self.last: FloatArray = np.full((joints, 3), np.nan, np.float32)
+        """(J, 3) where each joint was last seen, NaN = never."""
+        self.limbs_m: FloatArray = np.full(joints, np.nan, np.float32)
+        """(J,) usual length of the limb from each joint to its parent, NaN = unknown."""
+        self.newest: FloatArray = self.last
+        """(J, 3) where the joints are of the newest frame that had any, NaN for the others."""
+
+    def check(self, stamp_ns: int, positions: FloatArray) -> Checked:
+        """Return a frame (J, 3) without the joints that cannot be there.
+
+        Args:
+            stamp_ns: newer than that of any frame before.
+            positions: metres, NaN = missing.
+        """
+        rejected: Counter[str] = Counter()
+        seen = np.logical_and.reduce(np.isfinite(positions), axis=-1)  # (J,)
+        frame = np.where(seen[:, None], positions, np.float32(np.nan))
+        way = np.linalg.norm(frame - self.last, axis=-1)  # (J,), NaN where there is none
+        if self._is_swapped(stamp_ns, frame, way):
+            if self._swapped_ns is None:
+                self._swapped_ns = stamp_ns
+            if stamp_ns - self._swapped_ns > SWAP_RECENT_NS:
+                return Checked(frame, rejected, contradicts=True)
+            rejected['left and right swapped'] += 1
+            frame = frame[self._mirrored]
+            way = np.linalg.norm(frame - self.last, axis=-1)
+        else:
+            self._swapped_ns = None
+        elapsed_s = (stamp_ns - self._seen_ns) * 1e-9
+        jumped = way > JOINT_M_PER_S * elapsed_s + JOINT_MARGIN_M
+        if jumped.any():
+            rejected['joint jumped'] += int(jumped.sum())
+            frame[jumped] = np.nan
+        lengths = np.linalg.norm(frame - frame[self._parents], axis=-1)
+        wrong = self._wrong_ends(lengths)
+        if wrong.any():
+            rejected['limb of another length'] += int(wrong.sum())
+            frame[wrong] = np.nan
+        self._learn(stamp_ns, lengths)
+        seen = ~np.isnan(frame[:, 0])
+        if seen.any():
+            self.newest = frame
+            self.last = np.where(seen[:, None], frame, self.last)
+            self._seen_ns[seen] = stamp_ns
+        return Checked(frame, rejected)
+
+    def move(self, way: NDArray[np.floating]) -> None:
+        """Move all that was seen by (3,) metres."""
+        self.last = (self.last + way).astype(np.float32)
+        self.newest = (self.newest + way).astype(np.float32)
+
+    def _is_swapped(self, stamp_ns: int, frame: FloatArray, way: FloatArray) -> bool:
+        """Whether a frame continues the ones before far better with left and right swapped.
+
+        Args:
+            stamp_ns: of the frame.
+            frame: (J, 3).
+            way: (J,) that each joint came since it was last seen, NaN = missing.
+        """
+        if not (way > SWAP_M).any():  # there is not so much to save
+            return False
+        fresh = self._paired & (stamp_ns - self._seen_ns <= SWAP_RECENT_NS)
+        fresh &= ~np.isnan(frame[:, 0])
+        fresh &= fresh[self._mirrored]
+        count = int(fresh.sum())
+        if count < 4:  # of one pair alone, continuity says too little
+            return False
+        straight = way[fresh].sum()
+        crossed = np.linalg.norm(frame[self._mirrored[fresh]] - self.last[fresh], axis=-1).sum()
+        return crossed < SWAP_SHARE * straight and straight - crossed > SWAP_M * count
+
+    def _wrong_ends(self, lengths: FloatArray) -> NDArray[np.bool_]:
+        """Return which joints (J,) to leave out so that all limbs have their usual lengths.
+
+        The joint on most limbs of another length goes first; of the two ends of one, the outer.
+        """
+        off = np.abs(lengths - self.limbs_m)
+        bad = off > np.maximum(LIMB_SHARE * self.limbs_m, LIMB_MARGIN_M)  # (J,), False if unknown
+        wrong = np.zeros(len(bad), np.bool_)
+        while bad.any():
+            votes = bad.astype(int) + np.bincount(self._parents[bad], minlength=len(bad))
+            joint = len(votes) - 1 - int(np.argmax(votes[::-1]))
+            wrong[joint] = True
+            bad[joint] = False
+            bad[self._parents == joint] = False
+        return wrong
+
+    def _learn(self, stamp_ns: int, lengths: FloatArray) -> None:
+        """Take a frame's limb lengths (J,) into the usual ones."""
+        if self._lengths_ns is not None and stamp_ns - self._lengths_ns < LIMB_EVERY_NS:
+            return
+        self._lengths_ns = stamp_ns
+        self._lengths[self._lengths_taken % LIMBS_KEPT] = lengths
+        self._lengths_taken += 1
+        ordered = np.sort(self._lengths, axis=0)  # NaN last
+        known = np.isfinite(ordered).sum(0)
+        middle = ordered[np.maximum(known - 1, 0) // 2, np.arange(len(lengths))]
+        self.limbs_m = np.where(known >= LIMBS_NEEDED, middle, np.float32(np.nan))
+        self.limbs_m[0] = np.nan

@@ -1,0 +1,153 @@
+"""One person's time-stamped frames, read as a window at the model's rate."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.tracking.body import Body
+
+FloatArray = NDArray[np.float32]
+
+
+RECENT_NS = 100_000_000
+"""What was seen so shortly before the newest frame counts as seen lately."""
+
+
+MEASURED_NS = 35_000_000
+"""What lies so near to a frame that has the joint counts as measured: all of a source of 15 Hz."""
+
+
+@dataclass(frozen=True)
+class ObservedWindow:
+    """What a network is given of one person."""
+
+    positions: FloatArray
+    """(H, J, 3) metres, without gaps; the last frame is the newest observation."""
+    observed_fraction: float
+    """Share of the H * J positions that were measured, then or within 35 ms, 0 to 1."""
+    seen_fraction: float
+    """Share of the H * J positions that lie between two frames in which the joint was seen."""
+    recent_fraction: float
+    """Share of the J joints that were observed in the last 0.1 s."""
+    doubt_m: FloatArray
+    """(J,) how far off each joint of the last frame may be; 0 where it was observed."""
+
+
+class History:
+    """The recent frames of one person, at whatever rate and jitter they come.
+
+    Args:
+        body: of the layout that the frames have.
+        rate_hz: the model's frame rate.
+        frames: H, the window's frames.
+        max_gap_s: a longer gap between frames restarts the history.
+    """
+
+    def __init__(self, body: Body, rate_hz: float, frames: int, max_gap_s: float) -> None:
+        self._body = body
+        self._offsets_ns = np.round(np.arange(1 - frames, 1) * 1e9 / rate_hz).astype(np.int64)
+        self._max_gap_ns = round(max_gap_s * 1e9)
+        self._stamps_ns: deque[int] = deque()
+        self._frames: deque[FloatArray] = deque()
+
+    @property
+    def newest_ns(self) -> int | None:
+        """Stamp of the newest frame."""
+        return self._stamps_ns[-1] if self._stamps_ns else None
+
+    def append(self, stamp_ns: int, positions: FloatArray) -> bool:
+        """Add a frame (J, 3), NaN = missing.
+
+        Returns:
+            False if the frame was rejected because it is not newer than the newest.
+        """
+        newest = self.newest_ns
+        if newest is not None:
+            if stamp_ns <= newest:
+                return False
+            if stamp_ns - newest > self._max_gap_ns:
+                self._stamps_ns.clear()
+                self._frames.clear()
+        self._stamps_ns.append(stamp_ns)
+        self._frames.append(positions)
+        start_ns = stamp_ns + int(self._offsets_ns[0])
+        while len(self._stamps_ns) > 1 and self._stamps_ns[1] <= start_ns:
+            self._stamps_ns.popleft()
+            self._frames.popleft()
+        return True
+
+    def is_full(self) -> bool:
+        """Whether the frames reach back over the whole window."""
+        if not self._stamps_ns:
+            return False
+        return self._stamps_ns[0] <= self._stamps_ns[-1] + self._offsets_ns[0]
+
+    def knows_velocity(self) -> bool:
+        """Whether the frames reach far enough back to tell it."""
+        return len(self._stamps_ns) > 1 and self._stamps_ns[-1] - self._stamps_ns[0] >= RECENT_NS
+
+    def move(self, way: NDArray[np.floating]) -> None:
+        """Move all frames by (3,) metres."""
+        self._frames = deque((frame + way).astype(np.float32) for frame in self._frames)
+
+    def velocity(self) -> NDArray[np.float64]:
+        """Return the velocity (3,) of the whole person over the last 0.1 s, metres per second.
+
+        The median over the joints that both frames have; zero where there is no such pair.
+        """
+        for stamp_ns, frame in zip(reversed(self._stamps_ns), reversed(self._frames), strict=True):
+            elapsed_ns = self._stamps_ns[-1] - stamp_ns
+            if elapsed_ns >= RECENT_NS:
+                moved = self._frames[-1].astype(np.float64) - frame
+                moved = moved[np.isfinite(moved).all(-1)]
+                return (
+                    np.median(moved, axis=0) / (elapsed_ns * 1e-9) if len(moved) else np.zeros(3)
+                )
+        return np.zeros(3)
+
+    def window(self, limbs_m: NDArray[np.floating] | None = None) -> ObservedWindow | None:
+        """Return the window that ends at the newest frame.
+
+        Positions are linear between frames in time; what was not observed is filled as
+        `Body.fill` says.
+
+        Args:
+            limbs_m: (J,) lengths of this person's limbs, NaN where unknown.
+
+        Returns:
+            None while the history is not full and where no joint was seen at all.
+        """
+        if not self.is_full():
+            return None
+        frames = np.array(self._frames)  # (T, J, 3)
+        # Relative to the newest stamp, seconds are exact enough as floats.
+        stamps = np.array(self._stamps_ns, np.int64) - self._stamps_ns[-1]
+        seen = np.logical_and.reduce(np.isfinite(frames), axis=-1)  # (T, J)
+        doubt_m = np.zeros(seen.shape[1], np.float32)
+        complete = seen.all()
+        if not complete:
+            limbs_m = np.full(seen.shape[1], np.nan) if limbs_m is None else limbs_m
+            filled = self._body.fill(frames, seen, stamps, limbs_m)
+            if filled is None:
+                return None
+            frames, doubt_m = filled
+        right = stamps.searchsorted(self._offsets_ns)  # first frame not before
+        left = right - (stamps[right] != self._offsets_ns)
+        span = np.maximum(stamps[right] - stamps[left], 1)
+        share = ((self._offsets_ns - stamps[left]) / span).astype(np.float32)[:, None, None]
+        positions = frames[left] + (frames[right] - frames[left]) * share
+        to_left = self._offsets_ns - stamps[left] <= MEASURED_NS
+        to_right = stamps[right] - self._offsets_ns <= MEASURED_NS
+        if complete:
+            measured = (to_left | to_right)[:, None]
+        else:
+            measured = (to_left[:, None] & seen[left]) | (to_right[:, None] & seen[right])
+        return ObservedWindow(
+            positions.astype(np.float32, copy=False),
+            float(measured.mean()),
+            1.0 if complete else float((seen[left] & seen[right]).mean()),
+            1.0 if complete else float(seen[stamps >= -RECENT_NS].any(0).mean()),
+            doubt_m.astype(np.float32, copy=False),
+        )

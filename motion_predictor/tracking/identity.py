@@ -1,0 +1,133 @@
+"""Who is who: an id is not believed blindly.
+
+One that jumps farther than a person moves, or to another person's place, starts a new history, and
+goes on with the old one if it jumps back before that is too old. A new id where somebody was just
+lost, and nobody else is near, goes on with theirs.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.tracking.track import NEAR_M, Crowd, Track, distances_m
+
+FloatArray = NDArray[np.float32]
+
+MAX_FOUND = 10
+"""With more new ids in one message, nobody who was lost is looked for among them."""
+SWITCHED_M = 0.2
+"""Somebody so far from where their id was, and half as far from another's place, is that one."""
+JUMPED = 'person jumped'
+
+
+class Identities:
+    """Finds the tracks that poses belong to.
+
+    Args:
+        fresh: makes the track of somebody new.
+        max_gap_ns: a longer gap ends a track.
+        max_speed: metres per second that no person exceeds.
+        reassociate_ns: a person who was lost goes on under a new id for so long; 0 never does.
+        rejected: where to count, by reason, ids that were not believed.
+    """
+
+    def __init__(
+        self,
+        fresh: Callable[[], Track],
+        max_gap_ns: int,
+        max_speed: float,
+        reassociate_ns: int,
+        rejected: Counter[str],
+    ) -> None:
+        self._fresh = fresh
+        self._max_gap_ns = max_gap_ns
+        self._max_speed = max_speed
+        self._reassociate_ns = reassociate_ns
+        self._rejected = rejected
+
+    def assign(
+        self, tracks: dict[str, Track], stamp_ns: int, readable: Mapping[str, FloatArray]
+    ) -> dict[str, Track]:
+        """Return the track of each pose of a message, perhaps a new one.
+
+        Everybody is compared with where all were before the message, whatever the order in it.
+
+        Args:
+            tracks: of everybody by id; those who are found under another id are renamed.
+            stamp_ns: of the message.
+            readable: poses (J, 3) by id.
+        """
+        crowd = Crowd(list(tracks.values()), stamp_ns)
+        self._follow_new_ids(tracks, crowd, stamp_ns, readable)
+        return {
+            person_id: self._track_of(crowd, tracks.get(person_id), stamp_ns, positions)
+            for person_id, positions in readable.items()
+        }
+
+    def _follow_new_ids(
+        self,
+        tracks: dict[str, Track],
+        crowd: Crowd,
+        stamp_ns: int,
+        readable: Mapping[str, FloatArray],
+    ) -> None:
+        """Give the tracks of people who were just lost to the new ids that must be theirs."""
+        new = [person_id for person_id in readable if person_id not in tracks]
+        if not tracks or not 0 < len(new) <= MAX_FOUND:
+            return
+        ids = list(tracks)
+        absent = np.array([person_id not in readable for person_id in ids])
+        lost = absent & (crowd.elapsed_s <= self._reassociate_ns * 1e-9)
+        if not lost.any():
+            return
+        # Everybody within reach counts, so that only one way to put it together remains.
+        ways_m = np.stack([distances_m(readable[person_id], crowd.last) for person_id in new])
+        reach = ways_m <= self._max_speed * crowd.elapsed_s + NEAR_M  # (new, N)
+        reach &= lost | ~absent
+        for row, person_id in enumerate(new):
+            (near,) = np.nonzero(reach[row])
+            if len(near) != 1 or not lost[near[0]] or reach[:, near[0]].sum() != 1:
+                continue
+            if crowd.tracks[near[0]].surprise_m(stamp_ns, readable[person_id]) <= NEAR_M:
+                tracks[person_id] = tracks.pop(ids[near[0]])
+
+    def _track_of(
+        self, crowd: Crowd, track: Track | None, stamp_ns: int, positions: FloatArray
+    ) -> Track:
+        """Return the track that a pose under an id goes on with, perhaps a new one."""
+        if track is None or stamp_ns - track.newest_ns > self._max_gap_ns:
+            return self._fresh()
+        reason = self._contradiction(crowd, track, stamp_ns, positions)
+        if reason is None:
+            return track
+        before = track.before
+        if (
+            before is not None
+            and stamp_ns - before.newest_ns <= self._max_gap_ns
+            and self._contradiction(crowd, before, stamp_ns, positions) is None
+        ):
+            return before
+        self._rejected[reason] += 1
+        fresh = self._fresh()
+        track.before = None
+        fresh.before = track
+        fresh.left_behind = reason == JUMPED
+        return fresh
+
+    def _contradiction(
+        self, crowd: Crowd, track: Track, stamp_ns: int, positions: FloatArray
+    ) -> str | None:
+        """Return why a pose is not of the person of a track; None if it may well be."""
+        way_m = track.way_m(positions)
+        if way_m <= SWITCHED_M:
+            return None
+        surprise_m = track.surprise_m(stamp_ns, positions)
+        if surprise_m > SWITCHED_M:
+            others = np.array([other is not track for other in crowd.tracks])
+            others &= crowd.elapsed_s <= self._max_gap_ns * 1e-9
+            if (distances_m(positions, crowd.going)[others] < surprise_m / 2).any():
+                return "id at another person's place"
+        elapsed_s = (stamp_ns - track.newest_ns) * 1e-9
+        return None if way_m <= self._max_speed * elapsed_s + NEAR_M else JUMPED

@@ -1,0 +1,122 @@
+"""Can this be a person in metres, z up? What cannot is said in one sentence with the remedy."""
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.tracking.body import Body
+
+FloatArray = NDArray[np.float32]
+
+TALL_M = 1.7
+"""Of somebody whose limbs are as long as those of `Body`."""
+SMALLEST, LARGEST = 0.4, 2.2
+"""Sizes of people, as multiples of that: from toddlers to more than anybody."""
+UNITS = {'millimetres': 1000.0, 'centimetres': 100.0, 'inches': 39.37, 'feet': 3.281}
+FEW_LIMBS, MOST_LIMBS = 5, 12
+"""Limbs that tell the size of a body, and its proportions."""
+MISFIT = 0.4
+"""Median deviation of the logarithms of limb lengths from those of a body of the same size. Of
+recorded people it is 0.14 at most, of joints in a wrong order 0.6 in the median."""
+UPRIGHT, ALONG = 0.5, 0.82
+"""Cosines of the angle of the trunk to an axis: it stands, or lies along that axis."""
+VOTES_LEAST, VOTES_MOST, TIMES = 30, 900, 4
+"""Poses that a verdict needs, those remembered, and by how much it must outnumber the other."""
+BACKWARD_M = 0.03
+
+
+def limbs_of(body: Body, pose: FloatArray) -> NDArray[np.float64]:
+    """Return the lengths (J,) of the limbs of a pose (J, 3), NaN where unknown."""
+    with np.errstate(invalid='ignore'):  # of what is infinite
+        lengths = np.linalg.norm(pose.astype(np.float64) - pose[body.parents], axis=-1)
+    lengths[0] = np.nan
+    return lengths
+
+
+def wrong_size(body: Body, limbs_m: NDArray[np.floating]) -> str:
+    """Return what is wrong with limbs (J,), NaN = unknown, and what to do; nothing if all is well.
+
+    It takes a few limbs to tell.
+    """
+    told = np.isfinite(limbs_m) & (body.lengths > 0)
+    if told.sum() < FEW_LIMBS:
+        return ''
+    size = float(np.median(limbs_m[told] / body.lengths[told]))
+    if SMALLEST <= size <= LARGEST:
+        return ''
+    likely = [unit for unit, many in UNITS.items() if 0.5 <= size / many <= 1.6]
+    guess = f': positions seem to be in {likely[0]}' if likely else ''
+    return (
+        f'a body of about {TALL_M * size:.3g} m is no person in metres{guess}; send metres '
+        '(REP-103)'
+    )
+
+
+def wrong_proportions(body: Body, limbs_m: NDArray[np.floating]) -> str:
+    """Return what is wrong with usual limb lengths (J,), NaN = unknown, and what to do."""
+    told = np.isfinite(limbs_m) & (body.lengths > 0.05) & (limbs_m > 0)
+    if told.sum() < MOST_LIMBS:
+        return ''
+    ratios = np.log(limbs_m[told] / body.lengths[told])
+    if float(np.median(np.abs(ratios - np.median(ratios)))) <= MISFIT:
+        return ''
+    return (
+        'the lengths of the limbs are those of nobody: the joints seem to come in another order '
+        'than their names, or under another layout; check joint_names and layout'
+    )
+
+
+class Axes:
+    """Tells which axis is up and whether left is left, from all poses of a source.
+
+    Args:
+        body: of the poses.
+    """
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._lying: Counter[str] = Counter()
+        self._sides: Counter[str] = Counter()
+
+    def see(self, pose: FloatArray) -> None:
+        """Take a pose (J, 3), NaN = missing."""
+        if self._body.neck is not None:
+            trunk = pose[self._body.neck].astype(np.float64) - pose[0]
+            length = np.linalg.norm(trunk)
+            if length > 0:  # not so if it is NaN
+                self._vote(trunk / length)
+        if self._body.hips is not None and self._body.feet:
+            left = pose[self._body.hips[0], :2] - pose[self._body.hips[1], :2]
+            forward = np.array([left[1], -left[0]]) / max(float(np.linalg.norm(left)), 1e-6)
+            for ankle, foot in self._body.feet:
+                ahead_m = float((pose[foot, :2] - pose[ankle, :2]) @ forward)
+                if abs(ahead_m) > BACKWARD_M:
+                    side = 'ahead' if ahead_m > 0 else 'back'
+                    self._sides[side] = min(self._sides[side] + 1, VOTES_MOST)
+
+    def _vote(self, trunk: NDArray[np.floating]) -> None:
+        axis = int(np.argmax(np.abs(trunk)))
+        name = ('-' if trunk[axis] < 0 else '') + 'xyz'[axis]
+        if trunk[2] > UPRIGHT:
+            name = 'z'
+        elif abs(trunk[axis]) < ALONG:
+            return
+        self._lying[name] = min(self._lying[name] + 1, VOTES_MOST)
+
+    def wrong(self) -> str:
+        """Return what is wrong, and what to do; nothing if all is well, or nothing is known."""
+        up, votes = self._lying['z'], self._lying - Counter(z=VOTES_MOST)
+        (axis, lying), *_ = votes.most_common(1) or [('', 0)]
+        if lying >= VOTES_LEAST and lying > TIMES * up:
+            return (
+                f'everybody lies along {axis}, nobody stands: {axis} seems to be up and not z; '
+                'set fixed_frame to a frame with z up, and input_transform where there is no tf'
+            )
+        ahead, back = self._sides['ahead'], self._sides['back']
+        if back >= 2 * VOTES_LEAST and back > TIMES * ahead:
+            return (
+                'toes point backwards: left and right seem to be mirrored; check the joint names '
+                'of the source, and whether its image is mirrored'
+            )
+        return ''

@@ -1,0 +1,219 @@
+"""One person as long as it is the same one: what was seen of them, and how far it holds."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import count
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.tracking.body import Body
+from motion_predictor.tracking.gates import Gates
+from motion_predictor.tracking.history import History, ObservedWindow
+from motion_predictor.tracking.steadiness import Steadiness
+
+FloatArray = NDArray[np.float32]
+
+NEAR_M = 0.3
+"""What a tracker's noise and a change of pace may add to the way that a person went."""
+
+
+class LastSeen(NamedTuple):
+    """Where somebody was when they were last seen."""
+
+    stamp_ns: int
+    """When."""
+    pose: FloatArray
+    """(J, 3) metres, NaN for joints that were not seen then."""
+    place: NDArray[np.floating]
+    """(3,) the root, or the middle of what was seen."""
+    reach_m: float
+    """Radius of the ball about the place that held all joints then, whatever the posture."""
+
+
+class Track:
+    """What is known of one person.
+
+    Args:
+        body: of the layout.
+        window: frames per second and frames of a history, and the gap that it bears in seconds.
+    """
+
+    _numbers = count(1)
+
+    def __init__(self, body: Body, window: tuple[float, int, float]) -> None:
+        self.number = next(self._numbers)
+        """Of all tracks, each has its own."""
+        self._body = body
+        self.history = History(body, *window)
+        self.gates = Gates(body)
+        self._steadiness = Steadiness()
+        self.doubt_m = 0.0
+        """How far off all of the newest frame may be."""
+        self.before: Track | None = None
+        """Whom the id stood for until it jumped; it may have been a slip of the tracker."""
+        self.left_behind = False
+        """Whether that one may still be where they were."""
+        self.heard_ns = 0
+        """When the person was last spoken of, by the clock of those who listen."""
+        self.frozen = False
+        """Whether what comes of them has been the same for too long, bit by bit."""
+        self._said = b''
+        self._said_since_ns = 0
+        self._last_seen: LastSeen | None = None
+
+    @property
+    def newest_ns(self) -> int:
+        """Stamp of the newest frame."""
+        return self.history.newest_ns or 0
+
+    @property
+    def place(self) -> NDArray[np.floating]:
+        """Where the person was last seen (3,): the root, or the middle of all that was."""
+        newest = self.gates.newest
+        return newest[0] if np.isfinite(newest[0]).all() else np.nanmean(newest, axis=0)
+
+    @property
+    def last_seen(self) -> LastSeen:
+        """Where the person was last seen, and when; what a frozen source repeats is not seen."""
+        if self.frozen and self._last_seen is not None:
+            return self._last_seen
+        newest = self.gates.newest
+        has_root = bool(np.isfinite(newest[0]).all())
+        reach_m = self._body.reach_m(self.gates.limbs_m)
+        # From the middle of some joints, the root may be so far off, and others from there.
+        reach_m = self.doubt_m + (reach_m if has_root else 2 * reach_m)
+        return LastSeen(self.newest_ns, newest, self.place, reach_m)
+
+    def observe(self, stamp_ns: int, positions: FloatArray, rejected: Counter[str]) -> bool:
+        """Take a pose (J, 3), NaN = missing, as far as it is believed.
+
+        Args:
+            stamp_ns: newer than any before.
+            positions: metres.
+            rejected: where to count what is not believed, by reason.
+
+        Returns:
+            False if it does not go together with what was known, and nothing was taken.
+        """
+        doubt_m = 0.0
+        if self.history.knows_velocity():
+            elapsed_ns = stamp_ns - self.newest_ns
+            going = self.going(stamp_ns).astype(np.float32)
+            steadied = self._steadiness.check(elapsed_ns, stamp_ns, positions, going)
+            if steadied.is_another:
+                rejected['another motion'] += 1
+                return False
+            if steadied.moved is not None:
+                rejected['everything moved'] += 1
+                self.history.move(steadied.moved)
+                self.gates.move(steadied.moved)
+            positions, doubt_m = steadied.positions, steadied.doubt_m
+            rejected.update({'whole body jumped': 1} if doubt_m else {})
+        checked = self.gates.check(stamp_ns, positions)
+        rejected.update(checked.rejected)
+        if checked.contradicts:
+            rejected['left and right swapped for good'] += 1
+            return False
+        self.doubt_m = doubt_m
+        self.history.append(stamp_ns, checked.positions)
+        return True
+
+    def window(self) -> ObservedWindow | None:
+        """Return the window that ends at the newest frame; None if there is none."""
+        window = self.history.window(self.gates.limbs_m)
+        if window is None or not self.doubt_m:
+            return window
+        return replace(window, doubt_m=np.hypot(window.doubt_m, np.float32(self.doubt_m)))
+
+    def repeats(self, said: bytes, stamp_ns: int, frozen_after_ns: int) -> bool:
+        """Take note of what the source says, and tell whether it has said so for too long.
+
+        Args:
+            said: all that it says of the person.
+            stamp_ns: when.
+            frozen_after_ns: what is too long; 0 is never.
+        """
+        if said != self._said:
+            self._said, self._said_since_ns = said, stamp_ns
+            self._last_seen = None
+            return False
+        if self._last_seen is None:
+            self._last_seen = self.last_seen  # the first time that it was said
+        return 0 < frozen_after_ns <= stamp_ns - self._said_since_ns
+
+    def way_m(self, positions: FloatArray) -> float:
+        """Return how far a pose (J, 3) is from the last one."""
+        return float(distances_m(positions, self._comparable(positions)[None])[0])
+
+    def going(self, stamp_ns: int) -> NDArray[np.floating]:
+        """Return where the joints (J, 3) are by now, if the person goes on."""
+        return self.gates.newest + self._step(stamp_ns)
+
+    def surprise_m(self, stamp_ns: int, positions: FloatArray) -> float:
+        """Return how far a pose (J, 3) is from where the person was going."""
+        going = self._comparable(positions) + self._step(stamp_ns)
+        return float(distances_m(positions, going[None])[0])
+
+    def may_be(self, positions: FloatArray, stamp_ns: int, max_speed: float) -> bool:
+        """Whether a pose (J, 3) at another time may be of this person, by the way between."""
+        elapsed_s = abs(stamp_ns - self.newest_ns) * 1e-9
+        return self.way_m(positions) <= max_speed * elapsed_s + NEAR_M
+
+    def _step(self, stamp_ns: int) -> NDArray[np.floating]:
+        return self.history.velocity() * (stamp_ns - self.newest_ns) * 1e-9
+
+    def _comparable(self, positions: FloatArray) -> FloatArray:
+        """Return the last pose (J, 3); joints of earlier ones, if they are all that is shared.
+
+        Where a joint was long ago says little: the person has gone on without showing it.
+        """
+        newest = self.gates.newest
+        shared = np.isfinite(positions[:, 0]) & np.isfinite(newest[:, 0])
+        return newest if shared.any() else self.gates.last
+
+
+class Crowd:
+    """Everybody as they were before a message; what it takes to compare with them is made once.
+
+    Args:
+        tracks: whom.
+        stamp_ns: of the message.
+    """
+
+    def __init__(self, tracks: Sequence[Track], stamp_ns: int) -> None:
+        self.tracks = tracks
+        self._stamp_ns = stamp_ns
+
+    @cached_property
+    def elapsed_s(self) -> NDArray[np.float64]:
+        """(N,) since each was seen."""
+        return np.array([self._stamp_ns - track.newest_ns for track in self.tracks]) * 1e-9
+
+    @cached_property
+    def last(self) -> NDArray[np.floating]:
+        """(N, J, 3) the last pose of each."""
+        return np.stack([track.gates.newest for track in self.tracks])
+
+    @cached_property
+    def going(self) -> NDArray[np.floating]:
+        """(N, J, 3) where each joint is by now, if they all go on."""
+        return np.stack([track.going(self._stamp_ns) for track in self.tracks])
+
+
+def distances_m(positions: FloatArray, others: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the median distance of the joints that a pose shares with others: (N,).
+
+    It is infinite where they share none.
+
+    Args:
+        positions: (J, 3), NaN = missing.
+        others: (N, J, 3).
+    """
+    ways = np.sort(np.linalg.norm(positions - others, axis=-1), axis=-1)  # NaN last
+    shared = np.isfinite(ways).sum(-1)
+    middle = ways[np.arange(len(ways)), np.maximum(shared - 1, 0) // 2]
+    return np.where(shared > 0, middle, np.inf)

@@ -1,0 +1,123 @@
+"""Balls that hold the joints of a person with a promised probability, and the body at once.
+
+The expected error of a joint at a frame is the root of a sum of squares: a floor, and shares of
+how the joint, the body and the root move just now, of the jitter of the observation and of the
+spread of the samples. No share is negative and none of the first falls with the horizon, so that
+faster people and later frames have no smaller balls. Split conformal calibration scales that in
+groups (Mondrian: Vovk et al. 2003) of part of the body and own speed; see doc/sets.md.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from motion_predictor.skeleton import Layout
+from motion_predictor.uncertainty.calibration import STILL_TERMS, Calibration, parts_of
+from motion_predictor.uncertainty.state import State
+
+FloatArray = NDArray[np.float32]
+
+
+class ExpectedError:
+    """How far the mean of the samples may be off.
+
+    Args:
+        terms: (G, A, F) share of each of TERMS in the error of each of PARTS, at each frame.
+        parts: (J,) the part that each joint is of.
+    """
+
+    def __init__(self, terms: ArrayLike, parts: ArrayLike) -> None:
+        squares = np.square(np.asarray(terms, np.float32))[np.asarray(parts)]  # (J, A, F)
+        self._still = np.ascontiguousarray(squares[:, :STILL_TERMS])
+        self._spread = np.ascontiguousarray(squares[:, STILL_TERMS].T)  # (F, J)
+        self._body_spread = np.ascontiguousarray(squares[:, STILL_TERMS + 1].T)
+
+    def __call__(self, state: State, spread: FloatArray) -> FloatArray:
+        """Return what radii are a multiple of (P, F, J), metres; spread (P, F, J) likewise."""
+        still = np.stack(state_terms(state), -1)  # (P, J, A')
+        squares = (still * still).swapaxes(0, 1) @ self._still  # (J, P, F)
+        scatter = spread * spread
+        squares = squares.transpose(1, 2, 0) + self._spread * scatter
+        squares += self._body_spread * scatter.mean(-1, keepdims=True)
+        return np.sqrt(squares)
+
+
+def state_terms(state: State) -> list[FloatArray]:
+    """Return the first STILL_TERMS of TERMS, (P, J) each."""
+    ones = np.ones_like(state.speed)
+    body, root = state.body_acceleration[:, None], state.root_speed[:, None]
+    return [ones, state.speed, state.acceleration, body * ones, root * ones, state.jitter]
+
+
+def groups_of(
+    state: State, parts: ArrayLike, calibration: Calibration
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the group of each joint (P, J), part by part, and that of each person (P,)."""
+    speeds = np.searchsorted(calibration.speeds, state.speed, side='right')
+    groups = np.asarray(parts) * (len(calibration.speeds) + 1) + speeds
+    return groups, np.searchsorted(calibration.body_speeds, state.speed.max(1), side='right')
+
+
+class Sets:
+    """The sets of one coverage.
+
+    Args:
+        calibration: what the checkpoint says of them.
+        tensors: its tensors, by name.
+        layout: of the joints.
+        frames: F, that are predicted.
+        coverage: which of the calibrated ones; None takes 0.95, or the highest if that is none.
+
+    Raises:
+        ValueError: if the coverage is not calibrated.
+    """
+
+    def __init__(
+        self,
+        calibration: Calibration,
+        tensors: dict[str, FloatArray],
+        layout: Layout,
+        frames: int,
+        coverage: float | None = None,
+    ) -> None:
+        chosen = calibration.choose(coverage)
+        self.coverage = calibration.coverages[chosen]
+        self._calibration = calibration
+        self._parts = np.array(parts_of(layout))
+        terms, scale, body_scale = (tensors[name] for name in calibration.shapes())
+        terms, scale, body_scale = (
+            _at_every_frame(values, calibration.frames, frames)
+            for values in (terms, scale[chosen], body_scale[chosen])
+        )
+        self._expected = ExpectedError(terms, self._parts)
+        self._scale = scale.reshape(len(scale), -1, frames)  # (R, G * B, F)
+        self._body_scale = body_scale  # (R, V, F)
+
+    def __call__(
+        self, state: State, spread: FloatArray, samples: int
+    ) -> tuple[FloatArray, FloatArray] | None:
+        """Return radii (P, F, J), metres, and what holds the whole body if it multiplies them.
+
+        Args:
+            state: of P people.
+            spread: of their samples, (P, F, J) metres.
+            samples: how many these are.
+
+        Returns:
+            Radii and factors (P, F); None if there is no promise for so few samples.
+        """
+        rung = self._calibration.rung(samples)
+        if rung is None:
+            return None
+        groups, bodies = groups_of(state, self._parts, self._calibration)
+        radius = self._expected(state, spread)
+        radius *= self._scale[rung][groups].swapaxes(1, 2)
+        # Whoever has had more time is no nearer.
+        return np.maximum.accumulate(radius, axis=1), self._body_scale[rung][bodies]
+
+
+def _at_every_frame(values: FloatArray, knots: tuple[int, ...], frames: int) -> FloatArray:
+    """Read values (..., K) at knots as values (..., F) at the frames 1 to F, linearly."""
+    at = np.arange(1, frames + 1)
+    rows = values.reshape(-1, values.shape[-1])
+    read = np.stack([np.interp(at, knots, row) for row in rows])
+    return read.reshape(*values.shape[:-1], frames).astype(np.float32)

@@ -1,0 +1,436 @@
+"""Random changes to windows: each does what it says and nothing else."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from motion_predictor.archive import load_archive
+from motion_predictor.model.frames import person_frame, to_model
+from motion_predictor.skeleton import Layout, known_layouts
+from motion_predictor.tracking.body import Body
+from motion_predictor.tracking.history import History
+from motion_predictor_training.config import Augmentation
+from motion_predictor_training.data.augment import (
+    JUMP_FRAMES,
+    Drawer,
+    Drawn,
+    body_factors,
+    draw_hidden,
+    draw_jumps,
+    draw_sway,
+    hidden_groups,
+    scale_limbs,
+    thin_out,
+    turn,
+)
+from motion_predictor_training.data.completion import Completion
+from motion_predictor_training.data.exchange import Exchange, exchanged_parts
+from motion_predictor_training.data.hidden import complete
+from motion_predictor_training.data.pool import Pool, pool_of
+from motion_predictor_training.data.windows import cut_windows, model_features
+
+SMPL = known_layouts()['smpl22']
+JOINTS = len(SMPL.joints)
+MIRRORED = torch.tensor(SMPL.mirrored)
+HISTORY = 6
+CPU = torch.device('cpu')
+SEEN_ONLY = {
+    'history_noise_m': {'history_noise_m': 0.01, 'noisy': 1.0},
+    'sway_m': {'sway_m': 0.03, 'swaying': 1.0},
+    'jump_m': {'jump_m': 0.1, 'jumping': 1.0},
+    'slower': {'slower': 1.0},
+    'hidden': {'hidden': 1.0},
+}
+PERSON = {
+    'mirror': 0.5,
+    'speed': 0.2,
+    'slow_motion': 0.5,
+    'body_scale': 0.2,
+    'limb_scale': 0.2,
+    'exchanged': 1.0,
+    'yaw_deg': 90.0,
+}
+EXCHANGED = [
+    {
+        joint
+        for joint in SMPL.joints
+        if not any(n in joint for n in ('pelvis', 'hip', 'knee', 'ankle', 'foot'))
+    },
+    {joint for joint in SMPL.joints if 'elbow' in joint or 'wrist' in joint},
+    {'l_elbow', 'l_wrist'},
+    {'r_elbow', 'r_wrist'},
+]
+"""Parts of a body that may come from another."""
+OFF = dict.fromkeys(Augmentation.model_fields, 0.0)
+
+FloatArray = NDArray[np.float32]
+seeds = st.integers(0, 2**32 - 1)
+
+
+def random_motion(seed: int, count: int = 3, frames: int = 9) -> torch.Tensor:
+    """Return windows (count, frames, J, 3) of joints that are anywhere."""
+    return torch.randn((count, frames, JOINTS, 3), generator=torch.Generator().manual_seed(seed))
+
+
+def draw(pool: Pool, seed: int = 0, **settings: Any) -> Drawn:
+    """Draw sixteen windows, changed as the settings say."""
+    drawer = Drawer(pool, HISTORY, Augmentation(**(OFF | settings)))
+    torch.manual_seed(seed)
+    return drawer(16)
+
+
+def pool_from(path: Path, balance: float = 0.0, frames: int = 10) -> Pool:
+    """Return the pool of an archive's windows."""
+    archive = load_archive(path)
+    windows = cut_windows(archive, SMPL, 60, frames=frames, stride=1, partial=True)
+    return pool_of(windows, archive, 60, balance, CPU)
+
+
+@pytest.fixture
+def pool(write_archive: Callable[..., Path]) -> Pool:
+    """Windows of ten frames of two clips of people who wander about."""
+    steps = np.random.default_rng(0).normal(scale=0.02, size=(50, JOINTS, 3))
+    return pool_from(write_archive(positions=steps.cumsum(0).astype(np.float32)))
+
+
+def test_everything_off_changes_nothing(pool: Pool) -> None:
+    drawn = draw(pool)
+    recorded = pool.motion[pool.starts[:, None] + torch.arange(10)]  # (W, 10, J, 3)
+    for motion in drawn.motion:
+        assert (motion == recorded).flatten(1).all(1).any()
+    assert drawn.measured.all()
+
+
+def test_the_same_seed_draws_the_same_windows(pool: Pool) -> None:
+    everything = Augmentation(hidden=0.5).model_dump()
+    first, same, other = (draw(pool, seed, **everything).motion for seed in (0, 0, 1))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize('name', SEEN_ONLY)
+def test_what_the_tracker_does_changes_the_history_only(pool: Pool, name: str) -> None:
+    changed, recorded = draw(pool, **SEEN_ONLY[name]).motion, draw(pool).motion
+    assert not torch.equal(changed[:, :HISTORY], recorded[:, :HISTORY])
+    torch.testing.assert_close(changed[:, HISTORY:], recorded[:, HISTORY:], rtol=0, atol=0)
+
+
+def test_a_sway_is_as_large_as_said_and_forgotten_within_a_while() -> None:
+    torch.manual_seed(0)
+    sway = draw_sway(400, torch.full((200,), 0.03))  # (B, H, 3)
+    assert sway.norm(dim=-1).square().mean().sqrt().item() == pytest.approx(0.03, rel=0.05)
+    for lag, least, most in ((1, 0.7, 1.0), (100, -0.1, 0.1)):
+        together = (sway[:, lag:] * sway[:, :-lag]).mean() / sway.square().mean()
+        assert least < together < most
+
+
+def test_a_jump_is_one_run_of_frames_by_as_much_as_said() -> None:
+    torch.manual_seed(0)
+    off_m = draw_jumps(30, torch.full((100,), 0.1)).norm(dim=-1)  # (B, H)
+    thrown = off_m > 0
+    torch.testing.assert_close(off_m[thrown], torch.full_like(off_m[thrown], 0.1))
+    assert (thrown.sum(1) >= 1).all() and (thrown.sum(1) <= JUMP_FRAMES).all()
+    assert (thrown.int().diff(dim=1).abs().sum(1) <= 2).all()
+    assert thrown[:, -1].any(), 'the last frame too'
+
+
+@pytest.mark.parametrize('name', PERSON)
+def test_what_the_person_is_changes_history_and_future(pool: Pool, name: str) -> None:
+    changed, recorded = draw(pool, **{name: PERSON[name]}).motion, draw(pool).motion
+    for part in (slice(None, HISTORY), slice(HISTORY, None)):
+        assert not torch.equal(changed[:, part], recorded[:, part])
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_an_exchanged_part_moves_as_in_another_window_and_hangs_where_it_belongs(
+    seed: int,
+) -> None:
+    motion = random_motion(seed, count=8)
+    measured = torch.rand(motion.shape[:3], generator=torch.Generator().manual_seed(seed)) < 0.5
+    chosen = torch.arange(8) < 4
+    torch.manual_seed(seed)
+    mixed, seen = Exchange(SMPL, HISTORY, CPU)(motion, measured, chosen)
+    bones = [bones_seen_from_the_hips(windows) for windows in (motion, mixed)]
+    torch.testing.assert_close(mixed[4:], motion[4:], msg='what is not chosen stays')
+    assert torch.equal(seen[4:], measured[4:])
+    for own in range(4):
+        same = (bones[0] - bones[1][own]).abs().amax((1, 3)) < 1e-4  # (B, J)
+        givers = [g for g in range(8) if g != own and same[g, 1:].any()]
+        assert same[own, 0], 'the root goes its way'
+        if givers:  # or it was given its own
+            (giver,) = givers
+            moved = same[giver]
+            names = {joint for joint, m in zip(SMPL.joints, moved, strict=True) if m}
+            assert names in EXCHANGED
+            assert same[own][~moved].all()
+            assert torch.equal(seen[own], torch.where(moved, measured[giver], measured[own]))
+
+
+def bones_seen_from_the_hips(motion: torch.Tensor) -> torch.Tensor:
+    """Return (B, N, J, 3) each joint from its parent, the root from the origin."""
+    local = to_model(motion, person_frame(motion[:, HISTORY - 1], SMPL.hips))
+    parents = torch.tensor(SMPL.parents).clamp(min=0)
+    bones = local - local[:, :, parents]
+    return torch.cat([local[:, :, :1], bones[:, :, 1:]], 2)
+
+
+def test_a_body_without_arms_exchanges_single_limbs() -> None:
+    arms = Layout(name='arm', joints={'a': None, 'b': 'a', 'c': 'b'})
+    assert torch.equal(exchanged_parts(arms), torch.tensor([[0, 1, 1], [0, 0, 1]]).bool())
+
+
+def test_slow_motion_goes_less_far(pool: Pool) -> None:
+    way = [
+        draw(pool, slow_motion=share).motion.diff(dim=1).norm(dim=-1).mean().item()
+        for share in (0.0, 1.0)
+    ]
+    assert way[1] < 0.6 * way[0]
+
+
+@pytest.mark.parametrize('speed', [0.5, 1.0, 1.3, 5.0])
+def test_another_speed_keeps_the_first_frame_and_stays_in_the_clip(
+    write_archive: Callable[..., Path], speed: float
+) -> None:
+    pool = pool_from(write_archive())  # clips of 30 and 20 frames, 2 cm a frame along x
+    torch.manual_seed(0)
+    motion, _ = pool.draw(64, torch.full((64,), speed))
+    steps_m = motion[:, :, 0, 0].diff(dim=1)
+    first = (motion[:, 0, 0, 0] / 0.02).round().long()
+    length = torch.where(first < 30, 30 - first, 50 - first)
+    fastest = ((length - 1) / 9).clamp(max=speed)[:, None]
+    torch.testing.assert_close(steps_m, (0.02 * fastest).expand_as(steps_m), atol=1e-5, rtol=0)
+
+
+def test_a_window_beside_a_gap_of_the_root_is_not_sped_up_into_it(
+    write_archive: Callable[..., Path],
+) -> None:
+    valid = np.ones((50, JOINTS), np.bool_)
+    valid[10, 0] = False
+    pool = pool_from(write_archive(valid=valid))
+    torch.manual_seed(0)
+    motion, measured = pool.draw(200, torch.full((200,), 1.5))
+    first = motion[:, 0, 0, 0] < 0.01  # the window that ends before the gap
+    assert first.any()
+    torch.testing.assert_close(motion[first][0, :, 0, 0], torch.arange(10) * 0.02)
+    assert measured.all()
+
+
+def test_rare_motion_is_drawn_as_often_as_common_motion(
+    write_archive: Callable[..., Path],
+) -> None:
+    still = np.zeros((50, JOINTS, 3), np.float32)
+    still[30:, :, 0] = 1.0  # says in which clip a window is
+    path = write_archive(positions=still, category=np.array(['common', 'rare']))
+    shares = []
+    for balance in (0.0, 1.0):
+        pool = pool_from(path, balance)
+        torch.manual_seed(0)
+        motion, _ = pool.draw(4000, torch.ones(4000))
+        shares.append((motion[:, 0, 0, 0] > 0.5).float().mean().item())
+    windows = 21 + 11
+    assert shares[0] == pytest.approx(11 / windows, abs=0.03)
+    assert shares[1] == pytest.approx(0.5, abs=0.03)
+
+
+def test_people_without_legs_are_drawn_with_legs_that_do_not_count(
+    write_archive: Callable[..., Path], stride: FloatArray
+) -> None:
+    legs = [SMPL.index(f'{side}_{part}') for side in 'lr' for part in ('knee', 'ankle', 'foot')]
+    valid = np.ones((50, JOINTS), np.bool_)
+    valid[:, legs] = False
+    positions = np.where(valid[..., None], stride, 0).astype(np.float32)
+    drawn = draw(pool_from(write_archive(positions=positions, valid=valid)), mirror=0.5)
+    assert not drawn.measured[:, :, legs].any()
+    assert drawn.measured.sum() == drawn.measured[:, :, 0].sum() * (JOINTS - len(legs))
+    knee, hip = SMPL.joint_names.index('l_knee'), SMPL.joint_names.index('l_hip')
+    below = drawn.motion[:, :, hip, 2] - drawn.motion[:, :, knee, 2]
+    assert (below > 0.2).all(), 'they stand'
+
+
+def test_windows_without_a_root_are_not_drawn(write_archive: Callable[..., Path]) -> None:
+    valid = np.ones((50, JOINTS), np.bool_)
+    valid[12, 0] = False
+    pool = pool_from(write_archive(valid=valid))
+    covered = pool.starts[:, None] + torch.arange(10)
+    assert not (covered == 12).any()
+    assert len(pool.starts) == (30 - 9) - 10 + (20 - 9)
+
+
+def test_a_mirror_swaps_the_sides(pool: Pool) -> None:
+    mirrored, recorded = draw(pool, mirror=1.0).motion, draw(pool).motion
+    left, right = SMPL.joint_names.index('l_wrist'), SMPL.joint_names.index('r_wrist')
+    turned = recorded[:, :, right] * torch.tensor([1.0, -1.0, 1.0])
+    torch.testing.assert_close(mirrored[:, :, left], turned)
+
+
+@given(seeds)
+def test_bones_change_by_their_factors_and_keep_their_directions(seed: int) -> None:
+    motion = random_motion(seed)
+    settings = Augmentation(**(OFF | {'body_scale': 0.3, 'limb_scale': 0.3}))
+    torch.manual_seed(seed)
+    factors = body_factors(SMPL, MIRRORED, settings, len(motion))
+    scaled = scale_limbs(motion, factors, SMPL)
+    torch.testing.assert_close(scaled[:, :, 0], motion[:, :, 0] * factors[:, None, :1])
+    for joint, parent in itertools.islice(enumerate(SMPL.parents), 1, None):
+        before, after = (m[:, :, joint] - m[:, :, parent] for m in (motion, scaled))
+        by = factors[:, joint, None, None]
+        torch.testing.assert_close(after, before * by, rtol=1e-4, atol=1e-4)
+
+
+@given(seeds)
+def test_left_and_right_bones_change_alike_and_within_bounds(seed: int) -> None:
+    settings = Augmentation(**(OFF | {'body_scale': 0.1, 'limb_scale': 0.05}))
+    torch.manual_seed(seed)
+    factors = body_factors(SMPL, MIRRORED, settings, 8).numpy()
+    np.testing.assert_array_equal(factors, factors[:, list(SMPL.mirrored)])
+    assert (factors >= 0.9 * 0.95 - 1e-6).all()
+    assert (factors <= 1.1 * 1.05 + 1e-6).all()
+    sizes = factors / factors[:, :1]  # of limbs, in proportion to the body
+    assert (np.abs(sizes - 1) <= 0.05 + 1e-6).all()
+
+
+@given(seeds)
+def test_a_turn_is_about_the_vertical(seed: int) -> None:
+    motion = random_motion(seed, count=2)
+    turned = turn(motion, torch.tensor([np.pi / 2, 0.3]))
+    x, y, z = motion[0].unbind(-1)
+    torch.testing.assert_close(turned[0], torch.stack([-y, x, z], dim=-1), atol=1e-5, rtol=1e-5)
+    # In the person's heading it cannot be seen.
+    seen = (model_features(m, HISTORY, SMPL.hips, with_root=True) for m in (motion, turned))
+    torch.testing.assert_close(*seen, atol=1e-4, rtol=1e-4)
+
+
+@given(seeds, st.lists(st.sampled_from([1, 2, 3, 4, 20]), min_size=3, max_size=3))
+def test_a_slower_source_is_linear_between_its_frames(seed: int, steps: list[int]) -> None:
+    seen = random_motion(seed)
+    thinned = thin_out(seen, torch.tensor(steps)).numpy()
+    frames = np.arange(seen.shape[1])
+    for motion, thin, step in zip(seen.numpy(), thinned, steps, strict=True):
+        kept = np.union1d(frames[::-1][::step], frames[:1])
+        np.testing.assert_array_equal(thin[kept], motion[kept])
+        for value, expected in zip(thin.reshape(9, -1).T, motion.reshape(9, -1).T, strict=True):
+            between = np.interp(frames, kept, expected[kept])
+            np.testing.assert_allclose(value, between, atol=1e-5)
+
+
+@given(seeds)
+def test_joints_are_hidden_for_a_stretch_or_a_group_for_good(seed: int) -> None:
+    groups = hidden_groups(SMPL)
+    torch.manual_seed(seed)
+    hidden = draw_hidden(20, HISTORY, groups, 0.8).numpy()
+    assert not hidden[:, :, 0].any(), 'the root is always seen'
+    changes = np.diff(hidden, axis=1, prepend=False).sum(axis=1)  # a change begins or ends one
+    assert changes.max() <= 2
+
+
+def test_legs_an_arm_or_half_a_body_may_never_be_seen() -> None:
+    groups = {frozenset(np.flatnonzero(group)) for group in hidden_groups(SMPL).numpy()}
+
+    def joints(*names: str) -> frozenset[int]:
+        return frozenset(i for name in names if (i := SMPL.index(name)) is not None)
+
+    legs = [f'{side}_{part}' for side in 'lr' for part in ('knee', 'ankle', 'foot')]
+    assert joints(*legs) in groups
+    assert joints('r_shoulder', 'r_elbow', 'r_wrist') in groups
+    left = [name for name in SMPL.joint_names if name.startswith('l_')]
+    assert frozenset(map(SMPL.joint_names.index, left)) in groups
+
+
+def test_a_body_of_which_little_is_known_hides_single_limbs() -> None:
+    layout = SMPL.model_copy(
+        update={'joints': {'a': None, 'b': 'a', 'c': 'b'}, 'common_names': {}}
+    )
+    assert hidden_groups(layout).tolist() == [[False, True, True], [False, False, True]]
+
+
+@given(seed=seeds)
+def test_hidden_joints_are_filled_as_the_node_fills_them(stride: FloatArray, seed: int) -> None:
+    rate_hz, frames, count = 60.0, 12, 3
+    steps = random_motion(seed, count=count, frames=frames)
+    seen = torch.from_numpy(stride) + 0.01 * steps.cumsum(1)
+    torch.manual_seed(seed)
+    hidden = draw_hidden(count, frames, hidden_groups(SMPL), 1.0)
+    filled = Completion(SMPL, CPU)(seen, ~hidden)
+    # The node's code, with the lengths that limbs had in this window,
+    expected = complete(seen, hidden.numpy(), SMPL, rate_hz).frames
+    torch.testing.assert_close(filled, expected, atol=1e-4, rtol=0)
+    # and all of it, from frame to frame, where lengths do not matter.
+    for person in range(count):
+        observed = torch.where(hidden[person, ..., None], torch.nan, seen[person]).numpy()
+        history = History(Body(SMPL), rate_hz, frames, max_gap_s=0.3)
+        for index, pose in enumerate(observed, 1 - frames):
+            history.append(10**9 + round(index * 1e9 / rate_hz), pose)
+        window = history.window()
+        assert window is not None
+        now_and_then = ~hidden[person].all(0).numpy()
+        np.testing.assert_allclose(
+            filled[person].numpy()[:, now_and_then],
+            window.positions[:, now_and_then],
+            atol=1e-4,
+        )
+
+
+@given(seed=seeds)
+def test_what_was_not_measured_is_filled_like_what_is_hidden(
+    stride: FloatArray, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    steps = 0.01 * random_motion(seed, count=2, frames=HISTORY).cumsum(1)
+    seen = torch.from_numpy(stride) + steps
+    hidden = generator.random((2, HISTORY, JOINTS)) < 0.4  # the root among them
+    foot = SMPL.joint_names.index('l_foot')
+    hidden[:, -1] = False
+    hidden[:, :, foot] = True  # for good
+    nothing = np.zeros_like(hidden)
+    lacking = torch.where(torch.from_numpy(hidden)[..., None], torch.nan, seen)
+    filled = complete(lacking, nothing, SMPL, 60.0).frames
+    assert filled.isfinite().all()
+    torch.testing.assert_close(filled[~torch.from_numpy(hidden)], seen[~torch.from_numpy(hidden)])
+    # Some of it NaN and the rest hidden: the same but for the lengths, which are known better.
+    part = hidden & (generator.random(hidden.shape) < 0.5)
+    part[:, :, foot] = True
+    both = complete(
+        torch.where(torch.from_numpy(part)[..., None], torch.nan, seen), hidden, SMPL, 60.0
+    ).frames
+    ever = torch.arange(JOINTS) != foot
+    torch.testing.assert_close(filled[:, :, ever], both[:, :, ever], atol=1e-4, rtol=0)
+
+
+def test_what_is_left_of_a_person_is_not_hidden_too(stride: FloatArray) -> None:
+    seen = torch.full((1, HISTORY, JOINTS, 3), torch.nan)
+    arm = [SMPL.joint_names.index(f'l_{part}') for part in ('shoulder', 'elbow', 'wrist')]
+    seen[:, :, arm] = torch.from_numpy(stride[arm])
+    hidden = np.zeros((1, HISTORY, JOINTS), bool)
+    hidden[:, :, arm] = True
+    filled = complete(seen, hidden, SMPL, 60.0).frames
+    assert filled.isfinite().all()
+    torch.testing.assert_close(filled[:, :, arm], seen[:, :, arm])
+    with pytest.raises(ValueError, match='of which nothing was measured'):
+        complete(torch.full_like(seen, torch.nan), hidden, SMPL, 60.0)
+
+
+def test_doubt_is_that_of_the_node(stride: FloatArray) -> None:
+    frames, rate_hz, wrist = 30, 60.0, SMPL.joint_names.index('l_wrist')
+    seen = torch.from_numpy(stride).expand(1, frames, JOINTS, 3).clone()
+    seen[:, -9:, wrist] = torch.nan
+    seen[:, :, SMPL.joint_names.index('l_knee')] = torch.nan
+    history = History(Body(SMPL), rate_hz, frames, max_gap_s=0.3)
+    for index, pose in enumerate(seen[0].numpy(), 1 - frames):
+        history.append(10**9 + round(index * 1e9 / rate_hz), pose)
+    lengths = np.linalg.norm(stride - stride[list(SMPL.parents)], axis=-1)
+    lengths[SMPL.joint_names.index('l_knee')] = np.nan
+    lengths[SMPL.joint_names.index('l_ankle')] = np.nan
+    window = history.window(lengths)
+    assert window is not None
+    completed = complete(seen, np.zeros(seen.shape[:3], bool), SMPL, rate_hz)
+    np.testing.assert_allclose(completed.frames[0].numpy(), window.positions, atol=1e-5)
+    np.testing.assert_allclose(completed.doubt_m[0], window.doubt_m, atol=1e-5)
+    assert completed.doubt_m[0, wrist] > 0.05

@@ -1,0 +1,1 @@
+"""Fits the radii that a checkpoint promises."""

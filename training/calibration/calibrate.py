@@ -1,0 +1,93 @@
+"""Conditional conformal calibration: sets that hold as often as they say, in every state.
+
+A model of the expected error is fitted first (`expected_error`). Scores are errors over what was
+to be expected by a model that knew nothing of the person; their quantiles, in groups, are the
+factors (`conformal`, `sets`), and a margin on top is what people need whom the factors do not
+know. In all of it each person counts the same. What it promises and what not: doc/sets.md.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from motion_predictor.archive import load_archive
+from motion_predictor.checkpoint import load_checkpoint
+from motion_predictor.uncertainty.calibration import Calibration, parts_of
+from motion_predictor_training.calibration.conformal import carries
+from motion_predictor_training.calibration.errors import knots_of, score, together
+from motion_predictor_training.calibration.fit_familiarity import with_familiarity
+from motion_predictor_training.calibration.fit_sets import fit_sets
+from motion_predictor_training.config import CalibrationConfig, ConfigError
+from motion_predictor_training.data.known_people import people_in
+from motion_predictor_training.predicting.every_window import predictor_of
+
+
+def calibrate(
+    config: CalibrationConfig,
+    checkpoint_path: Path,
+    archives: Sequence[Path],
+    trained_on: Sequence[Path],
+    out: Path,
+) -> str:
+    """Calibrate a checkpoint and write the result.
+
+    Args:
+        config: how.
+        checkpoint_path: what to calibrate.
+        archives: of people whom the network was not trained on.
+        trained_on: archives that it was trained on, for there are more people in them; may be
+            empty. Their errors are taken for larger where those of the others are.
+        out: checkpoint to write.
+
+    Returns:
+        A table of how the sets hold people who were left out.
+
+    Raises:
+        ConfigError: if there are too few windows for all of the coverages.
+    """
+    checkpoint = load_checkpoint(checkpoint_path)
+    header = checkpoint.header
+    samples = sorted(config.samples, reverse=True)
+    predictor = predictor_of(checkpoint, samples[0])
+    given = [(load_archive(path), False) for path in archives]
+    given += [(load_archive(path), True) for path in trained_on]
+    scores = together(
+        [score(predictor, archive, samples, config, trained) for archive, trained in given]
+    )
+    windows = float(scores.share.sum())
+    coverages = sorted(c for c in config.coverages if carries(c, windows))
+    if not coverages:
+        least = min(config.coverages)
+        raise ConfigError(
+            f'{windows:.0f} windows half a second apart are too few for a coverage of {least}: '
+            f'{np.ceil(least / (1 - least)):.0f} are needed'
+        )
+    calibration = Calibration(
+        kind='conditional',
+        coverages=tuple(coverages),
+        samples=tuple(samples),
+        frames=knots_of(header.window.future_frames),
+        speeds=tuple(config.speeds),
+        body_speeds=tuple(config.body_speeds),
+        people=len(np.unique(scores.people)),
+        windows=max(1, round(windows)),
+    )
+    tensors, left_out = fit_sets(scores, calibration, parts_of(header.layout), config)
+    fitted = {name: torch.from_numpy(values) for name, values in tensors.items()}
+    result = checkpoint.calibrated(calibration, fitted)
+    result = with_familiarity(result, [archive for archive, _ in given], config)
+    facts = {
+        'data': [archive.fingerprint for archive, trained in given if not trained],
+        'trained_on': [archive.fingerprint for archive, trained in given if trained],
+        'people': people_in(*(archive for archive, _ in given)),
+        'left_out': left_out.facts(),
+        **config.model_dump(mode='json'),
+    }
+    result.header = result.header.model_copy(
+        # What was measured before was measured with other radii.
+        update={'provenance': header.provenance | {'calibration': facts}, 'metrics': {}}
+    )
+    result.save(out)
+    return left_out.table(header.window.rate_hz)

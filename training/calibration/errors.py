@@ -1,0 +1,145 @@
+"""What calibration is made from: how far off predictions were, and of whom in what state."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from motion_predictor.archive import MotionArchive
+from motion_predictor.checkpoint import Header
+from motion_predictor.model.statistics import spread_of
+from motion_predictor.predictor import MotionPredictor
+from motion_predictor.uncertainty.sets import state_terms
+from motion_predictor.uncertainty.state import State, StateReader
+from motion_predictor_training.config import CalibrationConfig
+from motion_predictor_training.data.windows import Windows, model_windows
+from motion_predictor_training.predicting.every_window import predict_windows
+
+FloatArray = NDArray[np.float32]
+APART_S = 0.5
+"""Windows that start nearer to each other tell hardly more than one of them."""
+KNOTS = 16
+
+
+@dataclass(frozen=True)
+class Scores:
+    """W predicted windows, at K of the future frames, with R numbers of samples."""
+
+    people: NDArray[np.str_]  # (W,) who
+    trained: NDArray[np.bool_]  # (W,) whether the network was trained on them
+    share: FloatArray  # (W,) how much of a window it is that lies APART_S from the others
+    state: State  # of the W windows
+    spread: FloatArray  # (R, W, K, J) metres
+    error: FloatArray  # (R, W, K, J) metres, of the mean; NaN where nothing was measured
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+    def choose(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> 'Scores':
+        """Return some of the windows."""
+        return replace(
+            self,
+            people=self.people[chosen],
+            trained=self.trained[chosen],
+            share=self.share[chosen],
+            state=State(*(values[chosen] for values in self.state)),
+            spread=self.spread[:, chosen],
+            error=self.error[:, chosen],
+        )
+
+    def still(self) -> FloatArray:
+        """Return the terms of the expected error that are the same at all frames (A', W, J)."""
+        return np.stack(state_terms(self.state))
+
+
+def knots_of(frames: int) -> tuple[int, ...]:
+    """Return the future frames, 1 to `frames`, that are calibrated: dense at first."""
+    spaced = np.geomspace(1, frames, KNOTS)
+    return tuple(sorted({round(frame) for frame in spaced.tolist()}))
+
+
+def score(
+    predictor: MotionPredictor,
+    archive: MotionArchive,
+    samples: Sequence[int],
+    config: CalibrationConfig,
+    trained: bool,
+) -> Scores:
+    """Predict windows of an archive and compare them with what then happened.
+
+    Args:
+        predictor: draws the largest of the numbers of samples.
+        archive: recorded motion.
+        samples: R numbers of samples, descending; fewer are the first of more.
+        config: which windows, and who was not trained on after all.
+        trained: whether the network was trained on these people.
+    """
+    header = predictor.checkpoint.header
+    windows, people, share = calibration_windows(archive, header, config)
+    read = StateReader(header.window.history_frames, header.window.rate_hz)
+    frames = np.array(knots_of(header.window.future_frames)) - 1
+    states, spreads, errors = [], [], []
+    for predicted in predict_windows(predictor, windows):
+        states.append(read(predicted.history.numpy()))
+        future = predicted.future[:, frames]
+        rungs = []
+        for count in samples:
+            drawn = predicted.samples[:, :count][:, :, frames]
+            mean = drawn.mean(1)
+            off = torch.linalg.vector_norm(mean - future, dim=-1)
+            rungs.append((spread_of(drawn, mean).numpy(), off.numpy()))
+        spreads.append(np.stack([spread for spread, _ in rungs]))
+        errors.append(np.stack([off for _, off in rungs]))
+    return Scores(
+        people=people,
+        trained=trained & ~np.isin(people, config.held_out),
+        share=share,
+        state=State(*map(np.concatenate, zip(*states, strict=True))),
+        spread=np.concatenate(spreads, 1),
+        error=np.concatenate(errors, 1),
+    )
+
+
+def calibration_windows(
+    archive: MotionArchive, header: Header, config: CalibrationConfig
+) -> tuple[Windows, NDArray[np.str_], FloatArray]:
+    """Return the windows of an archive that calibrate, whose they are (W,), and their shares."""
+    windows = model_windows(archive, header, config.stride)
+    windows, share = _thinned(archive, windows, config.windows_per_person)
+    share = share * config.stride / (APART_S * header.window.rate_hz)
+    return windows, people_of(archive)[windows.clips], np.minimum(share, 1).astype(np.float32)
+
+
+def together(parts: Sequence[Scores]) -> Scores:
+    """Return the windows of several archives; people of the same name are the same person."""
+    first = parts[0]
+    return replace(
+        first,
+        people=np.concatenate([part.people for part in parts]),
+        trained=np.concatenate([part.trained for part in parts]),
+        share=np.concatenate([part.share for part in parts]),
+        state=State(*map(np.concatenate, zip(*(part.state for part in parts), strict=True))),
+        spread=np.concatenate([part.spread for part in parts], 1),
+        error=np.concatenate([part.error for part in parts], 1),
+    )
+
+
+def people_of(archive: MotionArchive) -> NDArray[np.str_]:
+    """Return who moves in each clip; where the archive does not say, each clip is of another."""
+    names = zip(archive.subjects, archive.clip_names, strict=True)
+    return np.array([s or c or f'clip {i}' for i, (s, c) in enumerate(names)])
+
+
+def _thinned(archive: MotionArchive, windows: Windows, most: int) -> tuple[Windows, FloatArray]:
+    """Return at most so many windows of each person, and how many each stands for (W,)."""
+    owners = people_of(archive)[windows.clips]
+    chosen, stands_for = [], []
+    for person in np.unique(owners):
+        own = np.flatnonzero(owners == person)
+        kept = own[np.linspace(0, len(own) - 1, min(most, len(own))).round().astype(int)]
+        chosen.append(kept)
+        stands_for.append(np.full(len(kept), len(own) / len(kept), np.float32))
+    order = np.argsort(np.concatenate(chosen))
+    return windows.choose(np.concatenate(chosen)[order]), np.concatenate(stands_for)[order]

@@ -1,0 +1,115 @@
+"""Fits how far off a prediction is to be expected: one model for all people and states."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from motion_predictor.uncertainty.calibration import PARTS, STILL_TERMS, TERMS
+from motion_predictor_training.calibration.errors import Scores
+
+FloatArray = NDArray[np.float32]
+JITTER = TERMS.index('jitter')
+LEVEL = 0.95
+"""One model serves all coverages: fitted to 99.9 %, it learns the habits of few."""
+RATE, LAST_RATE = 0.1, 0.03
+"""Learning rates, the second for the last third of the steps."""
+ENOUGH = 150
+"""Windows of one person that the fit looks at."""
+LEAST = 0.1
+"""m/s, m/s2 or m: what never comes near this starts with no larger a share than at this."""
+LEAST_M = 1e-4
+"""Errors below this are none."""
+
+
+def fit_expected_error(
+    scores: Scores, weights: FloatArray, parts: Sequence[int], steps: int
+) -> FloatArray:
+    """Return the terms (G, A, K) by quantile regression (Koenker and Bassett 1978).
+
+    The pinball loss of the logarithm of the error has its least value where a share LEVEL of the
+    errors is smaller. No term is negative, and those of the state do not fall with the frame. A
+    part that the layout lacks has terms of one metre.
+
+    Args:
+        scores: W windows; their largest number of samples counts.
+        weights: (W,) of the windows.
+        parts: (J,) the part of each joint.
+        steps: of the optimiser (Adam).
+    """
+    chosen = _evenly(scores.people)
+    scores, weights = scores.choose(chosen), weights[chosen]
+    spread, error = scores.spread[0], scores.error[0]  # (W, K, J)
+    still = scores.still()  # (A', W, J)
+    body = np.sqrt((spread**2).mean(-1, keepdims=True))
+    terms = np.ones((len(PARTS), len(TERMS), error.shape[1]), np.float32)
+    for part in np.unique(parts):
+        own = np.flatnonzero(np.asarray(parts) == part)
+        shape = (*error.shape[:2], len(own))
+        inputs = np.stack(
+            [np.broadcast_to(term[:, None, own], shape) for term in still]
+            + [spread[..., own], np.broadcast_to(body, shape)]
+        )
+        terms[part] = _fit_part(inputs, error[..., own], weights, steps)
+    return terms
+
+
+def _fit_part(
+    inputs: FloatArray, error: FloatArray, weights: FloatArray, steps: int
+) -> FloatArray:
+    """Return the terms (A, K) of one part from inputs (A, W, K, J) and errors (W, K, J)."""
+    squares = torch.from_numpy(np.square(inputs))
+    known = torch.from_numpy(np.isfinite(error)).float()
+    logs = torch.from_numpy(np.log(np.maximum(np.nan_to_num(error, nan=1.0), LEAST_M)))
+    weight = torch.from_numpy(weights)[:, None, None] * known
+    weight = weight / weight.sum().clamp(min=1e-9)
+    free = _start(squares, (logs.exp() * known).square()).requires_grad_(True)
+    optimiser = torch.optim.Adam([free], lr=RATE)
+    for step in range(steps):
+        if step == 2 * steps // 3:
+            optimiser.param_groups[0]['lr'] = LAST_RATE
+        expected = torch.einsum('ak,awkj->wkj', _terms(free).square(), squares)
+        off = logs - 0.5 * torch.log(expected + LEAST_M**2)
+        loss = (torch.maximum(LEVEL * off, (LEVEL - 1) * off) * weight).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return _terms(free).detach().numpy()
+
+
+def _terms(free: Tensor) -> Tensor:
+    """Return what the free numbers (A, K) stand for: those of the state are steps up in time."""
+    steps = free.exp()
+    rising = steps[:JITTER].cumsum(-1)
+    # Observations that are off are off by as much at any time. Free to rise, it would follow jerks
+    # of clean motion, and a noisy tracker would have balls of ten metres.
+    level = steps[JITTER:STILL_TERMS, :1].expand(-1, steps.shape[1])
+    return torch.cat([rising, level, steps[STILL_TERMS:]])
+
+
+def _start(squares: Tensor, errors: Tensor) -> Tensor:
+    """Return free numbers (A, K) with which all terms have the same part in the errors.
+
+    Args:
+        squares: of the inputs, (A, W, K, J).
+        errors: squared, (W, K, J).
+    """
+    part = errors.mean((0, 2)).cummax(0).values / squares.mean((1, 3)).clamp(
+        min=LEAST**2
+    )  # (A, K)
+    terms = (part / len(part)).sqrt()
+    rising = terms[:STILL_TERMS].diff(dim=-1, prepend=torch.zeros(STILL_TERMS, 1))
+    rising = torch.maximum(rising, 0.02 * terms[:STILL_TERMS])  # what does not rise could not move
+    return torch.cat([rising, terms[STILL_TERMS:]]).clamp(min=1e-6).log()
+
+
+def _evenly(people: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Return at most ENOUGH windows of each person, evenly taken."""
+    chosen = []
+    for person in np.unique(people):
+        own = np.flatnonzero(people == person)
+        places = np.linspace(0, len(own) - 1, min(ENOUGH, len(own))).round().astype(int)
+        chosen.append(own[places])
+    return np.sort(np.concatenate(chosen))

@@ -1,0 +1,74 @@
+"""What is familiar to the people that are calibrated on, and how strange people left out are."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.archive import MotionArchive
+from motion_predictor.checkpoint import Checkpoint, Header
+from motion_predictor.uncertainty.familiarity import Familiarity, FloatArray, Poses, strangeness
+from motion_predictor_training.calibration.conformal import quantile
+from motion_predictor_training.calibration.errors import APART_S, people_of
+from motion_predictor_training.calibration.fit_sets import People
+from motion_predictor_training.config import CalibrationConfig
+from motion_predictor_training.data.hidden import complete
+from motion_predictor_training.data.windows import cut_windows
+
+
+def with_familiarity(
+    checkpoint: Checkpoint, archives: Sequence[MotionArchive], config: CalibrationConfig
+) -> Checkpoint:
+    """Return a checkpoint that knows what is familiar: the motion of these archives.
+
+    Each person counts the same. The scores that p-values come from are of people left out, in
+    lots, as those of the sets are.
+    """
+    header = checkpoint.header
+    read = [_poses(archive, header, config.stride) for archive in archives]
+    poses = np.concatenate([part for part, _ in read])
+    names = np.concatenate([of for _, of in read])
+    rate_hz = header.window.rate_hz
+    share = np.full(len(names), min(1.0, config.stride / (APART_S * rate_hz)), np.float32)
+    people = People.of(names, share, config.folds)
+    scores = np.empty(len(poses))
+    for fold in range(people.folds.max() + 1):
+        own = people.folds == fold
+        scores[own] = strangeness(poses[own], *_fit(poses[~own], people.weights[~own]))
+    windows = max(1, round(float(share.sum())))
+    familiarity = Familiarity(people=len(np.unique(names)), windows=windows)
+    # Of n scores and the next one each rank is as likely: p (n + 1) - 1 are at least as large.
+    above = (familiarity.levels() * (windows + 1) - 1) / windows
+    weights = people.weights.astype(np.float64)
+    kept = [quantile(scores, weights, level) for level in 1 - above]
+    tensors = [*_fit(poses, people.weights), np.array(kept, np.float32)]
+    return checkpoint.familiar(familiarity, tensors)
+
+
+def _poses(
+    archive: MotionArchive, header: Header, stride: int
+) -> tuple[FloatArray, NDArray[np.str_]]:
+    """Return the poses (W, N, D) of all histories of an archive, and whose they are."""
+    window = header.window
+    frames, rate_hz = window.history_frames, window.rate_hz
+    windows = cut_windows(archive, header.layout, rate_hz, frames, stride, partial=True)
+    motion = windows.all()
+    hidden = np.zeros(motion.shape[:3], bool)
+    history = complete(motion, hidden, header.layout, rate_hz).frames
+    poses = Poses(header.layout, frames, rate_hz)(history.numpy())
+    return poses, people_of(archive)[windows.clips]
+
+
+def _fit(poses: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the mean (D,) of poses (W, N, D), and what their differences are whitened by (D, D).
+
+    A variance of one, what bodies and trackers differ by, is added to every feature.
+    """
+    values = poses.reshape(-1, poses.shape[-1]).astype(np.float64)
+    weight = np.repeat(weights, poses.shape[1]).astype(np.float64)
+    weight /= weight.sum()
+    mean = weight @ values
+    off = values - mean
+    covariance = (off * weight[:, None]).T @ off + np.eye(len(mean))
+    whitening = np.linalg.inv(np.linalg.cholesky(covariance)).T
+    return mean.astype(np.float32), whitening.astype(np.float32)

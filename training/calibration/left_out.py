@@ -1,0 +1,103 @@
+"""How sets hold people whom they do not know: leave-people-out coverage, by person and horizon."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tabulate import tabulate
+
+from motion_predictor.uncertainty.calibration import Calibration
+from motion_predictor_training.calibration.errors import Scores
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What sets that were fitted to other people are worth to each person."""
+
+    people: NDArray[np.str_]  # (W,) who
+    trained: NDArray[np.bool_]  # (W,) whether the network was trained on them
+    weights: FloatArray  # (W,)
+    calibration: Calibration
+    held: FloatArray  # (C, W, K) share of the joints that were; NaN where none was measured
+    whole: FloatArray  # (C, W, K) 1 where all joints were
+    radius: FloatArray  # (C, W, K) metres, median over the joints
+
+    @classmethod
+    def of(cls, scores: Scores, weights: FloatArray, calibration: Calibration) -> 'LeftOut':
+        """Make room for what is to be recorded."""
+        shape = len(calibration.coverages), len(scores), len(calibration.frames)
+        room = [np.full(shape, np.nan, np.float32) for _ in range(3)]
+        return cls(scores.people, scores.trained, weights, calibration, *room)
+
+    def record(
+        self, index: int, error: FloatArray, radius: FloatArray, body_scale: FloatArray
+    ) -> None:
+        """Take the figures of one coverage.
+
+        Args:
+            index: of the coverage.
+            error: (W, K, J) metres, NaN where there is none.
+            radius: (W, K, J) metres.
+            body_scale: (W, K).
+        """
+        known = np.isfinite(error)
+        count = known.sum(-1)
+        unknown = np.where(count, 0, np.nan)
+        inside = known & (error <= radius)
+        self.held[index] = inside.sum(-1) / np.maximum(count, 1) + unknown
+        outside = known & (error > radius * body_scale[..., None])
+        self.whole[index] = ~outside.any(-1) + unknown
+        self.radius[index] = np.median(radius, -1)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the shares that were held of people not trained on, by coverage and frame."""
+        new = ~self.trained
+        result: dict[str, Any] = {'frames': list(self.calibration.frames)}
+        for index, coverage in enumerate(self.calibration.coverages):
+            result[f'{coverage:g}'] = {
+                name: [round(float(v), 4) for v in self._average(values[index], new)]
+                for name, values in (('joints', self.held), ('bodies', self.whole))
+            }
+        return result
+
+    def table(self, rate_hz: float) -> str:
+        """Return everything for a terminal, frames being so many a second; it is valid Markdown.
+
+        Single persons are listed for the coverage that is used where none is asked for.
+        """
+        frames = self.calibration.frames
+        shown = np.unique(np.linspace(0, len(frames) - 1, 8).round().astype(int))
+        head = [f'{frames[k] / rate_hz:.2f} s' for k in shown]
+        everybody = np.ones(len(self.people), bool)
+        lines = []
+        for index, coverage in enumerate(self.calibration.coverages):
+            rows = [
+                ('joints, everybody left out in turn', self.held, everybody),
+                ('joints, people not trained on', self.held, ~self.trained),
+                ('whole body, everybody', self.whole, everybody),
+                ('whole body, people not trained on', self.whole, ~self.trained),
+            ]
+            for name, values, chosen in rows:
+                if chosen.any():
+                    average = 100 * self._average(values[index], chosen)[shown]
+                    lines.append([f'{coverage:g}: {name}, %', *(f'{v:.1f}' for v in average)])
+            radius_cm = 100 * np.median(self.radius[index], axis=0)[shown]
+            lines.append([f'{coverage:g}: median radius, cm', *(f'{v:.1f}' for v in radius_cm)])
+            listed = np.unique(self.people) if index == self.calibration.choose(None) else ()
+            for person in listed:
+                own = self.people == person
+                average = 100 * self._average(self.held[index], own)[shown]
+                known = ', trained on' if self.trained[own][0] else ''
+                name = f'{person} ({own.sum()} windows{known})'
+                lines.append([f'{coverage:g}: {name}, %', *(f'{v:.1f}' for v in average)])
+        return tabulate(lines, ['', *head], tablefmt='github')
+
+    def _average(self, values: FloatArray, chosen: NDArray[np.bool_]) -> FloatArray:
+        """Return the averages over some windows, of values (W, K): (K,)."""
+        values, weights = values[chosen], self.weights[chosen, None]
+        known = np.isfinite(values)
+        total = np.where(known, weights, 0).sum(0)
+        return np.where(known, values * weights, 0).sum(0) / np.maximum(total, 1e-12)

@@ -1,0 +1,1 @@
+"""Importers of recorded motion, one file a format."""

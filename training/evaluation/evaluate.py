@@ -1,0 +1,315 @@
+"""Evaluation of a checkpoint: by the published protocol, and by what a robot uses of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.archive import ArchiveError, MotionArchive, load_archive
+from motion_predictor.checkpoint import Checkpoint, load_checkpoint
+from motion_predictor_training.data.known_people import SEEN, Known
+from motion_predictor_training.data.windows import Windows, model_windows
+from motion_predictor_training.evaluation.measures import bootstrap
+from motion_predictor_training.evaluation.measures.averages import (
+    coverage_of,
+    figures_of,
+    horizon_of,
+    joints_of,
+    summary_of,
+)
+from motion_predictor_training.evaluation.measures.coverage import (
+    SET_TIMES_S,
+    measure_sets,
+    sets_report,
+)
+from motion_predictor_training.evaluation.measures.gaps import only_measured
+from motion_predictor_training.evaluation.measures.groups import groups_of
+from motion_predictor_training.evaluation.measures.horizons import (
+    measure_world,
+    times_within,
+    world_report,
+)
+from motion_predictor_training.evaluation.measures.motion import (
+    Measured,
+    Sums,
+    measure,
+    measure_truth,
+)
+from motion_predictor_training.evaluation.measures.per_window import Collected, plain
+from motion_predictor_training.evaluation.measures.protocol import protocol_metrics
+from motion_predictor_training.evaluation.measures.published import METRIC_NAMES
+from motion_predictor_training.evaluation.measures.scores import (
+    SCORE_TIMES_S,
+    measure_scores,
+    scores_report,
+)
+from motion_predictor_training.predicting.baselines import constant_velocity, zero_velocity
+from motion_predictor_training.predicting.every_window import (
+    Predicted,
+    predict_windows,
+    predictor_of,
+)
+from motion_predictor_training.predicting.multi_step import Precision
+
+ROWS = ('model', 'zero_velocity', 'constant_velocity')
+SHOWN = {'easy': 0.1, 'typical': 0.5, 'hard': 0.9}
+"""Windows that are shown: the quantiles of the model's ADE at which they lie."""
+
+Groups = dict[str, dict[str, dict[str, Sums]]]
+"""Sums by kind of group ('subject'), group ('13') and row ('model')."""
+
+
+RECORDED = (*METRIC_NAMES, 'root_ADE_m')
+
+
+def evaluate_checkpoint(
+    checkpoint_path: str | Path,
+    archive_path: Path,
+    samples: int = 50,
+    stride: int | None = 30,
+    multimodal_threshold: float = 0.4,
+    seen: Sequence[str] = (),
+    precision: Precision = 'float32',
+) -> dict[str, Any]:
+    """Measure a checkpoint on an archive as the published protocol does, with more beside it.
+
+    Windows are measured a few at a time and summed up; four kilobytes are kept of each, for
+    averages over groups and their intervals. The archive itself is held once. Where joints
+    were not measured, histories are completed as the node completes them, and nothing counts but
+    what was measured.
+
+    Args:
+        checkpoint_path: "default" or a file.
+        archive_path: a motion archive.
+        samples: S of best of S.
+        stride: frames between the starts of windows; None: as many as a window has, so that none
+            overlap.
+        multimodal_threshold: see `metrics`; published are 0.5 on Human3.6M and 0.4 on AMASS.
+        seen: subjects that were trained on, beside those of whom the checkpoint says so.
+        precision: in which the network of a one-step model runs.
+
+    Returns:
+        Metres unless a name says otherwise; what could not be measured is None:
+        `rows`: the protocol's metrics and the figures of `measures`, of the model and baselines;
+        `intervals` and `people`: of each figure in `rows`, its interval over clips (see
+        `bootstrap`) and the average over people, each of whom counts the same;
+        `truth`: those figures that what happened has itself, to compare with;
+        `world`: errors of the mean in mm in the world at moments ahead, of the model and of what
+        needs no learning, in all and by group, with intervals, and
+        `world.where_a_baseline_is_better` (see `horizons.summarise_world` and `baseline_wins`);
+        `scores`: whether the samples are a distribution (see `scores.summarise_scores`), with two
+        samples or more;
+        `sets`: what the radius holds and how large it is (see `sets.sets_report`), and
+        `coverage` of the radius, where calibrated;
+        `horizon`: errors of the rows at `times_s`; `joints`: errors of the rows by joint;
+        `groups`: rows and coverage by `category`, `subject`, `training` (seen, unseen, or not
+        recorded, as of checkpoints of old), `pace`
+        (still, slower, walking, running: of the root in the history) and `body` (quiet, moving:
+        of all joints);
+        `shown`: windows that are easy, typical and hard for the model;
+        and what they were measured on.
+
+    Raises:
+        ArchiveError: if there is nothing to measure on.
+        ValueError: if the threshold is not positive.
+    """
+    if not multimodal_threshold > 0:
+        raise ValueError(f'the multimodal threshold must be positive, got {multimodal_threshold}')
+    checkpoint = load_checkpoint(checkpoint_path)
+    archive = load_archive(archive_path)
+    if seen and not any(archive.subjects):
+        raise ArchiveError(f'{archive_path} names no subjects that could have been seen')
+    known = Known.to(checkpoint.header).also(seen).of(archive)
+    if stride is None:
+        stride = checkpoint.header.window.history_frames + checkpoint.header.window.future_frames
+    windows = model_windows(archive, checkpoint.header, stride, partial=True)
+    whole: dict[str, Sums] = {}
+    groups: Groups = {}
+    members: list[dict[str, str]] = []
+    kept = {kind: Collected(len(windows)) for kind in (*ROWS, 'world', 'scores', 'sets')}
+    measured_share = 0.0
+    predictor = predictor_of(checkpoint, samples, precision=precision)
+    rate_hz = checkpoint.header.window.rate_hz
+    for predicted in predict_windows(predictor, windows):
+        measured = _measure(checkpoint, predicted, windows, multimodal_threshold)
+        _add(whole, measured, range(len(predicted.windows)))
+        clips = windows.clips[predicted.windows]
+        for row in ROWS:
+            kept[row].add(measured[row]['figures'])
+        _keep(kept, predicted, checkpoint)
+        measured_share += float(predicted.measured.float().mean((1, 2)).sum())
+        belongs = groups_of(archive, clips, predicted.history, rate_hz, known)
+        members += belongs
+        for position, of_window in enumerate(belongs):
+            for kind, name in of_window.items():
+                _add(groups.setdefault(kind, {}).setdefault(name, {}), measured, [position])
+    labels = {kind: np.array([of_window[kind] for of_window in members]) for kind in members[0]}
+    clusters = bootstrap.clusters(windows.clips, np.array(archive.subjects)[windows.clips])
+    result: dict[str, Any] = {
+        'checkpoint': checkpoint.model_id,
+        'archive': archive.fingerprint,
+        'windows': len(windows),
+        'clips': len(np.unique(windows.clips)),
+        'measured': measured_share / len(windows),
+        'stride': stride,
+        'samples': samples,
+        'multimodal_threshold': multimodal_threshold,
+        'seen': [name for name, how in known.items() if how == SEEN and name],
+        **summary_of(whole, ROWS),
+        **_spread(kept, clusters, labels.get('subject')),
+        'truth': figures_of(whole['truth']),
+        **_reports(kept, labels, clusters, checkpoint, samples),
+        'horizon': horizon_of(whole, ROWS, rate_hz),
+        'joints': joints_of(whole, ROWS, checkpoint.header.layout),
+        'groups': {
+            kind: {name: summary_of(sums, ROWS) for name, sums in sorted(by_name.items())}
+            for kind, by_name in groups.items()
+        },
+        'shown': _shown(kept['model']['ADE'], windows, archive),
+    }
+    for name, group in result['groups'].get('subject', {}).items():
+        group['seen'] = known.get(name) == SEEN
+    if whole['model'].mean('coverage'):
+        result['coverage'] = {
+            'nominal': predictor.coverage,
+            **coverage_of(whole['model'], checkpoint.header.layout, rate_hz),
+        }
+    return plain(result)
+
+
+def record(result: dict[str, Any], checkpoint_path: str | Path, out: Path) -> None:
+    """Write a copy of a checkpoint whose header holds what was measured of it."""
+    checkpoint = load_checkpoint(checkpoint_path)
+    facts = ('archive', 'windows', 'stride', 'samples', 'coverage')
+    metrics = {name: result[name] for name in facts if name in result}
+    metrics |= {
+        row: {name: value for name, value in result['rows'][row].items() if name in RECORDED}
+        for row in ('model', 'zero_velocity')
+    }
+    checkpoint.header = checkpoint.header.model_copy(update={'metrics': metrics})
+    checkpoint.save(out)
+
+
+def predict_shown(
+    checkpoint_path: str | Path, archive_path: Path, result: dict[str, Any]
+) -> Predicted:
+    """Predict the windows that a result shows once more, as they were predicted then."""
+    checkpoint = load_checkpoint(checkpoint_path)
+    archive = load_archive(archive_path)
+    windows = model_windows(archive, checkpoint.header, result['stride'], partial=True)
+    shown = [entry['window'] for entry in result['shown']]
+    windows = windows.choose(np.array(shown))
+    (predicted,) = predict_windows(predictor_of(checkpoint, result['samples']), windows)
+    return predicted
+
+
+def _measure(
+    checkpoint: Checkpoint, predicted: Predicted, windows: Windows, threshold: float
+) -> dict[str, Measured]:
+    """Measure the rows, and the truth, on a few windows."""
+    layout, rate_hz = checkpoint.header.layout, checkpoint.header.window.rate_hz
+    frames = checkpoint.header.window.future_frames
+    history, future = predicted.history, predicted.future
+    rows = {
+        'model': predicted.samples,
+        'zero_velocity': zero_velocity(history, frames)[:, None],
+        'constant_velocity': constant_velocity(history, frames)[:, None],
+    }
+    rows = {row: only_measured(samples, predicted.measured) for row, samples in rows.items()}
+    measured = {
+        row: measure(samples, future, history[:, -1], layout, rate_hz)
+        for row, samples in rows.items()
+    }
+    for row, metrics in protocol_metrics(rows, predicted, windows, threshold).items():
+        measured[row]['figures'] = metrics | measured[row]['figures']
+    if _is_calibrated(predicted):
+        error = (future - predicted.mean).norm(dim=-1)  # (B, F, J)
+        covered = (error <= predicted.radius).float()
+        covered[~predicted.measured] = float('nan')
+        measured['model']['coverage'] = {'covered': covered}
+    return measured | {'truth': measure_truth(future, history[:, -1], layout, rate_hz)}
+
+
+def _is_calibrated(predicted: Predicted) -> bool:
+    """Whether the checkpoint is calibrated, for so many samples."""
+    return not predicted.radius.isnan().any()
+
+
+def _keep(kept: dict[str, Collected], predicted: Predicted, checkpoint: Checkpoint) -> None:
+    """Keep of a few windows what groups and intervals are computed from."""
+    layout, rate_hz = checkpoint.header.layout, checkpoint.header.window.rate_hz
+    history, future = predicted.history, predicted.future
+    kept['world'].add(measure_world(predicted.mean, history, future, rate_hz))
+    if predicted.samples.shape[1] > 1:
+        kept['scores'].add(measure_scores(predicted.samples, future, rate_hz))
+    if _is_calibrated(predicted):
+        kept['sets'].add(measure_sets(predicted, layout, rate_hz))
+
+
+def _reports(
+    kept: dict[str, Collected],
+    labels: dict[str, NDArray[np.str_]],
+    clips: NDArray[np.void],
+    checkpoint: Checkpoint,
+    samples: int,
+) -> dict[str, Any]:
+    """Return the sections that are computed from what was kept of each window."""
+    layout, window = checkpoint.header.layout, checkpoint.header.window
+    frames, rate_hz = window.future_frames, window.rate_hz
+    times_s = times_within(frames, rate_hz)
+    reports = {'world': world_report(kept['world']['world'], labels, clips, times_s)}
+    if scores := kept['scores'].all():
+        times_s = times_within(frames, rate_hz, SCORE_TIMES_S)
+        reports['scores'] = scores_report(scores, labels, clips, samples, times_s)
+    if sets := kept['sets'].all():
+        times_s = times_within(frames, rate_hz, SET_TIMES_S)
+        reports['sets'] = sets_report(sets, labels, layout, times_s)
+    return reports
+
+
+def _spread(
+    kept: dict[str, Collected], clips: NDArray[np.void], people: NDArray[np.str_] | None
+) -> dict[str, Any]:
+    """Return the intervals of the rows' figures and their averages over people."""
+    figures = {row: kept[row].all() for row in ROWS}
+    spread: dict[str, Any] = {
+        'intervals': {
+            row: {name: bootstrap.interval(values, clips) for name, values in by_name.items()}
+            for row, by_name in figures.items()
+        }
+    }
+    if people is not None:
+        spread['people'] = {
+            row: {name: bootstrap.over_people(values, people) for name, values in by_name.items()}
+            for row, by_name in figures.items()
+        }
+    return spread
+
+
+def _add(sums: dict[str, Sums], measured: dict[str, Measured], chosen: Sequence[int]) -> None:
+    """Add the chosen windows to the sums of each row."""
+    for row, of_row in measured.items():
+        sums.setdefault(row, Sums()).add(of_row, chosen)
+
+
+def _shown(
+    errors: NDArray[np.float32], windows: Windows, archive: MotionArchive
+) -> list[dict[str, Any]]:
+    """Choose the windows to show by the model's ADE (W,) on them; of few windows, fewer."""
+    order = np.argsort(errors, kind='stable')[: np.isfinite(errors).sum()]
+    if not len(order):
+        return []
+    chosen = {int(order[round(at * (len(order) - 1))]): label for label, at in SHOWN.items()}
+    return [
+        {
+            'label': label,
+            'window': index,
+            'clip': archive.clip_names[windows.clips[index]],
+            'subject': archive.subjects[windows.clips[index]],
+            'category': archive.categories[windows.clips[index]],
+            'ADE': float(errors[index]),
+        }
+        for index, label in chosen.items()
+    ]

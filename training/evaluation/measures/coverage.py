@@ -1,0 +1,169 @@
+"""What the published balls hold, how large they are, and what a standard's would be.
+
+Coverage says nothing without size, and an average nothing of the wrist that moves fast: so both,
+by moment, joint, person and speed, of joints and of whole bodies. Beside them stand the balls that
+ISO 13855:2024 leads to, which need no prediction: whatever a person does, a joint is no farther
+from where it was last seen than its greatest speed takes it.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from motion_predictor.skeleton import Layout
+from motion_predictor.uncertainty.reach import greatest_speed
+from motion_predictor_training.evaluation.measures.groups import joint_speed
+from motion_predictor_training.evaluation.measures.horizons import times_within
+from motion_predictor_training.evaluation.measures.per_window import plain
+from motion_predictor_training.predicting.every_window import Predicted
+
+SET_TIMES_S = (0.05, 0.1, 0.2, 0.33, 0.5, 1.0, 1.5, 2.0)
+JOINT_TIMES_S = (0.1, 0.5, 1.0, 2.0)
+"""Moments at which coverage is given by joint."""
+PERCENTILES = (5, 50, 95)
+SPEEDS_M_S = (0.0, 0.25, 1.0, 2.0, float('inf'))
+"""Bins of the speed at which a joint was last seen."""
+EXTREMITIES = ('l_wrist', 'r_wrist', 'l_ankle', 'r_ankle')
+
+FloatArray = NDArray[np.floating]
+
+
+def measure_sets(predicted: Predicted, layout: Layout, rate_hz: float) -> dict[str, Tensor]:
+    """Measure the balls of B windows at the frames nearest to SET_TIMES_S.
+
+    Returns:
+        `held` and `iso_held` (B, T, J): 1 or 0, NaN where the joint was not measured; `radius_m`
+        and `iso_radius_m` (B, T, J), likewise; `held_always` (B,): whether all joints of all
+        frames were; `joint_speed` (B, J) in m/s.
+    """
+    frames = predicted.future.shape[1]
+    times_s = times_within(frames, rate_hz, SET_TIMES_S)
+    chosen = [min(max(round(time_s * rate_hz), 1), frames) - 1 for time_s in times_s]
+    error = (predicted.future - predicted.mean).norm(dim=-1)  # (B, F, J)
+    radius = predicted.radius.expand_as(error)
+    held = torch.where(predicted.measured, (error <= radius).float(), torch.nan)
+    way = (predicted.future[:, chosen] - predicted.history[:, -1:]).norm(dim=-1)  # (B, T, J)
+    ahead_s = (torch.tensor(chosen, dtype=torch.float32) + 1) / rate_hz
+    reach = (ahead_s[:, None] * torch.from_numpy(greatest_speed(layout))).expand_as(way)
+    known = predicted.measured[:, chosen]
+
+    def where_known(values: Tensor) -> Tensor:
+        return torch.where(known, values, torch.nan)
+
+    return {
+        'held': held[:, chosen],
+        'radius_m': where_known(radius[:, chosen]),
+        'iso_held': where_known((way <= reach).float()),
+        'iso_radius_m': where_known(reach),
+        'held_always': (held.nan_to_num(1.0) == 1).all(2).all(1).float(),
+        'joint_speed': joint_speed(predicted.history, rate_hz),
+    }
+
+
+def sets_report(
+    collected: dict[str, FloatArray],
+    labels: dict[str, NDArray[np.str_]],
+    layout: Layout,
+    times_s: list[float],
+) -> dict[str, Any]:
+    """Return coverage and size of the sets, in all and by group, joint and speed.
+
+    Args:
+        collected: what `measure_sets` returned, of all W windows.
+        labels: (W,) name of the group that each window is in, by kind.
+        layout: of the joints.
+        times_s: (T,) of what was collected.
+
+    Returns:
+        At each of `times_s`, for `ours` and `iso_13855`: `coverage` of the joints measured;
+        `whole_body`, the share of windows in which all of them are held at once; `volume_m3`,
+        PERCENTILES of the balls' volumes; `radius_cm`, the median. `always`: the share of windows
+        whose every joint is held in every frame. `groups`: coverage, whole body and radius of each
+        group. `joints`: coverage at JOINT_TIMES_S. `extremities`: coverage of wrists and ankles by
+        the speed at which they were last seen, with the number of joints.
+    """
+    ours, iso = (
+        {'held': collected[f'{prefix}held'], 'radius_m': collected[f'{prefix}radius_m']}
+        for prefix in ('', 'iso_')
+    )
+    report = {
+        'times_s': times_s,
+        'ours': _sizes(ours) | _coverage(ours) | {'always': collected['held_always'].mean()},
+        'iso_13855': _sizes(iso) | _coverage(iso),
+        'groups': {
+            kind: {
+                str(name): {'windows': int((names == name).sum())}
+                | _coverage({key: values[names == name] for key, values in ours.items()})
+                for name in np.unique(names)
+            }
+            for kind, names in labels.items()
+        },
+        'joints': _joints(ours['held'], layout, times_s),
+        'extremities': _extremities(ours['held'], collected['joint_speed'], layout),
+    }
+    return plain(report)
+
+
+def _coverage(sets: dict[str, FloatArray]) -> dict[str, Any]:
+    """Return the coverage of joints and bodies and the median radius, each (T,)."""
+    held, radius = sets['held'], sets['radius_m']  # (W, T, J)
+    share, count = _share(held, (0, 2))
+    seen = np.isfinite(held).any(2)
+    missed = (held == 0).any(2)
+    bodies, windows = _share(np.where(seen, 1.0 - missed, np.nan), (0,))
+    return {
+        'coverage': share,
+        'joints': count,
+        'whole_body': bodies,
+        'bodies': windows,
+        'radius_cm': [_percentile(of_time, 50) * 100 for of_time in radius.transpose(1, 0, 2)],
+    }
+
+
+def _sizes(sets: dict[str, FloatArray]) -> dict[str, Any]:
+    volume = 4 / 3 * np.pi * sets['radius_m'].astype(np.float64) ** 3
+    return {
+        'volume_m3': {
+            str(p): [_percentile(of_time, p) for of_time in volume.transpose(1, 0, 2)]
+            for p in PERCENTILES
+        }
+    }
+
+
+def _joints(held: FloatArray, layout: Layout, times_s: list[float]) -> dict[str, Any]:
+    share, _ = _share(held, (0,))  # (T, J)
+    chosen = [index for index, time_s in enumerate(times_s) if time_s in JOINT_TIMES_S]
+    return {
+        'times_s': [times_s[index] for index in chosen],
+        'coverage': {
+            joint: share[chosen, number] for number, joint in enumerate(layout.joint_names)
+        },
+    }
+
+
+def _extremities(held: FloatArray, speed: FloatArray, layout: Layout) -> list[dict[str, Any]]:
+    """Return the coverage of wrists and ankles by their speed."""
+    chosen = [j for j in map(layout.index, EXTREMITIES) if j is not None]
+    rows = []
+    for low, high in zip(SPEEDS_M_S, SPEEDS_M_S[1:], strict=False):
+        own = (speed[:, chosen] >= low) & (speed[:, chosen] < high)  # (W, n)
+        of_speed = np.where(own[:, None], held[:, :, chosen], np.nan)
+        share, count = _share(of_speed, (0, 2))
+        rows.append({'from_m_s': low, 'to_m_s': high, 'coverage': share, 'joints': count})
+    return rows
+
+
+def _share(values: FloatArray, axis: tuple[int, ...]) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Return the average over axes of what is not NaN, and of how many."""
+    known = np.isfinite(values)
+    count = known.sum(axis)
+    with np.errstate(invalid='ignore'):
+        return np.where(known, values, 0).sum(axis, dtype=np.float64) / count, count
+
+
+def _percentile(values: FloatArray, percent: float) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.percentile(known, percent)) if len(known) else float('nan')

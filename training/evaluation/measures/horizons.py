@@ -1,0 +1,198 @@
+"""Where people will really be: errors in the world, at moments ahead, beside simple baselines.
+
+Everything is of the mean, a model's product that a robot acts on: `joints` is the distance of its
+joints to the recorded ones in the world, averaged over the joints that were measured; `root` that
+of the root; `relative` that of the other joints when both motions are moved to one root.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from motion_predictor_training.evaluation.measures import bootstrap
+from motion_predictor_training.evaluation.measures.gaps import mean, norm
+from motion_predictor_training.evaluation.measures.per_window import plain
+from motion_predictor_training.predicting.baselines import ABOUT, BASELINES, baselines
+
+TIMES_S = (1 / 60, 0.05, 0.1, 0.2, 0.33, 0.5, 1.0, 1.5, 2.0)
+QUANTITIES = ('joints', 'root', 'relative')
+ROWS = ('model', *BASELINES)
+
+FloatArray = NDArray[np.floating]
+
+
+def times_within(frames: int, rate_hz: float, times_s: tuple[float, ...] = TIMES_S) -> list[float]:
+    """Return the moments that lie within so many frames."""
+    return [time_s for time_s in times_s if time_s <= frames / rate_hz + 1e-6]
+
+
+def read(curves: Tensor, times_s: list[float], rate_hz: float, start: float = 0.0) -> Tensor:
+    """Read curves (..., F), whose frame f is f + 1 frames ahead, linearly between frames.
+
+    Before the first frame they begin at `start` at once after the last observation.
+
+    Returns:
+        (..., T), NaN where a frame that is needed is NaN.
+    """
+    place = np.array(times_s) * rate_hz - 1
+    left = np.floor(place + 1e-6).astype(int)
+    share = torch.from_numpy(place - left).to(curves.dtype)
+    at_zero = torch.full_like(curves[..., :1], start)
+    padded = torch.cat([at_zero, curves, curves[..., -1:]], dim=-1)
+    before, after = padded[..., left + 1], padded[..., left + 2]
+    return torch.where(share < 1e-5, before, before * (1 - share) + after * share)
+
+
+def errors_mm(motion: Tensor, future: Tensor) -> Tensor:
+    """Return the errors of motions (B, F, J, 3) by QUANTITIES, (B, 3, F) millimetres.
+
+    NaN where nothing of it was measured in the frame.
+    """
+    difference = motion - future
+    world = norm(difference)  # (B, F, J)
+    relative = norm(difference[:, :, 1:] - difference[:, :, :1])
+    return torch.stack([mean(world, -1), world[..., 0], mean(relative, -1)], dim=1) * 1000
+
+
+def measure_world(
+    model_mean: Tensor, history: Tensor, future: Tensor, rate_hz: float
+) -> dict[str, Tensor]:
+    """Measure the mean and the baselines on B windows.
+
+    Args:
+        model_mean: (B, F, J, 3) metres, world frame.
+        history: (B, H, J, 3).
+        future: (B, F, J, 3), NaN where not measured.
+        rate_hz: frames per second.
+
+    Returns:
+        `world` (B, R, 3, T): errors in mm of ROWS, by QUANTITIES, at the times within the future.
+    """
+    frames = future.shape[1]
+    rows = {'model': model_mean, **baselines(history, frames, rate_hz)}
+    curves = torch.stack([errors_mm(rows[row], future) for row in ROWS], dim=1)
+    return {'world': read(curves, times_within(frames, rate_hz), rate_hz)}
+
+
+def summarise_world(
+    world: FloatArray, clips: NDArray[np.void], people: NDArray[np.str_] | None
+) -> dict[str, Any]:
+    """Return averages over windows, and where a baseline is better.
+
+    Args:
+        world: (W, R, 3, T) what `measure_world` returned.
+        clips: (W,) that each window is of.
+        people: (W,) whose it is, where known.
+
+    Returns:
+        `windows`, `clips`, and for each quantity, in mm at each time: `rows`, each with its `mean`
+        over windows, the `low` and `high` end of its interval and, where people are known, the
+        average over them, `over_people`; and `best_baseline`, the one with the least error at that
+        time: its `row` and `mean`; by how much the model is worse, `difference` with `low` and
+        `high`; and whether that is beyond the interval, `is_better`, None where there is no
+        interval because all windows are of one clip.
+    """
+    means = bootstrap.mean(world)  # (R, 3, T)
+    low, high = bootstrap.interval(world, clips)
+    over_people = None if people is None else bootstrap.over_people(world, people)
+    summary: dict[str, Any] = {'windows': len(world), 'clips': len(np.unique(clips))}
+    for q, quantity in enumerate(QUANTITIES):
+        rows = {
+            row: {'mean': means[r, q], 'low': low[r, q], 'high': high[r, q]}
+            | ({} if over_people is None else {'over_people': over_people[r, q]})
+            for r, row in enumerate(ROWS)
+        }
+        best = 1 + np.where(np.isfinite(means[1:, q]), means[1:, q], np.inf).argmin(0)  # (T,)
+        time = np.arange(world.shape[-1])
+        difference = world[:, 0, q] - world[:, best, q, time]  # (W, T)
+        ends = bootstrap.interval(difference, clips)
+        summary[quantity] = plain(
+            {
+                'rows': rows,
+                'best_baseline': {
+                    'row': [ROWS[b] for b in best],
+                    'mean': means[best, q, time],
+                    'difference': bootstrap.mean(difference),
+                    'low': ends[0],
+                    'high': ends[1],
+                    'is_better': [
+                        bool(end > 0) if np.isfinite(end) else (None if worse > 0 else False)
+                        for end, worse in zip(ends[0], bootstrap.mean(difference), strict=True)
+                    ],
+                },
+            }
+        )
+    return summary
+
+
+def world_report(
+    world: FloatArray,
+    labels: dict[str, NDArray[np.str_]],
+    clips: NDArray[np.void],
+    times_s: list[float],
+) -> dict[str, Any]:
+    """Return `summarise_world` of all windows and of every group, and where a baseline is better.
+
+    Args:
+        world: (W, R, 3, T).
+        labels: (W,) name of the group that each window is in, by kind.
+        clips: (W,) that each window is of.
+        times_s: (T,).
+    """
+    people = labels.get('subject')
+    report: dict[str, Any] = {
+        'times_s': times_s,
+        'baselines': ABOUT,
+        'level': bootstrap.LEVEL,
+        'all': summarise_world(world, clips, people),
+        'groups': {},
+    }
+    for kind, names in labels.items():
+        report['groups'][kind] = {}
+        for name in np.unique(names):
+            own = names == name
+            whose = None if people is None or kind == 'subject' else people[own]
+            report['groups'][kind][str(name)] = summarise_world(world[own], clips[own], whose)
+    report['where_a_baseline_is_better'] = baseline_wins(report)
+    return report
+
+
+def baseline_wins(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return every cell in which the model is worse than the best baseline beyond the interval.
+
+    Cells of a single clip, in which the model is worse and no interval can say by chance or not,
+    are listed with `beyond_interval` None.
+    """
+    groups = [('all', 'all', report['all'])]
+    groups += [
+        (kind, name, summary)
+        for kind, by_name in report['groups'].items()
+        for name, summary in by_name.items()
+    ]
+    wins = []
+    for kind, name, summary in groups:
+        for quantity in QUANTITIES:
+            best = summary[quantity]['best_baseline']
+            for index, time_s in enumerate(report['times_s']):
+                if best['is_better'][index] is False:
+                    continue
+                wins.append(
+                    {
+                        'kind': kind,
+                        'group': name,
+                        'quantity': quantity,
+                        'time_s': time_s,
+                        'baseline': best['row'][index],
+                        'baseline_mm': best['mean'][index],
+                        'model_mm': summary[quantity]['rows']['model']['mean'][index],
+                        'low_mm': best['low'][index],
+                        'high_mm': best['high'][index],
+                        'beyond_interval': best['is_better'][index],
+                        'windows': summary['windows'],
+                        'clips': summary['clips'],
+                    }
+                )
+    return wins

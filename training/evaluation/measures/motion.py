@@ -1,0 +1,243 @@
+"""Measures beside the protocol's: errors per joint, and whether a motion is one of a person.
+
+Positions are whole and in the world frame, the root included: that is where a robot meets them.
+Of S samples the best is the one with the lowest ADE. A measure that cannot be taken, of wrists
+that a layout lacks or of futures that are too short, is left out. What was not measured is NaN, in
+the future and in the samples alike, and does not count; where nothing is left, a measure is NaN.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.distance import directed_hausdorff, jensenshannon
+from torch import Tensor
+
+from motion_predictor.model.frames import to_features
+from motion_predictor.skeleton import Layout
+from motion_predictor_training.evaluation.measures.gaps import is_whole, mean, norm
+
+FloatArray = NDArray[np.float64]
+Measured = dict[str, dict[str, Tensor]]
+"""What was measured of B windows, by kind and name: `figures` (B,), `horizon` (B, F), `joints`
+(B, J), counts of `speeds` (B, SPEED_BINS), ..."""
+
+SPEED_STEP_M_S = 0.05
+SPEED_BINS = 101
+"""Bins of the histogram of joint speeds; the last one holds everything above 5 m/s."""
+JERK_STEP_S = 0.05
+"""What jerk is differenced over: from frame to frame at 60 Hz, the 0.25 mm to which archives round
+would read as 100 m/s^3."""
+
+
+class Sums:
+    """Sums over windows of whatever was measured of them: a few kilobytes, however many."""
+
+    def __init__(self) -> None:
+        self.windows = 0
+        self._sums: dict[str, dict[str, FloatArray]] = defaultdict(dict)
+        self._counts: dict[str, dict[str, FloatArray]] = defaultdict(dict)
+
+    def add(self, measured: Measured, chosen: Sequence[int]) -> None:
+        """Add the chosen ones of the windows that were measured."""
+        self.windows += len(chosen)
+        for kind, by_name in measured.items():
+            sums, counts = self._sums[kind], self._counts[kind]
+            for name, values in by_name.items():
+                added = values[chosen].double()
+                known = ~torch.isnan(added)
+                sums[name] = sums.get(name, 0.0) + added.nansum(0).numpy()
+                counts[name] = counts.get(name, 0.0) + known.sum(0).double().numpy()
+
+    def mean(self, kind: str) -> dict[str, FloatArray]:
+        """Return the average over the windows of everything of a kind, by name.
+
+        Values that are NaN are left out; the average of none is NaN.
+        """
+        counts = self._counts[kind]
+        with np.errstate(invalid='ignore'):
+            return {name: total / counts[name] for name, total in self._sums[kind].items()}
+
+    def pooled(self, kind: str, name: str, axis: int | None = None) -> FloatArray:
+        """Return the average over the windows and an axis, or all, of every value alike.
+
+        It differs from an average of averages where some are of fewer windows than others.
+        """
+        total, count = self._sums[kind][name].sum(axis), self._counts[kind][name].sum(axis)
+        with np.errstate(invalid='ignore'):
+            return np.asarray(total / count)
+
+
+def measure(
+    samples: Tensor, future: Tensor, pose: Tensor, layout: Layout, rate_hz: float
+) -> Measured:
+    """Measure predictions of B windows.
+
+    Args:
+        samples: (B, S, F, J, 3) predicted futures, metres, world frame, NaN where the future is.
+        future: (B, F, J, 3) what then happened, NaN where not measured.
+        pose: (B, J, 3) the last observed pose.
+        layout: of the J joints.
+        rate_hz: of the F frames.
+    """
+    distance = torch.linalg.vector_norm
+    average = samples.mean(1)  # (B, F, J, 3)
+    features, truth = to_features(samples, False), to_features(future, False)
+    pose_error = norm(features - truth[:, None])  # (B, S, F)
+    best = samples[torch.arange(len(samples)), mean(pose_error, 2).argmin(1)]  # (B, F, J, 3)
+    error_of_best = distance(best - future, dim=-1) * 1000  # (B, F, J)
+    error_of_mean = distance(average - future, dim=-1) * 1000
+    root_error = distance(samples[..., 0, :] - future[:, None, :, 0], dim=-1)  # (B, S, F)
+    root_error_of_mean = error_of_mean[..., 0] / 1000  # (B, F)
+    figures = {
+        'root_ADE_m': mean(root_error, 2).amin(1),
+        'root_ADE_of_mean_m': mean(root_error_of_mean, 1),
+        'ADE_of_mean': mean(norm(features.mean(1) - truth), 1),
+        'MPJPE_best_mm': mean(error_of_best, (1, 2)),
+        'MPJPE_of_mean_mm': mean(error_of_mean, (1, 2)),
+        'limb_error_mm': mean(limb_error_mm(samples, pose[:, None], layout), 1),
+        'limb_error_of_mean_mm': limb_error_mm(average, pose, layout),
+    }
+    if (jerk := jerk_m_s3(samples, rate_hz)) is not None:
+        figures['jerk_m_s3'] = mean(jerk, 1)
+    for name, motion in (('best', best), ('of_mean', average)):
+        for kind, values in wrist_distances(motion, future, layout).items():
+            figures[f'wrist_{kind}_{name}_m'] = values
+    return {
+        'figures': figures,
+        'horizon': {
+            'FDE': pose_error.amin(1),
+            'root_of_mean_m': root_error_of_mean,
+            'MPJPE_best_mm': mean(error_of_best, 2),
+            'MPJPE_of_mean_mm': mean(error_of_mean, 2),
+        },
+        'joints': {
+            'best_mm': mean(error_of_best, 1),
+            'of_mean_mm': mean(error_of_mean, 1),
+        },
+        'speeds': {'count': count_speeds(samples, rate_hz)},
+    }
+
+
+def measure_truth(future: Tensor, pose: Tensor, layout: Layout, rate_hz: float) -> Measured:
+    """Measure of what happened (B, F, J, 3) after a pose (B, J, 3) what needs no prediction."""
+    figures = {'limb_error_mm': limb_error_mm(future, pose, layout)}
+    if (jerk := jerk_m_s3(future, rate_hz)) is not None:
+        figures['jerk_m_s3'] = jerk
+    return {
+        'figures': figures,
+        'speeds': {'count': count_speeds(future[:, None], rate_hz)},
+    }
+
+
+def limb_error_mm(motion: Tensor, pose: Tensor, layout: Layout) -> Tensor:
+    """Return by how much limbs of motions (..., F, J, 3) differ in length from those of poses.
+
+    Args:
+        motion: (..., F, J, 3) metres.
+        pose: (..., J, 3) metres, one for each motion.
+        layout: a limb goes from a joint to its parent.
+
+    Returns:
+        (...) millimetres, averaged over limbs and frames.
+    """
+    change = _limb_lengths(motion, layout) - _limb_lengths(pose, layout)[..., None, :]
+    return mean(change.abs(), (-2, -1)) * 1000
+
+
+def _limb_lengths(poses: Tensor, layout: Layout) -> Tensor:
+    """Return the lengths (..., J - 1) of the limbs of poses (..., J, 3)."""
+    parents = list(layout.parents[1:])
+    return torch.linalg.vector_norm(poses[..., 1:, :] - poses[..., parents, :], dim=-1)
+
+
+def jerk_m_s3(motion: Tensor, rate_hz: float) -> Tensor | None:
+    """Return the size of the third derivative of motions (..., F, J, 3), averaged: (...).
+
+    It is taken of third differences over steps of JERK_STEP_S, or of a frame where frames are
+    longer; None if the motions are too short for one.
+    """
+    step = max(1, round(JERK_STEP_S * rate_hz))
+    frames = motion.shape[-3]
+    if frames <= 3 * step:
+        return None
+    x0, x1, x2, x3 = (motion[..., i * step : frames - (3 - i) * step, :, :] for i in range(4))
+    jerk = (x3 - x0 - 3 * (x2 - x1)) * (rate_hz / step) ** 3
+    return mean(torch.linalg.vector_norm(jerk, dim=-1), (-2, -1))
+
+
+def count_speeds(samples: Tensor, rate_hz: float) -> Tensor:
+    """Return histograms (B, SPEED_BINS) of the speeds of all joints of motions (B, S, F, J, 3)."""
+    speed = torch.linalg.vector_norm(samples.diff(dim=2), dim=-1) * rate_hz  # (B, S, F - 1, J)
+    counts = []
+    for row in speed.flatten(1):
+        known = row if is_whole(row) else row[~row.isnan()]
+        bins = (known / SPEED_STEP_M_S).long().clamp(max=SPEED_BINS - 1)
+        counts.append(torch.bincount(bins, minlength=SPEED_BINS))
+    return torch.stack(counts)
+
+
+def divergence_bits(one: FloatArray, other: FloatArray) -> float:
+    """Return the Jensen-Shannon divergence of two histograms, 0 (the same) to 1 (disjoint).
+
+    Lin, Divergence measures based on the Shannon entropy, 1991.
+    """
+    with np.errstate(invalid='ignore'):  # the root of a zero that was rounded down is NaN
+        distance = jensenshannon(one, other, base=2)  # the square root of the divergence
+    return float(np.nan_to_num(distance)) ** 2
+
+
+def wrist_distances(motion: Tensor, future: Tensor, layout: Layout) -> dict[str, Tensor]:
+    """Return distances (B,) of the paths of the wrists of motions (B, F, J, 3), in metres.
+
+    The average over those wrists that the layout has and that were measured in every frame; NaN
+    if none was, and nothing if the layout has none.
+    """
+    wrists = [w for w in map(layout.index, ('l_wrist', 'r_wrist')) if w is not None]
+    if not wrists:
+        return {}
+    paths, true_paths = (
+        m[:, :, wrists].transpose(1, 2).flatten(0, 1).double().numpy() for m in (motion, future)
+    )  # (B * wrists, F, 3)
+    whole = np.isfinite(true_paths).all((1, 2))
+    distances = {}
+    for name, distance in (('DTW', dtw_m), ('hausdorff', hausdorff_m)):
+        values = np.full(len(paths), np.nan)
+        if whole.any():
+            values[whole] = distance(paths[whole], true_paths[whole])
+        distances[name] = mean(torch.from_numpy(values).unflatten(0, (-1, len(wrists))), 1)
+    return distances
+
+
+def dtw_m(paths: FloatArray, others: FloatArray) -> FloatArray:
+    """Return how far paths (P, n, 3) are from others (P, m, 3) when timing is forgiven: (P,).
+
+    Dynamic time warping (Sakoe and Chiba 1978): the sum of distances over the cheapest alignment
+    of the two, over n. Never more than the average distance of simultaneous points.
+
+    All pairs advance along the anti-diagonals together, in numpy: libraries align one pair at a
+    time, and those with wheels are either GPL or several megabytes.
+    """
+    cost = np.linalg.norm(paths[:, :, None] - others[:, None], axis=-1)  # (P, n, m)
+    pairs, n, m = cost.shape
+    before, last = np.full((2, pairs, n + 1), np.inf)  # at i + 1: the sum at (i, diagonal - i)
+    before[:, 0] = 0
+    for diagonal in range(n + m - 1):
+        i = np.arange(max(0, diagonal - m + 1), min(diagonal, n - 1) + 1)
+        cheapest = np.minimum(np.minimum(last[:, i], last[:, i + 1]), before[:, i])
+        current = np.full((pairs, n + 1), np.inf)
+        current[:, i + 1] = cost[:, i, diagonal - i] + cheapest
+        before, last = last, current
+    return last[:, n] / n
+
+
+def hausdorff_m(paths: FloatArray, others: FloatArray) -> FloatArray:
+    """Return the farthest that either of two paths (P, n, 3), (P, m, 3) strays: (P,)."""
+    return np.array(
+        [
+            max(directed_hausdorff(a, b)[0], directed_hausdorff(b, a)[0])
+            for a, b in zip(paths, others, strict=True)
+        ]
+    )

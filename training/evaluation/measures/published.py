@@ -1,0 +1,108 @@
+"""The measures of stochastic motion prediction, as TransFusion's evaluation defines them.
+
+A distance is the L2 norm over the whole flattened root-relative pose, in metres. Each window is
+judged against its own future (ADE, FDE) and against the futures of all windows that end their
+history in a similar pose (MM...); of S samples the best counts, the median (-m) or the worst (-w).
+
+Beyond the protocol, a value that is NaN was not measured and does not count.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from motion_predictor_training.evaluation.measures.gaps import is_whole, norm
+
+METRIC_NAMES = (
+    *('APD', 'ADE', 'FDE', 'MMADE', 'MMFDE', 'ADE-m', 'FDE-m', 'MMADE-m', 'MMFDE-m'),
+    *('ADE-w', 'FDE-w', 'MMADE-w', 'MMFDE-w'),
+)
+
+
+def evaluate(
+    motions: ArrayLike | Tensor,
+    predictions: ArrayLike | Tensor,
+    history_frames: int,
+    multimodal_threshold: float,
+) -> dict[str, float]:
+    """Return the 13 metrics of the protocol, averaged over the windows.
+
+    Args:
+        motions: (W, H + F, D) whole windows, metres, root-relative, root left out.
+        predictions: (S, W, F, D) predicted futures.
+        history_frames: H.
+        multimodal_threshold: windows whose last observed poses are nearer than this (L2 norm of
+            the flattened pose) share their futures.
+
+    Raises:
+        ValueError: if the shapes do not fit each other.
+    """
+    motions = torch.as_tensor(np.asarray(motions), dtype=torch.float32)
+    predictions = torch.as_tensor(np.asarray(predictions), dtype=torch.float32)
+    futures = motions[:, history_frames:]  # (W, F, D)
+    if predictions.shape[1:] != futures.shape:
+        raise ValueError(
+            f'predictions of shape {tuple(predictions.shape)} do not fit futures of shape '
+            f'{tuple(futures.shape)}: expected (samples, windows, frames, features)'
+        )
+    similar = similar_windows(motions[:, history_frames - 1], multimodal_threshold)
+    rows = [
+        window_metrics(predictions[:, window], futures[window], futures[similar[window]])
+        for window in range(len(futures))
+    ]
+    return average(rows)
+
+
+def similar_windows(last_poses: Tensor, threshold: float) -> Tensor:
+    """Return (W, W) whether windows end their history (W, D) nearer than a threshold."""
+    mode = 'donot_use_mm_for_euclid_dist'  # the quick way is inexact at small distances
+    return torch.cdist(last_poses, last_poses, compute_mode=mode) < threshold
+
+
+def average(rows: list[list[float]]) -> dict[str, float]:
+    """Return the metrics by name, averaged over windows."""
+    means = np.array(rows).mean(axis=0)
+    return {name: float(mean) for name, mean in zip(METRIC_NAMES, means, strict=True)}
+
+
+def window_metrics(samples: Tensor, truth: Tensor, similar: Tensor) -> list[float]:
+    """Return the metrics of one window, in the order of METRIC_NAMES.
+
+    Args:
+        samples: (S, F, D) predicted futures.
+        truth: (F, D) the window's own future.
+        similar: (M, F, D) futures of all windows with a similar history, its own among them.
+    """
+    if not is_whole(truth):
+        measured = ~truth.isnan().all(0)  # (D,) not the legs of somebody behind a bench
+        if measured.any():
+            samples, truth, similar = (m[..., measured] for m in (samples, truth, similar))
+    whole = is_whole(samples) and is_whole(similar)
+    drawn = (samples if whole else samples.nan_to_num(0.0)).flatten(1)
+    diversity = torch.pdist(drawn).mean().item() if len(samples) > 1 else 0.0
+    multimodal_ade, multimodal_fde = _displacement(samples, similar, whole)  # (S, M) each
+    ade, fde = _displacement(samples, truth[None], whole)  # (S, 1)
+    errors = (ade, fde, multimodal_ade, multimodal_fde)
+    best = [error.amin(0).nanmean().item() for error in errors]
+    median = [error.median(0).values.nanmean().item() for error in errors]  # the lower median
+    worst = [error.amax(0).nanmean().item() for error in errors]
+    return [diversity, *best, *median, *worst]
+
+
+def _displacement(samples: Tensor, futures: Tensor, whole: bool) -> tuple[Tensor, Tensor]:
+    """Return average and final distance (S, M) of samples (S, F, D) to futures (M, F, D).
+
+    Unless all is whole, distances are over what is not NaN, and NaN where nothing is.
+    """
+    average = torch.empty(len(samples), len(futures))
+    final = torch.empty(len(samples), len(futures))
+    for index, future in enumerate(futures):  # one future at a time keeps memory flat
+        if whole:
+            distance = torch.linalg.vector_norm(samples - future, dim=-1)  # (S, F)
+            average[:, index] = distance.mean(1)
+        else:
+            distance = norm(samples - future)
+            average[:, index] = distance.nanmean(1)
+        final[:, index] = distance[:, -1]
+    return average, final

@@ -1,0 +1,233 @@
+"""Whether samples are a distribution that people's motion could have been drawn from.
+
+Best of many rewards samples for one that is near; these reward all of them for being as likely as
+what happens. The energy score and the CRPS are proper (Gneiting and Raftery, Strictly Proper
+Scoring Rules, Prediction, and Estimation, 2007): nothing but the true distribution minimises their
+expectation. Both are taken in their fair form, which S samples of the true distribution minimise
+whatever S is (Ferro 2014): pairs of different samples only.
+
+Everything is of a frame: its flattened pose relative to the root, as in the protocol, and all of
+it in the world. Of samples that the truth is one of, its mean rank is 0.5, it lies outside of all
+of them 1 time in S + 1 and 2 of S + 1 of its coordinates do, and the root-mean-square error of
+their mean is their spread.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from motion_predictor_training.evaluation.measures import bootstrap
+from motion_predictor_training.evaluation.measures.gaps import is_whole, mean, norm
+from motion_predictor_training.evaluation.measures.horizons import times_within
+from motion_predictor_training.evaluation.measures.per_window import plain
+
+SCORE_TIMES_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+RANK_BINS = 10
+
+FloatArray = NDArray[np.floating]
+
+
+def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
+    """Return E|X - y| - E|X - X'| / 2 of each frame, X' being another sample.
+
+    Args:
+        samples: (B, S, F, D) metres.
+        truth: (B, F, D), NaN where not measured: these values do not count.
+
+    Returns:
+        (B, F) metres, NaN where nothing was measured.
+    """
+    known = ~torch.isnan(truth)
+    offset = samples - truth[:, None]
+    if not known.all():
+        offset = torch.where(known[:, None], offset, 0.0)
+    error = offset.norm(dim=-1).mean(1)  # (B, F)
+    # Distances of all pairs by their products: exact enough in double precision, once centred.
+    centred = (offset - offset.mean(1, keepdim=True)).transpose(1, 2).double()  # (B, F, S, D)
+    product = centred @ centred.transpose(-1, -2)  # (B, F, S, S)
+    square = product.diagonal(dim1=-2, dim2=-1)
+    pairs = (square[..., None] + square[..., None, :] - 2 * product).clamp(min=0).sqrt()
+    count = samples.shape[1]
+    apart = pairs.sum((-2, -1)) / (count * (count - 1))
+    return torch.where(known.any(-1), error - (apart / 2).to(error.dtype), torch.nan)
+
+
+def crps(samples: Tensor, truth: Tensor) -> Tensor:
+    """Return the fair continuous ranked probability score of samples (B, S, ...), like the truth.
+
+    E|X - y| - E|X - X'| / 2 of each number, by the order of the samples.
+    """
+    count = samples.shape[1]
+    ordered = samples.sort(1).values
+    rank = torch.arange(1, count + 1, dtype=samples.dtype).view(-1, *[1] * (truth.ndim - 1))
+    apart = ((2 * rank - count - 1) * ordered).sum(1) / (count * (count - 1))
+    return (samples - truth[:, None]).abs().mean(1) - apart
+
+
+def rank_of_truth(samples: Tensor, truth: Tensor) -> Tensor:
+    """Return the share of samples (B, S, F, D) nearer to the mean than the truth (B, F, D) is.
+
+    Each is compared with the mean of all others, the truth with that of the samples and a sample
+    with that of the other samples and the truth: if the truth is one of them, all ranks are
+    equally likely. (To compare all with the mean of everything gives the same order.)
+
+    Returns:
+        (B, F), 1 where the truth is farther off than every sample; NaN where not measured.
+    """
+    count = samples.shape[1]
+    average = (samples.sum(1) + truth) / (count + 1)
+    error = norm(truth - average)  # (B, F)
+    own = samples - average[:, None]
+    if not is_whole(truth):
+        own = torch.where(torch.isnan(truth)[:, None], 0.0, own)
+    nearer = (own.norm(dim=-1) < error[:, None]).to(samples.dtype).mean(1)
+    return torch.where(torch.isnan(error), torch.nan, nearer)
+
+
+def measure_scores(samples: Tensor, future: Tensor, rate_hz: float) -> dict[str, Tensor]:
+    """Measure B windows at SCORE_TIMES_S and, last, averaged over all frames.
+
+    Args:
+        samples: (B, S, F, J, 3) metres, world frame, S of 2 or more.
+        future: (B, F, J, 3), NaN where not measured.
+        rate_hz: frames per second.
+
+    Returns:
+        (B, T + 1) each; see `summarise_scores`.
+    """
+    relative = (samples[..., 1:, :] - samples[..., :1, :]).flatten(-2)
+    true_relative = (future[..., 1:, :] - future[..., :1, :]).flatten(-2)
+    world, true_world = samples.flatten(-2), future.flatten(-2)
+    within = (future >= samples.amin(1)) & (future <= samples.amax(1))  # (B, F, J, 3)
+    outside = torch.where(torch.isfinite(future), 1.0 - within.float(), torch.nan)
+    squared_error = (samples.mean(1) - future).square().sum(-1)  # (B, F, J)
+    variance = torch.where(
+        torch.isfinite(squared_error), samples.var(1, unbiased=True).sum(-1), torch.nan
+    )
+    true_speed = future.diff(dim=1).norm(dim=-1) * rate_hz  # (B, F - 1, J)
+    speed = (samples.diff(dim=2).norm(dim=-1) * rate_hz).mean(1)
+    speed = torch.where(torch.isfinite(true_speed), speed, torch.nan)
+    curves = {
+        'energy_pose_m': energy_score(relative, true_relative),
+        'energy_world_m': energy_score(world, true_world),
+        'crps_mm': mean(crps(samples, future), (-2, -1)) * 1000,
+        'rank_pose': rank_of_truth(relative, true_relative),
+        'rank_world': rank_of_truth(world, true_world),
+        'outside_coordinates': mean(outside, (-2, -1)),
+        'squared_error_m2': mean(squared_error, -1),
+        'variance_m2': mean(variance, -1),
+        'speed_m_s': _from_first(mean(speed, -1)),
+        'true_speed_m_s': _from_first(mean(true_speed, -1)),
+    }
+    for name in ('pose', 'world'):
+        curves[f'outside_all_{name}'] = _is_last(curves[f'rank_{name}'])
+    times_s = times_within(future.shape[1], rate_hz, SCORE_TIMES_S)
+    scores = {
+        name: torch.cat([_at(curve, times_s, rate_hz), mean(curve, -1)[:, None]], dim=1)
+        for name, curve in curves.items()
+    }
+    motion = rank_of_truth(relative.flatten(2)[:, :, None], true_relative.flatten(1)[:, None])
+    unknown = torch.full((len(future), len(times_s)), torch.nan)  # it is of no moment
+    scores['rank_motion'] = torch.cat([unknown, motion], dim=1)
+    scores['outside_all_motion'] = torch.cat([unknown, _is_last(motion)], dim=1)
+    return scores
+
+
+def _is_last(rank: Tensor) -> Tensor:
+    """Return 1 where the truth is farther off than every sample, 0 elsewhere."""
+    return torch.where(torch.isnan(rank), torch.nan, (rank == 1).to(rank.dtype))
+
+
+def _from_first(curve: Tensor) -> Tensor:
+    """Put a value for the first frame before a curve (B, F - 1) of changes: that of the second."""
+    return torch.cat([curve[:, :1], curve], dim=1)
+
+
+def _at(curve: Tensor, times_s: list[float], rate_hz: float) -> Tensor:
+    """Read a curve (B, F) at the frames nearest to some times: shares are of frames."""
+    frames = [min(max(round(time_s * rate_hz), 1), curve.shape[1]) - 1 for time_s in times_s]
+    return curve[:, frames]
+
+
+def summarise_scores(
+    collected: dict[str, FloatArray], clips: NDArray[np.void], samples: int
+) -> dict[str, Any]:
+    """Return the scores of some windows, at each time and last averaged over all frames.
+
+    Args:
+        collected: (W, T + 1) what `measure_scores` returned.
+        clips: (W,) that each window is of.
+        samples: S.
+
+    Returns:
+        `mean`, `low`, `high` of each: `energy_pose_m` and `energy_world_m`, in metres as the
+        protocol's ADE; `crps_mm` per coordinate in the world; `rank_*`, the share of samples that
+        is nearer to the mean than the truth, `pose` of the frame's pose, `world` with the root and
+        `motion` of the poses of all frames together; `outside_all_*`, the share of windows in
+        which all are; `outside_coordinates`, the share beyond the range of all samples;
+        `error_over_spread`, the root-mean-square error of the mean over the spread, corrected for
+        so many samples (Fortin et al. 2014); `speed_m_s` of the samples' joints and
+        `true_speed_m_s`. And `rank_histogram`, at each time: shares of the windows by RANK_BINS
+        equal steps of the rank in the world.
+    """
+    summary: dict[str, Any] = {}
+    one_clip = len(np.unique(clips)) < 2
+    for name, values in collected.items():
+        if name in ('squared_error_m2', 'variance_m2'):
+            continue
+        low, high = bootstrap.interval(values, clips)
+        summary[name] = {'mean': bootstrap.mean(values), 'low': low, 'high': high}
+    parts = [collected[name] for name in ('squared_error_m2', 'variance_m2')]
+    error, variance = (bootstrap.mean(part) for part in parts)
+    with np.errstate(invalid='ignore', divide='ignore'):
+        correction = (samples + 1) / samples
+        ratio = np.sqrt(error / (correction * variance))
+        low = high = np.full(ratio.shape, np.nan)
+        if not one_clip:
+            drawn = [bootstrap.resampled_means(part, clips) for part in parts]
+            low, high = bootstrap.between(np.sqrt(drawn[0] / (correction * drawn[1])))
+    summary['error_over_spread'] = {'mean': ratio, 'low': low, 'high': high}
+    ranks = collected['rank_world'][:, :-1]  # (W, T)
+    summary['rank_histogram'] = [_histogram(of_time) for of_time in ranks.T]
+    return plain({'windows': len(clips), **summary})
+
+
+def _histogram(ranks: FloatArray) -> FloatArray:
+    known = ranks[np.isfinite(ranks)]
+    counts, _ = np.histogram(known, RANK_BINS, (0, 1))
+    return counts / max(len(known), 1)
+
+
+def scores_report(
+    collected: dict[str, FloatArray],
+    labels: dict[str, NDArray[np.str_]],
+    clips: NDArray[np.void],
+    samples: int,
+    times_s: list[float],
+) -> dict[str, Any]:
+    """Return `summarise_scores` of all windows and of every group, beside what is honest."""
+    return {
+        'times_s': times_s,
+        'samples': samples,
+        'honest': {
+            'rank': 0.5,
+            'outside_all': 1 / (samples + 1),
+            'outside_coordinates': 2 / (samples + 1),
+            'error_over_spread': 1.0,
+        },
+        'all': summarise_scores(collected, clips, samples),
+        'groups': {
+            kind: {
+                str(name): summarise_scores(
+                    {key: values[names == name] for key, values in collected.items()},
+                    clips[names == name],
+                    samples,
+                )
+                for name in np.unique(names)
+            }
+            for kind, names in labels.items()
+        },
+    }

@@ -1,0 +1,341 @@
+"""How accurate predictions stay when a tracker sees badly: the node's own path, fed with faults.
+
+Recorded motion is corrupted as trackers corrupt it and goes, frame by frame, through the code by
+which the node follows people; what then happened is the recording itself.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tabulate import tabulate
+from torch import Tensor
+from tqdm import tqdm
+
+from motion_predictor.archive import load_archive
+from motion_predictor.checkpoint import load_checkpoint
+from motion_predictor.model.frames import to_features
+from motion_predictor.predictor import MotionPredictor, Prediction
+from motion_predictor.skeleton import Layout
+from motion_predictor.tracking.history import ObservedWindow
+from motion_predictor.tracking.people import People
+from motion_predictor.tracking.scene import Observation
+from motion_predictor_training.data.windows import cut_windows
+from motion_predictor_training.evaluation.unfamiliar import familiarity_table, measure_familiarity
+from motion_predictor_training.predicting.every_window import predictor_of
+
+FloatArray = NDArray[np.float32]
+LEAD_S = 0.5
+"""What a tracker saw before the history: it warms up the gates."""
+TOGETHER = 8
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a fault is made with."""
+
+    layout: Layout
+    rate_hz: float
+    random: np.random.Generator
+
+    def joints(self, *parts: str) -> list[int]:
+        """Return the joints that the layout has of some, by common name."""
+        return [j for part in parts if (j := self.layout.index(part)) is not None]
+
+    def frames(self, seconds: float) -> int:
+        """Return how many frames some seconds are, at least one."""
+        return max(1, round(seconds * self.rate_hz))
+
+
+Fault = Callable[[FloatArray, Source], FloatArray]
+"""Corrupts what a tracker reports, (T, J, 3) metres, in place or as a copy; frames left out are
+NaN."""
+
+
+def _clean(motion: FloatArray, source: Source) -> FloatArray:
+    return motion
+
+
+def _hidden(share: float) -> Fault:
+    """Hide joints at random in each frame."""
+
+    def fault(motion: FloatArray, source: Source) -> FloatArray:
+        motion[source.random.random(motion.shape[:2]) < share] = np.nan
+        return motion
+
+    return fault
+
+
+def _without_legs(motion: FloatArray, source: Source) -> FloatArray:
+    motion[:, source.joints(*(f'{s}_{p}' for s in 'lr' for p in ('knee', 'ankle', 'foot')))] = (
+        np.nan
+    )
+    return motion
+
+
+def _arm_lost(motion: FloatArray, source: Source) -> FloatArray:
+    """Lose an arm for the last 0.3 s."""
+    arm = source.joints('r_shoulder', 'r_elbow', 'r_wrist')
+    motion[-source.frames(0.3) :, arm] = np.nan
+    return motion
+
+
+def _noise(metres: float) -> Fault:
+    def fault(motion: FloatArray, source: Source) -> FloatArray:
+        return motion + source.random.normal(scale=metres, size=motion.shape).astype(np.float32)
+
+    return fault
+
+
+def _slower(rate_hz: float) -> Fault:
+    """Keep the frames of a slower source."""
+
+    def fault(motion: FloatArray, source: Source) -> FloatArray:
+        step = max(1, round(source.rate_hz / rate_hz))
+        kept = np.full_like(motion, np.nan)
+        kept[::-step] = motion[::-step]
+        return kept
+
+    return fault
+
+
+def _swapped(motion: FloatArray, source: Source) -> FloatArray:
+    """Swap left and right for the last three frames."""
+    motion[-3:] = motion[-3:, list(source.layout.mirrored)]
+    return motion
+
+
+def _jumps(motion: FloatArray, source: Source) -> FloatArray:
+    """Throw one joint in fifty half a metre off."""
+    jumped = source.random.random(motion.shape[:2]) < 0.02
+    way = source.random.normal(size=(*motion.shape[:2], 3))
+    way *= 0.5 / np.linalg.norm(way, axis=-1, keepdims=True)
+    motion[jumped] += way[jumped].astype(np.float32)
+    return motion
+
+
+def _body_off(metres: float) -> Fault:
+    """Throw the whole body off, in one frame of ten, the last one among them, as of 30 Hz."""
+
+    def fault(motion: FloatArray, source: Source) -> FloatArray:
+        step = max(1, round(source.rate_hz / 30))
+        kept = _slower(30)(motion, source)
+        thrown = np.arange(len(motion) - 1, -1, -10 * step)
+        way = source.random.normal(size=(len(thrown), 1, 3))
+        way[..., 2] *= 0.2  # people stand on the floor
+        way *= metres / np.linalg.norm(way, axis=-1, keepdims=True)
+        kept[thrown] += way.astype(np.float32)
+        return kept
+
+    return fault
+
+
+def _sway(metres: float, seconds: float) -> Fault:
+    """Move the whole body, in root mean square so far, forgetting within some seconds.
+
+    So does the depth that a camera sees.
+    """
+
+    def fault(motion: FloatArray, source: Source) -> FloatArray:
+        kept = np.exp(-1 / (seconds * source.rate_hz))
+        steps = source.random.normal(scale=metres / 3**0.5, size=(len(motion), 1, 3))
+        way = steps.copy()
+        for frame in range(1, len(way)):
+            way[frame] = kept * way[frame - 1] + np.sqrt(1 - kept**2) * steps[frame]
+        return (motion + way).astype(np.float32)
+
+    return fault
+
+
+FAULTS: dict[str, Fault] = {
+    'clean': _clean,
+    '10 % of joints hidden': _hidden(0.1),
+    '30 % of joints hidden': _hidden(0.3),
+    'both legs never seen': _without_legs,
+    'an arm lost for 0.3 s': _arm_lost,
+    'noise of 5 mm': _noise(0.005),
+    'noise of 20 mm': _noise(0.02),
+    'source of 30 Hz': _slower(30),
+    'source of 15 Hz': _slower(15),
+    'sides swapped for 3 frames': _swapped,
+    '2 % of joints 0.5 m off': _jumps,
+    'one frame 0.1 m off, 30 Hz': _body_off(0.1),
+    'one frame 0.2 m off, 30 Hz': _body_off(0.2),
+    'one frame 0.3 m off, 30 Hz': _body_off(0.3),
+    'body sways 3 cm within 0.15 s': _sway(0.03, 0.15),
+}
+
+
+def measure_robustness(
+    checkpoint_path: str | Path,
+    archive_path: Path,
+    samples: int = 50,
+    stride: int = 30,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Measure a checkpoint on an archive seen through each fault.
+
+    Args:
+        checkpoint_path: "default" or a file.
+        archive_path: a motion archive.
+        samples: S of best of S.
+        stride: frames between the starts of windows.
+        seed: of the faults.
+
+    Returns:
+        `rows`, by fault: `ADE`, `FDE` of the pose and `root_ADE_m`, best of S, in metres, over the
+        people who were predicted; `predicted`, their share; `coverage` of the radius over all
+        joints, and `coverage_unseen` over those that the newest frame lacks, where calibrated;
+        `observed` fraction; `rejected` by reason. `familiarity`: see `measure_familiarity`. And
+        what they were measured on.
+
+    Raises:
+        ArchiveError: if there is nothing to measure on.
+    """
+    checkpoint = load_checkpoint(checkpoint_path)
+    header = checkpoint.header
+    window = header.window
+    archive = load_archive(archive_path)
+    lead = round(LEAD_S * window.rate_hz)
+    seen = lead + window.history_frames
+    windows = cut_windows(
+        archive, header.layout, window.rate_hz, seen + window.future_frames, stride
+    )
+    predictor = predictor_of(checkpoint, samples)
+    motions = windows.all()
+    rows = {
+        name: _row(predictor, motions[:, :seen], motions[:, seen:], fault, seed)
+        for name, fault in tqdm(FAULTS.items(), desc=header.name, mininterval=5.0)
+    }
+    return {
+        'checkpoint': checkpoint.model_id,
+        'archive': archive.fingerprint,
+        'windows': len(windows),
+        'stride': stride,
+        'samples': samples,
+        'nominal': None if np.isnan(predictor.coverage) else predictor.coverage,
+        'rows': rows,
+        'familiarity': measure_familiarity(checkpoint, archive, stride, seed),
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return the rows of `measure_robustness` beside clean input, for a terminal.
+
+    It is valid Markdown.
+    """
+    clean = result['rows']['clean']
+    lines = []
+    for name, row in result['rows'].items():
+        errors = [_against(row, clean, key) for key in ('ADE', 'FDE', 'root_ADE_m')]
+        shares = [row.get(key) for key in ('coverage', 'coverage_unseen', 'observed', 'predicted')]
+        lines.append([name, *(part for error in errors for part in error), *shares])
+    head = ['', 'ADE', '', 'FDE', '', 'root ADE m', '', 'coverage', 'of unseen', 'observed']
+    return tabulate(lines, [*head, 'predicted'], tablefmt='github', floatfmt='.3f')
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """Return everything as a page of Markdown."""
+    nominal = f', nominal coverage {result["nominal"]:.0%}' if result['nominal'] else ''
+    about = (
+        f'`{result["checkpoint"]}` on {result["windows"]} windows of the archive '
+        f'{result["archive"]}, one every {result["stride"]} frames, best of {result["samples"]} '
+        f'samples{nominal}. Percentages are against clean input.'
+    )
+    parts = ['# Robustness', about, table(result)]
+    if result['familiarity']:
+        parts += ['## Unfamiliar motion', familiarity_table(result['familiarity'])]
+    return '\n\n'.join(parts) + '\n'
+
+
+def _against(row: dict[str, Any], clean: dict[str, Any], key: str) -> tuple[float | None, str]:
+    """Return a figure and its change from clean input in words."""
+    if row.get(key) is None:
+        return None, ''
+    return row[key], '' if row is clean else f'{row[key] / clean[key] - 1:+.0%}'
+
+
+def _row(
+    predictor: MotionPredictor, observed: Tensor, futures: Tensor, fault: Fault, seed: int
+) -> dict[str, Any]:
+    """Measure all windows through one fault."""
+    header = predictor.checkpoint.header
+    source = Source(header.layout, header.window.rate_hz, np.random.default_rng(seed))
+    rejected: Counter[str] = Counter()
+    windows: list[ObservedWindow] = []
+    truths: list[Tensor] = []
+    for motion, future in zip(observed.numpy(), futures, strict=True):
+        window = _follow(predictor, fault(motion.copy(), source), rejected)
+        if window is not None:
+            windows.append(window)
+            truths.append(future)
+    row: dict[str, Any] = {
+        'predicted': len(windows) / len(observed),
+        'rejected': dict(rejected),
+        'observed': float(np.mean([w.observed_fraction for w in windows])) if windows else 0.0,
+    }
+    parts = [
+        _figures(predictor, windows[first : first + TOGETHER], truths[first : first + TOGETHER])
+        for first in range(0, len(windows), TOGETHER)
+    ]
+    for name in parts[0] if parts else ():
+        values = torch.cat([part[name] for part in parts])
+        row[name] = float(values.double().mean()) if len(values) else None
+    return row
+
+
+def _follow(
+    predictor: MotionPredictor, motion: FloatArray, rejected: Counter[str]
+) -> ObservedWindow | None:
+    """Return what the node would predict from after a motion (T, J, 3); None if it would not.
+
+    Frames without any joint are not sent.
+    """
+    window = predictor.checkpoint.header.window
+    people = People(  # as the node's parameters are by default
+        predictor.checkpoint.header.layout,
+        window.rate_hz,
+        window.history_frames,
+        max_gap_s=0.3,
+        forget_after_s=1.0,
+        min_observed_fraction=0.5,
+        max_people=1,
+    )
+    for frame, pose in enumerate(motion):
+        if np.isfinite(pose).any():
+            stamp_ns = round((1 + frame / window.rate_hz) * 1e9)
+            people.update(stamp_ns, [Observation('person', pose)])
+    scene = people.scene()
+    rejected.update(people.rejected)
+    (person,) = scene.people if scene is not None and scene.people else (None,)
+    return None if person is None else person.window
+
+
+def _figures(
+    predictor: MotionPredictor, windows: Sequence[ObservedWindow], truths: Sequence[Tensor]
+) -> dict[str, Tensor]:
+    """Return the figures of a few windows: one value each, or one for each joint that counts."""
+    doubt_m = np.stack([w.doubt_m for w in windows])
+    prediction: Prediction = predictor.predict(np.stack([w.positions for w in windows]))
+    prediction = prediction.widened(doubt_m)
+    samples, truth = torch.from_numpy(prediction.samples), torch.stack(list(truths))
+    pose_error = torch.linalg.vector_norm(
+        to_features(samples, False) - to_features(truth, False)[:, None], dim=-1
+    )  # (B, S, F)
+    root_error = torch.linalg.vector_norm(samples[..., 0, :] - truth[:, None, :, 0], dim=-1)
+    figures = {
+        'ADE': pose_error.mean(2).amin(1),
+        'FDE': pose_error[..., -1].amin(1),
+        'root_ADE_m': root_error.mean(2).amin(1),
+    }
+    if not np.isnan(prediction.coverage):
+        error = torch.linalg.vector_norm(torch.from_numpy(prediction.mean) - truth, dim=-1)
+        held = (error <= torch.from_numpy(prediction.radius)).float()  # (B, F, J)
+        figures['coverage'] = held.mean((1, 2))
+        figures['coverage_unseen'] = held.mean(1)[torch.from_numpy(doubt_m > 0)]
+    return figures

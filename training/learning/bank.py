@@ -1,0 +1,121 @@
+"""A bank of (noise, condition, result), computed once and read from disk."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from motion_predictor.archive import MotionArchive
+from motion_predictor.checkpoint import Checkpoint
+from motion_predictor_training.config import BankConfig
+from motion_predictor_training.data.windows import Windows
+from motion_predictor_training.files import replaced
+from motion_predictor_training.learning.targets import Targets, supervisor_of
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Memory-mapped arrays, in the shapes of `supervision.Supervisor`, P being all conditions."""
+
+    arrays: dict[str, NDArray[np.float32]]
+
+    def on(self, device: torch.device) -> 'DrawnBank':
+        """Return what draws from it on a device: in a GPU's memory it has to fit whole."""
+        return DrawnBank(
+            {field: torch.from_numpy(array).to(device) for field, array in self.arrays.items()}
+        )
+
+
+@dataclass(frozen=True)
+class DrawnBank:
+    """A bank on the device where it is learnt from."""
+
+    tensors: dict[str, Tensor]
+
+    def draw(self, count: int) -> dict[str, Tensor]:
+        """Return random conditions and all that goes with them, by field.
+
+        Args:
+            count: of rows, a multiple of the noises for each condition.
+        """
+        noise = self.tensors['noise']
+        total, noises = noise.shape[:2]
+        chosen = torch.randint(total, (count // noises,), device=noise.device).sort().values
+        return {field: tensor[chosen] for field, tensor in self.tensors.items()}
+
+
+@torch.inference_mode()
+def fill_bank(
+    folder: Path,
+    teacher: Checkpoint,
+    archive: MotionArchive,
+    windows: Windows,
+    config: BankConfig,
+    student: Checkpoint | None = None,
+    targets: Targets = 'teacher',
+) -> Bank:
+    """Compute a bank, or the part of it that a killed run did not reach.
+
+    Args:
+        folder: holds one .npy a field and the progress; a bank of other settings, another
+            teacher or another kind of student in it is replaced.
+        teacher: sampled as its header says.
+        archive: what the windows were cut from.
+        windows: whose histories are the conditions; see `supervision.windows_for`.
+        config: size, noises, chunk, augmentation and seed.
+        student: whose layout, window and scales the rows are for, trained or not; None: of the
+            teacher's own.
+        targets: whether the results are the teacher's or what was recorded.
+    """
+    student = student or teacher
+    header = student.header
+    identity = hashlib.sha256(
+        f'{teacher.sha256} {config.model_dump_json()} {archive.fingerprint} {targets} '
+        f'{header.layout} {header.window}'.encode()
+    ).hexdigest()
+    progress_path = folder / 'progress.json'
+    folder.mkdir(parents=True, exist_ok=True)
+    done = 0
+    if progress_path.is_file():
+        progress = json.loads(progress_path.read_text())
+        done = progress['rows'] if progress['identity'] == identity else 0
+        if not done:
+            progress_path.unlink()  # it vouches for rows that are about to be overwritten
+    conditions = config.size // config.noises
+    one = (header.window.coefficients, header.features)
+    several = (config.noises, *one)
+    shapes = {'noise': several, 'condition': one, 'result': several}
+    if config.truth:
+        shapes['truth'] = one
+    arrays = {
+        field: open_memmap(
+            folder / f'{field}.npy',
+            mode='r+' if done else 'w+',
+            dtype=np.float32,
+            shape=(conditions, *shape),
+        )
+        for field, shape in shapes.items()
+    }
+    bank = Bank(arrays)
+    if done == config.size:
+        return bank
+    supervisor = supervisor_of(teacher, student, windows, archive, config.augmentation, targets)
+    with tqdm(total=config.size, initial=done, desc='bank', unit='row', mininterval=5.0) as bar:
+        for first in range(done, config.size, config.chunk):
+            count = min(config.chunk, config.size - first)
+            rows = supervisor(count // config.noises, config.noises, (config.seed, first))
+            part = slice(first // config.noises, (first + count) // config.noises)
+            for field, array in arrays.items():
+                array[part] = rows[field].cpu().numpy()
+                array.flush()
+            with replaced(progress_path) as draft:
+                draft.write_text(json.dumps({'identity': identity, 'rows': first + count}))
+            bar.update(count)
+    return bank

@@ -1,0 +1,183 @@
+"""Distillation: a student learns in one step what its teacher returns for the same noise.
+
+Stage 1 regresses a TransFusion, started from the teacher's weights, on the teacher's full DDIM;
+stage 2 regresses SwiftDiff on the student of stage 1 (arXiv 2409.12456), or directly on the
+teacher.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from motion_predictor.archive import MotionArchive, load_archive
+from motion_predictor.checkpoint import (
+    Checkpoint,
+    Header,
+    fresh_parametrisation,
+    load_checkpoint,
+)
+from motion_predictor.model.parametrisation import ScaledParametrisation
+from motion_predictor_training.config import ConfigError, DistilConfig, layout_of
+from motion_predictor_training.data.windows import model_windows
+from motion_predictor_training.learning.bank import fill_bank
+from motion_predictor_training.learning.examples import Examples, seed_torch
+from motion_predictor_training.learning.loop import optimise, training_device
+from motion_predictor_training.learning.losses import (
+    best_of,
+    gaussian_kl,
+    mean_square,
+    metre_weights,
+)
+from motion_predictor_training.learning.parallel import (
+    first_process_first,
+    is_first,
+    share,
+    wait_for_all,
+)
+from motion_predictor_training.learning.provenance import finished, provenance
+from motion_predictor_training.learning.targets import (
+    joint_weights,
+    same_skeleton,
+    windows_for,
+)
+
+
+def distil(
+    config: DistilConfig,
+    teacher_path: Path,
+    archive_path: Path,
+    out: Path,
+    bank_folder: Path | None = None,
+) -> Checkpoint:
+    """Distil a teacher into a one-step student and write the student's checkpoint.
+
+    The loss is of the clean coefficients, whatever the student predicts: an error of epsilon
+    counts (1 - a) / a times as much (a: alpha_hat of the one timestep), for so much it moves the
+    clean coefficients. Losses of both predictions are in the same unit. With the official
+    parametrisation these are metres, complete with what was observed, and training is in float32:
+    bfloat16 loses centimetres there.
+
+    Args:
+        config: the student's network (the teacher's own if it names none), bank and optimiser.
+        teacher_path: a checkpoint, sampled as its header says.
+        archive_path: motion whose histories are the conditions.
+        out: where the student goes; the training state lies beside it.
+        bank_folder: where the bank goes, for students that share one; by default beside `out`.
+
+    Raises:
+        ConfigError: if `out` holds the result of other settings, or the student cannot learn
+            from this teacher.
+    """
+    teacher = load_checkpoint(teacher_path)
+    archive = load_archive(archive_path)
+    ancestry = provenance(config, archive, teacher)
+    if (existing := finished(out, ancestry)) is not None:
+        return existing
+    student = _untrained(config, teacher, archive, ancestry)
+    header = student.header
+    windows = windows_for(archive, teacher.header, header, config.targets, config.bank.truth)
+    folder = bank_folder or out.with_suffix('.bank')
+    with first_process_first():
+        bank = fill_bank(folder, teacher, archive, windows, config.bank, student, config.targets)
+
+    settings = config.optimisation
+    if header.parametrisation == 'official':
+        settings = settings.model_copy(update={'precision': 'float32'})
+    device = training_device()
+    model = student.build().to(device)
+    parametrisation = model.parametrisation
+    truth_weights = weights = metre_weights(parametrisation)
+    if config.targets == 'teacher' and not same_skeleton(teacher.header, header):
+        joints = joint_weights(teacher.header.layout, header.layout).to(device)
+        weights = weights * joints.repeat_interleave(3)
+    rows = bank.on(device)
+
+    def loss() -> Tensor:
+        drawn = rows.draw(settings.batch)
+        row = dict(zip(drawn, share(*drawn.values()), strict=True))
+        output = model.denoise(row['noise'], row['condition']).float()
+        output = parametrisation.complete(output, row['condition'])
+        if config.loss == 'kl':
+            value = gaussian_kl(output, row['result'], weights)
+        else:
+            value = mean_square(output, row['result'], weights)
+        if config.truth_weight:
+            nearest = best_of(output, row['truth'], truth_weights)
+            value = (1 - config.truth_weight) * value + config.truth_weight * nearest
+        return value
+
+    state_path = out.with_suffix('.state')
+    optimise(model.network, loss, settings, state_path, ancestry['identity'], header.name)
+    student = Checkpoint.of(header, model.network, parametrisation)
+    if is_first():
+        student.save(out)
+    wait_for_all()
+    return student
+
+
+def _untrained(
+    config: DistilConfig, teacher: Checkpoint, archive: MotionArchive, ancestry: dict[str, Any]
+) -> Checkpoint:
+    """Return the student as it is before training: first weights, and the scales it keeps."""
+    header = _header(config, teacher.header, ancestry)
+    torch.manual_seed(config.optimisation.seed)
+    network = header.network.build(header.features, header.window.coefficients)
+    if config.network is None:
+        network.load_state_dict(teacher.build_network().state_dict())
+    if same_skeleton(teacher.header, header):
+        return Checkpoint.of(header, network, teacher.build_parametrisation())
+    windows = model_windows(archive, header, stride=1, partial=True)
+    device = training_device()
+    examples = Examples(windows, archive, header, config.bank.augmentation, device)
+    parametrisation = fresh_parametrisation(header).to(device)
+    assert isinstance(parametrisation, ScaledParametrisation)
+    seed_torch(config.bank.seed, 0, 1)  # of the bank: students that share it share the scales
+    parametrisation.fit(examples.for_scales())
+    return Checkpoint.of(header, network, parametrisation)
+
+
+def _header(config: DistilConfig, teacher: Header, ancestry: dict[str, Any]) -> Header:
+    """Return the student's header.
+
+    Raises:
+        ConfigError: if the student cannot learn from this teacher.
+    """
+    layout = layout_of(config.layout) if config.layout else teacher.layout
+    header = teacher.model_copy(
+        update={
+            'name': config.name,
+            'network': config.network or teacher.network.model_copy(update={'dropout': 0.0}),
+            'layout': layout,
+            'window': config.window or teacher.window,
+            'prediction': config.prediction or teacher.prediction,
+            'sampling': 'one_step',
+            'provenance': ancestry,
+            'metrics': {},
+            'calibration': None,
+            'spread': None,
+        }
+    )
+    if config.network is None and header.prediction != teacher.prediction:
+        raise ConfigError(
+            f"the teacher's weights predict {teacher.prediction}, not {header.prediction}: name "
+            'a network to start afresh'
+        )
+    if same_skeleton(teacher, header):
+        return header
+    if config.network is None:
+        raise ConfigError(
+            "the teacher's network fits its own layout and window only: name a network"
+        )
+    if teacher.root == 'damped':
+        raise ConfigError('a teacher that leaves out the root cannot teach another skeleton')
+    if layout.hips is None:
+        raise ConfigError(f'layout: {layout.name} has no hips to take a heading from')
+    reach_s, taught_s = (h.window.future_frames / h.window.rate_hz for h in (header, teacher))
+    if config.targets == 'teacher' and reach_s > taught_s + 1e-6:
+        raise ConfigError(
+            f"window: the student's future of {reach_s:g} s is longer than its teacher's "
+            f'{taught_s:g} s'
+        )
+    return header

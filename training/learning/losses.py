@@ -1,0 +1,217 @@
+"""By what a network's futures are held to a teacher's, and to what was recorded.
+
+Coefficients here are clean ones, (P, S, K, D): of S samples for each of P conditions. Positions
+are what they add to the base line, (P, S, F, J, 3): metres, in the world's scale, the root's way
+included. Early frames count more, by 1 / (EARLY_S + t): a robot acts on them first, and an error
+of a centimetre means most where people can move by little more.
+"""
+
+import torch
+from torch import Tensor
+
+from motion_predictor.model.frames import from_features
+from motion_predictor.model.parametrisation import Parametrisation, ScaledParametrisation
+
+EARLY_S = 0.05
+COMPARED_FRAMES = 26
+"""Frames of the future that samples are compared at."""
+NEIGHBOURS = 2
+"""Samples that each sample is compared with."""
+SPREAD_FLOOR = 0.1
+"""Least deviation that `gaussian_kl` sees, in units of a coefficient's spread in training, or in
+metres where it is not scaled."""
+
+distance = torch.linalg.vector_norm
+
+
+class Futures:
+    """What clean coefficients mean in metres.
+
+    Args:
+        parametrisation: of the model, with its scales if it has any.
+        rate_hz: of its frames.
+        with_root: whether its features hold the root.
+        frames: how many of the F frames to look at; None: all.
+        early: whether they are the denser the earlier.
+    """
+
+    def __init__(
+        self,
+        parametrisation: Parametrisation,
+        rate_hz: float,
+        with_root: bool,
+        frames: int | None = None,
+        early: bool = True,
+    ) -> None:
+        self.parametrisation = parametrisation
+        self.with_root = with_root
+        device = parametrisation.synthesis.device
+        chosen = torch.arange(parametrisation.future_frames, device=device)
+        if frames is not None:
+            reach = torch.linspace(0, 1, frames, device=device) ** (1.5 if early else 1)
+            chosen = (reach * (len(chosen) - 1)).round().long().unique()
+        self.frames = chosen
+        self.synthesis = parametrisation.synthesis[chosen]
+        weights = 1 / (EARLY_S + (chosen + 1) / rate_hz)
+        self.weights = weights / weights.mean()  # (F,)
+
+    def positions(self, x0: Tensor) -> Tensor:
+        """Return positions (..., F, J, 3) of coefficients (..., K, D)."""
+        return self._joints(self.synthesis @ self.parametrisation.expand(x0))
+
+    def recorded(self, features: Tensor) -> Tensor:
+        """Return the positions (B, F, J, 3) of whole motions (B, H + F, D) after their history."""
+        history, future = features.tensor_split([self.parametrisation.history_frames], dim=1)
+        return self._joints((future - self.parametrisation.offset(history))[:, self.frames])
+
+    def _joints(self, features: Tensor) -> Tensor:
+        root = None if self.with_root else features.new_zeros(*features.shape[:-1], 3)
+        return from_features(features, root)
+
+
+def pose_of(positions: Tensor, measured: Tensor | None = None) -> Tensor:
+    """Return poses (..., F, 3J) of positions (..., F, J, 3), relative to the root.
+
+    Args:
+        positions: metres.
+        measured: (..., F, J); what was not is left at zero.
+    """
+    pose = positions - positions[..., :1, :]
+    return (pose if measured is None else pose * measured[..., None]).flatten(-2)
+
+
+def mean_over(values: Tensor, measured: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean of values (..., F, J) that were measured, frames weighted by (F,)."""
+    counted = measured * weights[:, None]
+    return (values * counted).sum() / counted.expand_as(values).sum().clamp(min=1)
+
+
+def error_of_mean(samples: Tensor, truth: Tensor, measured: Tensor, weights: Tensor) -> Tensor:
+    """Return how far the mean of samples is from what was recorded: metres, in the world.
+
+    Args:
+        samples: (P, S, F, J, 3).
+        truth: (P, F, J, 3).
+        measured: (P, F, J).
+        weights: (F,) of frames.
+    """
+    return mean_over(distance(samples.mean(1) - truth, dim=-1), measured, weights)
+
+
+def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
+    """Return the energy score of samples (P, S, ..., n) for vectors (P, ..., n): (P, ...).
+
+    The mean distance to the truth minus half the mean distance between two samples, which is
+    least, on average, for samples of the distribution that the truth is from (Gneiting and
+    Raftery 2007). In its fair form, which does not reward few samples for being too alike; of the
+    pairs of samples, which are all alike, NEIGHBOURS for each are enough.
+    """
+    to_truth = distance(samples - truth[:, None], dim=-1).mean(1)
+    apart = [
+        distance(samples - samples.roll(shift, 1), dim=-1).mean(1)
+        for shift in range(1, min(NEIGHBOURS, samples.shape[1] - 1) + 1)
+    ]
+    return to_truth - sum(apart) / len(apart) / 2
+
+
+def energy(
+    samples: Tensor, truth: Tensor, measured: Tensor, weights: Tensor, body_weight: float
+) -> Tensor:
+    """Return the energy score of every joint in the world, and of the pose as one vector.
+
+    Args:
+        samples: (P, S, F, J, 3).
+        truth: (P, F, J, 3).
+        measured: (P, F, J).
+        weights: (F,) of frames, for the joints; of the pose all frames count alike.
+        body_weight: of the pose beside the joints.
+    """
+    joints = mean_over(energy_score(samples, truth), measured, weights)
+    poses = energy_score(pose_of(samples, measured[:, None]), pose_of(truth, measured))
+    return joints + body_weight * poses.mean()
+
+
+def nearest(samples: Tensor, truth: Tensor, measured: Tensor, final_weight: float) -> Tensor:
+    """Return the error of the nearest sample, for the pose and for the root: metres.
+
+    As the published protocol measures it: the distance of whole poses, over the average of the
+    frames and at the last; the variety loss of Social GAN (arXiv 1803.10892). It rewards spread
+    beyond what is likely.
+
+    Args:
+        samples: (P, S, F, J, 3) at frames that are evenly spaced.
+        truth: (P, F, J, 3).
+        measured: (P, F, J).
+        final_weight: of the last frame beside the average.
+    """
+    error = pose_of(samples - truth[:, None], measured[:, None])
+    poses = distance(error, dim=-1)  # (P, S, F)
+    roots = distance(samples[..., 0, :] - truth[:, None, :, 0], dim=-1).mean(-1)  # (P, S)
+    of_pose = poses.mean(-1).amin(1) + final_weight * poses[..., -1].amin(1)
+    return of_pose.mean() + roots.amin(1).mean() / 2
+
+
+def metre_weights(parametrisation: Parametrisation) -> Tensor:
+    """Return loss weights (K, D) that give coefficients with a larger spread in metres more say.
+
+    The square root of what would count metres exactly, which would leave only the root. Where
+    coefficients are in metres, as published, all count alike: (1, 1).
+    """
+    if not isinstance(parametrisation, ScaledParametrisation):
+        return torch.ones(1, 1, device=parametrisation.synthesis.device)
+    return parametrisation.scale / parametrisation.scale.mean()
+
+
+def mean_square(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted mean square error: every sample is held to its own result.
+
+    Of coefficients, which are all of order one where they are scaled: a loss in metres leaves a
+    network little to learn from but the root's way, and takes longer.
+
+    Args:
+        output: (..., K, D) what the network returned.
+        result: what it should have.
+        weights: that broadcast to them.
+    """
+    return (weights * (output - result).square()).mean()
+
+
+def best_of(output: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted mean square error of the sample nearest to what was recorded.
+
+    Holding every sample to the one future that happened would make all of them its mean; only
+    the nearest is drawn to it, an addition to a teacher rather than its like.
+
+    Args:
+        output: what the student returned.
+        truth: (P, K, D) what was recorded.
+        weights: (K, D) of the coefficients.
+    """
+    error = (output - truth[:, None]).square()
+    return (weights * error).mean((-2, -1)).amin(1).mean()
+
+
+def gaussian_kl(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
+    """Return the divergence of the student's futures of a condition from the teacher's.
+
+    A one-step network is deterministic, so its distribution is that over noises. For every
+    condition, coefficient and channel the S results are taken for a normal distribution (m, v),
+    the S outputs for the same noises for another (n, w), and
+
+        KL(teacher || student) = (v / w + (m - n)^2 / w - 1 - log(v / w)) / 2
+
+    with SPREAD_FLOOR^2 added to both variances. It forgives a deviation where futures differ
+    much. Its limits: of S samples, means and spreads are rough estimates; coefficients count as
+    independent; a single sample is held to its result only through both moments.
+
+    Args:
+        output: what the student returned.
+        result: what the teacher returned for the same noises.
+        weights: (K, D) of the coefficients.
+    """
+    variance, mean = torch.var_mean(result, 1, correction=0)  # (P, K, D)
+    own_variance, own_mean = torch.var_mean(output, 1, correction=0)
+    variance, own_variance = variance + SPREAD_FLOOR**2, own_variance + SPREAD_FLOOR**2
+    ratio = variance / own_variance
+    divergence = ratio + (mean - own_mean).square() / own_variance - 1 - ratio.log()
+    return (weights * divergence / 2).mean()

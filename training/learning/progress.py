@@ -1,0 +1,59 @@
+"""What a stage shows while it runs: a progress bar, and a TensorBoard log beside its state."""
+
+from pathlib import Path
+
+from tqdm import tqdm
+
+from motion_predictor_training.learning.parallel import is_first
+
+
+class Progress:
+    """The bar and the log of a stage; in all processes but the first both are silent.
+
+    Args:
+        folder: of the log; a resumed run goes on in it, and what was logged after the state that
+            it resumes from is struck out.
+        first: steps that are done already.
+        steps: steps that there are.
+        description: what the bar says.
+    """
+
+    def __init__(self, folder: Path, first: int, steps: int, description: str) -> None:
+        self._bar = tqdm(
+            initial=first,
+            total=steps,
+            desc=description,
+            mininterval=5.0,
+            disable=not is_first(),
+        )
+        self._log = None
+        self._shown: dict[str, str] = {}
+        if is_first() and first < steps:
+            from torch.utils.tensorboard import SummaryWriter  # takes seconds to import
+
+            self._log = SummaryWriter(str(folder), purge_step=first + 1)
+
+    def __enter__(self) -> 'Progress':
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.close()
+        if self._log is not None:
+            self._log.close()
+
+    def advance(self) -> None:
+        """Count a step."""
+        self._bar.update()
+
+    def report(self, done: int, figures: dict[str, float], shown: tuple[str, ...]) -> None:
+        """Log figures after `done` steps, and show some of them from then on."""
+        if self._log is not None:
+            for name, value in figures.items():
+                self._log.add_scalar(name, value, done)
+        self._shown |= {name: f'{figures[name]:.4f}' for name in shown}
+        self._bar.set_postfix(self._shown, refresh=False)
+
+    def flush(self) -> None:
+        """Bring the log to the disk."""
+        if self._log is not None:
+            self._log.flush()

@@ -1,0 +1,59 @@
+"""What a checkpoint says of how it was made."""
+
+import hashlib
+import json
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel
+
+import motion_predictor
+from motion_predictor.archive import MotionArchive
+from motion_predictor.checkpoint import Checkpoint, load_checkpoint
+from motion_predictor_training.config import ConfigError
+from motion_predictor_training.data.known_people import people_in
+
+
+def provenance(
+    config: BaseModel, archive: MotionArchive, parent: Checkpoint | None = None
+) -> dict[str, Any]:
+    """Return what a stage's result depends on, the versions in use, and its parent's own.
+
+    The parent is the teacher that it learns from, or the checkpoint that it goes on from.
+    """
+    configuration = config.model_dump(mode='json')
+    causes = [configuration, archive.fingerprint, parent.sha256 if parent else None]
+    ancestry = (
+        {'parent': {'sha256': parent.sha256, 'provenance': parent.header.provenance}}
+        if parent
+        else {}
+    )
+    return ancestry | {
+        'identity': hashlib.sha256(json.dumps(causes, sort_keys=True).encode()).hexdigest(),
+        'configuration': configuration,
+        'data': {'train': archive.fingerprint},
+        'people': people_in(archive),
+        'motion_predictor': motion_predictor.__version__,
+        'torch': torch.__version__,
+        'python': platform.python_version(),
+        'date': time.strftime('%Y-%m-%d', time.gmtime()),
+    }
+
+
+def finished(out: Path, header_provenance: dict[str, Any]) -> Checkpoint | None:
+    """Return the checkpoint that a stage has already written, None if it has not.
+
+    Raises:
+        ConfigError: if there is one that was made with other settings, data or teacher.
+    """
+    if not out.exists():
+        return None
+    existing = load_checkpoint(out)
+    if existing.header.provenance.get('identity') != header_provenance['identity']:
+        raise ConfigError(
+            f'{out} was made with other settings, data or teacher: remove it or write elsewhere'
+        )
+    return existing

@@ -1,0 +1,148 @@
+"""Refinement: a student of one step learns on from what was recorded, after its teacher.
+
+With the `energy` objective, fresh noises give futures that are scored as a forecast of the one
+that happened: a proper score is best for futures that are as different as people are, so their
+spread becomes honest and their mean the better one. One-step ensembles of weather are trained so.
+With `nearest` only the future that fits best counts, as in the metric of the field; futures are
+then worth comparing, but are no probabilities.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from motion_predictor.archive import load_archive
+from motion_predictor.checkpoint import Checkpoint, load_checkpoint
+from motion_predictor.model.mirror import Mirror
+from motion_predictor.model.parametrisation import Parametrisation, ScaledParametrisation
+from motion_predictor_training.config import ConfigError, RefineConfig
+from motion_predictor_training.data.known_people import people_in
+from motion_predictor_training.data.windows import model_windows
+from motion_predictor_training.learning.examples import Examples
+from motion_predictor_training.learning.loop import optimise, training_device
+from motion_predictor_training.learning.losses import (
+    COMPARED_FRAMES,
+    Futures,
+    distance,
+    energy,
+    error_of_mean,
+    mean_over,
+    nearest,
+)
+from motion_predictor_training.learning.parallel import is_first, share, wait_for_all
+from motion_predictor_training.learning.provenance import finished, provenance
+from motion_predictor_training.learning.spread import fit_spread
+
+
+def refine(
+    config: RefineConfig,
+    student_path: Path,
+    archive_path: Path,
+    out: Path,
+    validation_path: Path | None = None,
+) -> Checkpoint:
+    """Refine a student on recorded futures and write the result.
+
+    Args:
+        config: the objective, the augmentation and the optimiser.
+        student_path: a one-step checkpoint to go on from.
+        archive_path: motion to learn from; of people who were not measured whole, what was.
+        out: where the result goes; the training state lies beside it.
+        validation_path: motion of other people, to whom the spread of the samples is fitted
+            (energy); None leaves it.
+
+    Raises:
+        ConfigError: if the checkpoint is no student that can be refined, or `out` holds the
+            result of other settings.
+    """
+    parent = load_checkpoint(student_path)
+    if parent.header.sampling != 'one_step':
+        raise ConfigError(
+            f'{student_path} takes {parent.header.ddim_steps} steps: only what has one is refined'
+        )
+    archive = load_archive(archive_path)
+    ancestry = provenance(config, archive, parent)
+    validation = load_archive(validation_path) if validation_path else None
+    if validation is not None:
+        ancestry['data']['spread'] = validation.fingerprint
+        ancestry['people'] = people_in(archive, validation)
+    if (existing := finished(out, ancestry)) is not None:
+        return existing
+    header = parent.header.model_copy(
+        update={
+            'name': config.name,
+            'network': parent.header.network.model_copy(update={'dropout': config.dropout}),
+            'provenance': ancestry,
+            'metrics': {},
+            'calibration': None,
+            'spread': None,
+            'symmetric': False,
+        }
+    )
+    settings, device = config.optimisation, training_device()
+    if header.parametrisation == 'official':  # whose coefficients bfloat16 rounds to centimetres
+        settings = settings.model_copy(update={'precision': 'float32'})
+    windows = model_windows(archive, header, config.stride, partial=True)
+    examples = Examples(windows, archive, header, config.augmentation, device)
+    model = Checkpoint(header, parent.tensors).build().to(device)
+    fixed = parent.build().to(device)
+    fixed.requires_grad_(False)
+    parametrisation = model.parametrisation
+    _require_alike(parametrisation, examples.mirror, student_path)
+    scale = parametrisation, header.window.rate_hz, header.root == 'predicted'
+    futures = Futures(*scale, frames=COMPARED_FRAMES)
+    evenly = Futures(*scale, frames=COMPARED_FRAMES, early=False)
+
+    def loss() -> Tensor:
+        features, measured = examples(settings.batch)
+        shape = (len(features), config.samples, header.window.coefficients, header.features)
+        noise = torch.randn(shape, device=device)
+        features, measured, noise = share(features, measured, noise)
+        condition = parametrisation.condition(features[:, : header.window.history_frames])
+        x0 = model.denoise(noise, condition).float()  # (P, S, K, D)
+        truth, seen = futures.recorded(features), measured[:, futures.frames]
+        samples = futures.positions(x0)
+        value = config.mean_weight * error_of_mean(samples, truth, seen, futures.weights)
+        if config.objective == 'energy':
+            value = value + energy(samples, truth, seen, futures.weights, config.body_weight)
+        else:
+            value = value + nearest(
+                evenly.positions(x0),
+                evenly.recorded(features),
+                measured[:, evenly.frames],
+                config.final_weight,
+            )
+        if config.parent_weight:
+            before = futures.positions(fixed.denoise(noise, condition).float())
+            drift = distance(samples - before, dim=-1)  # (P, S, F, J)
+            everywhere = torch.ones_like(seen)[:, None]
+            value = value + config.parent_weight * mean_over(drift, everywhere, futures.weights)
+        return value
+
+    state_path = out.with_suffix('.state')
+    optimise(model.network, loss, settings, state_path, ancestry['identity'], header.name)
+    # What it learnt of either side counts for both; to learn so would take twice the time.
+    header = header.model_copy(update={'symmetric': True})
+    refined = Checkpoint.of(header, model.network.cpu(), parametrisation.cpu())
+    if validation is not None and config.objective == 'energy':
+        refined = fit_spread(refined, validation)
+    if is_first():
+        refined.save(out)
+    wait_for_all()
+    return refined
+
+
+def _require_alike(parametrisation: Parametrisation, mirror: Mirror, path: Path) -> None:
+    """Refuse scales that differ between left and right.
+
+    Raises:
+        ConfigError: naming the student.
+    """
+    if not isinstance(parametrisation, ScaledParametrisation):
+        return  # it has none
+    scales = parametrisation.scale, parametrisation.condition_scale
+    alike = all(torch.allclose(scale, mirror(scale).abs(), rtol=1e-4) for scale in scales)
+    mean = parametrisation.condition_mean
+    if not (alike and torch.allclose(mean, mirror(mean), atol=1e-4)):
+        raise ConfigError(f'{path} scales left and right differently: make its teacher anew')

@@ -1,0 +1,58 @@
+"""How well a teacher in training predicts motion that it is not trained on."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from motion_predictor.archive import MotionArchive
+from motion_predictor.checkpoint import Checkpoint
+from motion_predictor.model.frames import to_features
+from motion_predictor_training.config import ValidationConfig
+from motion_predictor_training.data.windows import model_windows
+from motion_predictor_training.predicting.multi_step import build_sampler
+
+CHUNK = 8
+"""Windows that are sampled at a time."""
+
+
+class Validation:
+    """Best-of-S ADE on a fixed subset of an archive's windows, always from the same noise.
+
+    Args:
+        config: how often, and how many windows and samples.
+        checkpoint: says how to sample; its weights are replaced by those that are measured.
+        archive: motion of people that are not trained on.
+
+    Raises:
+        ArchiveError, LayoutError: if the archive has no windows for this model.
+    """
+
+    def __init__(
+        self, config: ValidationConfig, checkpoint: Checkpoint, archive: MotionArchive
+    ) -> None:
+        header = checkpoint.header
+        window = header.window
+        windows = model_windows(archive, header, stride=1)
+        spread = np.linspace(0, len(windows) - 1, config.windows).astype(np.int64)
+        self.every = config.every
+        self._motion = windows.batch(np.unique(spread))  # (W, H + F, J, 3)
+        self._history_frames = window.history_frames
+        self._sampler = build_sampler(checkpoint)
+        generator = torch.Generator().manual_seed(0)
+        shape = (config.samples, window.coefficients, header.features)
+        self._noise = torch.randn(shape, generator=generator)  # (S, K, D)
+
+    @torch.inference_mode()
+    def __call__(self, network: nn.Module) -> float:
+        """Return the ADE of a network's weights: metres, root-relative, as in `metrics`."""
+        device = next(network.parameters()).device
+        self._sampler.to(device).network.load_state_dict(network.state_dict())
+        torch.manual_seed(0)  # of the noise that official sampling puts on the condition
+        best = []
+        for motion in self._motion.split(CHUNK):
+            history, future = motion.to(device).tensor_split([self._history_frames], dim=1)
+            samples = self._sampler(history, self._noise.to(device))  # (B, S, F, J, 3)
+            error = to_features(samples, False) - to_features(future, False)[:, None]
+            distance = torch.linalg.vector_norm(error, dim=-1)  # (B, S, F)
+            best.append(distance.mean(-1).amin(-1))
+        return torch.cat(best).mean().item()

@@ -1,0 +1,70 @@
+"""Predictions of every window of an archive, a few windows at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from motion_predictor.checkpoint import Checkpoint
+from motion_predictor.predictor import MotionPredictor
+from motion_predictor_training.data.hidden import complete
+from motion_predictor_training.data.windows import Windows
+from motion_predictor_training.predicting.multi_step import Precision, build_sampler
+
+CHUNK = 8
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Some windows and what was predicted of them, metres, world frame."""
+
+    windows: range
+    history: Tensor  # (B, H, J, 3) completed as the node does where not measured
+    doubt_m: Tensor  # (B, J) how far off each joint of its last frame may be
+    future: Tensor  # (B, F, J, 3) what then happened, NaN where not measured
+    measured: Tensor  # (B, F, J) bool, of the future
+    samples: Tensor  # (B, S, F, J, 3)
+    mean: Tensor  # (B, F, J, 3)
+    radius: Tensor  # (B, F, J) widened by the doubt, as the node does
+
+
+def predictor_of(
+    checkpoint: Checkpoint,
+    samples: int,
+    resample_noise: bool = False,
+    precision: Precision = 'float32',
+) -> MotionPredictor:
+    """Return a predictor that samples as the checkpoint is meant to be, teachers included."""
+    return MotionPredictor(
+        checkpoint,
+        build_sampler(checkpoint, precision),
+        samples=samples,
+        resample_noise=resample_noise,
+    )
+
+
+def predict_windows(predictor: MotionPredictor, windows: Windows) -> Iterator[Predicted]:
+    """Yield predictions of all windows in order, which may be partial."""
+    header = predictor.checkpoint.header
+    frames, rate_hz = header.window.history_frames, header.window.rate_hz
+    description = header.name
+    for first in tqdm(range(0, len(windows), CHUNK), desc=description, mininterval=5.0):
+        indices = range(first, min(first + CHUNK, len(windows)))
+        motion = windows.batch(np.array(indices))
+        measured = torch.isfinite(motion).all(-1)
+        hidden = ~measured[:, :frames].numpy()
+        history, doubt_m = complete(motion[:, :frames], hidden, windows.layout, rate_hz)
+        prediction = predictor.predict(history.numpy()).widened(doubt_m)
+        yield Predicted(
+            indices,
+            history,
+            torch.from_numpy(doubt_m),
+            motion[:, frames:],
+            measured[:, frames:],
+            torch.from_numpy(prediction.samples),
+            torch.from_numpy(prediction.mean),
+            torch.from_numpy(prediction.radius),
+        )

@@ -1,0 +1,85 @@
+"""One trial of a search: its latency, its training, its accuracy."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from motion_predictor.checkpoint import Checkpoint
+from motion_predictor.common.problems import first_problem, one_line
+from motion_predictor_training.config import DistilConfig, TuneConfig
+from motion_predictor_training.evaluation.evaluate import evaluate_checkpoint
+from motion_predictor_training.learning.distill import distil
+from motion_predictor_training.tuning.latency import measure_latencies, untrained
+from motion_predictor_training.tuning.proposals import with_values
+from motion_predictor_training.tuning.results import Trial
+
+
+@dataclass(frozen=True)
+class Study:
+    """A search and the files that it goes by."""
+
+    config: TuneConfig
+    teacher: Path
+    train: Path
+    validation: Path
+    folder: Path
+
+    @property
+    def bank(self) -> Path:
+        """Return the folder of the bank that all trials share."""
+        return self.folder / 'bank'
+
+    def student(self, trial: Trial) -> DistilConfig:
+        """Return the configuration of a trial, or raise ValidationError."""
+        return with_values(
+            self.config.base, trial.values | {'optimisation.steps': self.config.steps}
+        )
+
+    def untrained(self, trial: Trial, teacher: Checkpoint) -> Checkpoint:
+        """Return the student of a trial without its weights, or raise ValidationError."""
+        return untrained(teacher, self.student(trial).network, self.config.latency.samples)
+
+
+def timed(study: Study, teacher: Checkpoint, trial: Trial) -> Trial:
+    """Measure the latency of a trial, which fails if that cannot keep the budget.
+
+    The fastest prediction decides: what else the machine does then refuses no good student.
+    """
+    config = study.config
+    try:
+        (latency,) = measure_latencies([study.untrained(trial, teacher)], config.latency)
+    except Exception as error:  # whatever is wrong with one student does not end the search
+        return trial.with_(problem=sentence(error))
+    if latency.least_ms > config.latency_budget_ms:
+        problem = (
+            f'even its fastest prediction took {latency.least_ms:.1f} ms, beyond the budget of '
+            f'{config.latency_budget_ms:g} ms'
+        )
+        return trial.with_(latency=latency, problem=problem)
+    return trial.with_(latency=latency)
+
+
+def trained(study: Study, trial: Trial) -> Trial:
+    """Train a student, or go on with it, and measure it on the validation data."""
+    folder = study.folder / 'trials' / f'{trial.number:03d}'
+    out = folder / 'student.safetensors'
+    try:
+        distil(study.student(trial), study.teacher, study.train, out, study.bank)
+        measure = study.config.validation
+        result = evaluate_checkpoint(out, study.validation, measure.samples, measure.stride)
+    except Exception as error:  # as above
+        return trial.with_(problem=sentence(error))
+    figures = result['rows']['model']
+    if not math.isfinite(figures['ADE']):
+        return trial.with_(problem=f'its ADE is {figures["ADE"]}')
+    out.with_suffix('.state').unlink(missing_ok=True)  # as large as several students
+    return trial.with_(figures=figures)
+
+
+def sentence(error: Exception) -> str:
+    """Return what went wrong, in a line."""
+    if isinstance(error, ValidationError):
+        return first_problem(error, 'the student')
+    return one_line(error)

@@ -1,0 +1,197 @@
+"""What to try next: a Gaussian process and expected improvement (scikit-optimize).
+
+There is one search for each product, and they take turns. Both learn from every trial: `accuracy`
+minimises the ADE; `balance` minimises the latency in budgets plus log(1 + e), where e is how far
+the ADE is above what the product may have, in units of the accuracy loss: little excess costs
+dearly, and the poorest students do not drown what is to be told of the others. One weighted sum of
+ADE and latency would find one point between the products, not both.
+
+The optimiser is made anew from the trials each time. What it proposes then depends on the seed and
+on the trials alone, so that a resumed search goes on as an unbroken one would.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from skopt import Optimizer
+from skopt.sampler import Lhs
+from skopt.space import Categorical, Integer, Real
+
+from motion_predictor.common.problems import first_problem
+from motion_predictor_training.config import (
+    ConfigError,
+    Dimension,
+    DistilConfig,
+    Number,
+    TuneConfig,
+)
+from motion_predictor_training.tuning.results import PRODUCTS, Product, Trial
+
+Values = dict[str, Number | str]
+FIXED = {'network.kind', 'optimisation.steps'}
+"""Keys that cannot be searched: the first decides which others there are."""
+
+
+def with_values(base: DistilConfig, values: Values) -> DistilConfig:
+    """Return a student's configuration with other values at some keys.
+
+    Raises:
+        ValidationError: if it does not hold.
+    """
+    content = base.model_dump()
+    for key, value in values.items():
+        section, name = key.split('.')
+        content[section][name] = value
+    return DistilConfig.model_validate(content)
+
+
+class Search:
+    """A search space and how it is searched.
+
+    Raises:
+        ConfigError: if a dimension names no key that can be searched, or has values that the key
+            cannot take.
+    """
+
+    def __init__(self, config: TuneConfig) -> None:
+        self._config = config
+        self._base = self._searchable()
+        for key, dimension in config.space.items():
+            self._require_fit(key, dimension)
+        self.dimensions = [self._dimension(*item) for item in config.space.items()]
+        self.choices = [_ordered(dimension) for dimension in config.space.values()]
+        """The numbers whose positions scikit-optimize knows, by dimension; None of others."""
+
+    def propose(self, trials: Sequence[Trial], count: int) -> list[Trial]:
+        """Return the next trials, or fewer of them while looking around.
+
+        Args:
+            trials: all so far, finished or failed.
+            count: of trials that are to run at the same time.
+        """
+        config, number = self._config, len(trials)
+        if number < config.initial_trials:
+            return self._initial_trials()[number : number + count]
+        sought = [trial.sought for trial in trials]
+        product = min(PRODUCTS, key=sought.count)  # they take turns
+        points = self.fitted(product, trials).ask(n_points=count, strategy='cl_min')
+        return [
+            Trial(number=number + i, sought=product, values=self._values(point))
+            for i, point in enumerate(points)
+        ]
+
+    def fitted(self, product: Product, trials: Sequence[Trial]) -> Optimizer:
+        """Return an optimiser that was told what the trials are worth to a product."""
+        optimiser = Optimizer(
+            self.dimensions,
+            base_estimator='GP',
+            acq_func='EI',
+            n_initial_points=0,
+            random_state=self._config.seed + len(trials),
+        )
+        points = [self._point(trial.values) for trial in trials]
+        optimiser.tell(points, self.worths(product, trials))
+        return optimiser
+
+    def worths(self, product: Product, trials: Sequence[Trial]) -> list[float]:
+        """Return what each trial is worth to a product, less is better; failed as the worst."""
+        config = self._config
+        finished = [trial for trial in trials if trial.finished]
+        least_m = min((trial.ade_m for trial in finished), default=1.0)
+
+        def worth(trial: Trial) -> float:
+            if product == 'accuracy':
+                return trial.ade_m
+            excess = (trial.ade_m / least_m - 1) / config.accuracy_loss - 1
+            return trial.median_ms / config.latency_budget_ms + math.log1p(max(0.0, excess))
+
+        worst = max(map(worth, finished), default=0.0)
+        return [worth(trial) if trial.finished else worst for trial in trials]
+
+    def _searchable(self) -> Values:
+        """Return the keys of the base that can be searched, with its values."""
+        base = self._config.base
+        if base.network is None:
+            raise ConfigError('base: a student that is to be tuned needs a network section')
+        sections = {'network': base.network, 'optimisation': base.optimisation}
+        return {
+            f'{name}.{key}': value
+            for name, section in sections.items()
+            for key, value in section.model_dump().items()
+            if f'{name}.{key}' not in FIXED
+        }
+
+    def _require_fit(self, key: str, dimension: Dimension) -> None:
+        if key not in self._base:
+            raise ConfigError(
+                f'space.{key}: the student has no such key to search; it has '
+                f'{", ".join(self._base)}'
+            )
+        if dimension.choices is None and isinstance(self._base[key], str):
+            raise ConfigError(f'space.{key}: it takes no numbers: give choices')
+        for value in dimension.choices or (dimension.low, dimension.high):
+            assert value is not None
+            try:
+                with_values(self._config.base, {key: value})
+            except ValidationError as error:
+                problem = first_problem(error, 'it').rpartition(': ')[2]
+                raise ConfigError(f'space.{key}: {problem}, got {value!r}') from error
+
+    def _dimension(self, key: str, dimension: Dimension) -> Any:
+        """Return it as scikit-optimize knows it; numbers to choose from by their positions.
+
+        Told as categories, their order would be lost on the process.
+        """
+        if (choices := _ordered(dimension)) is not None:
+            return Integer(0, len(choices) - 1, name=key)
+        if dimension.choices is not None:
+            return Categorical(dimension.choices, name=key)
+        prior = 'log-uniform' if dimension.log else 'uniform'
+        kind = Integer if isinstance(self._base[key], int) else Real
+        return kind(dimension.low, dimension.high, prior, name=key)
+
+    def _values(self, point: Sequence[Any]) -> Values:
+        """Return the values by key that a point of scikit-optimize stands for."""
+        values: Values = {}
+        for key, choices, coordinate in zip(self._config.space, self.choices, point, strict=True):
+            value = coordinate.item() if hasattr(coordinate, 'item') else coordinate
+            values[key] = value if choices is None else choices[value]
+        return values
+
+    def _point(self, values: Values) -> list[Any]:
+        """Return the point of scikit-optimize that stands for values by key."""
+        return [
+            values[key] if choices is None else choices.index(values[key])
+            for key, choices in zip(self._config.space, self.choices, strict=True)
+        ]
+
+    def _initial_trials(self) -> list[Trial]:
+        """Return the base if it lies in the space, and a Latin hypercube that covers that."""
+        config = self._config
+        base = {key: self._base[key] for key in config.space}
+        trials = []
+        if all(_holds(dimension, base[key]) for key, dimension in config.space.items()):
+            trials.append(Trial(number=0, sought='base', values=base))
+        if (left := config.initial_trials - len(trials)) > 0:
+            points = Lhs().generate(self.dimensions, left, random_state=config.seed)
+            trials += [
+                Trial(number=number, sought='initial', values=self._values(point))
+                for number, point in enumerate(points, len(trials))
+            ]
+        return trials
+
+
+def _holds(dimension: Dimension, value: Number | str) -> bool:
+    """Return whether a value is one that the dimension may take."""
+    if dimension.choices is not None:
+        return value in dimension.choices
+    return dimension.low <= value <= dimension.high  # type: ignore[operator]
+
+
+def _ordered(dimension: Dimension) -> tuple[Number, ...] | None:
+    """Return choices that are numbers, in ascending order."""
+    choices = dimension.choices or ()
+    numbers = sorted(choice for choice in choices if not isinstance(choice, str))
+    return tuple(numbers) if numbers and len(numbers) == len(choices) else None

@@ -1,0 +1,110 @@
+"""What a search found: a table and plots."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from skopt.plots import plot_convergence, plot_objective
+from tabulate import tabulate
+
+from motion_predictor_training.tuning.proposals import Search
+from motion_predictor_training.tuning.results import PRODUCTS, Product, Trial, pareto_front
+
+COLOURS = {'accuracy': '#1f4e79', 'balance': '#d9822b'}
+OBJECTIVES = {
+    'accuracy': 'ADE, m',
+    'balance': 'cost of latency and excess ADE',
+}
+
+
+def table(trials: Sequence[Trial], chosen: Mapping[Product, Trial]) -> str:
+    """Return all trials for a terminal: the finished, the least ADE first, then the failed."""
+    front = pareto_front(trials)
+    lines = []
+    for trial in sorted(trials, key=lambda t: t.ade_m if t.finished else math.inf):
+        marks: list[str] = [product for product in chosen if chosen[product] == trial]
+        latency = trial.latency
+        lines.append(
+            [
+                trial.number,
+                trial.sought,
+                *(f'{v:.2g}' if isinstance(v, float) else v for v in trial.values.values()),
+                f'{trial.ade_m:.4f}' if trial.finished else '',
+                f'{latency.median_ms:.2f}' if latency else '',
+                f'{latency.p99_ms:.2f}' if latency else '',
+                trial.problem
+                or ', '.join([*marks, *(['Pareto front'] if trial in front else [])]),
+            ]
+        )
+    keys = (key.partition('.')[2] for key in trials[0].values)
+    head = ['trial', 'sought', *keys, 'ADE, m', 'median, ms', 'p99, ms', '']
+    align = ['right'] * (len(head) - 1) + ['left']
+    return tabulate(lines, head, tablefmt='github', disable_numparse=True, colalign=align)
+
+
+def plot_all(
+    search: Search, trials: Sequence[Trial], chosen: Mapping[Product, Trial], folder: Path
+) -> None:
+    """Plot accuracy against latency, how the searches converged and what each value does."""
+    _plot_front(trials, chosen).savefig(folder / 'accuracy_latency.png')
+    _plot_convergence(search, trials).savefig(folder / 'convergence.png')
+    for product in PRODUCTS:
+        figure = _plot_dependence(search, product, trials)
+        figure.savefig(folder / f'partial_dependence_{product}.png')
+
+
+def _plot_front(trials: Sequence[Trial], chosen: Mapping[Product, Trial]) -> Figure:
+    """Plot the finished trials, the Pareto front and the products."""
+    figure = Figure(figsize=(6, 4.5), dpi=110, layout='constrained')
+    axes = figure.add_subplot()
+    finished, front = [t for t in trials if t.finished], pareto_front(trials)
+    axes.scatter(*_places(finished), color='#777777', s=18, label='trials')
+    axes.step(*_places(front), where='post', color='#4c9f70', label='Pareto front')
+    for product, trial in chosen.items():
+        label = f'{product}: trial {trial.number}'
+        size = 90 if product == 'balance' else 220  # both are seen where they are one
+        axes.scatter(
+            *_places([trial]), size, facecolors='none', edgecolors=COLOURS[product], label=label
+        )
+    axes.set_xlabel('median latency, ms')
+    axes.set_ylabel('ADE on validation data, m')
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _places(trials: Sequence[Trial]) -> tuple[list[float], list[float]]:
+    return [trial.median_ms for trial in trials], [trial.ade_m for trial in trials]
+
+
+def _plot_convergence(search: Search, trials: Sequence[Trial]) -> Figure:
+    """Plot the least value so far of what each search minimises."""
+    figure = Figure(figsize=(4.5 * len(PRODUCTS), 3.6), dpi=110, layout='constrained')
+    for position, product in enumerate(PRODUCTS, 1):
+        axes = figure.add_subplot(1, len(PRODUCTS), position)
+        plot_convergence(search.fitted(product, trials).get_result(), ax=axes)
+        axes.set_title(product)
+        axes.set_xlabel('trials')
+        axes.set_ylabel(f'least {OBJECTIVES[product]}')
+    return figure
+
+
+def _plot_dependence(search: Search, product: Product, trials: Sequence[Trial]) -> Figure:
+    """Plot what the model of a search thinks of each dimension, and of each two of them."""
+    count = len(search.dimensions)
+    figure = Figure(figsize=(2.6 * count + 1, 2.6 * count + 1), dpi=80)
+    result = search.fitted(product, trials).get_result()
+    plot_objective(result, n_points=20, n_samples=100, ax=figure.add_subplot())
+    grid = np.array(figure.axes[-(count**2) :]).reshape(count, count)
+    for i, choices in enumerate(search.choices):
+        if choices is not None:
+            places = range(len(choices))
+            for j in range(i, count):
+                grid[j, i].set_xticks(
+                    places, choices if j in (i, count - 1) else [''] * len(choices)
+                )
+            for j in range(i):
+                grid[i, j].set_yticks(places, choices if j == 0 else [''] * len(choices))
+    figure.suptitle(f'{product}: {OBJECTIVES[product]}')
+    return figure

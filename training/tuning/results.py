@@ -1,0 +1,146 @@
+"""The trials of a search: what was tried, what it gave, and what to choose from it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from motion_predictor.common.problems import one_line
+from motion_predictor_training.config import ConfigError, Number, Strict, TuneConfig
+from motion_predictor_training.files import replaced
+
+Product = Literal['accuracy', 'balance']
+PRODUCTS: tuple[Product, ...] = ('accuracy', 'balance')
+
+
+class Latency(Strict):
+    """Of one prediction, milliseconds."""
+
+    least_ms: float
+    median_ms: float
+    p99_ms: float
+
+
+class Trial(Strict):
+    """A student that was proposed, and what became of it."""
+
+    number: int
+    sought: Literal['base', 'initial', 'accuracy', 'balance']
+    """Why it was proposed: as the base, to look around, or for a product."""
+    values: dict[str, Number | str]
+    """By key of the student's configuration."""
+    latency: Latency | None = None
+    figures: dict[str, float] = {}
+    """Metrics on validation data, when it is finished."""
+    problem: str | None = None
+    """Why it failed, if it did."""
+
+    @property
+    def ade_m(self) -> float:
+        """Return the ADE, best of S."""
+        return self.figures['ADE']
+
+    @property
+    def median_ms(self) -> float:
+        """Return the median latency."""
+        assert self.latency is not None
+        return self.latency.median_ms
+
+    @property
+    def finished(self) -> bool:
+        """Return whether it was trained and measured."""
+        return bool(self.figures)
+
+    @property
+    def open(self) -> bool:
+        """Return whether it is yet to finish or fail."""
+        return not self.finished and self.problem is None
+
+    def with_(self, **changes: object) -> 'Trial':
+        """Return a copy of which more is known."""
+        return self.model_copy(update=changes)
+
+
+class Trials:
+    """All trials of a folder, a line of JSON each below one that says of which search they are.
+
+    A reader of the file sees the old one or the new one.
+
+    Args:
+        folder: where `trials.jsonl` lies or will lie.
+        identity: of all that the results depend on; trials of another one are refused.
+
+    Raises:
+        ConfigError: if the file is of other settings, data or another teacher, or is damaged.
+    """
+
+    def __init__(self, folder: Path, identity: str) -> None:
+        self.path = folder / 'trials.jsonl'
+        self.all: list[Trial] = []
+        self._identity = identity
+        if not self.path.is_file():
+            return
+        try:
+            first, *lines = self.path.read_text().splitlines()
+            theirs = json.loads(first)
+            self.all = [Trial.model_validate_json(line) for line in lines]
+        except ValueError as error:
+            raise ConfigError(f'{self.path} is damaged: {one_line(error)}') from error
+        if theirs != {'identity': identity}:
+            raise ConfigError(
+                f'{self.path} is of other settings, data or another teacher: remove the folder or '
+                'write elsewhere'
+            )
+
+    @property
+    def done(self) -> list[Trial]:
+        """Return those that finished or failed, in order of their numbers."""
+        return [trial for trial in self.all if not trial.open]
+
+    @property
+    def open(self) -> list[Trial]:
+        """Return those that were proposed and have neither finished nor failed."""
+        return [trial for trial in self.all if trial.open]
+
+    def put(self, *trials: Trial) -> None:
+        """Add or replace trials by their numbers, and write them down."""
+        for trial in trials:
+            self.all[trial.number : trial.number + 1] = [trial]
+        first = json.dumps({'identity': self._identity})
+        lines = [first, *(trial.model_dump_json() for trial in self.all)]
+        with replaced(self.path) as draft:
+            draft.write_text('\n'.join(lines) + '\n')
+
+
+def choose(product: Product, trials: Sequence[Trial], config: TuneConfig) -> Trial:
+    """Return the best finished trial within the latency budget.
+
+    `accuracy` is the least ADE, `balance` the least median latency of those whose ADE is at most
+    the share `accuracy_loss` above that.
+
+    Raises:
+        ConfigError: if no finished trial keeps the budget.
+    """
+    finished = [trial for trial in trials if trial.finished]
+    fit = [trial for trial in finished if trial.median_ms <= config.latency_budget_ms]
+    if not fit:
+        fastest_ms = min(trial.median_ms for trial in finished)
+        raise ConfigError(
+            f'no student keeps the latency budget of {config.latency_budget_ms:g} ms, the fastest '
+            f'took {fastest_ms:.1f} ms: run it again when the machine is idle, or raise the budget'
+        )
+    best = min(fit, key=lambda trial: (trial.ade_m, trial.median_ms))
+    if product == 'accuracy':
+        return best
+    near = [trial for trial in fit if trial.ade_m <= best.ade_m * (1 + config.accuracy_loss)]
+    return min(near, key=lambda trial: (trial.median_ms, trial.ade_m))
+
+
+def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the finished trials that none beats in both ADE and latency, the fastest first."""
+    front: list[Trial] = []
+    finished = [trial for trial in trials if trial.finished]
+    for trial in sorted(finished, key=lambda trial: (trial.median_ms, trial.ade_m)):
+        if not front or trial.ade_m < front[-1].ade_m:
+            front.append(trial)
+    return front

@@ -1,0 +1,166 @@
+"""Tuning: which student is the most accurate, and which the fastest that is almost as accurate.
+
+Bayesian optimisation with two products, as in SwiftDiff (arXiv 2409.12456). Trials are short
+trainings on one bank of the teacher's results. Latency is measured, not guessed from sizes, and
+only while no trial trains: each student's before its training, with weights that mean nothing,
+since they do not matter to it; and in the end those of all finished trials once more, in turns.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tqdm import tqdm
+
+from motion_predictor.archive import load_archive
+from motion_predictor.checkpoint import Checkpoint, load_checkpoint
+from motion_predictor_training.config import ConfigError, TuneConfig
+from motion_predictor_training.data.windows import model_windows
+from motion_predictor_training.evaluation.report.writing import write_json
+from motion_predictor_training.learning.bank import fill_bank
+from motion_predictor_training.learning.provenance import provenance
+from motion_predictor_training.learning.targets import windows_for
+from motion_predictor_training.tuning.latency import measure_latencies
+from motion_predictor_training.tuning.one_trial import Study, timed, trained
+from motion_predictor_training.tuning.proposals import Search, with_values
+from motion_predictor_training.tuning.report import plot_all, table
+from motion_predictor_training.tuning.results import (
+    PRODUCTS,
+    Product,
+    Trial,
+    Trials,
+    choose,
+    pareto_front,
+)
+
+
+def tune(
+    config: TuneConfig,
+    teacher_path: Path,
+    train_path: Path,
+    validation_path: Path,
+    out: Path,
+    workers: int | None = None,
+) -> dict[str, Any]:
+    """Search for the students of both products, print what was found and return it.
+
+    Killed at any moment, the same call goes on: with what was unfinished, in its folder, then with
+    the trials that an unbroken search would have made. `trials` may be raised later.
+
+    Args:
+        config: base, space, budget and objective.
+        teacher_path: a checkpoint, sampled as its header says.
+        train_path: motion whose histories are the conditions.
+        validation_path: motion that the accuracy is measured on.
+        out: folder for `trials.jsonl`, the trials' folders, the bank that they share,
+            `summary.json`, `accuracy.yaml` and `balance.yaml` for `train student --config`, and
+            plots.
+        workers: trials that Ray trains at the same time; without it, one at a time, here.
+
+    Raises:
+        ConfigError: if the space does not fit the student, the folder is of another search, or no
+            trial has finished within the latency budget.
+        ModuleNotFoundError: if workers are asked for and there is no Ray.
+    """
+    paths = (path.resolve() for path in (teacher_path, train_path, validation_path, out))
+    study = Study(config, *paths)
+    search = Search(config)
+    if workers is not None:
+        from motion_predictor_training.tuning.workers import Workers  # Ray is optional
+
+    teacher = load_checkpoint(study.teacher)
+    facts, trials = _open(study, teacher)
+    if len(trials.done) < config.trials:
+        if workers is None:
+            _search(study, search, trials, teacher, partial(map, partial(trained, study)), 1)
+        else:
+            with Workers(workers, study.folder) as pool:
+                _search(study, search, trials, teacher, partial(pool.train, study), workers)
+    return _conclude(study, search, trials.done[: config.trials], teacher, facts)
+
+
+def _open(study: Study, teacher: Checkpoint) -> tuple[dict[str, Any], Trials]:
+    """Check the inputs and fill the bank; return what the search depends on, and its trials."""
+    config, header = study.config, teacher.header
+    train, validation = load_archive(study.train), load_archive(study.validation)
+    model_windows(validation, header, config.validation.stride)
+    windows = windows_for(train, header, header, 'teacher', config.base.bank.truth)
+    facts = provenance(config, train, teacher)
+    facts['data']['validation'] = validation.fingerprint
+    causes = [config.model_dump(mode='json', exclude={'trials'}), facts['data'], teacher.sha256]
+    facts['identity'] = hashlib.sha256(json.dumps(causes, sort_keys=True).encode()).hexdigest()
+    trials = Trials(study.folder, facts['identity'])
+    fill_bank(study.bank, teacher, train, windows, config.base.bank)
+    return facts, trials
+
+
+def _search(
+    study: Study,
+    search: Search,
+    trials: Trials,
+    teacher: Checkpoint,
+    train: Callable[[list[Trial]], Iterable[Trial]],
+    at_once: int,
+) -> None:
+    """Try students, `at_once` at a time, until there are enough."""
+    budget = study.config.trials
+    with tqdm(total=budget, initial=len(trials.done), desc='tune', unit='trial') as bar:
+        while len(trials.done) < budget:
+            if not trials.open:
+                left = budget - len(trials.done)
+                trials.put(*search.propose(trials.done, min(at_once, left)))
+            for trial in trials.open:
+                if trial.latency is None:
+                    trials.put(timed(study, teacher, trial))
+            bar.update(len(trials.done) - bar.n)  # some may have failed
+            for trial in train(trials.open):
+                trials.put(trial)
+                bar.update()
+                bar.set_postfix_str(
+                    trial.problem or f'ADE {trial.ade_m:.3f} m, {trial.median_ms:.1f} ms'
+                )
+
+
+def _conclude(
+    study: Study, search: Search, trials: list[Trial], teacher: Checkpoint, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Choose the products, write down everything and print a table."""
+    config = study.config
+    finished = [trial for trial in trials if trial.finished]
+    if not finished:
+        raise ConfigError(f'all {len(trials)} trials failed, the first: {trials[0].problem}')
+    students = [study.untrained(trial, teacher) for trial in finished]
+    latencies = measure_latencies(students, config.latency)
+    for trial, latency in zip(finished, latencies, strict=True):
+        trials[trials.index(trial)] = trial.with_(latency=latency)
+    chosen = {product: choose(product, trials, config) for product in PRODUCTS}
+    front = pareto_front(trials)
+    for product, trial in chosen.items():
+        _write_product(study, product, trial)
+    summary = {
+        'products': {product: trial.model_dump() for product, trial in chosen.items()},
+        'pareto_front': [trial.number for trial in front],
+        'trials': [trial.model_dump() for trial in trials],
+        'provenance': facts,
+    }
+    write_json(summary, study.folder / 'summary.json')
+    plot_all(search, trials, chosen, study.folder)
+    print(table(trials, chosen))
+    return summary
+
+
+def _write_product(study: Study, product: Product, trial: Trial) -> None:
+    """Write the configuration of a product, to be trained in full."""
+    student = with_values(study.config.base, trial.values).model_copy(update={'name': product})
+    about = (
+        f'# The {product} product of `train tune`, trial {trial.number}: after '
+        f'{study.config.steps} steps ADE {trial.ade_m:.4f} m on validation data,\n'
+        f'# median latency {trial.median_ms:.1f} ms. To be trained in full by `train student '
+        '--config`.\n'
+    )
+    content = yaml.safe_dump(student.model_dump(mode='json'), sort_keys=False)
+    (study.folder / f'{product}.yaml').write_text(about + content)

@@ -1,0 +1,57 @@
+"""Trials that train at the same time, on this machine or several, by Ray."""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import ray
+
+from motion_predictor_training.tuning.one_trial import Study, sentence, trained
+from motion_predictor_training.tuning.results import Trial
+
+
+class Workers:
+    """Processes that train trials, one CPU core each and an equal share of the GPUs.
+
+    They are on the cluster that the environment variable RAY_ADDRESS names, or else on this
+    machine. Machines of a cluster need the same paths to the files: a shared file system.
+
+    Args:
+        count: trials that train at the same time.
+        folder: where the processes start.
+    """
+
+    def __init__(self, count: int, folder: Path) -> None:
+        os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # nobody is told about it
+        cores = None if 'RAY_ADDRESS' in os.environ else count  # a cluster has those it has
+        here = Path.cwd()
+        os.chdir(folder)  # the processes import from there first: not our sources, half a package
+        try:
+            ray.init(
+                num_cpus=cores,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.WARNING,
+            )
+        finally:
+            os.chdir(here)
+        gpus = min(1.0, ray.cluster_resources().get('GPU', 0) / count)
+        self._train = ray.remote(num_cpus=1, num_gpus=gpus)(trained)
+
+    def train(self, study: Study, trials: list[Trial]) -> Iterator[Trial]:
+        """Yield trials as they finish or fail; one whose process dies for good fails."""
+        running = {self._train.remote(study, trial): trial for trial in trials}
+        while running:
+            (result,), _ = ray.wait(list(running))
+            trial = running.pop(result)
+            try:
+                yield ray.get(result)
+            except ray.exceptions.RayError as error:
+                yield trial.with_(problem=sentence(error))
+
+    def __enter__(self) -> 'Workers':
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        ray.shutdown()

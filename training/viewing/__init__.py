@@ -1,0 +1,1 @@
+"""Recordings in the browser, without ROS."""

@@ -1,0 +1,106 @@
+"""Recordings to be played: clips of a motion archive, or everybody in a rosbag at once."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from motion_predictor.archive import MotionArchive, open_archive
+from motion_predictor.skeleton import Layout, common_names_of
+from motion_predictor.tracking.people import Observation
+from motion_predictor_training.data.importers.clips import FloatArray, in_layout
+
+Frames = list[tuple[int, list[Observation]]]
+"""Stamps in nanoseconds, and everybody seen at each."""
+START_NS = 1_000_000_000
+SIDE_BY_SIDE_M = 1.6
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Takes that can be played one after the other, in the layout that was asked for."""
+
+    names: tuple[str, ...]
+    frames: Callable[[int], Frames]
+    """Returns those of a take, from `START_NS`."""
+
+
+def open_recording(source: str, layout: Layout, people: int = 1) -> Recording:
+    """Open "bundled", a motion archive or a rosbag.
+
+    Args:
+        source: name or path.
+        layout: which joints are wanted.
+        people: so many clips of an archive are played side by side.
+
+    Raises:
+        ArchiveError: in one sentence, if there is nothing to play.
+    """
+    path = Path(source)
+    if path.is_dir() or path.suffix in ('.mcap', '.db3'):
+        return _of_bag(path, layout)
+    return _of_archive(source, open_archive(source), layout, people)
+
+
+def _of_archive(source: str, archive: MotionArchive, layout: Layout, people: int) -> Recording:
+    names = tuple(name or f'clip {k}' for k, name in enumerate(archive.clip_names))
+
+    def motion(index: int) -> FloatArray:
+        own = archive.layout
+        common = common_names_of(archive.joint_names, own)
+        return in_layout(Path(source), archive.clip(index), common, layout, True, own)
+
+    def frames(index: int) -> Frames:
+        chosen = [(index + k) % len(archive) for k in range(people)]
+        motions = [motion(k) for k in chosen]
+        for place, one in enumerate(motions):
+            one[..., 1] += (place - (people - 1) / 2) * SIDE_BY_SIDE_M
+        return [
+            (
+                START_NS + round(t * 1e9 / archive.rate_hz),
+                [
+                    Observation(names[k], one[t])
+                    for k, one in zip(chosen, motions, strict=True)
+                    if t < len(one)
+                ],
+            )
+            for t in range(max(map(len, motions)))
+        ]
+
+    return Recording(names, frames)
+
+
+def _of_bag(path: Path, layout: Layout) -> Recording:
+    from motion_predictor_training.data.importers.rosbag import (
+        BagOptions,
+        level_motion,
+        read_recording,
+    )
+
+    options = BagOptions(layout=layout.name)
+    recording = read_recording(path, options)
+    turned = level_motion(path, recording, options)
+    own, seen = recording.layout, defaultdict(list)
+    names = common_names_of(recording.joint_names, own)
+    for person, track in recording.tracks.items():
+        motion = in_layout(path, turned(np.stack(track.poses)), names, layout, True, own)
+        for stamp_ns, pose in zip(track.stamps_ns, motion, strict=True):
+            seen[stamp_ns].append(Observation(person, pose))
+    first_ns = min(seen)
+    frames = [(START_NS + stamp - first_ns, seen[stamp]) for stamp in sorted(seen)]
+    return Recording((path.stem,), lambda index: frames)
+
+
+def choose(names: Sequence[str], wanted: str) -> int:
+    """Return the take that a name or a number stands for.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if wanted in names:
+        return list(names).index(wanted)
+    if wanted.isdecimal() and int(wanted) < len(names):
+        return int(wanted)
+    raise ValueError(f"none of the {len(names)} takes is named or numbered '{wanted}'")
