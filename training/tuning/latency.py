@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from motion_predictor.checkpoint import Calibration, Checkpoint
+from motion_predictor.checkpoint import Checkpoint
 from motion_predictor.predictor import MotionPredictor
+from motion_predictor.uncertainty.calibration import Calibration
 from motion_predictor_training.config import ConfigError, LatencyConfig
 from motion_predictor_training.tuning.results import Latency
 

@@ -1,0 +1,204 @@
+"""A predictor as it is stored: weights, and everything that is needed to use them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from motion_predictor.checkpoint.header import Header, fresh_parametrisation
+from motion_predictor.common.files import written_whole
+from motion_predictor.common.problems import one_line
+from motion_predictor.model.one_step import Network, OneStep
+from motion_predictor.model.parametrisation import Parametrisation
+from motion_predictor.uncertainty.calibration import Calibration
+from motion_predictor.uncertainty.familiarity import (
+    Familiarity,
+    FamiliarityTest,
+    FloatArray,
+    Poses,
+)
+from motion_predictor.uncertainty.sets import Sets
+
+METADATA_KEY = 'motion_predictor'
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, damaged, foreign or does not fit itself."""
+
+
+@dataclass
+class Checkpoint:
+    """A predictor as it is stored.
+
+    `tensors` holds the network's state dict under `network.`, the parametrisation's under
+    `parametrisation.` and, where calibrated, what `Calibration` and `Familiarity` name.
+    """
+
+    header: Header
+    tensors: dict[str, Tensor]
+    sha256: str = ''
+    is_outdated: bool = False
+    """Whether the file held a calibration of an older kind, which was left out."""
+
+    @classmethod
+    def of(
+        cls, header: Header, network: nn.Module, parametrisation: Parametrisation
+    ) -> 'Checkpoint':
+        """Put a checkpoint together from what was trained."""
+        sections = {'network': network, 'parametrisation': parametrisation}
+        return cls(
+            header,
+            {
+                f'{section}.{name}': tensor
+                for section, module in sections.items()
+                for name, tensor in module.state_dict().items()
+            },
+        )
+
+    @property
+    def model_id(self) -> str:
+        """Name and hash, as published in every message."""
+        damped = ', root damped' if self.header.root == 'damped' else ''
+        return f'{self.header.name}@{self.sha256[:8]}{damped}'
+
+    def sets(self, coverage: float | None = None) -> Sets | None:
+        """Return what makes radii of one of the calibrated coverages (see `Calibration.choose`).
+
+        Returns:
+            None if the checkpoint is not calibrated.
+
+        Raises:
+            ValueError: if the coverage is not among those calibrated.
+        """
+        header = self.header
+        if header.calibration is None:
+            return None
+        tensors = {
+            name: self.tensors[name].float().cpu().numpy() for name in header.calibration.shapes()
+        }
+        frames = header.window.future_frames
+        return Sets(header.calibration, tensors, header.layout, frames, coverage)
+
+    def calibrated(self, calibration: Calibration, tensors: dict[str, Tensor]) -> 'Checkpoint':
+        """Return it with a calibration, instead of any that it has."""
+        header = self.header.model_copy(update={'calibration': calibration})
+        return Checkpoint(header, self._without('calibration.') | tensors)
+
+    def familiarity(self) -> FamiliarityTest | None:
+        """Return what says how familiar a history is; None where that was not calibrated."""
+        header, window = self.header, self.header.window
+        if header.familiarity is None:
+            return None
+        names = header.familiarity.shapes(len(header.layout.joints))
+        tensors = [self.tensors[name].float().cpu().numpy() for name in names]
+        poses = Poses(header.layout, window.history_frames, window.rate_hz)
+        return FamiliarityTest(header.familiarity, tensors, poses)
+
+    def familiar(self, familiarity: Familiarity, tensors: Sequence[FloatArray]) -> 'Checkpoint':
+        """Return it with a familiarity, instead of any that it has.
+
+        Args:
+            familiarity: what the tensors were fitted to.
+            tensors: in the order of `Familiarity.shapes`.
+        """
+        names = familiarity.shapes(len(self.header.layout.joints))
+        fitted = {n: torch.from_numpy(values) for n, values in zip(names, tensors, strict=True)}
+        header = self.header.model_copy(update={'familiarity': familiarity})
+        return Checkpoint(header, self._without('familiarity.') | fitted)
+
+    def _without(self, prefix: str) -> dict[str, Tensor]:
+        return {k: v for k, v in self.tensors.items() if not k.startswith(prefix)}
+
+    def _section(self, prefix: str) -> dict[str, Tensor]:
+        return {
+            name.removeprefix(prefix): tensor
+            for name, tensor in self.tensors.items()
+            if name.startswith(prefix)
+        }
+
+    def _fresh_network(self) -> Network:
+        header = self.header
+        return header.network.build(header.features, header.window.coefficients)
+
+    def require_fit(self) -> None:
+        """Compare the tensors with what the header asks for, without making that.
+
+        Raises:
+            CheckpointError: naming the first tensor that is missing, foreign or of another shape.
+        """
+        header = self.header
+        with torch.device('meta'):
+            expected = self.of(
+                header, self._fresh_network(), fresh_parametrisation(self.header)
+            ).tensors
+        if header.calibration is not None:
+            for name, shape in header.calibration.shapes().items():
+                expected[name] = torch.empty(shape, device='meta')
+        if header.familiarity is not None:
+            for name, shape in header.familiarity.shapes(len(header.layout.joints)).items():
+                expected[name] = torch.empty(shape, device='meta')
+        if missing := sorted(expected.keys() - self.tensors.keys()):
+            raise CheckpointError(
+                f'the header asks for {missing[0]}, one of {len(missing)} tensors that are missing'
+            )
+        for name, tensor in self.tensors.items():
+            if name not in expected:
+                raise CheckpointError(f'the header leaves no place for the tensor {name}')
+            if tensor.shape != expected[name].shape or not tensor.is_floating_point():
+                raise CheckpointError(
+                    f'the tensor {name} is {tensor.dtype} of shape {tuple(tensor.shape)}, the '
+                    f'header asks for real numbers of shape {tuple(expected[name].shape)}'
+                )
+
+    def build_parametrisation(self) -> Parametrisation:
+        """Return the parametrisation with its constants."""
+        parametrisation = fresh_parametrisation(self.header)
+        parametrisation.load_state_dict(self._section('parametrisation.'))
+        return parametrisation
+
+    def build_network(self) -> Network:
+        """Return the network with its weights."""
+        network = self._fresh_network()
+        network.load_state_dict(self._section('network.'))
+        return network
+
+    def build(self, module: Callable[..., OneStep] = OneStep) -> OneStep:
+        """Return the module from history to future, in evaluation mode.
+
+        Args:
+            module: OneStep, or what builds another sampler from the same arguments.
+
+        Raises:
+            CheckpointError: if the tensors do not fit what the header says.
+        """
+        header = self.header
+        self.require_fit()
+        try:
+            return module(
+                self.build_network(),
+                self.build_parametrisation(),
+                rate_hz=header.window.rate_hz,
+                timestep=header.timestep,
+                predicts_noise=header.prediction == 'epsilon',
+                hips=header.layout.hips if header.frame == 'heading' else None,
+                predicts_root=header.root == 'predicted',
+                noise_schedule=header.noise_schedule,
+                spread=header.spread,
+                mirrored=header.layout.mirrored if header.symmetric else None,
+            ).eval()
+        except RuntimeError as error:
+            detail = one_line(error)
+            raise CheckpointError(f'the weights do not fit their header: {detail}') from error
+
+    def save(self, path: Path) -> None:
+        """Write atomically: a reader sees the old file or the new one."""
+        tensors = {
+            name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()
+        }
+        metadata = {METADATA_KEY: self.header.model_dump_json()}
+        with written_whole(path) as draft:
+            save_file(tensors, draft, metadata)
+            draft.chmod(0o644)  # safetensors keeps it to the owner

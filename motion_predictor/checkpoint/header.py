@@ -1,0 +1,113 @@
+"""Everything about a predictor but its weights, validated."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from motion_predictor.checkpoint.networks import Count, NetworkSpec, Strict
+from motion_predictor.model.diffusion import NoiseSchedule, ddim_timesteps
+from motion_predictor.model.parametrisation import (
+    AnchoredParametrisation,
+    OfficialParametrisation,
+    Parametrisation,
+    ResidualParametrisation,
+)
+from motion_predictor.skeleton import Layout
+from motion_predictor.uncertainty.calibration import Calibration
+from motion_predictor.uncertainty.familiarity import Familiarity
+
+
+class Window(Strict):
+    """How much is observed and predicted, and how it is compressed."""
+
+    rate_hz: Annotated[float, Field(gt=0, le=1000)]
+    history_frames: Annotated[int, Field(ge=2, le=10_000)]
+    future_frames: Count
+    coefficients: Annotated[int, Field(ge=1, le=1000)]
+
+
+class Header(Strict):
+    """Everything about a predictor but its weights."""
+
+    format: Literal[1] = 1
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    network: NetworkSpec
+    layout: Layout
+    window: Window
+    ddim_steps: Annotated[int, Field(ge=1, le=500)]
+    """Denoising steps of the DDIM sequence whose last timestep the single step starts from."""
+    prediction: Literal['sample', 'epsilon']
+    """What the network returns: the clean coefficients, or the noise."""
+    parametrisation: Literal['anchored', 'residual', 'official']
+    """How motion becomes coefficients; see `model.parametrisation`."""
+    noise_schedule: NoiseSchedule = 'cosine'
+    """How the noise grows with the timestep."""
+    frame: Literal['heading', 'world']
+    """Axes of the model frame: the person's heading along +x, or the world's."""
+    root: Literal['predicted', 'damped']
+    """Whether the network predicts the root, or its recent velocity dies away."""
+    sampling: Literal['one_step', 'ddim'] = 'one_step'
+    """Whether one evaluation makes a sample, or (teachers) all `ddim_steps` do."""
+    noise_seed: Annotated[int, Field(ge=0)] = 0
+    spread: tuple[Annotated[float, Field(gt=0, le=10)], ...] | None = None
+    """By what the deviations of a person's samples from their mean are multiplied, coefficient by
+    coefficient, so that they are as large as errors are with people who were not trained on."""
+    symmetric: bool = False
+    """Whether every other sample is predicted for the mirror image of the person and mirrored
+    back: left and right are treated alike, and the mean of the samples is the better for it."""
+    calibration: Calibration | None = None
+    familiarity: Familiarity | None = None
+    provenance: dict[str, Any] = {}
+    """How the weights were made: configuration, data, versions, ancestors."""
+    metrics: dict[str, Any] = {}
+    """What was measured, and on what."""
+
+    @model_validator(mode='after')
+    def _fits_itself(self) -> 'Header':
+        window = self.window
+        if window.coefficients > window.history_frames + window.future_frames:
+            raise ValueError(f'{window.coefficients} coefficients are more than the frames')
+        if self.parametrisation == 'anchored' and window.coefficients > window.future_frames:
+            raise ValueError(f'{window.coefficients} coefficients are more than the future frames')
+        if self.network.kind == 'transfusion' and self.network.width % self.network.heads:
+            raise ValueError(
+                f'width {self.network.width} is no multiple of {self.network.heads} heads'
+            )
+        if self.spread is not None and len(self.spread) != window.coefficients:
+            raise ValueError(f'{len(self.spread)} factors of spread are not one a coefficient')
+        if self.network.kind != 'transfusion' and self.sampling == 'ddim':
+            raise ValueError(f'a {self.network.kind} has one step, not {self.ddim_steps}')
+        if self.parametrisation == 'official' and self.noise_schedule != 'cosine':
+            raise ValueError(f'official is completed by the cosine, not the {self.noise_schedule}')
+        if self.frame == 'heading' and self.layout.hips is None:
+            raise ValueError(f'layout {self.layout.name} has no hips to take a heading from')
+        if self.calibration and self.calibration.frames[-1] > window.future_frames:
+            raise ValueError(
+                f'calibration frame {self.calibration.frames[-1]} lies after the '
+                f'{window.future_frames} that are predicted'
+            )
+        return self
+
+    @property
+    def features(self) -> int:
+        """D, the values per frame that the network sees."""
+        return 3 * (len(self.layout.joints) - (self.root == 'damped'))
+
+    @property
+    def timestep(self) -> int:
+        """The diffusion timestep that the single step starts from."""
+        return ddim_timesteps(self.ddim_steps)[-1]
+
+
+def fresh_parametrisation(header: Header) -> Parametrisation:
+    """Return a header's parametrisation before its scales are known."""
+    window = header.window
+    sizes = (window.history_frames, window.future_frames, window.coefficients)
+    match header.parametrisation:
+        case 'official':
+            return OfficialParametrisation(*sizes)
+        case 'residual':
+            return ResidualParametrisation(*sizes, header.features)
+        case 'anchored':
+            with_root = header.root == 'predicted'
+            return AnchoredParametrisation(*sizes, header.features, window.rate_hz, with_root)

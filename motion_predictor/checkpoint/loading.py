@@ -1,0 +1,88 @@
+"""Reads checkpoints: those that ship, by name, and any file."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from motion_predictor.checkpoint.checkpoint import METADATA_KEY, Checkpoint, CheckpointError
+from motion_predictor.checkpoint.header import Header
+from motion_predictor.common.installed import installed
+from motion_predictor.common.problems import first_problem
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    try:
+        if not path.is_file():
+            raise CheckpointError(f'there is no checkpoint {path}')
+        with safe_open(path, framework='pt') as file:
+            # Copied, since what is mapped into memory changes with the file, or is gone with it.
+            tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
+            return file.metadata() or {}, tensors
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f'{path} is not a safetensors file or is damaged: {error}'
+        ) from error
+
+
+def shipped_checkpoints() -> dict[str, Path]:
+    """Return the checkpoints that ship with the package, "default" among them, by name."""
+    files = sorted(installed('assets').glob('*.safetensors'))
+    return {path.stem: path for path in files}
+
+
+def _leave_out_old_calibration(metadata: dict[str, str], tensors: dict[str, Tensor]) -> bool:
+    """Leave out a calibration by one scale for all joints, and return whether there was one.
+
+    Until radii depended on the motion, that was all there was; the network is as good as ever.
+    """
+    try:
+        header = json.loads(metadata[METADATA_KEY])
+        calibration = header['calibration']
+        is_old = 'floor_m' in calibration and 'kind' not in calibration
+    except (ValueError, TypeError, KeyError):
+        return False  # what is wrong with it is for others to say
+    if is_old:
+        metadata[METADATA_KEY] = json.dumps(header | {'calibration': None})
+        tensors.pop('calibration.scale', None)
+    return is_old
+
+
+def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
+    """Load "default", another that ships, or a file. No pickle is ever opened.
+
+    Raises:
+        CheckpointError: in one sentence, if the file is missing, truncated, foreign, or its
+            header and tensors do not fit together.
+    """
+    path = shipped_checkpoints().get(str(name_or_path), Path(name_or_path))
+    metadata, tensors = _read(path)
+    if METADATA_KEY not in metadata:
+        raise CheckpointError(
+            f'{path} is a safetensors file of something else; official weights become a '
+            'checkpoint by `train import`'
+        )
+    is_outdated = _leave_out_old_calibration(metadata, tensors)
+    try:
+        header = Header.model_validate_json(metadata[METADATA_KEY])
+    except ValidationError as error:
+        problem = first_problem(error, 'the header')
+        raise CheckpointError(f'{path} has a header that does not hold: {problem}') from error
+    for key, tensor in tensors.items():
+        if not torch.isfinite(tensor.float()).all():
+            raise CheckpointError(f'{path} holds values in {key} that are not finite numbers')
+        if key.endswith('scale') and not (tensor > 0).all():
+            raise CheckpointError(f'{path} holds values in {key} that are not positive')
+        if key.endswith('terms') and not (tensor >= 0).all():
+            raise CheckpointError(f'{path} holds values in {key} that are negative')
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    checkpoint = Checkpoint(header, tensors, digest, is_outdated)
+    try:
+        checkpoint.require_fit()
+    except CheckpointError as error:
+        raise CheckpointError(f'{path}: {error}') from error
+    return checkpoint
