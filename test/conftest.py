@@ -1,6 +1,8 @@
 """What several tests build on: a pose, tiny checkpoints, motion archives, recorded data."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -351,3 +353,39 @@ def make_markers(make_message: Callable[..., Any], make_header: Callable[..., An
         return make_message('mocap4r2_msgs/msg/Markers', header=header, markers=markers)
 
     return make
+
+
+BROWSER_PATIENCE_MS = 240_000
+"""Without a graphics card everything is drawn by the processor."""
+BROWSER_FLAGS = ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader']
+
+
+@contextmanager
+def _looking_at(url: str) -> Iterator[Any]:
+    """Open a page in Chromium; skip the test where there is none.
+
+    At the end the page must not have asked any other machine for anything, nor thrown an error.
+    """
+    playwright = pytest.importorskip('playwright.sync_api', reason='playwright is not installed')
+    chromium = shutil.which('chromium') or shutil.which('google-chrome')
+    if chromium is None:
+        pytest.skip('there is no Chromium: apt-get install chromium')
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=BROWSER_FLAGS)
+        page = browser.new_page(viewport={'width': 640, 'height': 400})
+        page.set_default_timeout(BROWSER_PATIENCE_MS)
+        asked: list[str] = []
+        errors: list[str] = []
+        page.on('request', lambda request: asked.append(request.url))
+        page.on('pageerror', lambda error: errors.append(str(error)))
+        page.goto(url)
+        yield page
+        browser.close()
+    assert [u for u in asked if not u.startswith((url, 'data:', 'blob:'))] == []
+    assert errors == []
+
+
+@pytest.fixture
+def browser_at() -> Callable[[str], AbstractContextManager[Any]]:
+    """Opens a page in a real browser."""
+    return _looking_at

@@ -1,7 +1,7 @@
 """Things that move together: each is one message to the page, however many there are."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import trimesh
@@ -27,21 +27,37 @@ class Batch:
         mesh: of size 1.
         colour: of all copies.
         opacity: 1 is solid.
+        side: which side of the surface is drawn. What is inside a translucent mesh of which only
+            the back is drawn is never hidden by it.
     """
 
     def __init__(
-        self, server: viser.ViserServer, name: str, mesh: Any, colour: Rgb, opacity: float = 1.0
+        self,
+        server: viser.ViserServer,
+        name: str,
+        mesh: Any,
+        colour: Rgb,
+        opacity: float = 1.0,
+        side: Literal['front', 'back'] = 'front',
     ) -> None:
         self._server, self._name, self._mesh = server, name, mesh
-        self._colour, self._opacity = colour, opacity
+        self._colour, self._opacity, self._side = colour, opacity, side
         self._handle: Any = None
         self._room = self._used = 0
 
-    def place(self, placed: Placed | None) -> None:
-        """Move the copies; None hides them."""
+    def add_again(self) -> None:
+        """Have the next call of `place` add the copies anew, behind all others in the order."""
+        self._handle = None
+
+    def place(self, placed: Placed | None) -> bool:
+        """Move the copies; None hides them.
+
+        Returns:
+            whether they were added, so that they are drawn after all that was there before.
+        """
         used = 0 if placed is None else len(placed.positions)
         if not used and not self._used:
-            return
+            return False
         if used > self._room:
             self._room = -(-used // ROOM) * ROOM
             self._handle = None
@@ -56,7 +72,7 @@ class Batch:
             self._handle.batched_positions = positions
             self._handle.batched_wxyzs = wxyzs
             self._handle.batched_scales = scales
-            return
+            return False
         solid = self._opacity == 1
         self._handle = self._server.scene.add_batched_meshes_simple(
             self._name,
@@ -68,9 +84,11 @@ class Batch:
             batched_colors=self._colour,
             opacity=None if solid else self._opacity,
             lod='off',
+            side=self._side,
             cast_shadow=solid,
             receive_shadow=False,
         )
+        return True
 
 
 class Bodies:
@@ -91,11 +109,10 @@ class Bodies:
         self._tubes = Batch(server, f'{name}/limbs', tube, colour, opacity)
         self._balls = Batch(server, f'{name}/joints', ball, colour, opacity)
 
-    def place(self, solid: tuple[Placed, Placed] | None) -> None:
-        """Move them; None hides them."""
+    def place(self, solid: tuple[Placed, Placed] | None) -> bool:
+        """Move them; None hides them. Return whether any were added."""
         tubes, balls = solid or (None, None)
-        self._tubes.place(tubes)
-        self._balls.place(balls)
+        return self._tubes.place(tubes) | self._balls.place(balls)
 
 
 class Lines:

@@ -1,9 +1,11 @@
 """The page: the scene, what may be chosen, and how good predictions turn out to be."""
 
+import io
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, redirect_stdout
 from html import escape
 from typing import Any
 
@@ -36,6 +38,11 @@ SWITCHES = {
 }
 
 
+def _quiet() -> AbstractContextManager[Any]:
+    """Leave out what viser prints of itself; the command says where the page is."""
+    return redirect_stdout(io.StringIO())
+
+
 class Page:
     """Serves the page on this machine and draws what it is given.
 
@@ -60,9 +67,10 @@ class Page:
         self._timeline: deque[tuple[float, float]] = deque(maxlen=TIMELINE)
         self._condition = ('nothing has come yet', False)
         self._told_s = 0.0
-        self.server = viser.ViserServer(
-            host=host, port=port, label='motion_predictor', verbose=False
-        )
+        with _quiet():
+            self.server = viser.ViserServer(
+                host=host, port=port, label='motion_predictor', verbose=False
+            )
         self.server.gui.main_panel.dock_right()
         self._look_at(0.0, 0.0)
         self._placed = False
@@ -124,7 +132,8 @@ class Page:
 
     def close(self) -> None:
         """Serve no longer."""
-        self.server.stop()
+        with _quiet():
+            self.server.stop()
 
     def take(self, moment: Moment) -> None:
         """Take the newest moment; drawing is another matter."""

@@ -1,4 +1,8 @@
-"""Colours of the view, by day and by night; each kind of thing has one, told apart by anybody."""
+"""Colours of the view, by day and by night; each kind of thing has one, told apart by anybody.
+
+The page compresses the range of its picture as films do (ACES), which pales every colour. So these
+are more vivid than what is seen.
+"""
 
 from dataclasses import dataclass
 
@@ -34,19 +38,19 @@ LIGHT = Palette(
     paper=(255, 255, 255),
     floor=(238, 240, 243),
     grid=(205, 210, 216),
-    person=(58, 103, 158),
+    person=(15, 85, 215),
     lost=(150, 155, 160),
-    future=(222, 120, 20),
-    truth=(10, 150, 120),
+    future=(245, 95, 0),
+    truth=(0, 160, 85),
     robot=(110, 112, 118),
 )
 DARK = Palette(
     paper=(20, 20, 20),
     floor=(34, 36, 40),
     grid=(62, 66, 72),
-    person=(110, 165, 230),
+    person=(30, 100, 255),
     lost=(120, 124, 130),
-    future=(255, 160, 60),
-    truth=(60, 215, 170),
+    future=(255, 110, 0),
+    truth=(0, 220, 100),
     robot=(190, 192, 198),
 )

@@ -57,7 +57,7 @@ class Scene:
         server.scene.reset()
         server.scene.set_up_direction('+z')
         server.scene.world_axes.visible = False
-        server.scene.configure_environment_map('warehouse', environment_intensity=0.35)
+        server.scene.configure_environment_map('warehouse', environment_intensity=0.2)
         server.scene.add_grid(
             '/floor',
             infinite_grid=True,
@@ -79,10 +79,10 @@ class Scene:
         self._truth = Bodies(server, '/truth', palette.truth, 0.45)
         self._robot = Bodies(server, '/robot', palette.robot)
         ball = trimesh.creation.icosphere(3)
-        self._balls = Batch(server, '/future/balls', ball, palette.future, 0.13)
+        self._balls = Batch(server, '/future/balls', ball, palette.future, 0.13, side='back')
         paths = faded(palette.future, 0.9), faded(palette.future, 0.4)
         self._paths = Lines(server, '/future/paths', paths, 0.006)
-        self._sticks = Lines(server, '/future/poses', 2 * (faded(palette.future, 0.5),), 0.006)
+        self._sticks = Lines(server, '/future/poses', 2 * (faded(palette.future, 0.35),), 0.006)
         trails = faded(palette.person, 0.1), faded(palette.person, 0.8)
         self._trails = Lines(server, '/trails', trails, 0.012)
         self._labels: dict[str, Any] = {}
@@ -102,9 +102,11 @@ class Scene:
         moment = memory.before(show.ahead_s) if show.truth else newest
         with self._server.atomic():
             self._draw_people(moment, show, stale)
+            if self._draw_truth(moment, newest if show.truth else None):
+                self._balls.add_again()  # a translucent ball hides what is drawn after it
             self._draw_futures(memory, None if stale else moment, show)
-            self._draw_truth(moment, newest if show.truth else None, show)
-            robot = newest.robot if newest else None
+            shown = moment or newest
+            robot = shown.robot if shown else None
             self._robot.place(solids.of_robot(robot.capsules) if robot else None)
         return moment
 
@@ -148,7 +150,8 @@ class Scene:
         outer = list(outer_joints(outlook.layout, outlook.joint_names, outlook.parents))
         means = np.stack([person.mean[0] for person in ahead.people])
         shape = Shape.of(outlook, flesh=False)
-        self._mean.place(shape.solids(means) if show.mean else None)
+        if self._mean.place(shape.solids(means) if show.mean else None):
+            self._balls.add_again()
         radii = np.stack([person.radius[0] for person in ahead.people])[:, outer].reshape(-1)
         known = np.isfinite(radii)
         centres = means[:, outer].reshape(-1, 3)[known]
@@ -162,12 +165,16 @@ class Scene:
         ways = [memory.trail(p.id, outer, moment, TRAIL_S) for p in outlook.people]
         self._trails.place([way.swapaxes(0, 1) for way in ways] if show.trails else [])
 
-    def _draw_truth(self, moment: Moment | None, newest: Moment | None, show: Show) -> None:
-        """Draw where those who were drawn as people are now; nobody without a newest moment."""
+    def _draw_truth(self, moment: Moment | None, newest: Moment | None) -> bool:
+        """Draw where those who were drawn as people are now; nobody without a newest moment.
+
+        Returns:
+            whether anything was added to what there is to draw.
+        """
         poses = newest.poses if newest else {}
         seen = [poses[person] for person in moment.poses if person in poses] if moment else []
         shape = Shape.of(moment.outlook, flesh=False) if moment and seen else None
-        self._truth.place(shape.solids(np.stack(seen)) if shape else None)
+        return self._truth.place(shape.solids(np.stack(seen)) if shape else None)
 
 
 @cache
