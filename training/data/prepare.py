@@ -184,7 +184,9 @@ def _bvh(arguments: argparse.Namespace) -> None:
 
 
 def _rosbag(arguments: argparse.Namespace) -> None:
-    from motion_predictor_training.data.importers.rosbag import OPTICAL, BagOptions, import_rosbag
+    from motion_predictor_training.data.importers.bag_axes import OPTICAL
+    from motion_predictor_training.data.importers.bag_reading import BagOptions
+    from motion_predictor_training.data.importers.rosbag import import_rosbag
 
     options = BagOptions(
         topic=arguments.topic,

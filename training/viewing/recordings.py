@@ -73,11 +73,8 @@ def _of_archive(source: str, archive: MotionArchive, layout: Layout, people: int
 
 
 def _of_bag(path: Path, layout: Layout) -> Recording:
-    from motion_predictor_training.data.importers.rosbag import (
-        BagOptions,
-        level_motion,
-        read_recording,
-    )
+    from motion_predictor_training.data.importers.bag_axes import level_motion
+    from motion_predictor_training.data.importers.bag_reading import BagOptions, read_recording
 
     options = BagOptions(layout=layout.name)
     recording = read_recording(path, options)
