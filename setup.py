@@ -24,6 +24,6 @@ setup(
     ],
     package_data={
         'motion_predictor': ['assets/*'],
-        'motion_predictor.config': ['*.yaml', '*/*.yaml', '*/*.urdf'],
+        'motion_predictor.config': ['*.yaml', '*/*.yaml', '*/*/*.yaml', '*/*.urdf'],
     },
 )

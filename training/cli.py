@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 from motion_predictor.checkpoint import load_checkpoint
-from motion_predictor.common.installed import installed
 from motion_predictor_training.ablation import Stages, ablate, ablation_table
 from motion_predictor_training.calibration.calibrate import calibrate
 from motion_predictor_training.config import (
@@ -39,34 +38,21 @@ from motion_predictor_training.evaluation.report.writing import (
 )
 from motion_predictor_training.evaluation.unfamiliar import familiarity_table
 from motion_predictor_training.learning.distill import distil
+from motion_predictor_training.learning.memory import keep_freed_memory
 from motion_predictor_training.learning.official import PRESETS, import_official
 from motion_predictor_training.learning.parallel import is_first, processes
 from motion_predictor_training.learning.refine import refine
 from motion_predictor_training.learning.teacher import train_teacher
 from motion_predictor_training.predicting.generate import generate
+from motion_predictor_training.recipe import Archives, load_recipe, make, read_recipe
 from motion_predictor_training.shield import report as shield_report
 from motion_predictor_training.shield.measure import measure_shield
+from motion_predictor_training.shipped import configuration_file, shipped_configuration
 from motion_predictor_training.tuning.tune import tune
-
-STAGES = ('teacher', 'one-step', 'student', 'refine', 'calibrate')
-
-
-def _config_path(stage: str) -> Path:
-    return installed('config', 'training', f'{stage}.yaml')
-
-
-def _chosen_config(given: Path | None, stage: str) -> Path:
-    """Return the configuration that is asked for: a file, or the name of one that ships."""
-    if given is None:
-        return _config_path(stage)
-    shipped = _config_path(given.name.removesuffix('.yaml'))
-    if not given.is_file() and given.name == str(given) and shipped.is_file():
-        return shipped
-    return given
 
 
 def _load(schema: type[Config], stage: str, arguments: argparse.Namespace) -> Config:
-    return load_config(schema, _chosen_config(arguments.config, stage), arguments.set)
+    return load_config(schema, configuration_file(arguments.config or stage), arguments.set)
 
 
 def _teacher(arguments: argparse.Namespace) -> None:
@@ -216,34 +202,21 @@ def _generate(arguments: argparse.Namespace) -> None:
 
 
 def _all(arguments: argparse.Namespace) -> None:
-    """Run every stage; overrides are `stage.key=value`."""
-    folder: Path = arguments.out
-    folder.mkdir(parents=True, exist_ok=True)
-    skipped = 'one-step' if arguments.direct else None
-    overrides = _overrides(arguments.set, [stage for stage in STAGES if stage != skipped])
-    stages = _stages(overrides)
-    calibration_config = load_config(
-        CalibrationConfig, _config_path('calibrate'), overrides['calibrate']
+    """Run every stage of a recipe; overrides are `stage.key=value`."""
+    path = configuration_file(arguments.config, folder='recipes')
+    stages = read_recipe(path, arguments.set, arguments.direct)
+    archives = Archives(
+        arguments.train, arguments.validation, arguments.calibration, arguments.test
     )
-    refine_config = load_config(RefineConfig, _config_path('refine'), overrides['refine'])
-    names = ('teacher', 'one-step', 'student', 'refined', 'predictor')
-    teacher, one_step, student, refined, final = (folder / f'{name}.safetensors' for name in names)
-    validation: Path = arguments.validation
-    train_teacher(stages.teacher, arguments.train, teacher, validation_path=validation)
-    if not arguments.direct:
-        distil(stages.one_step, teacher, arguments.train, one_step)
-    parent = teacher if arguments.direct else one_step
-    distil(stages.student, parent, arguments.train, student)
-    refine(refine_config, student, arguments.train, refined, validation)
+    make(stages, load_recipe(path).evaluate, archives, arguments.out)
     if is_first():
-        print(calibrate(calibration_config, refined, [validation], [arguments.train], final))
-        print(f'calibrated checkpoint: {final}')
+        print(f'calibrated checkpoint: {arguments.out / "predictor.safetensors"}')
 
 
 def _ablate(arguments: argparse.Namespace) -> None:
     """Run the ablations; overrides are `stage.key=value`."""
     overrides = _overrides(arguments.set, ('teacher', 'one-step', 'student', 'ablate'))
-    path = _chosen_config(arguments.config, 'ablate')
+    path = configuration_file(arguments.config or 'ablate')
     config = load_config(AblateConfig, path, overrides['ablate'])
     archives = arguments.train, arguments.validation
     report = ablate(config, _stages(overrides), *archives, arguments.out, arguments.teacher)
@@ -268,7 +241,7 @@ def _stages(overrides: dict[str, list[str]]) -> Stages:
     """Return what the stages up to the student are configured as."""
 
     def config(schema: type[Config], stage: str) -> Config:
-        return load_config(schema, _config_path(stage), overrides.get(stage, []))
+        return load_config(schema, shipped_configuration(stage), overrides.get(stage, []))
 
     return Stages(
         config(TeacherConfig, 'teacher'),
@@ -355,9 +328,24 @@ def _parser() -> argparse.ArgumentParser:
     configurable(sub)
     sub.set_defaults(run=_calibrate)
 
-    sub = stage('all', 'Run every stage from motion archive to calibrated checkpoint; resumes.')
+    sub = stage('all', 'Run a recipe from motion archive to calibrated checkpoint; resumes.')
+    sub.add_argument(
+        '--config',
+        type=Path,
+        default='default',
+        help='recipe: a YAML file, or the name of one that ships, as accurate (default: '
+        '%(default)s)',
+    )
     sub.add_argument('--train', type=Path, required=True, help='motion archive (.npz)')
     sub.add_argument('--validation', type=Path, required=True, help='motion archive (.npz)')
+    sub.add_argument(
+        '--calibration',
+        type=Path,
+        nargs='+',
+        default=[],
+        help='archives to calibrate on (default: that of --validation)',
+    )
+    sub.add_argument('--test', type=Path, help='archive to measure the product on')
     sub.add_argument('--out', type=Path, required=True, help='folder for all that is made')
     _direct(sub)
     _settable(sub, 'STAGE.KEY=VALUE')
@@ -498,6 +486,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run a stage; what cannot be done is one sentence on stderr and exit status 2."""
     arguments = _parser().parse_args(argv)
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()
     try:
         with processes():
             arguments.run(arguments)

@@ -109,6 +109,18 @@ class Checkpoint:
         header = self.header.model_copy(update={'familiarity': familiarity})
         return Checkpoint(header, self._without('familiarity.') | fitted)
 
+    def uncalibrated(self) -> 'Checkpoint':
+        """Return it without what was fitted to its predictions, or measured of them."""
+        header = self.header.model_copy(
+            update={'calibration': None, 'familiarity': None, 'metrics': {}}
+        )
+        kept = {
+            name: tensor
+            for name, tensor in self.tensors.items()
+            if not name.startswith(('calibration.', 'familiarity.'))
+        }
+        return Checkpoint(header, kept, self.sha256)
+
     def _without(self, prefix: str) -> dict[str, Tensor]:
         return {k: v for k, v in self.tensors.items() if not k.startswith(prefix)}
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,38 +19,17 @@ from motion_predictor_training.config import (
     TeacherConfig,
     load_config,
 )
+from motion_predictor_training.recipe import load_recipe, read_recipe
+from motion_predictor_training.shipped import configuration_file
 
 TRAIN = str(Path(get_package_prefix('motion_predictor')) / 'lib' / 'motion_predictor' / 'train')
-MINIATURE = {
-    'teacher.network.layers': 3,
-    'teacher.network.width': 64,
-    'teacher.network.ff_width': 128,
-    'teacher.network.heads': 4,
-    'teacher.optimisation.steps': 400,
-    'teacher.optimisation.batch': 64,
-    'teacher.optimisation.save_every': 50,
-    'one-step.bank': '{size: 2048, chunk: 512}',
-    'one-step.optimisation.steps': 150,
-    'one-step.optimisation.batch': 64,
-    'student.network.layers': 3,
-    'student.network.width': 64,
-    'student.bank': '{size: 4096, chunk: 512}',
-    'student.optimisation.steps': 300,
-    'student.optimisation.batch': 64,
-    'refine.optimisation.steps': 60,
-    'refine.optimisation.batch': 32,
-    'calibrate.stride': 60,
-    'calibrate.samples': [50],
-    'calibrate.coverages': [0.9],
-    'calibrate.steps': 20,
-}
+ARCHIVES = {'train': 'train', 'validation': 'val', 'test': 'test'}
 
 
 def everything(recorded: Path, out: Path) -> list[str]:
     """Return the command line of the whole chain in miniature."""
-    overrides = [part for item in MINIATURE.items() for part in ('--set', '{}={}'.format(*item))]
-    archives = ['--train', str(recorded / 'train.npz'), '--validation', str(recorded / 'val.npz')]
-    return ['all', *archives, '--out', str(out), *overrides]
+    archives = [f'--{use}={recorded / file}.npz' for use, file in ARCHIVES.items()]
+    return ['all', '--config', 'miniature', *archives, '--out', str(out)]
 
 
 def test_the_chain_survives_a_kill_and_beats_standing_still(
@@ -76,15 +56,17 @@ def test_the_chain_survives_a_kill_and_beats_standing_still(
     checkpoint = load_checkpoint(out / 'predictor.safetensors')
     assert checkpoint.header.calibration is not None
     ancestry = checkpoint.header.provenance
-    for _ in ('student', 'one-step', 'teacher'):
+    for _ in ('refine', 'student', 'one-step', 'teacher'):
         ancestry = ancestry['parent']['provenance']
     assert ancestry['configuration']['optimisation']['steps'] == 400
 
-    report = tmp_path / 'report.json'
-    arguments = ['evaluate', '--checkpoint', str(out / 'predictor.safetensors')]
-    arguments += ['--archive', str(recorded / 'test.npz'), '--stride', '240']
-    assert main([*arguments, '--json', str(report)]) == 0
-    result = json.loads(report.read_text())
+    records = json.loads((out / 'records.json').read_text())
+    stages = ['teacher', 'one-step', 'student', 'refine', 'refine-2', 'calibrate']
+    assert list(records['stages']) == stages
+    assert all(stage['minutes'] >= 0 for stage in records['stages'].values())
+    assert records['stages']['refine-2']['configuration']['optimisation']['seed'] == 4
+    assert records['data']['train'][0]['fingerprint'] == ancestry['data']['train']
+    result = records['evaluation']
     rows = result['rows']
     for metric in (
         'MPJPE_of_mean_mm',
@@ -140,3 +122,44 @@ def test_evaluation_reports_the_shipped_checkpoint(recorded: Path, tmp_path: Pat
     for metric, share in (('MPJPE_of_mean_mm', 0.75), ('root_ADE_of_mean_m', 0.75), ('FDE', 0.95)):
         assert rows['model'][metric] < share * rows['zero_velocity'][metric]
     assert np.isfinite(list(rows['model'].values())).all()
+
+
+def in_common(recipe: Any, shipped: Any) -> Any:
+    """Return of a recipe's configuration what the shipped one, of an older schema, has too."""
+    if isinstance(recipe, dict) and isinstance(shipped, dict):
+        return {
+            key: in_common(value, shipped[key]) for key, value in recipe.items() if key in shipped
+        }
+    return recipe
+
+
+@pytest.mark.parametrize('name', ['default', 'accurate'])
+def test_recipes_say_how_what_ships_was_made(name: str) -> None:
+    stages = read_recipe(configuration_file(name, folder='recipes'))
+    made: dict[str, Any] | None = load_checkpoint(name).header.provenance
+    assert made is not None
+    configurations = [made['calibration']]
+    while made is not None:
+        configurations.append(made['configuration'])
+        made = made.get('parent', {}).get('provenance')
+    assert len(stages) == len(configurations)
+    for stage, shipped in zip(reversed(stages), configurations, strict=True):
+        recipe = stage.config.model_dump(mode='json')
+        for irrelevant in ('save_every',):
+            recipe.get('optimisation', {}).pop(irrelevant, None)
+        if recipe.get('prediction', '') is None:
+            recipe['prediction'] = 'sample'  # the teacher's
+        recipe = in_common(recipe, shipped)
+        assert recipe == in_common(shipped, recipe), stage.name
+
+
+def test_an_override_of_no_stage_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match='begins with one of calibrate, .*refine-2'):
+        read_recipe(configuration_file('miniature', folder='recipes'), ['distil.steps=3'])
+
+
+def test_a_recipe_that_ends_early_is_refused(tmp_path: Path) -> None:
+    recipe = tmp_path / 'short.yaml'
+    recipe.write_text('stages: [{kind: teacher}, {kind: student}]')
+    with pytest.raises(ConfigError, match='begin with teacher and end with calibrate'):
+        load_recipe(recipe)

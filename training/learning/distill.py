@@ -70,7 +70,7 @@ def distil(
         ConfigError: if `out` holds the result of other settings, or the student cannot learn
             from this teacher.
     """
-    teacher = load_checkpoint(teacher_path)
+    teacher = load_checkpoint(teacher_path).uncalibrated()
     archive = load_archive(archive_path)
     ancestry = provenance(config, archive, teacher)
     if (existing := finished(out, ancestry)) is not None:
@@ -154,8 +154,6 @@ def _header(config: DistilConfig, teacher: Header, ancestry: dict[str, Any]) -> 
             'prediction': config.prediction or teacher.prediction,
             'sampling': 'one_step',
             'provenance': ancestry,
-            'metrics': {},
-            'calibration': None,
             'spread': None,
         }
     )

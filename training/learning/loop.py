@@ -179,12 +179,7 @@ def _optimisers(network: nn.Module, settings: Optimisation) -> list[torch.optim.
     others = [weights for name, weights in network.named_parameters() if name not in matrices]
     decay = settings.weight_decay
     optimisers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(
-            others,
-            lr=settings.learning_rate,
-            weight_decay=decay,
-            fused=others[0].device.type == 'cuda',
-        )
+        torch.optim.AdamW(others, lr=settings.learning_rate, weight_decay=decay, fused=True)
     ]
     if rate is not None and matrices:
         optimisers.append(torch.optim.Muon(matrices.values(), lr=rate, weight_decay=decay))

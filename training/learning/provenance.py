@@ -13,6 +13,7 @@ from pydantic import BaseModel
 import motion_predictor
 from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint import Checkpoint, load_checkpoint
+from motion_predictor.common.installed import installed
 from motion_predictor_training.config import ConfigError
 from motion_predictor_training.data.known_people import people_in
 
@@ -36,10 +37,19 @@ def provenance(
         'configuration': configuration,
         'data': {'train': archive.fingerprint},
         'people': people_in(archive),
+        **versions(),
+        'date': time.strftime('%Y-%m-%d', time.gmtime()),
+    }
+
+
+def versions() -> dict[str, str | None]:
+    """Return what runs here; `commit` is None where the package was not built from a commit."""
+    built_from = installed('built_from.txt')
+    return {
         'motion_predictor': motion_predictor.__version__,
+        'commit': built_from.read_text().strip() if built_from.is_file() else None,
         'torch': torch.__version__,
         'python': platform.python_version(),
-        'date': time.strftime('%Y-%m-%d', time.gmtime()),
     }
 
 

@@ -56,7 +56,7 @@ def refine(
         ConfigError: if the checkpoint is no student that can be refined, or `out` holds the
             result of other settings.
     """
-    parent = load_checkpoint(student_path)
+    parent = load_checkpoint(student_path).uncalibrated()
     if parent.header.sampling != 'one_step':
         raise ConfigError(
             f'{student_path} takes {parent.header.ddim_steps} steps: only what has one is refined'
@@ -74,8 +74,6 @@ def refine(
             'name': config.name,
             'network': parent.header.network.model_copy(update={'dropout': config.dropout}),
             'provenance': ancestry,
-            'metrics': {},
-            'calibration': None,
             'spread': None,
             'symmetric': False,
         }

@@ -1,0 +1,233 @@
+"""Recipes: the stages from motion to a calibrated and measured checkpoint, in one file."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, Field, field_validator
+
+from motion_predictor.archive import load_archive
+from motion_predictor.checkpoint import Checkpoint, load_checkpoint
+from motion_predictor_training.calibration.calibrate import calibrate
+from motion_predictor_training.config import (
+    CalibrationConfig,
+    ConfigError,
+    Count,
+    DistilConfig,
+    RefineConfig,
+    Strict,
+    TeacherConfig,
+    load_config,
+)
+from motion_predictor_training.evaluation.evaluate import evaluate_checkpoint
+from motion_predictor_training.evaluation.report.writing import write_json
+from motion_predictor_training.files import replaced
+from motion_predictor_training.learning.distill import distil
+from motion_predictor_training.learning.parallel import is_first
+from motion_predictor_training.learning.provenance import versions
+from motion_predictor_training.learning.refine import refine
+from motion_predictor_training.learning.teacher import train_teacher
+from motion_predictor_training.records import Records
+from motion_predictor_training.shipped import configuration_file
+
+Kind = Literal['teacher', 'one-step', 'student', 'refine', 'calibrate']
+SCHEMAS: dict[Kind, type[BaseModel]] = {
+    'teacher': TeacherConfig,
+    'one-step': DistilConfig,
+    'student': DistilConfig,
+    'refine': RefineConfig,
+    'calibrate': CalibrationConfig,
+}
+
+
+class Step(Strict):
+    """One stage of a recipe; it starts from the checkpoint of the stage before."""
+
+    kind: Kind
+    config: str | None = None
+    """A file beside the recipe, or the name of one that ships; None: the one of this kind."""
+    set: dict[str, Any] = {}
+    """What differs from it, by key: `optimisation.steps`."""
+
+
+class Measurement(Strict):
+    """How the product is measured."""
+
+    samples: Count = 50
+    stride: Count = 30
+
+
+class Recipe(Strict):
+    """The stages of a product, in their order."""
+
+    stages: list[Step] = Field(min_length=2)
+    evaluate: Measurement = Measurement()
+
+    @field_validator('stages')
+    @classmethod
+    def _begins_and_ends(cls, stages: list[Step]) -> list[Step]:
+        kinds = [stage.kind for stage in stages]
+        if kinds[0] != 'teacher' or kinds[-1] != 'calibrate':
+            raise ValueError('stages begin with teacher and end with calibrate')
+        if kinds.count('teacher') > 1 or kinds.count('calibrate') > 1:
+            raise ValueError('teacher and calibrate are there once')
+        return stages
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage that is ready to run."""
+
+    name: str
+    """The kind, and from the second of a kind on its number: refine, refine-2."""
+    kind: Kind
+    config: Any
+
+
+@dataclass(frozen=True)
+class Archives:
+    """Motion archives by what they serve."""
+
+    train: Path
+    validation: Path
+    """Watches the teacher; the spread of the samples is fitted to it."""
+    calibration: Sequence[Path] = field(default=())
+    """What the sets are calibrated on beside the people trained on; empty: the validation's."""
+    test: Path | None = None
+    """What the product is measured on."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return the fingerprint and the people of each."""
+        given = {'train': [self.train], 'validation': [self.validation]}
+        given |= {'calibration': list(self.calibration), 'test': [self.test] if self.test else []}
+        facts = {}
+        for use, paths in given.items():
+            archives = [load_archive(path) for path in paths]
+            facts[use] = [
+                {'fingerprint': archive.fingerprint, 'people': sorted(set(archive.subjects))}
+                for archive in archives
+            ]
+        return facts
+
+
+def read_recipe(path: Path, overrides: Sequence[str] = (), direct: bool = False) -> list[Stage]:
+    """Read a recipe and the configurations of its stages; see `load_recipe` for what is measured.
+
+    Args:
+        path: of the recipe.
+        overrides: `STAGE.KEY=VALUE`; a kind stands for every stage of that kind.
+        direct: leave out the stage of one step.
+
+    Raises:
+        ConfigError: naming what does not hold.
+    """
+    stages: list[Stage] = []
+    steps = [s for s in load_recipe(path).stages if not (direct and s.kind == 'one-step')]
+    kinds: list[Kind] = []
+    for step in steps:
+        kinds.append(step.kind)
+        number = kinds.count(step.kind)
+        name = step.kind if number == 1 else f'{step.kind}-{number}'
+        wanted = [f'{key}={json.dumps(value)}' for key, value in step.set.items()]
+        for override in overrides:
+            stage, _, rest = override.partition('.')
+            if stage in (name, step.kind):
+                wanted.append(rest)
+        file = configuration_file(step.config or step.kind, path.parent)
+        stages.append(Stage(name, step.kind, load_config(SCHEMAS[step.kind], file, wanted)))
+    known = sorted({*kinds, *(stage.name for stage in stages)})
+    for override in overrides:
+        if override.partition('.')[0] not in known:
+            raise ConfigError(
+                f'an override here begins with one of {", ".join(known)}, got {override!r}'
+            )
+    return stages
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe as it is written.
+
+    Raises:
+        ConfigError: naming what does not hold.
+    """
+    return load_config(Recipe, path, [])
+
+
+def make(
+    stages: Sequence[Stage], measurement: Measurement, archives: Archives, folder: Path
+) -> dict[str, Any]:
+    """Run every stage that is not done yet; killed at any moment, the same call goes on.
+
+    Each stage's checkpoint lies in the folder under its name, the product as
+    `predictor.safetensors`. `records.json` says how it came about: configurations, commit,
+    fingerprints and people of the data, seeds, minutes and, where there is a test archive,
+    what was measured; `evaluation.json` then holds all figures.
+
+    Returns:
+        The records.
+    """
+    records = Records(folder / 'records.json')
+    records.put(versions=versions(), data=archives.facts(), threads=torch.get_num_threads())
+    parent = folder / 'none'
+    for stage in stages:
+        last = stage.kind == 'calibrate'
+        out = folder / f'{"predictor" if last else stage.name}.safetensors'
+        with records.stage(stage.name, stage.config.model_dump(mode='json')):
+            _run(stage, archives, parent, out)
+        parent = out
+    if archives.test is not None and is_first():
+        _evaluate(parent, archives.test, measurement, folder, records)
+    return records.content
+
+
+def _run(stage: Stage, archives: Archives, parent: Path, out: Path) -> None:
+    train, validation, config = archives.train, archives.validation, stage.config
+    runs: dict[Kind, Callable[[], object]] = {
+        'teacher': lambda: train_teacher(config, train, out, validation_path=validation),
+        'one-step': lambda: distil(config, parent, train, out),
+        'student': lambda: distil(config, parent, train, out),
+        'refine': lambda: refine(config, parent, train, out, validation),
+        'calibrate': lambda: _calibrate(config, archives, parent, out),
+    }
+    runs[stage.kind]()
+
+
+def _calibrate(config: CalibrationConfig, archives: Archives, parent: Path, out: Path) -> None:
+    others = archives.calibration or [archives.validation]
+    if not is_first() or _calibrated(out, load_checkpoint(parent), others, config):
+        return
+    print(calibrate(config, parent, others, [archives.train], out))
+
+
+def _calibrated(
+    out: Path, parent: Checkpoint, others: Sequence[Path], config: CalibrationConfig
+) -> bool:
+    """Whether there is the parent already with such a calibration."""
+    if not out.is_file():
+        return False
+    found = load_checkpoint(out).header.provenance
+    asked = config.model_dump(mode='json')
+    asked['data'] = [load_archive(path).fingerprint for path in others]
+    return (
+        found.get('identity') == parent.header.provenance['identity']
+        and asked.items() <= found['calibration'].items()
+    )
+
+
+def _evaluate(
+    product: Path, test: Path, measurement: Measurement, folder: Path, records: Records
+) -> None:
+    began = time.monotonic()
+    result = evaluate_checkpoint(product, test, measurement.samples, measurement.stride)
+    with replaced(folder / 'evaluation.json') as draft:
+        write_json(result, draft)
+    shown = ('checkpoint', 'archive', 'windows', 'clips', 'rows', 'intervals', 'people')
+    figures = {name: result[name] for name in (*shown, 'coverage') if name in result}
+    records.put(
+        evaluation=figures
+        | {**measurement.model_dump(), 'minutes': round((time.monotonic() - began) / 60, 2)}
+    )

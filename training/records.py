@@ -1,0 +1,49 @@
+"""What is written down of a run, beside what it makes."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from motion_predictor_training.evaluation.report.writing import write_json
+from motion_predictor_training.files import replaced
+from motion_predictor_training.learning.parallel import is_first
+
+
+class Records:
+    """A file of records that grows with the run, and is taken up again by the next call.
+
+    Args:
+        path: of the file; the first process writes it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.content: dict[str, Any] = {'stages': {}}
+        if path.is_file():
+            self.content = json.loads(path.read_text())
+
+    def put(self, **facts: Any) -> None:
+        """Add facts, and write all down."""
+        self.content |= facts
+        if is_first():
+            with replaced(self.path) as draft:
+                write_json(self.content, draft)
+
+    @contextmanager
+    def stage(self, name: str, configuration: dict[str, Any]) -> Iterator[None]:
+        """Time a stage; a stage that is run in several calls takes as long as all of them.
+
+        What another configuration took does not count. Of a call that is killed nothing is known.
+        """
+        before = self.content['stages'].get(name, {})
+        minutes = before['minutes'] if before.get('configuration') == configuration else 0.0
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            minutes = round(minutes + (time.monotonic() - began) / 60, 2)
+            entry = {'minutes': minutes, 'configuration': configuration}
+            self.put(stages=self.content['stages'] | {name: entry})
