@@ -102,6 +102,8 @@ class Planner(Node):
         super().__init__(f'planner_{time.monotonic_ns()}')
         self.received: list[PredictedMotionArray] = []
         self.diagnostics: list[DiagnosticArray] = []
+        self.spoken_ns: list[int] = []
+        """When messages were published with anybody in them."""
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
         self._skeletons = self.create_publisher(
@@ -190,6 +192,8 @@ class Planner(Node):
 
     def publish(self, message: SkeletonArray) -> None:
         """Publish a tracker's message."""
+        if message.skeletons:
+            self.spoken_ns.append(self.get_clock().now().nanoseconds)
         self._skeletons.publish(message)
 
     def stream(

@@ -109,14 +109,16 @@ class Health:
         if late := fresh_counts['over budget']:
             warnings.append(f'predictions over budget ({late})')
         status = DiagnosticStatus(name=f'{name}: prediction', hardware_id=hardware_id)
+        silence = '' if fresh_rejections else condition.silence
         if condition.fault:
-            status.level, status.message = DiagnosticStatus.ERROR, condition.fault
-        elif condition.silence and not fresh_rejections:
-            status.level, status.message = DiagnosticStatus.STALE, condition.silence
+            status.level = DiagnosticStatus.ERROR
+        elif silence:
+            status.level = DiagnosticStatus.STALE
         elif warnings:
-            status.level, status.message = DiagnosticStatus.WARN, '; '.join(warnings)
-        else:
-            status.level, status.message = DiagnosticStatus.OK, 'predicting'
+            status.level = DiagnosticStatus.WARN
+        # What came before a silence is often why.
+        said = [sentence for sentence in (condition.fault, silence, *warnings) if sentence]
+        status.message = '; '.join(said) or 'predicting'
         values = {
             'input rate (Hz)': f'{fresh_counts["received"] / period_s:.1f}',
             'output rate (Hz)': f'{fresh_counts["published"] / period_s:.1f}',
