@@ -1,8 +1,9 @@
 """Who is who: an id is not believed blindly.
 
 One that jumps farther than a person moves, or to another person's place, starts a new history, and
-goes on with the old one if it jumps back before that is too old. A new id where somebody was just
-lost, and nobody else is near, goes on with theirs.
+goes on with the old one if it jumps back before that is too old. Two that go on at each other's
+place were swapped, and so are their histories. A new id where somebody was just lost, and nobody
+else is near, goes on with theirs.
 """
 
 from collections import Counter
@@ -19,6 +20,9 @@ MAX_FOUND = 10
 """With more new ids in one message, nobody who was lost is looked for among them."""
 SWITCHED_M = 0.2
 """Somebody so far from where their id was, and half as far from another's place, is that one."""
+EXCHANGED_M, EXCHANGED_SHARE = 0.03, 0.5
+"""Two ids were swapped if both poses are nearer to where the other person was going, by so much
+each and by this share of the way."""
 JUMPED = 'person jumped'
 
 
@@ -61,6 +65,7 @@ class Identities:
         """
         crowd = Crowd(list(tracks.values()), stamp_ns)
         self._follow_new_ids(tracks, crowd, stamp_ns, readable)
+        self._follow_swapped_ids(tracks, stamp_ns, readable)
         return {
             person_id: self._track_of(crowd, tracks.get(person_id), stamp_ns, positions)
             for person_id, positions in readable.items()
@@ -92,6 +97,32 @@ class Identities:
                 continue
             if crowd.tracks[near[0]].surprise_m(stamp_ns, readable[person_id]) <= NEAR_M:
                 tracks[person_id] = tracks.pop(ids[near[0]])
+
+    def _follow_swapped_ids(
+        self, tracks: dict[str, Track], stamp_ns: int, readable: Mapping[str, FloatArray]
+    ) -> None:
+        """Exchange the tracks of ids that go on at each other's place."""
+        fresh_ns = stamp_ns - self._max_gap_ns
+        both = [i for i in readable if i in tracks and tracks[i].newest_ns >= fresh_ns]
+        if len(both) < 2:
+            return
+        own_m = {i: tracks[i].surprise_m(stamp_ns, readable[i]) for i in both}
+        astray = [i for i in both if own_m[i] > EXCHANGED_M]
+        while len(astray) > 1:
+            one = astray.pop()
+            for other in astray:
+                crossed_m = (
+                    tracks[other].surprise_m(stamp_ns, readable[one]),
+                    tracks[one].surprise_m(stamp_ns, readable[other]),
+                )
+                if all(
+                    way_m < min(EXCHANGED_SHARE * own_m[i], own_m[i] - EXCHANGED_M)
+                    for way_m, i in zip(crossed_m, (one, other), strict=True)
+                ):
+                    tracks[one], tracks[other] = tracks[other], tracks[one]
+                    self._rejected['ids swapped'] += 1
+                    astray.remove(other)
+                    break
 
     def _track_of(
         self, crowd: Crowd, track: Track | None, stamp_ns: int, positions: FloatArray

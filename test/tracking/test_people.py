@@ -262,15 +262,30 @@ def test_a_person_at_full_speed_does_not_jump() -> None:
     assert not people.rejected
 
 
-def test_ids_exchanged_between_two_people_are_noticed() -> None:
+@pytest.mark.parametrize('apart_m', [0.5, 0.1, 0.07])
+def test_ids_exchanged_between_two_people_exchange_their_histories(apart_m: float) -> None:
     people = make_people()
     for step in range(FULL):
-        report(people, step, anna=at(0), ben=at(0, 0.5))  # nearer than a person may jump
-    report(people, FULL, anna=at(0, 0.5), ben=at(0))
+        report(people, step, anna=at(0), ben=at(0, apart_m))
+    before = {person.id: person.track for person in scene_of(people).people}
+    for step in range(FULL, FULL + 2):
+        report(people, step, anna=at(0, apart_m), ben=at(0))
+        assert statuses(people) == {'anna': Status.OK, 'ben': Status.OK}
+        after = {person.id: person.track for person in scene_of(people).people}
+        assert after == {'anna': before['ben'], 'ben': before['anna']}
+        for person in scene_of(people).people:
+            assert person.window is not None
+            np.testing.assert_allclose(np.diff(person.window.positions, axis=0), 0, atol=1e-6)
+    assert people.rejected == {'ids swapped': 1}
+
+
+def test_an_id_at_another_persons_place_starts_anew() -> None:
+    people = make_people()
+    for step in range(FULL):
+        report(people, step, anna=at(0), ben=at(0, 0.5))
+    report(people, FULL, anna=at(0, 0.5), ben=at(0, 3.0))
     assert statuses(people) == {'anna': Status.WARMING_UP, 'ben': Status.WARMING_UP}
-    assert people.rejected == {"id at another person's place": 2}
-    report(people, FULL + 1, anna=at(0), ben=at(0, 0.5))  # and back
-    assert statuses(people) == {'anna': Status.OK, 'ben': Status.OK}
+    assert people.rejected == {"id at another person's place": 1, 'person jumped': 1}
 
 
 def test_two_people_who_pass_each_other_stay_apart() -> None:
