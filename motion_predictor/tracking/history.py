@@ -97,15 +97,18 @@ class History:
 
         The median over the joints that both frames have; zero where there is no such pair.
         """
+        joints = self.joint_velocities()
+        known = joints[np.isfinite(joints).all(-1)]
+        return np.median(known, axis=0) if len(known) else np.zeros(3)
+
+    def joint_velocities(self) -> NDArray[np.float64]:
+        """Return the velocity (J, 3) of each joint over the last 0.1 s, m/s; NaN if unknown."""
         for stamp_ns, frame in zip(reversed(self._stamps_ns), reversed(self._frames), strict=True):
             elapsed_ns = self._stamps_ns[-1] - stamp_ns
             if elapsed_ns >= RECENT_NS:
-                moved = self._frames[-1].astype(np.float64) - frame
-                moved = moved[np.isfinite(moved).all(-1)]
-                return (
-                    np.median(moved, axis=0) / (elapsed_ns * 1e-9) if len(moved) else np.zeros(3)
-                )
-        return np.zeros(3)
+                moved: NDArray[np.float64] = self._frames[-1].astype(np.float64) - frame
+                return moved / (elapsed_ns * 1e-9)
+        return np.full((1, 3), np.nan)
 
     def window(self, limbs_m: NDArray[np.floating] | None = None) -> ObservedWindow | None:
         """Return the window that ends at the newest frame.

@@ -99,8 +99,9 @@ class Track:
         Returns:
             False if it does not go together with what was known, and nothing was taken.
         """
-        doubt_m = 0.0
+        doubt_m, velocities = 0.0, None
         if self.history.knows_velocity():
+            velocities = self.history.joint_velocities()
             elapsed_ns = stamp_ns - self.newest_ns
             going = self.going(stamp_ns).astype(np.float32)
             steadied = self._steadiness.check(elapsed_ns, stamp_ns, positions, going)
@@ -113,7 +114,7 @@ class Track:
                 self.gates.move(steadied.moved)
             positions, doubt_m = steadied.positions, steadied.doubt_m
             rejected.update({'whole body jumped': 1} if doubt_m else {})
-        checked = self.gates.check(stamp_ns, positions)
+        checked = self.gates.check(stamp_ns, positions, velocities)
         rejected.update(checked.rejected)
         if checked.contradicts:
             rejected['left and right swapped for good'] += 1

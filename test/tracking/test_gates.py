@@ -10,6 +10,7 @@ from motion_predictor.archive import load_archive
 from motion_predictor.skeleton import known_layouts
 from motion_predictor.tracking.body import Body
 from motion_predictor.tracking.gates import Checked, Gates
+from motion_predictor.tracking.history import History
 
 FloatArray = NDArray[np.float32]
 SMPL = known_layouts()['smpl22']
@@ -51,6 +52,22 @@ def test_a_joint_that_jumps_is_missing_until_it_is_back(gates: Gates, stride: Fl
     assert missing(checked) == [WRIST]
     assert checked.rejected == {'joint jumped': 1}
     assert not missing(check(gates, step + 1, walk(stride, step + 1)))
+
+
+def test_a_joint_that_accelerates_as_nobody_can_is_missing(
+    gates: Gates, stride: FloatArray
+) -> None:
+    step = warm(gates, stride)
+    pose = walk(stride, step)
+    arm = [ELBOW, WRIST]
+    pose[arm, 1] += 0.5  # not too far for a frame, if they had been on the way
+    still, moving = np.zeros_like(pose), np.zeros_like(pose)
+    moving[arm, 1] = 10
+    stamp_ns = 10**18 + step * PERIOD_NS
+    assert not {*arm} - {*missing(gates.check(stamp_ns, pose, still))}
+    other = Gates(Body(SMPL))
+    warm(other, stride)
+    assert other.check(stamp_ns, pose, moving).rejected.keys() <= {'limb of another length'}
 
 
 def test_a_joint_that_stays_where_it_jumped_is_believed(gates: Gates, stride: FloatArray) -> None:
@@ -103,11 +120,15 @@ def test_what_people_really_do_passes(recorded: Path, rate_hz: int, noise_m: flo
     archive = load_archive(recorded / 'test.npz')
     generator = np.random.default_rng(0)
     rejected = total = 0
+    body = Body(SMPL)
     for index in range(0, len(archive), 4):
-        gates = Gates(Body(SMPL))
+        gates, history = Gates(body), History(body, 60, 30, max_gap_s=0.3)
         for frame, pose in enumerate(archive.clip(index)[:: 60 // rate_hz]):
             seen = pose + generator.normal(scale=noise_m, size=pose.shape)
-            checked = gates.check(round((1 + frame / rate_hz) * 1e9), seen.astype(np.float32))
+            stamp_ns = round((1 + frame / rate_hz) * 1e9)
+            velocities = history.joint_velocities() if history.knows_velocity() else None
+            checked = gates.check(stamp_ns, seen.astype(np.float32), velocities)
+            history.append(stamp_ns, checked.positions)
             assert not checked.contradicts
             rejected += checked.rejected.total()
             total += len(pose)
