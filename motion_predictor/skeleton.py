@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import yaml
@@ -40,6 +40,15 @@ class Recipe(BaseModel):
         if abs(total - 1) > 1e-6:
             raise ValueError(f'the weights of {dict(self.points)} sum to {total}, not to 1')
         return self
+
+
+class Facing(NamedTuple):
+    """Joints that tell where a person is heading."""
+
+    left_hip: int
+    right_hip: int
+    neck: int | None
+    """Or what is nearest to it."""
 
 
 class Layout(BaseModel):
@@ -97,6 +106,17 @@ class Layout(BaseModel):
         """The left and the right hip, which give a person's heading; None if one is missing."""
         left, right = self.index('l_hip'), self.index('r_hip')
         return None if left is None or right is None else (left, right)
+
+    @property
+    def facing(self) -> Facing | None:
+        """What tells a person's heading; None if a hip is missing."""
+        return None if self.hips is None else Facing(*self.hips, self.neck)
+
+    @property
+    def neck(self) -> int | None:
+        """The neck, or what is nearest to it; None if there is nothing."""
+        necks = (self.index(name) for name in ('neck', 'head', 'nose', 'spine3'))
+        return next((joint for joint in necks if joint is not None), None)
 
     @property
     def mirrored(self) -> tuple[int, ...]:

@@ -114,9 +114,9 @@ def _wandering(header: Header) -> torch.Tensor:
     frames = header.window.history_frames + header.window.future_frames
     steps = np.random.default_rng(0).normal(scale=0.03, size=(64, frames, len(pose), 3))
     motion = torch.tensor(np.array(pose) + steps.cumsum(1), dtype=torch.float32)
-    hips = header.layout.hips if header.frame == 'heading' else None
+    facing = header.layout.facing if header.frame == 'heading' else None
     with_root = header.root == 'predicted'
-    return model_features(motion, header.window.history_frames, hips, with_root)
+    return model_features(motion, header.window.history_frames, facing, with_root)
 
 
 def _calibrated(checkpoint: Checkpoint, coverages: tuple[float, ...]) -> Checkpoint:

@@ -195,7 +195,7 @@ class Checkpoint:
                 rate_hz=header.window.rate_hz,
                 timestep=header.timestep,
                 predicts_noise=header.prediction == 'epsilon',
-                hips=header.layout.hips if header.frame == 'heading' else None,
+                facing=header.layout.facing if header.frame == 'heading' else None,
                 predicts_root=header.root == 'predicted',
                 noise_schedule=header.noise_schedule,
                 spread=header.spread,

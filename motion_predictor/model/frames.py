@@ -9,6 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from motion_predictor.skeleton import Facing
+
+LEVEL, UPRIGHT = 0.6, 0.3
+"""Sines of the angle between the vertical and the axis of the hips: down to the first it alone
+tells the heading, from the second on the trunk tells as much as can be."""
+
 
 class PersonFrame(NamedTuple):
     """Where a person's model frame lies in the world."""
@@ -17,28 +23,46 @@ class PersonFrame(NamedTuple):
     rotation: Tensor  # (B, 3, 3) model <- world
 
 
-def person_frame(last_pose: Tensor, hips: tuple[int, int] | None) -> PersonFrame:
+def person_frame(last_pose: Tensor, facing: Facing | None) -> PersonFrame:
     """Return the frame of the last observed pose.
 
     Args:
         last_pose: (B, J, 3) metres, world frame.
-        hips: joints of the left and the right hip, which give the heading; None leaves the
-            world's axes as they are. A person whose hips lie above each other keeps them too.
+        facing: joints that tell the heading; None leaves the world's axes as they are.
     """
     rotation = torch.eye(3, dtype=last_pose.dtype, device=last_pose.device)
     rotation = rotation.expand(last_pose.shape[0], 3, 3)
-    if hips is not None:
-        left = last_pose[:, hips[0], :2] - last_pose[:, hips[1], :2]  # (B, 2)
-        length = torch.linalg.vector_norm(left, dim=-1, keepdim=True)
+    if facing is not None:
+        x, y = _forward(last_pose, facing).split(1, -1)
         # A copy of numbers from the host could not be captured in a CUDA graph.
-        zero, one = torch.zeros_like(length), torch.ones_like(length)
-        default = torch.cat([zero, one], -1)
-        left = torch.where(length > 1e-3, left / length.clamp(min=1e-3), default)
-        x, y = left.split(1, -1)
-        # Forward is a quarter turn right of the left-pointing hip axis.
-        rotation = torch.cat([y, -x, zero, x, y, zero, zero, zero, one], dim=-1)
+        zero, one = torch.zeros_like(x), torch.ones_like(x)
+        rotation = torch.cat([x, y, zero, -y, x, zero, zero, zero, one], dim=-1)
         rotation = rotation.unflatten(-1, (3, 3))  # (B, 3, 3)
     return PersonFrame(last_pose[:, 0], rotation)
+
+
+def _forward(last_pose: Tensor, facing: Facing) -> Tensor:
+    """Return the horizontal unit vector (B, 2) along which people face: +x if nothing tells it.
+
+    It is a quarter turn right of the axis of the hips, seen from above. Where these lie nearly
+    above each other, that is noise; then it is what is square to that axis and the trunk.
+    """
+    across = last_pose[:, facing.left_hip] - last_pose[:, facing.right_hip]  # (B, 3) to the left
+    x, y, z = across.split(1, -1)
+    forward = torch.cat([y, -x], -1)
+    if facing.neck is not None:
+        trunk = last_pose[:, facing.neck] - last_pose[:, 0]
+        right, left, up = torch.nn.functional.normalize(trunk, dim=-1).split(1, -1)
+        square = torch.cat([y * up - z * left, z * right - x * up], -1)
+        level = _length(forward) / _length(across).clamp(min=1e-3)
+        forward = forward + ((LEVEL - level) / (LEVEL - UPRIGHT)).clamp(0, 1) * square
+    length = _length(forward)
+    unknown = torch.cat([torch.ones_like(length), torch.zeros_like(length)], -1)
+    return torch.where(length > 1e-3, forward / length.clamp(min=1e-3), unknown)
+
+
+def _length(vectors: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
 
 
 def to_model(positions: Tensor, frame: PersonFrame) -> Tensor:

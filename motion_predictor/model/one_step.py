@@ -19,6 +19,7 @@ from motion_predictor.model.parametrisation import Parametrisation, velocity_wei
 from motion_predictor.model.shared_trunk import SharedTrunk
 from motion_predictor.model.swiftdiff import SwiftDiff
 from motion_predictor.model.transfusion import TransFusion
+from motion_predictor.skeleton import Facing
 
 Network = SharedTrunk | SwiftDiff | TransFusion
 
@@ -70,7 +71,7 @@ class OneStep(nn.Module):
         rate_hz: frames per second of history and future.
         timestep: diffusion timestep that the noise stands for.
         predicts_noise: whether the network returns epsilon (else the clean coefficients).
-        hips: joints of left and right hip for the heading, or None for the world's axes.
+        facing: joints that tell the heading, or None for the world's axes.
         predicts_root: whether the features hold the root (else it is damped).
         noise_schedule: what the timestep is of.
         spread: (K,) by what the samples' deviations from their mean are multiplied; None: one.
@@ -89,7 +90,7 @@ class OneStep(nn.Module):
         rate_hz: float,
         timestep: int,
         predicts_noise: bool,
-        hips: tuple[int, int] | None,
+        facing: Facing | None,
         predicts_root: bool,
         noise_schedule: NoiseSchedule = 'cosine',
         spread: Sequence[float] | None = None,
@@ -100,7 +101,7 @@ class OneStep(nn.Module):
         self.parametrisation = parametrisation
         self.timestep = timestep
         self.predicts_noise = predicts_noise
-        self.hips = hips
+        self.facing = facing
         self.predicts_root = predicts_root
         self.damped_root = DampedRoot(
             parametrisation.history_frames, parametrisation.future_frames, rate_hz
@@ -157,7 +158,7 @@ class OneStep(nn.Module):
         Returns:
             (P, S, F, J, 3) metres, world frame; frame f lies (f + 1) / rate_hz after the last.
         """
-        frame = person_frame(history[:, -1], self.hips)
+        frame = person_frame(history[:, -1], self.facing)
         local = to_model(history, frame)  # (P, H, J, 3)
         features = to_features(local, self.predicts_root)  # (P, H, D)
         condition = self.parametrisation.condition(features)  # (P, K, D)

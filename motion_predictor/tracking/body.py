@@ -95,8 +95,7 @@ class Body:
         self.levels = [np.flatnonzero(self._depth == d) for d in range(1, self._depth.max() + 1)]
         sides = [(layout.index(f'l_{part}'), layout.index(f'r_{part}')) for part in _HEADING]
         self.sides = [(a, b) for a, b in sides if a is not None and b is not None]
-        necks = [layout.index(name) for name in ('neck', 'head', 'nose', 'spine3')]
-        self.neck = next((joint for joint in necks if joint is not None), None)
+        self.neck = layout.neck
         self.hips = layout.hips
         feet = [(layout.index(f'{s}_ankle'), layout.index(f'{s}_foot')) for s in 'lr']
         self.feet = [(a, b) for a, b in feet if a is not None and b is not None]

@@ -21,7 +21,7 @@ class Exchange:
     """
 
     def __init__(self, layout: Layout, history_frames: int, device: torch.device) -> None:
-        self.hips = layout.hips
+        self.facing = layout.facing
         self.history_frames = history_frames
         self.parts = exchanged_parts(layout).to(device)  # (G, J)
         self.anchors = _anchors(self.parts, layout.parents).to(device)  # (G, J)
@@ -38,7 +38,7 @@ class Exchange:
         group = torch.randint(len(self.parts), (count,), device=device)
         part = (self.parts[group] & chosen[:, None])[:, None]  # (B, 1, J)
         giver = torch.randperm(count, device=device)
-        frame = person_frame(motion[:, self.history_frames - 1], self.hips)
+        frame = person_frame(motion[:, self.history_frames - 1], self.facing)
         own = to_model(motion, frame)
         other = own[giver]
         anchors = self.anchors[group][:, None, :, None].expand_as(own)

@@ -11,7 +11,7 @@ from torch import Tensor
 from motion_predictor.archive import ArchiveError, MotionArchive
 from motion_predictor.checkpoint import Header
 from motion_predictor.model.frames import person_frame, to_features, to_model
-from motion_predictor.skeleton import JointMap, Layout, common_names_of
+from motion_predictor.skeleton import Facing, JointMap, Layout, common_names_of
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ def _resample(clip: NDArray[np.float32], step: float) -> NDArray[np.float32]:
 
 
 def model_features(
-    motion: Tensor, history_frames: int, hips: tuple[int, int] | None, with_root: bool
+    motion: Tensor, history_frames: int, facing: Facing | None, with_root: bool
 ) -> Tensor:
     """Return features (B, N, D) of windows (B, N, J, 3) in the frame of their last seen pose."""
-    frame = person_frame(motion[:, history_frames - 1], hips)
+    frame = person_frame(motion[:, history_frames - 1], facing)
     return to_features(to_model(motion, frame), with_root)

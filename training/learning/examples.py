@@ -48,7 +48,7 @@ class Examples:
         device: torch.device,
     ) -> None:
         self.history_frames = header.window.history_frames
-        self.hips = header.layout.hips if header.frame == 'heading' else None
+        self.facing = header.layout.facing if header.frame == 'heading' else None
         self.with_root = header.root == 'predicted'
         self.mirror = Mirror(header.layout.mirrored, self.with_root).to(device)
         pool = pool_of(windows, archive, header.window.rate_hz, augmentation.balance, device)
@@ -57,7 +57,7 @@ class Examples:
     def __call__(self, count: int) -> Example:
         """Draw B windows, by torch's random numbers."""
         drawn = self.drawer(count)
-        features = model_features(drawn.motion, self.history_frames, self.hips, self.with_root)
+        features = model_features(drawn.motion, self.history_frames, self.facing, self.with_root)
         return Example(features, drawn.measured)
 
     def for_scales(self) -> Tensor:

@@ -35,7 +35,7 @@ def fit_spread(checkpoint: Checkpoint, archive: MotionArchive) -> Checkpoint:
     features = model_features(
         windows.batch(_of_each_person(windows, archive)),
         header.window.history_frames,
-        header.layout.hips if header.frame == 'heading' else None,
+        header.layout.facing if header.frame == 'heading' else None,
         header.root == 'predicted',
     )
     model = checkpoint.build()

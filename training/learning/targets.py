@@ -219,14 +219,14 @@ class OtherSkeleton:
         """Return the teacher's futures (P, S, F, J, 3) of windows (P, N, J, 3), world frame."""
         header, parametrisation = self.teacher, self.model.parametrisation
         frames = header.window.history_frames
-        hips = header.layout.hips if header.frame == 'heading' else None
-        history = model_features(taught[:, :frames], frames, hips, True).to(self.device)
+        facing = header.layout.facing if header.frame == 'heading' else None
+        history = model_features(taught[:, :frames], frames, facing, True).to(self.device)
         condition = parametrisation.condition(history)
         with torch.autocast(self.device.type, torch.bfloat16):
             x0 = self.model.denoise(noise.to(self.device), condition).float()
         future = parametrisation.synthesis @ parametrisation.expand(x0)
         future = future + parametrisation.offset(history)[:, None]  # (P, S, F, D)
-        frame = person_frame(taught[:, frames - 1], hips)
+        frame = person_frame(taught[:, frames - 1], facing)
         return to_world(from_features(future, None).cpu(), frame)
 
     def _transfer(self, futures: Tensor, taught: Tensor, seen: Tensor) -> Tensor:
@@ -243,8 +243,8 @@ class OtherSkeleton:
     def _features(self, motion: Tensor) -> Tensor:
         """Return what the student sees of motions (B, H + F, J, 3)."""
         header = self.student
-        hips = header.layout.hips if header.frame == 'heading' else None
-        return model_features(motion, header.window.history_frames, hips, True)
+        facing = header.layout.facing if header.frame == 'heading' else None
+        return model_features(motion, header.window.history_frames, facing, True)
 
     def _own_noise(self, noise: Tensor, seed: Sequence[int]) -> Tensor:
         """Return the student's noise (P, S, K', D') for a teacher's (P, S, K, D)."""

@@ -176,7 +176,7 @@ def test_an_exchanged_part_moves_as_in_another_window_and_hangs_where_it_belongs
 
 def bones_seen_from_the_hips(motion: torch.Tensor) -> torch.Tensor:
     """Return (B, N, J, 3) each joint from its parent, the root from the origin."""
-    local = to_model(motion, person_frame(motion[:, HISTORY - 1], SMPL.hips))
+    local = to_model(motion, person_frame(motion[:, HISTORY - 1], SMPL.facing))
     parents = torch.tensor(SMPL.parents).clamp(min=0)
     bones = local - local[:, :, parents]
     return torch.cat([local[:, :, :1], bones[:, :, 1:]], 2)
@@ -304,7 +304,7 @@ def test_a_turn_is_about_the_vertical(seed: int) -> None:
     x, y, z = motion[0].unbind(-1)
     torch.testing.assert_close(turned[0], torch.stack([-y, x, z], dim=-1), atol=1e-5, rtol=1e-5)
     # In the person's heading it cannot be seen.
-    seen = (model_features(m, HISTORY, SMPL.hips, with_root=True) for m in (motion, turned))
+    seen = (model_features(m, HISTORY, SMPL.facing, with_root=True) for m in (motion, turned))
     torch.testing.assert_close(*seen, atol=1e-4, rtol=1e-4)
 
 

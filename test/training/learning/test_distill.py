@@ -170,11 +170,11 @@ def test_a_student_of_half_the_rate_gets_every_second_frame(
         np.random.default_rng((0, 0, 1)).standard_normal((5, 2, 6, 66), np.float32)
     )
     futures = supervisor._futures(motion, noise)[:, :, 1::2, 0]  # (5, 2, 3, 3)
-    hips = tiny.header.layout.hips
-    seen = model_features(supervisor._read(drawn, student.header), 3, hips, True)[:, :3]
+    facing = tiny.header.layout.facing
+    seen = model_features(supervisor._read(drawn, student.header), 3, facing, True)[:, :3]
     learnt = learnt + parametrisation.offset(seen)[:, None]
     moved = from_features(learnt, None)[..., 0, :]  # (5, 2, 3, 3) root, away from the last pose
-    frame = person_frame(motion[:, 4], hips)
+    frame = person_frame(motion[:, 4], facing)
     walked = to_world(moved[..., None, :], frame)[..., 0, :]
     torch.testing.assert_close(walked, futures, atol=1e-3, rtol=1e-3)
 

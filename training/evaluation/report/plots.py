@@ -175,7 +175,7 @@ def plot_fans(
         rate_hz: frames per second.
         folder: one file for each window goes there.
     """
-    frame = person_frame(predicted.history[:, -1], layout.hips)
+    frame = person_frame(predicted.history[:, -1], layout.facing)
     history, future, mean = (
         to_model(motion, frame) for motion in (predicted.history, predicted.future, predicted.mean)
     )
