@@ -110,8 +110,8 @@ PARAMETERS = (
     Parameter(
         'fixed_frame',
         '',
-        'Frame to predict in, gravity-aligned, z up, to which other input is transformed; empty '
-        'takes the frame of the input.',
+        'Frame to predict in: at rest, gravity-aligned, z up. Other input is transformed to it: '
+        '"odom" or "map" on a robot that moves. Empty takes the frame of the input.',
     ),
     Parameter(
         'input_transform',
@@ -149,6 +149,12 @@ PARAMETERS = (
         [0.0, 0.0, 0.0],
         'Where the robot stands, x, y, z in metres in the frame of the skeletons.',
         live=True,
+    ),
+    Parameter(
+        'robot_frame',
+        '',
+        "The robot's frame in tf, as base_link: it is asked where the robot stands, again and "
+        'again, instead of robot_position.',
     ),
     Parameter(
         'max_speed',

@@ -27,6 +27,7 @@ from motion_predictor.ros.node.reader import Scan, SkeletonInput
 from motion_predictor.ros.node.receiver import Intake
 from motion_predictor.ros.node.scheduling import Precedence
 from motion_predictor.ros.node.silence import Stopwatch
+from motion_predictor.ros.node.stamps import Stamps
 from motion_predictor.self_check import SelfCheck
 from motion_predictor.sources.source import InputError
 from motion_predictor.tracking.people import People
@@ -96,6 +97,7 @@ class Pipeline:
         self._fault = ''
         self._logged_s: dict[str, float] = {}
         self._since_usable, self._since_published = Stopwatch(clock), Stopwatch(clock)
+        self._stamps = Stamps()
         self._arrived_s = self._age_ms = 0.0
         self._has_news = False
         setup.input.clear()
@@ -149,7 +151,10 @@ class Pipeline:
                 with self._lock:  # whoever is in the message is there all the same
                     self.people.somebody(getattr(error, 'people', 1), now_ns)
             if scan is not None:
+                self._stamps.see(age_ms)
+                robot = self._robot_position(now_ns)
                 with self._lock:
+                    self.people.prefer(robot, self._setup.values['max_people'])
                     self._observe(scan, arrived_s, age_ms, now_ns)
         if refusal:
             self._refuse('message refused', refusal)
@@ -169,6 +174,17 @@ class Pipeline:
         for reason, sentence in people.remarks.items():
             self._remark(reason, sentence)
         people.remarks.clear()
+
+    def _robot_position(self, now_ns: int) -> list[float]:
+        """Return where the robot stands, as tf says if there is a frame of it."""
+        values = self._setup.values
+        if values['robot_frame']:
+            try:
+                return self._setup.input.robot_place(values['robot_frame'], now_ns)
+            except InputError as error:
+                self._remark('robot_frame', str(error))
+        position: list[float] = values['robot_position']
+        return position
 
     def _age_at_arrival_ms(self, scan: Scan | None, now_ns: int, waited_s: float) -> float:
         """Return how old a scan was when it came in.
@@ -325,10 +341,19 @@ class Pipeline:
             ),
             facts(predictor, budget, self._setup.values['threads'])
             | {'scheduling': str(self._precedence)}
+            | self._doubts()
             | judged(self.check),
         )
         report.header.stamp = time_message(self._clock.now_ns())
         return report
+
+    def _doubts(self) -> dict[str, str]:
+        """Return what may be wrong with the input and cannot be known, as values to show."""
+        doubts = {'stamps': self._stamps.doubt(), 'frame': self._setup.input.footing.doubt}
+        for name, doubt in doubts.items():
+            if doubt:
+                self._mention(name, doubt)
+        return {name: doubt or 'nothing wrong is known' for name, doubt in doubts.items()}
 
     def quality(self) -> MotionQualityArray:
         """Return how well everybody was predicted lately."""
@@ -374,3 +399,9 @@ class Pipeline:
         if now_s - self._logged_s.get(reason, -REPEAT_PROBLEM_S) >= REPEAT_PROBLEM_S:
             self._logged_s[reason] = now_s
             self._node.get_logger().warning(f'{reason}: {sentence}')
+
+    def _mention(self, reason: str, sentence: str) -> None:
+        """Log once what may be wrong."""
+        if reason not in self._logged_s:
+            self._logged_s[reason] = time.monotonic()
+            self._node.get_logger().info(f'{reason}: {sentence}')

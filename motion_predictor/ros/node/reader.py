@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.validate_topic_name import validate_topic_name
 
 from motion_predictor.ros.common.transforms import FixedFrame, Tf, Transform
+from motion_predictor.ros.node.footing import Footing
 from motion_predictor.ros.node.message_types import message_class, point_reader
 from motion_predictor.skeleton import (
     JointMap,
@@ -29,6 +30,8 @@ MAX_NUMBER = 1e9
 """Of larger numbers float32 holds no squares. Which places are believed is decided later."""
 ASSUMED_LAG_NS = 200_000_000
 """From capture to arrival, for messages without a stamp."""
+ROBOT_SEEN_S = 1.0
+"""How old what tf says of the robot may be."""
 
 
 @dataclass
@@ -51,7 +54,7 @@ class SkeletonInput:
         layouts: layouts that messages may name.
         min_confidence: joints with less count as missing.
         fixed_frame: brings positions to where they are wanted.
-        tf: where a source that is made of frames finds them, and what else to clear.
+        tf: where a source that is made of frames finds them, a robot is, and a frame moves.
         topic: where to listen; empty is where such a source publishes.
     """
 
@@ -72,6 +75,8 @@ class SkeletonInput:
         self.min_confidence = min_confidence
         self._fixed_frame = fixed_frame
         self._tf = tf
+        self.footing = Footing(tf)
+        """Whether the frame stands still in which positions are wanted."""
         self._maps: dict[tuple[str, tuple[str, ...]], JointMap | InputError] = {}
         self._newest_ns, self._newest_frame_id = 0, fixed_frame.name
         self._lag_ns = ASSUMED_LAG_NS
@@ -86,6 +91,7 @@ class SkeletonInput:
         self._newest_ns, self._newest_frame_id = 0, self._fixed_frame.name
         self._lag_ns = ASSUMED_LAG_NS
         self._fixed_frame.clear()
+        self.footing.clear()
         if self._tf is not None:
             self._tf.clear()
         if isinstance(self._source, Ros4HriSource):
@@ -117,9 +123,27 @@ class SkeletonInput:
         bodies = self._source.sample(lambda frame, stamp: tf.place(fixed, frame, stamp), fixed)
         return None if bodies is None else self._scan(bodies, now_ns)
 
+    def robot_place(self, robot_frame: str, now_ns: int) -> list[float]:
+        """Return where a robot's frame is now, in metres in the frame of the newest scan.
+
+        Raises:
+            InputError: if tf does not tell.
+        """
+        tf, frame_id = self._tf, self._newest_frame_id
+        place = tf.newest(frame_id, robot_frame, now_ns, ROBOT_SEEN_S) if tf is not None else None
+        if place is None:
+            raise InputError(
+                f"tf does not tell where robot_frame '{robot_frame}' is in '{frame_id}': those "
+                'nearest to robot_position go first'
+            )
+        return [float(number) for number in place.translation]
+
     def _scan(self, bodies: Bodies, now_ns: int) -> Scan:
         try:
-            return self._in_fixed_frame(bodies, now_ns)
+            scan = self._in_fixed_frame(bodies, now_ns)
+            if sentence := self.footing.moves(scan.frame_id, now_ns):
+                raise InputError(sentence)
+            return scan
         except InputError as error:
             raise InputError(str(error), len(bodies.ids) + bodies.rejected.total()) from error
 
@@ -208,13 +232,14 @@ def open_input(
     source = open_source(name, settings, point_reader)
     kind = message_class(name, source.kind)
     static = Transform.of(values['input_transform']) if any(values['input_transform']) else None
-    tf: Tf | None = None
-    if fixed and static is None:
-        try:
-            tf = Tf(node)
-        except ImportError:
-            tf = None  # skeletons must come in the fixed frame, then
-    if isinstance(source, Ros4HriSource) and tf is None:
+    try:
+        tf = Tf(node)
+    except ImportError:
+        tf = None  # skeletons must come in the fixed frame, then
+    if values['robot_frame'] and tf is None:
+        raise InputError('robot_frame is looked up in tf: it needs the ROS package tf2_ros')
+    from_tf = tf if fixed and static is None else None
+    if isinstance(source, Ros4HriSource) and from_tf is None:
         raise InputError(
             "input_type 'ros4hri' finds people in tf: it needs the ROS package tf2_ros, a "
             'fixed_frame and no input_transform'
@@ -224,7 +249,7 @@ def open_input(
             f"input_type '{name}' sends a camera's optical frame, whose z is not up: set "
             'fixed_frame, and input_transform where there is no tf'
         )
-    frame = FixedFrame(fixed, static, tf)
+    frame = FixedFrame(fixed, static, from_tf)
     shipped = layouts.get(target.name)
     if shipped is not None and shipped.joints == target.joints:
         target = shipped  # its recipes are newer than those that a checkpoint remembers

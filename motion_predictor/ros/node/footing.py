@@ -1,0 +1,117 @@
+"""Does the frame stand still in which people are predicted? If it moves, everybody seems to."""
+
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+
+from motion_predictor.common.rigid import Rigid
+from motion_predictor.ros.common.transforms import Tf
+
+FIXED = ('odom', 'map', 'world', 'earth')
+"""Frames that do not move, or hardly (REP-105), the smoothest first."""
+ASK_EVERY_NS, LOOK_BACK_NS, HOLD_NS = 50_000_000, 500_000_000, 1_000_000_000
+"""How often tf is asked, over what time ways are measured, and how long a frame that moved counts
+as moving: no history that began meanwhile is left then."""
+WAY_M, TURN_RAD = 0.03, 0.02
+"""What localisation may wander in that time: at 3 m, either makes 6 cm."""
+OLDEST_S = 1.0
+"""What tf was told longer ago says nothing."""
+WATCHED = 8
+
+
+class _Place(NamedTuple):
+    now_ns: int
+    rigid: Rigid
+
+
+class Footing:
+    """Watches frames by tf.
+
+    Args:
+        tf: whom to ask; None where there is nobody.
+    """
+
+    def __init__(self, tf: Tf | None) -> None:
+        self._tf = tf
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was seen, as when time jumps."""
+        self._watched: dict[str, _Frame] = {}
+        self._newest: _Frame | None = None
+
+    @property
+    def doubt(self) -> str:
+        """Why nobody knows whether the newest frame moves, and what to do; empty if known."""
+        newest = self._newest
+        if newest is None or newest.is_fixed or newest.fixed:
+            return ''
+        return (
+            f"nothing says whether frame '{newest.name}' moves, and it must not: set fixed_frame "
+            f'to a frame of tf that stands still ({", ".join(FIXED)})'
+        )
+
+    def moves(self, frame_id: str, now_ns: int) -> str:
+        """Return that a frame moves, and what to do; empty if it does not, or nobody knows.
+
+        Args:
+            frame_id: in which people are predicted.
+            now_ns: ROS time.
+        """
+        if frame_id not in self._watched:
+            if len(self._watched) >= WATCHED:
+                self._watched.clear()
+            self._watched[frame_id] = _Frame(frame_id)
+        frame = self._newest = self._watched[frame_id]
+        if self._tf is None or frame.is_fixed or not frame.moves(self._tf, now_ns):
+            return ''
+        return (
+            f"frame '{frame_id}' moves in '{frame.fixed}', and so does everybody in it: set "
+            f"fixed_frame to '{frame.fixed}', to which tf transforms"
+        )
+
+
+class _Frame:
+    """One frame, and where it was of late."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        prefix, slash, last = name.rpartition('/')
+        self.is_fixed = last in FIXED
+        self.fixed = ''
+        """The fixed frame in which its place is known."""
+        self._references = [prefix + slash + fixed for fixed in FIXED] + [*FIXED] * bool(slash)
+        self._places: deque[_Place] = deque()
+        self._asked_ns: int | None = None
+        self._moved_ns: int | None = None
+
+    def moves(self, tf: Tf, now_ns: int) -> bool:
+        if self._asked_ns is None or not 0 <= now_ns - self._asked_ns < ASK_EVERY_NS:
+            self._asked_ns = now_ns
+            self._look(tf, now_ns)
+        return self._moved_ns is not None and 0 <= now_ns - self._moved_ns <= HOLD_NS
+
+    def _look(self, tf: Tf, now_ns: int) -> None:
+        """See where the frame is, and whether it was elsewhere."""
+        place = self._place(tf, now_ns)
+        if place is None:
+            return
+        self._places.append(_Place(now_ns, place))
+        while not 0 <= now_ns - self._places[0].now_ns <= LOOK_BACK_NS:
+            self._places.popleft()
+        before = self._places[0].rigid
+        way_m = np.linalg.norm(place.translation - before.translation)
+        # The Frobenius norm is 2 sqrt(2) sin(angle / 2).
+        turn_rad = np.linalg.norm(place.rotation - before.rotation) / 2**0.5
+        if way_m > WAY_M or turn_rad > TURN_RAD:
+            self._moved_ns = now_ns
+
+    def _place(self, tf: Tf, now_ns: int) -> Rigid | None:
+        """Return how the frame lies in the smoothest fixed one that tf knows."""
+        for name in [self.fixed] if self.fixed else self._references:
+            place = tf.newest(name, self.name, now_ns, OLDEST_S)
+            if place is not None:
+                self.fixed = name
+                return place
+        return None

@@ -1,0 +1,34 @@
+"""Are messages stamped with the time of capture, or with that of sending?"""
+
+from collections import deque
+
+import numpy as np
+
+KEPT, FEW = 300, 100
+PROMPT_MS, SHARE = 2.0, 0.1
+"""No camera that has to find people in its pictures ever takes less than some 10 ms."""
+
+
+class Stamps:
+    """Looks at how old messages are when they arrive."""
+
+    def __init__(self) -> None:
+        self._ages_ms: deque[float] = deque(maxlen=KEPT)
+
+    def see(self, age_ms: float) -> None:
+        """Take the age of a message at its arrival."""
+        self._ages_ms.append(age_ms)
+
+    def doubt(self) -> str:
+        """Return that stamps are not of capture, and what to do; empty if they may well be."""
+        if len(self._ages_ms) < FEW:
+            return ''
+        quickest_ms = float(np.quantile(self._ages_ms, SHARE))
+        if quickest_ms > PROMPT_MS:
+            return ''
+        return (
+            f'messages arrive {max(0.0, quickest_ms):.1f} ms after the time that they are stamped '
+            'with: no camera is so fast, so that is the time of sending; stamp them with the time '
+            'of capture, or predictions lag by as much as the tracker takes (a simulation or a '
+            'recording is right)'
+        )
