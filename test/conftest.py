@@ -131,6 +131,7 @@ def _calibrated(checkpoint: Checkpoint, coverages: tuple[float, ...]) -> Checkpo
         frames=(1, 7),
         speeds=(1.0,),
         body_speeds=(),
+        paces=(),
         people=3,
         windows=30,
     )
@@ -142,7 +143,8 @@ def _calibrated(checkpoint: Checkpoint, coverages: tuple[float, ...]) -> Checkpo
     scale *= torch.tensor([2.0, 3.0])[:, None, None, None]
     scale *= torch.arange(1.0, len(coverages) + 1)[:, None, None, None, None]
     body_scale = torch.full(shapes['calibration.body_scale'], 1.5)
-    tensors = zip(shapes, (terms, scale, body_scale), strict=True)
+    pace_scale = torch.ones(shapes['calibration.pace_scale'])
+    tensors = zip(shapes, (terms, scale, pace_scale, body_scale), strict=True)
     return checkpoint.calibrated(calibration, dict(tensors))
 
 

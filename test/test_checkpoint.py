@@ -34,6 +34,7 @@ CALIBRATION: dict[str, Any] = {
     'frames': [1, 7],
     'speeds': [],
     'body_speeds': [],
+    'paces': [],
     'people': 1,
     'windows': 9,
 }
@@ -237,7 +238,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
         ({'calibration': CALIBRATION | {'samples': []}}, 'calibration.samples'),
         ({'calibration': CALIBRATION | {'frames': [8]}}, 'calibration frame 8 lies after the 7'),
         ({'calibration': CALIBRATION | {'kind': 'psychic'}}, 'calibration.kind'),
-        ({'calibration': CALIBRATION}, 'calibration.body_scale, one of 3 tensors'),
+        ({'calibration': CALIBRATION}, 'calibration.body_scale, one of 4 tensors'),
         ({'network.width': 9}, r'network\.'),
         ({'network.layers': 2}, 'network.blocks.1'),
         ({'window.coefficients': 5}, r'of shape \(7,\).* of shape \(6,\)'),
@@ -299,10 +300,10 @@ def test_a_calibration_of_other_groups_is_refused_by_name(
     assert 'asks for real numbers of shape (1, 2, 6, 1, 2)' in sentence
 
 
-def test_one_scale_for_all_joints_is_left_out_and_said_to_have_been_there(
+def test_a_calibration_without_paces_is_left_out_and_said_to_have_been_there(
     save_with: Callable[..., Path],
 ) -> None:
-    older = {'coverage': 0.95, 'floor_m': 0.06, 'travel_share': 0.12, 'samples': [50]}
+    older = {name: value for name, value in CALIBRATION.items() if name != 'paces'}
     path = save_with({'calibration.scale': torch.ones(1, 7)}, {'calibration': older})
     checkpoint = load_checkpoint(path)
     assert checkpoint.is_outdated

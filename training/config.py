@@ -289,6 +289,10 @@ class CalibrationConfig(Strict):
     """m/s, that part the groups of a joint's own speed."""
     body_speeds: list[Annotated[float, Field(gt=0)]] = [0.5, 1.0, 2.0]
     """m/s, that part the groups of the fastest joint's speed, for the whole body."""
+    paces: list[Annotated[float, Field(gt=0)]] = [0.6]
+    """m/s, that part the groups of the root's speed, each of which gets a margin of its own."""
+    not_told_apart: list[str] = []
+    """Subjects that are several people: of what is familiar they are left out clip by clip."""
     folds: Annotated[int, Field(ge=2, le=100)] = 6
     """People are left out in so many lots."""
     steps: Count = 100

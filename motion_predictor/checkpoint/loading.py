@@ -36,19 +36,20 @@ def shipped_checkpoints() -> dict[str, Path]:
 
 
 def _leave_out_old_calibration(metadata: dict[str, str], tensors: dict[str, Tensor]) -> bool:
-    """Leave out a calibration by one scale for all joints, and return whether there was one.
+    """Leave out a calibration that lacks groups of pace, and return whether there was one.
 
-    Until radii depended on the motion, that was all there was; the network is as good as ever.
+    The network is as good as ever: it can be calibrated anew.
     """
     try:
         header = json.loads(metadata[METADATA_KEY])
         calibration = header['calibration']
-        is_old = 'floor_m' in calibration and 'kind' not in calibration
+        is_old = 'people' in calibration and 'paces' not in calibration
     except (ValueError, TypeError, KeyError):
         return False  # what is wrong with it is for others to say
     if is_old:
         metadata[METADATA_KEY] = json.dumps(header | {'calibration': None})
-        tensors.pop('calibration.scale', None)
+        for name in [name for name in tensors if name.startswith('calibration.')]:
+            del tensors[name]
     return is_old
 
 

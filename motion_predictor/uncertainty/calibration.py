@@ -37,9 +37,9 @@ class Calibration(BaseModel):
     """What the tensors of a calibration were fitted to and how they are to be read.
 
     `calibration.terms` (G, A, K) says how the expected error grows with each of the A TERMS, for
-    each of G PARTS; `calibration.scale` (C, R, G, B, K) what that is to be multiplied by to keep
-    the promise, and `calibration.body_scale` (C, R, V, K) what radii are to be multiplied by to
-    hold the whole body.
+    each of G PARTS; `calibration.scale` (C, R, G, B, K) and `calibration.pace_scale` (C, R, Q, K)
+    what that is to be multiplied by to keep the promise, and `calibration.body_scale` (C, R, V, K)
+    what radii are to be multiplied by to hold the whole body.
     """
 
     model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False)
@@ -55,6 +55,8 @@ class Calibration(BaseModel):
     """m/s, ascending, that part the B groups of a joint's own speed."""
     body_speeds: tuple[Speed, ...]
     """m/s, ascending, that part the V groups of the fastest joint's speed."""
+    paces: tuple[Speed, ...]
+    """m/s, ascending, that part the Q groups of the root's speed over the ground."""
     people: Count
     """So many were calibrated on."""
     windows: Count
@@ -62,7 +64,7 @@ class Calibration(BaseModel):
 
     @model_validator(mode='after')
     def _ascends(self) -> 'Calibration':
-        for name in ('coverages', 'frames', 'speeds', 'body_speeds'):
+        for name in ('coverages', 'frames', 'speeds', 'body_speeds', 'paces'):
             values = getattr(self, name)
             if list(values) != sorted(set(values)):
                 raise ValueError(f'{name} do not ascend')
@@ -75,6 +77,7 @@ class Calibration(BaseModel):
         return {
             'calibration.terms': (len(PARTS), len(TERMS), knots),
             'calibration.scale': (coverages, rungs, len(PARTS), speeds, knots),
+            'calibration.pace_scale': (coverages, rungs, len(self.paces) + 1, knots),
             'calibration.body_scale': (coverages, rungs, body_speeds, knots),
         }
 

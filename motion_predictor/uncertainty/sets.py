@@ -50,11 +50,13 @@ def state_terms(state: State) -> list[FloatArray]:
 
 def groups_of(
     state: State, parts: ArrayLike, calibration: Calibration
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the group of each joint (P, J), part by part, and that of each person (P,)."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the groups of joints (P, J), and of people (P,) by root and by fastest joint."""
     speeds = np.searchsorted(calibration.speeds, state.speed, side='right')
     groups = np.asarray(parts) * (len(calibration.speeds) + 1) + speeds
-    return groups, np.searchsorted(calibration.body_speeds, state.speed.max(1), side='right')
+    paces = np.searchsorted(calibration.paces, state.root_speed, side='right')
+    bodies = np.searchsorted(calibration.body_speeds, state.speed.max(1), side='right')
+    return groups, paces, bodies
 
 
 class Sets:
@@ -83,13 +85,14 @@ class Sets:
         self.coverage = calibration.coverages[chosen]
         self._calibration = calibration
         self._parts = np.array(parts_of(layout))
-        terms, scale, body_scale = (tensors[name] for name in calibration.shapes())
-        terms, scale, body_scale = (
+        terms, *scales = (tensors[name] for name in calibration.shapes())
+        terms, scale, pace_scale, body_scale = (
             _at_every_frame(values, calibration.frames, frames)
-            for values in (terms, scale[chosen], body_scale[chosen])
+            for values in (terms, *(of_coverages[chosen] for of_coverages in scales))
         )
         self._expected = ExpectedError(terms, self._parts)
         self._scale = scale.reshape(len(scale), -1, frames)  # (R, G * B, F)
+        self._pace_scale = pace_scale  # (R, Q, F)
         self._body_scale = body_scale  # (R, V, F)
 
     def __call__(
@@ -108,9 +111,10 @@ class Sets:
         rung = self._calibration.rung(samples)
         if rung is None:
             return None
-        groups, bodies = groups_of(state, self._parts, self._calibration)
+        groups, paces, bodies = groups_of(state, self._parts, self._calibration)
         radius = self._expected(state, spread)
         radius *= self._scale[rung][groups].swapaxes(1, 2)
+        radius *= self._pace_scale[rung][paces][..., None]
         # Whoever has had more time is no nearer.
         return np.maximum.accumulate(radius, axis=1), self._body_scale[rung][bodies]
 

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Checkpoint, load_checkpoint
-from motion_predictor.predictor import MotionPredictor
+from motion_predictor.predictor import MIN_FAMILIARITY, MotionPredictor
 from motion_predictor.uncertainty.reach import greatest_speed
 from motion_predictor_training.calibration.fit_familiarity import with_familiarity
 from motion_predictor_training.config import CalibrationConfig
+from motion_predictor_training.data.hidden import complete
 from motion_predictor_training.data.windows import cut_windows
 from motion_predictor_training.evaluation.unfamiliar import (
     ORDINARY,
@@ -123,3 +124,23 @@ def test_area_under_the_curve() -> None:
     assert auroc(np.array([1.0, 2.0]), np.array([3.0, 4.0])) == 0
     assert auroc(np.array([1.0, 3.0]), np.array([2.0])) == 0.5
     assert auroc(np.array([1.0]), np.array([1.0])) == 0.5
+
+
+def test_people_behind_a_bench_are_familiar_once_they_were_calibrated_on(
+    knowing: Checkpoint, histories: NDArray[np.float32], recorded: Path
+) -> None:
+    cells = load_archive(recorded / 'hrc_upper.npz')
+    seen = cut_windows(cells, knowing.header.layout, 60.0, 30, 480, partial=True).all()
+    hidden = np.zeros(seen.shape[:3], bool)
+    work = complete(seen, hidden, knowing.header.layout, 60.0).frames.numpy()
+    archives = [load_archive(recorded / name) for name in ('train.npz', 'val.npz')]
+    config = CalibrationConfig(stride=30, not_told_apart=['tum'])
+    more = with_familiarity(load_checkpoint('default'), [*archives, cells], config)
+    before, after = knowing.familiarity(), more.familiarity()
+    assert before is not None
+    assert after is not None
+    assert (before(work) < MIN_FAMILIARITY).mean() > 0.9, 'their markers lie elsewhere'
+    assert (after(work) < MIN_FAMILIARITY).mean() <= 0.01
+    assert (after(histories) < MIN_FAMILIARITY).mean() <= 0.02
+    assert (after(2 * histories) < MIN_FAMILIARITY).mean() > 0.95
+    assert (after(histories[..., [0, 2, 1]]) < MIN_FAMILIARITY).mean() > 0.95

@@ -71,6 +71,7 @@ def calibrate(
         frames=knots_of(header.window.future_frames),
         speeds=tuple(config.speeds),
         body_speeds=tuple(config.body_speeds),
+        paces=tuple(config.paces),
         people=len(np.unique(scores.people)),
         windows=max(1, round(windows)),
     )

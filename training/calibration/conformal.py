@@ -10,6 +10,12 @@ Doubles = NDArray[np.float64]
 
 ENOUGH_WINDOWS = 10.0
 """Windows of a person in a group from which on they are one of the group's people."""
+FEW_WINDOWS = 5.0
+"""Windows of a person from which on what they need is known."""
+MISSED_MORE = 2.0
+"""Nobody calibrated on is to be missed more than so many times as often as promised."""
+SMALLEST = 1e-6
+"""No factor is below this, even if nothing was ever off."""
 CAUTION = 3.0
 """So many people of the group, and its own factor counts as much as that of everybody."""
 
@@ -88,11 +94,11 @@ def factors(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
     result = np.empty((count, scores.shape[1]))
     level = at_least(coverage, of.total)
     for frame, values in enumerate(scores.T.astype(np.float64)):
-        everybody = quantile(values, of.weights, level)
+        everybody = _usable(quantile(values, of.weights, level), 1.0)
         for group, own in enumerate(members):
-            theirs = quantile(values[own], of.weights[own], level) if trust[group] else everybody
-            if not theirs > 0:
-                theirs = everybody
+            theirs = everybody
+            if trust[group]:
+                theirs = _usable(quantile(values[own], of.weights[own], level), everybody)
             result[group, frame] = np.log(theirs / everybody) * trust[group] + np.log(everybody)
     heard = np.array([of.weights[own].sum() for own in members]).reshape(of.rows, of.columns)
     table = smooth(result).reshape(of.rows, of.columns, -1)
@@ -100,6 +106,32 @@ def factors(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
         for frame in range(table.shape[2]):
             row[:, frame] = rising(row[:, frame], weight)
     return np.exp(table)
+
+
+def _usable(factor: float, otherwise: float) -> float:
+    """Return a factor that can be multiplied with; NaN is something else."""
+    return otherwise if np.isnan(factor) else max(factor, SMALLEST)
+
+
+def worst_person(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
+    """Return the factor of each group at each frame (G, K) that nobody in it would need more than.
+
+    A person is in the group of most of their windows, and needs what lets MISSED_MORE times as
+    much be missed as promised, at most, as far as their windows tell that. What is known from less
+    than FEW_WINDOWS is drawn towards 1. Groups of nobody have 0.
+    """
+    result = np.zeros((of.rows * of.columns, scores.shape[1]))
+    wanted = max(0.0, 1 - MISSED_MORE * (1 - coverage))
+    for person in np.unique(of.people):
+        own = np.flatnonzero(of.people == person)
+        weights = of.windows[own]
+        group = np.bincount(of.groups[own], weights).argmax()
+        windows = weights.sum() / of.rows_each
+        level = min(wanted, (windows + 0.5) / (windows + 1))
+        trust = min(1.0, windows / FEW_WINDOWS)
+        needed = np.array([quantile(column, weights, level) for column in scores[own].T])
+        result[group] = np.fmax(result[group], np.maximum(needed, SMALLEST) ** trust)
+    return result
 
 
 def _trust(of: Grouped, own: NDArray[np.int64], coverage: float) -> float:

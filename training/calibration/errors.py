@@ -32,7 +32,7 @@ class Scores:
     share: FloatArray  # (W,) how much of a window it is that lies APART_S from the others
     state: State  # of the W windows
     spread: FloatArray  # (R, W, K, J) metres
-    error: FloatArray  # (R, W, K, J) metres, of the mean; NaN where nothing was measured
+    error: FloatArray  # (R, W, K, J) metres, of the mean; NaN where there is nothing to tell
 
     def __len__(self) -> int:
         return len(self.people)
@@ -69,6 +69,10 @@ def score(
 ) -> Scores:
     """Predict windows of an archive and compare them with what then happened.
 
+    Windows may be partial, of a person behind a bench for instance: they are completed as the node
+    does. Only joints count that were measured then and last seen in the history's last frame, for
+    the doubt of others is added to their radii (`Prediction.widened`).
+
     Args:
         predictor: draws the largest of the numbers of samples.
         archive: recorded motion.
@@ -89,6 +93,7 @@ def score(
             drawn = predicted.samples[:, :count][:, :, frames]
             mean = drawn.mean(1)
             off = torch.linalg.vector_norm(mean - future, dim=-1)
+            off[(predicted.doubt_m > 0)[:, None].expand_as(off)] = torch.nan
             rungs.append((spread_of(drawn, mean).numpy(), off.numpy()))
         spreads.append(np.stack([spread for spread, _ in rungs]))
         errors.append(np.stack([off for _, off in rungs]))
@@ -106,7 +111,7 @@ def calibration_windows(
     archive: MotionArchive, header: Header, config: CalibrationConfig
 ) -> tuple[Windows, NDArray[np.str_], FloatArray]:
     """Return the windows of an archive that calibrate, whose they are (W,), and their shares."""
-    windows = model_windows(archive, header, config.stride)
+    windows = model_windows(archive, header, config.stride, partial=True)
     windows, share = _thinned(archive, windows, config.windows_per_person)
     share = share * config.stride / (APART_S * header.window.rate_hz)
     return windows, people_of(archive)[windows.clips], np.minimum(share, 1).astype(np.float32)

@@ -22,18 +22,22 @@ def with_familiarity(
     """Return a checkpoint that knows what is familiar: the motion of these archives.
 
     Each person counts the same. The scores that p-values come from are of people left out, in
-    lots, as those of the sets are.
+    lots, as those of the sets are. Subjects that are several people are left out clip by clip: of
+    their studio and tracker something is known, as of those of the others.
     """
     header = checkpoint.header
     read = [_poses(archive, header, config.stride) for archive in archives]
-    poses = np.concatenate([part for part, _ in read])
-    names = np.concatenate([of for _, of in read])
+    poses = np.concatenate([part for part, _, _ in read])
+    names = np.concatenate([of for _, of, _ in read])
     rate_hz = header.window.rate_hz
     share = np.full(len(names), min(1.0, config.stride / (APART_S * rate_hz)), np.float32)
     people = People.of(names, share, config.folds)
+    folds = people.folds.copy()
+    crowd = np.isin(names, config.not_told_apart)
+    folds[crowd] = np.concatenate([clips for _, _, clips in read])[crowd] % (folds.max() + 1)
     scores = np.empty(len(poses))
-    for fold in range(people.folds.max() + 1):
-        own = people.folds == fold
+    for fold in range(folds.max() + 1):
+        own = folds == fold
         scores[own] = strangeness(poses[own], *_fit(poses[~own], people.weights[~own]))
     windows = max(1, round(float(share.sum())))
     familiarity = Familiarity(people=len(np.unique(names)), windows=windows)
@@ -47,8 +51,8 @@ def with_familiarity(
 
 def _poses(
     archive: MotionArchive, header: Header, stride: int
-) -> tuple[FloatArray, NDArray[np.str_]]:
-    """Return the poses (W, N, D) of all histories of an archive, and whose they are."""
+) -> tuple[FloatArray, NDArray[np.str_], NDArray[np.int64]]:
+    """Return the poses (W, N, D) of all histories of an archive, whose, and of which clips."""
     window = header.window
     frames, rate_hz = window.history_frames, window.rate_hz
     windows = cut_windows(archive, header.layout, rate_hz, frames, stride, partial=True)
@@ -56,7 +60,7 @@ def _poses(
     hidden = np.zeros(motion.shape[:3], bool)
     history = complete(motion, hidden, header.layout, rate_hz).frames
     poses = Poses(header.layout, frames, rate_hz)(history.numpy())
-    return poses, people_of(archive)[windows.clips]
+    return poses, people_of(archive)[windows.clips], windows.clips
 
 
 def _fit(poses: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -8,13 +8,7 @@ from numpy.typing import NDArray
 
 from motion_predictor.uncertainty.calibration import Calibration
 from motion_predictor.uncertainty.sets import ExpectedError, groups_of
-from motion_predictor_training.calibration.conformal import (
-    Grouped,
-    at_least,
-    factors,
-    quantile,
-    smooth,
-)
+from motion_predictor_training.calibration.conformal import Grouped, factors, smooth, worst_person
 from motion_predictor_training.calibration.errors import Scores
 from motion_predictor_training.calibration.fit_expected_error import fit_expected_error
 from motion_predictor_training.calibration.left_out import LeftOut
@@ -84,12 +78,15 @@ def fit_sets(
         return fit_expected_error(some, weights, parts, config.steps)
 
     tensors = {name: np.empty(shape, np.float32) for name, shape in calibration.shapes().items()}
-    terms, scale, body_scale = tensors.values()
+    terms, scale, pace_scale, body_scale = tensors.values()
     terms[:] = terms_for(np.ones(len(scores), bool))
     unknowing = [terms_for(people.folds != fold) for fold in range(people.folds.max() + 1)]
-    joint_groups, body_groups = groups_of(scores.state, parts, calibration)
+    joint_groups, pace_groups, body_groups = groups_of(scores.state, parts, calibration)
     joints = people.grouped(scores, joint_groups, *scale.shape[2:4])
+    each = np.repeat(pace_groups[:, None], len(parts), 1)
+    paces = people.grouped(scores, each, pace_scale.shape[2], 1)
     bodies = people.grouped(scores, body_groups[:, None], body_scale.shape[2], 1)
+    everybody = people.grouped(scores, np.zeros_like(body_groups)[:, None], 1, 1)
     left_out = LeftOut.of(scores, people.weights, calibration)
     for r, error in enumerate(scores.error):
         expected = np.empty(error.shape, np.float32)
@@ -100,27 +97,32 @@ def fit_sets(
         ratio = error / np.maximum(expected, 1e-6)
         ratio *= overfit(ratio, scores, people)
         for c, coverage in enumerate(calibration.coverages):
-            scale[c, r], applied = promise(ratio, joints, people.folds, coverage)
+            scale[c, r], pace_scale[c, r], applied = promise(
+                ratio, joints, paces, people.folds, coverage
+            )
             radius = np.maximum.accumulate(applied * expected, axis=1)
             worst = np.fmax.reduce(ratio * expected / radius, axis=-1, keepdims=True)  # (W, K, 1)
-            table, body = promise(worst, bodies, people.folds, coverage)
-            body_scale[c, r] = table[:, 0]
+            table, margin, body = promise(worst, bodies, everybody, people.folds, coverage)
+            body_scale[c, r] = table[:, 0] * margin
             if r == 0:
                 left_out.record(c, error, radius, body[..., 0])
-    np.maximum.accumulate(scale, axis=0, out=scale)  # who asks for more gets no less
+    for table in (scale, pace_scale):  # who asks for more gets no less
+        np.maximum.accumulate(table, axis=0, out=table)
     return tensors, left_out
 
 
 def promise(
-    ratio: FloatArray, of: Grouped, folds: NDArray[np.int64], coverage: float
-) -> tuple[FloatArray, FloatArray]:
-    """Return the factors (rows, columns, K), and those that each score got from other people.
+    ratio: FloatArray, of: Grouped, margins: Grouped, folds: NDArray[np.int64], coverage: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the factors (rows, columns, K), the margins (Q, K), and both as of other people.
 
-    Both have the margin that makes those of other people keep the promise on average.
+    With the margins, factors that were made without a person keep the promise: on average over
+    people, and nearly for each.
 
     Args:
         ratio: (W, K, n) errors over what was to be expected; NaN where there is none.
         of: the groups of the W * n scores.
+        margins: the Q groups of the scores that get margins of their own.
         folds: (W,) who is left out together.
         coverage: that is promised.
     """
@@ -132,13 +134,15 @@ def promise(
         table = factors(scores[fold != left_out], of.choose(fold != left_out), coverage)
         own = fold == left_out
         theirs[own] = table.reshape(-1, frames)[of.groups[own]]
-    level = at_least(coverage, of.total)
-    rest = scores / theirs
-    margin = np.array([quantile(column, of.weights, level) for column in rest.T])
-    margin = np.exp(smooth(np.log(np.where(margin > 0, margin, 1.0))))
-    result = factors(scores, of, coverage) * margin
-    applied = (theirs * margin).reshape(windows, each, frames).swapaxes(1, 2)
-    return result.astype(np.float32), applied.astype(np.float32)
+    rest = (scores / theirs).astype(np.float32)
+    on_average = factors(rest, margins, coverage).reshape(-1, frames)
+    margin = np.maximum(on_average, worst_person(rest, margins, coverage))
+    applied = (theirs * margin[margins.groups]).reshape(windows, each, frames).swapaxes(1, 2)
+    return (
+        factors(scores, of, coverage).astype(np.float32),
+        margin.astype(np.float32),
+        applied.astype(np.float32),
+    )
 
 
 def overfit(ratio: FloatArray, scores: Scores, people: People) -> FloatArray:
@@ -160,7 +164,8 @@ def overfit(ratio: FloatArray, scores: Scores, people: People) -> FloatArray:
     if min(map(len, of.values())) < 2:
         return result
     known, new = np.array(of[True]), np.array(of[False])
+    larger = np.median(new, axis=0) - np.median(known, axis=0)
     unsure = np.sqrt(known.var(0, ddof=1) / len(known) + new.var(0, ddof=1) / len(new))
-    more = smooth(np.maximum(0, new.mean(0) - known.mean(0) - unsure))
+    more = smooth(np.maximum(0, larger - unsure))
     result[scores.trained] = np.exp(more)[:, None]
     return result

@@ -22,6 +22,7 @@ from motion_predictor_training.calibration.errors import (
 )
 from motion_predictor_training.calibration.fit_sets import fit_sets
 from motion_predictor_training.config import CalibrationConfig
+from motion_predictor_training.data.hidden import complete
 from motion_predictor_training.data.windows import Windows
 from motion_predictor_training.predicting.baselines import baselines
 from motion_predictor_training.predicting.every_window import CHUNK, predict_windows, predictor_of
@@ -158,6 +159,7 @@ def _calibrated(
         frames=knots_of(header.window.future_frames),
         speeds=tuple(config.speeds),
         body_speeds=tuple(config.body_speeds),
+        paces=tuple(config.paces),
         people=len(np.unique(scores.people)),
         windows=max(1, round(float(scores.share.sum()))),
     )
@@ -174,9 +176,12 @@ def _score(name: str, header: Header, archive: MotionArchive, config: Calibratio
     history_frames, rate_hz = header.window.history_frames, header.window.rate_hz
     read = StateReader(history_frames, rate_hz)
     motion = windows.all()
-    history, future = motion[:, :history_frames], motion[:, history_frames:]
+    seen, future = motion[:, :history_frames], motion[:, history_frames:]
+    hidden = np.zeros(seen.shape[:3], bool)
+    history, doubt_m = complete(seen, hidden, header.layout, rate_hz)
     mean = baselines(history, future.shape[1], rate_hz)[name]
     error = torch.linalg.vector_norm(mean - future, dim=-1)[:, frames].numpy()
+    error[np.broadcast_to(doubt_m[:, None] > 0, error.shape)] = np.nan
     return Scores(
         people=people,
         trained=np.zeros(len(people), bool),

@@ -39,6 +39,7 @@ def untrained(teacher: Checkpoint, network: object, samples: int) -> Checkpoint:
         frames=(1,),
         speeds=(),
         body_speeds=(),
+        paces=(),
         people=1,
         windows=19,
     )

@@ -29,6 +29,7 @@ def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         frames=(1,),
         speeds=(),
         body_speeds=(),
+        paces=(),
         people=1,
         windows=19,
     )
