@@ -11,7 +11,7 @@ FOLDERS := benchmark cmake config include launch motion_predictor msg scripts tr
 SOURCES := CMakeLists.txt package.xml \
     $(shell find $(addsuffix /.,$(FOLDERS)) -name __pycache__ -prune -o -print 2>/dev/null)
 
-.PHONY: help setup build test lint docs demo benchmark clean distclean FORCE
+.PHONY: help setup build test lint docs links demo benchmark clean distclean FORCE
 
 help:
 	@echo 'make setup      make the environment .venv (PYTHON=... chooses the Python)'
@@ -21,6 +21,7 @@ help:
 	@echo 'make test       build and test (ARGS=... goes to pytest)'
 	@echo 'make lint       check style and types'
 	@echo 'make docs       build the documentation into build/docs; warnings are errors'
+	@echo 'make links      check the links of the documentation to other sites (needs the internet)'
 	@echo 'make clean      remove what was built'
 	@echo 'make distclean  remove the environment as well'
 	@echo 'environment/run.sh COMMAND runs any command in the environment'
@@ -62,6 +63,10 @@ lint: setup
 docs: build
 	@$(RUN) sphinx-build -q -W --keep-going doc build/docs
 	@echo 'build/docs/index.html'
+
+links: build
+	@$(RUN) sphinx-build -q -b linkcheck doc build/links
+	@echo 'build/links/output.txt'
 
 demo: build
 	@$(RUN) $(BIN)/demo $(if $(CLIP),'$(CLIP)') $(ARGS)
