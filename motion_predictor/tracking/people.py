@@ -3,27 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from motion_predictor.common.status import Status
 from motion_predictor.skeleton import Layout
-from motion_predictor.tracking.admission import MAX_TRACKED, Admission, usable
+from motion_predictor.tracking.admission import Admission
 from motion_predictor.tracking.body import Body
 from motion_predictor.tracking.feed import Feed, Verdict
 from motion_predictor.tracking.identity import Identities
 from motion_predictor.tracking.plausibility import Axes, wrong_proportions
+from motion_predictor.tracking.preference import Preference
 from motion_predictor.tracking.presence import Presence
 from motion_predictor.tracking.scene import Observation, Person, Scene
-from motion_predictor.tracking.track import LastSeen, Track
-
-FloatArray = NDArray[np.float32]
+from motion_predictor.tracking.track import Track
+from motion_predictor.tracking.tracks import Tracks
 
 RECENT_LEAST = 0.5
 """Share of the joints that must have been seen lately: nobody is predicted from a pose that is
 mostly memory, unless `min_observed_fraction` allows for it."""
-KEEPS_PLACE_M = 0.3
-"""Whoever is predicted gives way only to somebody who is so much nearer: no flicker."""
 
 
 class People:
@@ -69,16 +64,12 @@ class People:
         reassociate_s: float = 0.3,
         frozen_after_s: float = 1.0,
     ) -> None:
-        self.prefer(robot_position, max_people)
+        self._preference = Preference(robot_position, max_people)
         self._body = Body(layout)
-        self._window = (rate_hz, frames, max_gap_s)
-        self._forget_after_ns = round(forget_after_s * 1e9)
         self._min_observed_fraction = min_observed_fraction
-        self._max_speed = max_speed
-        self._frozen_after_ns = round(frozen_after_s * 1e9)
-        self._tracks: dict[str, Track] = {}
         self._predicted: set[str] = set()
-        self._presence = Presence(self._forget_after_ns)
+        forget_after_ns = round(forget_after_s * 1e9)
+        self._presence = Presence(forget_after_ns)
         self._unreadable = 0
         self._heard_ns = 0
         max_gap_ns, reassociate_ns = round(max_gap_s * 1e9), round(reassociate_s * 1e9)
@@ -89,8 +80,16 @@ class People:
         """What is wrong with the input and what to do, by reason."""
         self._axes = Axes(self._body)
         self._admission = Admission(self._body, self.rejected, self.remarks)
+        self._tracks = Tracks(
+            self._body,
+            (rate_hz, frames, max_gap_s),
+            forget_after_ns,
+            max_speed,
+            round(frozen_after_s * 1e9),
+            self.rejected,
+        )
         self._identities = Identities(
-            self._fresh, max_gap_ns, max_speed, reassociate_ns, self.rejected
+            self._tracks.fresh, max_gap_ns, max_speed, reassociate_ns, self.rejected
         )
 
     def prefer(self, robot_position: Sequence[float], max_people: int) -> None:
@@ -99,13 +98,7 @@ class People:
         Raises:
             ValueError: if the robot's position is not three finite numbers.
         """
-        robot = np.array(robot_position, np.float64)
-        if robot.shape != (3,) or not np.isfinite(robot).all():
-            raise ValueError(
-                f'robot_position must be three numbers [x, y, z], got {list(robot_position)}'
-            )
-        self._robot = robot
-        self._max_people = max_people
+        self._preference = Preference(robot_position, max_people)
 
     # Input
 
@@ -138,17 +131,19 @@ class People:
         self._heard_ns = now_ns = stamp_ns if now_ns is None else now_ns
         if verdict is Verdict.AFRESH:
             self._lose_everyone(now_ns)
-        readable = self._admission(observations, self._robot)
+        readable = self._admission(observations, self._preference.robot)
         self._unreadable = unreadable + len(observations) - len(readable)
         if self._unreadable:
             self._presence.note_somebody(len(observations) + unreadable, now_ns)
         for positions, _ in readable.values():
             self._axes.see(positions)
         poses = {person_id: positions for person_id, (positions, _) in readable.items()}
-        for person_id, track in self._identities.assign(self._tracks, stamp_ns, poses).items():
-            self._tracks[person_id] = self._observe(track, stamp_ns, *readable[person_id], now_ns)
-        self._forget(stamp_ns, now_ns)
-        if self._tracks and (sentence := self._axes.wrong()):
+        found = self._identities.assign(self._tracks.by_id, stamp_ns, poses)
+        for person_id, track in found.items():
+            self._tracks.observe(person_id, track, stamp_ns, *readable[person_id], now_ns)
+        self._tracks.drop_forgotten(stamp_ns, now_ns)
+        self._presence.note_others(self._tracks.limit(), now_ns)
+        if len(self._tracks) and (sentence := self._axes.wrong()):
             self.rejected['axes or sides of nobody'] += 1
             self.remarks['axes or sides of nobody'] = sentence
         return True
@@ -164,8 +159,9 @@ class People:
         """Remember the people of a message that cannot be taken: they are there all the same."""
         strangers = 0
         for observation in observations:
-            if self._is_tracked(observation, frame_id, stamp_ns):
-                self._tracks[observation.id].heard_ns = now_ns
+            same_frame = frame_id == self.feed.frame_id
+            if same_frame and self._tracks.is_of(observation, stamp_ns):
+                self._tracks.by_id[observation.id].heard_ns = now_ns
             else:
                 strangers += 1
         self._presence.note_others(strangers, now_ns)
@@ -188,65 +184,16 @@ class People:
 
     def at_most(self, now_ns: int) -> int:
         """Return how many people may be there, listed or not."""
-        self._drop_forgotten(now_ns, now_ns)
+        self._tracks.drop_forgotten(now_ns, now_ns)
         return len(self._tracks) + self._unlisted(now_ns)
 
     def _lose_everyone(self, now_ns: int) -> None:
         """Give all histories up; who they are of may still be there."""
-        self._presence.note_others(len(self._tracks) + self._left_behind(now_ns), now_ns)
-        self._tracks.clear()
+        self._presence.note_others(len(self._tracks) + self._tracks.left_behind(now_ns), now_ns)
+        self._tracks.by_id.clear()
         self._predicted.clear()
         self._unreadable = 0
         self._axes = Axes(self._body)
-
-    def _is_tracked(self, observation: Observation, frame_id: str, stamp_ns: int) -> bool:
-        """Whether somebody in a refused message is one who is tracked."""
-        track = self._tracks.get(observation.id)
-        if track is None or frame_id != self.feed.frame_id:
-            return False
-        positions = usable(observation.positions)
-        return not np.isfinite(positions).any() or track.may_be(
-            positions, stamp_ns, self._max_speed
-        )
-
-    def _fresh(self) -> Track:
-        return Track(self._body, self._window)
-
-    def _observe(
-        self, track: Track, stamp_ns: int, positions: FloatArray, said: bytes, now_ns: int
-    ) -> Track:
-        """Add a pose to a track and return it, or another one if the two do not go together."""
-        frozen = track.repeats(said, stamp_ns, self._frozen_after_ns)
-        if frozen:
-            self.rejected['frozen'] += 1
-        elif track.frozen:  # what it repeated was not observed
-            track = self._fresh()
-            track.repeats(said, stamp_ns, self._frozen_after_ns)
-        track.frozen = frozen
-        if not track.observe(stamp_ns, positions, self.rejected):
-            track = self._fresh()
-            track.repeats(said, stamp_ns, self._frozen_after_ns)
-            track.observe(stamp_ns, positions, self.rejected)
-        track.heard_ns = now_ns
-        return track
-
-    def _forget(self, stamp_ns: int, now_ns: int) -> None:
-        """Forget whoever was lost too long ago, and the longest lost if there are too many."""
-        self._drop_forgotten(stamp_ns, now_ns)
-        if len(self._tracks) > MAX_TRACKED:
-            order = sorted(self._tracks, key=lambda n: self._tracks[n].newest_ns, reverse=True)
-            for person_id in order[MAX_TRACKED:]:
-                del self._tracks[person_id]
-            self._presence.note_others(len(order) - MAX_TRACKED, now_ns)
-
-    def _drop_forgotten(self, stamp_ns: int, now_ns: int) -> None:
-        """Forget whoever was neither seen nor spoken of for too long."""
-        oldest_ns, silent_ns = stamp_ns - self._forget_after_ns, now_ns - self._forget_after_ns
-        self._tracks = {
-            person_id: track
-            for person_id, track in self._tracks.items()
-            if track.newest_ns >= oldest_ns or track.heard_ns >= silent_ns
-        }
 
     # What there is
 
@@ -261,9 +208,10 @@ class People:
         newest_ns = self.feed.newest_ns
         if newest_ns is None:
             return None
+        last_seen = self._tracks.last_seen
         people = tuple(
-            Person(person_id, self._standing(track), 0.0, None, self._last_seen(track))
-            for person_id, track in self._tracks.items()
+            Person(person_id, self._standing(track), 0.0, None, last_seen(track, newest_ns))
+            for person_id, track in self._tracks.by_id.items()
         )
         unlisted = self._unlisted(self._heard_ns if now_ns is None else now_ns)
         return Scene(newest_ns, self.feed.frame_id, people, unlisted)
@@ -280,12 +228,14 @@ class People:
         if listing is None:
             return None
         people = {person.id: person for person in listing.people}
-        ready = [person.id for person in listing.people if person.status == Status.OK]
+        ready = {
+            person.id: self._tracks.by_id[person.id].place
+            for person in listing.people
+            if person.status == Status.OK
+        }
         predicted: set[str] = set()
-        if len(ready) > self._max_people:
-            ready.sort(key=self._distance_from_robot)
-        for person_id in ready:
-            if len(predicted) < self._max_people:
+        for person_id in self._preference.in_order(ready, self._predicted):
+            if len(predicted) < self._preference.max_people:
                 person = people[person_id] = self._with_window(people[person_id])
                 predicted |= {person_id} if person.window is not None else set()
             else:
@@ -296,13 +246,7 @@ class People:
     def _unlisted(self, now_ns: int) -> int:
         """Return how many may be there beside those who are listed."""
         remembered = self._presence.unlisted(len(self._tracks), now_ns)
-        return max(remembered, self._unreadable, self._left_behind(now_ns))
-
-    def _left_behind(self, now_ns: int) -> int:
-        """Return how many may still be where they were when their id jumped away."""
-        oldest_ns = now_ns - self._forget_after_ns
-        jumped = [track.before for track in self._tracks.values() if track.left_behind]
-        return sum(before is not None and before.heard_ns >= oldest_ns for before in jumped)
+        return max(remembered, self._unreadable, self._tracks.left_behind(now_ns))
 
     def _standing(self, track: Track) -> Status:
         """Return what can be said of a person without a look at the window."""
@@ -312,19 +256,9 @@ class People:
             return Status.STALE_INPUT
         return Status.OK if track.history.is_full() else Status.WARMING_UP
 
-    def _last_seen(self, track: Track) -> LastSeen:
-        """Return where somebody was last seen, with a reach as of the newest stamp."""
-        seen = track.last_seen
-        elapsed_s = max(0, (self.feed.newest_ns or 0) - seen.stamp_ns) * 1e-9
-        return seen._replace(reach_m=seen.reach_m + self._max_speed * elapsed_s)
-
-    def _distance_from_robot(self, person_id: str) -> float:
-        distance_m = float(np.linalg.norm(self._tracks[person_id].place - self._robot))
-        return distance_m - KEEPS_PLACE_M * (person_id in self._predicted)
-
     def _with_window(self, person: Person) -> Person:
         """Return a person of a full history with it, or without if too little was observed."""
-        track = self._tracks[person.id]
+        track = self._tracks.by_id[person.id]
         window = track.window()
         if sentence := wrong_proportions(self._body, track.gates.limbs_m):
             self.rejected['limbs of nobody'] += 1

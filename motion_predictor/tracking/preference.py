@@ -1,0 +1,48 @@
+"""Who is predicted where there are more people than the node has time for."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+KEEPS_PLACE_M = 0.3
+"""Whoever is predicted gives way only to somebody who is so much nearer: no flicker."""
+
+
+class Preference:
+    """Prefers people near the robot, and those who were predicted before.
+
+    Args:
+        robot_position: [x, y, z] of the robot in the frame of the positions, metres.
+        max_people: at most so many are predicted.
+
+    Raises:
+        ValueError: if the robot's position is not three finite numbers.
+    """
+
+    def __init__(self, robot_position: Sequence[float], max_people: int) -> None:
+        robot = np.array(robot_position, np.float64)
+        if robot.shape != (3,) or not np.isfinite(robot).all():
+            raise ValueError(
+                f'robot_position must be three numbers [x, y, z], got {list(robot_position)}'
+            )
+        self.robot = robot
+        self.max_people = max_people
+
+    def in_order(
+        self, places: Mapping[str, NDArray[np.floating]], predicted: set[str]
+    ) -> list[str]:
+        """Return ids in the order in which people are to be predicted.
+
+        Args:
+            places: (3,) of everybody who could be predicted, by id.
+            predicted: who was predicted last.
+        """
+        if len(places) <= self.max_people:
+            return list(places)
+        distances_m = {
+            person_id: float(np.linalg.norm(place - self.robot))
+            - KEEPS_PLACE_M * (person_id in predicted)
+            for person_id, place in places.items()
+        }
+        return sorted(places, key=distances_m.__getitem__)

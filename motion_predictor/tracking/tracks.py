@@ -1,0 +1,133 @@
+"""Everyone who is followed, by id: frames are added to the right history, old ones are dropped."""
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.tracking.admission import MAX_TRACKED, usable
+from motion_predictor.tracking.body import Body
+from motion_predictor.tracking.scene import Observation
+from motion_predictor.tracking.track import LastSeen, Track
+
+FloatArray = NDArray[np.float32]
+
+
+class Tracks:
+    """The histories of all people.
+
+    Args:
+        body: of the layout.
+        window: frames per second and frames of a history, and the gap that it bears in seconds.
+        forget_after_ns: how long somebody who is no longer reported is kept.
+        max_speed: metres per second that no person exceeds.
+        frozen_after_ns: positions that stay the same for so long are frozen; 0 never are.
+        rejected: where to count, by reason, what is not believed.
+    """
+
+    def __init__(
+        self,
+        body: Body,
+        window: tuple[float, int, float],
+        forget_after_ns: int,
+        max_speed: float,
+        frozen_after_ns: int,
+        rejected: Counter[str],
+    ) -> None:
+        self.by_id: dict[str, Track] = {}
+        self._body = body
+        self._window = window
+        self._forget_after_ns = forget_after_ns
+        self._max_speed = max_speed
+        self._frozen_after_ns = frozen_after_ns
+        self._rejected = rejected
+
+    def __len__(self) -> int:
+        return len(self.by_id)
+
+    def fresh(self) -> Track:
+        """Return a track in which nothing was seen."""
+        return Track(self._body, self._window)
+
+    def observe(
+        self,
+        person_id: str,
+        track: Track,
+        stamp_ns: int,
+        positions: FloatArray,
+        said: bytes,
+        now_ns: int,
+    ) -> None:
+        """Add a pose to a person's track, or to a fresh one if the two do not go together.
+
+        Args:
+            person_id: of the person.
+            track: the one found for the pose.
+            stamp_ns: time of capture.
+            positions: (J, 3) metres, NaN = missing.
+            said: all that the source says of the person.
+            now_ns: time of arrival.
+        """
+        frozen = track.repeats(said, stamp_ns, self._frozen_after_ns)
+        if frozen:
+            self._rejected['frozen'] += 1
+        elif track.frozen:  # what it repeated was not observed
+            track = self.fresh()
+            track.repeats(said, stamp_ns, self._frozen_after_ns)
+        track.frozen = frozen
+        if not track.observe(stamp_ns, positions, self._rejected):
+            track = self.fresh()
+            track.repeats(said, stamp_ns, self._frozen_after_ns)
+            track.observe(stamp_ns, positions, self._rejected)
+        track.heard_ns = now_ns
+        self.by_id[person_id] = track
+
+    def is_of(self, observation: Observation, stamp_ns: int) -> bool:
+        """Whether an observation can be of the person who is followed under its id."""
+        track = self.by_id.get(observation.id)
+        if track is None:
+            return False
+        positions = usable(observation.positions)
+        return not np.isfinite(positions).any() or track.may_be(
+            positions, stamp_ns, self._max_speed
+        )
+
+    def limit(self) -> int:
+        """Keep the newest `MAX_TRACKED` people and return how many others were dropped."""
+        if len(self.by_id) <= MAX_TRACKED:
+            return 0
+        order = sorted(self.by_id, key=lambda n: self.by_id[n].newest_ns, reverse=True)
+        for person_id in order[MAX_TRACKED:]:
+            del self.by_id[person_id]
+        return len(order) - MAX_TRACKED
+
+    def drop_forgotten(self, stamp_ns: int, now_ns: int) -> None:
+        """Drop whoever was neither seen nor spoken of for too long.
+
+        Args:
+            stamp_ns: time of capture of the newest message.
+            now_ns: the time now, by the clock of those who listen.
+        """
+        oldest_ns, silent_ns = stamp_ns - self._forget_after_ns, now_ns - self._forget_after_ns
+        self.by_id = {
+            person_id: track
+            for person_id, track in self.by_id.items()
+            if track.newest_ns >= oldest_ns or track.heard_ns >= silent_ns
+        }
+
+    def left_behind(self, now_ns: int) -> int:
+        """Return how many may still be where they were when their id jumped away."""
+        oldest_ns = now_ns - self._forget_after_ns
+        jumped = [track.before for track in self.by_id.values() if track.left_behind]
+        return sum(before is not None and before.heard_ns >= oldest_ns for before in jumped)
+
+    def last_seen(self, track: Track, newest_ns: int) -> LastSeen:
+        """Return where somebody was last seen, with the reach that they have since had time for.
+
+        Args:
+            track: of the person.
+            newest_ns: time of capture of the newest message.
+        """
+        seen = track.last_seen
+        elapsed_s = max(0, newest_ns - seen.stamp_ns) * 1e-9
+        return seen._replace(reach_m=seen.reach_m + self._max_speed * elapsed_s)
