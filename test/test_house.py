@@ -30,13 +30,13 @@ RUNTIME = [
     ['ros.tools'],
 ]
 TRAINING = [
-    ['files', 'config', 'records', 'shipped'],
+    ['files', 'config', 'shipped'],
     ['data.importers'],
     ['data'],
     ['predicting'],
     ['learning', 'evaluation.measures'],
     ['evaluation', 'evaluation.report'],
-    ['calibration', 'tuning', 'viewing'],
+    ['calibration', 'records', 'tuning', 'viewing'],
     ['shield', 'ablation', 'recipe'],
     ['cli'],
 ]
