@@ -89,7 +89,12 @@ class Feed:
         if not 0 <= now_ns - self._behind_since_ns <= BEHIND_NS:
             self._behind_since_ns, self._behind = now_ns, 0
         self._behind += 1
-        if self._behind >= BEHIND:
+        if self._behind >= BEHIND and not behind_ns:
+            self.remarks['the same stamp'] = (
+                'several messages carry the same stamp, and all but the first are refused: send '
+                'everybody who was captured at one time in one message'
+            )
+        elif self._behind >= BEHIND:
             self.remarks['two clocks'] = (
                 f'messages come that are stamped {behind_ns * 1e-9:.3f} s before others, again '
                 'and again: two sources publish on this topic; keep one of them, or merge them'

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from motion_predictor.tracking.body import Body
 from motion_predictor.tracking.gates import Gates
 from motion_predictor.tracking.history import History, ObservedWindow
-from motion_predictor.tracking.steadiness import Steadiness
+from motion_predictor.tracking.steadiness import Steadiness, sway_m
 
 FloatArray = NDArray[np.float32]
 
@@ -48,6 +48,7 @@ class Track:
         self.number = next(self._numbers)
         """Of all tracks, each has its own."""
         self._body = body
+        self._rate_hz = window[0]
         self.history = History(body, *window)
         self.gates = Gates(body)
         self._steadiness = Steadiness()
@@ -126,9 +127,12 @@ class Track:
     def window(self) -> ObservedWindow | None:
         """Return the window that ends at the newest frame; None if there is none."""
         window = self.history.window(self.gates.limbs_m)
-        if window is None or not self.doubt_m:
+        if window is None:
+            return None
+        doubt_m = np.hypot(self.doubt_m, sway_m(window.positions, self._rate_hz))
+        if not doubt_m:
             return window
-        return replace(window, doubt_m=np.hypot(window.doubt_m, np.float32(self.doubt_m)))
+        return replace(window, doubt_m=np.hypot(window.doubt_m, np.float32(doubt_m)))
 
     def repeats(self, said: bytes, stamp_ns: int, frozen_after_ns: int) -> bool:
         """Take note of what the source says, and tell whether it has said so for too long.

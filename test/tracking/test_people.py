@@ -509,3 +509,14 @@ def test_whoever_an_id_jumped_away_from_may_still_be_there() -> None:
     assert scene_of(people).unlisted == 1
     report(people, FULL + 1, anna=at(0.1))
     assert scene_of(people).unlisted == 0, 'she is where she was'
+
+
+@pytest.mark.parametrize(('metres', 'is_read'), [(9e3, True), (2e4, False), (1e6, False)])
+def test_places_so_far_off_that_numbers_get_coarse_are_none(metres: float, is_read: bool) -> None:
+    people = make_people()
+    for step in range(FULL):
+        report(people, step, anna=at(metres))
+    listed = statuses(people) == {'anna': Status.OK}
+    assert listed == is_read
+    assert (people.rejected['no joint observed'] == 0) == is_read
+    assert (scene_of(people).unlisted == 0) == is_read, 'but somebody is there'

@@ -29,9 +29,6 @@ def follow(motion: FloatArray) -> tuple[People, Scene]:
         SMPL,
         rate_hz=60,
         frames=30,
-        max_gap_s=0.3,
-        forget_after_s=1.0,
-        min_observed_fraction=0.5,
         max_people=1,
     )
     for frame, pose in enumerate(motion):

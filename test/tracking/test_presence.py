@@ -214,3 +214,15 @@ def test_of_a_source_with_a_clock_of_its_own_nothing_is_lost() -> None:
         scene = people.scene(now_ns)
         assert scene is not None and (scene.people or scene.unlisted)
     assert 'again and again' in people.feed.remarks['two clocks']
+
+
+def test_people_of_one_stamp_in_messages_of_their_own_are_there_and_that_is_said() -> None:
+    people = make_people()
+    for step in range(30):
+        stamp_ns = (10_000 + 33 * step) * MS
+        for person in 'ab':
+            place = POSE + np.float32([0.01 * step, 3 * (person == 'b'), 0])
+            people.update(stamp_ns, [Observation(person, place)], now_ns=stamp_ns)
+        scene = people.scene(stamp_ns)
+        assert scene is not None and len(scene.people) + scene.unlisted == 2
+    assert 'in one message' in people.remarks['the same stamp']

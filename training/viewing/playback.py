@@ -53,9 +53,6 @@ class Watcher:
             header.layout,
             window.rate_hz,
             window.history_frames,
-            max_gap_s=0.3,
-            forget_after_s=1.0,
-            min_observed_fraction=0.5,
             max_people=20,
         )
 

@@ -1,5 +1,6 @@
 """Parameters that are changed while the node runs: they hold at once, or are refused at once."""
 
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 
 from motion_predictor.archive import MotionArchive
 from motion_predictor.msg import PredictedMotionArray
+from motion_predictor.ros.node.node import CROWD, PREFERENCE
 from motion_predictor.ros.node.parameters import PARAMETERS
+from motion_predictor.tracking.people import People
 
 NEW: dict[str, Any] = {
     'samples': 2,
@@ -99,3 +102,10 @@ def test_what_cannot_be_changed_is_refused_in_one_sentence(cell: Any, walker: An
     cell.stream({'someone': walker}, seconds=0.9)
     cell.wait_for(lambda: cell.predictions('someone'), 'all goes on')
     assert newest(cell).num_samples == 4
+
+
+def test_people_are_followed_alike_without_a_node() -> None:
+    usual = {name: p.default for name, p in signature(People).parameters.items()}
+    defaults = {p.name: p.default for p in PARAMETERS}
+    for name in CROWD + PREFERENCE:
+        np.testing.assert_array_equal(defaults[name], usual[name], name)
