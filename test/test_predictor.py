@@ -14,18 +14,10 @@ from torch import Tensor
 from motion_predictor.checkpoint import (
     Checkpoint,
     CheckpointError,
-    SwiftDiffSpec,
     TransFusionSpec,
     Window,
 )
-from motion_predictor.model.one_step import DampedRoot
-from motion_predictor.model.parametrisation import (
-    OfficialParametrisation,
-    anchored_basis,
-    displacements,
-)
 from motion_predictor.predictor import MotionPredictor, Prediction
-from motion_predictor.skeleton import known_layouts
 
 FloatArray = NDArray[np.float32]
 
@@ -151,23 +143,6 @@ def test_an_odd_number_of_samples_is_the_first_of_more_too(
     close(predictor.predict(crowd, samples).samples, predictor.predict(crowd).samples[:, :samples])
 
 
-@pytest.mark.parametrize(('history', 'coefficients'), [(30, 20), (5, 6), (2, 1), (30, 30)])
-def test_what_a_network_sees_is_the_last_pose_and_how_it_was_reached(
-    history: int, coefficients: int
-) -> None:
-    rows = displacements(history, coefficients)
-    assert rows.shape == (coefficients, history)
-    motion = torch.randn(history, 3, dtype=torch.float64)
-    seen = rows @ motion
-    torch.testing.assert_close(seen[0], motion[-1])
-    if coefficients > 1:
-        torch.testing.assert_close(seen[1], motion[-1] - motion[-2], msg='the newest step alone')
-        torch.testing.assert_close(seen[1:].sum(0), motion[-1] - motion[0], msg='and all in all')
-    used = min(history, coefficients)
-    assert torch.linalg.matrix_rank(rows) == used, 'nothing is seen twice'
-    assert not rows[used:].any()
-
-
 @pytest.mark.parametrize('samples', [0, 5])
 def test_samples_that_were_not_asked_for_are_refused(
     tiny: Checkpoint, crowd: FloatArray, samples: int
@@ -229,24 +204,6 @@ def test_zero_output_of_the_anchored_parametrisation_is_going_on(
             root = samples[person, 0, :, 0, axis] - crowd[person, -1, 0, axis]
             way = way + root
         close(samples[person, 0, :, joint, axis], crowd[person, -1, joint, axis] + way)
-
-
-@pytest.mark.parametrize('coefficients', [1, 6, 20])
-def test_what_is_added_to_going_on_begins_at_nothing_and_at_rest(coefficients: int) -> None:
-    future = 120
-    basis = anchored_basis(future, coefficients)
-    torch.testing.assert_close(basis.T @ basis, torch.eye(coefficients, dtype=torch.float64))
-    n = torch.arange(1, future + 1, dtype=torch.float64)[:, None]
-    k = torch.arange(coefficients, dtype=torch.float64) + 0.5
-    waves = 1 - torch.cos(k * torch.pi * n / future)
-    # Such waves vanish at the last observation with their slope, and the basis is of them.
-    shares = torch.linalg.lstsq(waves, basis).solution
-    torch.testing.assert_close(waves @ shares, basis, atol=1e-9, rtol=0)
-
-
-def test_a_basis_of_the_future_has_no_more_coefficients_than_frames() -> None:
-    with pytest.raises(ValueError, match=r'must lie in 1..7 \(its frames\), got 8'):
-        anchored_basis(7, 8)
 
 
 def test_every_future_begins_where_the_person_is_and_as_fast(
@@ -421,68 +378,3 @@ def test_a_teacher_of_many_steps_is_refused(
     make_checkpoint(network=network, sampling='ddim').save(path)
     with pytest.raises(CheckpointError, match='teacher.safetensors is a teacher of 20 denoising'):
         MotionPredictor.load(path)
-
-
-@pytest.fixture
-def student(make_checkpoint: Callable[..., Checkpoint], golden: dict[str, Tensor]) -> Checkpoint:
-    """The official SwiftDiff of the golden numbers."""
-    checkpoint = make_checkpoint(
-        network=SwiftDiffSpec(layers=3, width=32),
-        layout=known_layouts()['h36m17'],
-        window=Window(rate_hz=50, history_frames=25, future_frames=100, coefficients=20),
-        prediction='epsilon',
-        parametrisation='official',
-        frame='world',
-        root='damped',
-    )
-    checkpoint.tensors = {
-        f'network.{name.removeprefix("student/")}': value
-        for name, value in golden.items()
-        if name.startswith('student/')
-    }
-    return checkpoint
-
-
-def test_the_official_step_is_reproduced(student: Checkpoint, golden: dict[str, Tensor]) -> None:
-    model = student.build()
-    assert model.timestep == int(golden['student_timestep'])
-    parametrisation = model.parametrisation
-    assert isinstance(parametrisation, OfficialParametrisation)
-    history = golden['history'][None]
-    with torch.inference_mode():
-        condition = parametrisation.condition(history)
-        x0 = model.denoise(golden['noise'][None], condition)[0]
-        future = parametrisation.synthesis @ x0 + parametrisation.offset(history)
-        # The official sampler also puts noise on the condition; ours leaves it at its mean.
-        level = (1 - parametrisation.alpha_hat[0]).sqrt()
-        future = future + parametrisation.known @ (level * golden['student_inpaint_noise'])
-    close(condition[0], golden['condition_dct'])
-    close(x0, golden['student_x0_dct'])
-    close(future, golden['student_motion'][:, 25:])
-
-
-def test_official_weights_predict_through_the_librarys_face(
-    student: Checkpoint, golden: dict[str, Tensor]
-) -> None:
-    relative = golden['history'].reshape(25, 16, 3)
-    root = torch.arange(25)[:, None] * torch.tensor([0.02, 0, 0]) + torch.tensor([4.0, 5, 1])
-    history = torch.cat([root[:, None], relative + root[:, None]], 1)
-    model = student.build()
-    with torch.inference_mode():
-        samples = model(history[None], golden['noise'])[0]
-    # The noise put on the condition is left out here; at t = 0 it is 0.6 % of a unit normal.
-    joints = (samples[:, :, 1:] - samples[:, :, :1]).flatten(2)
-    deviation = (joints - golden['student_motion'][:, 25:]).abs()
-    assert 0 < deviation.max() < 0.05
-    reach = 1.0 * 0.5 * (1 - torch.exp(-torch.arange(1, 101) / 50 / 0.5))
-    for sample in samples:
-        close(sample[:, 0], root[-1] + reach[:, None] * torch.tensor([1.0, 0, 0]))
-
-
-@pytest.mark.parametrize('rate_hz', [15.0, 50.0, 120.0])
-def test_the_velocity_of_a_damped_root_dies_away(rate_hz: float) -> None:
-    velocity = torch.tensor([1.2, -0.4, 0.1])
-    history = torch.arange(30)[:, None] / rate_hz * velocity + torch.tensor([3.0, 0, 1])
-    future = DampedRoot(30, 60, rate_hz)(history[None])[0]
-    t = torch.arange(1, 61) / rate_hz
-    close(future, history[-1] + velocity * 0.5 * (1 - torch.exp(-t / 0.5))[:, None])

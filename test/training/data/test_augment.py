@@ -15,25 +15,19 @@ from numpy.typing import NDArray
 from motion_predictor.archive import load_archive
 from motion_predictor.model.frames import person_frame, to_model
 from motion_predictor.skeleton import Layout, known_layouts
-from motion_predictor.tracking.body import Body
-from motion_predictor.tracking.history import History
 from motion_predictor_training.config import Augmentation
 from motion_predictor_training.data.augment import (
     JUMP_FRAMES,
     Drawer,
     Drawn,
     body_factors,
-    draw_hidden,
     draw_jumps,
     draw_sway,
-    hidden_groups,
     scale_limbs,
     thin_out,
     turn,
 )
-from motion_predictor_training.data.completion import Completion
 from motion_predictor_training.data.exchange import Exchange, exchanged_parts
-from motion_predictor_training.data.hidden import complete
 from motion_predictor_training.data.pool import Pool, pool_of
 from motion_predictor_training.data.windows import cut_windows, model_features
 
@@ -319,118 +313,3 @@ def test_a_slower_source_is_linear_between_its_frames(seed: int, steps: list[int
         for value, expected in zip(thin.reshape(9, -1).T, motion.reshape(9, -1).T, strict=True):
             between = np.interp(frames, kept, expected[kept])
             np.testing.assert_allclose(value, between, atol=1e-5)
-
-
-@given(seeds)
-def test_joints_are_hidden_for_a_stretch_or_a_group_for_good(seed: int) -> None:
-    groups = hidden_groups(SMPL)
-    torch.manual_seed(seed)
-    hidden = draw_hidden(20, HISTORY, groups, 0.8).numpy()
-    assert not hidden[:, :, 0].any(), 'the root is always seen'
-    changes = np.diff(hidden, axis=1, prepend=False).sum(axis=1)  # a change begins or ends one
-    assert changes.max() <= 2
-
-
-def test_legs_an_arm_or_half_a_body_may_never_be_seen() -> None:
-    groups = {frozenset(np.flatnonzero(group)) for group in hidden_groups(SMPL).numpy()}
-
-    def joints(*names: str) -> frozenset[int]:
-        return frozenset(i for name in names if (i := SMPL.index(name)) is not None)
-
-    legs = [f'{side}_{part}' for side in 'lr' for part in ('knee', 'ankle', 'foot')]
-    assert joints(*legs) in groups
-    assert joints('r_shoulder', 'r_elbow', 'r_wrist') in groups
-    left = [name for name in SMPL.joint_names if name.startswith('l_')]
-    assert frozenset(map(SMPL.joint_names.index, left)) in groups
-
-
-def test_a_body_of_which_little_is_known_hides_single_limbs() -> None:
-    layout = SMPL.model_copy(
-        update={'joints': {'a': None, 'b': 'a', 'c': 'b'}, 'common_names': {}}
-    )
-    assert hidden_groups(layout).tolist() == [[False, True, True], [False, False, True]]
-
-
-@given(seed=seeds)
-def test_hidden_joints_are_filled_as_the_node_fills_them(stride: FloatArray, seed: int) -> None:
-    rate_hz, frames, count = 60.0, 12, 3
-    steps = random_motion(seed, count=count, frames=frames)
-    seen = torch.from_numpy(stride) + 0.01 * steps.cumsum(1)
-    torch.manual_seed(seed)
-    hidden = draw_hidden(count, frames, hidden_groups(SMPL), 1.0)
-    filled = Completion(SMPL, CPU)(seen, ~hidden)
-    # The node's code, with the lengths that limbs had in this window,
-    expected = complete(seen, hidden.numpy(), SMPL, rate_hz).frames
-    torch.testing.assert_close(filled, expected, atol=1e-4, rtol=0)
-    # and all of it, from frame to frame, where lengths do not matter.
-    for person in range(count):
-        observed = torch.where(hidden[person, ..., None], torch.nan, seen[person]).numpy()
-        history = History(Body(SMPL), rate_hz, frames, max_gap_s=0.3)
-        for index, pose in enumerate(observed, 1 - frames):
-            history.append(10**9 + round(index * 1e9 / rate_hz), pose)
-        window = history.window()
-        assert window is not None
-        now_and_then = ~hidden[person].all(0).numpy()
-        np.testing.assert_allclose(
-            filled[person].numpy()[:, now_and_then],
-            window.positions[:, now_and_then],
-            atol=1e-4,
-        )
-
-
-@given(seed=seeds)
-def test_what_was_not_measured_is_filled_like_what_is_hidden(
-    stride: FloatArray, seed: int
-) -> None:
-    generator = np.random.default_rng(seed)
-    steps = 0.01 * random_motion(seed, count=2, frames=HISTORY).cumsum(1)
-    seen = torch.from_numpy(stride) + steps
-    hidden = generator.random((2, HISTORY, JOINTS)) < 0.4  # the root among them
-    foot = SMPL.joint_names.index('l_foot')
-    hidden[:, -1] = False
-    hidden[:, :, foot] = True  # for good
-    nothing = np.zeros_like(hidden)
-    lacking = torch.where(torch.from_numpy(hidden)[..., None], torch.nan, seen)
-    filled = complete(lacking, nothing, SMPL, 60.0).frames
-    assert filled.isfinite().all()
-    torch.testing.assert_close(filled[~torch.from_numpy(hidden)], seen[~torch.from_numpy(hidden)])
-    # Some of it NaN and the rest hidden: the same but for the lengths, which are known better.
-    part = hidden & (generator.random(hidden.shape) < 0.5)
-    part[:, :, foot] = True
-    both = complete(
-        torch.where(torch.from_numpy(part)[..., None], torch.nan, seen), hidden, SMPL, 60.0
-    ).frames
-    ever = torch.arange(JOINTS) != foot
-    torch.testing.assert_close(filled[:, :, ever], both[:, :, ever], atol=1e-4, rtol=0)
-
-
-def test_what_is_left_of_a_person_is_not_hidden_too(stride: FloatArray) -> None:
-    seen = torch.full((1, HISTORY, JOINTS, 3), torch.nan)
-    arm = [SMPL.joint_names.index(f'l_{part}') for part in ('shoulder', 'elbow', 'wrist')]
-    seen[:, :, arm] = torch.from_numpy(stride[arm])
-    hidden = np.zeros((1, HISTORY, JOINTS), bool)
-    hidden[:, :, arm] = True
-    filled = complete(seen, hidden, SMPL, 60.0).frames
-    assert filled.isfinite().all()
-    torch.testing.assert_close(filled[:, :, arm], seen[:, :, arm])
-    with pytest.raises(ValueError, match='of which nothing was measured'):
-        complete(torch.full_like(seen, torch.nan), hidden, SMPL, 60.0)
-
-
-def test_doubt_is_that_of_the_node(stride: FloatArray) -> None:
-    frames, rate_hz, wrist = 30, 60.0, SMPL.joint_names.index('l_wrist')
-    seen = torch.from_numpy(stride).expand(1, frames, JOINTS, 3).clone()
-    seen[:, -9:, wrist] = torch.nan
-    seen[:, :, SMPL.joint_names.index('l_knee')] = torch.nan
-    history = History(Body(SMPL), rate_hz, frames, max_gap_s=0.3)
-    for index, pose in enumerate(seen[0].numpy(), 1 - frames):
-        history.append(10**9 + round(index * 1e9 / rate_hz), pose)
-    lengths = np.linalg.norm(stride - stride[list(SMPL.parents)], axis=-1)
-    lengths[SMPL.joint_names.index('l_knee')] = np.nan
-    lengths[SMPL.joint_names.index('l_ankle')] = np.nan
-    window = history.window(lengths)
-    assert window is not None
-    completed = complete(seen, np.zeros(seen.shape[:3], bool), SMPL, rate_hz)
-    np.testing.assert_allclose(completed.frames[0].numpy(), window.positions, atol=1e-5)
-    np.testing.assert_allclose(completed.doubt_m[0], window.doubt_m, atol=1e-5)
-    assert completed.doubt_m[0, wrist] > 0.05

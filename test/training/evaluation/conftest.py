@@ -1,0 +1,24 @@
+"""What several tests of evaluations build on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motion_predictor.checkpoint import Checkpoint
+
+
+@pytest.fixture
+def saved(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> Callable[..., Path]:
+    """Builder of a file with a tiny checkpoint; `scale` is that of its radius."""
+
+    def save(scale: float | None = None, **fields: Any) -> Path:
+        checkpoint = make_checkpoint(calibrated=scale is not None, **fields)
+        if scale is not None:
+            checkpoint.tensors['calibration.scale'].fill_(scale)
+        path = tmp_path / 'tiny.safetensors'
+        checkpoint.save(path)
+        return path
+
+    return save
