@@ -1,4 +1,4 @@
-"""Whose poses can be used at all."""
+"""Which poses of a message can be used, and why others cannot."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from motion_predictor.tracking.scene import Observation
 FloatArray = NDArray[np.float32]
 
 MAX_COORDINATE_M = 1e4
-"""What is farther off is not taken: float32 tells places there apart by a millimetre at best."""
+"""Positions farther from the origin are refused: float32 resolves them to a millimetre at best."""
 MAX_TRACKED = 100
-"""People remembered at most, however many ids a tracker makes up."""
+"""Greatest number of people who are followed. A faulty tracker may invent ids without end."""
 
 
 class Admission:
@@ -39,7 +39,7 @@ class Admission:
 
         Args:
             observations: everyone in a message.
-            robot: (3,) where it stands; of too many people the nearest to it are kept.
+            robot: (3,) its position, metres. Of too many people the nearest to it are kept.
         """
         readable: dict[str, tuple[FloatArray, bytes]] = {}
         for observation in observations:
@@ -68,7 +68,7 @@ class Admission:
 
 
 def usable(positions: FloatArray) -> FloatArray:
-    """Return a pose (J, 3) with NaN for joints that are no place."""
+    """Return a pose (J, 3) with NaN for joints whose position is not finite or too far off."""
     positions = np.asarray(positions, np.float32)
     # Written so that NaN is not there.
     there = np.logical_and.reduce(np.abs(positions) < MAX_COORDINATE_M, axis=-1)  # (J,)

@@ -1,4 +1,4 @@
-"""What is known of a body without seeing it: its shape, and where its hidden joints may be."""
+"""The shape of a body, and where joints that are hidden may be."""
 
 from typing import NamedTuple
 
@@ -31,12 +31,12 @@ STANDING = {  # common name: x forward, y left, z up from the pelvis in metres; 
 28 minutes of recorded motion. The last number is the error of that guess, as a share of the limb's
 length, that 90 % of the recorded poses keep."""
 UNKNOWN_DOUBT_M = 0.3
-"""Error of a joint that nothing is known of but its parent, which stands in for it."""
+"""Error of a joint of which only the parent is known. The parent's position is used for it."""
 HELD_PER_S, HELD_AT_MOST = 3.3, 1.2
 """How far a limb that is no longer seen turns, as a share of its length: 90 % of the same motion
 turned less after 0.1, 0.2, 0.3 and 0.5 s."""
 ROOT_M_PER_S = 1.1
-"""What 90 % of the recorded roots stayed below: how far one that is no longer seen may get."""
+"""Speed of a root that is no longer seen: 90 % of the recorded roots were slower."""
 
 
 class Filled(NamedTuple):

@@ -1,16 +1,16 @@
-"""Which messages are taken: of one frame at a time, each newer than the one before."""
+"""Decides which messages are used: those of one frame, each newer than the one before."""
 
 from collections import Counter
 from enum import Enum, auto
 
 RESTART_AFTER = 5
-"""So many older stamps in a row, each newer than the last, mean that the source's time restarted:
-a recording looped or its clock was set back. Fewer are stragglers."""
+"""Number of older stamps in a row, each newer than the last, that mean that the source's time
+restarted: a recording looped or its clock was set back. Fewer are messages that were delayed."""
 
 TWO_CLOCKS_NS = 10_000_000_000
-"""Time that restarts twice within so much is that of two sources."""
+"""Two restarts of time within this span mean that two sources publish on the topic."""
 BEHIND, BEHIND_NS = 10, 2_000_000_000
-"""So many messages behind others within so much are no stragglers."""
+"""Number of late messages, and the span in which they must come, that mean more than delays."""
 
 
 class Verdict(Enum):
@@ -18,7 +18,7 @@ class Verdict(Enum):
 
     TAKEN = auto()
     AFRESH = auto()
-    """It is taken, and nothing from before goes together with it."""
+    """The message is used, and all histories begin anew with it."""
     REFUSED = auto()
 
 

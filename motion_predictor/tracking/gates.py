@@ -1,4 +1,4 @@
-"""Joints that cannot be where a tracker says: they count as missing, by reason."""
+"""Rejects joint positions that are physically impossible: they count as missing, by reason."""
 
 from collections import Counter
 from typing import NamedTuple
@@ -11,22 +11,24 @@ from motion_predictor.tracking.body import Body
 FloatArray = NDArray[np.float32]
 
 JOINT_M_PER_S, JOINT_MARGIN_M = 12.0, 0.15
-"""No joint of 28 minutes of recorded motion, dance most of it, was faster than 12 m/s for 0.07 s
-or than 13.3 m/s for a frame of 1/60 s; the margin is for that and for a tracker's noise."""
+"""Greatest speed of a joint. In 28 minutes of recorded motion, most of it dance, none was faster
+than 12 m/s for 0.07 s or 13.3 m/s for a frame of 1/60 s. The margin allows for a tracker's
+noise."""
 STRAY_M_PER_S, STRAY_M = 10.5, 0.06
 """How far a joint may be from where it would be at the speed of its last 0.1 s, by the time since.
 Of 37 minutes of recorded motion none was farther off than 0.755, 0.328 and 0.156 m at 15, 30 and
 60 Hz."""
 LIMB_SHARE, LIMB_MARGIN_M = 0.3, 0.1
-"""A limb differs from its usual length by no more than the larger of the share and the margin:
-the limbs that cameras see vary by several centimetres."""
+"""A limb may differ from its usual length by this share or this margin, whichever is larger: limbs
+measured by cameras vary by several centimetres."""
 LIMB_EVERY_NS, LIMBS_KEPT, LIMBS_NEEDED = 50_000_000, 40, 5
-"""The usual length is the median of so many, taken so often: of two seconds."""
+"""The usual length is the median of so many samples, taken at this interval: of two seconds."""
 SWAP_SHARE, SWAP_M = 0.5, 0.1
-"""Left and right were swapped if swapping them back halves the way that those joints came since
-they were last seen, and saves each this much of it."""
+"""Left and right count as swapped if swapping them back halves the distance that those joints
+moved since they were last seen, and shortens each by at least this much."""
 SWAP_RECENT_NS = 300_000_000
-"""Older places say nothing about sides. A tracker that insists for longer is believed."""
+"""Positions older than this are not compared. A tracker that keeps its sides for longer is
+believed."""
 
 
 class Checked(NamedTuple):
@@ -43,8 +45,8 @@ class Checked(NamedTuple):
 class Gates:
     """Compares each frame of one person with those before it.
 
-    Every gate opens by itself: a joint may be the farther away the longer it was not seen, and a
-    limb that stays at another length becomes the usual one.
+    Every gate reopens with time. A joint may have moved farther the longer it was not seen. A limb
+    that keeps another length becomes the usual one.
 
     Args:
         body: of the layout that the frames have.
@@ -65,7 +67,8 @@ class Gates:
         self.limbs_m: FloatArray = np.full(joints, np.nan, np.float32)
         """(J,) usual length of the limb from each joint to its parent, NaN = unknown."""
         self.newest: FloatArray = self.last
-        """(J, 3) where the joints are of the newest frame that had any, NaN for the others."""
+        """(J, 3) positions in the newest frame that had any joint, NaN for joints that it
+        lacks."""
 
     def check(
         self,

@@ -1,4 +1,4 @@
-"""One person's time-stamped frames, read as a window at the model's rate."""
+"""The recent frames of one person, resampled to a window at the model's rate."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -12,11 +12,12 @@ FloatArray = NDArray[np.float32]
 
 
 RECENT_NS = 100_000_000
-"""What was seen so shortly before the newest frame counts as seen lately."""
+"""A joint seen within this time before the newest frame counts as seen recently."""
 
 
 MEASURED_NS = 35_000_000
-"""What lies so near to a frame that has the joint counts as measured: all of a source of 15 Hz."""
+"""A resampled position counts as measured if the joint was seen within this time of it. So all
+positions of a source of 15 Hz count."""
 
 
 @dataclass(frozen=True)

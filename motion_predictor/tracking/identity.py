@@ -1,9 +1,11 @@
-"""Who is who: an id is not believed blindly.
+"""Checks ids against motion, and assigns each pose to the history of the right person.
 
-One that jumps farther than a person moves, or to another person's place, starts a new history, and
-goes on with the old one if it jumps back before that is too old. Two that go on at each other's
-place were swapped, and so are their histories. A new id where somebody was just lost, and nobody
-else is near, goes on with theirs.
+- An id that jumps farther than a person can move, or to another person's place, starts a new
+  history. If it soon jumps back, it continues the old one.
+- Two ids that continue at each other's place were swapped by the tracker. Their histories are
+  exchanged.
+- A new id continues the history of somebody who was just lost at that place, if nobody else is
+  near.
 """
 
 from collections import Counter
@@ -17,9 +19,10 @@ from motion_predictor.tracking.track import NEAR_M, Crowd, Track, distances_m
 FloatArray = NDArray[np.float32]
 
 MAX_FOUND = 10
-"""With more new ids in one message, nobody who was lost is looked for among them."""
+"""Greatest number of new ids in one message that are compared with people who were lost."""
 SWITCHED_M = 0.2
-"""Somebody so far from where their id was, and half as far from another's place, is that one."""
+"""A pose this far from where its id was, and half as far from another person, is of that
+person."""
 EXCHANGED_M, EXCHANGED_SHARE = 0.03, 0.5
 """Two ids were swapped if both poses are nearer to where the other person was going, by so much
 each and by this share of the way."""

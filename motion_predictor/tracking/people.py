@@ -1,4 +1,4 @@
-"""Everyone who is being observed: who is there, who can be predicted, and why not."""
+"""Everyone who is observed: who is there, who can be predicted, and why others cannot."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,19 +17,19 @@ from motion_predictor.tracking.track import Track
 from motion_predictor.tracking.tracks import Tracks
 
 RECENT_LEAST = 0.5
-"""Share of the joints that must have been seen lately: nobody is predicted from a pose that is
-mostly memory, unless `min_observed_fraction` allows for it."""
+"""Share of the joints that must have been seen recently. A pose that is mostly remembered is not
+predicted from, unless `min_observed_fraction` is lower than this."""
 
 
 class People:
     """Keeps one history per person, and never takes a fault for an empty cell.
 
-    Whoever was seen, read or not, is listed or counted as unlisted until `forget_after_s` have
-    passed without a word of them; doc/statuses.md has the rules. `Identities` says who is who,
-    `Feed` which messages are taken, `Gates` which joints are believed.
+    Everybody who was reported is listed, or counted as unlisted, until nothing was reported of
+    them for `forget_after_s`. doc/statuses.md has the rules. `Identities` decides who is who,
+    `Feed` which messages are used, `Gates` which joints are believed.
 
-    Times of arrival are those of the clock by which messages are stamped. Whoever does not know
-    them leaves them out; then messages arrive when they are captured.
+    Times of arrival are of the same clock as the stamps. They may be left out; then messages count
+    as arriving when they were captured.
 
     Args:
         layout: of the positions.

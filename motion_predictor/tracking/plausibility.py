@@ -1,4 +1,4 @@
-"""Can this be a person in metres, z up? What cannot is said in one sentence with the remedy."""
+"""Whether poses can be people in metres, z up. If not, one sentence says why and what to do."""
 
 from collections import Counter
 
@@ -10,9 +10,9 @@ from motion_predictor.tracking.body import Body
 FloatArray = NDArray[np.float32]
 
 TALL_M = 1.7
-"""Of somebody whose limbs are as long as those of `Body`."""
+"""Height of a person whose limbs are as long as those of `Body`."""
 SMALLEST, LARGEST = 0.4, 2.2
-"""Sizes of people, as multiples of that: from toddlers to more than anybody."""
+"""Sizes that are accepted, as multiples of that: from toddlers to larger than anybody."""
 UNITS = {'millimetres': 1000.0, 'centimetres': 100.0, 'inches': 39.37, 'feet': 3.281}
 FEW_LIMBS, MOST_LIMBS = 5, 12
 """Limbs that tell the size of a body, and its proportions."""
@@ -22,7 +22,7 @@ recorded people it is 0.14 at most, of joints in a wrong order 0.6 in the median
 UPRIGHT, ALONG = 0.5, 0.82
 """Cosines of the angle of the trunk to an axis: it stands, or lies along that axis."""
 VOTES_LEAST, VOTES_MOST, TIMES = 30, 900, 4
-"""Poses that a verdict needs, those remembered, and by how much it must outnumber the other."""
+"""Poses that a verdict needs, poses remembered, and the ratio of votes that decides."""
 BACKWARD_M = 0.03
 
 

@@ -1,7 +1,8 @@
-"""People who may be there although they are not listed: nobody is gone because of a fault.
+"""Remembers people who may be there although they are not listed.
 
-Whoever was unreadable, refused, cleared or lost with a clock leaves a trace here. It holds for a
-stated time, whatever comes in between; only then may an empty list mean that nobody is there.
+A fault must not make a cell look empty. People who could not be read, were refused, or whose
+history was cleared are counted here for a stated time. Only after it may an empty list mean that
+nobody is there.
 """
 
 
@@ -26,7 +27,7 @@ class Presence:
     """Remembers how many may be there who are not listed.
 
     Args:
-        hold_ns: for so long after they were noted.
+        hold_ns: how long they are remembered.
     """
 
     def __init__(self, hold_ns: int) -> None:
@@ -48,6 +49,6 @@ class Presence:
         return max(self._others.at(now_ns), self._somebody.at(now_ns) - listed)
 
     def time_jumped(self, now_ns: int) -> None:
-        """Go on by a clock that was set: whoever may be there holds from now on anew."""
+        """Restart all holding times at `now_ns`, after the clock was set."""
         for count in (self._others, self._somebody):
             count.hold_until(now_ns + self._hold_ns)

@@ -1,4 +1,4 @@
-"""What comes of people, and what is said of them."""
+"""People as they are observed, and as they are listed."""
 
 from dataclasses import dataclass
 
@@ -19,13 +19,13 @@ class Observation:
     id: str
     positions: FloatArray  # (J, 3) metres, joints of the model's layout, NaN = missing
     sent: bytes = b''
-    """What the source said of them, before a transform that may change while it repeats itself;
-    empty where that is the positions."""
+    """The source's own values before any transform, by which a frozen source is recognised. Empty
+    where they are the positions."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """One person at the newest stamp; `window` is there if they can be predicted."""
+    """One person at the newest stamp. `window` is None if they cannot be predicted."""
 
     id: str
     status: Status
@@ -33,7 +33,7 @@ class Person:
     window: ObservedWindow | None
     last_seen: LastSeen
     track: int = 0
-    """Number of what was seen of them without a break, under whatever ids."""
+    """Number of the unbroken observation of this person; it stays the same when the id changes."""
 
 
 @dataclass(frozen=True)

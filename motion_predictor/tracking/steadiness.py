@@ -1,4 +1,4 @@
-"""A whole body that is suddenly elsewhere: no person can do that, cameras can."""
+"""Detects whole bodies that jump or sway as only a camera's error can make them."""
 
 from typing import NamedTuple
 
@@ -8,27 +8,27 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 
 BODY_M_PER_S, BODY_MARGIN_M = 2.0, 0.02
-"""How far a body may be from where it was going: a change of speed, and a tracker's noise. Of 50
-minutes of recorded motion, much of it dance and football, nobody was farther off than 1.9 m/s make
-of the time from frame to frame, at 15, 30 and 60 Hz."""
+"""How far a body may be from where its velocity leads: a change of speed, and a tracker's noise.
+In 50 minutes of recorded motion, much of it dance and football, nobody changed speed by more than
+1.9 m/s from frame to frame, at 15, 30 and 60 Hz."""
 HOLD_NS = 90_000_000
-"""What lasts longer is believed."""
+"""A displacement that lasts longer is accepted as real."""
 MOST_OF_IT = 0.5
-"""Share of the joints that must be seen: an arm alone may well start like that."""
+"""Share of the joints that must be seen. A single arm can really start so fast."""
 
 SWAY_LAG_S, SWAY_SPAN_S = 1 / 30, 0.25
 CALM_M = 0.01
-"""What the body of one person in a hundred really departs by (root mean square, recorded motion)
-from going straight on over the lag, from frame to frame."""
+"""Departure of a real body from constant velocity over the lag (root mean square). In recorded
+motion one person in a hundred exceeds it."""
 SWAY_DOUBT = 2.2
-"""What else it departs by is a camera's, and so many times that holds 90 % of where it then is:
-measured where depth sways by 3 cm within 0.15 s."""
+"""The rest of the departure is a camera's error. So many times it holds 90 % of the true
+positions, measured where depth sways by 3 cm within 0.15 s."""
 
 
 def sway_m(window: FloatArray, rate_hz: float) -> float:
-    """Return how far off all of a window's last frame may be, as far as the body sways.
+    """Return how far off the window's last frame may be because the body sways.
 
-    A depth camera moves the whole body by centimetres from frame to frame, which no muscle can.
+    A depth camera may move the whole body by centimetres from frame to frame. No muscle can.
 
     Args:
         window: (H, J, 3) metres, without gaps.

@@ -1,4 +1,4 @@
-"""One person as long as it is the same one: what was seen of them, and how far it holds."""
+"""What is known of one person: the history, the checks of each frame, and when they were seen."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from motion_predictor.tracking.steadiness import Steadiness, sway_m
 FloatArray = NDArray[np.float32]
 
 NEAR_M = 0.3
-"""What a tracker's noise and a change of pace may add to the way that a person went."""
+"""Margin on the distance that a person moved, for a tracker's noise and a change of pace."""
 
 
 class LastSeen(NamedTuple):
@@ -31,7 +31,7 @@ class LastSeen(NamedTuple):
     place: NDArray[np.floating]
     """(3,) the root, or the middle of what was seen."""
     reach_m: float
-    """Radius of the ball about the place that held all joints then, whatever the posture."""
+    """Radius of the ball about `place` that held all joints at that time, whatever the posture."""
 
 
 class Track:
@@ -55,13 +55,14 @@ class Track:
         self.doubt_m = 0.0
         """How far off all of the newest frame may be."""
         self.before: Track | None = None
-        """Whom the id stood for until it jumped; it may have been a slip of the tracker."""
+        """The track that the id had until it jumped. The tracker may have been wrong for a
+        moment."""
         self.left_behind = False
         """Whether that one may still be where they were."""
         self.heard_ns = 0
-        """When the person was last spoken of, by the clock of those who listen."""
+        """Time of arrival of the last message that named the person."""
         self.frozen = False
-        """Whether what comes of them has been the same for too long, bit by bit."""
+        """Whether their positions have been identical, bit by bit, for too long."""
         self._said = b''
         self._said_since_ns = 0
         self._last_seen: LastSeen | None = None
