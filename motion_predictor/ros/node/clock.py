@@ -1,4 +1,4 @@
-"""The node's time, quickly."""
+"""The node's time, read without the cost of rclpy's clock."""
 
 import time
 from collections.abc import Callable

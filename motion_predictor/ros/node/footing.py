@@ -1,4 +1,4 @@
-"""Does the frame stand still in which people are predicted? If it moves, everybody seems to."""
+"""Tells by tf whether the frame of prediction moves. If it does, everybody seems to move."""
 
 from collections import deque
 from typing import NamedTuple
@@ -9,14 +9,15 @@ from motion_predictor.common.rigid import Rigid
 from motion_predictor.ros.common.transforms import Tf
 
 FIXED = ('odom', 'map', 'world', 'earth')
-"""Frames that do not move, or hardly (REP-105), the smoothest first."""
+"""Fixed frames of REP-105, the smoothest first."""
 ASK_EVERY_NS, LOOK_BACK_NS, HOLD_NS = 50_000_000, 500_000_000, 1_000_000_000
-"""How often tf is asked, over what time ways are measured, and how long a frame that moved counts
-as moving: no history that began meanwhile is left then."""
+"""Period of the checks, span over which movement is measured, and how long a frame that moved
+counts as moving. After that span no history holds frames from while it moved."""
 WAY_M, TURN_RAD = 0.03, 0.02
-"""What localisation may wander in that time: at 3 m, either makes 6 cm."""
+"""Movement that localisation alone may cause in that span. Either makes 6 cm at a distance of 3
+m."""
 OLDEST_S = 1.0
-"""What tf was told longer ago says nothing."""
+"""Transforms older than this are ignored."""
 WATCHED = 8
 
 
@@ -53,7 +54,7 @@ class Footing:
         )
 
     def moves(self, frame_id: str, now_ns: int) -> str:
-        """Return that a frame moves, and what to do; empty if it does not, or nobody knows.
+        """Return a warning with the remedy if a frame moves; nothing if it stands or is unknown.
 
         Args:
             frame_id: in which people are predicted.

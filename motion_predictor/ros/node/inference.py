@@ -75,7 +75,7 @@ class Loop:
         return 0.0 if since_s is None else time.monotonic() - since_s
 
     def restless_s(self) -> float:
-        """Return for how long it has left nothing to other threads; 0 if it does now."""
+        """Return how long it has kept the processor without a pause, seconds; 0 if it waits."""
         return 0.0 if self._busy_since_s is None else time.monotonic() - self._rested_s
 
     def has_died(self) -> bool:
@@ -86,10 +86,10 @@ class Loop:
 class InferenceThread:
     """Runs everything that touches the network in one thread.
 
-    One thread for loading, warming up and predicting is not a nicety: each thread that calls into
-    torch gets its own OpenMP team, and with more teams than cores their threads go to sleep
-    between operations, which doubles the time of a small network. CUDA graphs too must be
-    captured and replayed by the same thread.
+    Loading, warming up and predicting share one thread for two reasons. Each thread that calls
+    torch gets its own OpenMP team; with more teams than cores their threads sleep between
+    operations, which doubles the time of a small network. And CUDA graphs must be captured and
+    replayed by the same thread.
 
     Args:
         threads: CPU threads of the network.

@@ -1,4 +1,4 @@
-"""What leaves: predictions as messages, their numbers as flat buffers that rclpy copies whole."""
+"""Predictions as messages. Numbers are flat buffers, which rclpy copies as a whole."""
 
 import math
 from array import array

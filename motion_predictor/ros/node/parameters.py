@@ -7,7 +7,7 @@ FRAME_TIMES_S = (
     *(0.017, 0.033, 0.067, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5),
     *(0.6, 0.7, 0.8, 0.95, 1.1, 1.25, 1.4, 1.6, 1.8, 2.0),
 )
-"""Denser where a robot still has to decide, and where between two frames a hand goes far."""
+"""Dense over the times that matter for a robot's next decision, and wider apart later."""
 PARAMETERS = (
     Parameter('autostart', True, 'Configure and activate the node as soon as it starts.'),
     Parameter('checkpoint', 'default', 'The predictor: "default", or a .safetensors file.'),
@@ -15,22 +15,22 @@ PARAMETERS = (
     Parameter(
         'backend',
         'auto',
-        'How the network runs: "eager", "compiled", "cuda_graph", "tensorrt", or "auto", the '
-        'fastest of them that is there and agrees with eager.',
+        'How the network runs: "eager", "compiled", "cuda_graph", "tensorrt", or "auto": the '
+        'fastest that is available and agrees with eager.',
     ),
     Parameter(
         'threads',
         1,
-        'CPU threads of the network. More are faster while cores are idle and far slower when '
-        'they are not, since all wait for the last at every layer.',
+        'CPU threads of the network. More threads are faster on idle cores and much slower on '
+        'busy ones, since all threads wait for the slowest at every layer.',
         1,
         256,
     ),
     Parameter(
         'realtime_priority',
         10,
-        'Real-time priority (SCHED_FIFO) of the thread that predicts, where the system allows it: '
-        'what else the machine does then hardly delays it. 0 leaves it to ordinary scheduling.',
+        'Real-time priority (SCHED_FIFO) of the thread that predicts, where the system allows it. '
+        'Other processes then hardly delay it. 0 uses ordinary scheduling.',
         0,
         99,
     ),
@@ -38,18 +38,18 @@ PARAMETERS = (
     Parameter(
         'coverage',
         0.95,
-        'Probability with which a radius holds its joint, and all radii times body_radius_scale '
-        'the whole body: one of those that the checkpoint is calibrated for (0.9, 0.95, 0.99, '
-        '0.999, as far as its calibration data carries them).',
+        'Probability with which a radius holds its joint. All radii times body_radius_scale hold '
+        'the whole body with the same probability. It must be one that the checkpoint is '
+        'calibrated for: of 0.9, 0.95, 0.99 and 0.999, those that its calibration data supports.',
         0.5,
         0.9999,
     ),
     Parameter(
         'min_familiarity',
         0.003,
-        'Share of half seconds of people whom the calibration did not know that were as strange '
-        'as what is observed (a p-value). Below it a radius is what can be reached at the speeds '
-        'of ISO 13855, not what was learnt; 0 never is.',
+        'Least familiarity (a p-value) of observed motion for which learnt radii are used. Below '
+        'it a radius covers what can be reached at the speeds of ISO 13855. 0 always uses learnt '
+        'radii.',
         0.0,
         0.5,
         live=True,
@@ -57,14 +57,15 @@ PARAMETERS = (
     Parameter(
         'self_correction',
         'widen',
-        'Radii follow how often they held each person: "widen" never makes one narrower than '
-        'calibrated, "both" does, "off" leaves them alone.',
+        'Whether radii are corrected by how often they held each person: "widen" corrects to '
+        'wider ones only, "both" to narrower ones too, "off" uses them as calibrated.',
         live=True,
     ),
     Parameter(
         'resample_noise',
         False,
-        'Draw new noise for every prediction; otherwise sample s stays the same kind of future.',
+        'Draw new noise for every prediction. Otherwise sample s is the same kind of future each '
+        'time.',
     ),
     Parameter(
         'publish_samples', True, 'Publish the samples, not only their mean and radius.', live=True
@@ -89,7 +90,7 @@ PARAMETERS = (
         'What sends the skeletons: skeleton_array, azure_kinect, zed, pose_array, point_cloud, '
         'mocap4r2 or ros4hri.',
     ),
-    Parameter('input_topic', '', 'Topic to listen to; empty is where such a source publishes.'),
+    Parameter('input_topic', '', 'Topic to listen to; empty for the usual topic of input_type.'),
     Parameter(
         'input_layout',
         '',
@@ -105,7 +106,7 @@ PARAMETERS = (
         list(FIELDS),
         'Fields of a point_cloud for x, y, z, joint, person and, if it is there, confidence.',
     ),
-    Parameter('marker_separator', ':', 'Stands between person and joint in names of mocap4r2.'),
+    Parameter('marker_separator', ':', 'Separates person and joint in marker names (mocap4r2).'),
     Parameter('tf_rate_hz', 30.0, 'How often the frames of ros4hri are read.', 1.0, 200.0),
     Parameter(
         'fixed_frame',
@@ -116,14 +117,14 @@ PARAMETERS = (
     Parameter(
         'input_transform',
         [0.0] * 7,
-        "How the input's frame lies in fixed_frame (x, y, z, qx, qy, qz, qw), if that never "
-        'changes; all zero asks tf.',
+        "Pose of the input's frame in fixed_frame (x, y, z, qx, qy, qz, qw), where it never "
+        'changes. All zeros: the pose is read from tf.',
     ),
     Parameter('layout_folder', '', 'Folder of further skeleton layouts (*.yaml).'),
     Parameter(
         'min_confidence',
         0.0,
-        'Joints that the tracker is less sure of count as missing.',
+        'Joints whose confidence is lower count as missing.',
         0.0,
         1.0,
         live=True,
@@ -131,7 +132,7 @@ PARAMETERS = (
     Parameter(
         'min_observed_fraction',
         0.5,
-        'A person of whom less was observed over the history is not predicted.',
+        'Share of the history that must have been observed of a person who is predicted.',
         0.0,
         1.0,
         live=True,
@@ -139,7 +140,7 @@ PARAMETERS = (
     Parameter(
         'max_people',
         8,
-        'People predicted at most, those nearest to the robot; more are listed as TOO_MANY.',
+        'Greatest number of people predicted: those nearest to the robot. Others are TOO_MANY.',
         1,
         100,
         live=True,
@@ -153,13 +154,14 @@ PARAMETERS = (
     Parameter(
         'robot_frame',
         '',
-        "The robot's frame in tf, as base_link: it is asked where the robot stands, again and "
-        'again, instead of robot_position.',
+        "The robot's frame in tf, such as base_link. Its position there is used instead of "
+        'robot_position and followed as the robot moves.',
     ),
     Parameter(
         'max_speed',
         4.0,
-        'Metres per second that no person exceeds: an id that jumps farther restarts its history.',
+        'Greatest speed of a person, metres per second. An id that jumps farther restarts its '
+        'history.',
         0.1,
         50.0,
         live=True,
@@ -167,8 +169,8 @@ PARAMETERS = (
     Parameter(
         'reassociate_s',
         0.3,
-        'For so long, a person who was lost goes on under a new id that appears at their place '
-        'with nobody else near; 0 never does. max_gap_s is the limit of it.',
+        'How long after a person was lost a new id at their place, with nobody else near, '
+        'continues their history. At most max_gap_s; 0 never does.',
         0.0,
         10.0,
         live=True,
@@ -176,8 +178,8 @@ PARAMETERS = (
     Parameter(
         'frozen_after_s',
         1.0,
-        'Somebody whose positions are the same for so long, bit by bit, is frozen: STALE_INPUT. '
-        '0 for sources without noise, where people may stand still.',
+        'A person whose positions stay identical, bit by bit, for this long is STALE_INPUT: the '
+        'source is frozen. Set 0 for sources without noise, where people may stand still.',
         0.0,
         60.0,
         live=True,
@@ -193,9 +195,9 @@ PARAMETERS = (
     Parameter(
         'forget_after_s',
         1.0,
-        'A person who is no longer reported is listed as STALE_INPUT for so long; whoever was '
-        'refused, unreadable or cleared may be there, unlisted, for so long. Only then is an '
-        'empty list OK.',
+        'How long a person who is no longer reported is listed as STALE_INPUT. People who could '
+        'not be read or were refused count as unlisted for as long. An empty list is OK only '
+        'after that.',
         0.0,
         60.0,
         live=True,
@@ -203,7 +205,7 @@ PARAMETERS = (
     Parameter(
         'stale_after_s',
         0.3,
-        'Silence of the source after which STALE_INPUT is published.',
+        'Silence of the source after which STALE_INPUT is published, seconds.',
         0.05,
         60.0,
         live=True,
@@ -227,9 +229,9 @@ PARAMETERS = (
     Parameter(
         'latency_budget_ms',
         20.0,
-        'Time from a message until its prediction is read. Where all samples take longer at p99, '
-        'fewer are drawn. What is predicted later is DEGRADED, what is published later counted in '
-        'diagnostics.',
+        'Time from a message until its prediction is read. Fewer samples are drawn where all of '
+        'them take longer at p99. A prediction made later is DEGRADED; one published later is '
+        'counted in the diagnostics.',
         1.0,
         10000.0,
         live=True,

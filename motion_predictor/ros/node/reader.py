@@ -1,4 +1,4 @@
-"""What arrives: messages of any source, read as observations in the model's layout and frame."""
+"""Reads messages of any source as observations in the model's layout and frame."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -27,16 +27,16 @@ from motion_predictor.tracking.scene import Observation
 
 MAX_REMEMBERED_MAPS = 32
 MAX_NUMBER = 1e9
-"""Of larger numbers float32 holds no squares. Which places are believed is decided later."""
+"""Larger coordinates would overflow float32 when squared. They count as missing."""
 ASSUMED_LAG_NS = 200_000_000
-"""From capture to arrival, for messages without a stamp."""
+"""Assumed time from capture to arrival of messages without a stamp."""
 ROBOT_SEEN_S = 1.0
-"""How old what tf says of the robot may be."""
+"""Greatest age of the robot's position in tf."""
 
 
 @dataclass
 class Scan:
-    """What one message says."""
+    """The people of one message."""
 
     stamp_ns: int
     frame_id: str
@@ -54,8 +54,8 @@ class SkeletonInput:
         layouts: layouts that messages may name.
         min_confidence: joints with less count as missing.
         fixed_frame: brings positions to where they are wanted.
-        tf: where a source that is made of frames finds them, a robot is, and a frame moves.
-        topic: where to listen; empty is where such a source publishes.
+        tf: where people of sources made of frames are, where the robot is, which frames move.
+        topic: where to listen; empty for the usual topic of the source.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class SkeletonInput:
 
     @property
     def is_sampled(self) -> bool:
-        """Whether people must be sampled again and again, since no message shows them."""
+        """Whether people are sampled from tf by a timer, since no message holds them."""
         return isinstance(self._source, Ros4HriSource)
 
     def clear(self) -> None:
@@ -103,7 +103,7 @@ class SkeletonInput:
             self._tf.close()
 
     def read(self, message: Any, now_ns: int) -> Scan | None:
-        """Return what a message says at the time at which it is read; None if that is sampled.
+        """Return the people of a message; None for sources that are sampled by a timer.
 
         Raises:
             InputError: if nothing of it can be used.
@@ -112,7 +112,7 @@ class SkeletonInput:
         return None if bodies is None else self._scan(bodies, now_ns)
 
     def sample(self, now_ns: int) -> Scan | None:
-        """Return what tf says of everyone who is tracked; None if nothing new.
+        """Return everyone who is tracked, as tf has them; None if nothing is new.
 
         Raises:
             InputError: if it says nothing of anybody.
@@ -166,10 +166,10 @@ class SkeletonInput:
         return scan
 
     def _guess_stamp(self, now_ns: int) -> int:
-        """Return when a message without a stamp was captured, at the latest.
+        """Return a time of capture for a message without a stamp.
 
-        It is newer than the message before and older than any that will be captured after it:
-        a stamp of now would make those look old, and whoever they show overlooked.
+        It is later than that of the message before. It is earlier than now, so that messages
+        captured later still count as newer.
         """
         guess = max(now_ns - self._lag_ns, min(self._newest_ns + 1, now_ns))
         self._newest_ns = guess

@@ -16,7 +16,7 @@ FOREVER = -1
 
 
 class _Aside(MutuallyExclusiveCallbackGroup):
-    """Keeps executors off."""
+    """Keeps the node's executor from taking the messages."""
 
     def can_execute(self, entity: Any) -> bool:
         return False
@@ -25,9 +25,9 @@ class _Aside(MutuallyExclusiveCallbackGroup):
 class Intake:
     """Takes the messages of a topic in the thread that asks for them.
 
-    An executor in Python looks at everything that a node has, each service and timer, for each
-    message, which costs more than all else that is done for a message about nobody; and then a
-    second thread has to be woken to work on it. This waits as `rclpy.wait_for_message` does.
+    An executor in Python checks every service and timer of a node for each message. That costs
+    more than the rest of the work on a message about nobody, and a second thread must then be
+    woken. This waits for the subscription alone, as `rclpy.wait_for_message` does.
 
     Args:
         node: which subscribes.
@@ -86,7 +86,7 @@ class Intake:
         return int(self._subscription.get_publisher_count())
 
     def mismatched(self) -> int:
-        """Return how many publishers there are that cannot be heard: of another type or QoS."""
+        """Return how many publishers cannot be heard because their type or QoS is another."""
         publishers = self._node.count_publishers(self._subscription.topic_name)
         return max(0, publishers - self.publishers())
 

@@ -1,4 +1,4 @@
-"""Real-time scheduling: threads that go before whatever else the machine does."""
+"""Real-time scheduling: threads that run before everything else on the machine."""
 
 import os
 import threading

@@ -1,18 +1,18 @@
-"""How long something has not happened, in the time by which the robot lives."""
+"""Measures how long something has not happened, in simulated or real time."""
 
 import time
 
 from motion_predictor.ros.node.clock import NodeClock
 
 STANDS_STILL_S = 1.0
-"""A simulated clock that does not move for so long is not slow, it is gone."""
+"""A simulated clock that stands still for this long counts as stopped."""
 
 
 class Stopwatch:
     """Measures from the last time that it was started.
 
-    In a simulation it counts simulated seconds: what comes 30 times a second there may come once a
-    second here. Where the simulated clock stands still, it counts real ones.
+    In a simulation it counts simulated seconds: a source of 30 Hz may send once in a real second.
+    While the simulated clock stands still, it counts real seconds.
 
     Args:
         clock: of the node.
@@ -28,7 +28,7 @@ class Stopwatch:
         self._started_ns = self._seen_ns = self._clock.now_ns()
 
     def elapsed_s(self) -> float:
-        """Return for how long it has measured; ask now and then, lest the clock seem to stand."""
+        """Return the time since the start, seconds. Call it regularly, to see the clock move."""
         now_s = time.monotonic()
         if not self._clock.is_simulated:
             return now_s - self._started_s

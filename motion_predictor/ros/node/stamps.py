@@ -1,4 +1,4 @@
-"""Are messages stamped with the time of capture, or with that of sending?"""
+"""Tells whether messages are stamped with the time of capture or with that of sending."""
 
 from collections import deque
 
@@ -6,7 +6,7 @@ import numpy as np
 
 KEPT, FEW = 300, 100
 PROMPT_MS, SHARE = 2.0, 0.1
-"""No camera that has to find people in its pictures ever takes less than some 10 ms."""
+"""A camera needs at least some 10 ms to find people in a picture."""
 
 
 class Stamps:
@@ -20,7 +20,7 @@ class Stamps:
         self._ages_ms.append(age_ms)
 
     def doubt(self) -> str:
-        """Return that stamps are not of capture, and what to do; empty if they may well be."""
+        """Return a warning with the remedy if stamps are not of capture; otherwise nothing."""
         if len(self._ages_ms) < FEW:
             return ''
         quickest_ms = float(np.quantile(self._ages_ms, SHARE))

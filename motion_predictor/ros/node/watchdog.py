@@ -1,4 +1,4 @@
-"""Looks after the rest of the node, from a thread of its own."""
+"""A thread that checks the rest of the node at a fixed period."""
 
 import threading
 from collections.abc import Callable
@@ -11,8 +11,8 @@ PATIENCE_S = 1.0
 class Watchdog:
     """Looks again and again until it is stopped.
 
-    A thread rather than a timer: an executor in Python spends far more on finding that a timer is
-    due than the look takes, and its callbacks may be what is stuck.
+    It is a thread and no timer for two reasons. An executor in Python needs far longer to find
+    that a timer is due than the check takes. And a stuck callback would stop the timer too.
 
     Args:
         period_s: between two looks.
