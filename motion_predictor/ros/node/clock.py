@@ -7,6 +7,9 @@ from rclpy.clock import JumpThreshold, ROSClock, TimeJump
 from rclpy.duration import Duration
 from rclpy.node import Node
 
+SET_NS = 50_000_000
+"""A system's clock that differs by more from one that nobody sets than a moment ago was set."""
+
 
 class NodeClock:
     """Tells the time of a node's clock, and says when it jumps.
@@ -18,7 +21,8 @@ class NodeClock:
 
     Args:
         node: whose clock it is.
-        on_jump: called when time goes back, or becomes or ceases to be simulated.
+        on_jump: called when time goes back, or becomes or ceases to be simulated, or when the
+            system's clock is set.
     """
 
     def __init__(self, node: Node, on_jump: Callable[[], None]) -> None:
@@ -26,6 +30,7 @@ class NodeClock:
         assert isinstance(clock, ROSClock)
         self._clock = clock
         self._on_jump = on_jump
+        self._ahead_ns = time.time_ns() - time.monotonic_ns()
         self._is_simulated = clock.ros_time_is_active
         self._handle = clock.create_jump_callback(  # the clock has but a bare pointer to it
             JumpThreshold(
@@ -42,6 +47,16 @@ class NodeClock:
     def now_ns(self) -> int:
         """Return the time."""
         return self._clock.now().nanoseconds if self._is_simulated else time.time_ns()
+
+    def look(self) -> None:
+        """See whether the system's clock was set, which nobody tells."""
+        before_ns = time.monotonic_ns()
+        ahead_ns = time.time_ns() - before_ns
+        if time.monotonic_ns() - before_ns > SET_NS // 10:  # interrupted: it says nothing
+            return
+        if abs(ahead_ns - self._ahead_ns) > SET_NS and not self._is_simulated:
+            self._on_jump()
+        self._ahead_ns = ahead_ns
 
     def _jumped(self, jump: TimeJump) -> None:
         self._is_simulated = self._clock.ros_time_is_active

@@ -141,6 +141,7 @@ class Pipeline:
     def _take(self, read: Callable[[int], Scan | None], waited_s: float = 0.0) -> None:
         refusal = ''
         arrived_s = time.monotonic() - waited_s
+        self._clock.look()
         with self._reading:
             now_ns = self._clock.now_ns()
             try:

@@ -1,5 +1,6 @@
 """The node's time is that of rclpy's clock, simulated or not, whenever that changes."""
 
+import time
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from motion_predictor.ros.node import clock as node_clock
 from motion_predictor.ros.node import silence
 from motion_predictor.ros.node.clock import NodeClock
 from motion_predictor.ros.node.silence import Stopwatch
@@ -52,6 +54,20 @@ def test_it_follows_the_time_as_it_becomes_and_ceases_to_be_simulated(planner: A
     assert lies_between(clock, node)
     assert lies_between(born_simulated, node)
     assert clock.now_ns() > 1_000_000_000 * SECOND
+    node.destroy_node()
+
+
+def test_a_system_clock_that_is_set_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    jumps: list[int] = []
+    ahead_ns = 0
+    real_ns = time.time_ns
+    monkeypatch.setattr(node_clock.time, 'time_ns', lambda: real_ns() + ahead_ns)
+    node = Node('set')
+    clock = NodeClock(node, lambda: jumps.append(ahead_ns))
+    for ahead_ns in (0, 3600 * SECOND, 3600 * SECOND, -7 * SECOND):  # noqa: B007 the clock's
+        for _ in range(100):  # a busy machine interrupts now and then
+            clock.look()
+    assert jumps == [3600 * SECOND, -7 * SECOND]
     node.destroy_node()
 
 
