@@ -1,4 +1,4 @@
-"""How many futures fit the latency budget: found by measuring, for each number of people."""
+"""Finds by measuring how many samples fit the latency budget, for each number of people."""
 
 import heapq
 import time
@@ -13,14 +13,14 @@ LADDER = (50, 32, 16, 8)
 """Numbers of samples to fall back to; checkpoints are calibrated for these."""
 RECENT = 200
 RECENT_S = 10.0
-"""Times that count: so many at most, and none older."""
+"""Measured times that count: the greatest number, and the greatest age."""
 HEADROOM = 0.9
-"""Share of the budget that a rung must be expected to fit before it is tried."""
+"""A larger number of samples is tried only if it is expected to need less than this share."""
 TAIL = 3.0
-"""What a message takes at p99 until it is read, as a multiple of its prediction undisturbed."""
+"""Time of a message until it is read, at p99, as a multiple of an undisturbed prediction."""
 PATIENCE_S = 2.0
 LONGEST_PATIENCE_S = 60.0
-"""Waits before more samples are tried again; each vain try doubles the wait."""
+"""Waits before more samples are tried again. Each try that fails doubles the wait."""
 
 Clock = Callable[[], float]
 Costs = Mapping[tuple[int, int], float]
@@ -93,9 +93,9 @@ class _Level:
 class Budget:
     """Chooses the number of samples so that the 99th percentile of the times fits the budget.
 
-    Three late messages among the recent ones move it a rung down, never two. It climbs again when
-    what it measures leaves room for the next rung; where that turns out to be wrong it waits twice
-    as long before the next try.
+    The numbers to choose from are rungs of a ladder. Three late messages among the recent ones
+    move it one rung down. It climbs again when the measured times leave room for the next rung. If
+    that turns out to be wrong, it waits twice as long before the next try.
 
     Args:
         budget_ms: from a message until its prediction is read.
@@ -119,7 +119,7 @@ class Budget:
         return self.ladder[self._level(people).rung]
 
     def rest(self) -> None:
-        """Take note that nobody was there to be predicted."""
+        """Take note that nobody had to be predicted."""
         self.state = BudgetState(0, self.ladder[0], nan, 'nobody is being predicted')
 
     def record(self, people: int, samples: int, milliseconds: float) -> None:
@@ -193,6 +193,6 @@ def _expectation(samples: int, p99_ms: float) -> str:
 def _p99(times: list[float]) -> float:
     """Return the third largest: of 200 their p99, of fewer a lower percentile.
 
-    A disturbance that hits two messages never decides; NaN with fewer than three.
+    So a disturbance of one or two messages changes nothing. NaN with fewer than three.
     """
     return heapq.nlargest(3, times)[2] if len(times) > 2 else nan

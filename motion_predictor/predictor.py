@@ -1,4 +1,4 @@
-"""The library's face: observed motion in, possible futures with an honest uncertainty out."""
+"""The library's main class: observed motion in, possible futures and their uncertainty out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

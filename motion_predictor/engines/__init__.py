@@ -1,4 +1,4 @@
-"""The ways of running the one module, one file each.
+"""Backends that run the predictor's module, one file each.
 
 Each has ``build(module, inputs, path)``, which returns a callable like the module: from a history
 on the CPU, and noise with what the network makes of it on the device, to samples, mean and spread

@@ -1,4 +1,4 @@
-"""Operation by operation: slow, and what every other engine is held to."""
+"""Runs operation by operation: slow, and the reference for every other backend."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""How likely somebody touches a robot within a time span, by the samples."""
+"""The probability that somebody touches a robot within a time span, estimated from samples."""
 
 from dataclasses import dataclass
 from math import comb
@@ -18,8 +18,8 @@ CONFIDENCE = 0.95
 class Touch:
     """The probability that capsules are touched, as the samples have it.
 
-    A share of 50 samples is no proof: none of 50 still leaves up to 6 %. And it is the model's own
-    probability, which has not been calibrated.
+    It is an estimate: if none of 50 samples touches, the probability may still be 6 %. It is the
+    model's own probability, which is not calibrated.
     """
 
     share: float

@@ -1,4 +1,4 @@
-"""May the newest message be acted on? Usable predictions, or the one reason why not."""
+"""Decides whether the newest message may be acted on: usable predictions, or a reason why not."""
 
 import time
 from dataclasses import dataclass
@@ -25,14 +25,14 @@ class Reason(Enum):
     STALE = 'the newest observation is too old'
     UNREADABLE = 'somebody or something is seen that cannot be predicted'
     WARMING_UP = 'somebody has not been seen for long enough'
-    TOO_MANY = 'more people are there than are predicted'
+    TOO_MANY = 'more people are in view than are predicted'
     SHORT = 'the prediction does not reach as far as asked for'
     UNFAMILIAR = 'somebody moves as nobody did whom the predictor knows'
     NO_TRANSFORM = 'it is not known how the frame of the predictions lies'
 
 
 class BlindError(RuntimeError):
-    """The outlook was asked for where there is none; being blind is not seeing nobody."""
+    """An outlook was asked for and there is none. This does not mean that nobody is there."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(f'there is no outlook: {reason.value}')

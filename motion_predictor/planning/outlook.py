@@ -1,4 +1,4 @@
-"""What a usable message says of the future, at any time and in any frame."""
+"""The predictions of a usable message, at any time and in any frame."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,11 +10,11 @@ from motion_predictor.common.rigid import Rigid
 
 FloatArray = NDArray[np.float32]
 SLACK_S = 1e-6
-"""What rounding may make of a time that is still within the horizon."""
+"""Tolerance for rounding at the end of the horizon."""
 
 
 class HorizonError(ValueError):
-    """A time was asked for of which the message says nothing."""
+    """A time was asked for that lies beyond the prediction."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Outlook:
-    """Everybody's possible futures, as seen from now; with nobody in it, nobody is there."""
+    """Everybody's possible futures, with times from now. If it is empty, nobody is there."""
 
     stamp_ns: int
     """When the newest observation used was captured."""

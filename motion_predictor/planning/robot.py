@@ -1,4 +1,4 @@
-"""Where a robot's capsules are: on frames that a URDF and joint positions place."""
+"""The capsules of a robot, placed by its URDF and joint positions."""
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Speed and separation: how fast a robot may be, given how near people will come.
+"""Speed and separation monitoring: how fast a robot may move, given how near people will come.
 
 The protective separation distance of ISO/TS 15066, now in ISO 10218-2:2025, is
 S_p = S_h + S_r + S_s + C + Z_d + Z_r: the way of the person until the robot has stopped, that of
@@ -110,7 +110,7 @@ def walking(
 
 
 class Governor:
-    """Turns what is allowed into what is commanded: down at once, up slowly and not to and fro.
+    """Turns the allowed speed into the commanded one: it falls at once, and rises slowly.
 
     Args:
         rise_per_s: how fast the scale may rise.

@@ -1,4 +1,4 @@
-"""Body tracking of the Azure Kinect driver: one sphere a joint."""
+"""Body tracking of the Azure Kinect driver: one marker per joint."""
 
 from typing import Any
 
@@ -24,8 +24,8 @@ MAX_SPREAD_NS = 50_000_000
 class AzureKinectSource:
     """Reads visualization_msgs/MarkerArray.
 
-    Every message is taken as the whole scene: markers that it does not repeat are gone, whatever
-    their lifetime says, and an empty one says that nobody is there.
+    Every message is the whole scene. Markers that it does not repeat are gone, whatever their
+    lifetime. An empty message says that nobody is there.
     """
 
     kind = 'visualization_msgs/msg/MarkerArray'

@@ -1,4 +1,4 @@
-"""People as points that say whose joint they are."""
+"""People as point clouds whose points name their person and joint."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What every source gives: everyone whom a message shows, in the source's own joints and frame."""
+"""The interface of sources: a message in, everyone it shows out, in its own joints and frame."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ MAX_PEOPLE = 1000
 
 
 class InputError(ValueError):
-    """A whole message cannot be used, or a source not be opened; the sentence says why.
+    """A whole message cannot be used, or a source cannot be opened. The sentence says why.
 
     Args:
         sentence: why.

@@ -1,4 +1,4 @@
-"""Adaptive conformal inference: how much wider somebody's balls must be, learnt from what happens.
+"""Adaptive conformal inference: corrects each person's radii by how often they held lately.
 
 For each person and horizon the distribution of errors over radii is kept, recent ones counting
 more. The radius is multiplied by the quantile at 1 - a, where a is no constant: it falls while
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating]
 MEMORY_S = 8.0
-"""Evidence of so long counts; older fades exponentially."""
+"""Time constant of the exponential average over evidence."""
 PRIOR_S = 2.0
-"""Seconds of evidence that replace what is believed before there is any."""
+"""Weight of the calibration, as seconds of evidence: so much new evidence equals it."""
 STEP_PER_S = 0.3
-"""Gamma of Gibbs and Candes: what a changes by in a second of missing everything."""
+"""Gamma of Gibbs and Candes: the change of a in a second in which every joint is missed."""
 LEAST_SHARE = 0.2
-"""a falls to this share of what is promised at most."""
+"""Least value of a, as a share of the promised one."""
 NARROWS_PER_S = 0.05
-"""A factor falls by five percent in a second at most; it may rise at once."""
+"""Greatest fall of a factor: five percent in a second. A rise is not limited."""
 BOUNDS = (0.5, 8.0)
 """Of factors; the first counts only where radii may become narrower than calibrated."""
 EDGES = np.linspace(np.log(1 / 16), np.log(16), 129)

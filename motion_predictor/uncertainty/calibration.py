@@ -1,4 +1,4 @@
-"""What a checkpoint says of the sets that hold people with a promised probability."""
+"""The calibration that a checkpoint holds: what its radii were fitted to, and for which cases."""
 
 from typing import Annotated, Literal
 
@@ -20,12 +20,12 @@ TERMS = (
 """What an expected error is made of, in the order of the tensor: a constant, the state of the
 person, the spread of the samples of the joint and that of all joints in root mean square."""
 STILL_TERMS = 6
-"""So many of them, the first, are the same at every frame."""
+"""Number of the first terms, which are the same at every frame."""
 PARTS = ('wrists', 'elbows', 'feet', 'knees', 'hips', 'others')
 _PART_OF = {'wrist': 0, 'hand': 0, 'thumb': 0, 'elbow': 1, 'ankle': 2, 'foot': 2, 'heel': 2}
 _PART_OF |= {'toe': 2, 'knee': 3, 'hip': 4, 'pelvis': 4, 'spine1': 4}
 USUAL = 0.95
-"""The coverage that is taken where none is asked for."""
+"""The default coverage."""
 
 Frame = Annotated[int, Field(ge=1, le=10_000)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]

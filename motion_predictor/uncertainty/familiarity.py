@@ -1,4 +1,4 @@
-"""How familiar somebody's observed motion is: whether promises made from other motion hold for it.
+"""How familiar observed motion is: whether a calibration on other motion can hold for it.
 
 What a person looks like, in three instants of the observed past, is compared with the people that
 were calibrated on: the directions of the limbs in the heading frame, their lengths and the size of
@@ -17,7 +17,7 @@ from motion_predictor.skeleton import Layout
 
 FloatArray = NDArray[np.float32]
 INSTANT_S = 8 / 60
-"""A pose is the average over so long, so that a tracker's noise is none of it."""
+"""A pose is the average over this time, so that the tracker's noise cancels out."""
 DIRECTION, LENGTH, SIZE = 0.12, 0.12, 0.08
 """What studios, trackers and bodies differ by: in the direction of a limb, in the logarithm of its
 length, in that of all together."""

@@ -1,4 +1,4 @@
-"""Where somebody can be at most, whatever they do: the sets of a standard, which learn nothing."""
+"""Where somebody can be at most, whatever they do: balls that grow at the speeds of a standard."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ def reachable(
 ) -> FloatArray:
     """Return radii (P, F, J), metres, of balls about the mean that hold all that can be reached.
 
-    From where a joint was last seen it gets no farther than its own speed and a human's take it.
+    A joint moves from where it was last seen at no more than its own speed plus a human's.
 
     Args:
         mean: (P, F, J, 3) metres, which the balls are about.

@@ -115,7 +115,7 @@ class Sets:
         radius = self._expected(state, spread)
         radius *= self._scale[rung][groups].swapaxes(1, 2)
         radius *= self._pace_scale[rung][paces][..., None]
-        # Whoever has had more time is no nearer.
+        # A radius never shrinks with the horizon.
         return np.maximum.accumulate(radius, axis=1), self._body_scale[rung][bodies]
 
 

@@ -1,4 +1,4 @@
-"""How somebody moves just now: what the error of a prediction depends on."""
+"""How somebody moves at the last observation: what the error of a prediction depends on."""
 
 from typing import NamedTuple
 
@@ -10,11 +10,11 @@ from motion_predictor.model.statistics import speed_of
 FloatArray = NDArray[np.float32]
 
 SLOPE_S = 0.1
-"""Speeds are least-squares slopes of the last so many seconds."""
+"""Speeds are least-squares slopes over this time, seconds."""
 CURVE_S = 8 / 60
-"""Accelerations and jitter are those of the parabola through the last so many seconds."""
+"""Accelerations and jitter are those of a parabola fitted over this time, seconds."""
 MIN_CURVE = 4
-"""Frames that a parabola needs if something is to be left over."""
+"""Frames that a fit of a parabola needs to leave a residual."""
 
 
 class State(NamedTuple):

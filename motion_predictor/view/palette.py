@@ -1,7 +1,7 @@
-"""Colours of the view, by day and by night; each kind of thing has one, told apart by anybody.
+"""Colours of the view, light and dark. All readers can tell them apart, the colour-blind included.
 
-The page compresses the range of its picture as films do (ACES), which pales every colour. So these
-are more vivid than what is seen.
+The page applies a tone curve (ACES) that makes every colour paler. So these are more vivid than
+what is seen.
 """
 
 from dataclasses import dataclass
