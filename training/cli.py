@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 
 from motion_predictor.checkpoint import load_checkpoint
-from motion_predictor_training.ablation import Stages, ablate, ablation_table
+from motion_predictor_training.ablation.ablate import ablate
+from motion_predictor_training.ablation.plan import Stages
+from motion_predictor_training.ablation.report import ablation_table
 from motion_predictor_training.calibration.calibrate import calibrate
 from motion_predictor_training.config import (
     AblateConfig,
@@ -217,7 +219,8 @@ def _ablate(arguments: argparse.Namespace) -> None:
     """Run the ablations; overrides are `stage.key=value`."""
     overrides = _overrides(arguments.set, ('teacher', 'one-step', 'student', 'ablate'))
     path = configuration_file(arguments.config or 'ablate')
-    config = load_config(AblateConfig, path, overrides['ablate'])
+    seeds = [] if arguments.seeds is None else [f'seeds={arguments.seeds}']
+    config = load_config(AblateConfig, path, [*overrides['ablate'], *seeds])
     archives = arguments.train, arguments.validation
     report = ablate(config, _stages(overrides), *archives, arguments.out, arguments.teacher)
     print(ablation_table(report))
@@ -356,6 +359,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument('--validation', type=Path, required=True, help='motion archive (.npz)')
     sub.add_argument('--out', type=Path, required=True, help='folder for all that is made')
     sub.add_argument('--teacher', type=Path, help='teacher to use instead of training one')
+    sub.add_argument('--seeds', type=_count, help='seeds that every row is averaged over')
     sub.add_argument(
         '--config', type=Path, help='YAML file, or the name of one that ships (default: ablate)'
     )

@@ -263,6 +263,10 @@ class AblateConfig(Strict):
     """Denoising steps at which the teacher is measured."""
     noise_schedules: tuple[str, ...] = ('linear',)
     """With which the teacher is trained anew, all else as it was."""
+    networks: dict[str, NetworkSpec] = {}
+    """Other students' networks, by the names of their rows."""
+    seeds: Count = 3
+    """Seeds of the noises of every row, and of the training of every student."""
     samples: Count = 50
     stride: Count = 30
     """Frames between the starts of the windows measured."""
@@ -271,7 +275,7 @@ class AblateConfig(Strict):
     repeats: Count = 20
     """Predictions timed for each of them; the median counts."""
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    """Relative difference of ADE up to which two rows are at parity."""
+    """Relative difference of ADE that does not matter: parity, if the interval is within it."""
 
 
 class CalibrationConfig(Strict):

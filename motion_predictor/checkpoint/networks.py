@@ -1,10 +1,16 @@
 """The kinds of networks that a checkpoint can hold, and their sizes."""
 
-from typing import Annotated, Literal
+import warnings
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from motion_predictor.model import SharedTrunk, SwiftDiff, TransFusion
+from motion_predictor.common.problems import one_line
+from motion_predictor.model import GraphDenoiser, GruDenoiser, SharedTrunk, SwiftDiff, TransFusion
+
+ENTRY_POINTS = 'motion_predictor.networks'
+"""The group in which a package names its sizes of networks; examples/denoiser is one."""
 
 
 class Strict(BaseModel):
@@ -75,6 +81,55 @@ class SharedTrunkSpec(Strict):
         )
 
 
-NetworkSpec = Annotated[
-    TransFusionSpec | SwiftDiffSpec | SharedTrunkSpec, Field(discriminator='kind')
-]
+class GruSpec(Strict):
+    """Sizes of a recurrent network."""
+
+    kind: Literal['gru'] = 'gru'
+    layers: Annotated[int, Field(ge=1, le=64)]
+    width: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def build(self, features: int, coefficients: int) -> GruDenoiser:
+        """Return the network with fresh weights."""
+        return GruDenoiser(features, coefficients, self.layers, self.width, self.dropout)
+
+
+class GraphSpec(Strict):
+    """Sizes of a network on the graph of joints."""
+
+    kind: Literal['graph'] = 'graph'
+    layers: Annotated[int, Field(ge=1, le=64)]
+    width: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def build(self, features: int, coefficients: int) -> GraphDenoiser:
+        """Return the network with fresh weights."""
+        return GraphDenoiser(features, coefficients, self.layers, self.width, self.dropout)
+
+
+def _brought() -> list[type[BaseModel]]:
+    """Return the sizes of networks that other packages bring, by their entry points.
+
+    One that cannot be loaded is left out, with a warning: others still run.
+    """
+    found = []
+    for entry in entry_points(group=ENTRY_POINTS):
+        try:
+            spec = entry.load()
+            known = isinstance(spec.model_fields['kind'].default, str) and callable(spec.build)
+            if not known:
+                raise TypeError('it lacks a kind or a build')
+            found.append(spec)
+        except Exception as error:  # whatever its module does
+            warnings.warn(f'no network {entry.value}: {one_line(error)}', stacklevel=2)
+    return found
+
+
+if TYPE_CHECKING:
+    NetworkSpec = Annotated[
+        TransFusionSpec | SwiftDiffSpec | SharedTrunkSpec | GruSpec | GraphSpec,
+        Field(discriminator='kind'),
+    ]
+else:
+    NETWORKS = (TransFusionSpec, SwiftDiffSpec, SharedTrunkSpec, GruSpec, GraphSpec)
+    NetworkSpec = Annotated[Union[(*NETWORKS, *_brought())], Field(discriminator='kind')]

@@ -14,6 +14,8 @@ from motion_predictor.model.frames import (
     to_world,
     turn_to_world,
 )
+from motion_predictor.model.graph import GraphDenoiser
+from motion_predictor.model.gru import GruDenoiser
 from motion_predictor.model.mirror import Mirror
 from motion_predictor.model.parametrisation import Parametrisation, velocity_weights
 from motion_predictor.model.shared_trunk import SharedTrunk
@@ -21,7 +23,7 @@ from motion_predictor.model.swiftdiff import SwiftDiff
 from motion_predictor.model.transfusion import TransFusion
 from motion_predictor.skeleton import Facing
 
-Network = SharedTrunk | SwiftDiff | TransFusion
+Network = GraphDenoiser | GruDenoiser | SharedTrunk | SwiftDiff | TransFusion
 
 ROOT_TIME_CONSTANT_S = 0.5
 ROOT_VELOCITY_WINDOW_S = 0.2
@@ -66,7 +68,7 @@ class OneStep(nn.Module):
     """From observed history to future positions in one network evaluation.
 
     Args:
-        network: SwiftDiff, SharedTrunk, or a TransFusion that was distilled to one step.
+        network: of one step, or a TransFusion that was distilled to one.
         parametrisation: how motion becomes coefficients.
         rate_hz: frames per second of history and future.
         timestep: diffusion timestep that the noise stands for.

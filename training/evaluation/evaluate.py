@@ -72,6 +72,7 @@ def evaluate_checkpoint(
     multimodal_threshold: float = 0.4,
     seen: Sequence[str] = (),
     precision: Precision = 'float32',
+    noise_seed: int | None = None,
 ) -> dict[str, Any]:
     """Measure a checkpoint on an archive as the published protocol does, with more beside it.
 
@@ -89,6 +90,7 @@ def evaluate_checkpoint(
         multimodal_threshold: see `metrics`; published are 0.5 on Human3.6M and 0.4 on AMASS.
         seen: subjects that were trained on, beside those of whom the checkpoint says so.
         precision: in which the network of a one-step model runs.
+        noise_seed: of the noises that samples start from; None: the checkpoint's own.
 
     Returns:
         Metres unless a name says otherwise; what could not be measured is None:
@@ -109,6 +111,7 @@ def evaluate_checkpoint(
         (still, slower, walking, running: of the root in the history) and `body` (quiet, moving:
         of all joints);
         `shown`: windows that are easy, typical and hard for the model;
+        `per_window`: the model's ADE and FDE of every window, its clip and subject;
         and what they were measured on.
 
     Raises:
@@ -118,6 +121,8 @@ def evaluate_checkpoint(
     if not multimodal_threshold > 0:
         raise ValueError(f'the multimodal threshold must be positive, got {multimodal_threshold}')
     checkpoint = load_checkpoint(checkpoint_path)
+    if noise_seed is not None:
+        checkpoint.header = checkpoint.header.model_copy(update={'noise_seed': noise_seed})
     archive = load_archive(archive_path)
     if seen and not any(archive.subjects):
         raise ArchiveError(f'{archive_path} names no subjects that could have been seen')
@@ -168,6 +173,11 @@ def evaluate_checkpoint(
             for kind, by_name in groups.items()
         },
         'shown': _shown(kept['model']['ADE'], windows, archive),
+        'per_window': {
+            'clip': windows.clips,
+            'subject': np.array(archive.subjects)[windows.clips],
+            **{name: kept['model'][name] for name in ('ADE', 'FDE')},
+        },
     }
     for name, group in result['groups'].get('subject', {}).items():
         group['seen'] = known.get(name) == SEEN

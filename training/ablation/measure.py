@@ -1,0 +1,102 @@
+"""How good and how fast a variant is."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from motion_predictor.archive import load_archive
+from motion_predictor.checkpoint import Checkpoint, load_checkpoint
+from motion_predictor_training.config import AblateConfig
+from motion_predictor_training.data.windows import model_windows
+from motion_predictor_training.evaluation.evaluate import evaluate_checkpoint
+from motion_predictor_training.evaluation.report.writing import write_json
+from motion_predictor_training.files import replaced
+from motion_predictor_training.predicting.every_window import predict_windows, predictor_of
+from motion_predictor_training.predicting.multi_step import Precision
+from motion_predictor_training.tuning.latency import time_predictions
+
+COMPARED = 32
+"""Windows on which bfloat16 is compared with single precision, sample by sample."""
+WARM_UP = 2
+
+
+def measure(
+    path: Path,
+    seed: int,
+    precision: Precision,
+    validation: Path,
+    facts: dict[str, str],
+    config: AblateConfig,
+    folder: Path,
+) -> dict[str, Any]:
+    """Evaluate a checkpoint and time it, or return what an earlier call found.
+
+    Args:
+        path: of the checkpoint.
+        seed: number of the noises that it starts from, and of those that it was trained with.
+        precision: in which its network runs.
+        validation: motion to measure on.
+        facts: fingerprints of the data.
+        config: what is measured.
+        folder: where what was found is kept.
+    """
+    checkpoint = load_checkpoint(path)
+    asked = config.model_dump(include={'samples', 'stride', 'batches', 'repeats'})
+    causes = json.dumps([checkpoint.sha256, seed, precision, facts['validation'], asked])
+    identity = hashlib.sha256(causes.encode()).hexdigest()
+    file = folder / f'seed-{seed}' / 'evaluation.json'
+    if file.is_file():
+        known: dict[str, Any] = json.loads(file.read_text())
+        if known['identity'] == identity:
+            return known
+    result = evaluate_checkpoint(
+        path, validation, config.samples, config.stride, precision=precision, noise_seed=seed
+    )
+    result['parameters'] = sum(t.numel() for t in checkpoint.build_network().parameters())
+    if seed == 0:  # others take as long
+        # A teacher's many steps are not for many people.
+        batches = config.batches[: None if checkpoint.header.sampling == 'one_step' else 1]
+        result['latency_ms'] = {
+            str(people): _latency_ms(checkpoint, people, precision, config) for people in batches
+        }
+        if precision == 'bfloat16':
+            result['bfloat16_error_cm'] = _bfloat16_error_cm(checkpoint, validation, config)
+    configuration = checkpoint.header.provenance.get('configuration', {})
+    result['steps'] = configuration.get('optimisation', {}).get('steps')
+    result['identity'] = identity
+    with replaced(file) as draft:
+        write_json(result, draft)
+    return result
+
+
+def _latency_ms(
+    checkpoint: Checkpoint, people: int, precision: Precision, config: AblateConfig
+) -> float:
+    """Return the median time of a prediction, from positions to positions."""
+    predictor = predictor_of(checkpoint, config.samples, precision=precision)
+    return float(np.median(time_predictions(predictor, people, WARM_UP, config.repeats)))
+
+
+def _bfloat16_error_cm(
+    checkpoint: Checkpoint, validation: Path, config: AblateConfig
+) -> dict[str, float]:
+    """Return how far joints are from where single precision puts them, for the same noise."""
+    windows = model_windows(load_archive(validation), checkpoint.header, config.stride)
+    chosen = np.linspace(0, len(windows) - 1, min(COMPARED, len(windows))).astype(np.int64)
+    exact, rounded = (
+        torch.cat([p.samples for p in predict_windows(predictor, windows.choose(chosen))])
+        for predictor in (
+            predictor_of(checkpoint, config.samples),
+            predictor_of(checkpoint, config.samples, precision='bfloat16'),
+        )
+    )
+    error_cm = 100 * torch.linalg.vector_norm(exact - rounded, dim=-1).numpy()
+    return {
+        'mean': float(error_cm.mean()),
+        'p99': float(np.percentile(error_cm, 99)),
+        'max': float(error_cm.max()),
+    }
