@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from motion_predictor.checkpoint import load_checkpoint
+from motion_predictor_training import reproduction
 from motion_predictor_training.ablation.ablate import ablate
 from motion_predictor_training.ablation.plan import Stages
 from motion_predictor_training.ablation.report import ablation_table
@@ -215,6 +216,20 @@ def _all(arguments: argparse.Namespace) -> None:
         print(f'calibrated checkpoint: {arguments.out / "predictor.safetensors"}')
 
 
+def _reproduce(arguments: argparse.Namespace) -> None:
+    overrides = _overrides(arguments.set, reproduction.STAGES)
+    print(
+        reproduction.reproduce(
+            arguments.benchmark,
+            arguments.source,
+            arguments.out,
+            arguments.weights,
+            overrides,
+            arguments.samples,
+        )
+    )
+
+
 def _ablate(arguments: argparse.Namespace) -> None:
     """Run the ablations; overrides are `stage.key=value`."""
     overrides = _overrides(arguments.set, ('teacher', 'one-step', 'student', 'ablate'))
@@ -353,6 +368,23 @@ def _parser() -> argparse.ArgumentParser:
     _direct(sub)
     _settable(sub, 'STAGE.KEY=VALUE')
     sub.set_defaults(run=_all)
+
+    sub = stage('reproduce', "Run the paper's chain on the paper's data; resumes.")
+    sub.add_argument('benchmark', choices=sorted(reproduction.BENCHMARKS))
+    sub.add_argument(
+        '--source',
+        type=Path,
+        nargs='+',
+        required=True,
+        help='what is downloaded: data_3d_h36m.npz, or data_3d_amass.npz data_3d_amass_test.npz',
+    )
+    sub.add_argument('--out', type=Path, required=True, help='folder for all that is made')
+    sub.add_argument(
+        '--weights', type=Path, help="the authors' TransFusion (.pt), instead of training it"
+    )
+    sub.add_argument('--samples', type=_count, default=50)
+    _settable(sub, 'STAGE.KEY=VALUE')
+    sub.set_defaults(run=_reproduce)
 
     sub = stage('ablate', 'Train and measure what the method could have left out; resumes.')
     sub.add_argument('--train', type=Path, required=True, help='motion archive (.npz)')

@@ -23,6 +23,7 @@ from motion_predictor_training.config import (
     TeacherConfig,
     load_config,
 )
+from motion_predictor_training.data.split import require_apart
 from motion_predictor_training.evaluation.evaluate import evaluate_checkpoint
 from motion_predictor_training.evaluation.report.writing import write_json
 from motion_predictor_training.files import replaced
@@ -101,7 +102,11 @@ class Archives:
     """What the product is measured on."""
 
     def facts(self) -> dict[str, Any]:
-        """Return the fingerprint and the people of each."""
+        """Return the fingerprint and the people of each.
+
+        Raises:
+            ConfigError: if somebody serves two uses; see `data.split`.
+        """
         given = {'train': [self.train], 'validation': [self.validation]}
         given |= {'calibration': list(self.calibration), 'test': [self.test] if self.test else []}
         facts = {}
@@ -111,6 +116,12 @@ class Archives:
                 {'fingerprint': archive.fingerprint, 'people': sorted(set(archive.subjects))}
                 for archive in archives
             ]
+        require_apart(
+            {
+                use: [name for archive in archives for name in archive['people']]
+                for use, archives in facts.items()
+            }
+        )
         return facts
 
 

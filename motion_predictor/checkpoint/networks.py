@@ -1,8 +1,10 @@
 """The kinds of networks that a checkpoint can hold, and their sizes."""
 
 import warnings
+from functools import reduce
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Annotated, Literal, Union
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -131,5 +133,6 @@ if TYPE_CHECKING:
         Field(discriminator='kind'),
     ]
 else:
-    NETWORKS = (TransFusionSpec, SwiftDiffSpec, SharedTrunkSpec, GruSpec, GraphSpec)
-    NetworkSpec = Annotated[Union[(*NETWORKS, *_brought())], Field(discriminator='kind')]
+    KINDS = (TransFusionSpec, SwiftDiffSpec, SharedTrunkSpec, GruSpec, GraphSpec)
+    KINDS += tuple(_brought())
+    NetworkSpec = Annotated[reduce(or_, KINDS), Field(discriminator='kind')]

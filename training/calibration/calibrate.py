@@ -13,14 +13,14 @@ import numpy as np
 import torch
 
 from motion_predictor.archive import load_archive
-from motion_predictor.checkpoint import load_checkpoint
+from motion_predictor.checkpoint import Header, load_checkpoint
 from motion_predictor.uncertainty.calibration import Calibration, parts_of
 from motion_predictor_training.calibration.conformal import carries
 from motion_predictor_training.calibration.errors import knots_of, score, together
 from motion_predictor_training.calibration.fit_familiarity import with_familiarity
 from motion_predictor_training.calibration.fit_sets import fit_sets
 from motion_predictor_training.config import CalibrationConfig, ConfigError
-from motion_predictor_training.data.known_people import people_in
+from motion_predictor_training.data.known_people import Known, people_in
 from motion_predictor_training.predicting.every_window import predictor_of
 
 
@@ -45,13 +45,15 @@ def calibrate(
         A table of how the sets hold people who were left out.
 
     Raises:
-        ConfigError: if there are too few windows for all of the coverages.
+        ConfigError: if there are too few windows for all of the coverages, or the network was
+            trained on somebody in `archives`.
     """
     checkpoint = load_checkpoint(checkpoint_path)
     header = checkpoint.header
     samples = sorted(config.samples, reverse=True)
     predictor = predictor_of(checkpoint, samples[0])
     given = [(load_archive(path), False) for path in archives]
+    _require_unseen(header, archives, config)
     given += [(load_archive(path), True) for path in trained_on]
     scores = together(
         [score(predictor, archive, samples, config, trained) for archive, trained in given]
@@ -92,3 +94,14 @@ def calibrate(
     )
     result.save(out)
     return left_out.table(header.window.rate_hz)
+
+
+def _require_unseen(header: Header, paths: Sequence[Path], config: CalibrationConfig) -> None:
+    """Refuse archives of people whom the network was trained on, as far as it says so."""
+    trained = Known.to(header).trained - {''} - set(config.held_out)
+    for path in paths:
+        if seen := sorted(trained.intersection(load_archive(path).subjects)):
+            raise ConfigError(
+                f'the network was trained on {", ".join(seen)} of {path}, whose errors are too '
+                'small to calibrate by: give the archive under --train'
+            )

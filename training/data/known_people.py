@@ -18,6 +18,8 @@ class Known:
     """Fingerprints."""
     people: frozenset[str]
     """Names, as archives call them: another's person of the same name is taken for known too."""
+    trained: frozenset[str]
+    """Of the people, those whose motion the weights were fitted to."""
     whole: bool
     """Whether every stage has recorded its people, so that others were not used."""
 
@@ -26,6 +28,7 @@ class Known:
         """Return whom a checkpoint knows, by its provenance and that of its ancestors."""
         archives: set[str] = set()
         people: set[str] = set()
+        trained: set[str] = set()
         whole = bool(header.provenance)
         stage: dict[str, Any] | None = header.provenance
         while stage:
@@ -34,17 +37,19 @@ class Known:
             names = stage.get('people')
             whole &= names is not None and '' not in names
             people.update(names or ())
+            trained.update(stage.get('trained', ()))
             if calibration := stage.get('calibration'):
                 archives.update([*calibration['data'], *calibration['trained_on']])
                 names = calibration.get('people')
                 whole &= names is not None and '' not in names
                 people.update(names or ())
             stage = stage.get('parent', {}).get('provenance')
-        return cls(frozenset(archives), frozenset(people), whole)
+        return cls(frozenset(archives), frozenset(people), frozenset(trained), whole)
 
     def also(self, people: Sequence[str]) -> 'Known':
         """Return it with more people; where somebody says whom else, that is everybody."""
-        return Known(self.archives, self.people | set(people), self.whole or bool(people))
+        more = self.people | set(people)
+        return Known(self.archives, more, self.trained, self.whole or bool(people))
 
     def of(self, archive: MotionArchive) -> dict[str, str]:
         """Return SEEN, UNSEEN or NOT_RECORDED for each subject of an archive ('': no name)."""

@@ -126,6 +126,15 @@ def add_prepare(stages: 'Stages') -> None:
     )
     sub.set_defaults(run=_join)
 
+    summary = 'Split archives by people, so that nobody serves two uses.'
+    sub = sources.add_parser('split', help=summary, description=summary)
+    sub.add_argument('source', type=Path, nargs='+', help='motion archives (.npz)')
+    sub.add_argument(
+        '--split', type=Path, required=True, help='a YAML file, or one that ships, as cmu'
+    )
+    sub.add_argument('--out', type=Path, required=True, help='folder for an archive a use')
+    sub.set_defaults(run=_split)
+
 
 def _add_rate(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
@@ -223,3 +232,9 @@ def _join(arguments: argparse.Namespace) -> None:
     from motion_predictor_training.data.importers.join import join_archives
 
     print(join_archives(arguments.source, arguments.subjects, arguments.without, arguments.out))
+
+
+def _split(arguments: argparse.Namespace) -> None:
+    from motion_predictor_training.data.split import split_archives
+
+    print('\n'.join(split_archives(arguments.source, arguments.split, arguments.out)))

@@ -37,6 +37,7 @@ def provenance(
         'configuration': configuration,
         'data': {'train': archive.fingerprint},
         'people': people_in(archive),
+        'trained': people_in(archive),
         **versions(),
         'date': time.strftime('%Y-%m-%d', time.gmtime()),
     }

@@ -332,15 +332,18 @@ def test_everything_runs_without_stage_1(
         'student.optimisation.steps': 2,
         'refine.optimisation.steps': 2,
         'refine.optimisation.batch': 8,
+        'refine-2.optimisation.seed': 9,
         'calibrate.coverages': [0.5],
         'calibrate.steps': 2,
         'calibrate.stride': 1,
     }
     overrides = [part for item in settings.items() for part in ('--set', '{}={}'.format(*item))]
-    archive, out = str(write_archive(fps=20)), tmp_path / 'chain'
-    arguments = ['all', '--direct', '--train', archive, '--validation', archive]
+    train, out = tmp_path / 'train.npz', tmp_path / 'chain'
+    write_archive(fps=20).rename(train)
+    others = write_archive(fps=20, subject=np.array(['3', '4']))
+    arguments = ['all', '--direct', '--train', str(train), '--validation', str(others)]
     assert main([*arguments, '--out', str(out), *overrides]) == 0
     assert not (out / 'one-step.safetensors').exists()
     student = load_checkpoint(out / 'predictor.safetensors')
-    parent = student.header.provenance['parent']['provenance']['parent']
+    parent = student.header.provenance['parent']['provenance']['parent']['provenance']['parent']
     assert parent['sha256'] == load_checkpoint(out / 'teacher.safetensors').sha256

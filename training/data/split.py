@@ -1,0 +1,66 @@
+"""Who serves what: people are split once, in a file, and nobody serves two uses."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from motion_predictor.archive import load_archive
+from motion_predictor_training.config import ConfigError, Strict, load_config
+from motion_predictor_training.data.importers.join import join_archives
+from motion_predictor_training.shipped import configuration_file
+
+USES = ('train', 'validation', 'calibration', 'test')
+
+
+class Split(Strict):
+    """People by what they serve."""
+
+    train: list[str] = Field(min_length=1)
+    validation: list[str] = Field(min_length=1)
+    """Spread of the samples, tuning, ablations."""
+    calibration: list[str] = Field(min_length=1)
+    test: list[str] = Field(min_length=1)
+
+    @model_validator(mode='after')
+    def _nobody_twice(self) -> 'Split':
+        require_apart({use: getattr(self, use) for use in USES})
+        return self
+
+
+def require_apart(people: Mapping[str, Sequence[str]]) -> None:
+    """Refuse people who serve two uses; those without a name are taken for different ones.
+
+    Raises:
+        ConfigError: naming them and the uses.
+    """
+    counts = Counter(name for names in people.values() for name in set(names) if name)
+    for name, count in counts.items():
+        if count > 1:
+            uses = ' and '.join(use for use, names in people.items() if name in names)
+            raise ConfigError(f'{name} serves {uses}: nobody may serve two uses')
+
+
+def split_archives(sources: Sequence[Path], split_path: Path, folder: Path) -> list[str]:
+    """Write an archive a use, and return a line on each.
+
+    Args:
+        sources: archives of the same joints and rate, with the people of all uses.
+        split_path: a file, or the name of one that ships.
+        folder: for `train.npz`, `validation.npz`, `calibration.npz` and `test.npz`.
+
+    Raises:
+        ArchiveError: if an archive cannot be read, or somebody of the split is not there.
+        ConfigError: if the split does not hold, or leaves somebody out.
+    """
+    split = load_config(Split, configuration_file(split_path, folder='splits'), [])
+    people: dict[str, list[str]] = {use: getattr(split, use) for use in USES}
+    placed = {name for names in people.values() for name in names}
+    there = {subject for source in sources for subject in load_archive(source).subjects}
+    if left_out := sorted(there - placed):
+        raise ConfigError(f'{split_path} says nothing of {", ".join(left_out)}')
+    folder.mkdir(parents=True, exist_ok=True)
+    return [
+        join_archives(sources, names, [], folder / f'{use}.npz') for use, names in people.items()
+    ]
