@@ -37,7 +37,7 @@ TRAINING = [
     ['learning', 'evaluation.measures'],
     ['evaluation', 'evaluation.report'],
     ['calibration', 'records', 'tuning', 'viewing'],
-    ['shield', 'ablation', 'recipe'],
+    ['shield', 'ablation', 'recipe', 'reproduction'],
     ['cli'],
 ]
 """From the bottom up. Those of one row do not know each other, other than a folder its own."""

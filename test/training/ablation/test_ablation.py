@@ -31,7 +31,7 @@ MINIATURE = {
     'ablate.networks': '{gru: {kind: gru, layers: 1, width: 32}, '
     'graph: {kind: graph, layers: 2, width: 32}}',
 }
-ANEW = {'ablate.noise_schedules': '[linear]', 'ablate.stride': 1}
+ANEW = {'ablate.noise_schedules': '[linear]', 'ablate.stride': 1, 'ablate.seeds': 1}
 """Settings with which a teacher of another noise schedule is trained."""
 Rows = dict[str, dict[str, Any]]
 
