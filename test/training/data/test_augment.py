@@ -152,7 +152,7 @@ def test_an_exchanged_part_moves_as_in_another_window_and_hangs_where_it_belongs
     chosen = torch.arange(8) < 4
     torch.manual_seed(seed)
     mixed, seen = Exchange(SMPL, HISTORY, CPU)(motion, measured, chosen)
-    bones = [bones_seen_from_the_hips(windows) for windows in (motion, mixed)]
+    bones = [bones_seen_from_the_hips(windows, motion) for windows in (motion, mixed)]
     torch.testing.assert_close(mixed[4:], motion[4:], msg='what is not chosen stays')
     assert torch.equal(seen[4:], measured[4:])
     for own in range(4):
@@ -168,9 +168,12 @@ def test_an_exchanged_part_moves_as_in_another_window_and_hangs_where_it_belongs
             assert torch.equal(seen[own], torch.where(moved, measured[giver], measured[own]))
 
 
-def bones_seen_from_the_hips(motion: torch.Tensor) -> torch.Tensor:
-    """Return (B, N, J, 3) each joint from its parent, the root from the origin."""
-    local = to_model(motion, person_frame(motion[:, HISTORY - 1], SMPL.facing))
+def bones_seen_from_the_hips(motion: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """Return (B, N, J, 3) each joint from its parent, the root from the origin.
+
+    The frames are those of people before any exchange: a trunk that was exchanged may turn them.
+    """
+    local = to_model(motion, person_frame(own[:, HISTORY - 1], SMPL.facing))
     parents = torch.tensor(SMPL.parents).clamp(min=0)
     bones = local - local[:, :, parents]
     return torch.cat([local[:, :, :1], bones[:, :, 1:]], 2)
