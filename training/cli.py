@@ -32,6 +32,7 @@ from motion_predictor_training.evaluation.evaluate import (
     predict_shown,
     record,
 )
+from motion_predictor_training.evaluation.report import pages
 from motion_predictor_training.evaluation.report.plots import plot_evaluation
 from motion_predictor_training.evaluation.report.writing import (
     table,
@@ -123,6 +124,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         record(result, arguments.checkpoint, arguments.record)
     if arguments.json:
         write_json(result, arguments.json)
+    if arguments.summary:
+        write_json(pages.summary(result), arguments.summary)
     if arguments.markdown:
         write_markdown(result, arguments.markdown)
     if arguments.plots:
@@ -132,6 +135,12 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         header = load_checkpoint(arguments.checkpoint).header
         rate_hz = header.window.rate_hz
         plot_evaluation(result, predicted, header.layout, rate_hz, arguments.plots)
+
+
+def _tables(arguments: argparse.Namespace) -> None:
+    results = pages.load_results(arguments.results)
+    for page in arguments.pages:
+        write_text(pages.rewritten(page.read_text(), results), page)
 
 
 def _robustness(arguments: argparse.Namespace) -> None:
@@ -419,12 +428,22 @@ def _parser() -> argparse.ArgumentParser:
         help='subjects that were trained on, where the checkpoint does not say so',
     )
     sub.add_argument('--json', type=Path, help='file for the results')
+    sub.add_argument(
+        '--summary', type=Path, help='file for what the tables of the documentation need'
+    )
     sub.add_argument('--markdown', type=Path, help='file for the results as a page to read')
     sub.add_argument('--plots', type=Path, help='folder for plots of the results')
     sub.add_argument(
         '--record', type=Path, metavar='FILE', help='copy of the checkpoint with its figures in it'
     )
     sub.set_defaults(run=_evaluate)
+
+    sub = stage('tables', 'Write the tables of pages anew from result files.')
+    sub.add_argument('pages', type=Path, nargs='+', help='pages that mark tables (.md)')
+    sub.add_argument(
+        '--results', type=Path, required=True, help='folder of what `evaluate --summary` wrote'
+    )
+    sub.set_defaults(run=_tables)
 
     sub = stage('robustness', 'Measure a checkpoint through the faults of trackers.')
     sub.add_argument('--checkpoint', default='default', help='"default" or a file')

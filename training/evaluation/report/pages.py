@@ -1,0 +1,145 @@
+"""Tables of pages, written from result files, so that both say the same.
+
+A page marks each table by two comments of a line of their own, `<!-- table: NAME -->` and
+`<!-- end of table -->`; what lies between them is written here.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+Results = dict[str, dict[str, Any]]
+MARKED = re.compile(r'(<!-- table: ([a-z]+) -->\n).*?(<!-- end of table -->)', re.DOTALL)
+BASELINES = ('zero_velocity', 'constant_velocity', 'damped_velocity')
+PUBLISHED = ('ADE', 'FDE', 'MMADE', 'MMFDE', 'APD')
+SPREAD_TIMES_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+OUTSIDE_TIMES_S = (0.5, 1.0, 2.0)
+
+
+def summary(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what of an evaluation the tables of pages need, and what it was measured on."""
+    facts = ('checkpoint', 'archive', 'windows', 'clips', 'stride', 'samples', 'rows', 'intervals')
+    kept = {name: result[name] for name in (*facts, 'people') if name in result}
+    world = {name: result['world'][name] for name in ('times_s', 'level')}
+    kept['world'] = world | {'joints': result['world']['all']['joints']['rows']}
+    if 'scores' in result:
+        kept['scores'] = {name: result['scores'][name] for name in ('times_s', 'all')}
+    if 'sets' in result:
+        kept['sets'] = {name: result['sets'][name] for name in ('times_s', 'ours', 'iso_13855')}
+    return kept
+
+
+def load_results(folder: Path) -> Results:
+    """Return all result files of a folder, `default` first, then by name.
+
+    Raises:
+        ValueError: if there is no `default.json`.
+    """
+    files = sorted(folder.glob('*.json'), key=lambda file: (file.stem != 'default', file.stem))
+    results = {file.stem: json.loads(file.read_text()) for file in files}
+    if 'default' not in results:
+        raise ValueError(f'{folder} has no default.json: `train evaluate --summary` writes it')
+    return results
+
+
+def rewritten(page: str, results: Results) -> str:
+    """Return a page with its marked tables made anew.
+
+    Raises:
+        ValueError: if it marks none, or one that is not known.
+    """
+
+    def table(found: re.Match[str]) -> str:
+        if found[2] not in TABLES:
+            raise ValueError(f"there is no table '{found[2]}', only {', '.join(TABLES)}")
+        return f'{found[1]}\n{TABLES[found[2]](results)}\n\n{found[3]}'
+
+    if not MARKED.search(page):
+        raise ValueError('the page marks no tables')
+    return MARKED.sub(table, page)
+
+
+def _where(results: Results) -> str:
+    """Return errors of the mean in the world, mm, at moments ahead."""
+    world = results['default']['world']
+    lines = []
+    for name, result in results.items():
+        model = result['world']['joints']['model']
+        lines.append([f'`{name}`', *(f'{value:.0f}' for value in model['mean'])])
+        if name == 'default':
+            ends = zip(model['low'], model['high'], strict=True)
+            lines.append(['', *(f'{low:.0f}-{high:.0f}' for low, high in ends)])
+    for row in BASELINES:
+        values = world['joints'][row]['mean']
+        lines.append([row.replace('_', ' '), *(f'{value:.0f}' for value in values)])
+    return _table(lines, ['', *_seconds(world['times_s'])])
+
+
+def _futures(results: Results) -> str:
+    """Return whether samples are a distribution, and the published protocol."""
+    lines = []
+    for name, result in results.items():
+        scores = result['scores']
+        at = dict(zip(scores['times_s'], range(len(scores['times_s'])), strict=True))
+        spread = scores['all']['error_over_spread']['mean']
+        outside = scores['all']['outside_all_world']['mean']
+        lines.append(
+            [
+                f'`{name}`',
+                f'{scores["all"]["energy_pose_m"]["mean"][-1]:.3f}',
+                ', '.join(f'{spread[at[time_s]]:.2f}' for time_s in SPREAD_TIMES_S),
+                ', '.join(f'{outside[at[time_s]]:.0%}' for time_s in OUTSIDE_TIMES_S),
+                *_published(result, 'model'),
+            ]
+        )
+    baselines = results['default']
+    for row in ('zero_velocity', 'constant_velocity'):
+        # Of a single future, the energy score is its error.
+        energy_m = f'{baselines["rows"][row]["ADE"]:.3f}'
+        lines.append([row.replace('_', ' '), energy_m, '', '', *_published(baselines, row)])
+    return _table(lines, ['', 'energy', 'error over spread', 'outside all', *PUBLISHED])
+
+
+def _published(result: dict[str, Any], row: str) -> list[str]:
+    cells = []
+    for metric in PUBLISHED:
+        low, high = result['intervals'][row][metric]
+        value = result['rows'][row][metric]
+        span = f' ({low:.2f}-{high:.2f})' if row == 'model' else ''
+        cells.append(f'{value:.3f}{span}' if metric != 'APD' else f'{value:.1f}')
+    return cells
+
+
+def _sets(results: Results) -> str:
+    """Return what the radius of `default` holds and how large it is."""
+    sets = results['default']['sets']
+    lines = [
+        ['held, %', *(f'{100 * value:.1f}' for value in sets['ours']['coverage'])],
+        ['median radius, cm', *(_centimetres(value) for value in sets['ours']['radius_cm'])],
+        ['ISO 13855, radius, cm', *(f'{value:.0f}' for value in sets['iso_13855']['radius_cm'])],
+    ]
+    return _table(lines, ['', *_seconds(sets['times_s'])])
+
+
+TABLES: dict[str, Callable[[Results], str]] = {
+    'where': _where,
+    'futures': _futures,
+    'sets': _sets,
+}
+
+
+def _seconds(times_s: list[float]) -> list[str]:
+    first, *others = (f'{round(time_s, 2):g}' for time_s in times_s)
+    return [f'{first} s', *others]
+
+
+def _centimetres(value: float) -> str:
+    return f'{value:.1f}' if value < 10 else f'{value:.0f}'
+
+
+def _table(lines: list[list[str]], head: list[str]) -> str:
+    return tabulate(lines, head, tablefmt='github', disable_numparse=True)
