@@ -369,6 +369,8 @@ class TuneConfig(Strict):
     """What the trials vary; in YAML also the name of a file beside this one."""
     space: Annotated[dict[str, Dimension], Field(min_length=1)]
     """By key of the base, such as `network.layers`."""
+    search: Literal['gaussian_process', 'random'] = 'gaussian_process'
+    """`random` spreads all trials over the space: what a search is to be compared with."""
     trials: Count
     initial_trials: Count
     """Trials spread over the space before the search learns from what they found."""

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 from skopt import Optimizer
 from skopt.sampler import Lhs
-from skopt.space import Categorical, Integer, Real
+from skopt.space import Categorical, Integer, Real, Space
 
 from motion_predictor.common.problems import first_problem
 from motion_predictor_training.config import (
@@ -72,6 +72,8 @@ class Search:
             count: of trials that are to run at the same time.
         """
         config, number = self._config, len(trials)
+        if config.search == 'random' and number >= config.initial_trials:
+            return self._random_trials(number, count)
         if number < config.initial_trials:
             return self._initial_trials()[number : number + count]
         sought = [trial.sought for trial in trials]
@@ -81,6 +83,30 @@ class Search:
             Trial(number=number + i, sought=product, values=self._values(point))
             for i, point in enumerate(points)
         ]
+
+    def _random_trials(self, number: int, count: int) -> list[Trial]:
+        """Return trials that depend on their numbers alone."""
+        return [
+            Trial(
+                number=n,
+                sought='initial',
+                values=self._values(
+                    Space(self.dimensions).rvs(random_state=self._config.seed + n)[0]
+                ),
+            )
+            for n in range(number, number + count)
+        ]
+
+    def at_bounds(self, values: Values) -> list[str]:
+        """Return the keys whose values lie on a bound of the space: it may be too small."""
+        keys = []
+        for key, dimension, choices in zip(
+            self._config.space, self._config.space.values(), self.choices, strict=True
+        ):
+            ends = (choices[0], choices[-1]) if choices else (dimension.low, dimension.high)
+            if values[key] in ends and None not in ends:
+                keys.append(key)
+        return keys
 
     def fitted(self, product: Product, trials: Sequence[Trial]) -> Optimizer:
         """Return an optimiser that was told what the trials are worth to a product."""

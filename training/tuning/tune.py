@@ -143,6 +143,7 @@ def _conclude(
         _write_product(study, product, trial)
     summary = {
         'products': {product: trial.model_dump() for product, trial in chosen.items()},
+        'at_bounds': {product: search.at_bounds(t.values) for product, t in chosen.items()},
         'pareto_front': [trial.number for trial in front],
         'trials': [trial.model_dump() for trial in trials],
         'provenance': facts,
@@ -150,6 +151,9 @@ def _conclude(
     write_json(summary, study.folder / 'summary.json')
     plot_all(search, trials, chosen, study.folder)
     print(table(trials, chosen))
+    for product, keys in summary['at_bounds'].items():
+        if keys:
+            print(f'{product} lies on the bounds of {", ".join(keys)}: widen the space')
     return summary
 
 

@@ -55,8 +55,8 @@ def test_constant_velocity_is_right_about_constant_velocity(
     assert wrong['ADE'] == pytest.approx(0, abs=1e-5), 'the pose does not change'
     assert wrong['root_ADE_m'] == wrong['root_ADE_of_mean_m'] == pytest.approx(behind_m, rel=1e-4)
     assert wrong['MPJPE_of_mean_mm'] == pytest.approx(behind_m * 1000, rel=1e-4)
-    assert wrong['wrist_hausdorff_best_m'] == pytest.approx(FUTURE * step_m, rel=1e-4)
-    assert wrong['wrist_DTW_of_mean_m'] == pytest.approx(behind_m, rel=1e-4)
+    assert wrong['end_hausdorff_best_m'] == pytest.approx(FUTURE * step_m, rel=1e-4)
+    assert wrong['end_DTW_of_mean_m'] == pytest.approx(behind_m, rel=1e-4)
     assert wrong['speed_JSD_bits'] == pytest.approx(1)
     at_s = dict(
         zip(

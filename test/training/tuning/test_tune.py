@@ -284,6 +284,21 @@ def test_each_product_is_sought_where_it_lies(config: TuneConfig) -> None:
     assert balance.values['network.layers'] in (6, 7, 9, 10)
 
 
+def test_a_random_search_spreads_its_trials_and_says_where_bounds_bind(
+    config: TuneConfig,
+) -> None:
+    config = config.model_copy(update={'search': 'random', 'initial_trials': 1})
+    search = Search(config)
+    trials = [finished(number, 0.5, 10.0, layers=5) for number in range(2)]
+    proposed = search.propose(trials, 8)
+    assert [trial.number for trial in proposed] == list(range(2, 10))
+    assert proposed[1:] == search.propose([*trials, proposed[0]], 7), 'by their numbers alone'
+    layers = {trial.values['network.layers'] for trial in proposed}
+    assert len(layers) > 3 and all(1 <= value <= 20 for value in layers)
+    assert search.at_bounds({'network.layers': 20}) == ['network.layers']
+    assert search.at_bounds({'network.layers': 19}) == []
+
+
 def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'trials.jsonl').write_text('{"identity": "same"}\n{"number": 0, "sou')
     with pytest.raises(ConfigError, match='trials.jsonl is damaged'):

@@ -1,7 +1,7 @@
 """Measures beside the protocol's: errors per joint, and whether a motion is one of a person.
 
 Positions are whole and in the world frame, the root included: that is where a robot meets them.
-Of S samples the best is the one with the lowest ADE. A measure that cannot be taken, of wrists
+Of S samples the best is the one with the lowest ADE. A measure that cannot be taken, of ends
 that a layout lacks or of futures that are too short, is left out. What was not measured is NaN, in
 the future and in the samples alike, and does not count; where nothing is left, a measure is NaN.
 """
@@ -20,6 +20,10 @@ from motion_predictor.skeleton import Layout
 from motion_predictor_training.evaluation.measures.gaps import is_whole, mean, norm
 
 FloatArray = NDArray[np.float64]
+
+ENDS = ('l_wrist', 'r_wrist', 'l_ankle', 'r_ankle')
+EDIT_TOLERANCE_M = 0.1
+
 Measured = dict[str, dict[str, Tensor]]
 """What was measured of B windows, by kind and name: `figures` (B,), `horizon` (B, F), `joints`
 (B, J), counts of `speeds` (B, SPEED_BINS), ..."""
@@ -103,8 +107,9 @@ def measure(
     if (jerk := jerk_m_s3(samples, rate_hz)) is not None:
         figures['jerk_m_s3'] = mean(jerk, 1)
     for name, motion in (('best', best), ('of_mean', average)):
-        for kind, values in wrist_distances(motion, future, layout).items():
-            figures[f'wrist_{kind}_{name}_m'] = values
+        for kind, values in end_distances(motion, future, layout).items():
+            unit = '' if kind == 'EDR' else '_m'
+            figures[f'end_{kind}_{name}{unit}'] = values
     return {
         'figures': figures,
         'horizon': {
@@ -189,25 +194,26 @@ def divergence_bits(one: FloatArray, other: FloatArray) -> float:
     return float(np.nan_to_num(distance)) ** 2
 
 
-def wrist_distances(motion: Tensor, future: Tensor, layout: Layout) -> dict[str, Tensor]:
-    """Return distances (B,) of the paths of the wrists of motions (B, F, J, 3), in metres.
+def end_distances(motion: Tensor, future: Tensor, layout: Layout) -> dict[str, Tensor]:
+    """Return distances (B,) of the paths of the end joints of motions (B, F, J, 3).
 
-    The average over those wrists that the layout has and that were measured in every frame; NaN
-    if none was, and nothing if the layout has none.
+    DTW and Hausdorff's distance are in metres, EDR is a share. The average over those of ENDS
+    that the layout has and that were measured in every frame; NaN if none was, and nothing if
+    the layout has none.
     """
-    wrists = [w for w in map(layout.index, ('l_wrist', 'r_wrist')) if w is not None]
-    if not wrists:
+    ends = [joint for joint in map(layout.index, ENDS) if joint is not None]
+    if not ends:
         return {}
     paths, true_paths = (
-        m[:, :, wrists].transpose(1, 2).flatten(0, 1).double().numpy() for m in (motion, future)
-    )  # (B * wrists, F, 3)
+        m[:, :, ends].transpose(1, 2).flatten(0, 1).double().numpy() for m in (motion, future)
+    )  # (B * ends, F, 3)
     whole = np.isfinite(true_paths).all((1, 2))
     distances = {}
-    for name, distance in (('DTW', dtw_m), ('hausdorff', hausdorff_m)):
+    for name, distance in (('DTW', dtw_m), ('EDR', edit_share), ('hausdorff', hausdorff_m)):
         values = np.full(len(paths), np.nan)
         if whole.any():
             values[whole] = distance(paths[whole], true_paths[whole])
-        distances[name] = mean(torch.from_numpy(values).unflatten(0, (-1, len(wrists))), 1)
+        distances[name] = mean(torch.from_numpy(values).unflatten(0, (-1, len(ends))), 1)
     return distances
 
 
@@ -231,6 +237,32 @@ def dtw_m(paths: FloatArray, others: FloatArray) -> FloatArray:
         current[:, i + 1] = cost[:, i, diagonal - i] + cheapest
         before, last = last, current
     return last[:, n] / n
+
+
+def edit_share(paths: FloatArray, others: FloatArray) -> FloatArray:
+    """Return the edit distance of paths (P, n, 3) and (P, m, 3) over the longer's frames: (P,).
+
+    EDR (Chen, Ozsu and Oria 2005): how many points must be replaced, left out or put in until
+    each is within EDIT_TOLERANCE_M of the other's; 0 is the same, 1 is nowhere near. What strays
+    far counts no more than what strays a little too far.
+    """
+    edits = np.linalg.norm(paths[:, :, None] - others[:, None], axis=-1) > EDIT_TOLERANCE_M
+    pairs, n, m = edits.shape
+    before = np.full((pairs, n + 1), np.inf)  # at i: the edits at (i, diagonal - i)
+    last = np.where(np.arange(n + 1) == 0, 0.0, np.inf)[None].repeat(pairs, 0)
+    for diagonal in range(1, n + m + 1):
+        current = np.full((pairs, n + 1), np.inf)
+        if diagonal <= m:
+            current[:, 0] = diagonal
+        i = np.arange(max(1, diagonal - m), min(diagonal, n) + 1)
+        inner = i[i < diagonal]
+        replaced = before[:, inner - 1] + edits[:, inner - 1, diagonal - inner - 1]
+        moved = np.minimum(last[:, inner - 1], last[:, inner]) + 1
+        current[:, inner] = np.minimum(replaced, moved)
+        if diagonal <= n:
+            current[:, diagonal] = diagonal
+        before, last = last, current
+    return last[:, n] / max(n, m)
 
 
 def hausdorff_m(paths: FloatArray, others: FloatArray) -> FloatArray:

@@ -9,17 +9,19 @@ from numpy.typing import NDArray
 
 from motion_predictor.skeleton import Layout, known_layouts
 from motion_predictor_training.evaluation.measures.motion import (
+    EDIT_TOLERANCE_M,
     SPEED_BINS,
     Sums,
     count_speeds,
     divergence_bits,
     dtw_m,
+    edit_share,
+    end_distances,
     hausdorff_m,
     jerk_m_s3,
     limb_error_mm,
     measure,
     measure_truth,
-    wrist_distances,
 )
 
 SMPL = known_layouts()['smpl22']
@@ -123,6 +125,24 @@ def test_dtw_forgives_a_delay_and_not_a_place() -> None:
     np.testing.assert_allclose(dtw_m(path, path + [0, 0.3, 0.4]), 0.5)
 
 
+def slow_edits(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Return what the textbook's double loop does of paths (n, 3) and (m, 3)."""
+    total = np.add.outer(np.arange(len(a) + 1.0), np.arange(len(b) + 1.0))
+    for i in range(len(a)):
+        for j in range(len(b)):
+            replaced = total[i, j] + (np.linalg.norm(a[i] - b[j]) > EDIT_TOLERANCE_M)
+            total[i + 1, j + 1] = min(replaced, total[i, j + 1] + 1, total[i + 1, j] + 1)
+    return float(total[-1, -1])
+
+
+@pytest.mark.parametrize(('n', 'm'), [(1, 1), (1, 6), (6, 1), (9, 9), (7, 12), (12, 7)])
+def test_edit_distance_is_the_textbooks(n: int, m: int) -> None:
+    rng = np.random.default_rng(n * m)
+    paths, others = (rng.normal(scale=0.06, size=(4, frames, 3)) for frames in (n, m))
+    expected = [slow_edits(a, b) / max(n, m) for a, b in zip(paths, others, strict=True)]
+    np.testing.assert_allclose(edit_share(paths, others), expected)
+
+
 def test_hausdorff_is_the_farther_of_both_directions() -> None:
     short = np.zeros((1, 4, 3))
     long = np.zeros((1, 4, 3))
@@ -140,7 +160,7 @@ def test_errors_of_a_prediction_that_is_beside_the_truth(still: torch.Tensor) ->
         assert figures[name] == pytest.approx([50, 50], abs=1e-2)
     for kind in ('DTW', 'hausdorff'):
         for motion in ('best', 'of_mean'):
-            assert figures[f'wrist_{kind}_{motion}_m'] == pytest.approx([0.05, 0.05], abs=1e-5)
+            assert figures[f'end_{kind}_{motion}_m'] == pytest.approx([0.05, 0.05], abs=1e-5)
     for name in ('ADE_of_mean', 'limb_error_mm', 'limb_error_of_mean_mm', 'jerk_m_s3'):
         assert figures[name] == pytest.approx([0, 0], abs=1e-2)
     assert measured['joints']['of_mean_mm'].shape == (2, 22)
@@ -156,7 +176,7 @@ def test_the_best_sample_is_that_of_the_best_pose(still: torch.Tensor) -> None:
     samples = torch.stack([bent, elsewhere], dim=1)
     figures = measure(samples, still, still[:, 0], SMPL, 20)['figures']
     assert figures['MPJPE_best_mm'].tolist() == pytest.approx([1000, 1000], abs=1e-2)
-    assert figures['wrist_hausdorff_best_m'].tolist() == pytest.approx([1, 1], abs=1e-5)
+    assert figures['end_hausdorff_best_m'].tolist() == pytest.approx([1, 1], abs=1e-5)
     assert figures['root_ADE_m'].tolist() == [0, 0], 'the root has a best sample of its own'
     # half of the samples hold a head that is farther from the neck
     neck_to_head = still[0, 0, SMPL.index('head')] - still[0, 0, SMPL.index('neck')]
@@ -177,23 +197,25 @@ def test_trembling_samples_have_a_jerk_that_their_mean_and_the_truth_lack(
     assert truth['jerk_m_s3'].tolist() == [0, 0]
 
 
-def test_wrists_are_found_by_their_common_names() -> None:
+def test_ends_are_found_by_their_common_names() -> None:
     layout = known_layouts()['h36m17']
     future = torch.zeros(2, 9, 17, 3)
     motion = future.clone()
-    motion[1, :, layout.joint_names.index('LWrist'), 0] = 0.1
+    motion[1, :, layout.joint_names.index('LWrist'), 0] = 0.2
     motion[:, :, layout.joint_names.index('LElbow'), 0] = 7.0
-    for values in wrist_distances(motion, future, layout).values():
-        assert values.tolist() == pytest.approx([0, 0.05]), 'the average of two wrists'
+    distances = end_distances(motion, future, layout)
+    for kind in ('DTW', 'hausdorff'):
+        assert distances[kind].tolist() == pytest.approx([0, 0.05]), 'the average of four ends'
+    assert distances['EDR'].tolist() == [0, 0.25], 'one of four is nowhere near'
 
 
 def test_what_a_layout_lacks_is_left_out() -> None:
     motion = torch.zeros(2, 9, 3, 3)
     measured = measure(motion[:, None], motion, motion[:, 0], BONE, 20)
-    assert not [name for name in measured['figures'] if 'wrist' in name]
+    assert not [name for name in measured['figures'] if 'end_' in name]
     one = Layout(name='arm', joints={'elbow': None, 'hand': 'elbow', 'l_wrist': 'elbow'})
     measured = measure(motion[:, None] + 1, motion, motion[:, 0], one, 20)
-    assert measured['figures']['wrist_DTW_best_m'].tolist() == pytest.approx([3**0.5] * 2)
+    assert measured['figures']['end_DTW_best_m'].tolist() == pytest.approx([3**0.5] * 2)
 
 
 def test_short_futures_leave_jerk_out() -> None:
