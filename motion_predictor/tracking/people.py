@@ -123,6 +123,8 @@ class People:
             False if the whole message was rejected: because its stamp is not newer than the
             newest, or it is in another frame than those that still come.
         """
+        if self.feed.newest_ns is None:  # nobody has looked for long enough to say that nobody is
+            self._presence.note_somebody(1, stamp_ns if now_ns is None else now_ns)
         verdict = self.feed.decide(stamp_ns, frame_id, stamp_ns if now_ns is None else now_ns)
         if verdict is Verdict.REFUSED:
             now_ns = self._heard_ns if now_ns is None else now_ns

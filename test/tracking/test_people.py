@@ -61,10 +61,13 @@ def test_before_the_first_message_there_is_no_scene() -> None:
     assert make_people().scene() is None
 
 
-def test_an_empty_message_says_that_nobody_is_seen() -> None:
+def test_nobody_is_seen_once_it_has_looked_for_a_while() -> None:
     people = make_people()
     assert report(people, 0)
-    assert scene_of(people) == Scene(START_NS, '', (), unlisted=0)
+    assert scene_of(people) == Scene(START_NS, '', (), unlisted=1), 'who was there before?'
+    for step in range(1, 12):
+        report(people, step)
+    assert scene_of(people).unlisted == 0
 
 
 def test_whoever_arrives_is_predicted_once_the_window_is_full() -> None:

@@ -58,7 +58,7 @@ class Cell(RuleBasedStateMachine):
         self.steady_ms = 0  # as somebody with a watch beside the cell sees it
         self.clock_ms = 10_000_000  # as the robot's clock says
         self.frame = 'map'
-        self.spoken_of_ms = -FORGET_MS
+        self.spoken_of_ms = 0  # who was there before nobody knows
         self.last: list[Observation] = []
 
     def send(

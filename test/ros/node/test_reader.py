@@ -546,8 +546,12 @@ def test_a_kinect_on_its_side_is_predicted_upright(
     start('predictor', '--ros-args', '--params-file', str(path))
     publisher = planner.create_publisher(MarkerArray, 'body_tracking_data', 10)
     planner.wait_for(publisher.get_subscription_count, 'it listens')
-    publisher.publish(MarkerArray())
-    planner.wait_for(lambda: PredictedMotionArray.OK in planner.statuses(), 'nobody is there')
+
+    def nobody() -> bool:
+        publisher.publish(MarkerArray())
+        return PredictedMotionArray.OK in planner.statuses()
+
+    planner.wait_for(nobody, 'nobody is there')
 
     def publish(pose: FloatArray, stamp_ns: int) -> None:
         publisher.publish(kinect(seen_by_camera(seen_as(AZURE, pose)), stamp_ns))
