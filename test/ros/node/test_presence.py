@@ -1,5 +1,6 @@
 """Nobody there must be true, between processes: no 'OK, nobody' while somebody was just there."""
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -187,6 +188,87 @@ def test_whoever_was_there_before_the_node_was_deactivated_may_still_be(
     cell.publish(cell.message({}))
     cell.spin(0.2)
     assert cell.received and not [m for m in cell.received if is_untrue(cell, m)]
+
+
+def of_no_joints(message: SkeletonArray) -> SkeletonArray:
+    message.skeletons[0].positions = []
+    return message
+
+
+def in_millimetres(message: SkeletonArray) -> SkeletonArray:
+    message.skeletons[0].positions = [1000 * p for p in message.skeletons[0].positions]
+    return message
+
+
+def long_ago(message: SkeletonArray) -> SkeletonArray:
+    message.header.stamp.sec -= 3600
+    return message
+
+
+def a_little_ago(message: SkeletonArray) -> SkeletonArray:
+    message.header.stamp.sec -= 1
+    return message
+
+
+def at_time_zero(message: SkeletonArray) -> SkeletonArray:
+    message.header.stamp.sec = message.header.stamp.nanosec = 0
+    return message
+
+
+def in_another_frame(message: SkeletonArray) -> SkeletonArray:
+    return in_frame(message, 'camera')
+
+
+def far_away(message: SkeletonArray) -> SkeletonArray:
+    message.skeletons[0].positions = [p + 1e6 for p in message.skeletons[0].positions]
+    return message
+
+
+def twice(message: SkeletonArray) -> SkeletonArray:
+    message.skeletons = [*message.skeletons, *message.skeletons]
+    return message
+
+
+def unchanged(message: SkeletonArray) -> SkeletonArray:
+    return message
+
+
+SPOILT = [
+    *(unreadable, refused, from_the_future, nameless, of_no_joints, in_millimetres, long_ago),
+    *(a_little_ago, at_time_zero, in_another_frame, far_away, twice, unchanged, unchanged),
+]
+
+
+@pytest.mark.parametrize('seed', range(int(os.environ.get('PRESENCE_SEEDS', '1'))))
+def test_random_sequences_of_all_that_goes_wrong(cell: Any, pose: Any, seed: int) -> None:
+    """PRESENCE_SEEDS=20 plays as many others, of some seconds each."""
+    random = np.random.default_rng(seed)
+    second = cell.create_publisher(SkeletonArray, 'skeletons', qos_profile_sensor_data)
+    last = cell.message({'a': pose})
+
+    def make(step: int) -> list[SkeletonArray]:
+        nonlocal last
+        if step % 10 == 0:  # one thing for a third of a second, and then another
+            make.how = [SPOILT[i] for i in random.integers(len(SPOILT), size=2)]
+            make.who = random.choice(list('abcd'), size=random.integers(0, 4)).tolist()
+        messages = []
+        for how in make.how if random.random() < 0.7 else [unchanged]:
+            people = {p: moved(pose, step) + np.float32([0, ord(p) % 7, 0]) for p in make.who}
+            message = cell.message(people if random.random() < 0.6 else {})
+            last = how(message) if message.skeletons else message
+            messages.append(last)
+        if random.random() < 0.1:
+            messages.append(last)  # the same once more
+        if random.random() < 0.2:
+            late_ns = cell.get_clock().now().nanoseconds - 50_000_000
+            second.publish(cell.message({'e': moved(pose, step)}, stamp_ns=late_ns))
+            cell.spoken_ns.append(cell.get_clock().now().nanoseconds)
+        return messages
+
+    play(cell, 6.0, make)
+    cell.destroy_publisher(second)
+    cell.received.clear()
+    empty_until_nobody(cell)
 
 
 def test_nobody_is_there_once_nobody_was_spoken_of_for_a_while(cell: Any, pose: Any) -> None:
