@@ -21,7 +21,9 @@ from motion_predictor_benchmark.timing import Timing
 from motion_predictor_training.evaluation.report.writing import write_json
 
 SECTIONS = ('model', 'scaling', 'published', 'planning', 'end-to-end')
-QUICK = {'calls': 4, 'seconds': 2.0, 'people': 1, 'steps': 2}
+PREDICTING = {'model', 'scaling', 'published'}
+"""Sections that run the network in this process."""
+QUICK = {'calls': 4, 'seconds': 2.0, 'people': (0, 1), 'steps': 2}
 """What `--quick` replaces."""
 
 
@@ -47,8 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     add('--calls', type=_integer(1), default=1000,
         help='of each engine; a tenth for each size, a twentieth for published sizes')  # fmt: skip
     add('--node-checkpoint', default='default', help='end to end: what the node predicts with')
-    add('--people', type=int, choices=range(1, 9), default=4, metavar='N',
-        help='end to end: nobody, one person, ... up to so many')  # fmt: skip
+    add('--people', type=_crowds, default=(0, 1, 2, 3, 4), metavar='N,...',
+        help='end to end: each of these numbers by itself; 0, nobody, also starts with an empty '
+        'cache and compiles')  # fmt: skip
     add('--seconds', type=float, default=20.0, help='end to end: for each number of people')
     add('--busy', type=_integer(0, 64), default=0, metavar='N',
         help='end to end: beside so many processes that never rest; see "message to message", '
@@ -70,6 +73,10 @@ def _sections(text: str) -> list[str]:
     if unknown := [section for section in sections if section not in SECTIONS]:
         raise argparse.ArgumentTypeError(f"there is no section '{unknown[0]}'")
     return sections
+
+
+def _crowds(text: str) -> tuple[int, ...]:
+    return tuple(map(_integer(0, 8), text.split(',')))
 
 
 def _integer(least: int, most: int = 1_000_000) -> Callable[[str], int]:
@@ -97,10 +104,10 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     checkpoints |= {path.stem: path for path in arguments.checkpoint}
     ours: list[Contender] = []
     refused: list[dict[str, Any]] = []
+    # Engines that nobody asks for are not compiled: that takes a minute for each.
+    backends = arguments.backend if PREDICTING & {*arguments.only} else []
     for name, path in checkpoints.items():
-        engines = contenders(
-            name, path, archive, arguments.backend, arguments.device, arguments.samples
-        )
+        engines = contenders(name, path, archive, backends, arguments.device, arguments.samples)
         ours += engines[0]
         refused += engines[1]
     device = ours[0].predictor.device
@@ -143,7 +150,8 @@ def _end_to_end(arguments: argparse.Namespace, archive: MotionArchive) -> list[d
         'realtime_priority': arguments.realtime_priority,
         'backend': 'eager' if arguments.backend == [] else 'auto',
     }
-    runs = measure(Load(archive, parameters, arguments.seconds, arguments.busy), arguments.people)
+    load = Load(archive, parameters, arguments.seconds, arguments.busy)
+    runs = measure(load, arguments.people)
     for run in runs:
         received, published_ms = run.pop('received_ms'), run.pop('published_ms')
         run['over_budget'] = sum(latency > arguments.budget_ms for latency in received)

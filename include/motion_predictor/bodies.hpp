@@ -87,6 +87,7 @@ inline std::vector<Vec3> sample_at(
 inline std::vector<Vec3> mean_at(
   const Latest & latest, const msg::PredictedMotion & person, double time_s, const Rigid * to_robot = nullptr)
 {
+  if (!is_predicted(person)) {throw std::out_of_range("somebody was asked for who is not predicted");}
   const Between at = between(latest, time_s);
   std::vector<Vec3> found;
   for (std::size_t j = 0; j < latest.message().num_joints; ++j) {
@@ -99,6 +100,7 @@ inline std::vector<Vec3> mean_at(
 inline double radius_at(
   const Latest & latest, const msg::PredictedMotion & person, std::size_t joint, double time_s)
 {
+  if (!is_predicted(person)) {throw std::out_of_range("somebody was asked for who is not predicted");}
   Between at = between(latest, time_s);
   at.share = std::clamp(at.share, 0.0, 1.0);
   return mixed(person.radius.data(), latest.message().num_joints, joint, at);

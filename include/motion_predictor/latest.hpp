@@ -51,6 +51,7 @@ struct Limits
   double max_age_s = 0.25;      // since the newest observation was captured; the tracker's latency included
   double max_ahead_s = 0.1;     // of a stamp, for clocks that are not quite in step
   double reach_s = 0.0;         // how far from now the prediction must reach at least
+  bool reachable_ok = false;    // people may be there who are not predicted: each anywhere in a ball (reachable.hpp)
   bool unfamiliar_ok = true;    // radii of unfamiliar people are what can be reached; whoever goes by samples refuses them
 };
 
@@ -68,8 +69,8 @@ public:
   /// Whether it is known that nobody is there; false where nothing is known.
   bool is_nobody() const {return message_ && message_->motions.empty();}
 
-  /// The message, in which everybody listed is predicted. Throws std::logic_error if there is none: being blind is
-  /// not seeing nobody.
+  /// The message, in which everybody listed is predicted or, with Limits::reachable_ok, has a place and a reach.
+  /// Throws std::logic_error if there is none: being blind is not seeing nobody.
   const Message & message() const
   {
     if (!message_) {
@@ -124,20 +125,42 @@ inline bool is_well_formed(const Message & m)
   return true;
 }
 
+/// Whether somebody is predicted, not only listed.
+inline bool is_predicted(const msg::PredictedMotion & person) {return !person.mean.empty();}
+
+/// Whether it is known of everybody where they will or can be; the message's status is that of one of them then, so that
+/// nothing else is wrong.
+inline bool all_are_placed(const Message & m)
+{
+  std::uint8_t worst = Message::DEGRADED;
+  for (const auto & person : m.motions) {
+    worst = std::max(worst, person.status);
+    if (is_predicted(person) != (person.status <= Message::DEGRADED)) {return false;}
+    if (person.status > Message::STALE_INPUT) {return false;}
+    if (is_predicted(person)) {continue;}
+    const auto & at = person.place;
+    if (!std::isfinite(at[0] + at[1] + at[2] + person.reach + m.max_speed)) {return false;}
+  }
+  return !m.unlisted && m.status <= worst;
+}
+
 /// Why a well-formed message of some age may be acted on or not, silence aside.
 inline Reason judge(const Message & m, double age_s, const Limits & limits)
 {
   if (m.status == Message::FAULT) {return Reason::fault;}
   if (age_s < -limits.max_ahead_s) {return Reason::clock;}
   if (age_s > limits.max_age_s) {return Reason::stale;}
-  if (m.status == Message::WARMING_UP) {return Reason::warming_up;}
-  if (m.status == Message::TOO_MANY) {return Reason::too_many;}
-  if (m.status > Message::DEGRADED || m.unlisted) {return Reason::unreadable;}
+  const bool all_placed = limits.reachable_ok && all_are_placed(m);
+  if (!all_placed && m.status == Message::WARMING_UP) {return Reason::warming_up;}
+  if (!all_placed && m.status == Message::TOO_MANY) {return Reason::too_many;}
+  if (!all_placed && (m.status > Message::DEGRADED || m.unlisted)) {return Reason::unreadable;}
+  bool any_predicted = false;
   for (const auto & person : m.motions) {
-    if (person.status > Message::DEGRADED || person.mean.empty()) {return Reason::unreadable;}
+    if (!all_placed && (person.status > Message::DEGRADED || !is_predicted(person))) {return Reason::unreadable;}
     if (person.unfamiliar && !limits.unfamiliar_ok) {return Reason::unfamiliar;}
+    any_predicted = any_predicted || is_predicted(person);
   }
-  if (!m.motions.empty() && m.times.back() - std::max(age_s, 0.0) < limits.reach_s) {return Reason::too_short;}
+  if (any_predicted && m.times.back() - std::max(age_s, 0.0) < limits.reach_s) {return Reason::too_short;}
   return Reason::usable;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "motion_predictor/reachable.hpp"
 #include "motion_predictor/sweep.hpp"
 
 #if __has_include(<Eigen/Core>)
@@ -23,7 +24,7 @@ struct Closest
 {
   double distance_m = std::numeric_limits<double>::infinity();  // of surfaces; negative: overlap; infinite: nobody
   double time_s = std::numeric_limits<double>::quiet_NaN();  // from now
-  std::string person, limb;
+  std::string person, limb;  // no limb: somebody who is not predicted, anywhere in reach
   std::size_t capsule = 0, sample = 0;
 };
 
@@ -56,7 +57,7 @@ inline std::vector<Nearest> nearest(const Bodies & bodies, const Robot & robot, 
       bool turned = false;
       for (std::size_t r = 0; r < R; ++r) {
         if (least[(n * T + t) * R + r] > limit) {continue;}
-        if (!turned) {sweep.turn_to(n, t), turned = true;}
+        if (!turned) {sweep.turn_to(n, t, limit), turned = true;}
         if (!sweep.is_in_question(r, limit)) {continue;}
         for (std::size_t c = 0; c < C; ++c) {
           if (!sweep.is_limb_in_question(c, r, limit)) {continue;}
@@ -90,7 +91,7 @@ inline std::vector<bool> touching(const Bodies & bodies, const Robot & robot, do
       bool turned = false;
       for (std::size_t r = 0; r < R; ++r) {
         if (touched[n * R + r] || sweep.pose_at_least(n, t, r) > margin) {continue;}
-        if (!turned) {sweep.turn_to(n, t), turned = true;}
+        if (!turned) {sweep.turn_to(n, t, margin), turned = true;}
         if (!sweep.is_in_question(r, margin)) {continue;}
         bool hit = sweep.is_within(r, margin);
         for (std::size_t c = 0; c < bodies.limbs.size() && !hit; ++c) {
@@ -111,17 +112,38 @@ struct Look
   const Rigid * to_robot = nullptr;  // from the frame of the predictions to the robot's
   const Limbs * limbs = nullptr;  // those that ship for the layout unless given
 
+  Limbs flesh(const Latest & latest) const {return limbs ? *limbs : limbs_of(latest.message());}
+
+  /// Everybody who is predicted, as bodies with flesh at the instants of the span.
   template<class Use>
   void each_person(const Latest & latest, Use use) const
   {
     const auto & people = latest.message().motions;
     if (people.empty()) {return;}
     const auto times = instants(latest, start_s, end_s);
-    const Limbs flesh = limbs ? *limbs : limbs_of(latest.message());
+    const Limbs flesh = this->flesh(latest);
     for (const auto & person : people) {
+      if (!is_predicted(person)) {continue;}
       use(
         person, by_samples ? Bodies::of_samples(latest, person, flesh, times, to_robot) :
         Bodies::of_mean(latest, person, flesh, times, to_robot));
+    }
+  }
+
+  /// Everybody who is not, with the distance of what they can reach from each capsule at each of the instants.
+  template<class Use>
+  void each_unpredicted(const Latest & latest, const Robot & robot, Use use) const
+  {
+    for (const auto & person : latest.message().motions) {
+      if (is_predicted(person)) {continue;}
+      const auto times = instants(latest, start_s, end_s);
+      const Limbs flesh = this->flesh(latest);
+      robot.require(times.size());
+      for (std::size_t t = 0; t < times.size(); ++t) {
+        for (std::size_t r = 0; r < robot.size(); ++r) {
+          use(person, times[t], r, reachable_distance(latest, person, flesh, times[t], robot(t, r), to_robot));
+        }
+      }
     }
   }
 };
@@ -137,6 +159,10 @@ inline Closest closest(const Latest & latest, const Robot & robot, const Look & 
       if (found.distance_m < best.distance_m) {
         best = {found.distance_m, bodies.times[found.t], person.id, bodies.limbs[found.c].name, found.r, found.n};
       }
+    });
+  look.each_unpredicted(
+    latest, robot, [&](const msg::PredictedMotion & person, double time_s, std::size_t r, double distance_m) {
+      if (distance_m < best.distance_m) {best = {distance_m, time_s, person.id, "", r, 0};}
     });
   return best;
 }
@@ -167,7 +193,8 @@ struct Touch
   std::vector<double> of_capsule;
 };
 
-/// The probability that anybody touches the robot within a span; people are independent of each other.
+/// The probability that anybody touches the robot within a span; people are independent of each other, and who is not
+/// predicted touches whatever they can reach.
 inline Touch touch(const Latest & latest, const Robot & robot, Look look = {}, double margin_m = 0)
 {
   const std::size_t R = robot.size();
@@ -190,6 +217,10 @@ inline Touch touch(const Latest & latest, const Robot & robot, Look look = {}, d
       for (std::size_t r = 0; r < R; ++r) {capsules[r] *= 1 - static_cast<double>(hits_of[r]) / N;}
       spared *= 1 - static_cast<double>(hits) / N;
       spared_at_least *= 1 - at_most(hits, bodies.samples);
+    });
+  look.each_unpredicted(
+    latest, robot, [&](const msg::PredictedMotion &, double, std::size_t r, double distance_m) {
+      if (distance_m <= margin_m) {spared = spared_at_least = capsules[r] = 0;}
     });
   for (double & capsule : capsules) {capsule = 1 - capsule;}
   return {1 - spared, latest.message().motions.empty() ? 0 : 1 - spared_at_least, capsules};

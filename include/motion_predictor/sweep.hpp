@@ -2,8 +2,9 @@
 //
 // A pose lies in a ball about one of its joints, the hub; most poses are too far off altogether. Of the others the
 // squared distance of every joint from the axis of a capsule is found, in float, eight joints at a time: a joint lies on
-// the axis of its limbs, and no point of a limb is farther than half its length from its nearer end. Only limbs that
-// these bounds leave in question are measured, in double.
+// the axis of its limbs, and no point of a limb is farther than half its length from its nearer end. Where some limb
+// overlaps a capsule, thin limbs do not matter: no overlap is deeper than both radii. Only limbs that these bounds leave
+// in question are measured, in double.
 #ifndef MOTION_PREDICTOR__SWEEP_HPP_
 #define MOTION_PREDICTOR__SWEEP_HPP_
 
@@ -40,7 +41,10 @@ public:
     choose_hub();
     find_balls();
     for (std::size_t t = 0; t < T_; ++t) {
-      for (std::size_t r = 0; r < robot.size(); ++r) {axes_.push_back(Axis(robot(t, r)));}
+      for (std::size_t r = 0; r < robot.size(); ++r) {
+        axes_.push_back(Axis(robot(t, r)));
+        thickest_capsule_ = std::max(thickest_capsule_, axes_.back().radius);
+      }
     }
   }
 
@@ -52,8 +56,8 @@ public:
     return std::sqrt(axis.square(bodies_.x[at], bodies_.y[at], bodies_.z[at])) - axis.radius - ball_[n * T_ + t];
   }
 
-  /// Turn to a pose, of which the following are.
-  void turn_to(std::size_t n, std::size_t t)
+  /// Turn to a pose, of which the following are, for limits of at most this.
+  void turn_to(std::size_t n, std::size_t t, float limit)
   {
     n_ = n, t_ = t;
     const std::size_t from = (n * T_ + t) * J_;
@@ -64,6 +68,7 @@ public:
     std::fill(reach_.begin(), reach_.end(), 0.0f);
     for (std::size_t c = 0; c < C_; ++c) {
       const std::size_t a = bodies_.limbs[c].first, b = bodies_.limbs[c].second;
+      if (static_cast<float>(bodies_.radius(t, c)) + thickest_capsule_ + slack_ < -limit) {continue;}
       const float dx = x_[a] - x_[b], dy = y_[a] - y_[b], dz = z_[a] - z_[b];
       half_[c] = 0.5f * std::sqrt(dx * dx + dy * dy + dz * dz);
       const float reach = half_[c] + static_cast<float>(bodies_.radius(t, c));
@@ -106,6 +111,7 @@ public:
     const Limb & limb = bodies_.limbs[c];
     const float flesh =
       static_cast<float>(bodies_.radius(t_, c)) + axes_[t_ * robot_.size() + r].radius + slack_;
+    if (limit + flesh < 0) {return false;}
     const float reach = limit + flesh + half_[c];
     const float first = square_[limb.first], second = square_[limb.second];
     if (!(reach > 0) || std::min(first, second) > reach * reach) {return false;}
@@ -207,7 +213,7 @@ private:
   std::size_t T_, J_, C_, lanes_, hub_ = 0, n_ = 0, t_ = 0;
   std::vector<float> x_, y_, z_, square_, reach_, half_, ball_, thickest_;
   std::vector<Axis> axes_;
-  float slack_ = 0;
+  float slack_ = 0, thickest_capsule_ = 0;
 };
 
 }  // namespace motion_predictor

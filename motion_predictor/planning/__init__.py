@@ -7,6 +7,7 @@ from motion_predictor.planning.contact import Touch, touch, touching
 from motion_predictor.planning.flesh import Bodies, FleshError, Limbs
 from motion_predictor.planning.latest import BlindError, Inbox, Latest, Limits, Reason
 from motion_predictor.planning.outlook import HorizonError, Outlook, Person
+from motion_predictor.planning.unpredicted import Unpredicted
 
 __all__ = [
     'NOBODY',
@@ -25,6 +26,7 @@ __all__ = [
     'Reason',
     'Rigid',
     'Touch',
+    'Unpredicted',
     'closest',
     'nearest',
     'over',

@@ -24,10 +24,11 @@ class Closest:
     """Seconds from now."""
     person: str = ''
     limb: str = ''
+    """Empty for somebody who is not predicted."""
     capsule: int = -1
     """Of the robot."""
     sample: int = -1
-    """Of the person; 0 where the mean was asked for."""
+    """Of the person; 0 where the mean was asked for, -1 for somebody who is not predicted."""
 
 
 NOBODY = Closest(float('inf'))
@@ -52,6 +53,8 @@ def _nearest(bodies: Bodies, robot: Capsules, each: bool) -> tuple[NDArray[np.fl
     limit = sweep.look(times, least.argmin(1)).at_most().min(0).astype(np.float64)
     if not each:
         limit[:] = limit.min()
+    sweep.narrow(float(limit.max(initial=-np.inf)))
+    least = sweep.poses_at_least()
     found = []
     for look in sweep.looks(least <= limit[:, None]):
         np.minimum.at(limit, look.t, look.at_most().min(0))
@@ -98,7 +101,7 @@ def closest(
         HorizonError: if the span is not within what is predicted.
         FleshError: if there are no limbs for the layout, no samples, or no radius.
     """
-    if not outlook.people:
+    if outlook.is_empty:
         return NOBODY
     return over(outlook.at(outlook.instants(start_s, end_s)), robot, limbs, by_samples)
 
@@ -107,11 +110,12 @@ def over(
     outlook: Outlook, robot: Capsules, limbs: Limbs | None = None, by_samples: bool = True
 ) -> Closest:
     """Return the nearest that anybody comes at the times of an outlook; see `closest`."""
-    limbs = limbs or Limbs.for_outlook(outlook) if outlook.people else None
+    if outlook.is_empty:
+        return NOBODY
+    limbs = limbs or Limbs.for_outlook(outlook)
     make = Bodies.of_samples if by_samples else Bodies.of_mean
     best = NOBODY
     for person in outlook.people:
-        assert limbs is not None
         distances, pairs = _nearest(make(person, limbs), robot, each=False)
         if distances[0] < best.distance_m:
             best = Closest(
@@ -122,4 +126,9 @@ def over(
                 int(pairs.r[0]),
                 int(pairs.n[0]),
             )
+    for ball in outlook.unpredicted:
+        apart_m = ball.apart_m(robot, outlook.times, limbs.radii.max())
+        t, r = divmod(int(apart_m.argmin()), len(robot.radii))
+        if apart_m[t, r] < best.distance_m:
+            best = Closest(float(apart_m[t, r]), float(outlook.times[t]), ball.id, '', r)
     return best

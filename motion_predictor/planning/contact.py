@@ -72,7 +72,8 @@ def touch(
 ) -> Touch:
     """Return the probability that anybody touches the robot within a time span.
 
-    People decide independently of each other, as they are predicted.
+    People decide independently of each other, as they are predicted. Somebody who is not predicted
+    touches whatever they can reach.
 
     Args:
         outlook: who is there, in the frame of the robot.
@@ -88,16 +89,20 @@ def touch(
     """
     spared, spared_at_least = 1.0, 1.0
     capsules = np.ones(len(robot.radii))
-    if outlook.people:
-        limbs = limbs or Limbs.for_outlook(outlook)
-        outlook = outlook.at(outlook.instants(start_s, end_s))
+    if outlook.is_empty:
+        return Touch(0.0, 0.0, 1 - capsules)
+    limbs = limbs or Limbs.for_outlook(outlook)
+    outlook = outlook.at(outlook.instants(start_s, end_s))
     for person in outlook.people:
-        assert limbs is not None
         touched = touching(Bodies.of_samples(person, limbs), robot, margin_m)
         samples = touched.shape[1]
         hits = int(touched.any(0).sum())
         spared *= 1 - hits / samples
         spared_at_least *= 1 - at_most(hits, samples)
         capsules *= 1 - touched.mean(1)
-    at_most_any = 1 - spared_at_least if outlook.people else 0.0
-    return Touch(1 - spared, at_most_any, 1 - capsules)
+    for ball in outlook.unpredicted:
+        within = ball.apart_m(robot, outlook.times, limbs.radii.max()) <= margin_m
+        capsules[within.any(0)] = 0
+        if within.any():
+            spared = spared_at_least = 0.0
+    return Touch(1 - spared, 1 - spared_at_least, 1 - capsules)

@@ -54,6 +54,10 @@ class Limits:
     max_transform_age_s: float = 0.5
     """Age of a transform that tf was told of last, after which it is not known; static ones hold
     for ever."""
+    reachable_ok: bool = False
+    """Whether people may be there who are not predicted, as those who have just come, were lost,
+    or are too many: as `outlook.unpredicted`, each anywhere in a ball that grows as fast as no
+    person runs. Distances and touches count them in."""
     unfamiliar_ok: bool = True
     """Whether people may be unfamiliar. Radii about their mean are what can be reached, and can be
     acted on; whoever goes by samples refuses them."""
@@ -97,7 +101,7 @@ class Latest:
     @property
     def is_nobody(self) -> bool:
         """Whether it is known that nobody is there."""
-        return self._outlook is not None and not self._outlook.people
+        return self._outlook is not None and self._outlook.is_empty
 
 
 def judge(message: Any, age_s: float, limits: Limits) -> Reason:
@@ -114,17 +118,38 @@ def judge(message: Any, age_s: float, limits: Limits) -> Reason:
         return Reason.CLOCK
     if age_s > limits.max_age_s:
         return Reason.STALE
-    if message.status in (WARMING_UP, TOO_MANY):
-        return Reason.WARMING_UP if message.status == WARMING_UP else Reason.TOO_MANY
-    if message.status > DEGRADED or message.unlisted:
-        return Reason.UNREADABLE
-    if any(motion.status > DEGRADED or not len(motion.mean) for motion in message.motions):
-        return Reason.UNREADABLE
+    if not (limits.reachable_ok and _all_are_placed(message)):
+        if message.status in (WARMING_UP, TOO_MANY):
+            return Reason.WARMING_UP if message.status == WARMING_UP else Reason.TOO_MANY
+        if message.status > DEGRADED or message.unlisted:
+            return Reason.UNREADABLE
+        if any(motion.status > DEGRADED or not len(motion.mean) for motion in message.motions):
+            return Reason.UNREADABLE
     if any(motion.unfamiliar for motion in message.motions) and not limits.unfamiliar_ok:
         return Reason.UNFAMILIAR
-    if message.motions and message.times[-1] - max(age_s, 0.0) < limits.reach_s:
+    if (
+        any(len(motion.mean) for motion in message.motions)
+        and message.times[-1] - max(age_s, 0.0) < limits.reach_s
+    ):
         return Reason.SHORT
     return Reason.USABLE
+
+
+def _all_are_placed(message: Any) -> bool:
+    """Return whether it is known of everybody where they will or can be.
+
+    The message's status is then that of one of them: nothing else is wrong.
+    """
+    statuses = [motion.status for motion in message.motions]
+    if message.unlisted or message.status > max([DEGRADED, *statuses]):
+        return False
+    return all(
+        motion.status <= DEGRADED
+        if len(motion.mean)
+        else DEGRADED < motion.status <= STALE_INPUT
+        and np.isfinite([*motion.place, motion.reach, message.max_speed]).all()
+        for motion in message.motions
+    )
 
 
 def is_well_formed(message: Any) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from motion_predictor.common.rigid import Rigid
+from motion_predictor.planning.unpredicted import Unpredicted
 
 FloatArray = NDArray[np.float32]
 SLACK_S = 1e-6
@@ -56,13 +57,15 @@ class Outlook:
     people: tuple[Person, ...]
     degraded: bool = False
     """Whether the prediction came late, or lacks its radius."""
+    unpredicted: tuple[Unpredicted, ...] = ()
+    """Who else is there; nobody unless `Limits.reachable_ok`."""
 
     @classmethod
     def of(cls, message: Any, age_s: float) -> 'Outlook':
         """Return what a PredictedMotionArray says; its numbers are not copied.
 
         Args:
-            message: in which everybody listed is predicted.
+            message: in which everybody listed is predicted, or has a place and a reach.
             age_s: time since its header's stamp.
         """
         shape = (message.num_frames, message.num_joints)
@@ -77,6 +80,12 @@ class Outlook:
                 motion.unfamiliar,
             )
             for motion in message.motions
+            if len(motion.mean)
+        )
+        unpredicted = tuple(
+            Unpredicted.of(motion, message.max_speed, age_s)
+            for motion in message.motions
+            if not len(motion.mean)
         )
         return cls(
             stamp_ns=stamp.sec * 1_000_000_000 + stamp.nanosec,
@@ -88,8 +97,14 @@ class Outlook:
             coverage=message.coverage,
             times=np.asarray(message.times, np.float64) - age_s,
             people=people,
-            degraded=message.status == message.DEGRADED,
+            degraded=message.DEGRADED in (message.status, *(m.status for m in message.motions)),
+            unpredicted=unpredicted,
         )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is there at all."""
+        return not self.people and not self.unpredicted
 
     @property
     def horizon_s(self) -> float:
@@ -174,4 +189,5 @@ class Outlook:
             )
             for person in self.people
         )
-        return replace(self, frame_id=frame_id, people=people)
+        unpredicted = tuple(person.moved(transform) for person in self.unpredicted)
+        return replace(self, frame_id=frame_id, people=people, unpredicted=unpredicted)

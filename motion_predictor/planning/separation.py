@@ -87,11 +87,14 @@ def distances(
     """
     times = outlook.instants(0.0, span_s)
     found = np.full(len(times), np.inf)
-    if outlook.people:
+    if not outlook.is_empty:
         limbs = limbs or Limbs.for_outlook(outlook)
         make = Bodies.of_samples if by_samples else Bodies.of_mean
         for person in outlook.at(times).people:
             found = np.minimum(found, nearest(make(person, limbs), robot)[0])
+        for ball in outlook.unpredicted:
+            apart_m = ball.apart_m(robot, times, limbs.radii.max())
+            found = np.minimum(found, apart_m.min(1))
     return times, found
 
 

@@ -4,6 +4,7 @@ Fifty samples, 120 frames, 22 limbs and 8 capsules are a million pairs of segmen
 measured but ruled out, in float32 and with what rounding may do allowed for:
 
 - a pose lies in a ball about one of its joints, the hub; most poses are too far off altogether;
+- where some limb overlaps a capsule, thin limbs do not matter: no overlap is deeper than both radii;
 - of the others, the distance of every joint from the axis of every capsule is found. A joint lies
   on the axis of its limbs, so that no limb is farther off than its joints; and no point of a limb
   is nearer than the mean of its ends less half of its length.
@@ -73,6 +74,7 @@ class Sweep:
         self.near = self.starts.reshape(-1, 3).mean(0)
         # From there, about which float32 is precise.
         self._joints = np.asarray(bodies.joints - self.near, np.float32)
+        self._used: Indices = np.arange(self._joints.shape[2])
         starts = self.starts - self.near
         along = self.ends - self.starts
         length = np.linalg.norm(along, axis=-1)  # (T, R)
@@ -83,15 +85,31 @@ class Sweep:
         rows[..., 1, :3], rows[..., 1, 3], rows[..., 1, 4] = -2 * starts, 1, (starts**2).sum(-1)
         self._rows = np.moveaxis(rows, 2, 1).astype(np.float32)  # (T, 2, R, 5)
         self._length = length.astype(np.float32)
-        self.radii = bodies.radii.astype(np.float32)  # (T, C)
-        self.thickest = np.full((len(self.radii), bodies.joints.shape[2]), -np.inf, np.float32)
-        for c, ends in enumerate(bodies.limbs.ends):
-            for j in ends:
-                self.thickest[:, j] = np.maximum(self.thickest[:, j], self.radii[:, c])
-        self._reach()
+        self.capsule_m = robot.radii.astype(np.float32)
+        self._look_at(np.arange(len(bodies.limbs.names)))
         robot_m = max(np.square(x - self.near).sum(-1).max() for x in (self.starts, self.ends))
         self.slack_m = np.float32(np.sqrt(ROUNDING * max(self._largest, robot_m)) + 1e-5)
-        self.capsule_m = robot.radii.astype(np.float32)
+
+    def _look_at(self, limbs: Indices) -> None:
+        """Look at some of the limbs alone, and at the joints at their ends."""
+        used, ends = np.unique(self.bodies.limbs.ends[limbs], return_inverse=True)
+        if len(used) < self._joints.shape[2]:
+            self._joints = self._joints[:, :, np.searchsorted(self._used, used)]
+        self._used = used
+        self.limbs, self.ends_of_limbs = limbs, ends.reshape(-1, 2)
+        self.radii = self.bodies.radii[:, limbs].astype(np.float32)  # (T, C)
+        self.thickest = np.full((len(self.radii), len(used)), -np.inf, np.float32)
+        for c, joints in enumerate(self.ends_of_limbs):
+            for j in joints:
+                self.thickest[:, j] = np.maximum(self.thickest[:, j], self.radii[:, c])
+        self._reach()
+
+    def narrow(self, limit: float) -> None:
+        """Leave out the limbs whose distance cannot be below a limit, wherever they are."""
+        deepest = self.radii.max(0) + self.capsule_m.max() + self.slack_m
+        keep = self.limbs[-deepest <= limit]
+        if 0 < len(keep) < len(self.limbs):
+            self._look_at(keep)
 
     def _reach(self) -> None:
         """Find how near every pose (N, T) may come to every capsule, by the ball about its hub."""
@@ -193,7 +211,7 @@ class Look:
         self.t, self.n = t, n
         self._sweep = sweep
         self._axis_m = sweep.axes(p, t)  # (R, J, K)
-        self._limbs = sweep.bodies.limbs.ends
+        self._limbs = sweep.ends_of_limbs
         limb = p[:, self._limbs[:, 0]] - p[:, self._limbs[:, 1]]
         limb *= limb
         half = np.sqrt(limb.sum(0)) * np.float32(0.5)
@@ -229,7 +247,7 @@ class Look:
                 least = (here + other) * np.float32(0.5) - self._reach[c, k]
                 keep = np.flatnonzero(mine & (least <= ceiling[r, k]))
                 at_k, at_r = k[keep], r[keep]
-                limbs = np.full(len(keep), c)
+                limbs = np.full(len(keep), self._sweep.limbs[c])
                 least = least[keep] - robot[at_r, 0]
                 found.append(Pairs(self.n[at_k], self.t[at_k], limbs, at_r, least))
         return Pairs.all_of(found)

@@ -44,6 +44,8 @@ def make_prediction(stride: NDArray[np.float32]) -> Callable[..., Any]:
                     mean=mean.ravel(),
                     radius=radius.ravel(),
                     unfamiliar=False,
+                    place=mean[0, 0],
+                    reach=1.0,
                 )
             )
         stamp = SimpleNamespace(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
@@ -57,6 +59,7 @@ def make_prediction(stride: NDArray[np.float32]) -> Callable[..., Any]:
             'parents': list(SMPL.parents),
             'times': np.array(times, np.float32),
             'coverage': 0.95,
+            'max_speed': 4.0,
             'num_samples': samples,
             'num_frames': len(times),
             'num_joints': 22,

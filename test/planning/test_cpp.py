@@ -17,6 +17,7 @@ from motion_predictor.planning import (
     Capsules,
     Inbox,
     Limbs,
+    Limits,
     Outlook,
     Reason,
     Rigid,
@@ -43,13 +44,17 @@ def distances(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / 'distances'
 
 
-def text_of(message: Any, age_s: float, span: Any, robot: Capsules, pose: Any) -> str:
+def text_of(
+    message: Any, age_s: float, span: Any, robot: Capsules, pose: Any, reachable_ok: bool = False
+) -> str:
     """Return a question as the executable reads it."""
-    words: list[Any] = [age_s, message.status, message.layout, len(message.motions)]
+    words: list[Any] = [int(reachable_ok), message.max_speed]
+    words += [age_s, message.status, message.layout, len(message.motions)]
     words += [message.num_samples, message.num_frames, message.num_joints]
     words += [*message.times, *message.joint_names]
     for motion in message.motions:
         words += [motion.id.replace(' ', '_'), motion.status, int(len(motion.mean) > 0)]
+        words += [*motion.place, motion.reach]
         words += [*motion.samples, *motion.mean, *motion.radius]
     still = robot.starts.ndim == 2
     times = 1 if still else len(robot.starts)
@@ -207,6 +212,44 @@ def test_reasons_equal_those_in_python(
     identity = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
     found = ask(distances, text_of(message, age_s, (0.1, 0.5), arm((1, 1, 1)), identity))
     assert found['reason'] == [NAMES.get(reason, reason.name.lower().replace('_', ' '))]
+
+
+@pytest.mark.parametrize('predicted', [0, 1])
+@pytest.mark.parametrize('moving', [False, True])
+def test_who_is_not_predicted_is_as_near_as_in_python(
+    distances: Path, make_prediction: Callable[..., Any], predicted: int, moving: bool
+) -> None:
+    message, age_s, span = (
+        make_prediction(people=predicted + 1, samples=5, status=3),
+        0.05,
+        (0, 0.6),
+    )
+    lost = message.motions[-1]
+    lost.status, lost.samples, lost.mean, lost.radius = 3, [], [], []
+    lost.place, lost.reach = np.array([1.0, 4.0, 1.0], np.float32), 0.9
+    pose = [1.0, -2.0, 0.5, *Rotation.from_euler('xyz', [0.1, -0.2, 1.0]).as_quat()]
+    transform = Rigid.of_pose(pose)
+    inbox = Inbox(Limits(reachable_ok=True))
+    inbox.put(message)
+    outlook = inbox.latest(10**18 + 50_000_000).outlook.moved(transform, 'robot')
+    for place in ((0.3, 0.2, 0.9), (0.9, 3.9, 1.0), (1.0, -30.0, 1.0)):
+        robot = arm(transform(place), times=len(outlook.instants(*span)) if moving else 0)
+        found = ask(distances, text_of(message, age_s, span, robot, pose, reachable_ok=True))
+        assert (found['reason'], found['nobody']) == (['usable'], ['0'])
+        for by_samples, line in zip((True, False), found['closest'], strict=True):
+            expected = closest(outlook, robot, *span, by_samples=by_samples)
+            distance, time_s, person, limb, capsule, _ = line.split()
+            assert float(distance) == pytest.approx(expected.distance_m, abs=1e-6)
+            assert float(time_s) == pytest.approx(expected.time_s, abs=1e-5)
+            assert (person.replace('_', ' '), int(capsule)) == (expected.person, expected.capsule)
+            assert limb == (expected.limb or '-')
+        hit = touch(outlook, robot, *span)
+        expected_touch = [hit.share, hit.at_most, *hit.of_capsule]
+        np.testing.assert_allclose(
+            np.array(found['touch'][0].split(), float), expected_touch, atol=1e-8
+        )
+    question = text_of(message, age_s, span, robot, pose)
+    assert ask(distances, question)['reason'] == ['warming up'], 'unless it is asked for'
 
 
 def test_nobody_is_known_to_be_there(distances: Path, make_prediction: Callable[..., Any]) -> None:

@@ -128,6 +128,35 @@ def test_nobody_is_infinitely_far(make_prediction: Callable[..., Any]) -> None:
     assert touch(outlook, robot, 0.0, 1.0).share == touch(outlook, robot, 0.0, 1.0).at_most == 0
 
 
+def test_whoever_is_not_predicted_is_anywhere_in_reach(
+    make_prediction: Callable[..., Any], every_distance: Any
+) -> None:
+    message = make_prediction(people=2)
+    lost = message.motions[1]
+    lost.status, lost.samples, lost.mean, lost.radius = 3, [], [], []
+    lost.place, lost.reach = np.array([3.0, 5.0, 1.0]), 0.9
+    outlook = Outlook.of(message, 0.05)
+    limbs = Limbs.for_outlook(outlook)
+    for place in ((2.0, 4.0, 0.5), (3.2, -5.0, 1.0)):
+        robot = arm(place)
+        found = closest(outlook, robot, 0.0, 0.6)
+        at = outlook.at(outlook.instants(0.0, 0.6))
+        predicted = every_distance(Bodies.of_samples(at.people[0], limbs), robot).min()
+        along = np.linspace(0, 1, 20_001)[:, None]
+        reach_m = 0.9 + 4.0 * 0.65 + limbs.radii.max()
+        balls = [
+            np.linalg.norm(a + along * (b - a) - lost.place, axis=1).min() - radius - reach_m
+            for a, b, radius in zip(robot.starts, robot.ends, robot.radii, strict=True)
+        ]
+        assert found.distance_m == pytest.approx(min(predicted, *balls), abs=1e-6)
+        if min(balls) < predicted:
+            assert (found.person, found.limb, found.sample) == ('person 1', '', -1)
+            assert found.time_s == pytest.approx(0.6)
+        hit = touch(outlook, robot, 0.0, 0.6)
+        np.testing.assert_array_equal(hit.of_capsule == 1, np.array(balls) <= 0)
+        assert (hit.share == 1) == (min(balls) <= 0)
+
+
 def test_a_touch_is_a_share_of_the_samples_and_a_bound(
     make_prediction: Callable[..., Any],
     every_distance: Any,

@@ -109,6 +109,44 @@ def test_somebody_unfamiliar_is_refused_by_whoever_goes_by_samples(
     assert refused.reason is Reason.UNFAMILIAR
 
 
+@pytest.mark.parametrize(
+    ('change', 'reason'),
+    [
+        (lambda m: unpredicted(m, WARMING_UP), Reason.USABLE),
+        (lambda m: unpredicted(m, TOO_MANY), Reason.USABLE),
+        (lambda m: unpredicted(m, STALE), Reason.USABLE),
+        (lambda m: setattr(m, 'status', STALE), Reason.UNREADABLE),
+        (lambda m: setattr(m, 'status', FAULT), Reason.FAULT),
+        (lambda m: setattr(unpredicted(m, WARMING_UP), 'status', STALE), Reason.UNREADABLE),
+        (lambda m: setattr(unpredicted(m, STALE), 'unlisted', 1), Reason.UNREADABLE),
+        (lambda m: setattr(unpredicted(m, TOO_MANY).motions[1], 'reach', np.nan), Reason.TOO_MANY),
+        (lambda m: setattr(unpredicted(m, 77), 'unlisted', 0), Reason.UNREADABLE),
+        (lambda m: unpredicted(m, DEGRADED), Reason.UNREADABLE),
+        (lambda m: setattr(m.motions[1], 'status', STALE), Reason.UNREADABLE),
+    ],
+)
+def test_people_who_are_not_predicted_may_be_there_where_it_is_known_how_far_they_get(
+    make_prediction: Callable[..., Any], change: Any, reason: Reason
+) -> None:
+    message = make_prediction(people=2)
+    change(message)
+    found = answer(message, 0.05, Limits(reachable_ok=True))
+    assert found.reason is reason
+    if not found:
+        return
+    assert [person.id for person in found.outlook.people] == ['person 0']
+    (ball,) = found.outlook.unpredicted
+    assert (ball.id, found.is_nobody) == ('person 1', False)
+    np.testing.assert_allclose(ball.radius_m([0.0, 0.5]), [1.2, 3.2], atol=1e-6)
+    turn = Rotation.from_euler('z', 1.0)
+    moved = found.outlook.moved(Rigid.of_pose([1, 2, 3, *turn.as_quat()]), 'robot')
+    expected = turn.apply(message.motions[1].place) + [1, 2, 3]
+    np.testing.assert_allclose(moved.unpredicted[0].place, expected, atol=1e-6)
+    message.motions = message.motions[1:]
+    alone = answer(message, 0.05, Limits(reachable_ok=True, reach_s=100.0))
+    assert alone and not alone.is_nobody, 'their reach has no horizon'
+
+
 def test_a_prediction_that_is_too_short_by_now(make_prediction: Callable[..., Any]) -> None:
     limits = Limits(reach_s=0.7)
     assert answer(make_prediction(), 0.09, limits)

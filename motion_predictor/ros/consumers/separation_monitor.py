@@ -140,6 +140,7 @@ class SeparationMonitor(LifecycleNode):
                 silent_after_s,
                 values['max_age_s'],
                 reach_s=self._span_s,
+                reachable_ok=True,
                 max_transform_age_s=silent_after_s,
             ),
         )
@@ -219,6 +220,8 @@ class SeparationMonitor(LifecycleNode):
             raise Blocked(f'{latest.reason.name.lower().replace("_", " ")}: {latest.reason.value}')
         outlook = latest.outlook
         self._facts = {'people': str(len(outlook.people)), 'age (s)': f'{outlook.age_s:.3f}'}
+        if outlook.unpredicted:
+            self._facts['not predicted'] = ', '.join(person.id for person in outlook.unpredicted)
         if latest.is_nobody:
             return 1.0
         try:

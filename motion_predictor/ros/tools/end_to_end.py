@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,10 +113,11 @@ class Load:
         return ReplayNode(self.archive, parse(['--loop', '--people', str(count)]))
 
 
-def measure(load: Load, most_people: int) -> list[dict[str, Any]]:
-    """Measure the node with nobody there (and a cold cache), then with 1..most_people people.
+def measure(load: Load, crowds: Sequence[int]) -> list[dict[str, Any]]:
+    """Measure the node with each of these numbers of people.
 
-    Every number of people gets a predictor of its own, started anew.
+    Every number of people gets a predictor of its own, started anew; nobody comes first, with an
+    empty cache, which the others share then. Without nobody the cache is the user's own.
 
     Returns:
         for each number of people the answers, the node's own account of its time, the start-up
@@ -128,19 +129,20 @@ def measure(load: Load, most_people: int) -> list[dict[str, Any]]:
     isolate()
     rclpy.init()
     try:
-        with tempfile.TemporaryDirectory(prefix='motion_predictor_') as cache:
-            counts = tqdm(range(most_people + 1), desc='end to end, people')
-            return [_run(load, people, Path(cache)) for people in counts]
+        with tempfile.TemporaryDirectory(prefix='motion_predictor_') as folder:
+            cache = Path(folder) if 0 in crowds else None
+            counts = tqdm(sorted(crowds), desc='end to end, people')
+            return [_run(load, people, cache) for people in counts]
     finally:
         rclpy.try_shutdown()
 
 
-def _run(load: Load, people: int, cache: Path) -> dict[str, Any]:
+def _run(load: Load, people: int, cache: Path | None) -> dict[str, Any]:
     """Measure one number of people with a new predictor."""
     listener = Listener()
     listener.expected_people = max(1, people)
     source = load.people(listener.expected_people)
-    was_cold = not any(cache.iterdir())
+    was_cold = cache is not None and not any(cache.iterdir())
     try:
         with listening(listener), _predictor(load.parameters, cache) as process:
             usage = psutil.Process(process.pid)
@@ -179,11 +181,14 @@ def _run(load: Load, people: int, cache: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _predictor(parameters: dict[str, Any], cache: Path) -> Iterator['subprocess.Popen[bytes]']:
-    """Run the node with these parameters and a cache of its own for compiled networks."""
+def _predictor(
+    parameters: dict[str, Any], cache: Path | None
+) -> Iterator['subprocess.Popen[bytes]']:
+    """Run the node with these parameters and this cache for compiled networks."""
     given = parameters | {'diagnostics_period_s': DIAGNOSTICS_PERIOD_S}
     options = [part for name, value in given.items() for part in ('-p', f'{name}:={value}')]
-    caches = {name: str(cache) for name in ('XDG_CACHE_HOME', 'TORCHINDUCTOR_CACHE_DIR')}
+    names = ('XDG_CACHE_HOME', 'TORCHINDUCTOR_CACHE_DIR') if cache else ()
+    caches = {name: str(cache) for name in names}
     with running('predictor', '--ros-args', *options, environment=caches) as process:
         yield process
 

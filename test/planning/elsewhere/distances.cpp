@@ -44,6 +44,8 @@ int main()
   std::size_t people = 0, joints = 0;
   int status = 0;
   double age_s = 0;
+  mp::Limits limits;
+  std::cin >> limits.reachable_ok >> message->max_speed;
   std::cin >> age_s >> status >> message->layout >> people;
   message->status = static_cast<std::uint8_t>(status);
   std::cin >> message->num_samples >> message->num_frames >> message->num_joints;
@@ -57,6 +59,8 @@ int main()
     std::size_t predicted = 0;
     std::cin >> person.id >> status >> predicted;
     person.status = static_cast<std::uint8_t>(status);
+    for (float & axis : person.place) {std::cin >> axis;}
+    std::cin >> person.reach;
     if (predicted) {
       const std::size_t frames = static_cast<std::size_t>(message->num_frames) * joints;
       person.samples = numbers(message->num_samples * frames * 3);
@@ -71,7 +75,7 @@ int main()
     std::printf(" %d", found ? static_cast<int>((*found)(mp::Vec3{}).z) : 0);
   }
   std::printf(" %d\n", mp::newest_transform(Buffer{0}, "camera", "map", 0).has_value());
-  mp::Predictions predictions;
+  mp::Predictions predictions(limits);
   const std::int64_t now = static_cast<std::int64_t>(1e9 * age_s) + 1'000'000'000'000'000'000;
   std::printf("before %s\n", to_string(predictions.latest(now).reason()));
   message->header.stamp.sec = 1'000'000'000;
@@ -101,7 +105,8 @@ int main()
     look.start_s = start_s, look.end_s = end_s, look.by_samples = by_samples, look.to_robot = &to_robot;
     const auto found = mp::closest(latest, robot, look);
     std::printf(
-      "closest %.9f %.6f %s %s %zu %zu\n", found.distance_m, found.time_s, found.person.c_str(), found.limb.c_str(),
+      "closest %.9f %.6f %s %s %zu %zu\n", found.distance_m, found.time_s, found.person.c_str(),
+      found.limb.empty() ? "-" : found.limb.c_str(),
       found.capsule, found.sample);
     look.each_person(latest, [&](const mp::msg::PredictedMotion &, const mp::Bodies & bodies) {
         std::printf("each");
@@ -115,13 +120,13 @@ int main()
   std::printf("touch %.9f %.9f", touch.share, touch.at_most);
   for (double capsule : touch.of_capsule) {std::printf(" %.9f", capsule);}
   std::printf("\n");
-  if (!latest.is_nobody()) {
+  if (!latest.is_nobody() && mp::is_predicted(latest.message().motions[0])) {
     const auto & person = latest.message().motions[0];
     const auto mean = mp::mean_at(latest, person, end_s, &to_robot), one = mp::sample_at(latest, person, 1, end_s);
     std::printf("at %.9f %.9f %.9f\n", mean[5].z, one[5].z, mp::radius_at(latest, person, 5, end_s));
   }
 #ifdef MOTION_PREDICTOR__EIGEN_HPP_
-  if (message->motions.empty()) {return 0;}
+  if (message->motions.empty() || !mp::is_predicted(message->motions[0])) {return 0;}
   const auto & person = message->motions[0];
   const auto joint = mp::sample_map(*message, person, 1, 2).row(3);
   std::printf("eigen %d %.6f %.6f %.6f\n",

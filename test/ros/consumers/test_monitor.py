@@ -163,6 +163,32 @@ def test_it_slows_for_whoever_is_near_and_rises_slowly(
     assert np.ptp([when for when, _ in cell.scales]) > 1.5
 
 
+def test_whoever_is_not_predicted_stops_it_where_they_can_reach_it(
+    planner: Any, start: Any, stride: NDArray[np.float32]
+) -> None:
+    cell = Cell(planner, stride)
+    start_monitor(start, 'rise_per_s:=10.0')
+
+    def lose(message: PredictedMotionArray) -> None:
+        message.max_speed, message.status = 4.0, PredictedMotionArray.WARMING_UP
+        for motion in message.motions:
+            motion.status, motion.reach = PredictedMotion.WARMING_UP, 1.0
+            motion.place = np.float32([0, cell.people[motion.id], 1])
+            motion.samples, motion.mean, motion.radius = [], [], []
+
+    cell.change = lose
+    cell.people = {'just come': 8.0}
+    cell.run(lambda: cell.scale == 1, 'too far to be here in time')
+    cell.people = {'just come': 3.0}
+    cell.run(lambda: cell.scale == 0, 'it stands')
+    assert cell.reason() == 'watching'
+    cell.people = {'just come': 8.0}
+    cell.run(lambda: cell.scale == 1, 'they went away')
+    cell.change = lambda message: (lose(message), setattr(message, 'unlisted', 1))
+    cell.run(lambda: cell.scale == 0, 'somebody may be anywhere')
+    cell.run(lambda: cell.reason().startswith('warming up'), 'it says so')
+
+
 @pytest.mark.parametrize(
     ('parameter', 'sentence'),
     [

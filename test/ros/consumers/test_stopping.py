@@ -166,7 +166,10 @@ def unreadable(message: Any) -> None:
 
 
 def somebody_new(message: Any) -> None:
-    message.skeletons.append(Skeleton(id='new', positions=message.skeletons[0].positions))
+    """Somebody whom nobody can predict yet appears 1.5 m away, and could be at the arm at once."""
+    guest = np.array(message.skeletons[0].positions, np.float32).reshape(-1, 3)
+    here = guest - guest[:1] * [1, 1, 0] + np.float32([0, 1.5, 0])
+    message.skeletons.append(Skeleton(id='new', positions=array('f', here.ravel().tolist())))
 
 
 def test_what_goes_wrong_stops_the_arm(cell: Callable[..., Cell]) -> None:
