@@ -33,6 +33,7 @@ int main(int argc, char ** argv)
   message->times = take<float>(file, F);
   mp::msg::PredictedMotion person;
   person.samples = take<float>(file, S * F * J * 3);
+  person.mean.resize(F * J * 3);  // whoever has none is not predicted
   message->motions.push_back(person);
   const auto count = take<std::int64_t>(file, 1)[0];
   mp::Limbs limbs;

@@ -47,27 +47,34 @@ def nearest(bodies: Bodies, robot: Capsules) -> tuple[NDArray[np.float64], Pairs
 def _nearest(bodies: Bodies, robot: Capsules, each: bool) -> tuple[NDArray[np.float64], Pairs]:
     """Return the distance and the pair at each time, or (1,) over all of them."""
     sweep = Sweep(bodies, robot)
-    least = sweep.poses_at_least()  # (T, N)
-    # What the most promising pose of each time says rules out most of the others.
-    times = np.arange(len(least))
-    limit = sweep.look(times, least.argmin(1)).at_most().min(0).astype(np.float64)
-    if not each:
-        limit[:] = limit.min()
-    sweep.narrow(float(limit.max(initial=-np.inf)))
-    least = sweep.poses_at_least()
-    found = []
-    for look in sweep.looks(least <= limit[:, None]):
-        np.minimum.at(limit, look.t, look.at_most().min(0))
+
+    def lower(at: NDArray[np.int64], distance_m: NDArray[np.floating]) -> None:
+        np.minimum.at(limit, at, distance_m)
         if not each:
             limit[:] = limit.min()
+
+    def measured(pairs: Pairs) -> Pairs:
+        """Measure the most promising of some pairs; return those that are in question then."""
+        best = pairs
+        if len(pairs) > FIRST:
+            best = pairs[np.argpartition(pairs.least, FIRST)[:FIRST]]
+        lower(best.t, sweep.measure(best))
+        return pairs[pairs.least <= limit[pairs.t]]
+
+    # What the most promising pose of each time says rules out most of the others.
+    times = np.arange(bodies.joints.shape[1])
+    limit = np.full(len(times), np.inf)
+    look = sweep.look(times, sweep.promising())
+    lower(times, look.at_most().min(0))
+    measured(look.in_question(limit))
+    sweep.narrow(float(limit.max(initial=-np.inf)))
+    found = []
+    for look in sweep.looks(sweep.poses_at_least() <= limit[:, None]):
+        lower(look.t, look.at_most().min(0))
         found.append(look.in_question(limit[look.t]))
     pairs = Pairs.all_of(found)
-    if len(pairs) > FIRST:  # what they say leaves fewer in question
-        best = pairs[np.argpartition(pairs.least, FIRST)[:FIRST]]
-        np.minimum.at(limit, best.t, sweep.measure(best))
-        if not each:
-            limit[:] = limit.min()
-        pairs = pairs[pairs.least <= limit[pairs.t]]
+    if len(pairs) > FIRST:
+        pairs = measured(pairs)
     distance_m = sweep.measure(pairs)
     if not each:
         only = np.array([distance_m.argmin()])

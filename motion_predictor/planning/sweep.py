@@ -4,7 +4,8 @@ Fifty samples, 120 frames, 22 limbs and 8 capsules are a million pairs of segmen
 measured but ruled out, in float32 and with what rounding may do allowed for:
 
 - a pose lies in a ball about one of its joints, the hub; most poses are too far off altogether;
-- where some limb overlaps a capsule, thin limbs do not matter: no overlap is deeper than both radii;
+- where some limb overlaps a capsule, thin ones do not matter: no overlap is deeper than both
+  radii;
 - of the others, the distance of every joint from the axis of every capsule is found. A joint lies
   on the axis of its limbs, so that no limb is farther off than its joints; and no point of a limb
   is nearer than the mean of its ends less half of its length.
@@ -24,7 +25,7 @@ from motion_predictor.planning.flesh import Bodies
 
 ROUNDING = 1e-6
 """Of squares in float32, as a share of the largest, several times over."""
-AT_ONCE, BLOCK = 1024, 64
+AT_ONCE, BLOCK = 4096, 256
 """So many poses are looked at together, and multiplied together: they stay in the cache."""
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -87,8 +88,10 @@ class Sweep:
         self._length = length.astype(np.float32)
         self.capsule_m = robot.radii.astype(np.float32)
         self._look_at(np.arange(len(bodies.limbs.names)))
-        robot_m = max(np.square(x - self.near).sum(-1).max() for x in (self.starts, self.ends))
-        self.slack_m = np.float32(np.sqrt(ROUNDING * max(self._largest, robot_m)) + 1e-5)
+        robot_m = max(np.abs(x - self.near).max(initial=0) for x in (self.starts, self.ends))
+        joints_m = max(self._joints.max(initial=0), -self._joints.min(initial=0))
+        largest = 3 * max(float(joints_m), float(robot_m)) ** 2
+        self.slack_m = np.float32(np.sqrt(ROUNDING * largest) + 1e-5)
 
     def _look_at(self, limbs: Indices) -> None:
         """Look at some of the limbs alone, and at the joints at their ends."""
@@ -102,7 +105,6 @@ class Sweep:
         for c, joints in enumerate(self.ends_of_limbs):
             for j in joints:
                 self.thickest[:, j] = np.maximum(self.thickest[:, j], self.radii[:, c])
-        self._reach()
 
     def narrow(self, limit: float) -> None:
         """Leave out the limbs whose distance cannot be below a limit, wherever they are."""
@@ -111,29 +113,33 @@ class Sweep:
         if 0 < len(keep) < len(self.limbs):
             self._look_at(keep)
 
-    def _reach(self) -> None:
-        """Find how near every pose (N, T) may come to every capsule, by the ball about its hub."""
-        joints = self._joints
-        first = joints[0, 0]
-        apart = np.linalg.norm(first[:, None] - first, axis=-1)
-        hub = int(apart.max(0).argmin())
-        away = joints - joints[:, :, hub : hub + 1]
+    def _hub(self) -> tuple[int, Floats]:
+        """Return the joint least far from the others, and how far (T, R, N) its places are."""
+        first = self._joints[0, 0]
+        hub = int(np.linalg.norm(first[:, None] - first, axis=-1).max(0).argmin())
+        p = self._joints[:, :, hub].transpose(1, 2, 0)  # (T, 3, N)
+        columns = np.ones((len(p), 5, p.shape[2]), np.float32)
+        columns[:, :3] = p
+        np.einsum('txn,txn->tn', p, p, out=columns[:, 3])
+        along, square = np.moveaxis(self._rows @ columns[:, None], 1, 0)  # (T, R, N)
+        axes = distance_along(along, square, self._length[..., None])
+        return hub, axes - self.capsule_m[:, None]
+
+    def promising(self) -> Indices:
+        """Return the sample (T,) at each time that looks nearest to the robot."""
+        return self._hub()[1].min(1).argmin(1)
+
+    def poses_at_least(self) -> Floats:
+        """Return what the distance of a pose (T, N) from the robot is at least.
+
+        By the ball about its hub that holds all its joints with their flesh.
+        """
+        hub, apart_m = self._hub()
+        away = self._joints - self._joints[:, :, hub : hub + 1]
         np.multiply(away, away, out=away)
         distance = np.sqrt(away.reshape(-1, 3) @ np.ones(3, away.dtype)).reshape(away.shape[:3])
         distance += self.thickest
-        self._ball_m = distance.max(-1).astype(np.float32)  # (N, T)
-        p = joints[:, :, hub].transpose(1, 2, 0)  # (T, 3, N)
-        columns = np.ones((len(p), 5, p.shape[2]), np.float32)
-        columns[:, :3] = p
-        columns[:, 3] = squares = np.einsum('txn,txn->tn', p, p)
-        self._largest = float((np.sqrt(squares).T + self._ball_m).max(initial=0) ** 2)
-        along, square = np.moveaxis(self._rows @ columns[:, None], 1, 0)  # (T, R, N)
-        self._hub_m = distance_along(along, square, self._length[..., None])
-
-    def poses_at_least(self) -> Floats:
-        """Return what the distance of a pose (T, N) from the robot is at least."""
-        nearest = (self._hub_m - self.capsule_m[:, None]).min(1)
-        return nearest - self._ball_m.T - self.slack_m
+        return np.asarray(apart_m.min(1) - distance.max(-1).T - self.slack_m, np.float32)
 
     def looks(self, wanted: NDArray[np.bool_]) -> Iterator['Look']:
         """Look closer at poses (T, N), some at a time."""

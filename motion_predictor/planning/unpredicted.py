@@ -56,4 +56,4 @@ class Unpredicted:
 
     def moved(self, transform: Rigid) -> 'Unpredicted':
         """Return it in another frame."""
-        return replace(self, place=transform(self.place))
+        return replace(self, place=np.asarray(transform(self.place), np.float64))

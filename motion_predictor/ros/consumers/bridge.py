@@ -1,9 +1,12 @@
 """The `bridge` node: predictions as messages that others already read, each off until asked for.
 
-Its readers take silence and emptiness for nobody. So where predictions cannot be used, somebody is
-said to stand where the robot is.
+One output is for planners behind a thin link: the predictions themselves, with fewer samples.
+
+Readers of the others take silence and emptiness for nobody. So where predictions cannot be used,
+somebody is said to stand where the robot is.
 """
 
+from array import array
 from importlib import import_module
 from typing import Any
 
@@ -16,6 +19,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
+from motion_predictor.msg import PredictedMotionArray
 from motion_predictor.planning.flesh import Limbs
 from motion_predictor.planning.latest import Latest, Limits
 from motion_predictor.planning.outlook import Outlook, Person
@@ -41,6 +45,13 @@ PARAMETERS = (
     Parameter(
         'people', False, 'people_msgs/People on predicted_people: roots and their velocities.'
     ),
+    Parameter(
+        'relay',
+        False,
+        'PredictedMotionArray on predicted_motion_relayed: each message as it comes, with at most '
+        'relay_samples, for links that are too thin for all of them.',
+    ),
+    Parameter('relay_samples', 5, 'Samples that are relayed; 0: mean and radius alone.', 0, 1000),
     Parameter(
         'collision_objects', False, 'moveit_msgs/CollisionObject on collision_object: limbs.'
     ),
@@ -75,6 +86,23 @@ def point_cloud(header: Header, points: FloatArray) -> PointCloud2:
         data=np.ascontiguousarray(points, '<f4').tobytes(),
         is_dense=True,
     )
+
+
+def thinned(message: PredictedMotionArray, samples: int) -> PredictedMotionArray:
+    """Return a message with at most so many samples, evenly chosen; the given one is used up.
+
+    Mean, radius and `drawn_samples` stay those of all that were drawn.
+    """
+    drawn, F, J = message.num_samples, message.num_frames, message.num_joints
+    if drawn <= samples:
+        return message
+    kept = np.arange(samples) * drawn // max(samples, 1)
+    message.num_samples = samples
+    for motion in message.motions:
+        if len(motion.samples):
+            futures = np.asarray(motion.samples, np.float32).reshape(drawn, F * J * 3)
+            motion.samples = array('f', futures[kept].tobytes())
+    return message
 
 
 def feet_of(outlook: Outlook) -> FloatArray:
@@ -164,6 +192,15 @@ class Bridge(Node):
             kind = self._moveit.CollisionObject
             self._objects = self._publisher('collision_objects', kind, 'collision_object')
         self._known: set[str] = set()
+        if values['relay']:
+            # As it is read from the predictor: reliable, and only the newest.
+            relay = self.create_publisher(PredictedMotionArray, 'predicted_motion_relayed', 1)
+            self.create_subscription(
+                PredictedMotionArray,
+                'predicted_motion',
+                lambda message: relay.publish(thinned(message, values['relay_samples'])),
+                1,
+            )
         self.create_timer(1 / values['rate_hz'], self._publish)
 
     def _publisher(self, parameter: str, kind: Any, topic: str) -> Any:

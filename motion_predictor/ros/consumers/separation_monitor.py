@@ -32,7 +32,7 @@ Return = TransitionCallbackReturn
 METRES, SECONDS = (0.0, 10.0), (0.0, 10.0)
 PARAMETERS = (
     Parameter('autostart', True, 'Configure and activate the node as soon as it starts.'),
-    Parameter('rate_hz', 30.0, 'How often the scale is computed and published.', 5.0, 200.0),
+    Parameter('rate_hz', 50.0, 'How often the scale is computed and published.', 5.0, 200.0),
     Parameter(
         'capsules_file', '', "YAML of the robot's capsules, as config/demo_arm/capsules.yaml."
     ),
@@ -65,8 +65,9 @@ PARAMETERS = (
     Parameter('hold_s', 0.3, 'And for how long.', *SECONDS),
     Parameter(
         'silent_after_s',
-        0.2,
-        'Silence of predictions, joint states or tf after which it is 0.',
+        0.12,
+        'Silence of predictions, joint states or tf after which it is 0: more than three of their '
+        'periods, which are 33 ms as trackers come.',
         0.02,
         10.0,
     ),

@@ -351,9 +351,15 @@ def _nobody(predictor: MotionPredictor, values: dict[str, Any]) -> People:
 
 def _survey(predictor: MotionPredictor, values: dict[str, Any]) -> dict[tuple[int, int], float]:
     """Warm the predictor up and return what its predictions cost."""
+
+    def rehearse(people: int, samples: int) -> None:
+        # Scheduled as when it counts: on a busy machine it takes many times as long otherwise.
+        with Precedence(values['realtime_priority'], warn=lambda refused: None):
+            predictor.rehearse(people, samples)
+
     return survey(
         warm_up=lambda people, samples: predictor.warm_up([people], [samples]),
-        run=predictor.rehearse,
+        run=rehearse,
         people=values['max_people'],
         ladder=rungs(values['samples']),
         limit_s=SURVEY_S,

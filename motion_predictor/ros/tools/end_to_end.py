@@ -1,5 +1,6 @@
 """Message in to message out: the real node in a process of its own, timed from this one."""
 
+import itertools
 import os
 import re
 import subprocess
@@ -14,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import TransitionEvent
+from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from tqdm import tqdm
@@ -26,7 +29,7 @@ from motion_predictor.archive import MotionArchive
 from motion_predictor.common.status import Status
 from motion_predictor.msg import PredictedMotionArray
 from motion_predictor.ros.common.processes import isolate, listening, running, seconds
-from motion_predictor.ros.tools.replay import ReplayNode, parse
+from motion_predictor.ros.tools.replay import ReplayNode, parse, poses
 
 LOOK_S = 0.1
 """Time between looks at whether the predictor has started."""
@@ -96,6 +99,17 @@ class Listener(Node):
         self.diagnostics = {pair.key: pair.value for pair in message.status[0].values}
 
 
+def to_and_fro(
+    archive: MotionArchive, clips: list[int], rate_hz: float, loop: bool
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield the poses of the first clip forwards and backwards, without end.
+
+    Nobody comes, goes or jumps: what is not OK then is the predictor's doing.
+    """
+    way = [pose for _, pose in poses(archive, clips[:1], rate_hz, loop=False)]
+    yield from (('someone', pose) for pose in itertools.cycle(way + way[-2:0:-1]))
+
+
 @dataclass(frozen=True)
 class Load:
     """What the predictor is put under."""
@@ -110,7 +124,7 @@ class Load:
 
     def people(self, count: int) -> ReplayNode:
         """Return a source of so many people, 30 times a second, without end."""
-        return ReplayNode(self.archive, parse(['--loop', '--people', str(count)]))
+        return ReplayNode(self.archive, parse(['--people', str(count)]), to_and_fro)
 
 
 def measure(load: Load, crowds: Sequence[int]) -> list[dict[str, Any]]:

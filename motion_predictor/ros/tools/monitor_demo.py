@@ -40,7 +40,6 @@ ARM = installed('config', 'demo_arm')
 ASIDE_M = 1.1
 """The arm stands so far beside the middle of the way that somebody walks."""
 PERIOD_S = 0.02
-RATE_HZ = 50.0
 SILENT_S = 0.12
 """The recorded people come 30 times a second and without delay: more than three are missing."""
 START_TIMEOUT_S = 300.0
@@ -144,9 +143,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         'robot_speed': robot.speed_m_per_s,
         'stop_s': robot.stop_s,
         'stop_m': robot.stop_m,
-        'rate_hz': RATE_HZ,
         'silent_after_s': SILENT_S,
-        'max_age_s': SILENT_S,
     }
     given = [part for name, value in parameters.items() for part in ('-p', f'{name}:={value}')]
     chosen = ('checkpoint', 'backend')

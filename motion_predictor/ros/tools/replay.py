@@ -4,7 +4,7 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,10 +61,16 @@ def poses(
             return
 
 
+Play = Callable[[MotionArchive, list[int], float, bool], Iterator[tuple[str, NDArray[np.float32]]]]
+"""How a person goes through clips, as `poses`."""
+
+
 class ReplayNode(Node):
     """Publishes one or several people at a fixed rate, stamped with the time of publication."""
 
-    def __init__(self, archive: MotionArchive, arguments: argparse.Namespace) -> None:
+    def __init__(
+        self, archive: MotionArchive, arguments: argparse.Namespace, play: Play = poses
+    ) -> None:
         super().__init__('replay')
         self.published = 0
         self._arguments = arguments
@@ -79,7 +85,7 @@ class ReplayNode(Node):
         )
         clips = choose_clips(archive, arguments.clip)
         self._people = {
-            person: poses(
+            person: play(
                 archive,
                 clips[person % len(clips) :] + clips[: person % len(clips)],
                 arguments.rate,

@@ -16,6 +16,7 @@ from std_msgs.msg import Header
 
 from motion_predictor.msg import PredictedMotion, PredictedMotionArray
 from motion_predictor.planning import Limbs, Outlook
+from motion_predictor.planning.latest import is_well_formed
 from motion_predictor.ros.consumers.bridge import collision_object, people_message
 from motion_predictor.ros.node.outputs import flat, time_message
 from motion_predictor.skeleton import known_layouts
@@ -75,6 +76,38 @@ def test_poses_and_feet_and_what_blindness_looks_like(
     assert feet[:, 2].max() < 0.25
     assert np.ptp(feet[:, 0]) > 0.8
     planner.wait_for(lambda: published(0, 0), 'nobody is there')
+
+
+@pytest.mark.parametrize('samples', [0, 1, 2])
+def test_a_thin_link_gets_fewer_samples(
+    planner: Any, start: Any, stride: NDArray[np.float32], samples: int
+) -> None:
+    relayed: list[PredictedMotionArray] = []
+    planner.create_subscription(
+        PredictedMotionArray, 'predicted_motion_relayed', relayed.append, QoSProfile(depth=1)
+    )
+    publisher = planner.create_publisher(
+        PredictedMotionArray, 'predicted_motion', QoSProfile(depth=1)
+    )
+    given = ('-p', 'relay:=true', '-p', f'relay_samples:={samples}')
+    start('bridge', '--ros-args', *given)
+    sent = prediction(stride, planner.get_clock().now().nanoseconds, people=2)
+    for person, motion in enumerate(sent.motions):
+        motion.samples = flat(np.float32(motion.samples) + 10 * person)
+    sent.drawn_samples = 2
+
+    def came() -> bool:
+        publisher.publish(sent)
+        planner.spin(0.03)
+        return bool(relayed)
+
+    planner.wait_for(came, 'it is relayed')
+    got = relayed[-1]
+    assert (got.num_samples, got.drawn_samples, got.header) == (samples, 2, sent.header)
+    assert is_well_formed(got)
+    for motion, original in zip(got.motions, sent.motions, strict=True):
+        assert (motion.mean, motion.radius) == (original.mean, original.radius)
+        assert motion.samples == original.samples[: samples * 10 * 22 * 3]
 
 
 def test_blindness_is_said_in_the_frame_that_came_last(

@@ -83,6 +83,7 @@ def start_monitor(start: Any, *more: str) -> Any:
         f'capsules_file:={ARM}/capsules.yaml',
         f'urdf_file:={ARM}/arm.urdf',
         'base_pose:=[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]',
+        'silent_after_s:=0.2',  # a busy machine delays what comes here
         *more,
     )
     options = [part for value in given for part in ('-p', value)]

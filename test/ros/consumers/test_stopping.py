@@ -21,12 +21,10 @@ from motion_predictor.msg import Skeleton
 from motion_predictor.planning.robot import RobotModel
 from motion_predictor.planning.separation import Governor
 from motion_predictor.ros.common.processes import listening
-from motion_predictor.ros.tools.monitor_demo import ARM, RATE_HZ
+from motion_predictor.ros.tools.monitor_demo import ARM, SILENT_S
 from motion_predictor.ros.tools.simulated_arm import STOP_S, SimulatedArm, posture
 
 PERIOD_S = 1 / 30
-SILENT_S = 0.2
-"""As the monitor's parameters come; the demo, on a machine of its own, takes 0.12 s."""
 PATIENCE_S = 2.0
 """On a busy machine; on an idle one all is over in 0.3 s."""
 AWAY_M = 4.0
@@ -75,7 +73,7 @@ class Cell:
         self.time_ns: int | None = None
         """Simulated time, where there is one."""
 
-    def run(self, until: Callable[[], Any], what: str, patience_s: float = 120.0) -> None:
+    def run(self, until: Callable[[], Any], what: str, patience_s: float = 240.0) -> None:
         """Have the tracker go on until a condition holds."""
         end_s, due_s = time.monotonic() + patience_s, time.monotonic()
         while not until():
@@ -150,7 +148,6 @@ def cell(
             f'urdf_file:={ARM}/arm.urdf',
             'base_pose:=[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]',
             f'stop_s:={STOP_S}',
-            f'rate_hz:={RATE_HZ}',
         )
         parameters = [part for value in given for part in ('-p', value)]
         start('separation_monitor', '--ros-args', *parameters, *common)
