@@ -73,6 +73,7 @@ inline std::vector<Nearest> nearest(const Bodies & bodies, const Robot & robot, 
   const auto nearest_time = static_cast<std::size_t>(std::min_element(first.begin(), first.end()) - first.begin());
   if (N && T) {look(promising[nearest_time], nearest_time);}
   for (std::size_t t = 0; t < T && N; ++t) {look(promising[t], t);}
+  if (N && T) {sweep.narrow(*std::max_element(limits.begin(), limits.end()));}
   for (std::size_t n = 0; n < N; ++n) {
     for (std::size_t t = 0; t < T; ++t) {look(n, t);}
   }

@@ -26,17 +26,17 @@ public:
   Sweep(const Bodies & bodies, const Robot & robot)
   : bodies_(bodies), robot_(robot), T_(bodies.times.size()), J_(bodies.joints), C_(bodies.limbs.size()),
     lanes_((J_ + 7) / 8 * 8), x_(lanes_), y_(lanes_), z_(lanes_), square_(lanes_), reach_(lanes_), half_(C_),
-    ball_(bodies.samples * T_), thickest_(T_ * lanes_, 0.0f)
+    flesh_(C_, 0.0f), ball_(bodies.samples * T_), thickest_(T_ * J_, 0.0f)
   {
     robot.require(T_);
     for (std::size_t t = 0; t < T_; ++t) {
       for (std::size_t c = 0; c < C_; ++c) {
+        flesh_[c] = std::max(flesh_[c], static_cast<float>(bodies.radius(t, c)));
         for (std::size_t j : {bodies.limbs[c].first, bodies.limbs[c].second}) {
-          float & thickest = thickest_[t * lanes_ + j];
+          float & thickest = thickest_[t * J_ + j];
           thickest = std::max(thickest, static_cast<float>(bodies.radius(t, c)));
         }
       }
-      for (std::size_t j = J_; j < lanes_; ++j) {thickest_[t * lanes_ + j] = thickest_[t * lanes_];}
     }
     choose_hub();
     find_balls();
@@ -46,6 +46,7 @@ public:
         thickest_capsule_ = std::max(thickest_capsule_, axes_.back().radius);
       }
     }
+    narrow(std::numeric_limits<float>::infinity());
   }
 
   /// What the distance of a pose from a capsule is at least.
@@ -56,19 +57,34 @@ public:
     return std::sqrt(axis.square(bodies_.x[at], bodies_.y[at], bodies_.z[at])) - axis.radius - ball_[n * T_ + t];
   }
 
+  /// Leave out the limbs whose distance cannot be below a limit, wherever they are. Later limits may not be larger.
+  void narrow(float limit)
+  {
+    used_.clear();
+    lane_.assign(J_, 0);
+    std::vector<bool> seen(J_, false);
+    for (std::size_t c = 0; c < C_; ++c) {
+      if (is_too_thin(c, limit)) {continue;}
+      for (std::size_t j : {bodies_.limbs[c].first, bodies_.limbs[c].second}) {
+        if (!seen[j]) {seen[j] = true, lane_[j] = used_.size(), used_.push_back(j);}
+      }
+    }
+    lanes_ = (used_.size() + 7) / 8 * 8;
+  }
+
   /// Turn to a pose, of which the following are, for limits of at most this.
   void turn_to(std::size_t n, std::size_t t, float limit)
   {
     n_ = n, t_ = t;
     const std::size_t from = (n * T_ + t) * J_;
     for (std::size_t j = 0; j < lanes_; ++j) {
-      const std::size_t at = from + (j < J_ ? j : 0);
+      const std::size_t at = from + used_[j < used_.size() ? j : 0];
       x_[j] = bodies_.x[at], y_[j] = bodies_.y[at], z_[j] = bodies_.z[at];
     }
     std::fill(reach_.begin(), reach_.end(), 0.0f);
     for (std::size_t c = 0; c < C_; ++c) {
-      const std::size_t a = bodies_.limbs[c].first, b = bodies_.limbs[c].second;
-      if (static_cast<float>(bodies_.radius(t, c)) + thickest_capsule_ + slack_ < -limit) {continue;}
+      if (is_too_thin(c, limit)) {continue;}
+      const std::size_t a = lane_[bodies_.limbs[c].first], b = lane_[bodies_.limbs[c].second];
       const float dx = x_[a] - x_[b], dy = y_[a] - y_[b], dz = z_[a] - z_[b];
       half_[c] = 0.5f * std::sqrt(dx * dx + dy * dy + dz * dz);
       const float reach = half_[c] + static_cast<float>(bodies_.radius(t, c));
@@ -98,9 +114,9 @@ public:
   bool is_within(std::size_t r, float limit) const
   {
     const float most = limit + axes_[t_ * robot_.size() + r].radius - slack_;
-    for (std::size_t j = 0; j < J_; ++j) {
-      const float reach = most + thickest_[t_ * lanes_ + j];
-      if (thickest_[t_ * lanes_ + j] > 0 && reach > 0 && square_[j] <= reach * reach) {return true;}
+    for (std::size_t lane = 0; lane < used_.size(); ++lane) {
+      const float thickest = thickest_[t_ * J_ + used_[lane]], reach = most + thickest;
+      if (thickest > 0 && reach > 0 && square_[lane] <= reach * reach) {return true;}
     }
     return false;
   }
@@ -113,7 +129,7 @@ public:
       static_cast<float>(bodies_.radius(t_, c)) + axes_[t_ * robot_.size() + r].radius + slack_;
     if (limit + flesh < 0) {return false;}
     const float reach = limit + flesh + half_[c];
-    const float first = square_[limb.first], second = square_[limb.second];
+    const float first = square_[lane_[limb.first]], second = square_[lane_[limb.second]];
     if (!(reach > 0) || std::min(first, second) > reach * reach) {return false;}
     return 0.5f * (std::sqrt(first) + std::sqrt(second)) - half_[c] - flesh <= limit;
   }
@@ -153,6 +169,8 @@ private:
     }
   };
 
+  bool is_too_thin(std::size_t c, float limit) const {return flesh_[c] + thickest_capsule_ + slack_ < -limit;}
+
   void measure_joints(const Axis & axis)
   {
     const Axis own = axis;  // which the squares cannot overwrite
@@ -172,7 +190,7 @@ private:
     std::vector<float> scale(T_ * J_), more(T_ * J_);
     for (std::size_t t = 0; t < T_; ++t) {
       for (std::size_t j = 0; j < J_; ++j) {
-        const float flesh = thickest_[t * lanes_ + j];
+        const float flesh = thickest_[t * J_ + j];
         scale[t * J_ + j] = 1 + flesh / m, more[t * J_ + j] = flesh * flesh + m * flesh;
       }
     }
@@ -211,7 +229,8 @@ private:
   const Bodies & bodies_;
   const Robot & robot_;
   std::size_t T_, J_, C_, lanes_, hub_ = 0, n_ = 0, t_ = 0;
-  std::vector<float> x_, y_, z_, square_, reach_, half_, ball_, thickest_;
+  std::vector<float> x_, y_, z_, square_, reach_, half_, flesh_, ball_, thickest_;
+  std::vector<std::size_t> used_, lane_;  // the joint of each lane, the lane of each joint
   std::vector<Axis> axes_;
   float slack_ = 0, thickest_capsule_ = 0;
 };

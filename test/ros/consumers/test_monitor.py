@@ -181,6 +181,8 @@ def test_whoever_is_not_predicted_stops_it_where_they_can_reach_it(
     cell.people = {'just come': 8.0}
     cell.run(lambda: cell.scale == 1, 'too far to be here in time')
     cell.people = {'just come': 3.0}
+    cell.run(lambda: 0 < cell.scale < 0.7, 'slow enough to stop before they can be here')
+    cell.people = {'just come': 1.5}
     cell.run(lambda: cell.scale == 0, 'it stands')
     assert cell.reason() == 'watching'
     cell.people = {'just come': 8.0}
