@@ -509,7 +509,9 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = stage('generate', "Make a motion archive of a model's own motion.")
     sub.add_argument('--checkpoint', default='default', help='"default" or a file')
-    sub.add_argument('--archive', type=Path, required=True, help='motion to start from')
+    sub.add_argument(
+        '--archive', default='bundled', help='motion to start from: "bundled" or a file (.npz)'
+    )
     sub.add_argument('--clips', type=_count, default=3)
     sub.add_argument('--seconds', type=float, default=10.0, help='length of each clip')
     sub.add_argument('--seed', type=int, default=0)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfiltfilt
 
-from motion_predictor.archive import load_archive, save_archive
+from motion_predictor.archive import open_archive, save_archive
 from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor_training.data.windows import cut_windows
 from motion_predictor_training.predicting.every_window import predictor_of
@@ -21,7 +21,7 @@ CUTOFF_HZ = 5.0
 
 def generate(
     checkpoint_path: str | Path,
-    archive_path: Path,
+    archive_path: str,
     clips: int,
     seconds: float,
     seed: int,
@@ -36,10 +36,10 @@ def generate(
 
     Args:
         checkpoint_path: what predicts; a teacher is best.
-        archive_path: motion to start from.
+        archive_path: motion to start from: "bundled" or a file.
         clips: number of clips.
         seconds: length of each.
-        seed: same seed, same motion.
+        seed: same seed, same motion; each is a person of its own.
         out: motion archive to write.
 
     Raises:
@@ -48,7 +48,7 @@ def generate(
     checkpoint = load_checkpoint(checkpoint_path)
     header = checkpoint.header
     window, layout = header.window, header.layout
-    archive = load_archive(archive_path)
+    archive = open_archive(archive_path)
     windows = cut_windows(archive, layout, window.rate_hz, window.history_frames, stride=1)
     generator = np.random.default_rng(seed)
     torch.manual_seed(seed)
@@ -76,7 +76,7 @@ def generate(
         window.rate_hz,
         {
             'clip_names': [f'generated_{i}' for i in range(clips)],
-            'subject': ['generated'] * clips,
+            'subject': [f'generated_{seed}'] * clips,
             'category': ['generated'] * clips,
             'description': [f'made by {checkpoint.model_id}, not recorded'] * clips,
             'source': ['motion_predictor'] * clips,

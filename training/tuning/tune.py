@@ -151,7 +151,8 @@ def _conclude(
     write_json(summary, study.folder / 'summary.json')
     plot_all(search, trials, chosen, study.folder)
     print(table(trials, chosen))
-    for product, keys in summary['at_bounds'].items():
+    for product, trial in chosen.items():
+        keys = search.at_bounds(trial.values)
         if keys:
             print(f'{product} lies on the bounds of {", ".join(keys)}: widen the space')
     return summary
