@@ -191,8 +191,9 @@ def measure_robustness(
         `rows`, by fault: `ADE`, `FDE` of the pose and `root_ADE_m`, best of S, in metres, over the
         people who were predicted; `predicted`, their share; `coverage` of the radius over all
         joints, and `coverage_unseen` over those that the newest frame lacks, where calibrated;
-        `observed` fraction; `rejected` by reason. `familiarity`: see `measure_familiarity`. And
-        what they were measured on.
+        `observed` fraction; `rejected` by reason; `joint_error_m` and `joint_seen`, for each joint
+        the error of the mean where the newest frame has it and how often it has. `familiarity`:
+        see `measure_familiarity`. And what they were measured on.
 
     Raises:
         ArchiveError: if there is nothing to measure on.
@@ -233,9 +234,23 @@ def table(result: dict[str, Any]) -> str:
     lines = []
     for name, row in result['rows'].items():
         errors = [_against(row, clean, key) for key in ('ADE', 'FDE', 'root_ADE_m')]
+        errors.append(_of_seen_joints(row, clean))
         shares = [row.get(key) for key in ('coverage', 'coverage_unseen', 'observed', 'predicted')]
         lines.append([name, *(part for error in errors for part in error), *shares])
-    head = ['', 'ADE', '', 'FDE', '', 'root ADE m', '', 'coverage', 'of unseen', 'observed']
+    head = [
+        '',
+        'ADE',
+        '',
+        'FDE',
+        '',
+        'root ADE m',
+        '',
+        'mean mm',
+        '',
+        'coverage',
+        'of unseen',
+        'observed',
+    ]
     return tabulate(lines, [*head, 'predicted'], tablefmt='github', floatfmt='.3f')
 
 
@@ -260,6 +275,17 @@ def _against(row: dict[str, Any], clean: dict[str, Any], key: str) -> tuple[floa
     return row[key], '' if row is clean else f'{row[key] / clean[key] - 1:+.0%}'
 
 
+def _of_seen_joints(row: dict[str, Any], clean: dict[str, Any]) -> tuple[float | None, str]:
+    """Return the mean's error, mm, of the joints that the newest frame has, and its change."""
+    if 'joint_error_m' not in row:
+        return None, ''
+    seen = np.array(row['joint_seen'])
+    ours, before = (
+        1000 * np.average(which['joint_error_m'], weights=seen) for which in (row, clean)
+    )
+    return float(ours), '' if row is clean else f'{ours / before - 1:+.0%}'
+
+
 def _row(
     predictor: MotionPredictor, observed: Tensor, futures: Tensor, fault: Fault, seed: int
 ) -> dict[str, Any]:
@@ -269,11 +295,14 @@ def _row(
     rejected: Counter[str] = Counter()
     windows: list[ObservedWindow] = []
     truths: list[Tensor] = []
+    newest: list[FloatArray] = []  # frames (J, 3) as they were seen
     for motion, future in zip(observed.numpy(), futures, strict=True):
-        window = _follow(predictor, fault(motion.copy(), source), rejected)
+        faulty = fault(motion.copy(), source)
+        window = _follow(predictor, faulty, rejected)
         if window is not None:
             windows.append(window)
             truths.append(future)
+            newest.append(faulty[-1])
     row: dict[str, Any] = {
         'predicted': len(windows) / len(observed),
         'rejected': dict(rejected),
@@ -283,8 +312,15 @@ def _row(
         _figures(predictor, windows[first : first + TOGETHER], truths[first : first + TOGETHER])
         for first in range(0, len(windows), TOGETHER)
     ]
-    for name in parts[0] if parts else ():
-        values = torch.cat([part[name] for part in parts])
+    figures = (
+        {name: torch.cat([part[name] for part in parts]) for name in parts[0]} if parts else {}
+    )
+    if figures:
+        error = figures.pop('joint_error_m').numpy()  # (B, J)
+        seen = np.isfinite(newest).all(-1)  # (B, J)
+        row['joint_error_m'] = ((error * seen).sum(0) / seen.sum(0).clip(min=1)).tolist()
+        row['joint_seen'] = seen.mean(0).tolist()
+    for name, values in figures.items():
         row[name] = float(values.double().mean()) if len(values) else None
     return row
 
@@ -325,13 +361,16 @@ def _figures(
         to_features(samples, False) - to_features(truth, False)[:, None], dim=-1
     )  # (B, S, F)
     root_error = torch.linalg.vector_norm(samples[..., 0, :] - truth[:, None, :, 0], dim=-1)
+    error = torch.linalg.vector_norm(
+        torch.from_numpy(prediction.mean) - truth, dim=-1
+    )  # (B, F, J)
     figures = {
+        'joint_error_m': error.mean(1),
         'ADE': pose_error.mean(2).amin(1),
         'FDE': pose_error[..., -1].amin(1),
         'root_ADE_m': root_error.mean(2).amin(1),
     }
     if not np.isnan(prediction.coverage):
-        error = torch.linalg.vector_norm(torch.from_numpy(prediction.mean) - truth, dim=-1)
         held = (error <= torch.from_numpy(prediction.radius)).float()  # (B, F, J)
         figures['coverage'] = held.mean((1, 2))
         figures['coverage_unseen'] = held.mean(1)[torch.from_numpy(doubt_m > 0)]
