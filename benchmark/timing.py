@@ -46,7 +46,9 @@ def side_by_side(
     rounds = min(ROUNDS, number)
     each = math.ceil(number / rounds)
     spent_ms: dict[str, list[float]] = {name: [] for name in calls}
-    with tqdm(total=rounds * len(calls) * each, desc=description, mininterval=1.0) as bar:
+    with tqdm(
+        total=rounds * len(calls) * each, desc=description, leave=False, disable=None
+    ) as bar:
         for _ in range(rounds):
             for name, call in calls.items():
                 for turn in range(WARM_UP_CALLS):

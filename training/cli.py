@@ -221,8 +221,6 @@ def _all(arguments: argparse.Namespace) -> None:
         arguments.train, arguments.validation, arguments.calibration, arguments.test
     )
     make(stages, load_recipe(path).evaluate, archives, arguments.out)
-    if is_first():
-        print(f'calibrated checkpoint: {arguments.out / "predictor.safetensors"}')
 
 
 def _reproduce(arguments: argparse.Namespace) -> None:
@@ -248,7 +246,6 @@ def _ablate(arguments: argparse.Namespace) -> None:
     archives = arguments.train, arguments.validation
     report = ablate(config, _stages(overrides), *archives, arguments.out, arguments.teacher)
     print(ablation_table(report))
-    print(f'\nwritten to {arguments.out / "ablation.json"} and ablation.md')
 
 
 def _overrides(given: list[str], stages: Sequence[str]) -> dict[str, list[str]]:
@@ -539,6 +536,13 @@ def _settable(sub: argparse.ArgumentParser, metavar: str) -> None:
     )
 
 
+def _say_where(arguments: argparse.Namespace) -> None:
+    """Print where the results of a command lie."""
+    for name in ('out', 'record', 'json', 'markdown', 'plots', 'plot'):
+        if (path := getattr(arguments, name, None)) is not None:
+            print(f'written: {path}')
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run a stage; what cannot be done is one sentence on stderr and exit status 2."""
     arguments = _parser().parse_args(argv)
@@ -547,6 +551,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with processes():
             arguments.run(arguments)
+            if is_first():
+                _say_where(arguments)
     except ModuleNotFoundError as error:
         print(
             f'train {arguments.stage}: the Python package {error.name} is missing: '

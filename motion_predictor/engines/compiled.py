@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from motion_predictor.common.files import written_whole
 from motion_predictor.engines import Inputs, Result, Run
-from motion_predictor.engines.export import export, free_sizes
+from motion_predictor.engines.export import export, free_sizes, torchs_own_warnings_ignored
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +38,9 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
         compiler = os.environ.get('CXX', 'g++')
         if shutil.which(compiler) is None:
             raise RuntimeError(f"there is no C++ compiler '{compiler}'")
-        logger.warning('compiling the network for this machine: about a minute, once')
-        _compile(module, inputs, path)
+        _announce()
+        with torchs_own_warnings_ignored():
+            _compile(module, inputs, path)
     # Its own threads would only wait for the one that predicts.
     loaded = torch._inductor.aoti_load_package(str(path), run_single_threaded=True)
 
@@ -48,6 +50,12 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
         return samples, mean, spread
 
     return run
+
+
+@cache
+def _announce() -> None:
+    """Say once that it takes a while, however many networks are compiled."""
+    logger.warning('compiling for this machine: about a minute for each network, once')
 
 
 def _is_sound(path: Path) -> bool:

@@ -1,5 +1,8 @@
 """The module as a graph for any number of people and samples."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -7,6 +10,15 @@ from torch import nn
 from torch.export import Dim, ExportedProgram
 
 from motion_predictor.engines import Inputs
+
+
+@contextmanager
+def torchs_own_warnings_ignored() -> Iterator[None]:
+    """Leave out what torch's compiler says of torch's own use of itself."""
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter('ignore', category)
+        yield
 
 
 def free_sizes(most_people: int, most_samples: int) -> Any:

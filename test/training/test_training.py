@@ -51,7 +51,7 @@ def test_the_chain_survives_a_kill_and_beats_standing_still(
         [TRAIN, *everything(recorded, out)], capture_output=True, text=True, check=False
     )
     assert resumed.returncode == 0, resumed.stderr[-2000:]
-    assert f'{reached}/400' in resumed.stderr, 'it went on where it was'
+    assert f'steps {reached + 1} to 400' in resumed.stdout, 'it went on where it was'
 
     checkpoint = load_checkpoint(out / 'predictor.safetensors')
     assert checkpoint.header.calibration is not None

@@ -211,7 +211,7 @@ def measure_robustness(
     motions = windows.all()
     rows = {
         name: _row(predictor, motions[:, :seen], motions[:, seen:], fault, seed)
-        for name, fault in tqdm(FAULTS.items(), desc=header.name, mininterval=5.0)
+        for name, fault in tqdm(FAULTS.items(), desc=header.name, leave=False, disable=None)
     }
     return {
         'checkpoint': checkpoint.model_id,

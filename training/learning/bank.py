@@ -107,7 +107,9 @@ def fill_bank(
     if done == config.size:
         return bank
     supervisor = supervisor_of(teacher, student, windows, archive, config.augmentation, targets)
-    with tqdm(total=config.size, initial=done, desc='bank', unit='row', mininterval=5.0) as bar:
+    with tqdm(
+        total=config.size, initial=done, desc='bank', unit='row', leave=False, disable=None
+    ) as bar:
         for first in range(done, config.size, config.chunk):
             count = min(config.chunk, config.size - first)
             rows = supervisor(count // config.noises, config.noises, (config.seed, first))

@@ -1,5 +1,6 @@
-"""What a stage shows while it runs: a progress bar, and a TensorBoard log beside its state."""
+"""What a stage shows while it runs: a progress bar where a terminal is, and a TensorBoard log."""
 
+import time
 from pathlib import Path
 
 from tqdm import tqdm
@@ -23,9 +24,11 @@ class Progress:
             initial=first,
             total=steps,
             desc=description,
-            mininterval=5.0,
-            disable=not is_first(),
+            leave=False,
+            disable=None if is_first() else True,
         )
+        self._description, self._first, self._steps = description, first, steps
+        self._since_s = time.monotonic()
         self._log = None
         self._shown: dict[str, str] = {}
         if is_first() and first < steps:
@@ -38,6 +41,11 @@ class Progress:
 
     def __exit__(self, *error: object) -> None:
         self._bar.close()
+        if is_first() and error[0] is None and self._first < self._steps:
+            spent_s = time.monotonic() - self._since_s
+            figures = ''.join(f', {name} {value}' for name, value in self._shown.items())
+            steps = f'steps {self._first + 1} to {self._steps}'
+            print(f'{self._description}: {steps} in {spent_s:.0f} s{figures}')
         if self._log is not None:
             self._log.close()
 

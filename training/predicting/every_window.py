@@ -51,7 +51,7 @@ def predict_windows(predictor: MotionPredictor, windows: Windows) -> Iterator[Pr
     header = predictor.checkpoint.header
     frames, rate_hz = header.window.history_frames, header.window.rate_hz
     description = header.name
-    for first in tqdm(range(0, len(windows), CHUNK), desc=description, mininterval=5.0):
+    for first in tqdm(range(0, len(windows), CHUNK), desc=description, leave=False, disable=None):
         indices = range(first, min(first + CHUNK, len(windows)))
         motion = windows.batch(np.array(indices))
         measured = torch.isfinite(motion).all(-1)

@@ -140,7 +140,7 @@ def simulate(
     own = [np.flatnonzero(recorded.people == name) for name in np.unique(recorded.people)]
     parts: list[list[Outcome]] = []
     of_windows = []
-    for first in tqdm(range(0, scenes, PER_MOMENT), desc='shield', mininterval=5.0):
+    for first in tqdm(range(0, scenes, PER_MOMENT), desc='shield', leave=False, disable=None):
         count = min(PER_MOMENT, scenes - first)
         moment_s = rng.uniform(cell.latency_s, cell.latency_s + arm.duration_s)
         window = np.array([rng.choice(own[who]) for who in rng.integers(len(own), size=count)])

@@ -67,7 +67,9 @@ def measure_latencies(checkpoints: Sequence[Checkpoint], config: LatencyConfig) 
     took_ms: list[list[float]] = [[] for _ in checkpoints]
     try:
         predictors = [_predictor(checkpoint, config) for checkpoint in checkpoints]
-        for _ in tqdm(range(TURNS), desc='latency', leave=False, disable=len(checkpoints) == 1):
+        for _ in tqdm(
+            range(TURNS), desc='latency', leave=False, disable=len(checkpoints) == 1 or None
+        ):
             for predictor, own_ms in zip(predictors, took_ms, strict=True):
                 count = math.ceil(config.predictions / TURNS)
                 own_ms += time_predictions(predictor, 1, config.warmup, count, config.gap_s)

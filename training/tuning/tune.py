@@ -108,7 +108,14 @@ def _search(
 ) -> None:
     """Try students, `at_once` at a time, until there are enough."""
     budget = study.config.trials
-    with tqdm(total=budget, initial=len(trials.done), desc='tune', unit='trial') as bar:
+    with tqdm(
+        total=budget,
+        initial=len(trials.done),
+        desc='tune',
+        unit='trial',
+        leave=False,
+        disable=None,
+    ) as bar:
         while len(trials.done) < budget:
             if not trials.open:
                 left = budget - len(trials.done)

@@ -145,7 +145,7 @@ def measure(load: Load, crowds: Sequence[int]) -> list[dict[str, Any]]:
     try:
         with tempfile.TemporaryDirectory(prefix='motion_predictor_') as folder:
             cache = Path(folder) if 0 in crowds else None
-            counts = tqdm(sorted(crowds), desc='end to end, people')
+            counts = tqdm(sorted(crowds), desc='end to end, people', leave=False, disable=None)
             return [_run(load, people, cache) for people in counts]
     finally:
         rclpy.try_shutdown()
