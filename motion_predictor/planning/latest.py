@@ -44,7 +44,8 @@ class Limits:
     """When a message may no longer be acted on."""
 
     silent_after_s: float = 0.2
-    """Time without any message, on a clock that nobody sets."""
+    """Time without any message, on a clock that nobody sets. In a simulation slower than real time
+    it must be as many times longer; `max_age_s` counts simulated seconds."""
     max_age_s: float = 0.25
     """Time since the newest observation was captured; a tracker's own latency is part of it."""
     max_ahead_s: float = 0.1
