@@ -142,7 +142,8 @@ def cell(
 
     def make(*more: str) -> Cell:
         common = [part for value in more for part in ('-p', value)]
-        predictor = start('predictor', '--ros-args', '-p', 'samples:=8', *common)
+        eager = ('-p', 'backend:=eager')  # nothing is to be compiled first
+        predictor = start('predictor', '--ros-args', '-p', 'samples:=8', *eager, *common)
         given = (
             f'capsules_file:={ARM}/capsules.yaml',
             f'urdf_file:={ARM}/arm.urdf',
