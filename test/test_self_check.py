@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from motion_predictor.archive import load_archive
 from motion_predictor.common.status import Status
 from motion_predictor.predictor import MotionPredictor, Prediction
-from motion_predictor.self_check import SelfCheck
+from motion_predictor.self_check.check import SelfCheck
 from motion_predictor.tracking.history import ObservedWindow
 from motion_predictor.tracking.people import People
 from motion_predictor.tracking.scene import Observation, Person

@@ -26,6 +26,7 @@ from motion_predictor_training.data.hidden import complete
 from motion_predictor_training.data.windows import Windows
 from motion_predictor_training.predicting.baselines import baselines
 from motion_predictor_training.predicting.every_window import CHUNK, predict_windows, predictor_of
+from motion_predictor_training.shield.correction import corrected, observations
 
 FloatArray = NDArray[np.float32]
 UNLEARNT = ('zero_velocity', 'constant_velocity')
@@ -48,6 +49,7 @@ class Foreseen:
 
 def foresee(
     checkpoint: Checkpoint,
+    archive: MotionArchive,
     windows: Windows,
     calibration_archives: Sequence[MotionArchive],
     frames: Sequence[int],
@@ -59,6 +61,7 @@ def foresee(
 
     Args:
         checkpoint: of our predictions, calibrated for the coverages.
+        archive: of the windows.
         windows: histories, and what then happened.
         calibration_archives: that the sets of `UNLEARNT` are calibrated on, as ours were: by
             conformal factors in groups of joint and speed, with an expected error of their own.
@@ -85,12 +88,22 @@ def foresee(
         calibrated = _calibrated(name, header, calibration_archives, coverages, config)
         for coverage, sets in calibrated:
             found += _kinds(title, coverage, mean, sets, state, none, 1, chosen)
-    mean, spread = _predicted(checkpoint, windows, samples, chosen)
-    for coverage in coverages:
-        ours = checkpoint.sets(coverage)
-        if ours is None:
-            raise ValueError(f'{checkpoint.model_id} is not calibrated: it has no sets')
-        found += _kinds('ours', coverage, mean, ours, state, spread, samples, chosen)
+    observed = observations(archive, header, windows)
+    everywhere = np.arange(header.window.future_frames)
+    mean, spread = _predicted(checkpoint, observed, samples, everywhere)
+    state = _state(header, observed)
+    at = np.searchsorted(observed.starts, windows.starts)
+    here = mean[at][:, chosen]
+    for name, corrects in (('ours', False), ('ours corrected', True)):
+        for coverage in coverages:
+            ours = checkpoint.sets(coverage)
+            if ours is None:
+                raise ValueError(f'{checkpoint.model_id} is not calibrated: it has no sets')
+            radius, body_scale = _balls(ours, state, spread, samples)
+            if corrects:
+                radius = corrected(observed, archive.subjects, header, mean, radius, coverage)
+            radius, body_scale = radius[at][:, chosen], body_scale[at][:, chosen]
+            found += _joints_and_bodies(name, coverage, here, radius, body_scale)
     return found
 
 
@@ -105,31 +118,47 @@ def _kinds(
     chosen: NDArray[np.int64],
 ) -> list[Foreseen]:
     """Return the sets of single joints and of whole bodies."""
+    radius, body_scale = _balls(sets, state, spread, samples)
+    balls = radius[:, chosen], body_scale[:, chosen]
+    return _joints_and_bodies(name, coverage, mean, *balls)
+
+
+def _balls(
+    sets: Sets, state: State, spread: FloatArray, samples: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return radii (W, F, J) and factors for the body (W, F)."""
     balls = sets(state, spread, samples)
     if balls is None:
         raise ValueError(f'there is no promise for {samples} samples: take more')
-    radius, body_scale = balls[0][:, chosen], balls[1][:, chosen, None]
+    return balls
+
+
+def _joints_and_bodies(
+    name: str, coverage: float, mean: FloatArray, radius: FloatArray, body_scale: FloatArray
+) -> list[Foreseen]:
     return [
         Foreseen(f'{name}, joints', coverage, mean, radius),
-        Foreseen(f'{name}, whole body', coverage, mean, radius * body_scale),
+        Foreseen(f'{name}, whole body', coverage, mean, radius * body_scale[..., None]),
     ]
+
+
+def _state(header: Header, windows: Windows) -> State:
+    read = StateReader(header.window.history_frames, header.window.rate_hz)
+    states = [read(history.numpy()) for history in _histories(header, windows)]
+    return State(*map(np.concatenate, zip(*states, strict=True)))
 
 
 def _seen(
     header: Header, windows: Windows, chosen: NDArray[np.int64]
 ) -> tuple[State, dict[str, FloatArray]]:
     """Return the state of the people, and what needs no learning (W, T, J, 3) by name."""
-    read = StateReader(header.window.history_frames, header.window.rate_hz)
-    states = []
     futures: dict[str, list[FloatArray]] = {name: [] for name in UNLEARNT}
     frames = int(chosen.max()) + 1
     for history in _histories(header, windows):
-        states.append(read(history.numpy()))
         ahead = baselines(history, frames, header.window.rate_hz)
         for name, of_name in futures.items():
             of_name.append(ahead[name][:, chosen].numpy())
-    state = State(*map(np.concatenate, zip(*states, strict=True)))
-    return state, {n: np.concatenate(f) for n, f in futures.items()}
+    return _state(header, windows), {n: np.concatenate(f) for n, f in futures.items()}
 
 
 def _predicted(

@@ -91,7 +91,9 @@ def measure_shield(
         _floors(windows),
         np.array(archive.subjects)[windows.clips],
     )
-    foreseen = foresee(checkpoint, windows, calibration, frames, coverages, samples, config)
+    foreseen = foresee(
+        checkpoint, archive, windows, calibration, frames, coverages, samples, config
+    )
     outcomes, of_windows = simulate(foreseen, recorded, limbs, cell, rate_hz, scenes, seed)
     people = recorded.people[of_windows]
     result = {

@@ -11,6 +11,7 @@ COLOURS = {
     'ISO 13855': '#777777',
     'zero velocity': '#4c9f70',
     'constant velocity': '#7b5ea7',
+    'ours corrected': '#b03a2e',
     'ours': '#d9822b',
 }
 

@@ -10,7 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from motion_predictor.budget import Budget
 from motion_predictor.predictor import MotionPredictor
-from motion_predictor.self_check import SelfCheck
+from motion_predictor.self_check.check import SelfCheck
 
 RECENT = 1000
 SHOWN = 8

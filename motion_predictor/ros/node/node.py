@@ -32,7 +32,7 @@ from motion_predictor.ros.node.reader import open_input
 from motion_predictor.ros.node.receiver import Intake
 from motion_predictor.ros.node.scheduling import Precedence
 from motion_predictor.ros.node.watchdog import Watchdog
-from motion_predictor.self_check import SelfCheck
+from motion_predictor.self_check.check import SelfCheck
 from motion_predictor.skeleton import known_layouts, read_layouts
 from motion_predictor.tracking.people import People
 

@@ -17,7 +17,7 @@ from motion_predictor.msg import (
     PredictedMotionArray,
 )
 from motion_predictor.predictor import Prediction
-from motion_predictor.self_check import Quality
+from motion_predictor.self_check.check import Quality
 from motion_predictor.tracking.scene import Scene
 
 FloatArray = NDArray[np.float32]

@@ -28,7 +28,7 @@ from motion_predictor.ros.node.receiver import Intake
 from motion_predictor.ros.node.scheduling import Precedence
 from motion_predictor.ros.node.silence import Stopwatch
 from motion_predictor.ros.node.stamps import Stamps
-from motion_predictor.self_check import SelfCheck
+from motion_predictor.self_check.check import SelfCheck
 from motion_predictor.sources.source import InputError
 from motion_predictor.tracking.people import People
 from motion_predictor.tracking.scene import Scene

@@ -112,7 +112,7 @@ def test_who_asks_for_more_coverage_loses_time_and_misses_less(
     options: dict[str, Any] = {'scenes': 120, 'stride': 12, 'samples': 4}
     result = measure_shield(calibrated, beside, [others], CONFIG, **options)
     by_name = {(sets['name'], sets['coverage']): sets for sets in result['sets']}
-    assert len(by_name) == 1 + 3 * 2 * 2
+    assert len(by_name) == 1 + 4 * 2 * 2
     for sets in by_name.values():
         assert sets['full_speed'] + sets['slowed'] + sets['stopped'] == pytest.approx(1)
         cycles = sets['cycles']
@@ -128,6 +128,9 @@ def test_who_asks_for_more_coverage_loses_time_and_misses_less(
             few, more = (by_name[f'{kind}, {of}', coverage] for coverage in (0.9, 0.95))
             assert few['lost_time'] <= more['lost_time']
             assert few['cycles']['missed'] >= more['cycles']['missed']
+    for coverage in (0.9, 0.95):  # a correction never makes a ball smaller
+        corrected = by_name['ours corrected, joints', coverage]
+        assert corrected['lost_time'] >= by_name['ours, joints', coverage]['lost_time']
 
 
 def test_what_was_wrongly_verified_is_a_miss(stride: FloatArray) -> None:

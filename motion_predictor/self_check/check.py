@@ -1,0 +1,184 @@
+"""Judges predictions by what is seen of people, and corrects the radii of the next."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.predictor import Prediction
+from motion_predictor.self_check.memory import GUESSES, Memory
+from motion_predictor.self_check.slots import Slots
+from motion_predictor.tracking.scene import Person
+from motion_predictor.uncertainty.adaptive import Adaptation
+
+FloatArray = NDArray[np.floating]
+HORIZONS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+RUNNING_S = 20.0
+"""Figures are averages over so long, the recent counting more."""
+CORRECTIONS = ('off', 'widen', 'both')
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well one person was predicted lately, at H horizons; NaN where nothing was judged."""
+
+    id: str
+    seconds: FloatArray
+    """(H,) of evidence, recent ones counting more."""
+    coverage: FloatArray
+    """(H,) share of the observed joints that were in the radius as it was published."""
+    error_m: FloatArray
+    """(3, H) mean distance of the joints from the mean, from where they were last seen (zero
+    velocity), and from where they were going (constant velocity)."""
+    factor: FloatArray
+    """(H,) what radii are multiplied by."""
+
+
+class SelfCheck:
+    """Keeps predictions until what they were of has happened.
+
+    Args:
+        times: (F,) seconds, of the frames that are predicted.
+        correction: 'off'; 'widen', which never makes a radius narrower than calibrated; 'both'.
+
+    Raises:
+        ValueError: if the correction is none of them.
+    """
+
+    def __init__(self, times: FloatArray, correction: str = 'widen') -> None:
+        self.correct(correction)
+        rate_hz = 1 / float(times[0])
+        reached = [h for h in HORIZONS_S if h <= times[-1] + 0.5 / rate_hz]
+        self.horizons_s: FloatArray = np.array(reached or [float(times[-1])])
+        logs = np.log(self.horizons_s)
+        self._spread = np.stack(  # (H, F) what each frame takes from each horizon
+            [np.interp(np.log(times), logs, row) for row in np.eye(len(logs))]
+        ).astype(np.float32)
+        self._lock = threading.Lock()
+        self._memory = Memory(self.horizons_s, len(times), rate_hz)
+        self._adaptation = Adaptation(len(logs))
+        self._sums: FloatArray = np.zeros((0, len(logs), GUESSES + 3))
+        self._factors: FloatArray = np.zeros((0, len(logs)))
+        self._slots = Slots()
+
+    def correct(self, correction: str) -> None:
+        """Correct radii in another way from now on; raises as the constructor."""
+        if correction not in CORRECTIONS:
+            raise ValueError(
+                f"self_correction must be one of {', '.join(CORRECTIONS)}, got '{correction}'"
+            )
+        self.correction = correction
+
+    def step(self, stamp_ns: int, people: Sequence[Person], prediction: Prediction) -> Prediction:
+        """Judge earlier predictions by the newest observation, and correct the newest.
+
+        Args:
+            stamp_ns: of the observation.
+            people: those of the prediction, in order; all of them have a window.
+            prediction: of them, not corrected.
+        """
+        with self._lock:
+            return self._step(stamp_ns, people, prediction)
+
+    def _step(self, stamp_ns: int, people: Sequence[Person], prediction: Prediction) -> Prediction:
+        self._memory.forget_the_future(stamp_ns)
+        windows = [person.window for person in people if person.window is not None]
+        history = np.stack([window.positions for window in windows])
+        observed = np.stack([window.doubt_m for window in windows]) == 0
+        tracks = np.array([person.track for person in people])
+        for slot in self._slots.forget(stamp_ns):
+            self._clear(slot)
+        slots, elapsed_s, freed = self._slots.recognise(stamp_ns, people)
+        for slot in freed:
+            self._clear(slot)
+        self._reserve(max(slots.tolist(), default=-1) + 1)
+        coverage = prediction.coverage
+        self._judge(stamp_ns, tracks, slots, elapsed_s, history[:, -1], observed, coverage)
+        factor: FloatArray = np.zeros((len(people), len(self.horizons_s)))
+        if self.correction != 'off' and np.isfinite(coverage):
+            narrows = self.correction == 'both'
+            factor = self._adaptation.adapt(slots, elapsed_s, coverage, narrows)
+            factor = np.where(prediction.unfamiliar[:, None], 0, factor)
+        self._factors[slots] = factor
+        self._memory.keep(stamp_ns, tracks, history, prediction, factor)
+        if not factor.any():
+            return prediction
+        scale = np.exp(factor.astype(np.float32) @ self._spread)  # (P, F)
+        # Whoever has had more time is no nearer.
+        radius = np.maximum.accumulate(prediction.radius * scale[..., None], axis=1)
+        return replace(prediction, radius=radius)
+
+    def report(self) -> list[Quality]:
+        """Return how well everybody seen lately was predicted."""
+        with self._lock:
+            found = []
+            for person_id, slot in self._slots.of_ids.items():
+                sums = self._sums[slot]
+                with np.errstate(invalid='ignore', divide='ignore'):
+                    error_m = (sums[:, 1 : GUESSES + 1] / sums[:, :1]).T
+                    held = sums[:, -1] / sums[:, -2]
+                factor = np.exp(self._factors[slot])
+                found.append(Quality(person_id, sums[:, 0].copy(), held, error_m, factor))
+            return found
+
+    def _reserve(self, slots: int) -> None:
+        """Make room for so many slots."""
+        more = slots + 8 - len(self._sums)
+        if slots <= len(self._sums):
+            return
+        self._adaptation.reserve(slots + 8)
+        self._sums = np.concatenate([self._sums, np.zeros((more, *self._sums.shape[1:]))])
+        self._factors = np.concatenate([self._factors, np.zeros((more, self._factors.shape[1]))])
+
+    def _clear(self, slot: int) -> None:
+        self._adaptation.forget(slot)
+        self._sums[slot] = self._factors[slot] = 0
+
+    def _judge(
+        self,
+        stamp_ns: int,
+        tracks: NDArray[np.int64],
+        slots: NDArray[np.int64],
+        elapsed_s: FloatArray,
+        positions: FloatArray,
+        observed: NDArray[np.bool_],
+        coverage: float,
+    ) -> None:
+        """Compare the predictions for now with positions (P, J, 3)."""
+        past = self._memory.recall(stamp_ns, tracks)
+        if past is None:
+            return
+        seen = observed[:, None]  # (P, 1, J)
+        off = past.guesses - positions[:, None, None]  # (P, H, 3, J, 3)
+        errors_m = np.sqrt(np.einsum('...i,...i', off, off))
+        ratio = np.where(seen, errors_m[:, :, 0] / past.radius, np.nan)  # (P, H, J)
+        known = ratio == ratio  # not NaN
+        missed = (ratio > np.exp(past.factor)[..., None]).sum(-1) / np.maximum(known.sum(-1), 1)
+        there = past.radius.shape[:2] + seen.shape[-1:]
+        told = np.broadcast_to(seen, there) & (errors_m[:, :, 0] == errors_m[:, :, 0])
+        self._record(slots, elapsed_s, errors_m, told, missed, known.any(-1))
+        if np.isfinite(coverage):
+            ratio[past.learnt != 1] = np.nan
+            self._adaptation.learn(slots, ratio, missed, elapsed_s, coverage)
+
+    def _record(
+        self,
+        slots: NDArray[np.int64],
+        elapsed_s: FloatArray,
+        errors_m: FloatArray,
+        told: NDArray[np.bool_],
+        missed: FloatArray,
+        promised: NDArray[np.bool_],
+    ) -> None:
+        """Add errors (P, H, 3, J) of the joints that can be judged (P, H, J) to the figures."""
+        count = told.sum(-1)
+        weight = np.where(count > 0, elapsed_s[:, None], 0)  # (P, H)
+        errors_m = np.where(told[:, :, None], errors_m, 0)
+        new = np.empty((*count.shape, GUESSES + 3))
+        new[..., 0] = weight
+        new[..., 1:-2] = errors_m.sum(-1) * (weight / np.maximum(count, 1))[..., None]
+        new[..., -2] = weight * promised
+        new[..., -1] = new[..., -2] * (1 - missed)
+        self._sums[slots] = self._sums[slots] * np.exp(-weight / RUNNING_S)[..., None] + new

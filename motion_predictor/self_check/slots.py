@@ -1,0 +1,67 @@
+"""Which row of what was learnt is whose, whatever ids they go by."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.tracking.scene import Person
+
+KEPT_S = 60.0
+"""Somebody who was not seen for so long is somebody else, whatever the id."""
+LONGEST_S = 0.1
+"""A longer time between two messages counts as much evidence as this."""
+MOST_TRACKS = 1000
+"""With more, those of people who were forgotten are forgotten too."""
+
+
+class Slots:
+    """Rows of people: they keep them under another id, and when an id comes back."""
+
+    def __init__(self) -> None:
+        self.of_ids: dict[str, int] = {}
+        self._tracks: dict[int, str] = {}  # ids of tracks
+        self._seen_ns: dict[str, int] = {}
+
+    def forget(self, stamp_ns: int) -> list[int]:
+        """Free the slots of those who were not seen lately, and return them."""
+        late = [
+            person_id
+            for person_id, seen_ns in self._seen_ns.items()
+            if not -KEPT_S <= (stamp_ns - seen_ns) * 1e-9 <= KEPT_S
+        ]
+        return [self._release(person_id) for person_id in late]
+
+    def recognise(
+        self, stamp_ns: int, people: Sequence[Person]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], list[int]]:
+        """Return the slot of each person, how long ago (P,) they were seen, and freed slots.
+
+        No time is longer than LONGEST_S. A slot is freed of an id that somebody takes who was
+        known by another.
+        """
+        slots, elapsed_s, freed = [], [], []
+        for person in people:
+            before = self._tracks.get(person.track, person.id)
+            if before != person.id and before in self.of_ids:
+                if person.id in self.of_ids:
+                    freed.append(self._release(person.id))
+                self.of_ids[person.id] = self.of_ids.pop(before)
+                self._seen_ns[person.id] = self._seen_ns.pop(before)
+            if person.id not in self.of_ids:
+                self.of_ids[person.id] = self._free()
+            since_s = (stamp_ns - self._seen_ns.get(person.id, stamp_ns)) * 1e-9
+            elapsed_s.append(min(max(since_s, 0.0), LONGEST_S))
+            slots.append(self.of_ids[person.id])
+            self._seen_ns[person.id] = stamp_ns
+        self._tracks |= {person.track: person.id for person in people}
+        if len(self._tracks) > MOST_TRACKS:
+            self._tracks = {t: i for t, i in self._tracks.items() if i in self.of_ids}
+        return np.array(slots), np.array(elapsed_s), freed
+
+    def _release(self, person_id: str) -> int:
+        del self._seen_ns[person_id]
+        return self.of_ids.pop(person_id)
+
+    def _free(self) -> int:
+        return next(i for i in range(len(self.of_ids) + 1) if i not in self.of_ids.values())

@@ -1,0 +1,91 @@
+"""Our sets as a node that checks itself publishes them: corrected person by person, over time."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_predictor.archive import MotionArchive
+from motion_predictor.checkpoint.header import Header
+from motion_predictor.common.status import Status
+from motion_predictor.predictor import Prediction
+from motion_predictor.self_check.check import SelfCheck
+from motion_predictor.tracking.history import ObservedWindow
+from motion_predictor.tracking.scene import Person
+from motion_predictor.tracking.track import LastSeen
+from motion_predictor_training.data.windows import Windows, cut_windows
+
+FloatArray = NDArray[np.float32]
+STEP_FRAMES = 4
+"""Observations that are judged come so far apart; windows must start at multiples of it."""
+PAUSE_S = 0.5
+"""Between two clips of a person."""
+
+
+def observations(archive: MotionArchive, header: Header, windows: Windows) -> Windows:
+    """Return all that is observed of the people of windows, as histories with a frame more."""
+    window = header.window
+    frames = window.history_frames + 1
+    dense = cut_windows(archive, header.layout, window.rate_hz, frames, STEP_FRAMES)
+    return dense.choose(np.flatnonzero(np.isin(dense.clips, windows.clips)))
+
+
+def corrected(
+    observed: Windows,
+    subjects: Sequence[str],
+    header: Header,
+    mean: FloatArray,
+    radius: FloatArray,
+    coverage: float,
+) -> FloatArray:
+    """Return radii (W, F, J) as they are published by a node that corrects them.
+
+    Args:
+        observed: W observations of clips, in order of time.
+        subjects: of all clips of the archive.
+        header: of what predicts.
+        mean: (W, F, J, 3) metres, that was predicted at each.
+        radius: (W, F, J) metres, as calibrated.
+        coverage: that is promised.
+    """
+    window = header.window
+    times = (np.arange(1, mean.shape[1] + 1) / window.rate_hz).astype(np.float32)
+    checks: dict[str, SelfCheck] = {}
+    result = np.empty_like(radius)
+    for index, (subject, stamp_ns) in enumerate(_moments(observed, subjects, window.rate_hz)):
+        history = observed.batch(np.array([index]))[0, : window.history_frames].numpy()
+        joints = history.shape[1]
+        seen = ObservedWindow(history, 1.0, 1.0, 1.0, np.zeros(joints, np.float32))
+        last = LastSeen(stamp_ns, history[-1], history[-1, 0], 1.0)
+        clip = int(observed.clips[index])
+        person = Person(subject, Status.OK, 1.0, seen, last, clip)
+        here = slice(index, index + 1)
+        told = Prediction(
+            samples=mean[here, None],
+            mean=mean[here],
+            radius=radius[here],
+            body_radius_scale=np.ones((1, len(times)), np.float32),
+            coverage=coverage,
+            times=times,
+            familiarity=np.ones(1, np.float32),
+            unfamiliar=np.zeros(1, bool),
+        )
+        check = checks.setdefault(subject, SelfCheck(times))
+        result[index] = check.step(stamp_ns, [person], told).radius[0]
+    return result
+
+
+def _moments(
+    observed: Windows, subjects: Sequence[str], rate_hz: float
+) -> Iterator[tuple[str, int]]:
+    """Yield whose each observation is and its stamp, one clip of a person after the other."""
+    begins_s: dict[str, float] = {}
+    first, clip = 0, -1
+    for start, own in zip(observed.starts.tolist(), observed.clips.tolist(), strict=True):
+        subject = subjects[own] or f'clip {own}'
+        if own != clip:
+            length_s = (observed.bounds[own + 1] - observed.bounds[own]) / rate_hz
+            first, clip = start, own
+            offset_s = begins_s.get(subject, 1.0)
+            begins_s[subject] = offset_s + length_s + PAUSE_S
+        yield subject, round((offset_s + (start - first) / rate_hz) * 1e9)
