@@ -1,5 +1,6 @@
 """The library's main class: observed motion in, possible futures and their uncertainty out."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from motion_predictor.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from motion_predictor.engines import eager
-from motion_predictor.engines.choice import choose, walkers
+from motion_predictor.engines.choice import Attempt, Case, choose, improve, walkers
 from motion_predictor.model.one_step import OneStep
 from motion_predictor.model.statistics import WithStatistics
 from motion_predictor.uncertainty.reach import greatest_speed, reachable
@@ -68,7 +69,8 @@ class MotionPredictor:
     Args:
         checkpoint: what was trained.
         model: the checkpoint's network as a module from history to future.
-        device: 'cpu', 'cuda', 'cuda:1', ... or 'auto', which takes a GPU if there is one.
+        device: 'cpu', 'cuda', 'cuda:1', ... or 'auto', which is the CPU until predictions on a GPU
+            have been measured.
         samples: S, futures per person.
         resample_noise: draw new noise at every call. By default it is fixed, so that sample s
             stays the same kind of future from one call to the next.
@@ -79,6 +81,8 @@ class MotionPredictor:
             calibrated for; None takes 0.95, or else the highest. Without a calibration there are
             no radii, whatever it is.
         min_familiarity: p-value below which a history is unfamiliar.
+        make_engines: make an engine that is not there yet, which takes a minute; otherwise it
+            starts with the best that is there, and `improve` takes over what was made elsewhere.
 
     Raises:
         ValueError: if samples is not in 1..1000, the device is not there, there is no such
@@ -96,6 +100,7 @@ class MotionPredictor:
         precision: str = 'auto',
         coverage: float | None = None,
         min_familiarity: float = MIN_FAMILIARITY,
+        make_engines: bool = True,
     ) -> None:
         if not isinstance(samples, int) or not 1 <= samples <= 1000:
             raise ValueError(f'samples must lie in 1..1000, got {samples}')
@@ -113,17 +118,9 @@ class MotionPredictor:
         self._noise = _seeded_noise(checkpoint, samples).to(self.device)  # (S, K, D)
         self._embed = torch.no_grad()(model.embed)
         self._embedded = self._embed(self._noise)
-        window = header.window
         self._module = WithStatistics(model)
-        self.engine = choose(
-            self._module,
-            backend,
-            self._noise,
-            self._embedded,
-            walkers(header.layout, window.history_frames, window.rate_hz),
-            checkpoint.sha256,
-            precision,
-        )
+        self._switching = threading.Lock()
+        self.engine = choose(self._case(), backend, precision, make_engines)
         self.coverage = self._coverage(samples)
         """Probability with which a radius holds its joint; NaN if there is no such claim."""
         frames = np.arange(1, header.window.future_frames + 1)
@@ -140,6 +137,7 @@ class MotionPredictor:
         precision: str = 'auto',
         coverage: float | None = None,
         min_familiarity: float = MIN_FAMILIARITY,
+        make_engines: bool = True,
     ) -> 'MotionPredictor':
         """Load "default", another checkpoint that ships, or a file.
 
@@ -156,7 +154,7 @@ class MotionPredictor:
             )
         model = checkpoint.build()
         options = (device, samples, resample_noise, backend, precision, coverage, min_familiarity)
-        return cls(checkpoint, model, *options)
+        return cls(checkpoint, model, *options, make_engines)
 
     def _coverage(self, samples: int) -> float:
         """Return what a radius claims, NaN for a number of samples that has no promise."""
@@ -178,26 +176,53 @@ class MotionPredictor:
         shape = (people, header.window.history_frames, len(header.layout.joints), 3)
         self.predict(np.zeros(shape, np.float32), samples)
 
+    def _case(self) -> Case:
+        header = self.checkpoint.header
+        window = header.window
+        histories = walkers(header.layout, window.history_frames, window.rate_hz)
+        sha256 = self.checkpoint.sha256
+        return Case(self._module, self._noise, self._embedded, histories, sha256)
+
+    def improve(self, refused: Sequence[Attempt] = ()) -> bool:
+        """Take over a faster engine that is there by now and agrees; any thread may call this.
+
+        Args:
+            refused: what could not be made of `engine.unmade`, and why.
+
+        Returns:
+            Whether there is one.
+        """
+        before = self.engine
+        left = [c for c in before.unmade if c not in [attempt[:2] for attempt in refused]]
+        attempts = (*before.attempts, *refused)
+        better = improve(self._case(), replace(before, unmade=tuple(left), attempts=attempts))
+        with self._switching:
+            if self.engine is not before:  # it failed meanwhile, and has given way
+                return False
+            self.engine = better
+        return better.run is not before.run
+
     def fall_back(self, reason: str) -> bool:
         """Give an engine that failed up for eager, and eager on a GPU up for the CPU.
 
         Returns:
             Whether there was anything to give up.
         """
-        failed = self.engine
-        if failed.backend == 'eager' and self.device.type == 'cpu':
-            return False
-        if failed.backend == 'eager':  # after an error of the GPU nothing on it can be trusted
-            self._move_to_cpu()
-        attempt = (failed.backend, failed.precision, reason)
-        self.engine = replace(
-            failed,
-            backend='eager',
-            precision='float32',
-            run=eager.build(self._module),
-            error_m=0.0,
-            attempts=(*failed.attempts, attempt),
-        )
+        with self._switching:
+            failed = self.engine
+            if failed.backend == 'eager' and self.device.type == 'cpu':
+                return False
+            if failed.backend == 'eager':  # after an error of the GPU nothing on it can be trusted
+                self._move_to_cpu()
+            self.engine = replace(
+                failed,
+                backend='eager',
+                precision='float32',
+                run=eager.build(self._module),
+                error_m=0.0,
+                unmade=(),
+                gave_up=(*failed.gave_up, (failed.backend, failed.precision, reason)),
+            )
         return True
 
     def _move_to_cpu(self) -> None:
@@ -288,7 +313,7 @@ def _seeded_noise(checkpoint: Checkpoint, samples: int) -> torch.Tensor:
 def _device(name: str) -> torch.device:
     """Return a device that is there."""
     if name == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+        return torch.device('cpu')
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).cpu()

@@ -8,16 +8,15 @@ from pathlib import Path
 
 
 @contextmanager
-def written_whole(path: Path, folder_mode: int = 0o777) -> Iterator[Path]:
+def written_whole(path: Path) -> Iterator[Path]:
     """Yield where to write a draft of a file; it takes the file's place only when it is done.
 
     Several processes may do so at the same time.
 
     Args:
         path: of the file.
-        folder_mode: permissions of its folder, if that has to be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=folder_mode)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix='.writing-') as folder:
         draft = Path(folder) / path.name
         yield draft

@@ -1,15 +1,27 @@
-"""Where compiled artefacts are kept, and what they depend on."""
+"""Where engines are kept, what they depend on, and how the place stays sound and small."""
 
+import fcntl
 import hashlib
 import json
 import os
 import platform
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from motion_predictor.common.files import written_whole
 from motion_predictor.common.installed import installed
+
+KEPT = 12
+"""Engines that are kept, those used last."""
+NEEDED_MB = 300
+"""Room that a compiler needs, in the cache's own folder."""
+SEAL_BYTES = hashlib.sha256().digest_size
+MEGABYTE = 1 << 20
 
 
 def cpu_capabilities() -> dict[str, Any]:
@@ -17,15 +29,28 @@ def cpu_capabilities() -> dict[str, Any]:
     return dict(getattr(torch.cpu, 'get_capabilities', dict)())
 
 
-def artefact(checkpoint: str, backend: str, precision: str, device: torch.device) -> Path:
-    """Return where an artefact lies: ~/.cache/motion_predictor, or below XDG_CACHE_HOME.
+def artefact(
+    checkpoint: str,
+    backend: str,
+    precision: str,
+    device: torch.device,
+    versions: tuple[str, ...] = (),
+) -> Path:
+    """Return where an engine lies: ~/.cache/motion_predictor, or below XDG_CACHE_HOME.
 
     The name is a hash of all that it depends on: the checkpoint (its hash), backend and precision,
     device, number of threads, versions, and this package's own mathematics and way of compiling.
     Shapes follow from the checkpoint; numbers of people and samples are free.
+
+    Args:
+        checkpoint: hash of the checkpoint.
+        backend: of the engine.
+        precision: of the engine.
+        device: that it runs on.
+        versions: of what else it is made with.
     """
     digest = hashlib.sha256()
-    for pattern in ('model/*.py', 'engines/*.py'):
+    for pattern in ('model/*.py', 'engines/export.py', f'engines/{backend}.py'):
         for source in sorted(installed().glob(pattern)):
             digest.update(source.read_bytes())
     facts = {
@@ -35,13 +60,14 @@ def artefact(checkpoint: str, backend: str, precision: str, device: torch.device
         'threads': torch.get_num_threads(),
         'device': _device_facts(device),
         'torch': torch.__version__,
+        'versions': versions,
         'python': platform.python_version(),
         'machine': platform.machine(),
         'source': digest.hexdigest(),
     }
     name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
     home = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(home) / 'motion_predictor' / f'{name}.pt2'
+    return Path(home) / 'motion_predictor' / name
 
 
 def _device_facts(device: torch.device) -> list[Any]:
@@ -52,3 +78,72 @@ def _device_facts(device: torch.device) -> list[Any]:
             torch.version.cuda,
         ]
     return [torch.backends.cpu.get_cpu_capability(), cpu_capabilities()]
+
+
+def is_sound(path: Path) -> bool:
+    """Whether a file is there and as it was when it was made."""
+    try:
+        content = memoryview(path.read_bytes())
+    except OSError:
+        return False
+    return hashlib.sha256(content[:-SEAL_BYTES]).digest() == content[-SEAL_BYTES:]
+
+
+def ensure(path: Path, make: Callable[[Path], None]) -> None:
+    """Have a file made unless it is there and sound.
+
+    Its last bytes are a hash of the others. Processes that want to make one take turns, and those
+    that waited find it made. Whatever others left half done is removed.
+
+    Args:
+        path: of the file.
+        make: writes it to where it is told, in a folder that it has for itself.
+
+    Raises:
+        OSError: if there is too little room, or the folder cannot be written.
+        Exception: whatever `make` raises.
+    """
+    if not is_sound(path):
+        folder = path.parent
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _turn(folder):
+            _tidy(folder)
+            if not is_sound(path):
+                _require_room(folder)
+                with written_whole(path) as draft:
+                    make(draft)
+                    _seal(draft)
+    with suppress(OSError):  # a cache that comes with a read-only image is as good
+        os.utime(path)
+
+
+def _seal(path: Path) -> None:
+    with path.open('ab') as file:
+        file.write(hashlib.sha256(path.read_bytes()).digest())
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Wait until no other process makes anything in a folder; the lock ends with its process."""
+    with (folder / '.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _require_room(folder: Path) -> None:
+    free_mb = shutil.disk_usage(folder).free / MEGABYTE
+    if free_mb < NEEDED_MB:
+        raise OSError(
+            f'{free_mb:.0f} MB are free in {folder}, and making an engine takes {NEEDED_MB}: make '
+            'room, or have XDG_CACHE_HOME say where there is more'
+        )
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what was left half done, and the engines that were used longest ago."""
+    for draft in folder.glob('.writing-*'):
+        shutil.rmtree(draft, ignore_errors=True)
+    engines = [path for path in folder.iterdir() if path.is_file() and path.name != '.lock']
+    used = {path: path.stat().st_mtime for path in engines}
+    for path in sorted(engines, key=used.__getitem__, reverse=True)[KEPT - 1 :]:
+        path.unlink(missing_ok=True)  # whoever runs it keeps it

@@ -3,8 +3,8 @@
 import copy
 import logging
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,11 @@ BUILDERS: dict[str, Build] = {
     'cuda_graph': cuda_graph.build,
     'compiled': compiled.build,
 }
+HAS_TO_BE_MADE = {
+    'tensorrt': tensorrt.has_to_be_made,
+    'cuda_graph': cuda_graph.has_to_be_made,
+    'compiled': compiled.has_to_be_made,
+}
 BACKENDS = ('auto', 'eager', *reversed(BUILDERS))
 PRECISIONS = ('auto', 'bfloat16', 'float32')
 LADDER = (
@@ -50,6 +55,8 @@ LADDER = (
 The order is stated, not timed at load: a machine that is busy then would choose wrongly, and
 every candidate would have to be compiled.
 """
+Candidate = tuple[str, str]
+"""Backend and precision."""
 Attempt = tuple[str, str, str]
 
 
@@ -64,6 +71,10 @@ class Engine:
     """99th percentile of the distance of joints from where eager single precision puts them."""
     attempts: tuple[Attempt, ...] = ()
     """Backend, precision and outcome of what was tried and refused."""
+    unmade: tuple[Candidate, ...] = ()
+    """What is faster, and has to be made before it can be tried."""
+    gave_up: tuple[Attempt, ...] = ()
+    """What ran and then failed."""
 
     def __call__(self, history: Tensor, noise: Tensor, embedded: Tensor) -> Result:
         """Return samples (P, S, F, J, 3), mean (P, F, J, 3) and spread (P, F, J), metres.
@@ -76,25 +87,46 @@ class Engine:
         return self.run(history, noise, embedded)
 
 
-def choose(
-    module: nn.Module,
-    backend: str,
-    noise: Tensor,
-    embedded: Tensor,
-    histories: Tensor,
-    checkpoint: str,
-    precision: str = 'auto',
-) -> Engine:
-    """Return the engine asked for or, where that fails or disagrees, the next best one.
+@dataclass(frozen=True)
+class Case:
+    """What engines are built from, and compared on.
 
     Args:
         module: from history, noise and embedded noise to samples, mean and spread.
-        backend: one of BACKENDS; 'auto' starts with the fastest for the device.
         noise: (S, K, D) all the noise there is, on the module's device.
         embedded: what the network's `embed` made of it.
         histories: (P, H, J, 3) of several people to compare engines on.
         checkpoint: hash of the checkpoint, empty if it was never saved.
+    """
+
+    module: nn.Module
+    noise: Tensor
+    embedded: Tensor
+    histories: Tensor
+    checkpoint: str
+
+    @property
+    def inputs(self) -> Inputs:
+        """An example with at least two of each: to an exporter, one is one always."""
+        chosen = [0, *range(1, len(self.noise))] if len(self.noise) > 1 else [0, 0]
+        return self.histories.to(self.noise.device), self.noise[chosen], self.embedded[chosen]
+
+    def path(self, name: str, numbers: str) -> Path:
+        """Return where an engine is kept."""
+        device = self.noise.device
+        versions = tensorrt.versions(device) if name == 'tensorrt' else ()
+        return artefact(self.checkpoint, name, numbers, device, versions)
+
+
+def choose(case: Case, backend: str, precision: str = 'auto', make: bool = True) -> Engine:
+    """Return the engine asked for or, where that fails or disagrees, the next best one.
+
+    Args:
+        case: what it runs.
+        backend: one of BACKENDS; 'auto' starts with the fastest for the device.
         precision: one of PRECISIONS; 'auto' starts with the reduced one.
+        make: make what is not there yet, which takes a minute. Otherwise the result says what is
+            unmade, and is the best that is there.
 
     Raises:
         ValueError: if there is no such backend or precision.
@@ -104,34 +136,45 @@ def choose(
     if precision not in PRECISIONS:
         choices = ', '.join(PRECISIONS)
         raise ValueError(f"there is no precision '{precision}': take one of {choices}")
-    # At least two of each: to an exporter, one in an example means one always.
-    at_least_two = [0, *range(1, len(noise))] if len(noise) > 1 else [0, 0]
-    inputs = (histories.to(noise.device), noise[at_least_two], embedded[at_least_two])
-    plain = eager.build(module)
-    attempts: list[Attempt] = []
-    for name, numbers in _candidates(backend, precision, noise.device):
+    candidates = _candidates(backend, precision, case.noise.device)
+    return _first(case, candidates, make, Engine('eager', 'float32', eager.build(case.module)))
+
+
+def improve(case: Case, engine: Engine) -> Engine:
+    """Return the best of what was unmade and is there by now; an engine like this one if none."""
+    return _first(case, engine.unmade, False, replace(engine, unmade=()))
+
+
+def _first(case: Case, candidates: Sequence[Candidate], make: bool, otherwise: Engine) -> Engine:
+    """Return the first candidate that can be built and agrees with eager."""
+    attempts, unmade = [*otherwise.attempts], [*otherwise.unmade]
+    plain = eager.build(case.module)
+    for name, numbers in candidates:
         try:
-            if not checkpoint:
+            if not case.checkpoint:
                 raise RuntimeError('the checkpoint was never saved, so it has no name to cache by')
-            reduced = module
+            path = case.path(name, numbers)
+            if not make and HAS_TO_BE_MADE[name](case.inputs, path):
+                unmade.append((name, numbers))
+                continue
+            reduced = case.module
             if numbers == 'bfloat16':
-                reduced = copy.deepcopy(module)
+                reduced = copy.deepcopy(case.module)
                 reduce_precision(reduced)
-            path = artefact(checkpoint, name, numbers, noise.device)
-            run = BUILDERS[name](reduced, inputs, path)
-            error_m = disagreement_m(run, plain, histories, noise, embedded)
+            run = BUILDERS[name](reduced, case.inputs, path)
+            error_m = disagreement_m(run, plain, case.histories, case.noise, case.embedded)
         except Exception as error:  # compilers and drivers raise anything, and eager is left
-            outcome = one_line(error)[:200]
+            outcome = one_line(error)[:300]
         else:
             if error_m <= TOLERANCE_M:
-                return Engine(name, numbers, run, error_m, tuple(attempts))
+                return Engine(name, numbers, run, error_m, tuple(attempts), tuple(unmade))
             outcome = f'joints lie {1000 * error_m:.1f} mm from where eager puts them'
         attempts.append((name, numbers, outcome))
         logger.warning('the %s engine in %s is not used: %s', name, numbers, outcome)
-    return Engine('eager', 'float32', plain, attempts=tuple(attempts))
+    return replace(otherwise, attempts=tuple(attempts), unmade=tuple(unmade))
 
 
-def _candidates(backend: str, precision: str, device: torch.device) -> list[tuple[str, str]]:
+def _candidates(backend: str, precision: str, device: torch.device) -> list[Candidate]:
     """Return what to try in turn before eager."""
     if backend == 'eager':
         return []

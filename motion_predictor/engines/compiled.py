@@ -1,7 +1,7 @@
-"""Compiled ahead of time for the CPU: one package for any number of people and samples.
+"""Compiled ahead of time for the CPU: one library for any number of people and samples.
 
-The package holds machine code and weights. Loading it compiles nothing and running it
-needs no Python.
+The library holds machine code and weights. Loading it compiles nothing and unpacks nothing, and
+running it needs no Python.
 """
 
 import copy
@@ -11,78 +11,95 @@ import shutil
 import zipfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from motion_predictor.common.files import written_whole
 from motion_predictor.engines import Inputs, Result, Run
+from motion_predictor.engines.cache import ensure, is_sound
 from motion_predictor.engines.export import export, free_sizes, torchs_own_warnings_ignored
 
 logger = logging.getLogger(__name__)
 
 MOST = 1000
-"""People, or samples, that the package takes."""
+"""People, or samples, that the library takes."""
 
 
 def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
-    """Return what runs the package, compiled if it is not there yet or damaged.
+    """Return what runs the library, compiled if it is not there yet or damaged.
 
     Raises:
         RuntimeError: if the module is not on the CPU, or there is no compiler.
+        OSError: if it cannot be kept.
         Exception: whatever the compiler raises.
     """
-    if inputs[0].device.type != 'cpu':
+    if not _is_for(inputs):
         raise RuntimeError('it is made for the CPU')
-    if not _is_sound(path):
-        compiler = os.environ.get('CXX', 'g++')
-        if shutil.which(compiler) is None:
-            raise RuntimeError(f"there is no C++ compiler '{compiler}'")
-        _announce()
-        with torchs_own_warnings_ignored():
-            _compile(module, inputs, path)
-    # Its own threads would only wait for the one that predicts.
-    loaded = torch._inductor.aoti_load_package(str(path), run_single_threaded=True)
+    library = _library(path)
+    with torchs_own_warnings_ignored():
+        ensure(library, lambda draft: _compile(module, inputs, draft))
+    loaded = torch._C._aoti.AOTIModelContainerRunnerCpu(str(library), 1)
 
     def run(history: Tensor, noise: Tensor, embedded: Tensor) -> Result:
-        # Called itself, what was loaded parses a description of its inputs and outputs every time.
-        samples, mean, spread = loaded.loader.boxed_run([history, noise, embedded])
+        samples, mean, spread = loaded.run([history, noise, embedded])
         return samples, mean, spread
 
     return run
+
+
+def has_to_be_made(inputs: Inputs, path: Path) -> bool:
+    """Whether building it takes long: it is not there, or damaged."""
+    return _is_for(inputs) and not is_sound(_library(path))
+
+
+def _is_for(inputs: Inputs) -> bool:
+    return inputs[1].device.type == 'cpu'
+
+
+def _library(path: Path) -> Path:
+    return path.with_suffix('.so')
+
+
+def _compile(module: nn.Module, inputs: Inputs, draft: Path) -> None:
+    """Write the library of a module.
+
+    Measured on `default`: adding the bias after the matrix product saves a tenth of the time,
+    weights that lie transposed in memory a twentieth; constants folded and packed ("freezing")
+    cost a fifth, and products by the compiler's own templates ("max_autotune") were wrong.
+    """
+    compiler = os.environ.get('CXX', 'g++')
+    if shutil.which(compiler) is None:
+        raise RuntimeError(f"there is no C++ compiler '{compiler}'")
+    _announce()
+    program = export(_transposed(module), inputs, free_sizes(MOST, MOST))
+    program = program.run_decompositions(
+        {torch.ops.aten.addmm.default: _addmm, torch.ops.aten.linear.default: _linear}
+    )
+    package = draft.with_suffix('.pt2')
+    # What the compiler writes beside goes with the draft, whether it ends well or not.
+    with torch._inductor.utils.fresh_inductor_cache(dir=str(draft.parent)):
+        torch._inductor.aoti_compile_and_package(
+            program,
+            package_path=str(package),
+            inductor_configs=_configuration(),
+        )
+    with zipfile.ZipFile(package) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith('.so'))
+        draft.write_bytes(archive.read(name))
+
+
+def _configuration() -> dict[str, Any]:
+    chosen: dict[str, Any] = {'pattern_matcher': False}  # it would put the biases back
+    if hasattr(torch._inductor.config.aot_inductor, 'precompile_headers'):
+        chosen['aot_inductor.precompile_headers'] = False  # they would serve one compilation
+    return chosen
 
 
 @cache
 def _announce() -> None:
     """Say once that it takes a while, however many networks are compiled."""
     logger.warning('compiling for this machine: about a minute for each network, once')
-
-
-def _is_sound(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as package:
-            return package.testzip() is None
-    except (OSError, zipfile.BadZipFile):
-        return False
-
-
-def _compile(module: nn.Module, inputs: Inputs, path: Path) -> None:
-    """Write the package of a module.
-
-    Measured on `default`: adding the bias after the matrix product saves a tenth of the time,
-    weights that lie transposed in memory a twentieth; constants folded and packed ("freezing")
-    cost a fifth, and products by the compiler's own templates ("max_autotune") were wrong.
-    """
-    program = export(_transposed(module), inputs, free_sizes(MOST, MOST))
-    program = program.run_decompositions(
-        {torch.ops.aten.addmm.default: _addmm, torch.ops.aten.linear.default: _linear}
-    )
-    with written_whole(path, folder_mode=0o700) as draft:
-        torch._inductor.aoti_compile_and_package(
-            program,
-            package_path=str(draft),
-            inductor_configs={'pattern_matcher': False},  # it would put the biases back
-        )
 
 
 def _transposed(module: nn.Module) -> nn.Module:

@@ -1,16 +1,19 @@
 """A TensorRT engine through torch_tensorrt: built once, saved, and loaded from then on."""
 
+import io
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from motion_predictor.common.files import written_whole
 from motion_predictor.engines import Inputs, Result, Run, eager
+from motion_predictor.engines.cache import SEAL_BYTES, ensure, is_sound
 from motion_predictor.engines.export import export, free_sizes
 
 MAX_PEOPLE = 8
+MADE_WITH = ('torch_tensorrt', 'tensorrt')
 
 
 def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
@@ -19,6 +22,7 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
     Raises:
         RuntimeError: if the module is not on a GPU.
         ImportError: if there is no torch_tensorrt.
+        OSError: if it cannot be kept.
         Exception: whatever TensorRT raises.
     """
     device = inputs[1].device
@@ -26,14 +30,9 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
         raise RuntimeError(f"it needs an NVIDIA GPU, the device is '{device}'")
     import torch_tensorrt  # loading an engine needs it too
 
-    path = path.with_stem(f'{path.stem}-{len(inputs[1])}')  # it is made for so many samples
-    if not path.is_file():
-        _compile(torch_tensorrt, module, inputs, path)
-    try:
-        loaded = torch.export.load(path).module()
-    except Exception:  # a damaged file can fail in many ways
-        _compile(torch_tensorrt, module, inputs, path)
-        loaded = torch.export.load(path).module()
+    file = _file(inputs, path)
+    ensure(file, lambda draft: _compile(torch_tensorrt, module, inputs, draft))
+    loaded = torch.export.load(io.BytesIO(file.read_bytes()[:-SEAL_BYTES])).module()
     compiled, plain = eager.build(loaded), eager.build(module)
 
     def run(history: Tensor, noise: Tensor, embedded: Tensor) -> Result:
@@ -42,7 +41,29 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
     return run
 
 
-def _compile(torch_tensorrt: Any, module: nn.Module, inputs: Inputs, path: Path) -> None:
+def has_to_be_made(inputs: Inputs, path: Path) -> bool:
+    """Whether building it takes long: it is not there, or damaged."""
+    return inputs[1].device.type == 'cuda' and not is_sound(_file(inputs, path))
+
+
+def versions(device: torch.device) -> tuple[str, ...]:
+    """Return the versions that an engine is bound to: TensorRT's, and that of the driver."""
+    found = []
+    for name in MADE_WITH:
+        try:
+            found.append(f'{name} {version(name)}')
+        except PackageNotFoundError:
+            continue
+    on_gpu = device.type == 'cuda'
+    driver = torch._C._cuda_getDriverVersion() if on_gpu else 0  # type: ignore[attr-defined]
+    return (*found, f'driver {driver}')
+
+
+def _file(inputs: Inputs, path: Path) -> Path:
+    return path.with_name(f'{path.name}-{len(inputs[1])}.pt2')  # it is made for so many samples
+
+
+def _compile(torch_tensorrt: Any, module: nn.Module, inputs: Inputs, draft: Path) -> None:
     free = free_sizes(MAX_PEOPLE, len(inputs[1]))
     ranges = [
         torch_tensorrt.Input(
@@ -61,11 +82,10 @@ def _compile(torch_tensorrt: Any, module: nn.Module, inputs: Inputs, path: Path)
         require_full_compilation=True,
         use_python_runtime=False,  # what runs in Python cannot be saved
     )
-    with written_whole(path, folder_mode=0o700) as draft:
-        torch_tensorrt.save(
-            engine,
-            str(draft),
-            output_format='exported_program',
-            arg_inputs=inputs,
-            dynamic_shapes=free,
-        )
+    torch_tensorrt.save(
+        engine,
+        str(draft),
+        output_format='exported_program',
+        arg_inputs=inputs,
+        dynamic_shapes=free,
+    )

@@ -1,6 +1,7 @@
 """Engines on a tiny network: each agrees with eager, or says why it is not used."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from motion_predictor.checkpoint import Checkpoint, SharedTrunkSpec
-from motion_predictor.common.files import written_whole
 from motion_predictor.engines import choice, eager
-from motion_predictor.engines.cache import artefact
+from motion_predictor.engines.cache import SEAL_BYTES, is_sound
 from motion_predictor.engines.choice import LADDER, TOLERANCE_M, walkers
 from motion_predictor.engines.export import export, free_sizes
 from motion_predictor.model.layers import reduce_precision
@@ -24,6 +24,7 @@ from motion_predictor.predictor import MotionPredictor
 from motion_predictor.skeleton import known_layouts
 
 FloatArray = NDArray[np.float32]
+CPU = torch.device('cpu')
 
 
 @pytest.fixture(scope='module')
@@ -107,7 +108,8 @@ def test_a_second_load_compiles_nothing(
     load(saved, 'compiled')
     monkeypatch.setattr(choice.compiled, '_compile', None)
     assert load(saved, 'auto', samples=3).engine.backend == 'compiled'
-    assert [path.suffix for path in cache.iterdir()] == ['.pt2'], 'and no draft is left behind'
+    left = [path.suffix for path in cache.iterdir() if path.name != '.lock']
+    assert left == ['.so'], 'and no draft is left behind'
 
 
 @pytest.mark.parametrize('damage', ['empty', 'foreign', 'truncated', 'flipped'])
@@ -116,7 +118,7 @@ def test_a_damaged_artefact_is_made_again(
 ) -> None:
     of_single_precision(monkeypatch)
     load(saved, 'compiled')
-    (artefact_path,) = cache.glob('*.pt2')
+    (artefact_path,) = cache.glob('*.so')
     whole = artefact_path.read_bytes()
     middle = len(whole) // 2
     artefact_path.write_bytes(
@@ -131,11 +133,12 @@ def test_a_damaged_artefact_is_made_again(
 
     def compile_again(module: object, inputs: object, path: Path) -> None:
         compiled.append(path)
-        path.write_bytes(whole)
+        path.write_bytes(whole[:-SEAL_BYTES])
 
     monkeypatch.setattr(choice.compiled, '_compile', compile_again)
     assert load(saved, 'compiled').engine.backend == 'compiled'
-    assert compiled == [artefact_path]
+    (draft,) = compiled
+    assert (draft.name, is_sound(artefact_path)) == (artefact_path.name, True)
 
 
 def test_without_a_compiler_it_falls_back_to_eager_and_says_so(
@@ -158,7 +161,8 @@ def test_without_a_compiler_it_falls_back_to_eager_and_says_so(
     )
     assert done.stdout.split() == ['eager', '0.0', 'compiled', 'float32']
     assert 'the compiled engine in float32 is not used: ' in done.stderr
-    assert not list((tmp_path / 'motion_predictor').iterdir())
+    left = [path.name for path in (tmp_path / 'motion_predictor').iterdir()]
+    assert left == ['.lock']
 
 
 def test_a_missing_compiler_is_named(
@@ -258,35 +262,16 @@ def test_a_checkpoint_that_was_never_saved_is_not_compiled(tiny: Checkpoint) -> 
     assert 'never saved' in predictor.engine.attempts[0][2]
 
 
-def test_an_artefact_depends_on_all_that_it_was_made_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    def names() -> list[Path]:
-        cpu = torch.device('cpu')
-        return [
-            artefact('a', 'compiled', 'float32', cpu),
-            artefact('b', 'compiled', 'float32', cpu),
-            artefact('a', 'tensorrt', 'float32', cpu),
-            artefact('a', 'compiled', 'bfloat16', cpu),
-        ]
-
-    before = names()
-    assert len(set(before)) == 4
-    assert names() == before
-    monkeypatch.setattr(torch, 'get_num_threads', lambda: 7)
-    seven_threads = names()
-    monkeypatch.setattr(torch, '__version__', '0.0')
-    assert not set(before + seven_threads) & set(names())
-
-
-def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / 'new' / 'file'
-    with pytest.raises(KeyboardInterrupt), written_whole(path) as draft:
-        draft.write_text('half')
-        raise KeyboardInterrupt
-    assert not list(path.parent.iterdir())
-    with written_whole(path) as draft:
-        draft.write_text('whole')
-    assert path.read_text() == 'whole'
-    assert list(path.parent.iterdir()) == [path]
+def test_a_full_disk_is_one_sentence(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    usage = shutil.disk_usage(tmp_path)._replace(free=5 << 20)
+    monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
+    predictor = load(saved, 'compiled', samples=2)
+    assert predictor.engine.backend == 'eager'
+    ((_, _, why),) = predictor.engine.attempts[-1:]
+    assert why.startswith(f'5 MB are free in {tmp_path}/motion_predictor, and making an engine')
 
 
 def test_figures_walk_within_reach(crowd: FloatArray) -> None:

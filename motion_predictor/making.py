@@ -1,0 +1,80 @@
+"""Engines made in a process of their own, so that predictions go on meanwhile.
+
+A compiler written in Python would hold the interpreter for a minute; and what it needs of memory
+and time goes with the process.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from motion_predictor.engines.choice import Attempt, Candidate
+from motion_predictor.predictor import MotionPredictor
+
+NICENESS = 19
+"""It makes way for whatever else the machine has to do."""
+TOLD = 300
+"""Characters of what it printed, if it ended otherwise than it should."""
+
+
+class Maker:
+    """Makes the engines that a predictor lacks, and keeps them where the predictor looks.
+
+    Args:
+        options: keywords of `MotionPredictor.load`, of which the engine depends.
+        threads: CPU threads of the network.
+    """
+
+    def __init__(self, options: Mapping[str, Any], threads: int) -> None:
+        arguments = json.dumps({'threads': threads, **options})
+        self._process = subprocess.Popen(
+            [sys.executable, '-m', 'motion_predictor.making', arguments],
+            stdin=subprocess.PIPE,  # ends with this process, however that ends
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors='replace',
+        )
+
+    def wait(self, unmade: Sequence[Candidate]) -> list[Attempt]:
+        """Wait until it is done, and return what could not be made and why.
+
+        Args:
+            unmade: what it has to make.
+        """
+        assert self._process.stdout is not None
+        lines = self._process.stdout.read().splitlines() or ['']
+        status = self._process.wait()
+        if status == 0:
+            return [(name, numbers, why) for name, numbers, why in json.loads(lines[-1])]
+        why = f'the process that makes it ended with status {status}: {lines[-1][-TOLD:]}'
+        return [(name, numbers, why) for name, numbers in unmade]
+
+    def stop(self) -> None:
+        """End it, done or not."""
+        self._process.kill()
+
+
+def main() -> None:
+    """Make engines, and print as JSON what could not be made."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.nice(NICENESS)
+    options = json.loads(sys.argv[1])
+    torch.set_num_threads(options.pop('threads'))
+    predictor = MotionPredictor.load(**options)
+    print('\n' + json.dumps(predictor.engine.attempts), flush=True)
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+if __name__ == '__main__':
+    main()
