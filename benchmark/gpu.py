@@ -1,0 +1,103 @@
+"""Everything that a GPU has to show, in 8 minutes: `python -m motion_predictor_benchmark.gpu`.
+
+Each part is a process with a time limit, so that what comes later is measured whatever breaks;
+results are written after each.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from tabulate import tabulate
+
+from motion_predictor.common.problems import one_line
+from motion_predictor_benchmark.gpu_parts import PARTS, Task
+from motion_predictor_training.evaluation.report.writing import write_json
+
+TOLD = 2000
+"""Characters of what a part printed before it broke."""
+PATIENCE = 20
+"""Times longer may a dry run take, on a machine that is slow and busy."""
+
+
+def measure(task: Task, only: list[str]) -> dict[str, Any]:
+    """Run the parts and return their results, or why there are none."""
+    result: dict[str, Any] = {'device': task.device, 'quick': task.quick, 'parts': {}}
+    for name in only:
+        print(f'gpu: {name} ...', flush=True)
+        began_s = time.monotonic()
+        part = _run(name, task)
+        result['parts'][name] = part | {'took_s': round(time.monotonic() - began_s, 1)}
+        write_json(result, task.out / 'gpu.json')
+        (task.out / 'gpu.md').write_text(as_markdown(result))
+    return result
+
+
+def _run(name: str, task: Task) -> dict[str, Any]:
+    command = [sys.executable, '-m', __spec__.name, '--part', name, '--device', task.device]
+    command += ['--out', str(task.out), *(['--quick'] if task.quick else [])]
+    limit_s = PATIENCE * PARTS[name][1] if task.quick else PARTS[name][1]
+    try:
+        done = subprocess.run(
+            command, timeout=limit_s, capture_output=True, text=True, errors='replace'
+        )
+    except subprocess.TimeoutExpired:
+        return {'error': f'it took more than {limit_s:g} s'}
+    if done.returncode:
+        return {'error': (done.stderr or done.stdout).strip()[-TOLD:]}
+    return {'rows': json.loads(_rows_of(name, task).read_text())}
+
+
+def _rows_of(name: str, task: Task) -> Path:
+    return task.out / f'part-{name}.json'
+
+
+def as_markdown(result: dict[str, Any]) -> str:
+    """Return the results for people to read."""
+    lines = [f'# On {result["device"]}' + (', a dry run' if result['quick'] else '')]
+    for name, part in result['parts'].items():
+        lines.append(f'\n## {name.replace("_", " ")} ({part["took_s"]} s)\n')
+        if 'error' in part:
+            lines.append(f'Broke:\n\n    {part["error"].splitlines()[-1]}')
+        else:
+            rows = [
+                {key: value for key, value in row.items() if value not in ('', [])}
+                for row in part['rows']
+            ]
+            lines.append(tabulate(rows, headers='keys', tablefmt='github', floatfmt='.2f'))
+    return '\n'.join(lines) + '\n'
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure; exit status 1 if a part broke, 2 if nothing can be measured."""
+    parser = argparse.ArgumentParser(prog='gpu', description='Measure all that a GPU has to show.')
+    add = parser.add_argument
+    add('--device', default='cuda', help='cuda, cuda:1, ... or cpu for a dry run')
+    add('--out', type=Path, default=Path('gpu'), help='folder of gpu.json and gpu.md')
+    add('--only', nargs='+', choices=PARTS, default=list(PARTS), help='parts to run')
+    add('--quick', action='store_true', help='a minute; its figures mean nothing')
+    add('--part', choices=PARTS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    try:
+        torch.zeros(1, device=arguments.device)
+    except (RuntimeError, AssertionError) as error:
+        print(f"gpu: there is no '{arguments.device}': {one_line(error)}", file=sys.stderr)
+        return 2
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    task = Task(arguments.device, arguments.quick, arguments.out)
+    if arguments.part:
+        rows = PARTS[arguments.part][0](task)
+        _rows_of(arguments.part, task).write_text(json.dumps(rows, default=str))
+        return 0
+    result = measure(task, arguments.only)
+    print((arguments.out / 'gpu.md').read_text())
+    return int(any('error' in part for part in result['parts'].values()))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

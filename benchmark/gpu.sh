@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Measures all that a GPU has to show on a bare machine with one NVIDIA GPU and Python 3.10 to 3.13:
+#     benchmark/gpu.sh [FOLDER OF RESULTS]
+# It installs into a virtual environment, from wheels, what is not there: torch with CUDA, and TensorRT.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+out=$(realpath -m "${1:-gpu}")
+venv=${GPU_VENV:-$out/venv}
+mkdir -p "$out"
+
+[ -x "$venv/bin/python" ] || python3 -m venv --system-site-packages "$venv"
+"$venv/bin/pip" install -q "$root" psutil pytest hypothesis rosbags
+# Without TensorRT the other engines are measured all the same.
+"$venv/bin/pip" install -q "$root[tensorrt]" || echo 'gpu.sh: no torch_tensorrt for this torch: its engine is refused' >&2
+cd "$out"
+status=0
+"$venv/bin/python" -m motion_predictor_benchmark.gpu --out "$out" || status=$?
+timeout 60 "$venv/bin/python" -m pytest -q --import-mode=importlib "$root/test/engines" > tests.log 2>&1 ||
+    { status=1; tail -n 20 tests.log; }
+exit "$status"

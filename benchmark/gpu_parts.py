@@ -1,0 +1,176 @@
+"""What a GPU has to show, one part after the other; each is a process of its own."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from motion_predictor.archive import MotionArchive, open_archive
+from motion_predictor.checkpoint import shipped_checkpoints
+from motion_predictor.common.installed import installed
+from motion_predictor.predictor import MotionPredictor
+from motion_predictor_benchmark.contenders import ENGINES, cut_histories
+from motion_predictor_benchmark.machine import describe, matrix_peak
+from motion_predictor_benchmark.published import PUBLISHED, fresh
+from motion_predictor_benchmark.timing import Timing
+from motion_predictor_training.config import TeacherConfig, load_config
+from motion_predictor_training.learning.teacher import train_teacher
+
+Row = dict[str, Any]
+SMALL = (
+    *('network.layers=3', 'network.width=32', 'network.heads=2', 'network.ff_width=32'),
+    'optimisation.batch=4',
+)
+
+
+class Task(NamedTuple):
+    """What a part is told."""
+
+    device: str
+    quick: bool
+    """Few calls, one network: to see that it runs."""
+    out: Path
+
+
+def machine(task: Task) -> list[Row]:
+    """Return the card, and what its matrix products reach."""
+    device = torch.device(task.device)
+    facts = describe(device) | {'GFLOP/s': matrix_peak(device, 0.02 if task.quick else 0.2)}
+    if device.type == 'cuda':
+        properties = torch.cuda.get_device_properties(device)
+        facts |= {'memory_gib': properties.total_memory / 2**30, 'cuda': torch.version.cuda}
+    return [facts]
+
+
+def agreement(task: Task) -> list[Row]:
+    """Return how far each engine's joints lie from eager ones on the CPU, on the same noise."""
+    rows = []
+    for name, path, archive in _shipped(task):
+        cpu = MotionPredictor.load(path, 'cpu', _samples(task), backend='eager')
+        histories = cut_histories(archive, cpu.checkpoint)
+        for backend in _backends(task):
+            ours = MotionPredictor.load(path, task.device, _samples(task), backend=backend)
+            for people in (1, 2) if task.quick else (1, 2, 4, 8, 16):
+                crowd = histories.take(np.arange(people), axis=0, mode='wrap')
+                a, b = ours.predict(crowd), cpu.predict(crowd)
+                apart_cm = 100 * np.linalg.norm(a.samples - b.samples, axis=-1)
+                rows.append(
+                    _about(name, ours)
+                    | {'people': people, 'apart_cm_p99': float(np.quantile(apart_cm, 0.99))}
+                    | {'apart_cm_max': float(apart_cm.max()), 'refused': ours.engine.attempts}
+                )
+    return rows
+
+
+def fall_back(task: Task) -> list[Row]:
+    """Return what predicts after each failure, down to the CPU."""
+    predictor = MotionPredictor.load('default', task.device, 8, make_engines=False)
+    histories = cut_histories(open_archive('bundled'), predictor.checkpoint)[:2]
+    rows = [_about('default', predictor)]
+    while predictor.fall_back('as if it had failed'):
+        predictor.predict(histories)
+        rows.append(_about('default', predictor) | {'device': str(predictor.device)})
+    return rows
+
+
+def latency(task: Task) -> list[Row]:
+    """Return latency, memory and start-up of what ships and of the published sizes."""
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, path, archive in (*_shipped(task), *_published(task, Path(folder))):
+            for backend in _backends(task):
+                rows += _latency_of(task, name, path, archive, backend)
+    return rows
+
+
+def _latency_of(
+    task: Task, name: str, path: Path, archive: MotionArchive, backend: str
+) -> Iterator[Row]:
+    began_s = time.perf_counter()
+    predictor = MotionPredictor.load(path, task.device, _samples(task), backend=backend)
+    built_s = time.perf_counter()
+    MotionPredictor.load(path, task.device, _samples(task), backend=backend)
+    loads = {'build_s': built_s - began_s, 'reload_s': time.perf_counter() - built_s}
+    histories = cut_histories(archive, predictor.checkpoint)
+    for people in (1,) if task.quick else (1, 8, 32):
+        crowd = histories.take(np.arange(people), axis=0, mode='wrap')
+        _forget_memory(task)
+        for _ in range(3):
+            predictor.predict(crowd)
+        spent_ms = []
+        for _ in range(5 if task.quick else 300):
+            started_s = time.perf_counter()
+            predictor.predict(crowd)
+            spent_ms.append(1000 * (time.perf_counter() - started_s))
+        timing = asdict(Timing.of(spent_ms))
+        yield (_about(name, predictor) | {'people': people} | timing | loads | _memory(task)) | {
+            'refused': predictor.engine.attempts
+        }
+
+
+def training(task: Task) -> list[Row]:
+    """Return how many windows a second a teacher of the shipped recipe learns from."""
+    steps = 2 if task.quick else 400
+    recipe = installed('config', 'training', 'teacher.yaml')
+    settings = [f'optimisation.steps={steps}', *(SMALL if task.quick else ())]
+    config = load_config(TeacherConfig, recipe, settings)
+    clip = installed('assets', 'demo_clip.npz')
+    with tempfile.TemporaryDirectory() as folder:
+        began_s = time.perf_counter()
+        train_teacher(config, clip, Path(folder) / 'teacher.safetensors')
+    spent_s = time.perf_counter() - began_s
+    windows = steps * config.optimisation.batch
+    return [{'steps': steps, 'seconds': spent_s, 'windows_per_s': windows / spent_s}]
+
+
+PARTS: dict[str, tuple[Callable[[Task], list[Row]], float]] = {
+    'machine': (machine, 30),
+    'agreement': (agreement, 150),
+    'fall_back': (fall_back, 30),
+    'latency': (latency, 180),
+    'training': (training, 90),
+}
+"""Each with the seconds that it may take: 8 minutes in all."""
+
+
+def _samples(task: Task) -> int:
+    return 4 if task.quick else 50
+
+
+def _backends(task: Task) -> list[str]:
+    if task.quick and task.device == 'cpu':
+        return ['eager']
+    return ['eager', *ENGINES[torch.device(task.device).type]]
+
+
+def _shipped(task: Task) -> Iterator[tuple[str, Path, MotionArchive]]:
+    for name, path in list(shipped_checkpoints().items())[: 1 if task.quick else None]:
+        yield name, path, open_archive('bundled')
+
+
+def _published(task: Task, folder: Path) -> Iterator[tuple[str, Path, MotionArchive]]:
+    for kind, preset in () if task.quick else PUBLISHED:
+        path = folder / f'{kind}-{preset}.safetensors'
+        fresh(kind, preset).save(path)
+        yield f'{kind} {preset}', path, open_archive('bundled')
+
+
+def _about(name: str, predictor: MotionPredictor) -> Row:
+    engine = predictor.engine
+    return {'checkpoint': name, 'engine': engine.backend, 'precision': engine.precision}
+
+
+def _forget_memory(task: Task) -> None:
+    if torch.device(task.device).type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(task.device)
+
+
+def _memory(task: Task) -> Row:
+    if torch.device(task.device).type != 'cuda':
+        return {}
+    return {'peak_mib': torch.cuda.max_memory_allocated(task.device) / 2**20}

@@ -1,0 +1,39 @@
+"""What measures a GPU, run dry on the CPU."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from motion_predictor_benchmark import gpu
+from motion_predictor_benchmark.gpu_parts import PARTS
+
+
+def test_every_part_runs_dry_on_the_cpu(tmp_path: Path) -> None:
+    assert gpu.main(['--device', 'cpu', '--quick', '--out', str(tmp_path)]) == 0
+    parts = json.loads((tmp_path / 'gpu.json').read_text())['parts']
+    assert list(parts) == list(PARTS)
+    assert all(part['rows'] for part in parts.values())
+    (alike,) = {row['apart_cm_p99'] < 1e-3 for row in parts['agreement']['rows']}
+    assert alike
+    assert parts['training']['rows'][0]['windows_per_s'] > 0
+    text = (tmp_path / 'gpu.md').read_text()
+    assert 'a dry run' in text and all(name.replace('_', ' ') in text for name in PARTS)
+
+
+def test_a_part_that_breaks_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(PARTS, 'agreement', (PARTS['agreement'][0], 0.001))
+    options = ['--device', 'cpu', '--quick', '--out', str(tmp_path)]
+    assert gpu.main([*options, '--only', 'agreement', 'machine']) == 1
+    parts = json.loads((tmp_path / 'gpu.json').read_text())['parts']
+    assert parts['agreement']['error'] == 'it took more than 0.02 s'
+    assert parts['machine']['rows']
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
+def test_without_a_gpu_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert gpu.main(['--out', str(tmp_path)]) == 2
+    assert "there is no 'cuda'" in capsys.readouterr().err
