@@ -7,6 +7,8 @@ from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from motion_predictor.ros.common.spelling import is_yes
+
 
 def start_monitor(context: LaunchContext) -> list[LifecycleNode]:
     """Start the node; an argument that is given goes before the parameter file."""
@@ -26,7 +28,7 @@ def start_monitor(context: LaunchContext) -> list[LifecycleNode]:
             ],
             remappings=[(topic, LaunchConfiguration(topic)) for topic in topics],
             # A monitor that is gone is silence, on which the robot has to stand.
-            respawn=context.launch_configurations['respawn'] == 'true',
+            respawn=is_yes(context.launch_configurations['respawn']),
             respawn_delay=2.0,
         )
     ]

@@ -1,6 +1,7 @@
 """Parameters of a node: one table of them, declared, read and guarded."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +69,7 @@ class Parameters:
         table: of them.
         objection: says in a sentence why a configured node cannot take these values, or nothing.
         apply: takes changed values while the node is configured.
+        alone: held while changes are judged and taken.
     """
 
     def __init__(
@@ -76,11 +78,13 @@ class Parameters:
         table: Sequence[Parameter],
         objection: Callable[[dict[str, Any]], str] = lambda values: '',
         apply: Callable[[dict[str, Any]], None] = lambda values: None,
+        alone: AbstractContextManager[Any] | None = None,
     ) -> None:
         self._node = node
         self._by_name = {parameter.name: parameter for parameter in table}
         self._objection = objection
         self._apply = apply
+        self._alone = alone or nullcontext()
         self._given = node._parameter_overrides  # rclpy has no public access to them
         self._problems: dict[str, str] = {}
         self.in_use = False
@@ -117,17 +121,19 @@ class Parameters:
     def _allow(self, changes: list[RosParameter]) -> SetParametersResult:
         ours = {change.name: change.value for change in changes if change.name in self._by_name}
         reason = ''
-        if self.in_use and ours:
-            fixed = [name for name in ours if not self._by_name[name].live]
-            if fixed:
-                reason = f'{", ".join(fixed)} is in use: {AFRESH}'
-            else:
-                reason = self._objection(self.read() | ours)
+        with self._alone:
+            if self.in_use and ours:
+                fixed = [name for name in ours if not self._by_name[name].live]
+                if fixed:
+                    reason = f'{", ".join(fixed)} is in use: {AFRESH}'
+                else:
+                    reason = self._objection(self.read() | ours)
         return SetParametersResult(successful=not reason, reason=reason)
 
     def _accepted(self, changes: list[RosParameter]) -> None:
         ours = [change.name for change in changes if change.name in self._by_name]
         for name in ours:
             self._problems.pop(name, None)
-        if self.in_use and ours:
-            self._apply(self.read())
+        with self._alone:
+            if self.in_use and ours:
+                self._apply(self.read())

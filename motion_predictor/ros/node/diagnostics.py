@@ -3,12 +3,14 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from motion_predictor.budget import Budget
+from motion_predictor.engines.choice import Attempt
 from motion_predictor.predictor import MotionPredictor
 from motion_predictor.self_check.check import SelfCheck
 
@@ -149,7 +151,7 @@ def facts(predictor: MotionPredictor, budget: Budget, threads: int) -> dict[str,
         'device': str(predictor.device),
         'engine': f'{engine.backend} in {engine.precision}',
         'engine error (mm)': f'{1000 * engine.error_m:.2f}',
-        'engines not used': _refused(predictor) or 'none',
+        'engines not used': _told((*engine.attempts, *engine.gave_up)) or 'none',
         'CPU threads of the network': str(threads),
         'samples': str(state.samples),
         'samples configured': str(budget.ladder[0]),
@@ -174,20 +176,27 @@ def judged(check: SelfCheck) -> dict[str, str]:
     return values
 
 
-def shortfall(predictor: MotionPredictor, budget: Budget) -> str:
-    """Return what is less than asked for, nothing if all is as configured."""
-    state, words = budget.state, []
+def shortfall(predictor: MotionPredictor, budget: Budget, backend: str) -> str:
+    """Return what is less than asked for, nothing if all is as configured.
+
+    Args:
+        predictor: what predicts.
+        budget: how much of it.
+        backend: that was asked for; 'auto' is content with what the machine has.
+    """
+    state, engine, words = budget.state, predictor.engine, []
     if 0 < state.samples < budget.ladder[0]:
         words.append(
             f'{state.samples} of {budget.ladder[0]} samples for {state.people} people: '
             f'{state.reason}'
         )
-    if refused := _refused(predictor):
-        words.append(f'engines not used: {refused}')
+    if engine.gave_up:
+        words.append(f'engines that failed: {_told(engine.gave_up)}')
+    if engine.attempts and backend != 'auto':
+        words.append(f'engines not used: {_told(engine.attempts)}')
     return '; '.join(words)
 
 
-def _refused(predictor: MotionPredictor) -> str:
+def _told(attempts: Sequence[Attempt]) -> str:
     """Return which engines were tried and why they are not used."""
-    attempts = predictor.engine.attempts
     return '; '.join(f'{name} in {kind}: {why}' for name, kind, why in attempts)

@@ -1,8 +1,10 @@
 """The `predictor` node: skeletons in, predicted motion out. It wires; it does no maths."""
 
 import gc
+import math
 import os
 import sys
+import threading
 from contextlib import ExitStack
 from copy import copy
 from pathlib import Path
@@ -11,23 +13,28 @@ from typing import Any
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy._rclpy_pybind11 import RCLError
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
 
 from motion_predictor.budget import Budget, rungs, survey
 from motion_predictor.common.problems import one_line
+from motion_predictor.making import Maker
 from motion_predictor.msg import MotionQualityArray, PredictedMotionArray
 from motion_predictor.predictor import MotionPredictor
 from motion_predictor.ros.common.parameter_table import AFRESH, Parameters
 from motion_predictor.ros.node.clock import NodeClock
+from motion_predictor.ros.node.improvement import Improvement
 from motion_predictor.ros.node.inference import InferenceThread
-from motion_predictor.ros.node.middleware import carry_large_messages
+from motion_predictor.ros.node.logs import logged_by
+from motion_predictor.ros.node.middleware import carry_large_messages, require_tested
 from motion_predictor.ros.node.outputs import MotionOutput
 from motion_predictor.ros.node.parameters import PARAMETERS
 from motion_predictor.ros.node.pipeline import Pipeline, Setup
+from motion_predictor.ros.node.qos import output_qos, overridable
 from motion_predictor.ros.node.reader import open_input
 from motion_predictor.ros.node.receiver import Intake
 from motion_predictor.ros.node.scheduling import Precedence
@@ -43,8 +50,10 @@ KEPT_MESSAGES = 60
 SWITCH_S = 0.0005
 """After this a thread of Python gives way to one that waits. It is 5 ms as it comes: a quarter of
 the budget."""
-SURVEY_S = 2.0
-"""Time at configuration for finding what predictions for several people cost."""
+SURVEY_S = 0.3
+"""Time for finding what predictions on the CPU cost: of few people, and in proportion of more."""
+CALLBACKS = 3
+"""Threads of the executor: a transition, what waits for it to end, and who asks for the state."""
 CROWD = (
     'max_gap_s',
     'forget_after_s',
@@ -59,17 +68,20 @@ PREFERENCE = ('robot_position', 'max_people')
 Return = TransitionCallbackReturn
 
 
-class PredictorNode(LifecycleNode):
+class PredictorNode(LifecycleNodeMixin, Node):
     """Predicts the motion of everyone a source shows and publishes it on `predicted_motion`.
 
     The inference thread takes the messages, predicts on the newest data and publishes. The node's
-    executor serves the rest; a watchdog on the steady clock publishes STALE_INPUT or FAULT when
-    the thread cannot.
+    executor serves the rest, so that managers are answered while a transition takes its time; a
+    watchdog on the steady clock publishes STALE_INPUT or FAULT when the thread cannot.
     """
 
     def __init__(self) -> None:
-        super().__init__('predictor')
-        self._table = Parameters(self, PARAMETERS, self._objection, self._use)
+        Node.__init__(self, 'predictor')
+        LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
+        self._alone = threading.RLock()
+        """Held by whatever changes what the node is, or uses what a transition may take away."""
+        self._table = Parameters(self, PARAMETERS, self._objection, self._use, self._alone)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._time = NodeClock(self, self._on_jump)
         self.hung = False
@@ -91,6 +103,10 @@ class PredictorNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> Return:
         """Read the parameters, load and warm up the predictor."""
+        with self._alone:
+            return self._configure()
+
+    def _configure(self) -> Return:
         for name in self._table.unknown():
             self.get_logger().warning(f"there is no parameter '{name}'; it has no effect")
         try:
@@ -124,6 +140,8 @@ class PredictorNode(LifecycleNode):
     def _set_up(self, values: dict[str, Any]) -> None:
         """Make what the parameters ask for, or raise if it cannot be made."""
         undo = self._configured
+        undo.enter_context(logged_by(self.get_logger()))
+        require_tested(values['untested_middleware'])
         self._inference = InferenceThread(values['threads'])
         undo.callback(self._inference.stop)
         predictor = self._inference.call(_load, values)
@@ -139,8 +157,8 @@ class PredictorNode(LifecycleNode):
         publisher = self.create_lifecycle_publisher(
             PredictedMotionArray,
             'predicted_motion',
-            QoSProfile(depth=1),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            output_qos(values['stale_after_s']),
+            qos_overriding_options=overridable(),
         )
         undo.callback(self.destroy_lifecycle_publisher, publisher)
         self._quality = self.create_publisher(MotionQualityArray, 'predicted_motion_quality', 1)
@@ -148,18 +166,35 @@ class PredictorNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         undo.callback(self.destroy_publisher, self._diagnostics)
         output, budget = _output(predictor, values), self._budget(values)
-        self._setup = Setup(predictor, source, publisher, values, output, budget)
+        improvement = Improvement(
+            predictor,
+            lambda: Maker(_engine_options(values), values['threads']),
+            lambda: self._survey_again(predictor, values),
+            self.get_logger(),
+        )
+        undo.callback(improvement.stop)
+        self._longest_s = values['stale_after_s']
+        self._setup = Setup(predictor, source, publisher, values, output, budget, improvement)
         self._table.in_use = True
+
+    def _survey_again(self, predictor: MotionPredictor, values: dict[str, Any]) -> None:
+        """Find what predictions cost with another engine."""
+        costs = _survey(predictor, values)
+        with self._alone:
+            if self._table.in_use and self._setup.predictor is predictor:
+                self._costs = costs
+                self._setup.budget = self._budget(self._setup.values)
 
     def on_activate(self, state: LifecycleState) -> Return:
         """Start listening and predicting."""
-        try:
-            self._listen()
-        except Exception as error:  # whatever the middleware raises
-            self._stop()
-            self.get_logger().error(f'cannot activate: {one_line(error)}')
-            return Return.FAILURE
-        return super().on_activate(state)
+        with self._alone:
+            try:
+                self._listen()
+            except Exception as error:  # whatever the middleware raises
+                self._stop()
+                self.get_logger().error(f'cannot activate: {one_line(error)}')
+                return Return.FAILURE
+            return super().on_activate(state)
 
     def _listen(self) -> None:
         """Subscribe, and start what works on what comes in and what looks after that."""
@@ -223,10 +258,11 @@ class PredictorNode(LifecycleNode):
         super().destroy_node()
 
     def _stop(self) -> None:
-        if self._pipeline is not None:
-            self._left = self._pipeline.people
-        self._pipeline = None
-        self._active.close()
+        with self._alone:
+            if self._pipeline is not None:
+                self._left = self._pipeline.people
+            self._pipeline = None
+            self._active.close()
 
     def _end(self, pipeline: Pipeline) -> None:
         if not pipeline.loop.end(PATIENCE_S):
@@ -234,11 +270,12 @@ class PredictorNode(LifecycleNode):
             self.get_logger().error(f'the prediction in hand did not end within {PATIENCE_S:g} s')
 
     def _free(self) -> None:
-        self._configured.close()
-        if self._table.in_use:
-            self._table.in_use = False
-            del self._inference, self._setup, self._diagnostics, self._quality
-            gc.unfreeze()
+        with self._alone:
+            self._configured.close()
+            if self._table.in_use:
+                self._table.in_use = False
+                del self._inference, self._setup, self._diagnostics, self._quality
+                gc.unfreeze()
 
     # While active
 
@@ -250,8 +287,10 @@ class PredictorNode(LifecycleNode):
         )
 
     def _report(self, pipeline: Pipeline) -> None:
-        self._diagnostics.publish(pipeline.report())
-        self._quality.publish(pipeline.quality())
+        with self._alone:
+            if pipeline is self._pipeline:  # a transition may just have ended it
+                self._diagnostics.publish(pipeline.report())
+                self._quality.publish(pipeline.quality())
 
     def _look(self, pipeline: Pipeline) -> None:
         """Do what the watchdog is there for."""
@@ -281,6 +320,11 @@ class PredictorNode(LifecycleNode):
             return (
                 f'{values["samples"]} samples are more than the {predictor.samples} that the node '
                 f'was configured for: {AFRESH}'
+            )
+        if values['stale_after_s'] > self._longest_s:
+            return (
+                f'stale_after_s of {values["stale_after_s"]:g} is longer than the '
+                f'{self._longest_s:g} after which subscribers were promised a message: {AFRESH}'
             )
         try:
             SelfCheck(predictor.times, values['self_correction'])
@@ -322,7 +366,14 @@ def _load(values: dict[str, Any]) -> MotionPredictor:
         values['backend'],
         coverage=values['coverage'],
         min_familiarity=values['min_familiarity'],
+        make_engines=False,
     )
+
+
+def _engine_options(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what the engine that the parameters ask for depends on."""
+    names = {'checkpoint': 'name_or_path'} | {n: n for n in ('device', 'samples', 'backend')}
+    return {keyword: values[name] for name, keyword in names.items()}
 
 
 def _output(predictor: MotionPredictor, values: dict[str, Any]) -> MotionOutput:
@@ -350,7 +401,11 @@ def _nobody(predictor: MotionPredictor, values: dict[str, Any]) -> People:
 
 
 def _survey(predictor: MotionPredictor, values: dict[str, Any]) -> dict[tuple[int, int], float]:
-    """Warm the predictor up and return what its predictions cost."""
+    """Warm the predictor up and return what its predictions cost.
+
+    On a GPU for everybody who may come: what is captured there for so many people must not be
+    captured while somebody waits for a prediction.
+    """
 
     def rehearse(people: int, samples: int) -> None:
         # Scheduled as when it counts: on a busy machine it takes many times as long otherwise.
@@ -362,7 +417,7 @@ def _survey(predictor: MotionPredictor, values: dict[str, Any]) -> dict[tuple[in
         run=rehearse,
         people=values['max_people'],
         ladder=rungs(values['samples']),
-        limit_s=SURVEY_S,
+        limit_s=SURVEY_S if predictor.device.type == 'cpu' else math.inf,
     )
 
 
@@ -372,10 +427,11 @@ def main(args: list[str] | None = None) -> Any:
     sys.setswitchinterval(SWITCH_S)
     rclpy.init(args=args)
     node = PredictorNode()
-    executor = SingleThreadedExecutor()
+    executor = MultiThreadedExecutor(CALLBACKS)
     executor.add_node(node)
+    # Aside, so that services answer meanwhile.
+    threading.Thread(target=node.start, name='autostart', daemon=True).start()
     try:
-        node.start()
         while rclpy.ok():
             try:
                 executor.spin()

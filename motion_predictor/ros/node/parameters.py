@@ -10,13 +10,21 @@ FRAME_TIMES_S = (
 """Dense over the times that matter for a robot's next decision, and wider apart later."""
 PARAMETERS = (
     Parameter('autostart', True, 'Configure and activate the node as soon as it starts.'),
+    Parameter(
+        'untested_middleware',
+        False,
+        'Run over any middleware. Only Fast DDS was tested, and others are refused by name.',
+    ),
     Parameter('checkpoint', 'default', 'The predictor: "default", or a .safetensors file.'),
-    Parameter('device', 'auto', 'Where it runs: "cpu", "cuda", "cuda:1", or "auto".'),
+    Parameter(
+        'device', 'auto', 'Where it runs: "cpu", "cuda", "cuda:1", or "auto", the CPU for now.'
+    ),
     Parameter(
         'backend',
         'auto',
         'How the network runs: "eager", "compiled", "cuda_graph", "tensorrt", or "auto": the '
-        'fastest that is available and agrees with eager.',
+        'fastest that is available and agrees with eager. What has to be compiled first is '
+        'compiled in the background and taken over when it is ready.',
     ),
     Parameter(
         'threads',

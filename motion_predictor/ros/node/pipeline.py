@@ -12,7 +12,8 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from numpy.typing import NDArray
-from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from rclpy.lifecycle import LifecyclePublisher
+from rclpy.node import Node
 
 from motion_predictor.budget import Budget
 from motion_predictor.common.problems import one_line
@@ -21,6 +22,7 @@ from motion_predictor.msg import MotionQualityArray
 from motion_predictor.predictor import MotionPredictor, Prediction
 from motion_predictor.ros.node.clock import NodeClock
 from motion_predictor.ros.node.diagnostics import Condition, Health, facts, judged, shortfall
+from motion_predictor.ros.node.improvement import Improvement
 from motion_predictor.ros.node.inference import Loop
 from motion_predictor.ros.node.outputs import MotionOutput, quality_message, time_message
 from motion_predictor.ros.node.reader import Scan, SkeletonInput
@@ -53,6 +55,7 @@ class Setup:
     """The parameters; like what follows, they may change at any time."""
     output: MotionOutput
     budget: Budget
+    improvement: Improvement
 
 
 class Pipeline:
@@ -71,7 +74,7 @@ class Pipeline:
 
     def __init__(
         self,
-        node: LifecycleNode,
+        node: Node,
         clock: NodeClock,
         setup: Setup,
         people: People,
@@ -323,7 +326,7 @@ class Pipeline:
     def report(self) -> DiagnosticArray:
         """Return the diagnostics since the last report."""
         predictor, budget = self._setup.predictor, self._setup.budget
-        missing = shortfall(predictor, budget)
+        missing = shortfall(predictor, budget, self._setup.values['backend'])
         if missing:
             self._warn('less than asked for', missing)
         if (publishers := self._intake.publishers()) > 1:
@@ -343,6 +346,7 @@ class Pipeline:
             facts(predictor, budget, self._setup.values['threads'])
             | {'scheduling': str(self._precedence)}
             | self._doubts()
+            | {'engine in the making': str(self._setup.improvement)}
             | judged(self.check),
         )
         report.header.stamp = time_message(self._clock.now_ns())

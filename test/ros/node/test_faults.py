@@ -117,7 +117,7 @@ def test_an_engine_that_fails_gives_way_to_eager(
 
     def warnings() -> list[DiagnosticStatus]:
         said = [message.status[0] for message in cell.diagnostics]
-        return [status for status in said if 'engines not used: compiled' in status.message]
+        return [status for status in said if 'engines that failed: compiled' in status.message]
 
     cell.wait_for(warnings, 'diagnostics warn')
     assert warnings()[0].level in (DiagnosticStatus.WARN, DiagnosticStatus.STALE)

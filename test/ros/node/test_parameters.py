@@ -28,7 +28,7 @@ NEW: dict[str, Any] = {
     'max_people': 3,
     'max_gap_s': 0.4,
     'forget_after_s': 0.5,
-    'stale_after_s': 0.4,
+    'stale_after_s': 0.2,
     'max_age_s': 0.6,
     'max_ahead_s': 0.2,
     'latency_budget_ms': 5000.0,

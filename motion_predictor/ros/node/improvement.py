@@ -1,0 +1,77 @@
+"""A faster engine, taken over while the node predicts with what it has."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from rclpy.impl.rcutils_logger import RcutilsLogger
+
+from motion_predictor.common.problems import one_line
+from motion_predictor.making import Maker
+from motion_predictor.predictor import MotionPredictor
+
+
+class Improvement:
+    """Has made what the predictor lacks, and lets it take that over once it agrees with eager.
+
+    Args:
+        predictor: which starts with what is there.
+        maker: starts what makes the rest.
+        taken_over: called when the predictor has a faster engine.
+        logger: of the node.
+    """
+
+    def __init__(
+        self,
+        predictor: MotionPredictor,
+        maker: Callable[[], Maker],
+        taken_over: Callable[[], None],
+        logger: RcutilsLogger,
+    ) -> None:
+        self._predictor = predictor
+        self._taken_over = taken_over
+        self._logger = logger
+        self._undo = ExitStack()
+        self._is_stopped = False
+        self._began_s: float | None = None
+        if not predictor.engine.unmade:
+            return
+        self._began_s = time.monotonic()
+        wanted = ' or '.join(f'{name} in {numbers}' for name, numbers in predictor.engine.unmade)
+        logger.info(
+            f'the engine {wanted} is made for this machine in the background, once; until then '
+            f'{predictor.engine.backend} predicts'
+        )
+        made = maker()
+        self._undo.callback(made.stop)
+        threading.Thread(target=self._run, args=(made,), name='improvement', daemon=True).start()
+
+    def _run(self, maker: Maker) -> None:
+        predictor = self._predictor
+        refused = maker.wait(predictor.engine.unmade)
+        if self._is_stopped:
+            return
+        try:
+            if predictor.improve(refused):
+                self._taken_over()
+                engine = predictor.engine
+                self._logger.info(f'{engine.backend} in {engine.precision} predicts from now on')
+            for name, numbers, why in refused:
+                self._logger.warning(f'the {name} engine in {numbers} is not used: {why}')
+        except Exception as error:  # what predicts goes on
+            self._logger.error(f'no faster engine: {one_line(error)}')
+        finally:
+            self._began_s = None
+
+    def stop(self) -> None:
+        """Give it up."""
+        self._is_stopped = True
+        self._undo.close()
+
+    def __str__(self) -> str:
+        """Return in words what is being made."""
+        began_s, unmade = self._began_s, self._predictor.engine.unmade
+        if began_s is None or not unmade:
+            return 'none'
+        return f'{unmade[0][0]} in {unmade[0][1]}, for {time.monotonic() - began_s:.0f} s'

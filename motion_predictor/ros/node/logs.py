@@ -1,0 +1,38 @@
+"""What the library logs goes to the log of ROS."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rclpy.impl.rcutils_logger import RcutilsLogger
+
+
+class _ToRos(logging.Handler):
+    """Hands records over to a node's logger, whose level decides."""
+
+    def __init__(self, logger: RcutilsLogger) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if record.levelno >= logging.ERROR:
+            self._logger.error(message)
+        elif record.levelno >= logging.WARNING:
+            self._logger.warning(message)
+        else:
+            self._logger.info(message)
+
+
+@contextmanager
+def logged_by(logger: RcutilsLogger) -> Iterator[None]:
+    """Have the node's logger say what the library logs, instead of standard error."""
+    library = logging.getLogger('motion_predictor')
+    handler = _ToRos(logger)
+    library.addHandler(handler)
+    propagate, library.propagate = library.propagate, False
+    try:
+        yield
+    finally:
+        library.removeHandler(handler)
+        library.propagate = propagate
