@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from reading import FakeTf2
 from rosgraph_msgs.msg import Clock
 
 from motion_predictor.archive import MotionArchive, load_archive
@@ -289,3 +291,19 @@ def motion(request: pytest.FixtureRequest) -> MotionArchive:
     if request.param == 'bundled':
         return open_archive('bundled')
     return load_archive(request.getfixturevalue('recorded') / 'test.npz')
+
+
+@pytest.fixture
+def tf2(monkeypatch: pytest.MonkeyPatch) -> FakeTf2:
+    """What stands in for tf2_ros."""
+    fake = FakeTf2()
+    monkeypatch.setitem(sys.modules, 'tf2_ros', fake)
+    return fake
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    """A node that is spun by nobody."""
+    node = Node('listener')
+    yield node
+    node.destroy_node()

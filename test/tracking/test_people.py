@@ -1,60 +1,25 @@
 """Who is there, who can be predicted and why not, whatever the messages bring."""
 
-from typing import Any
-
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from crowd import (
+    FULL,
+    MS,
+    NOTHING,
+    PERIOD_NS,
+    POSE,
+    START_NS,
+    at,
+    make_people,
+    report,
+    scene_of,
+    statuses,
+)
 
 from motion_predictor.common.status import Status, most_severe
-from motion_predictor.skeleton import Layout
 from motion_predictor.tracking.admission import MAX_TRACKED
 from motion_predictor.tracking.feed import RESTART_AFTER
-from motion_predictor.tracking.people import People
 from motion_predictor.tracking.scene import Observation, Scene
-
-FloatArray = NDArray[np.float32]
-MS = 1_000_000
-START_NS = 1_700_000_000_000 * MS
-PERIOD_NS = 100 * MS
-FULL = 5  # messages, one a period, until a window of 5 frames at 10 Hz is full
-HIPS = Layout(name='hips', joints={'pelvis': None, 'l_hip': 'pelvis', 'r_hip': 'pelvis'})
-POSE = np.array([[0, 0, 1], [0, 0.1, 1], [0, -0.1, 1]], np.float32)
-NOTHING = np.full((3, 3), np.nan, np.float32)
-
-
-def make_people(**changes: Any) -> People:
-    usual: dict[str, Any] = {
-        'layout': HIPS,
-        'rate_hz': 10,
-        'frames': 5,
-        'max_gap_s': 0.35,
-        'forget_after_s': 1.0,
-        'min_observed_fraction': 0.5,
-        'max_people': 3,
-        'frozen_after_s': 0.0,
-    }
-    return People(**(usual | changes))
-
-
-def at(x: float, y: float = 0) -> FloatArray:
-    return POSE + np.float32([x, y, 0])
-
-
-def report(people: People, step: int, **poses: FloatArray) -> bool:
-    """Report people by id, so many periods after the start."""
-    observations = [Observation(person, pose) for person, pose in poses.items()]
-    return people.update(START_NS + step * PERIOD_NS, observations)
-
-
-def scene_of(people: People) -> Scene:
-    scene = people.scene()
-    assert scene is not None
-    return scene
-
-
-def statuses(people: People) -> dict[str, Status]:
-    return {person.id: person.status for person in scene_of(people).people}
 
 
 def test_before_the_first_message_there_is_no_scene() -> None:
@@ -231,116 +196,6 @@ def test_what_was_seen_only_long_ago_does_not_carry_a_prediction() -> None:
     assert people.rejected['too little observed'] == 1
 
 
-def test_an_id_that_jumps_farther_than_a_person_moves_starts_anew() -> None:
-    people = make_people()
-    for step in range(FULL):
-        report(people, step, anna=at(0))
-    for step in range(FULL, 2 * FULL - 1):
-        report(people, step, anna=at(3))
-        assert statuses(people) == {'anna': Status.WARMING_UP}
-    report(people, 2 * FULL - 1, anna=at(3))
-    (anna,) = scene_of(people).people
-    assert people.rejected == {'person jumped': 1}
-    assert anna.window is not None
-    np.testing.assert_array_equal(anna.window.positions[:, 0, 0], [3] * 5)
-
-
-def test_an_id_that_jumps_back_at_once_goes_on() -> None:
-    people = make_people()
-    for step in range(FULL):
-        report(people, step, anna=at(0))
-    report(people, FULL, anna=at(3))
-    assert statuses(people) == {'anna': Status.WARMING_UP}
-    report(people, FULL + 1, anna=at(0.1))
-    (anna,) = scene_of(people).people
-    assert anna.window is not None
-    assert anna.window.positions[:, 0, 0].max() == pytest.approx(0.1)
-
-
-def test_a_person_at_full_speed_does_not_jump() -> None:
-    people = make_people()
-    for step in range(3 * FULL):
-        report(people, step, anna=at(0.39 * step))
-    assert statuses(people) == {'anna': Status.OK}
-    assert not people.rejected
-
-
-@pytest.mark.parametrize('apart_m', [0.5, 0.1, 0.07])
-def test_ids_exchanged_between_two_people_exchange_their_histories(apart_m: float) -> None:
-    people = make_people()
-    for step in range(FULL):
-        report(people, step, anna=at(0), ben=at(0, apart_m))
-    before = {person.id: person.track for person in scene_of(people).people}
-    for step in range(FULL, FULL + 2):
-        report(people, step, anna=at(0, apart_m), ben=at(0))
-        assert statuses(people) == {'anna': Status.OK, 'ben': Status.OK}
-        after = {person.id: person.track for person in scene_of(people).people}
-        assert after == {'anna': before['ben'], 'ben': before['anna']}
-        for person in scene_of(people).people:
-            assert person.window is not None
-            np.testing.assert_allclose(np.diff(person.window.positions, axis=0), 0, atol=1e-6)
-    assert people.rejected == {'ids swapped': 1}
-
-
-def test_an_id_at_another_persons_place_starts_anew() -> None:
-    people = make_people()
-    for step in range(FULL):
-        report(people, step, anna=at(0), ben=at(0, 0.5))
-    report(people, FULL, anna=at(0, 0.5), ben=at(0, 3.0))
-    assert statuses(people) == {'anna': Status.WARMING_UP, 'ben': Status.WARMING_UP}
-    assert people.rejected == {"id at another person's place": 1, 'person jumped': 1}
-
-
-def test_two_people_who_pass_each_other_stay_apart() -> None:
-    people = make_people()
-    for step in range(20):
-        x = 0.15 * (step - 10)
-        report(people, step, anna=at(x), ben=at(-x, 0.4))
-    assert not people.rejected
-    windows = {p.id: p.window for p in scene_of(people).people}
-    assert windows['anna'] is not None
-    assert windows['ben'] is not None
-    np.testing.assert_allclose(np.diff(windows['anna'].positions[:, 0, 0]), 0.15, atol=1e-5)
-    np.testing.assert_allclose(np.diff(windows['ben'].positions[:, 0, 0]), -0.15, atol=1e-5)
-
-
-def test_whoever_is_found_again_under_a_new_id_goes_on() -> None:
-    people = make_people()
-    for step in range(FULL):
-        report(people, step, anna=at(0.1 * step))
-    report(people, FULL)
-    report(people, FULL + 1, anna2=at(0.1 * (FULL + 1)))
-    assert statuses(people) == {'anna2': Status.OK}
-
-
-@pytest.mark.parametrize(
-    ('lost', 'found'),
-    [
-        ({'anna': at(0), 'ben': at(0, 0.4)}, {'new': at(0)}),  # who of the two?
-        ({'anna': at(0)}, {'new': at(0), 'other': at(0, 0.4)}),  # which of the two?
-        ({'anna': at(0), 'carl': at(0, 0.4)}, {'new': at(0), 'carl': at(0, 0.4)}),  # one is near
-        ({'anna': at(0)}, {'new': at(1)}),  # too far
-    ],
-)
-def test_where_it_is_not_plain_who_was_found_again_the_history_starts_anew(
-    lost: dict[str, FloatArray], found: dict[str, FloatArray]
-) -> None:
-    people = make_people()
-    for step in range(FULL):
-        report(people, step, **lost)
-    report(people, FULL, **found)
-    assert statuses(people)['new'] == Status.WARMING_UP
-
-
-def test_a_lost_person_is_not_found_again_too_late() -> None:
-    people = make_people(reassociate_s=0.1)
-    for step in range(FULL):
-        report(people, step, anna=POSE)
-    report(people, FULL)
-    report(people, FULL + 1, new=POSE)
-    assert statuses(people) == {'anna': Status.STALE_INPUT, 'new': Status.WARMING_UP}
-
-
 def test_a_source_that_repeats_itself_is_stale_until_it_goes_on() -> None:
     people = make_people(frozen_after_s=1.0)
     for step in range(FULL):
@@ -502,16 +357,6 @@ def test_everybody_listed_has_a_place_and_a_reach_that_grows() -> None:
     assert farthest_m <= seen['ben'].reach_m < 1
     assert seen['anna'].reach_m == pytest.approx(seen['ben'].reach_m + 2.0 * 0.1, abs=0.02)
     assert seen['carl'].reach_m > seen['ben'].reach_m, 'of the middle of some joints'
-
-
-def test_whoever_an_id_jumped_away_from_may_still_be_there() -> None:
-    people = make_people()
-    for step in range(FULL):
-        report(people, step, anna=at(0))
-    report(people, FULL, anna=at(3))
-    assert scene_of(people).unlisted == 1
-    report(people, FULL + 1, anna=at(0.1))
-    assert scene_of(people).unlisted == 0, 'she is where she was'
 
 
 @pytest.mark.parametrize(('metres', 'is_read'), [(9e3, True), (2e4, False), (1e6, False)])
