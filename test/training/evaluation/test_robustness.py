@@ -9,7 +9,7 @@ import pytest
 
 from motion_predictor.skeleton import known_layouts
 from motion_predictor_training.cli import main
-from motion_predictor_training.evaluation.robustness import FAULTS, Source
+from motion_predictor_training.evaluation.faults import FAULTS, Source
 
 SMPL = known_layouts()['smpl22']
 
