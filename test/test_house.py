@@ -23,7 +23,7 @@ RUNTIME = [
     ['uncertainty'],
     ['checkpoint', 'engines', 'planning'],
     ['predictor', 'budget', 'view'],
-    ['self_check'],
+    ['making', 'self_check'],
     ['ros.common'],
     ['ros.node'],
     ['ros.consumers'],

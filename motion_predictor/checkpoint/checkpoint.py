@@ -143,9 +143,10 @@ class Checkpoint:
         """
         header = self.header
         with torch.device('meta'):
-            expected = self.of(
-                header, self._fresh_network(), fresh_parametrisation(self.header)
-            ).tensors
+            network = self._fresh_network()
+        # Not on the meta device, where torch would import its whole compiler to make a basis: a
+        # second and a half of every start.
+        expected = self.of(header, network, fresh_parametrisation(header)).tensors
         if header.calibration is not None:
             for name, shape in header.calibration.shapes().items():
                 expected[name] = torch.empty(shape, device='meta')

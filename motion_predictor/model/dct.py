@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,12 +26,11 @@ def dct_matrix(frames: int, coefficients: int) -> Tensor:
             f'the number of DCT coefficients must lie in 1..{frames} (the frames), '
             f'got {coefficients}'
         )
-    # In numpy: for torch's arange on the meta device, which knows shapes alone, torch would import
-    # its whole compiler, a second and a half of every start.
-    k, n = np.arange(coefficients)[:, None], np.arange(frames)[None, :]
-    matrix = np.cos(math.pi * (n + 0.5) * k / frames) * math.sqrt(2 / frames)  # (K, N)
+    k = torch.arange(coefficients, dtype=torch.float64)[:, None]
+    n = torch.arange(frames, dtype=torch.float64)[None, :]
+    matrix = torch.cos(math.pi * (n + 0.5) * k / frames) * math.sqrt(2 / frames)  # (K, N)
     matrix[0] /= math.sqrt(2)
-    return torch.from_numpy(matrix)
+    return matrix
 
 
 def pad_with_last(history: Tensor, future_frames: int) -> Tensor:

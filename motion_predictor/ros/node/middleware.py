@@ -6,9 +6,11 @@ import rclpy
 
 from motion_predictor.common.installed import installed
 
-PROFILES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
-"""Fast DDS 3 (Kilted) reads the first alone, Fast DDS 2 (Humble, Jazzy) the second."""
-TRANSPORTS = 'FASTDDS_BUILTIN_TRANSPORTS'
+PROFILES, OLD_PROFILES = 'FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'
+OLD = ('humble', 'iron', 'jazzy')
+"""Distributions with Fast DDS 2, which reads the old variable alone; newer ones warn of it."""
+FAST_DDS = (PROFILES, OLD_PROFILES, 'FASTDDS_BUILTIN_TRANSPORTS')
+"""Variables with which an integrator configures it; one that is set is left to have its way."""
 TESTED = 'rmw_fastrtps'
 
 
@@ -19,11 +21,11 @@ class MiddlewareError(RuntimeError):
 def carry_large_messages() -> None:
     """Have Fast DDS hand whole predictions over in shared memory; call it before rclpy.init.
 
-    What an integrator has set has its way. Other middlewares do not read the variables.
+    Other middlewares do not read the variable.
     """
-    if TRANSPORTS not in os.environ:
-        for name in PROFILES:
-            os.environ.setdefault(name, str(installed('config', 'fastdds.xml')))
+    if not any(name in os.environ for name in FAST_DDS):
+        name = OLD_PROFILES if os.environ.get('ROS_DISTRO') in OLD else PROFILES
+        os.environ[name] = str(installed('config', 'fastdds.xml'))
 
 
 def require_tested(untested_middleware: bool, identifier: str = '') -> None:
