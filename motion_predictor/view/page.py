@@ -27,7 +27,7 @@ BANNER = (
     '<div style="margin: 0.4em 0.6em; padding-left: 0.6em; border-left: 4px solid {}; '
     'font-weight: 600">{}</div>'
 )
-GOOD, BAD = '#2da44e', '#d1242f'
+GOOD, PARTLY, BAD = '#2da44e', '#e08a2c', '#d1242f'
 SWITCHES = {
     'fan': ('Fan of futures', 'Some of the futures: ways of the hands, feet, head and hips.'),
     'mean': ('Mean', 'The mean of all futures.'),
@@ -183,7 +183,9 @@ class Page:
         newest = self.memory.newest
         people = len(newest.statuses) if newest else 0
         there = f', {people} {"person" if people == 1 else "people"}' if good else ''
-        self._set(self._banner, BANNER.format(GOOD if good else BAD, escape(condition) + there))
+        partly = newest is not None and newest.status not in ('OK', 'DEGRADED')
+        colour = BAD if not good else PARTLY if partly else GOOD
+        self._set(self._banner, BANNER.format(colour, escape(condition) + there))
         rows = self._hindsight.rows()
         lines = ['| ahead | mean off by | standing still | in balls |', '|---|---|---|---|']
         for row in rows:
