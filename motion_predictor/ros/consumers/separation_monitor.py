@@ -74,6 +74,7 @@ PARAMETERS = (
     Parameter('max_age_s', 0.2, 'Age of the newest observation after which it is 0.', 0.02, 10.0),
 )
 REPORT_S = 1.0
+JUMP_S = 0.5  # that ROS time goes astray between two looks
 
 
 class Blocked(Exception):  # noqa: N818 - no error: the reason why the robot stands
@@ -133,6 +134,7 @@ class SeparationMonitor(LifecycleNode):
         self._reason = self._reported = ''
         self._reported_s = 0.0
         self._frame = ''
+        self._looked: tuple[float, float] | None = None
         self._limbs: tuple[tuple[str, ...], Limbs] | None = None
         silent_after_s = values['silent_after_s']
         self._predictions = Predictions(
@@ -212,6 +214,9 @@ class SeparationMonitor(LifecycleNode):
         Raises:
             Blocked: if that is not known.
         """
+        jumped_s = self._jumped_s()
+        if abs(jumped_s) > JUMP_S:  # who was where before says nothing now
+            raise Blocked(f'clock: ROS time jumped by {jumped_s:.1f} s')
         try:
             capsules = self._state.capsules()
         except RobotError as error:
@@ -233,6 +238,12 @@ class SeparationMonitor(LifecycleNode):
             raise Blocked(f'people cannot be measured: {error}') from error
         self._facts |= {'least distance (m)': f'{apart.min():.3f}'}
         return self._robot.allowed(times, apart)
+
+    def _jumped_s(self) -> float:
+        """Return how far ROS time went since the last look, beyond what passed."""
+        now = self.get_clock().now().nanoseconds * 1e-9, time.monotonic()
+        before, self._looked = self._looked or now, now
+        return (now[0] - before[0]) - (now[1] - before[1])
 
     def _people(self) -> Latest:
         """Return the people in the frame of the robot's base, or why they are not known there."""
