@@ -9,8 +9,9 @@ import torch
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from motion_predictor.archive import MotionArchive
-from motion_predictor.checkpoint import Calibration, SwiftDiffSpec, load_checkpoint
+from motion_predictor.checkpoint import SwiftDiffSpec, load_checkpoint
 from motion_predictor.msg import PredictedMotionArray
+from motion_predictor.uncertainty.calibration import Calibration
 
 DEGRADED, OK = PredictedMotionArray.DEGRADED, PredictedMotionArray.OK
 LADDER = (50, 32, 16, 8)
