@@ -22,7 +22,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, sentence: str, people: int = 1) -> None:
-        super().__init__(sentence)
+        super().__init__(' '.join(sentence.split()))  # names in it may hold line breaks
         self.people = people
 
 

@@ -21,6 +21,7 @@ from reading import (
     skeleton_input,
 )
 
+from motion_predictor.ros.common.transforms import FixedFrame, Transform
 from motion_predictor.ros.node.reader import SkeletonInput
 from motion_predictor.ros.node.stamps import Stamps
 from motion_predictor.skeleton import known_layouts
@@ -239,3 +240,10 @@ def test_bodies_of_ros4hri_are_read_from_tf(
         np.testing.assert_allclose(found[joint], places[joint], atol=1e-6)
     np.testing.assert_allclose(found['pelvis'], places['pelvis'], atol=0.05)
     assert reader.sample(NOW_NS) is None, 'nothing new'
+
+
+def test_a_refusal_is_one_line_whatever_the_frame_is_called() -> None:
+    frame = FixedFrame('cell', Transform.of(OPTICAL))
+    with pytest.raises(InputError, match='^skeletons come in frame [^\n]*$'):
+        for name in ('camera', 'a\nb'):
+            frame.transform(name, NOW_NS, False)
