@@ -53,7 +53,7 @@ def test_other_layouts_are_evaluated(
     arguments += ['--samples', '2', '--json', str(out), '--plots', str(tmp_path / 'plots')]
     assert main(arguments) == 0
     result = json.loads(out.read_text())
-    assert result['rows']['model']['wrist_DTW_best_m'] > 0
+    assert result['rows']['model']['end_DTW_best_m'] > 0
     assert list(result['joints']['model']['best_mm']) == list(skeleton.joint_names)
 
 
