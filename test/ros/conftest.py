@@ -138,18 +138,28 @@ class Planner(Node):
         """Wait until a node is matched with this one."""
         self.wait_for(lambda: name in self.get_node_names(), f'{name} is there')
 
-    def call(self, kind: Any, service: str, request: Any) -> Any:
+    def call(self, kind: Any, service: str, request: Any, patience_s: float = PATIENCE_S) -> Any:
         """Call a service and return its response."""
         client = self.create_client(kind, service)
-        self.wait_for(client.service_is_ready, f'{service} is there')
-        future = client.call_async(request)
-        self.wait_for(future.done, f'{service} answered')
-        self.destroy_client(client)
+        try:
+            self.wait_for(client.service_is_ready, f'{service} is there')
+            future = client.call_async(request)
+            self.wait_for(future.done, f'{service} answered', patience_s)
+        finally:
+            self.destroy_client(client)
         return future.result()
 
     def state(self) -> str:
-        """Return the predictor's lifecycle state."""
-        response = self.call(GetState, '/predictor/get_state', GetState.Request())
+        """Return the predictor's lifecycle state.
+
+        Asked twice if need be: the middleware may lose the response to a client that the service
+        does not know yet.
+        """
+        asked = GetState, '/predictor/get_state', GetState.Request()
+        try:
+            response = self.call(*asked, patience_s=PATIENCE_S / 4)
+        except pytest.fail.Exception:
+            response = self.call(*asked)
         return STATES[response.current_state.id]
 
     def transition(self, name: str) -> bool:
