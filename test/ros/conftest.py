@@ -42,6 +42,12 @@ STATES = {
     State.PRIMARY_STATE_INACTIVE: 'inactive',
     State.PRIMARY_STATE_ACTIVE: 'active',
     State.PRIMARY_STATE_FINALIZED: 'finalized',
+    State.TRANSITION_STATE_CONFIGURING: 'configuring',
+    State.TRANSITION_STATE_CLEANINGUP: 'cleaningup',
+    State.TRANSITION_STATE_SHUTTINGDOWN: 'shuttingdown',
+    State.TRANSITION_STATE_ACTIVATING: 'activating',
+    State.TRANSITION_STATE_DEACTIVATING: 'deactivating',
+    State.TRANSITION_STATE_ERRORPROCESSING: 'errorprocessing',
 }
 TRANSITIONS = {
     'configure': Transition.TRANSITION_CONFIGURE,
