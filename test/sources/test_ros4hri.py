@@ -4,28 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pointcloud2
 import pytest
 from numpy.typing import NDArray
+from opened import read, source
 
-from motion_predictor.skeleton import known_layouts
-from motion_predictor.sources.catalogue import Settings, open_source
 from motion_predictor.sources.ros4hri import Place
-from motion_predictor.sources.source import Bodies, InputError, Source
+from motion_predictor.sources.source import InputError
 
 FloatArray = NDArray[np.float32]
-
-
-def source(name: str, **settings: Any) -> Source:
-    """Return a source with settings that differ from the defaults."""
-    layouts = settings.pop('layouts', known_layouts())
-    return open_source(name, Settings(layouts, **settings), lambda: pointcloud2.read_points)
-
-
-def read(reader: Source, message: Any) -> Bodies:
-    bodies = reader.read(message)
-    assert bodies is not None
-    return bodies
 
 
 def person(joints: int, seed: int = 0) -> FloatArray:

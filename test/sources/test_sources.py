@@ -14,28 +14,17 @@ from geometry_msgs.msg import Point, Pose, PoseArray
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from opened import read, source
 from sensor_msgs.msg import PointCloud2, PointField
 from visualization_msgs.msg import Marker, MarkerArray
 
-from motion_predictor.skeleton import known_layouts, read_layout
-from motion_predictor.sources.catalogue import SOURCES, Settings, open_source
+from motion_predictor.skeleton import read_layout
+from motion_predictor.sources.catalogue import SOURCES
 from motion_predictor.sources.point_cloud import FIELDS
-from motion_predictor.sources.source import Bodies, InputError, Source
+from motion_predictor.sources.source import InputError, Source
 
 FloatArray = NDArray[np.float32]
 NAN = float('nan')
-
-
-def source(name: str, **settings: Any) -> Source:
-    """Return a source with settings that differ from the defaults."""
-    layouts = settings.pop('layouts', known_layouts())
-    return open_source(name, Settings(layouts, **settings), lambda: pointcloud2.read_points)
-
-
-def read(reader: Source, message: Any) -> Bodies:
-    bodies = reader.read(message)
-    assert bodies is not None
-    return bodies
 
 
 def refusal(reader: Source, message: Any) -> str:
