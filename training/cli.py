@@ -74,7 +74,7 @@ def _distil(arguments: argparse.Namespace) -> None:
 def _refine(arguments: argparse.Namespace) -> None:
     config = _load(RefineConfig, 'refine', arguments)
     archives = arguments.train, arguments.out, arguments.validation
-    refine(config, arguments.student, *archives)
+    refine(config, arguments.student, *archives, arguments.committee)
 
 
 def _tune(arguments: argparse.Namespace) -> None:
@@ -323,6 +323,9 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = stage('refine', 'Refine a student on recorded futures, by a proper score.')
     sub.add_argument('--student', type=Path, required=True, help='checkpoint to go on from')
+    sub.add_argument(
+        '--committee', type=Path, nargs='+', default=(), help='students to learn from as well'
+    )
     sub.add_argument('--train', type=Path, required=True, help='motion archive (.npz)')
     sub.add_argument('--out', type=Path, required=True, help='checkpoint to write')
     configurable(sub)

@@ -240,8 +240,10 @@ class RefineConfig(Strict):
     """Weight of the score of the whole body beside that of single joints (energy)."""
     final_weight: Annotated[float, Field(ge=0)] = 0.3
     """Weight of the last frame beside the average over all (nearest)."""
-    parent_weight: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the distance to the futures of the student refined, for the same noise."""
+    committee_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the loss that holds the futures to those of a committee, where there is one."""
+    symmetric: bool = True
+    """Whether every other sample is of the mirror image: better, and a sixth slower."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability with which the network's activations are left out."""
     stride: Count = 1

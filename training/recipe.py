@@ -43,14 +43,19 @@ SCHEMAS: dict[Kind, type[BaseModel]] = {
     'refine': RefineConfig,
     'calibrate': CalibrationConfig,
 }
+PRODUCT = 'predictor.safetensors'
 
 
 class Step(Strict):
-    """One stage of a recipe; it starts from the checkpoint of the stage before."""
+    """One stage of a recipe."""
 
     kind: Kind
     config: str | None = None
     """A file beside the recipe, or the name of one that ships; None: the one of this kind."""
+    after: str | None = None
+    """Name of the stage that it goes on from; None: the one before."""
+    committee: list[str] = []
+    """Names of the stages whose students it learns from as well."""
     set: dict[str, Any] = {}
     """What differs from it, by key: `optimisation.steps`."""
 
@@ -87,6 +92,10 @@ class Stage:
     """The kind, and from the second of a kind on its number: refine, refine-2."""
     kind: Kind
     config: Any
+    after: str | None
+    """Name of the stage that it goes on from; None for the teacher."""
+    committee: Sequence[str] = ()
+    """Names of the stages whose students it learns from as well."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +158,15 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), direct: bool = False)
             if stage in (name, step.kind):
                 wanted.append(rest)
         file = configuration_file(step.config or step.kind, path.parent)
-        stages.append(Stage(name, step.kind, load_config(SCHEMAS[step.kind], file, wanted)))
+        before = [stage.name for stage in stages]
+        after = step.after or (before[-1] if before else None)
+        if direct and after == 'one-step':
+            after = 'teacher'
+        for other in (*([after] if after else []), *step.committee):
+            if other not in before:
+                raise ConfigError(f'{name} needs {other}, which is not among {before} before it')
+        config = load_config(SCHEMAS[step.kind], file, wanted)
+        stages.append(Stage(name, step.kind, config, after, step.committee))
     known = sorted({*kinds, *(stage.name for stage in stages)})
     for override in overrides:
         if override.partition('.')[0] not in known:
@@ -183,25 +200,24 @@ def make(
     """
     records = Records(folder / 'records.json')
     records.put(versions=versions(), data=archives.facts(), threads=torch.get_num_threads())
-    parent = folder / 'none'
     for stage in stages:
-        last = stage.kind == 'calibrate'
-        out = folder / f'{"predictor" if last else stage.name}.safetensors'
         with records.stage(stage.name, stage.config.model_dump(mode='json')):
-            _run(stage, archives, parent, out)
-        parent = out
+            _run(stage, archives, folder)
     if archives.test is not None and is_first():
-        _evaluate(parent, archives.test, measurement, folder, records)
+        _evaluate(folder / PRODUCT, archives.test, measurement, folder, records)
     return records.content
 
 
-def _run(stage: Stage, archives: Archives, parent: Path, out: Path) -> None:
+def _run(stage: Stage, archives: Archives, folder: Path) -> None:
     train, validation, config = archives.train, archives.validation, stage.config
+    out = folder / (PRODUCT if stage.kind == 'calibrate' else f'{stage.name}.safetensors')
+    parent = folder / f'{stage.after}.safetensors'
+    committee = [folder / f'{name}.safetensors' for name in stage.committee]
     runs: dict[Kind, Callable[[], object]] = {
         'teacher': lambda: train_teacher(config, train, out, validation_path=validation),
         'one-step': lambda: distil(config, parent, train, out),
         'student': lambda: distil(config, parent, train, out),
-        'refine': lambda: refine(config, parent, train, out, validation),
+        'refine': lambda: refine(config, parent, train, out, validation, committee),
         'calibrate': lambda: _calibrate(config, archives, parent, out),
     }
     runs[stage.kind]()

@@ -61,7 +61,7 @@ def test_the_chain_survives_a_kill_and_beats_standing_still(
     assert ancestry['configuration']['optimisation']['steps'] == 400
 
     records = json.loads((out / 'records.json').read_text())
-    stages = ['teacher', 'one-step', 'student', 'refine', 'refine-2', 'calibrate']
+    stages = ['teacher', 'one-step', 'student', 'refine', 'refine-2', 'refine-3', 'calibrate']
     assert list(records['stages']) == stages
     assert all(stage['minutes'] >= 0 for stage in records['stages'].values())
     assert records['stages']['refine-2']['configuration']['optimisation']['seed'] == 4
@@ -136,14 +136,22 @@ def in_common(recipe: Any, shipped: Any) -> Any:
 @pytest.mark.parametrize('name', ['default', 'accurate'])
 def test_recipes_say_how_what_ships_was_made(name: str) -> None:
     stages = read_recipe(configuration_file(name, folder='recipes'))
-    made: dict[str, Any] | None = load_checkpoint(name).header.provenance
-    assert made is not None
-    configurations = [made['calibration']]
-    while made is not None:
-        configurations.append(made['configuration'])
-        made = made.get('parent', {}).get('provenance')
+    made = load_checkpoint(name).header.provenance
+    configurations = {'calibrate': made['calibration']}
+    stage_of = {stage.name: stage for stage in stages}
+    found = [(stage_of['calibrate'].after, made)]
+    while found:
+        stage_name, made = found.pop()
+        assert stage_name is not None
+        configurations[stage_name] = made['configuration']
+        stage = stage_of[stage_name]
+        if stage.after:
+            found.append((stage.after, made['parent']['provenance']))
+        members = [member['provenance'] for member in made.get('committee', ())]
+        found += zip(stage.committee, members, strict=True)
     assert len(stages) == len(configurations)
-    for stage, shipped in zip(reversed(stages), configurations, strict=True):
+    for stage in stages:
+        shipped = configurations[stage.name]
         recipe = stage.config.model_dump(mode='json')
         for irrelevant in ('save_every',):
             recipe.get('optimisation', {}).pop(irrelevant, None)

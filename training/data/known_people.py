@@ -30,8 +30,9 @@ class Known:
         people: set[str] = set()
         trained: set[str] = set()
         whole = bool(header.provenance)
-        stage: dict[str, Any] | None = header.provenance
-        while stage:
+        stages: list[dict[str, Any]] = [header.provenance]
+        while stages:
+            stage = stages.pop()
             data = stage.get('data', {})
             archives.update(data.values())
             names = stage.get('people')
@@ -43,7 +44,9 @@ class Known:
                 names = calibration.get('people')
                 whole &= names is not None and '' not in names
                 people.update(names or ())
-            stage = stage.get('parent', {}).get('provenance')
+            ancestors = [*stage.get('committee', ())]
+            ancestors += [stage['parent']] if 'parent' in stage else []
+            stages += [ancestor['provenance'] for ancestor in ancestors]
         return cls(frozenset(archives), frozenset(people), frozenset(trained), whole)
 
     def also(self, people: Sequence[str]) -> 'Known':

@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,25 @@ from motion_predictor_training.data.known_people import people_in
 
 
 def provenance(
-    config: BaseModel, archive: MotionArchive, parent: Checkpoint | None = None
+    config: BaseModel,
+    archive: MotionArchive,
+    parent: Checkpoint | None = None,
+    committee: Sequence[Checkpoint] = (),
 ) -> dict[str, Any]:
-    """Return what a stage's result depends on, the versions in use, and its parent's own.
+    """Return what a stage's result depends on, the versions in use, and its ancestors' own.
 
-    The parent is the teacher that it learns from, or the checkpoint that it goes on from.
+    Args:
+        config: of the stage.
+        archive: what is learnt from.
+        parent: the teacher that it learns from, or the checkpoint that it goes on from.
+        committee: checkpoints that it learns from beside what was recorded.
     """
     configuration = config.model_dump(mode='json')
     causes = [configuration, archive.fingerprint, parent.sha256 if parent else None]
-    ancestry = (
-        {'parent': {'sha256': parent.sha256, 'provenance': parent.header.provenance}}
-        if parent
-        else {}
-    )
+    causes += [member.sha256 for member in committee]
+    ancestry: dict[str, Any] = {'parent': _facts(parent)} if parent else {}
+    if committee:
+        ancestry['committee'] = [_facts(member) for member in committee]
     return ancestry | {
         'identity': hashlib.sha256(json.dumps(causes, sort_keys=True).encode()).hexdigest(),
         'configuration': configuration,
@@ -41,6 +48,10 @@ def provenance(
         **versions(),
         'date': time.strftime('%Y-%m-%d', time.gmtime()),
     }
+
+
+def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {'sha256': checkpoint.sha256, 'provenance': checkpoint.header.provenance}
 
 
 def versions() -> dict[str, str | None]:

@@ -4,9 +4,11 @@ With the `energy` objective, fresh noises give futures that are scored as a fore
 that happened: a proper score is best for futures that are as different as people are, so their
 spread becomes honest and their mean the better one. One-step ensembles of weather are trained so.
 With `nearest` only the future that fits best counts, as in the metric of the field; futures are
-then worth comparing, but are no probabilities.
+then worth comparing, but are no probabilities. Beside what was recorded a student can learn what a
+committee expects, see `committee`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -19,15 +21,14 @@ from motion_predictor.model.parametrisation import Parametrisation, ScaledParame
 from motion_predictor_training.config import ConfigError, RefineConfig
 from motion_predictor_training.data.known_people import people_in
 from motion_predictor_training.data.windows import model_windows
+from motion_predictor_training.learning.committee import Committee, agreement
 from motion_predictor_training.learning.examples import Examples
 from motion_predictor_training.learning.loop import optimise, training_device
 from motion_predictor_training.learning.losses import (
     COMPARED_FRAMES,
     Futures,
-    distance,
     energy,
     error_of_mean,
-    mean_over,
     nearest,
 )
 from motion_predictor_training.learning.parallel import is_first, share, wait_for_all
@@ -41,6 +42,7 @@ def refine(
     archive_path: Path,
     out: Path,
     validation_path: Path | None = None,
+    committee_paths: Sequence[Path] = (),
 ) -> Checkpoint:
     """Refine a student on recorded futures and write the result.
 
@@ -51,18 +53,21 @@ def refine(
         out: where the result goes; the training state lies beside it.
         validation_path: motion of other people, to whom the spread of the samples is fitted
             (energy); None leaves it.
+        committee_paths: students to learn from beside what was recorded.
 
     Raises:
-        ConfigError: if the checkpoint is no student that can be refined, or `out` holds the
-            result of other settings.
+        ConfigError: if a checkpoint is no student that can be refined, the members of the
+            committee are not like it, or `out` holds the result of other settings.
     """
-    parent = load_checkpoint(student_path).uncalibrated()
-    if parent.header.sampling != 'one_step':
+    parent = _student(student_path)
+    members = [_student(path) for path in committee_paths]
+    if bool(members) != bool(config.committee_weight):
         raise ConfigError(
-            f'{student_path} takes {parent.header.ddim_steps} steps: only what has one is refined'
+            f'committee_weight is {config.committee_weight:g} for a committee of {len(members)}: '
+            'give a committee and a weight, or neither'
         )
     archive = load_archive(archive_path)
-    ancestry = provenance(config, archive, parent)
+    ancestry = provenance(config, archive, parent, members)
     validation = load_archive(validation_path) if validation_path else None
     if validation is not None:
         ancestry['data']['spread'] = validation.fingerprint
@@ -75,7 +80,7 @@ def refine(
             'network': parent.header.network.model_copy(update={'dropout': config.dropout}),
             'provenance': ancestry,
             'spread': None,
-            'symmetric': False,
+            'symmetric': False,  # to learn so would take twice the time
         }
     )
     settings, device = config.optimisation, training_device()
@@ -84,8 +89,7 @@ def refine(
     windows = model_windows(archive, header, config.stride, partial=True)
     examples = Examples(windows, archive, header, config.augmentation, device)
     model = Checkpoint(header, parent.tensors).build().to(device)
-    fixed = parent.build().to(device)
-    fixed.requires_grad_(False)
+    committee = Committee(members, parent, COMPARED_FRAMES, device) if members else None
     parametrisation = model.parametrisation
     _require_alike(parametrisation, examples.mirror, student_path)
     scale = parametrisation, header.window.rate_hz, header.root == 'predicted'
@@ -111,17 +115,17 @@ def refine(
                 measured[:, evenly.frames],
                 config.final_weight,
             )
-        if config.parent_weight:
-            before = futures.positions(fixed.denoise(noise, condition).float())
-            drift = distance(samples - before, dim=-1)  # (P, S, F, J)
-            everywhere = torch.ones_like(seen)[:, None]
-            value = value + config.parent_weight * mean_over(drift, everywhere, futures.weights)
+        if committee is not None:
+            expected = committee(features[:, : header.window.history_frames])
+            weights = config.mean_weight, config.body_weight
+            heard = agreement(samples, expected, futures.weights, *weights)
+            value = torch.lerp(value, heard, config.committee_weight)
         return value
 
     state_path = out.with_suffix('.state')
     optimise(model.network, loss, settings, state_path, ancestry['identity'], header.name)
-    # What it learnt of either side counts for both; to learn so would take twice the time.
-    header = header.model_copy(update={'symmetric': True})
+    # What it learnt of either side counts for both.
+    header = header.model_copy(update={'symmetric': config.symmetric})
     refined = Checkpoint.of(header, model.network.cpu(), parametrisation.cpu())
     if validation is not None and config.objective == 'energy':
         refined = fit_spread(refined, validation)
@@ -129,6 +133,20 @@ def refine(
         refined.save(out)
     wait_for_all()
     return refined
+
+
+def _student(path: Path) -> Checkpoint:
+    """Return a student as it was before it was calibrated.
+
+    Raises:
+        ConfigError: if it is none.
+    """
+    student = load_checkpoint(path).uncalibrated()
+    if student.header.sampling != 'one_step':
+        raise ConfigError(
+            f'{path} takes {student.header.ddim_steps} steps: only what has one is refined'
+        )
+    return student
 
 
 def _require_alike(parametrisation: Parametrisation, mirror: Mirror, path: Path) -> None:

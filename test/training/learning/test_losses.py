@@ -189,6 +189,35 @@ def test_a_refined_student_is_better_at_its_objective_on_unseen_people(
     assert header.symmetric, 'left and right are treated alike from here on'
 
 
+def test_a_student_learns_what_a_committee_expects_on_unseen_people(
+    student: Path,
+    small_teacher: Path,
+    recorded: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ['refine', '--student', str(student), '--train', str(recorded / 'train.npz')]
+    arguments += SMALL
+    members = [tmp_path / f'{seed}.safetensors' for seed in (1, 2)]
+    for seed, member in enumerate(members):
+        seeded = ['--set', f'optimisation.seed={seed}', '--out', str(member)]
+        assert main([*arguments, *seeded]) == 0
+    out = tmp_path / 'learnt.safetensors'
+    # Of what was recorded it sees nothing but through them.
+    arguments += ['--set', 'committee_weight=1.0', '--set', 'symmetric=false', '--out', str(out)]
+    assert main([*arguments, '--committee', *map(str, members)]) == 0
+    before, after = (judged(path, recorded / 'val.npz') for path in (student, out))
+    assert after['energy'] < 0.97 * before['energy']
+    header = load_checkpoint(out).header
+    assert not header.symmetric
+    learnt_from = [member['sha256'] for member in header.provenance['committee']]
+    assert learnt_from == [load_checkpoint(member).sha256 for member in members]
+    assert main([*arguments, '--committee', str(small_teacher)]) == 2
+    assert 'only what has one is refined' in capsys.readouterr().err
+    assert main(arguments) == 2
+    assert 'for a committee of 0' in capsys.readouterr().err
+
+
 def test_a_student_that_scales_left_and_right_differently_is_not_refined(
     student: Path, recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

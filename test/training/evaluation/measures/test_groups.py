@@ -74,6 +74,10 @@ def test_who_was_trained_or_calibrated_on_is_seen(
         (teacher, {'1': 'seen', '2': 'unseen'}),
         (student | {'calibration': calibration}, {'1': 'seen', '2': 'unseen'}),
         (unnamed | {'parent': {'provenance': teacher}}, {'1': 'seen', '2': 'not recorded'}),
+        (
+            {**teacher, 'people': [], 'committee': [{'provenance': teacher}]},
+            {'1': 'seen', '2': 'unseen'},
+        ),
         (unnamed, {'1': 'not recorded', '2': 'not recorded'}),
         ({'data': {'train': 'other'}, 'calibration': of_old}, {'1': 'seen', '2': 'seen'}),
         ({'imported': 'weights.pt'}, {'1': 'not recorded', '2': 'not recorded'}),
