@@ -38,6 +38,7 @@ TRAINING = [
     ['evaluation', 'evaluation.report'],
     ['calibration', 'records', 'tuning', 'viewing'],
     ['shield', 'ablation', 'recipe', 'reproduction'],
+    ['commands'],
     ['cli'],
 ]
 """From the bottom up. Those of one row do not know each other, other than a folder its own."""

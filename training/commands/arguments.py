@@ -1,0 +1,103 @@
+"""What the subcommands of `train` have in common."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from motion_predictor_training.config import Config, ConfigError, load_config
+from motion_predictor_training.shipped import configuration_file
+
+Stages: TypeAlias = 'argparse._SubParsersAction[argparse.ArgumentParser]'
+Run = Callable[[argparse.Namespace], None]
+
+
+class Help(argparse.HelpFormatter):
+    """Help that says the default of every option that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ''
+        silent = action.default in (None, False, argparse.SUPPRESS, [], ())
+        if silent or action.required or not action.option_strings or '%(default)' in text:
+            return text
+        return f'{text} (default: %(default)s)'.lstrip()
+
+
+def stage(stages: Stages, name: str, summary: str, run: Run) -> argparse.ArgumentParser:
+    """Add a subcommand, which calls `run` with what it was told."""
+    sub = stages.add_parser(name, help=summary, description=summary, formatter_class=Help)
+    sub.set_defaults(run=run)
+    return sub
+
+
+def count(text: str) -> int:
+    """Return a number of 1 or more."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not 1 or more')
+    return value
+
+
+def add_archive(sub: argparse.ArgumentParser, *uses: str) -> None:
+    """Add an option for a motion archive of each use, as `train`."""
+    for use in uses:
+        sub.add_argument(f'--{use}', type=Path, required=True, help='motion archive (.npz)')
+
+
+def add_config(sub: argparse.ArgumentParser, default: str) -> None:
+    """Add the options for a configuration, which is a file or a name."""
+    sub.add_argument(
+        '--config',
+        type=Path,
+        default=default,
+        help='YAML file, or the name of one that ships',
+    )
+    add_set(sub, 'KEY=VALUE')
+
+
+def add_set(sub: argparse.ArgumentParser, metavar: str) -> None:
+    """Add the option that overrides a configuration."""
+    sub.add_argument(
+        '--set', action='append', default=[], metavar=metavar, help='override the configuration'
+    )
+
+
+def add_direct(sub: argparse.ArgumentParser) -> None:
+    """Add the option that leaves the stage of one step out."""
+    sub.add_argument(
+        '--direct', action='store_true', help='learn from the multi-step teacher: no one-step'
+    )
+
+
+def add_measured(sub: argparse.ArgumentParser, archive: str, stride: int = 30) -> None:
+    """Add the options for a checkpoint and the windows that it is measured on."""
+    sub.add_argument('--checkpoint', default='default', help='"default", "accurate" or a file')
+    sub.add_argument('--archive', type=Path, required=True, help=archive)
+    sub.add_argument(
+        '--samples', type=count, default=50, help='futures of a window, of which the best counts'
+    )
+    sub.add_argument('--stride', type=count, default=stride, help='frames between window starts')
+
+
+def add_files(sub: argparse.ArgumentParser) -> None:
+    """Add the options for the files that results go to."""
+    sub.add_argument('--json', type=Path, help='file for the results')
+    sub.add_argument('--markdown', type=Path, help='file for the results as a page to read')
+
+
+def load(schema: type[Config], arguments: argparse.Namespace) -> Config:
+    """Return the configuration that was asked for, overridden."""
+    return load_config(schema, configuration_file(arguments.config), arguments.set)
+
+
+def by_stage(given: list[str], stages: Sequence[str]) -> dict[str, list[str]]:
+    """Return overrides `stage.key=value` as `key=value`, by stage."""
+    overrides: dict[str, list[str]] = {name: [] for name in stages}
+    for override in given:
+        name, _, rest = override.partition('.')
+        if name not in overrides:
+            raise ConfigError(
+                f'an override here begins with one of {", ".join(stages)}, got {override!r}'
+            )
+        overrides[name].append(rest)
+    return overrides

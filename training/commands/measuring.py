@@ -1,0 +1,187 @@
+"""The subcommands that measure a checkpoint: evaluate, tables, robustness, shield."""
+
+import argparse
+from pathlib import Path
+
+from motion_predictor.checkpoint import load_checkpoint
+from motion_predictor_training.commands.arguments import (
+    Stages,
+    add_config,
+    add_files,
+    add_measured,
+    count,
+    load,
+    stage,
+)
+from motion_predictor_training.config import CalibrationConfig
+from motion_predictor_training.evaluation import robustness
+from motion_predictor_training.evaluation.evaluate import (
+    evaluate_checkpoint,
+    predict_shown,
+    record,
+)
+from motion_predictor_training.evaluation.report import pages
+from motion_predictor_training.evaluation.report.plots import plot_evaluation
+from motion_predictor_training.evaluation.report.writing import (
+    table,
+    write_json,
+    write_markdown,
+    write_text,
+)
+from motion_predictor_training.evaluation.unfamiliar import familiarity_table
+from motion_predictor_training.shield import report as shield_report
+from motion_predictor_training.shield.measure import measure_shield
+
+
+def add(stages: Stages) -> None:
+    """Add the subcommands."""
+    _add_evaluate(stages)
+    _add_tables(stages)
+    _add_robustness(stages)
+    _add_shield(stages)
+
+
+def _add_evaluate(stages: Stages) -> None:
+    summary = 'Measure a checkpoint beside zero velocity and constant velocity.'
+    sub = stage(stages, 'evaluate', summary, _evaluate)
+    add_measured(sub, 'motion archive (.npz)')
+    sub.add_argument(
+        '--no-overlap',
+        dest='stride',
+        action='store_const',
+        const=None,
+        default=argparse.SUPPRESS,
+        help='windows that do not overlap, instead of --stride',
+    )
+    sub.add_argument(
+        '--multimodal-threshold',
+        type=float,
+        default=0.4,
+        help='metres; windows whose last poses are nearer share their futures',
+    )
+    sub.add_argument(
+        '--seen',
+        nargs='+',
+        default=[],
+        metavar='SUBJECT',
+        help='subjects that were trained on, where the checkpoint does not say so',
+    )
+    add_files(sub)
+    sub.add_argument(
+        '--summary', type=Path, help='file for what the tables of the documentation need'
+    )
+    sub.add_argument('--plots', type=Path, help='folder for plots of the results')
+    sub.add_argument(
+        '--record', type=Path, metavar='FILE', help='copy of the checkpoint with its figures in it'
+    )
+
+
+def _add_tables(stages: Stages) -> None:
+    sub = stage(stages, 'tables', 'Write the tables of pages anew from result files.', _tables)
+    sub.add_argument('pages', type=Path, nargs='+', help='pages that mark tables (.md)')
+    sub.add_argument(
+        '--results', type=Path, required=True, help='folder of what `evaluate --summary` wrote'
+    )
+
+
+def _add_robustness(stages: Stages) -> None:
+    summary = 'Measure a checkpoint through the faults of trackers.'
+    sub = stage(stages, 'robustness', summary, _robustness)
+    add_measured(sub, 'motion archive (.npz)')
+    add_files(sub)
+
+
+def _add_shield(stages: Stages) -> None:
+    summary = 'Measure what sets are worth to an arm that stops for people.'
+    sub = stage(stages, 'shield', summary, _shield)
+    add_measured(sub, 'people beside the arm (.npz)', stride=12)
+    sub.add_argument(
+        '--calibration',
+        type=Path,
+        nargs='+',
+        required=True,
+        help='other people, to calibrate the sets of zero and constant velocity on (.npz)',
+    )
+    sub.add_argument(
+        '--coverages', type=float, nargs='+', help='default: all that the checkpoint carries'
+    )
+    sub.add_argument('--scenes', type=count, default=20_000, help='control cycles that are drawn')
+    sub.add_argument('--seed', type=int, default=0, help='of the scenes')
+    sub.add_argument(
+        '--seen', nargs='+', default=[], metavar='SUBJECT', help='more subjects to leave out'
+    )
+    add_files(sub)
+    sub.add_argument('--plot', type=Path, help='file for a plot of time lost against misses')
+    add_config(sub, 'calibrate')
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    result = evaluate_checkpoint(
+        arguments.checkpoint,
+        arguments.archive,
+        arguments.samples,
+        arguments.stride,
+        arguments.multimodal_threshold,
+        arguments.seen,
+    )
+    print(table(result))
+    if 'coverage' in result:
+        nominal, reached = result['coverage']['nominal'], result['coverage']['reached']
+        print(f'\nthe radius for {nominal:.1%} held {reached:.1%} of the joints')
+    if arguments.record:
+        record(result, arguments.checkpoint, arguments.record)
+    if arguments.json:
+        write_json(result, arguments.json)
+    if arguments.summary:
+        write_json(pages.summary(result), arguments.summary)
+    if arguments.markdown:
+        write_markdown(result, arguments.markdown)
+    if arguments.plots:
+        predicted = None
+        if result['shown']:
+            predicted = predict_shown(arguments.checkpoint, arguments.archive, result)
+        header = load_checkpoint(arguments.checkpoint).header
+        rate_hz = header.window.rate_hz
+        plot_evaluation(result, predicted, header.layout, rate_hz, arguments.plots)
+
+
+def _tables(arguments: argparse.Namespace) -> None:
+    results = pages.load_results(arguments.results)
+    for page in arguments.pages:
+        write_text(pages.rewritten(page.read_text(), results), page)
+
+
+def _robustness(arguments: argparse.Namespace) -> None:
+    result = robustness.measure_robustness(
+        arguments.checkpoint, arguments.archive, arguments.samples, arguments.stride
+    )
+    print(robustness.table(result))
+    if result['familiarity']:
+        print(f'\n{familiarity_table(result["familiarity"])}')
+    if arguments.json:
+        write_json(result, arguments.json)
+    if arguments.markdown:
+        write_text(robustness.markdown(result), arguments.markdown)
+
+
+def _shield(arguments: argparse.Namespace) -> None:
+    result = measure_shield(
+        arguments.checkpoint,
+        arguments.archive,
+        arguments.calibration,
+        load(CalibrationConfig, arguments),
+        arguments.coverages,
+        scenes=arguments.scenes,
+        stride=arguments.stride,
+        samples=arguments.samples,
+        seen=arguments.seen,
+        seed=arguments.seed,
+    )
+    print(shield_report.about(result))
+    print(f'\n{shield_report.table(result)}')
+    if arguments.json:
+        write_json(result, arguments.json)
+    if arguments.markdown:
+        write_text(shield_report.markdown(result), arguments.markdown)
+    if arguments.plot:
+        shield_report.plot(result, arguments.plot)

@@ -1,0 +1,50 @@
+"""What each stage of training can be told, validated: the schema of config/training/*.yaml."""
+
+from motion_predictor_training.config.calibration import CalibrationConfig
+from motion_predictor_training.config.comparison import AblateConfig
+from motion_predictor_training.config.fitting import Augmentation, Optimisation
+from motion_predictor_training.config.reading import (
+    Config,
+    ConfigError,
+    Count,
+    Strict,
+    load_config,
+)
+from motion_predictor_training.config.skeleton import layout_of
+from motion_predictor_training.config.stages import (
+    BankConfig,
+    DistilConfig,
+    RefineConfig,
+    TeacherConfig,
+    ValidationConfig,
+)
+from motion_predictor_training.config.tuning import (
+    Dimension,
+    LatencyConfig,
+    Number,
+    TrialValidation,
+    TuneConfig,
+)
+
+__all__ = [
+    'AblateConfig',
+    'Augmentation',
+    'BankConfig',
+    'CalibrationConfig',
+    'Config',
+    'ConfigError',
+    'Count',
+    'Dimension',
+    'DistilConfig',
+    'LatencyConfig',
+    'Number',
+    'Optimisation',
+    'RefineConfig',
+    'Strict',
+    'TeacherConfig',
+    'TrialValidation',
+    'TuneConfig',
+    'ValidationConfig',
+    'layout_of',
+    'load_config',
+]

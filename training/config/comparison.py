@@ -1,0 +1,36 @@
+"""What the commands that compare variants can be told."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from motion_predictor.checkpoint import NetworkSpec
+from motion_predictor_training.config.reading import Count, Strict
+
+
+class AblateConfig(Strict):
+    """The `ablate` command; what it trains is configured as the stages are."""
+
+    noises: Annotated[int, Field(ge=2)] = 8
+    """Noises for each condition in the students' banks; KL and the truth term need several."""
+    precision: Literal['float32', 'bfloat16'] = 'float32'
+    """In which students are trained; bfloat16 alone would decide against epsilon."""
+    truth_weight: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Weight of the truth term where it is tried."""
+    ddim_steps: tuple[Annotated[int, Field(ge=1, le=500)], ...] = (5, 10, 20)
+    """Denoising steps at which the teacher is measured."""
+    noise_schedules: tuple[str, ...] = ('linear',)
+    """With which the teacher is trained anew, all else as it was."""
+    networks: dict[str, NetworkSpec] = {}
+    """Other students' networks, by the names of their rows."""
+    seeds: Count = 3
+    """Seeds of the noises of every row, and of the training of every student."""
+    samples: Count = 50
+    stride: Count = 30
+    """Frames between the starts of the windows measured."""
+    batches: tuple[Count, ...] = (1, 8, 32)
+    """People at once whose prediction is timed."""
+    repeats: Count = 20
+    """Predictions timed for each of them; the median counts."""
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """Relative difference of ADE that does not matter: parity, if the interval is within it."""

@@ -1,0 +1,67 @@
+"""How weights are fitted, and to what: the optimiser, and the random changes of motion."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from motion_predictor_training.config.reading import Count, Share, Strict
+
+
+class Optimisation(Strict):
+    """How weights are fitted: AdamW or, for matrices, Muon; with an average of the weights."""
+
+    steps: Count
+    batch: Count
+    """Of all processes together."""
+    learning_rate: Annotated[float, Field(gt=0)]
+    """The peak of a one-cycle schedule, or, where it decays stepwise, the first."""
+    matrix_learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """The same for the matrices of a network's blocks, which Muon fits then; None: AdamW, too."""
+    decay_every: Count | None = None
+    """Steps after which the learning rate is multiplied by 0.8; None is one cycle."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    gradient_clip: Annotated[float, Field(gt=0)] | None = 1.0
+    """Largest norm of the gradient; None leaves it alone."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.995
+    precision: Literal['float32', 'bfloat16'] = 'bfloat16'
+    save_every: Count = 200
+    """Steps between the states that a killed run resumes from."""
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Augmentation(Strict):
+    """Random changes to the windows trained on."""
+
+    mirror: Share = 0.5
+    """Share of windows that are mirrored, left and right joints swapped."""
+    balance: Share = 0.5
+    """0 draws every window alike, 1 every kind of motion (category and pace) equally often."""
+    speed: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """Largest relative change of each window's speed, up; as many are slowed down alike."""
+    slow_motion: Share = 0.1
+    """Share of windows that are played in slow motion, as of people who hardly move."""
+    body_scale: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    """Largest relative change of each window's body size."""
+    limb_scale: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    """Largest relative change of each bone's length, left and right alike."""
+    exchanged: Share = 0.6
+    """Share of windows in which arms, or all above the hips, move as in another window."""
+    yaw_deg: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Largest turn about the vertical; it changes nothing where the heading is aligned."""
+    history_noise_m: Annotated[float, Field(ge=0)] = 0.01
+    """Observed positions get normal noise of a deviation drawn for each window from 0 to this."""
+    noisy: Share = 0.5
+    """Share of windows that get it."""
+    sway_m: Annotated[float, Field(ge=0)] = 0.03
+    """The whole body sways, in root mean square by a length drawn from 0 to this."""
+    swaying: Share = 0.2
+    """Share of windows that do."""
+    jump_m: Annotated[float, Field(ge=0)] = 0.1
+    """The whole body is thrown off for a few frames, by a length drawn from 0 to this: what jumps
+    farther the node holds."""
+    jumping: Share = 0.1
+    """Share of windows that are."""
+    slower: Share = 0.25
+    """Share of windows that are observed with every second or fourth frame only."""
+    hidden: Share = 0.25
+    """Share of windows in which the tracker misses some joints for a while."""

@@ -1,0 +1,63 @@
+"""A configuration is read: a section refuses what it does not know, a file says what is wrong."""
+
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Probability = Annotated[float, Field(gt=0, lt=1)]
+
+
+class ConfigError(ValueError):
+    """A training configuration is missing or does not hold."""
+
+
+class Strict(BaseModel):
+    """A section that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra='forbid', frozen=True)
+
+
+Config = TypeVar('Config', bound=BaseModel)
+
+
+def load_config(schema: type[Config], path: Path, overrides: list[str]) -> Config:
+    """Read a YAML file and apply `key.subkey=value` overrides to it.
+
+    Raises:
+        ConfigError: in one sentence, naming the key that is unknown or wrong.
+    """
+    try:
+        content: dict[str, Any] = yaml.safe_load(path.read_text()) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f'cannot read the configuration {path}: {error}') from error
+    for override in overrides:
+        key, separator, value = override.partition('=')
+        if not separator:
+            raise ConfigError(f'an override reads key=value, got {override!r}')
+        *sections, last = key.split('.')
+        target = content
+        try:
+            for section in sections:
+                if target.get(section) is None:  # not there, or null
+                    target[section] = {}
+                target = target[section]
+            target[last] = yaml.safe_load(value)
+        except (AttributeError, TypeError, yaml.YAMLError) as error:
+            raise ConfigError(f'cannot apply the override {override!r}: {error}') from error
+    try:
+        return schema.model_validate(content, context={'folder': path.parent})
+    except ValidationError as error:
+        problems = '; '.join(map(_problem, error.errors()))
+        raise ConfigError(f'{path} does not hold: {problems}') from error
+
+
+def _problem(error: ErrorDetails) -> str:
+    place = '.'.join(map(str, error['loc']))
+    if error['type'] == 'value_error':  # ours: it says what was got, and the input is a section
+        return ': '.join(filter(None, (place, str(error['ctx']['error']))))
+    return f'{place}: {error["msg"]}, got {error["input"]!r}'

@@ -1,0 +1,34 @@
+"""The skeleton that a configuration asks for: a known layout, or a file."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ValidationInfo
+
+from motion_predictor.skeleton import Layout, known_layouts, read_layout
+from motion_predictor_training.config.reading import ConfigError
+
+
+def _read_layout(value: Any, info: ValidationInfo) -> Any:
+    """Read a layout that is named by its file."""
+    if not isinstance(value, str) or not value.endswith('.yaml'):
+        return value
+    beside = info.context['folder'] / value if info.context else Path(value)
+    return read_layout(beside if beside.is_file() else Path(value))
+
+
+LayoutChoice = Annotated[Layout | str, BeforeValidator(_read_layout)]
+
+
+def layout_of(choice: Layout | str) -> Layout:
+    """Return the layout that a configuration asks for.
+
+    Raises:
+        ConfigError: if there is none of this name.
+    """
+    if isinstance(choice, Layout):
+        return choice
+    if choice not in known_layouts():
+        known = ', '.join(known_layouts())
+        raise ConfigError(f"layout: there is no '{choice}', only {known}, or a .yaml file")
+    return known_layouts()[choice]

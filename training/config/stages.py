@@ -1,0 +1,143 @@
+"""What the stages that learn can be told: teacher, one-step, student, refine."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from motion_predictor.checkpoint import NetworkSpec, TransFusionSpec, Window
+from motion_predictor.model.diffusion import NoiseSchedule
+from motion_predictor_training.config.fitting import Augmentation, Optimisation
+from motion_predictor_training.config.reading import Count, Share, Strict
+from motion_predictor_training.config.skeleton import LayoutChoice
+
+
+class ValidationConfig(Strict):
+    """How a teacher in training is measured, where an archive to do so is given."""
+
+    every: Count = 1000
+    """Steps between measurements."""
+    windows: Count = 64
+    """Windows, spread evenly over the archive."""
+    samples: Count = 10
+    """Samples a window, of which the best counts."""
+
+
+class TeacherConfig(Strict):
+    """The `teacher` stage."""
+
+    name: str = 'teacher'
+    layout: LayoutChoice = 'smpl22'
+    """A known one, or a file: beside the configuration, or its path."""
+    window: Window
+    parametrisation: Literal['anchored', 'official'] = 'anchored'
+    """`anchored` predicts what the future adds to going on, root included, in the person's
+    heading; `official` the noise in raw coefficients of the root-relative pose, in the world's
+    axes."""
+    noise_schedule: NoiseSchedule = 'cosine'
+    """How the noise grows with the timestep; `official` knows the cosine alone."""
+    condition_drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the steps that are trained without the observed motion."""
+    stride: Count = 1
+    """Frames between the starts of the training windows."""
+    network: TransFusionSpec
+    ddim_steps: Annotated[int, Field(ge=1, le=500)]
+    augmentation: Augmentation = Augmentation()
+    optimisation: Optimisation
+    validation: ValidationConfig = ValidationConfig()
+    snr_clamp: tuple[float, float] = (0.05, 5.0)
+    """Bounds of the signal-to-noise ratio by which a timestep's loss is weighted (anchored)."""
+
+    @model_validator(mode='after')
+    def _official_is_cosine(self) -> 'TeacherConfig':
+        if self.parametrisation == 'official' and self.noise_schedule != 'cosine':
+            raise ValueError(
+                f'parametrisation official needs noise_schedule cosine, not {self.noise_schedule}'
+            )
+        return self
+
+
+class BankConfig(Strict):
+    """The results that a student learns from."""
+
+    size: Count
+    """Rows of noise, condition and result."""
+    noises: Count = 1
+    """Rows that share a condition, each with a noise of its own."""
+    truth: bool = False
+    """Whether what was recorded is kept beside the results; `truth_weight` needs it."""
+    chunk: Count = 256
+    """Rows computed at a time; a killed run resumes at a chunk."""
+    augmentation: Augmentation = Augmentation()
+    seed: Annotated[int, Field(ge=0)] = 1
+
+    @model_validator(mode='after')
+    def _holds_whole_conditions(self) -> 'BankConfig':
+        for name in ('size', 'chunk'):
+            if (value := getattr(self, name)) % self.noises:
+                raise ValueError(f'{name} {value} is no multiple of noises {self.noises}')
+        return self
+
+
+class DistilConfig(Strict):
+    """The `one-step` and `student` stages."""
+
+    name: str
+    network: NetworkSpec | None = None
+    """The student's; left out, it is the teacher's and starts from the teacher's weights."""
+    layout: LayoutChoice | None = None
+    """Skeleton of the student; left out, it is the teacher's."""
+    window: Window | None = None
+    """Rate and lengths of the student; left out, they are the teacher's."""
+    prediction: Literal['sample', 'epsilon'] | None = None
+    """What the student returns: the clean coefficients, or the noise that implies them; left out,
+    what its teacher does."""
+    targets: Literal['teacher', 'recorded'] = 'teacher'
+    """Learn the teacher's results or, as a baseline, what was recorded: of the teacher then only
+    layout, window and, for a student of the same, scales are used."""
+    loss: Literal['mse', 'kl'] = 'mse'
+    """See `losses`."""
+    truth_weight: Share = 0.0
+    """Share of the loss that draws the nearest of a condition's samples to what was recorded."""
+    bank: BankConfig
+    optimisation: Optimisation
+
+    @model_validator(mode='after')
+    def _fits_itself(self) -> 'DistilConfig':
+        noises, batch = self.bank.noises, self.optimisation.batch
+        if batch % noises:
+            raise ValueError(f'optimisation.batch {batch} is no multiple of bank.noises {noises}')
+        if self.loss == 'kl' and self.targets == 'recorded':
+            raise ValueError('loss kl compares spreads, and one recorded future has none')
+        if self.loss == 'kl' and noises < 2:
+            raise ValueError(f'loss kl needs bank.noises of 2 or more, got {noises}')
+        if self.truth_weight and (noises < 2 or not self.bank.truth):
+            raise ValueError(
+                f'truth_weight needs bank.truth and bank.noises of 2 or more, got {noises}'
+            )
+        return self
+
+
+class RefineConfig(Strict):
+    """The `refine` stage."""
+
+    name: str
+    objective: Literal['energy', 'nearest']
+    """`energy` is a proper score of all futures, `nearest` the error of the one that fits best."""
+    samples: Annotated[int, Field(ge=2, le=1000)]
+    """Futures of each window that are compared with what was recorded."""
+    mean_weight: Annotated[float, Field(ge=0)] = 1.0
+    """Weight of the error of the mean of the samples."""
+    body_weight: Annotated[float, Field(ge=0)] = 0.3
+    """Weight of the score of the whole body beside that of single joints (energy)."""
+    final_weight: Annotated[float, Field(ge=0)] = 0.3
+    """Weight of the last frame beside the average over all (nearest)."""
+    committee_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the loss that holds the futures to those of a committee, where there is one."""
+    symmetric: bool = True
+    """Whether every other sample is of the mirror image: better, and a sixth slower."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability with which the network's activations are left out."""
+    stride: Count = 1
+    """Frames between the starts of the training windows."""
+    augmentation: Augmentation = Augmentation()
+    optimisation: Optimisation

@@ -1,0 +1,106 @@
+"""What the `tune` stage can be told."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from motion_predictor_training.config.reading import Count, Strict, load_config
+from motion_predictor_training.config.stages import DistilConfig
+
+Number = int | float
+
+
+class Dimension(Strict):
+    """The values that one key of a student's configuration may take in a search."""
+
+    low: Number | None = None
+    high: Number | None = None
+    """The bounds, both included."""
+    log: bool = False
+    """Whether factors count, not differences."""
+    choices: Annotated[tuple[Number | str, ...], Field(min_length=2)] | None = None
+    """Instead of bounds."""
+
+    @model_validator(mode='after')
+    def _is_a_range_or_a_choice(self) -> 'Dimension':
+        bounds = (self.low, self.high)
+        if (self.choices is None) == (bounds == (None, None)):
+            raise ValueError('give either low and high, or choices')
+        if self.choices is not None:
+            if self.log:
+                raise ValueError('log goes with low and high')
+            if len(set(self.choices)) < len(self.choices):
+                raise ValueError('a choice is there twice')
+            return self
+        if self.low is None or self.high is None or not self.low < self.high:
+            raise ValueError('low must lie below high')
+        if self.log and self.low <= 0:
+            raise ValueError('low must be positive where log is true')
+        return self
+
+
+class LatencyConfig(Strict):
+    """How the latency of one prediction is measured, on the machine that measures it."""
+
+    device: str = 'cpu'
+    backend: Literal['eager', 'compiled', 'cuda_graph', 'tensorrt'] = 'eager'
+    """How the network runs, as the node's parameter of this name. To compile a student takes about
+    a minute, in its trial and once more in the end."""
+    threads: Count = 1
+    """CPU threads of the network, as the node's parameter of this name."""
+    samples: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Samples of the one person predicted."""
+    warmup: Count = 10
+    """Predictions before the first that is timed."""
+    predictions: Count = 100
+    gap_s: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """Pause between predictions: a robot waits for its tracker, and caches cool down."""
+
+
+class TrialValidation(Strict):
+    """How the accuracy of a trial is measured on validation data."""
+
+    samples: Annotated[int, Field(ge=1, le=1000)] = 50
+    """S of best of S."""
+    stride: Count = 30
+    """Frames between the starts of windows."""
+
+
+class TuneConfig(Strict):
+    """The `tune` stage."""
+
+    base: DistilConfig
+    """What the trials vary; in YAML also the name of a file beside this one."""
+    space: Annotated[dict[str, Dimension], Field(min_length=1)]
+    """By key of the base, such as `network.layers`."""
+    search: Literal['gaussian_process', 'random'] = 'gaussian_process'
+    """`random` spreads all trials over the space: what a search is to be compared with."""
+    trials: Count
+    initial_trials: Count
+    """Trials spread over the space before the search learns from what they found."""
+    steps: Count
+    """Training steps of a trial; the products get back those of the base."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    latency_budget_ms: Annotated[float, Field(gt=0)]
+    """Of the median. A student that never keeps it is not trained."""
+    accuracy_loss: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """Share of the least ADE by which that of the balance product may be greater."""
+    latency: LatencyConfig = LatencyConfig()
+    validation: TrialValidation = TrialValidation()
+
+    @field_validator('base')
+    @classmethod
+    def _shares_the_bank(cls, base: DistilConfig) -> DistilConfig:
+        if base.layout is not None or base.window is not None or base.targets != 'teacher':
+            raise ValueError(
+                'a search is for students of their teacher, on its layout and window; layout and '
+                'window must be null, and targets must be teacher'
+            )
+        return base
+
+    @field_validator('base', mode='before')
+    @classmethod
+    def _read_base(cls, base: Any, info: ValidationInfo) -> Any:
+        if isinstance(base, str) and info.context is not None:
+            return load_config(DistilConfig, info.context['folder'] / base, [])
+        return base
