@@ -1,7 +1,7 @@
 """Everything that a GPU has to show, in 8 minutes: `python -m motion_predictor_benchmark.gpu`.
 
 Each part is a process with a time limit, so that what comes later is measured whatever breaks;
-results are written after each.
+what a part measured before it broke is kept.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from tabulate import tabulate
 from motion_predictor.common.problems import one_line
 from motion_predictor_benchmark.gpu_parts import PARTS, Task
 from motion_predictor_training.evaluation.report.writing import write_json
+from motion_predictor_training.files import replaced
 
 TOLD = 2000
 """Characters of what a part printed before it broke."""
@@ -42,15 +43,17 @@ def _run(name: str, task: Task) -> dict[str, Any]:
     command = [sys.executable, '-m', __spec__.name, '--part', name, '--device', task.device]
     command += ['--out', str(task.out), *(['--quick'] if task.quick else [])]
     limit_s = PATIENCE * PARTS[name][1] if task.quick else PARTS[name][1]
+    _rows_of(name, task).write_text('[]')
+    part: dict[str, Any] = {}
     try:
         done = subprocess.run(
             command, timeout=limit_s, capture_output=True, text=True, errors='replace'
         )
+        if done.returncode:
+            part['error'] = (done.stderr or done.stdout).strip()[-TOLD:]
     except subprocess.TimeoutExpired:
-        return {'error': f'it took more than {limit_s:g} s'}
-    if done.returncode:
-        return {'error': (done.stderr or done.stdout).strip()[-TOLD:]}
-    return {'rows': json.loads(_rows_of(name, task).read_text())}
+        part['error'] = f'it took more than {limit_s:g} s'
+    return part | {'rows': json.loads(_rows_of(name, task).read_text())}
 
 
 def _rows_of(name: str, task: Task) -> Path:
@@ -63,8 +66,8 @@ def as_markdown(result: dict[str, Any]) -> str:
     for name, part in result['parts'].items():
         lines.append(f'\n## {name.replace("_", " ")} ({part["took_s"]} s)\n')
         if 'error' in part:
-            lines.append(f'Broke:\n\n    {part["error"].splitlines()[-1]}')
-        else:
+            lines.append(f'Broke:\n\n    {part["error"].splitlines()[-1]}\n')
+        if part['rows']:
             rows = [
                 {key: value for key, value in row.items() if value not in ('', [])}
                 for row in part['rows']
@@ -91,8 +94,11 @@ def main(argv: list[str] | None = None) -> int:
     arguments.out.mkdir(parents=True, exist_ok=True)
     task = Task(arguments.device, arguments.quick, arguments.out)
     if arguments.part:
-        rows = PARTS[arguments.part][0](task)
-        _rows_of(arguments.part, task).write_text(json.dumps(rows, default=str))
+        rows = []
+        for row in PARTS[arguments.part][0](task):
+            rows.append(row)
+            with replaced(_rows_of(arguments.part, task)) as draft:
+                draft.write_text(json.dumps(rows, default=str))
         return 0
     result = measure(task, arguments.only)
     print((arguments.out / 'gpu.md').read_text())

@@ -1,13 +1,14 @@
 """What measures a GPU, run dry on the CPU."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from motion_predictor_benchmark import gpu
-from motion_predictor_benchmark.gpu_parts import PARTS
+from motion_predictor_benchmark.gpu_parts import PARTS, Row, Task
 
 
 def test_every_part_runs_dry_on_the_cpu(tmp_path: Path) -> None:
@@ -30,7 +31,21 @@ def test_a_part_that_breaks_leaves_the_others(
     assert gpu.main([*options, '--only', 'agreement', 'machine']) == 1
     parts = json.loads((tmp_path / 'gpu.json').read_text())['parts']
     assert parts['agreement']['error'] == 'it took more than 0.02 s'
+    assert parts['agreement']['rows'] == []
     assert parts['machine']['rows']
+
+
+def test_what_a_part_measured_before_it_broke_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(task: Task) -> Iterator[Row]:
+        yield {'seen': 1}
+        raise RuntimeError('no more')
+
+    monkeypatch.setitem(PARTS, 'machine', (breaks, 1))
+    with pytest.raises(RuntimeError, match='no more'):
+        gpu.main(['--device', 'cpu', '--quick', '--out', str(tmp_path), '--part', 'machine'])
+    assert json.loads((tmp_path / 'part-machine.json').read_text()) == [{'seen': 1}]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')

@@ -37,7 +37,8 @@ class Exchange:
         count, device = len(motion), motion.device
         group = torch.randint(len(self.parts), (count,), device=device)
         part = (self.parts[group] & chosen[:, None])[:, None]  # (B, 1, J)
-        giver = torch.randperm(count, device=device)
+        # A permutation that is drawn on the device, where randperm may be drawn on the host.
+        giver = torch.rand(count, device=device).argsort()
         frame = person_frame(motion[:, self.history_frames - 1], self.facing)
         own = to_model(motion, frame)
         other = own[giver]
