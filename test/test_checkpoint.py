@@ -226,6 +226,8 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
         ({'window.history_frames': 1}, 'window.history_frames: '),
         ({'window.coefficients': 13}, '13 coefficients are more than the frames'),
         ({'ddim_steps': 501}, 'ddim_steps: '),
+        ({'ddim_grid': 'trailing', 'prediction': 'epsilon'}, 'cannot start at a trailing grid'),
+        ({'start_timestep': 1000}, 'start_timestep: '),
         ({'prediction': 'velocity'}, 'prediction: '),
         ({'layout.joints': {}}, 'layout.joints: '),
         ({'layout.common_names': {'l_hip': 'spine'}}, 'no hips'),

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from motion_predictor.checkpoint.networks import Count, NetworkSpec, Strict
-from motion_predictor.model.diffusion import NoiseSchedule, ddim_timesteps
+from motion_predictor.model.diffusion import NOISE_STEPS, Grid, NoiseSchedule, ddim_timesteps
 from motion_predictor.model.parametrisation import (
     AnchoredParametrisation,
     OfficialParametrisation,
@@ -36,6 +36,10 @@ class Header(Strict):
     window: Window
     ddim_steps: Annotated[int, Field(ge=1, le=500)]
     """Denoising steps of the DDIM sequence whose last timestep the single step starts from."""
+    ddim_grid: Grid = 'leading'
+    """How that sequence lies in all timesteps."""
+    start_timestep: Annotated[int, Field(ge=1, lt=NOISE_STEPS)] | None = None
+    """Where the single step starts instead, if it was trained to."""
     prediction: Literal['sample', 'epsilon']
     """What the network returns: the clean coefficients, or the noise."""
     parametrisation: Literal['anchored', 'residual', 'official']
@@ -77,6 +81,11 @@ class Header(Strict):
             raise ValueError(f'{len(self.spread)} factors of spread are not one a coefficient')
         if self.network.kind != 'transfusion' and self.sampling == 'ddim':
             raise ValueError(f'a {self.network.kind} has one step, not {self.ddim_steps}')
+        if self.prediction == 'epsilon' and self.ddim_grid == 'trailing':
+            raise ValueError(
+                'a network that returns noise cannot start at a trailing grid, where no motion is '
+                'left: its errors would count twenty thousandfold'
+            )
         if self.parametrisation == 'official' and self.noise_schedule != 'cosine':
             raise ValueError(f'official is completed by the cosine, not the {self.noise_schedule}')
         if self.frame == 'heading' and self.layout.hips is None:
@@ -96,7 +105,7 @@ class Header(Strict):
     @property
     def timestep(self) -> int:
         """The diffusion timestep that the single step starts from."""
-        return ddim_timesteps(self.ddim_steps)[-1]
+        return self.start_timestep or ddim_timesteps(self.ddim_steps, self.ddim_grid)[-1]
 
 
 def fresh_parametrisation(header: Header) -> Parametrisation:

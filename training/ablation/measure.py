@@ -10,7 +10,7 @@ import torch
 
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Checkpoint, load_checkpoint
-from motion_predictor_training.config import AblateConfig
+from motion_predictor_training.config import ComparisonConfig
 from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.evaluation.evaluate import evaluate_checkpoint
 from motion_predictor_training.evaluation.report.writing import write_json
@@ -30,7 +30,7 @@ def measure(
     precision: Precision,
     validation: Path,
     facts: dict[str, str],
-    config: AblateConfig,
+    config: ComparisonConfig,
     folder: Path,
 ) -> dict[str, Any]:
     """Evaluate a checkpoint and time it, or return what an earlier call found.
@@ -74,7 +74,7 @@ def measure(
 
 
 def _latency_ms(
-    checkpoint: Checkpoint, people: int, precision: Precision, config: AblateConfig
+    checkpoint: Checkpoint, people: int, precision: Precision, config: ComparisonConfig
 ) -> float:
     """Return the median time of a prediction, from positions to positions."""
     predictor = predictor_of(checkpoint, config.samples, precision=precision)
@@ -82,7 +82,7 @@ def _latency_ms(
 
 
 def _bfloat16_error_cm(
-    checkpoint: Checkpoint, validation: Path, config: AblateConfig
+    checkpoint: Checkpoint, validation: Path, config: ComparisonConfig
 ) -> dict[str, float]:
     """Return how far joints are from where single precision puts them, for the same noise."""
     windows = model_windows(load_archive(validation), checkpoint.header, config.stride)

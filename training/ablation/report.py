@@ -5,7 +5,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-METRICS = ('ADE', 'FDE', 'APD')
+from motion_predictor_training.ablation.rows import METRICS
 
 
 def ablation_table(report: dict[str, Any]) -> str:
@@ -23,6 +23,7 @@ def ablation_table(report: dict[str, Any]) -> str:
                 row['name'],
                 row['about'],
                 *(f'{row[metric]:.3f}' for metric in METRICS),
+                f'{row["energy_m"]:.3f}',
                 '' if change is None else f'{change:+.1%}{_range(row)} of {row["against"]}',
                 row.get('verdict', ''),
                 *(_milliseconds(row['latency_ms'].get(str(people))) for people in batches),
@@ -33,7 +34,8 @@ def ablation_table(report: dict[str, Any]) -> str:
     zero = [f'{value:.3f}' for value in report.get('zero_velocity', {}).values()]
     lines.append(['zero velocity', 'standing still', *zero])
     timed = [f'ms x{people}' for people in batches]
-    head = ['', 'what', *METRICS, 'ADE against', 'verdict', *timed, 'bf16 error, cm', 'M weights']
+    differs, extras = ('ADE against', 'verdict'), (*timed, 'bf16 error, cm', 'M weights')
+    head = ['', 'what', *METRICS, 'energy', *differs, *extras]
     return tabulate(lines, head, tablefmt='github', disable_numparse=True)
 
 

@@ -1,11 +1,13 @@
-"""The subcommands that train many variants and compare them: tune, ablate."""
+"""The subcommands that train many variants and compare them: tune, ablate, sensitivity."""
 
 import argparse
 from pathlib import Path
 
 from motion_predictor_training.ablation.ablate import ablate
-from motion_predictor_training.ablation.plan import Stages as StageConfigs
 from motion_predictor_training.ablation.report import ablation_table
+from motion_predictor_training.ablation.sensitivity import measure_sensitivity
+from motion_predictor_training.ablation.sensitivity_report import sensitivity_table
+from motion_predictor_training.ablation.variant import Stages as StageConfigs
 from motion_predictor_training.commands.arguments import (
     Stages,
     add_archive,
@@ -20,6 +22,7 @@ from motion_predictor_training.config import (
     AblateConfig,
     Config,
     DistilConfig,
+    SensitivityConfig,
     TeacherConfig,
     TuneConfig,
     load_config,
@@ -31,7 +34,7 @@ from motion_predictor_training.tuning.tune import tune
 def add(stages: Stages) -> None:
     """Add the subcommands."""
     _add_tune(stages)
-    _add_ablate(stages)
+    _add_comparisons(stages)
 
 
 def _add_tune(stages: Stages) -> None:
@@ -44,21 +47,28 @@ def _add_tune(stages: Stages) -> None:
     add_config(sub, 'tune')
 
 
-def _add_ablate(stages: Stages) -> None:
-    summary = 'Train and measure what the method could have left out; resumes.'
-    sub = stage(stages, 'ablate', summary, _ablate)
-    add_archive(sub, 'train', 'validation')
-    sub.add_argument('--out', type=Path, required=True, help='folder for all that is made')
-    sub.add_argument('--teacher', type=Path, help='teacher to use instead of training one')
-    sub.add_argument(
-        '--seeds',
-        type=count,
-        help='seeds that every row is averaged over (default: as configured)',
-    )
-    sub.add_argument(
-        '--config', type=Path, default='ablate', help='YAML file, or the name of one that ships'
-    )
-    add_set(sub, 'STAGE.KEY=VALUE')
+def _add_comparisons(stages: Stages) -> None:
+    for name, summary, run in (
+        ('ablate', 'Train and measure what the method could have left out; resumes.', _ablate),
+        (
+            'sensitivity',
+            "Train and measure what a student's training depends on; resumes.",
+            _sensitivity,
+        ),
+    ):
+        sub = stage(stages, name, summary, run)
+        add_archive(sub, 'train', 'validation')
+        sub.add_argument('--out', type=Path, required=True, help='folder for all that is made')
+        sub.add_argument('--teacher', type=Path, help='teacher to use instead of training one')
+        sub.add_argument(
+            '--seeds',
+            type=count,
+            help='seeds that every row is averaged over (default: as configured)',
+        )
+        sub.add_argument(
+            '--config', type=Path, default=name, help='YAML file, or the name of one that ships'
+        )
+        add_set(sub, 'STAGE.KEY=VALUE')
 
 
 def _tune(arguments: argparse.Namespace) -> None:
@@ -73,24 +83,28 @@ def _tune(arguments: argparse.Namespace) -> None:
 
 
 def _ablate(arguments: argparse.Namespace) -> None:
-    """Run the ablations; overrides are `stage.key=value`."""
-    overrides = by_stage(arguments.set, ('teacher', 'one-step', 'student', 'ablate'))
-    path = configuration_file(arguments.config)
-    seeds = [] if arguments.seeds is None else [f'seeds={arguments.seeds}']
-    config = load_config(AblateConfig, path, [*overrides['ablate'], *seeds])
+    config, stages = _comparison(AblateConfig, arguments)
     archives = arguments.train, arguments.validation
-    report = ablate(config, _configs(overrides), *archives, arguments.out, arguments.teacher)
-    print(ablation_table(report))
+    print(ablation_table(ablate(config, stages, *archives, arguments.out, arguments.teacher)))
 
 
-def _configs(overrides: dict[str, list[str]]) -> StageConfigs:
-    """Return what the stages up to the student are configured as."""
+def _sensitivity(arguments: argparse.Namespace) -> None:
+    config, stages = _comparison(SensitivityConfig, arguments)
+    archives = arguments.train, arguments.validation
+    report = measure_sensitivity(config, stages, *archives, arguments.out, arguments.teacher)
+    print(sensitivity_table(report))
 
-    def config(schema: type[Config], name: str) -> Config:
-        return load_config(schema, shipped_configuration(name), overrides[name])
 
-    return StageConfigs(
-        config(TeacherConfig, 'teacher'),
-        config(DistilConfig, 'one-step'),
-        config(DistilConfig, 'student'),
+def _comparison(
+    schema: type[Config], arguments: argparse.Namespace
+) -> tuple[Config, StageConfigs]:
+    """Return what is compared, and what is trained; overrides are `stage.key=value`."""
+    own = arguments.stage
+    overrides = by_stage(arguments.set, ('teacher', 'one-step', 'student', own))
+    seeds = [] if arguments.seeds is None else [f'seeds={arguments.seeds}']
+    path = configuration_file(arguments.config)
+    return load_config(schema, path, [*overrides[own], *seeds]), StageConfigs(
+        load_config(TeacherConfig, shipped_configuration('teacher'), overrides['teacher']),
+        load_config(DistilConfig, shipped_configuration('one-step'), overrides['one-step']),
+        load_config(DistilConfig, shipped_configuration('student'), overrides['student']),
     )

@@ -1,7 +1,11 @@
 """What each stage of training can be told, validated: the schema of config/training/*.yaml."""
 
 from motion_predictor_training.config.calibration import CalibrationConfig
-from motion_predictor_training.config.comparison import AblateConfig
+from motion_predictor_training.config.comparison import (
+    AblateConfig,
+    ComparisonConfig,
+    SensitivityConfig,
+)
 from motion_predictor_training.config.fitting import Augmentation, Optimisation
 from motion_predictor_training.config.reading import (
     Config,
@@ -28,6 +32,8 @@ from motion_predictor_training.config.tuning import (
 
 __all__ = [
     'AblateConfig',
+    'ComparisonConfig',
+    'SensitivityConfig',
     'Augmentation',
     'BankConfig',
     'CalibrationConfig',

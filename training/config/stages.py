@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from motion_predictor.checkpoint import NetworkSpec, TransFusionSpec, Window
-from motion_predictor.model.diffusion import NoiseSchedule
+from motion_predictor.model.diffusion import NOISE_STEPS, Grid, NoiseSchedule
 from motion_predictor_training.config.fitting import Augmentation, Optimisation
 from motion_predictor_training.config.reading import Count, Share, Strict
 from motion_predictor_training.config.skeleton import LayoutChoice
@@ -41,6 +41,8 @@ class TeacherConfig(Strict):
     """Frames between the starts of the training windows."""
     network: TransFusionSpec
     ddim_steps: Annotated[int, Field(ge=1, le=500)]
+    ddim_grid: Grid = 'leading'
+    """`leading` as published; `trailing` starts where no motion is left (arXiv 2305.08891)."""
     augmentation: Augmentation = Augmentation()
     optimisation: Optimisation
     validation: ValidationConfig = ValidationConfig()
@@ -52,6 +54,10 @@ class TeacherConfig(Strict):
         if self.parametrisation == 'official' and self.noise_schedule != 'cosine':
             raise ValueError(
                 f'parametrisation official needs noise_schedule cosine, not {self.noise_schedule}'
+            )
+        if self.parametrisation == 'official' and self.ddim_grid != 'leading':
+            raise ValueError(
+                f'parametrisation official needs ddim_grid leading, not {self.ddim_grid}'
             )
         return self
 
@@ -91,6 +97,9 @@ class DistilConfig(Strict):
     prediction: Literal['sample', 'epsilon'] | None = None
     """What the student returns: the clean coefficients, or the noise that implies them; left out,
     what its teacher does."""
+    timestep: Annotated[int, Field(ge=1, lt=NOISE_STEPS)] | None = None
+    """Diffusion timestep that the single step starts from; left out, where its teacher's sampling
+    starts. It tells TransFusion how much noise there is, and what an epsilon implies."""
     targets: Literal['teacher', 'recorded'] = 'teacher'
     """Learn the teacher's results or, as a baseline, what was recorded: of the teacher then only
     layout, window and, for a student of the same, scales are used."""

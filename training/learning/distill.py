@@ -153,10 +153,16 @@ def _header(config: DistilConfig, teacher: Header, ancestry: dict[str, Any]) -> 
             'window': config.window or teacher.window,
             'prediction': config.prediction or teacher.prediction,
             'sampling': 'one_step',
+            'start_timestep': config.timestep or teacher.start_timestep,
             'provenance': ancestry,
             'spread': None,
         }
     )
+    if header.prediction == 'epsilon' and header.ddim_grid == 'trailing':
+        raise ConfigError(
+            'prediction: epsilon cannot be learnt from a teacher of a trailing grid, which starts '
+            'where no motion is left'
+        )
     if config.network is None and header.prediction != teacher.prediction:
         raise ConfigError(
             f"the teacher's weights predict {teacher.prediction}, not {header.prediction}: name "

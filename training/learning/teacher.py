@@ -75,6 +75,7 @@ def train_teacher(
         layout=layout,
         window=window,
         ddim_steps=config.ddim_steps,
+        ddim_grid=config.ddim_grid,
         **method,
         noise_schedule=config.noise_schedule,
         sampling='ddim',

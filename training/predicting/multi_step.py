@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from motion_predictor.checkpoint import Checkpoint
-from motion_predictor.model.diffusion import ddim, ddim_sample, epsilon_from_x0
+from motion_predictor.model.diffusion import Grid, ddim, ddim_sample, epsilon_from_x0
 from motion_predictor.model.one_step import OneStep
 from motion_predictor.model.parametrisation import (
     CompletedParametrisation,
@@ -22,12 +22,13 @@ class MultiStep(OneStep):
 
     Args:
         steps: denoising steps.
+        grid: of their timesteps.
         arguments: as `OneStep`.
     """
 
-    def __init__(self, *arguments: Any, steps: int, **keywords: Any) -> None:
+    def __init__(self, *arguments: Any, steps: int, grid: Grid, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self.steps = steps
+        self.steps, self.grid = steps, grid
         if isinstance(self.parametrisation, OfficialParametrisation):  # every step completes
             of = self.parametrisation
             self.parametrisation = CompletedParametrisation(
@@ -49,7 +50,9 @@ class MultiStep(OneStep):
             output = self.network(x, timesteps, condition)
             return output if self.predicts_noise else epsilon_from_x0(x, output, alpha_hat)
 
-        return ddim(predict_epsilon, noise, self.steps, schedule=self.noise_schedule)
+        return ddim(
+            predict_epsilon, noise, self.steps, schedule=self.noise_schedule, grid=self.grid
+        )
 
 
 class Reduced(OneStep):
@@ -69,4 +72,5 @@ def build_sampler(checkpoint: Checkpoint, precision: Precision = 'float32') -> O
     """
     if checkpoint.header.sampling == 'one_step':
         return checkpoint.build(Reduced if precision == 'bfloat16' else OneStep)
-    return checkpoint.build(partial(MultiStep, steps=checkpoint.header.ddim_steps))
+    header = checkpoint.header
+    return checkpoint.build(partial(MultiStep, steps=header.ddim_steps, grid=header.ddim_grid))

@@ -1,0 +1,100 @@
+"""The rows of a report: every variant made, measured and compared."""
+
+import platform
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from motion_predictor.common.problems import one_line
+from motion_predictor_training.ablation.compare import clusters_of, compare, errors_of
+from motion_predictor_training.ablation.measure import measure
+from motion_predictor_training.ablation.variant import Variant
+from motion_predictor_training.config import ComparisonConfig
+
+METRICS = ('ADE', 'FDE', 'APD')
+EXTRAS = ('checkpoint', 'steps', 'latency_ms', 'bfloat16_error_cm', 'parameters')
+
+
+def measure_rows(
+    variants: Iterable[Variant],
+    config: ComparisonConfig,
+    about: dict[str, Any],
+    validation: Path,
+    out: Path,
+    write: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:
+    """Make, measure and compare variants; write the report anew after each.
+
+    A variant that fails is a row that says why, and is tried again by the next call.
+
+    Args:
+        variants: the ones compared with come first.
+        config: how they are measured.
+        about: what the report says beside its rows, fingerprints in `data`.
+        validation: motion archive to measure on.
+        out: holds a folder a variant.
+        write: writes the report.
+
+    Returns:
+        The report: `about`, how it was measured, and `rows`.
+    """
+    report: dict[str, Any] = about | {
+        'configuration': config.model_dump(mode='json'),
+        'threads': torch.get_num_threads(),
+        'machine': platform.machine(),
+        'tolerance': config.tolerance,
+        'rows': [],
+    }
+    errors: dict[str, NDArray[np.float64]] = {}
+    for variant in variants:
+        row: dict[str, Any] = {'name': variant.name, 'about': variant.about, **variant.facts}
+        report['rows'].append(row)
+        try:
+            measured = [
+                measure(
+                    variant.make(seed),
+                    seed,
+                    variant.precision,
+                    validation,
+                    about['data'],
+                    config,
+                    out / variant.folder,
+                )
+                for seed in range(config.seeds)
+            ]
+        except Exception as error:  # of whatever kind, it is not to cost the other rows
+            row['failed'] = one_line(error)
+        else:
+            report['windows'] = measured[0]['windows']
+            report['zero_velocity'] = _metrics(measured, 'zero_velocity')
+            row |= _metrics(measured, 'model') | {'energy_m': _energy_m(measured)}
+            row['ADE_of_seeds'] = [of_seed['rows']['model']['ADE'] for of_seed in measured]
+            row |= {name: measured[0][name] for name in EXTRAS if name in measured[0]}
+            errors[variant.name] = errors_of(measured)
+            if variant.against in errors:
+                ours, theirs = errors[variant.name], errors[variant.against]
+                clips = clusters_of(measured[0])
+                row |= {'against': variant.against}
+                row |= compare(ours, theirs, clips, config.tolerance)
+            elif variant.against is not None:
+                row |= {'against': variant.against, 'verdict': 'not comparable'}
+        write(report)
+    return report
+
+
+def _metrics(measured: list[dict[str, Any]], row: str) -> dict[str, float]:
+    """Return the averages over seeds."""
+    return {
+        metric: float(np.mean([of_seed['rows'][row][metric] for of_seed in measured]))
+        for metric in METRICS
+    }
+
+
+def _energy_m(measured: list[dict[str, Any]]) -> float:
+    """Return the energy score of the pose, averaged over all frames, windows and seeds."""
+    scores = [of_seed['scores']['all']['energy_pose_m']['mean'][-1] for of_seed in measured]
+    return float(np.mean(scores))

@@ -1,0 +1,80 @@
+"""A variant: what is trained and measured for one row of a report."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from motion_predictor.checkpoint import Header, load_checkpoint
+from motion_predictor.model.diffusion import Grid, NoiseSchedule
+from motion_predictor_training.config import DistilConfig, TeacherConfig
+from motion_predictor_training.learning.teacher import train_teacher
+from motion_predictor_training.predicting.multi_step import Precision
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What the stages are configured as, before anything is changed."""
+
+    teacher: TeacherConfig
+    one_step: DistilConfig
+    student: DistilConfig
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the report."""
+
+    name: str
+    about: str
+    against: str | None
+    """The row that it differs from in one part."""
+    make: Callable[[int], Path]
+    """Trains what is not trained yet with the seed of this number, and returns the checkpoint."""
+    precision: Precision = 'float32'
+    facts: Mapping[str, str | int] = field(default_factory=dict)
+    """What else its row says."""
+
+    @property
+    def folder(self) -> str:
+        """What its folder is called."""
+        return self.name.replace(',', '').replace(' ', '-')
+
+
+def with_steps(teacher: Path, steps: int, grid: Grid, folder: Path, _: int = 0) -> Path:
+    """Write a copy of a teacher that is sampled in other steps."""
+    checkpoint = load_checkpoint(teacher)
+    checkpoint.header = checkpoint.header.model_copy(
+        update={'ddim_steps': steps, 'ddim_grid': grid}
+    )
+    path = folder / 'teacher.safetensors'
+    checkpoint.save(path)
+    return path
+
+
+def with_schedule(
+    teacher: Header, schedule: NoiseSchedule, train: Path, out: Path, _: int = 0
+) -> Path:
+    """Train a teacher as a given one was, but for the noise schedule."""
+    recipe = teacher.provenance['configuration'] | {'noise_schedule': schedule}
+    train_teacher(TeacherConfig.model_validate(recipe), train, out)
+    return out
+
+
+def of_seed(seed: int, name: str) -> Path:
+    return Path(f'seed-{seed}', f'{name}.safetensors')
+
+
+def reseeded(config: DistilConfig, seed: int) -> DistilConfig:
+    """Return it with the seed of this number: first weights, batches and dropout differ."""
+    settings = config.optimisation
+    changed = settings.model_copy(update={'seed': settings.seed + 1000 * seed})
+    return config.model_copy(update={'optimisation': changed})
+
+
+def changed(base: DistilConfig, changes: Mapping[str, Any]) -> DistilConfig:
+    """Return a student's configuration with some keys changed, sections key by key."""
+    content = base.model_dump()
+    for key, value in changes.items():
+        content[key] = content[key] | value if isinstance(value, dict) else value
+    return DistilConfig.model_validate(content)
