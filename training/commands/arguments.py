@@ -69,13 +69,13 @@ def add_direct(sub: argparse.ArgumentParser) -> None:
     )
 
 
-def add_measured(sub: argparse.ArgumentParser, archive: str, stride: int = 30) -> None:
+def add_measured(
+    sub: argparse.ArgumentParser, archive: str, stride: int = 30, samples: int = 50
+) -> None:
     """Add the options for a checkpoint and the windows that it is measured on."""
     sub.add_argument('--checkpoint', default='default', help='"default", "accurate" or a file')
     sub.add_argument('--archive', type=Path, required=True, help=archive)
-    sub.add_argument(
-        '--samples', type=count, default=50, help='futures of a window, of which the best counts'
-    )
+    sub.add_argument('--samples', type=count, default=samples, help='futures of a window')
     sub.add_argument('--stride', type=count, default=stride, help='frames between window starts')
 
 

@@ -1,4 +1,4 @@
-"""The subcommands that measure a checkpoint: evaluate, tables, robustness, shield."""
+"""The subcommands that measure a checkpoint: evaluate, tables, robustness, ..."""
 
 import argparse
 from pathlib import Path
@@ -20,6 +20,10 @@ from motion_predictor_training.evaluation.evaluate import (
     predict_shown,
     record,
 )
+from motion_predictor_training.evaluation.memorisation import (
+    measure_memorisation,
+    memorisation_table,
+)
 from motion_predictor_training.evaluation.report import pages
 from motion_predictor_training.evaluation.report.plots import plot_evaluation
 from motion_predictor_training.evaluation.report.writing import (
@@ -38,6 +42,7 @@ def add(stages: Stages) -> None:
     _add_evaluate(stages)
     _add_tables(stages)
     _add_robustness(stages)
+    _add_memorisation(stages)
     _add_shield(stages)
 
 
@@ -89,6 +94,16 @@ def _add_robustness(stages: Stages) -> None:
     sub = stage(stages, 'robustness', summary, _robustness)
     add_measured(sub, 'motion archive (.npz)')
     add_files(sub)
+
+
+def _add_memorisation(stages: Stages) -> None:
+    summary = 'Measure whether futures are recited from what was trained on.'
+    sub = stage(stages, 'memorisation', summary, _memorisation)
+    add_measured(sub, 'people whom the checkpoint does not know (.npz)', samples=10)
+    sub.add_argument(
+        '--train', type=Path, nargs='+', required=True, help='archives that were trained on (.npz)'
+    )
+    sub.add_argument('--json', type=Path, help='file for the results')
 
 
 def _add_shield(stages: Stages) -> None:
@@ -162,6 +177,19 @@ def _robustness(arguments: argparse.Namespace) -> None:
         write_json(result, arguments.json)
     if arguments.markdown:
         write_text(robustness.markdown(result), arguments.markdown)
+
+
+def _memorisation(arguments: argparse.Namespace) -> None:
+    result = measure_memorisation(
+        arguments.checkpoint,
+        arguments.train,
+        arguments.archive,
+        arguments.samples,
+        arguments.stride,
+    )
+    print(memorisation_table(result))
+    if arguments.json:
+        write_json(result, arguments.json)
 
 
 def _shield(arguments: argparse.Namespace) -> None:

@@ -1,0 +1,272 @@
+"""Whether a model has learnt motion by heart: how near its futures are to what it was trained on.
+
+What a model recites lies nearer to a training future than what really happens does. Smooth futures
+lie near to many by themselves, so three things stand beside: what happened, going on at a damped
+velocity (which has learnt nothing), and the same figures for people who were trained on, whose own
+clip then does not count.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tabulate import tabulate
+from torch import Tensor
+
+from motion_predictor.archive import ArchiveError, MotionArchive, load_archive
+from motion_predictor.checkpoint import Header, load_checkpoint
+from motion_predictor.model.frames import person_frame, to_model
+from motion_predictor.model.mirror import Mirror
+from motion_predictor.predictor import MotionPredictor
+from motion_predictor_training.data.known_people import SEEN, Known
+from motion_predictor_training.data.windows import Windows, model_windows
+from motion_predictor_training.evaluation.measures import bootstrap
+from motion_predictor_training.evaluation.measures.per_window import plain
+from motion_predictor_training.predicting.baselines import baselines
+from motion_predictor_training.predicting.every_window import predict_windows, predictor_of
+
+MOMENTS = 12
+"""Frames of a future, spread evenly, at which it is compared."""
+REFERENCE_STRIDE = 15
+"""Frames between the starts of the training windows that are compared with."""
+COPY = 1 / 3
+"""A sample is a copy where the nearest training clip is so many times as near as the next (Yoon et
+al. 2023, Diffusion probabilistic models generalize when they fail to memorize)."""
+ROWS = {
+    'error_mm': 'mean of the samples from what happened, mm',
+    'nearest_sample_mm': 'nearest sample from what happened, mm',
+    'truth_mm': 'what happened from the nearest training future, mm',
+    'samples_mm': 'samples from the nearest training future, mm',
+    'going_on_mm': 'damped velocity from the nearest training future, mm',
+    'nearer_than_truth': 'samples nearer to one than what happened is',
+    'copied': 'samples that are copies',
+    'truth_copied': 'the same of what happened',
+}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Training futures, each also mirrored, as MOMENTS poses in the person's frame."""
+
+    poses: Tensor  # (MOMENTS, R, D)
+    clips: Tensor  # (R,) unique over all archives
+
+
+def measure_memorisation(
+    checkpoint_path: str | Path,
+    trained: Sequence[Path],
+    archive_path: Path,
+    samples: int = 10,
+    stride: int = 30,
+) -> dict[str, Any]:
+    """Measure how near predicted futures are to training futures, for people seen and unseen.
+
+    The distance of two futures is the root mean square over joints, root included, in the frame
+    of the last observed pose, averaged over MOMENTS. Windows with unmeasured joints are left out.
+
+    Args:
+        checkpoint_path: "default" or a file.
+        trained: the archives that it was trained on.
+        archive_path: people whom it does not know.
+        samples: S of each window.
+        stride: frames between the starts of the windows of the unseen; of the seen, as many are
+            taken, spread evenly.
+
+    Returns:
+        `seen` and `unseen`: each of ROWS as `mean`, `low` and `high` (over clips within people),
+        with `windows` and `people`; and what they were measured on.
+
+    Raises:
+        ArchiveError: if there is nothing to measure on, or somebody of the unseen was trained on.
+    """
+    checkpoint = load_checkpoint(checkpoint_path)
+    header = checkpoint.header
+    archives = [load_archive(path) for path in trained]
+    names = {name for archive in archives for name in archive.subjects if name}
+    unseen = load_archive(archive_path)
+    known = [name for name, how in Known.to(header).of(unseen).items() if how == SEEN]
+    if both := sorted({*known, *names.intersection(unseen.subjects)}):
+        raise ArchiveError(f'{archive_path} is to be of people not trained on, but has {both}')
+    trained_on = [model_windows(archive, header, REFERENCE_STRIDE) for archive in archives]
+    reference = _reference(trained_on, header)
+    windows = model_windows(unseen, header, stride)
+    seen = _evenly(trained_on, len(windows))
+    predictor = predictor_of(checkpoint, samples)
+    found: dict[str, list[dict[str, Any]]] = {'unseen': [], 'seen': []}
+    found['unseen'] += _measured(predictor, windows, unseen, reference, None)
+    first = 0
+    for part, archive in zip(seen, archives, strict=True):
+        found['seen'] += _measured(predictor, part, archive, reference, first)
+        first += len(archive)
+    return {
+        'checkpoint': checkpoint.model_id,
+        'trained': [archive.fingerprint for archive in archives],
+        'archive': unseen.fingerprint,
+        'training_futures': len(reference.clips),
+        'samples': samples,
+        'stride': stride,
+        **{name: _summary(parts) for name, parts in found.items()},
+    }
+
+
+def compare(
+    samples: Tensor,
+    truth: Tensor,
+    going_on: Tensor,
+    reference: Reference,
+    own_clips: Tensor | None = None,
+) -> dict[str, NDArray[np.float32]]:
+    """Return ROWS (B,) of windows.
+
+    Args:
+        samples: (B, S, MOMENTS, D) scaled poses.
+        truth: (B, 1, MOMENTS, D) of what happened.
+        going_on: (B, 1, MOMENTS, D) of a baseline.
+        reference: what is compared with.
+        own_clips: (B,) clips of the windows, which do not count; None: they are not among them.
+    """
+    near, copied = _nearest(samples, reference, own_clips)
+    true_near, true_copied = _nearest(truth, reference, own_clips)
+    error = (samples - truth).norm(dim=-1).mean(-1)  # (B, S)
+    rows = {
+        'error_mm': (samples.mean(1) - truth[:, 0]).norm(dim=-1).mean(-1),
+        'nearest_sample_mm': error.amin(1),
+        'truth_mm': true_near[:, 0],
+        'samples_mm': near.mean(1),
+        'going_on_mm': _nearest(going_on, reference, own_clips)[0][:, 0],
+        'nearer_than_truth': (near < true_near).float().mean(1),
+        'copied': copied.float().mean(1),
+        'truth_copied': true_copied[:, 0].float(),
+    }
+    return {name: row.numpy() for name, row in rows.items()}
+
+
+def _nearest(
+    futures: Tensor, reference: Reference, own_clips: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Return how far the nearest training future of each is, and whether it is a copy: (B, S)."""
+    people, count = futures.shape[:2]
+    flat = futures.flatten(0, 1).transpose(0, 1)  # (MOMENTS, B * S, D)
+    distance = torch.stack(list(map(torch.cdist, flat, reference.poses))).mean(0)  # (B * S, R)
+    if own_clips is not None:
+        own = own_clips.repeat_interleave(count)[:, None] == reference.clips
+        distance = distance.masked_fill(own, torch.inf)
+    clips = int(reference.clips.max()) + 1
+    of_clips = distance.new_full((len(distance), max(clips, 2)), torch.inf)
+    of_clips.scatter_reduce_(1, reference.clips.expand_as(distance), distance, 'amin')
+    nearest, next_one = of_clips.topk(2, largest=False).values.unbind(1)
+    copied = nearest < COPY * next_one
+    return nearest.unflatten(0, (people, count)), copied.unflatten(0, (people, count))
+
+
+def _evenly(parts: Sequence[Windows], count: int) -> list[Windows]:
+    """Return so many windows, spread evenly over all, part by part."""
+    first = np.cumsum([0, *map(len, parts)])
+    chosen = np.linspace(0, first[-1] - 1, min(count, first[-1])).astype(np.int64)
+    return [
+        part.choose(chosen[(chosen >= start) & (chosen < start + len(part))] - start)
+        for part, start in zip(parts, first, strict=False)
+    ]
+
+
+def _measured(
+    predictor: MotionPredictor,
+    windows: Windows,
+    archive: MotionArchive,
+    reference: Reference,
+    first_clip: int | None,
+) -> Iterator[dict[str, Any]]:
+    """Yield ROWS of a few windows at a time, with `clip` and `person`.
+
+    Args:
+        predictor: whose futures are compared.
+        windows: of the archive.
+        archive: whose people they are of.
+        reference: what is compared with.
+        first_clip: number of the archive's first clip in the reference; None: it is not there.
+    """
+    header = predictor.checkpoint.header
+    frames, rate_hz = header.window.future_frames, header.window.rate_hz
+    for predicted in predict_windows(predictor, windows):
+        history = predicted.history
+        going_on = baselines(history, frames, rate_hz)['damped_velocity']
+        samples, truth, baseline = (
+            _poses(history, futures, header)
+            for futures in (predicted.samples, predicted.future[:, None], going_on[:, None])
+        )
+        clips = windows.clips[predicted.windows]
+        own = None if first_clip is None else torch.from_numpy(clips + first_clip)
+        yield {
+            **compare(samples, truth, baseline, reference, own),
+            'clip': clips + (first_clip or 0),
+            'person': np.array(archive.subjects)[clips],
+        }
+
+
+def memorisation_table(result: dict[str, Any]) -> str:
+    """Return what `measure_memorisation` found, for a terminal; it is valid Markdown."""
+    groups = ('seen', 'unseen')
+    lines = [['windows', *(result[name]['windows'] for name in groups)]]
+    for row, about in ROWS.items():
+        cells = []
+        for name in groups:
+            of_row = result[name][row]
+            form = '{:.0f}' if row.endswith('_mm') else '{:.1%}'
+            cell = form.format(of_row['mean'])
+            if of_row['low'] is not None:
+                cell += ' ({} to {})'.format(
+                    *(form.format(of_row[end]) for end in ('low', 'high'))
+                )
+            cells.append(cell)
+        lines.append([about, *cells])
+    head = ['', 'people trained on', 'other people']
+    return tabulate(lines, head, tablefmt='github', disable_numparse=True)
+
+
+def _summary(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the averages over windows, with intervals."""
+    columns = {row: np.concatenate([part[row] for part in parts]) for row in parts[0]}
+    clips = bootstrap.clusters(columns['clip'], columns['person'])
+    summary: dict[str, Any] = {
+        'windows': len(clips),
+        'people': sorted(set(columns['person'].tolist())),
+    }
+    for row in ROWS:
+        low, high = bootstrap.interval(columns[row], clips)
+        summary[row] = {'mean': bootstrap.mean(columns[row]), 'low': low, 'high': high}
+    result: dict[str, Any] = plain(summary)
+    return result
+
+
+def _reference(parts: Sequence[Windows], header: Header) -> Reference:
+    """Return the futures of windows, and their mirror images."""
+    mirror = Mirror(header.layout.mirrored, True)
+    poses, clips, first = [], [], 0
+    for part in parts:
+        motion = part.all()
+        history, future = motion.split(
+            [header.window.history_frames, header.window.future_frames], 1
+        )
+        own = _poses(history, future[:, None], header)[:, 0]  # (W, MOMENTS, D)
+        poses += [own, mirror(own)]
+        clips += 2 * [torch.from_numpy(part.clips + first)]
+        first += len(part.bounds) - 1
+    return Reference(torch.cat(poses).transpose(0, 1).contiguous(), torch.cat(clips))
+
+
+def _poses(history: Tensor, futures: Tensor, header: Header) -> Tensor:
+    """Return futures (B, S, F, J, 3) at MOMENTS, in the person's frame: (B, S, MOMENTS, D).
+
+    Distances of them are root mean squares over joints, in mm.
+    """
+    facing = header.layout.facing if header.layout.hips is not None else None
+    frame = person_frame(history[:, -1], facing)
+    moments = torch.linspace(0, futures.shape[2] - 1, MOMENTS).round().long()
+    flat = futures[:, :, moments].flatten(1, 2)
+    local = to_model(flat, frame).flatten(-2)
+    scale = 1000 / len(header.layout.joints) ** 0.5
+    return (local * scale).unflatten(1, (futures.shape[1], MOMENTS))
