@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint import Checkpoint
-from motion_predictor.predictor import MotionPredictor, Prediction
+from motion_predictor.prediction import Prediction
+from motion_predictor.predictor import MotionPredictor
 from motion_predictor_benchmark.machine import PRECISIONS
 from motion_predictor_training.data.windows import cut_windows
 

@@ -17,7 +17,8 @@ from motion_predictor.checkpoint import (
     TransFusionSpec,
     Window,
 )
-from motion_predictor.predictor import MotionPredictor, Prediction
+from motion_predictor.prediction import Prediction
+from motion_predictor.predictor import MotionPredictor
 
 FloatArray = NDArray[np.float32]
 

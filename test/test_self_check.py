@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from motion_predictor.archive import load_archive
 from motion_predictor.common.status import Status
-from motion_predictor.predictor import MotionPredictor, Prediction
+from motion_predictor.prediction import Prediction
+from motion_predictor.predictor import MotionPredictor
 from motion_predictor.self_check.check import SelfCheck
 from motion_predictor.tracking.history import ObservedWindow
 from motion_predictor.tracking.people import People

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from motion_predictor.predictor import Prediction
+from motion_predictor.prediction import Prediction
 from motion_predictor.self_check.memory import GUESSES, Memory
 from motion_predictor.self_check.slots import Slots
 from motion_predictor.tracking.scene import Person

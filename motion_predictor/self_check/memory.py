@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from motion_predictor.predictor import Prediction
+from motion_predictor.prediction import Prediction
 
 FloatArray = NDArray[np.floating]
 AROUND = 5

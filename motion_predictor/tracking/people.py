@@ -9,16 +9,12 @@ from motion_predictor.tracking.admission import Admission
 from motion_predictor.tracking.body import Body
 from motion_predictor.tracking.feed import Feed, Verdict
 from motion_predictor.tracking.identity import Identities
-from motion_predictor.tracking.plausibility import Axes, wrong_proportions
+from motion_predictor.tracking.plausibility import Axes
 from motion_predictor.tracking.preference import Preference
 from motion_predictor.tracking.presence import Presence
-from motion_predictor.tracking.scene import Observation, Person, Scene
-from motion_predictor.tracking.track import Track
+from motion_predictor.tracking.scene import Observation, Scene
+from motion_predictor.tracking.standing import WindowCheck
 from motion_predictor.tracking.tracks import Tracks
-
-RECENT_LEAST = 0.5
-"""Share of the joints that must have been seen recently. A pose that is mostly remembered is not
-predicted from, unless `min_observed_fraction` is lower than this."""
 
 
 class People:
@@ -66,7 +62,6 @@ class People:
     ) -> None:
         self._preference = Preference(robot_position, max_people)
         self._body = Body(layout)
-        self._min_observed_fraction = min_observed_fraction
         self._predicted: set[str] = set()
         forget_after_ns = round(forget_after_s * 1e9)
         self._presence = Presence(forget_after_ns)
@@ -79,6 +74,9 @@ class People:
         self.remarks = self.feed.remarks
         """What is wrong with the input and what to do, by reason."""
         self._axes = Axes(self._body)
+        self._with_window = WindowCheck(
+            self._body, min_observed_fraction, self.rejected, self.remarks
+        )
         self._admission = Admission(self._body, self.rejected, self.remarks)
         self._tracks = Tracks(
             self._body,
@@ -210,11 +208,7 @@ class People:
         newest_ns = self.feed.newest_ns
         if newest_ns is None:
             return None
-        last_seen = self._tracks.last_seen
-        people = tuple(
-            Person(person_id, self._standing(track), 0.0, None, last_seen(track, newest_ns))
-            for person_id, track in self._tracks.by_id.items()
-        )
+        people = self._tracks.listing(newest_ns, axes_are_wrong=bool(self._axes.wrong()))
         unlisted = self._unlisted(self._heard_ns if now_ns is None else now_ns)
         return Scene(newest_ns, self.feed.frame_id, people, unlisted)
 
@@ -238,7 +232,9 @@ class People:
         predicted: set[str] = set()
         for person_id in self._preference.in_order(ready, self._predicted):
             if len(predicted) < self._preference.max_people:
-                person = people[person_id] = self._with_window(people[person_id])
+                person = people[person_id] = self._with_window(
+                    people[person_id], self._tracks.by_id[person_id]
+                )
                 predicted |= {person_id} if person.window is not None else set()
             else:
                 people[person_id] = replace(people[person_id], status=Status.TOO_MANY)
@@ -249,35 +245,3 @@ class People:
         """Return how many may be there beside those who are listed."""
         remembered = self._presence.unlisted(len(self._tracks), now_ns)
         return max(remembered, self._unreadable, self._tracks.left_behind(now_ns))
-
-    def _standing(self, track: Track) -> Status:
-        """Return what can be said of a person without a look at the window."""
-        if track.newest_ns != self.feed.newest_ns or track.frozen:  # not in the newest message
-            return Status.STALE_INPUT
-        if self._axes.wrong():
-            return Status.STALE_INPUT
-        return Status.OK if track.history.is_full() else Status.WARMING_UP
-
-    def _with_window(self, person: Person) -> Person:
-        """Return a person of a full history with it, or without if too little was observed."""
-        track = self._tracks.by_id[person.id]
-        window = track.window()
-        if sentence := wrong_proportions(self._body, track.gates.limbs_m):
-            self.rejected['limbs of nobody'] += 1
-            self.remarks['limbs of nobody'] = sentence
-            return replace(person, status=Status.STALE_INPUT)
-        least = self._min_observed_fraction
-        if window is None:
-            self.rejected['too little observed'] += 1
-            return replace(person, status=Status.STALE_INPUT)
-        if window.seen_fraction < least or window.recent_fraction < min(least, RECENT_LEAST):
-            self.rejected['too little observed'] += 1
-            return replace(
-                person, status=Status.STALE_INPUT, observed_fraction=window.observed_fraction
-            )
-        return replace(
-            person,
-            observed_fraction=window.observed_fraction,
-            window=window,
-            track=track.number,
-        )

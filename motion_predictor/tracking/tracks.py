@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from motion_predictor.tracking.admission import MAX_TRACKED, usable
 from motion_predictor.tracking.body import Body
-from motion_predictor.tracking.scene import Observation
+from motion_predictor.tracking.scene import Observation, Person
+from motion_predictor.tracking.standing import status_of
 from motion_predictor.tracking.track import LastSeen, Track
 
 FloatArray = NDArray[np.float32]
@@ -121,7 +122,25 @@ class Tracks:
         jumped = [track.before for track in self.by_id.values() if track.left_behind]
         return sum(before is not None and before.heard_ns >= oldest_ns for before in jumped)
 
-    def last_seen(self, track: Track, newest_ns: int) -> LastSeen:
+    def listing(self, newest_ns: int, axes_are_wrong: bool) -> tuple[Person, ...]:
+        """Return everybody with their status, without a window.
+
+        Args:
+            newest_ns: time of capture of the newest message.
+            axes_are_wrong: whether the source's axes or sides cannot be those of people.
+        """
+        return tuple(
+            Person(
+                person_id,
+                status_of(track, newest_ns, axes_are_wrong),
+                0.0,
+                None,
+                self._last_seen(track, newest_ns),
+            )
+            for person_id, track in self.by_id.items()
+        )
+
+    def _last_seen(self, track: Track, newest_ns: int) -> LastSeen:
         """Return where somebody was last seen, with the reach that they have since had time for.
 
         Args:

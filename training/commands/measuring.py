@@ -15,11 +15,7 @@ from motion_predictor_training.commands.arguments import (
 )
 from motion_predictor_training.config import CalibrationConfig
 from motion_predictor_training.evaluation import robustness
-from motion_predictor_training.evaluation.evaluate import (
-    evaluate_checkpoint,
-    predict_shown,
-    record,
-)
+from motion_predictor_training.evaluation.evaluate import evaluate_checkpoint, record
 from motion_predictor_training.evaluation.memorisation import (
     measure_memorisation,
     memorisation_table,
@@ -32,6 +28,7 @@ from motion_predictor_training.evaluation.report.writing import (
     write_markdown,
     write_text,
 )
+from motion_predictor_training.evaluation.shown import predict_shown
 from motion_predictor_training.evaluation.unfamiliar import familiarity_table
 from motion_predictor_training.shield import report as shield_report
 from motion_predictor_training.shield.measure import measure_shield

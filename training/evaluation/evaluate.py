@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motion_predictor.archive import ArchiveError, MotionArchive, load_archive
+from motion_predictor.archive import ArchiveError, load_archive
 from motion_predictor.checkpoint import Checkpoint, load_checkpoint
 from motion_predictor_training.data.known_people import SEEN, Known
 from motion_predictor_training.data.windows import Windows, model_windows
@@ -45,6 +45,7 @@ from motion_predictor_training.evaluation.measures.scores import (
     measure_scores,
     scores_report,
 )
+from motion_predictor_training.evaluation.shown import choose_shown
 from motion_predictor_training.predicting.baselines import constant_velocity, zero_velocity
 from motion_predictor_training.predicting.every_window import (
     Predicted,
@@ -54,12 +55,8 @@ from motion_predictor_training.predicting.every_window import (
 from motion_predictor_training.predicting.multi_step import Precision
 
 ROWS = ('model', 'zero_velocity', 'constant_velocity')
-SHOWN = {'easy': 0.1, 'typical': 0.5, 'hard': 0.9}
-"""Windows that are shown: the quantiles of the model's ADE at which they lie."""
-
 Groups = dict[str, dict[str, dict[str, Sums]]]
 """Sums by kind of group ('subject'), group ('13') and row ('model')."""
-
 
 RECORDED = (*METRIC_NAMES, 'root_ADE_m')
 
@@ -172,7 +169,7 @@ def evaluate_checkpoint(
             kind: {name: summary_of(sums, ROWS) for name, sums in sorted(by_name.items())}
             for kind, by_name in groups.items()
         },
-        'shown': _shown(kept['model']['ADE'], windows, archive),
+        'shown': choose_shown(kept['model']['ADE'], windows, archive),
         'per_window': {
             'clip': windows.clips,
             'subject': np.array(archive.subjects)[windows.clips],
@@ -200,19 +197,6 @@ def record(result: dict[str, Any], checkpoint_path: str | Path, out: Path) -> No
     }
     checkpoint.header = checkpoint.header.model_copy(update={'metrics': metrics})
     checkpoint.save(out)
-
-
-def predict_shown(
-    checkpoint_path: str | Path, archive_path: Path, result: dict[str, Any]
-) -> Predicted:
-    """Predict the windows that a result shows once more, as they were predicted then."""
-    checkpoint = load_checkpoint(checkpoint_path)
-    archive = load_archive(archive_path)
-    windows = model_windows(archive, checkpoint.header, result['stride'], partial=True)
-    shown = [entry['window'] for entry in result['shown']]
-    windows = windows.choose(np.array(shown))
-    (predicted,) = predict_windows(predictor_of(checkpoint, result['samples']), windows)
-    return predicted
 
 
 def _measure(
@@ -302,24 +286,3 @@ def _add(sums: dict[str, Sums], measured: dict[str, Measured], chosen: Sequence[
     """Add the chosen windows to the sums of each row."""
     for row, of_row in measured.items():
         sums.setdefault(row, Sums()).add(of_row, chosen)
-
-
-def _shown(
-    errors: NDArray[np.float32], windows: Windows, archive: MotionArchive
-) -> list[dict[str, Any]]:
-    """Choose the windows to show by the model's ADE (W,) on them; of few windows, fewer."""
-    order = np.argsort(errors, kind='stable')[: np.isfinite(errors).sum()]
-    if not len(order):
-        return []
-    chosen = {int(order[round(at * (len(order) - 1))]): label for label, at in SHOWN.items()}
-    return [
-        {
-            'label': label,
-            'window': index,
-            'clip': archive.clip_names[windows.clips[index]],
-            'subject': archive.subjects[windows.clips[index]],
-            'category': archive.categories[windows.clips[index]],
-            'ADE': float(errors[index]),
-        }
-        for index, label in chosen.items()
-    ]

@@ -19,7 +19,8 @@ from tqdm import tqdm
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor.model.frames import to_features
-from motion_predictor.predictor import MotionPredictor, Prediction
+from motion_predictor.prediction import Prediction
+from motion_predictor.predictor import MotionPredictor
 from motion_predictor.tracking.history import ObservedWindow
 from motion_predictor.tracking.people import People
 from motion_predictor.tracking.scene import Observation

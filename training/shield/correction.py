@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint.header import Header
 from motion_predictor.common.status import Status
-from motion_predictor.predictor import Prediction
+from motion_predictor.prediction import Prediction
 from motion_predictor.self_check.check import SelfCheck
 from motion_predictor.tracking.history import ObservedWindow
 from motion_predictor.tracking.scene import Person

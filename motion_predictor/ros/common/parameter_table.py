@@ -1,8 +1,8 @@
 """Parameters of a node: one table of them, declared, read and guarded."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -69,7 +69,6 @@ class Parameters:
         table: of them.
         objection: says in a sentence why a configured node cannot take these values, or nothing.
         apply: takes changed values while the node is configured.
-        alone: held while changes are judged and taken.
     """
 
     def __init__(
@@ -78,13 +77,13 @@ class Parameters:
         table: Sequence[Parameter],
         objection: Callable[[dict[str, Any]], str] = lambda values: '',
         apply: Callable[[dict[str, Any]], None] = lambda values: None,
-        alone: AbstractContextManager[Any] | None = None,
     ) -> None:
         self._node = node
         self._by_name = {parameter.name: parameter for parameter in table}
         self._objection = objection
         self._apply = apply
-        self._alone = alone or nullcontext()
+        self.alone = RLock()
+        """Held while changes are judged and taken, and by whatever must not meet a change."""
         self._given = node._parameter_overrides  # rclpy has no public access to them
         self._problems: dict[str, str] = {}
         self.in_use = False
@@ -121,7 +120,7 @@ class Parameters:
     def _allow(self, changes: list[RosParameter]) -> SetParametersResult:
         ours = {change.name: change.value for change in changes if change.name in self._by_name}
         reason = ''
-        with self._alone:
+        with self.alone:
             if self.in_use and ours:
                 fixed = [name for name in ours if not self._by_name[name].live]
                 if fixed:
@@ -134,6 +133,6 @@ class Parameters:
         ours = [change.name for change in changes if change.name in self._by_name]
         for name in ours:
             self._problems.pop(name, None)
-        with self._alone:
+        with self.alone:
             if self.in_use and ours:
                 self._apply(self.read())

@@ -10,10 +10,8 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy._rclpy_pybind11 import RCLError
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Float64
 
 from motion_predictor.common.problems import one_line
@@ -23,56 +21,13 @@ from motion_predictor.planning.latest import Latest, Limits, Reason
 from motion_predictor.planning.outlook import HorizonError, Outlook
 from motion_predictor.planning.robot import Mounted, RobotError, RobotModel
 from motion_predictor.planning.separation import Governor, Robot, distances
-from motion_predictor.ros.common.parameter_table import Parameter, Parameters
+from motion_predictor.ros.common.lifecycle import ManagedNode, serve
+from motion_predictor.ros.common.parameter_table import Parameters
 from motion_predictor.ros.common.transforms import Tf
+from motion_predictor.ros.consumers.monitor_parameters import PARAMETERS
 from motion_predictor.ros.consumers.robot_state import FromJoints, FromTf, RobotState
 from motion_predictor.ros.consumers.subscription import Predictions
 
-Return = TransitionCallbackReturn
-METRES, SECONDS = (0.0, 10.0), (0.0, 10.0)
-PARAMETERS = (
-    Parameter('autostart', True, 'Configure and activate the node as soon as it starts.'),
-    Parameter('rate_hz', 50.0, 'How often the scale is computed and published.', 5.0, 200.0),
-    Parameter(
-        'capsules_file', '', "YAML of the robot's capsules, as config/demo_arm/capsules.yaml."
-    ),
-    Parameter(
-        'urdf_file',
-        '',
-        'URDF of the robot, whose joints joint_states tells; empty where tf knows the frames that '
-        'the capsules are on.',
-    ),
-    Parameter(
-        'base_pose',
-        [0.0] * 7,
-        "How the robot's base lies in the frame of the predictions (x, y, z, qx, qy, qz, qw); all "
-        'zero asks tf.',
-    ),
-    Parameter('limbs_file', '', "YAML of limbs, as config/flesh; empty takes the layout's own."),
-    Parameter(
-        'by_samples', True, 'Every sample counts; otherwise the mean, inflated by the radius.'
-    ),
-    Parameter(
-        'robot_speed', 1.0, 'Metres per second of the fastest point at full speed.', 0.0, 10.0
-    ),
-    Parameter('reaction_s', 0.1, 'From what is published here to the first braking.', *SECONDS),
-    Parameter('stop_s', 0.3, 'Time that the robot takes to stop from full speed.', *SECONDS),
-    Parameter('stop_m', 0.15, 'Distance that it goes meanwhile.', *METRES),
-    Parameter('reach_in_m', 0.0, 'Intrusion distance C.', *METRES),
-    Parameter('uncertainty_m', 0.05, 'Uncertainty of both places, Z_d + Z_r.', *METRES),
-    Parameter('rise_per_s', 0.5, 'How fast the scale may rise; it falls at once.', 0.01, 100.0),
-    Parameter('hysteresis', 0.1, 'How much more must be allowed before it rises.', 0.0, 1.0),
-    Parameter('hold_s', 0.3, 'And for how long.', *SECONDS),
-    Parameter(
-        'silent_after_s',
-        0.12,
-        'Silence of predictions, joint states or tf after which it is 0: more than three of their '
-        'periods, which are 33 ms as trackers come.',
-        0.02,
-        10.0,
-    ),
-    Parameter('max_age_s', 0.2, 'Age of the newest observation after which it is 0.', 0.02, 10.0),
-)
 REPORT_S = 1.0
 JUMP_S = 0.5  # that ROS time goes astray between two looks
 
@@ -81,7 +36,7 @@ class Blocked(Exception):  # noqa: N818 - no error: the reason why the robot sta
     """The robot has to stand still, and why."""
 
 
-class SeparationMonitor(LifecycleNode):
+class SeparationMonitor(ManagedNode):
     """Publishes the share of full speed at which the robot can still stop in time."""
 
     def __init__(self) -> None:
@@ -89,22 +44,6 @@ class SeparationMonitor(LifecycleNode):
         self._table = Parameters(self, PARAMETERS)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer: Any = None
-
-    def start(self) -> None:
-        """Configure and activate if the parameters ask for it."""
-        if self.get_parameter('autostart').value and self.trigger_configure() == Return.SUCCESS:
-            self.trigger_activate()
-
-    def on_configure(self, state: LifecycleState) -> Return:
-        """Read the robot and make what publishes."""
-        for name in self._table.unknown():
-            self.get_logger().warning(f"there is no parameter '{name}'; it has no effect")
-        try:
-            self._set_up(self._table.read())
-        except (ValueError, OSError, ImportError) as error:
-            self.get_logger().error(f'cannot configure: {one_line(error)}')
-            return Return.FAILURE
-        return Return.SUCCESS
 
     def _set_up(self, values: dict[str, Any]) -> None:
         if not values['capsules_file']:
@@ -126,8 +65,8 @@ class SeparationMonitor(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._table.in_use = True
 
-    def on_activate(self, state: LifecycleState) -> Return:
-        """Start listening and publishing; the robot stands until all is known to be good."""
+    def _listen(self) -> None:
+        # The robot stands until all is known to be good.
         values = self._values
         self._governor = Governor(values['rise_per_s'], values['hysteresis'], values['hold_s'])
         self._counts: Counter[str] = Counter()
@@ -153,29 +92,6 @@ class SeparationMonitor(LifecycleNode):
         else:
             self._state = FromJoints(self, self._model, silent_after_s)
         self._timer = self.create_timer(1 / values['rate_hz'], self._tick, clock=self._steady)
-        return super().on_activate(state)
-
-    def on_deactivate(self, state: LifecycleState) -> Return:
-        """Say 0 for the last time and stop."""
-        self._stop()
-        return super().on_deactivate(state)
-
-    def on_cleanup(self, state: LifecycleState) -> Return:
-        """Let go of the publishers; the parameters can be changed again."""
-        self._free()
-        return Return.SUCCESS
-
-    def on_shutdown(self, state: LifecycleState) -> Return:
-        """End from any state."""
-        self._stop()
-        self._free()
-        return Return.SUCCESS
-
-    def on_error(self, state: LifecycleState) -> Return:
-        """Stand still; the node can be configured again."""
-        self._stop()
-        self._free()
-        return Return.SUCCESS
 
     def _stop(self) -> None:
         if self._timer is not None:
@@ -287,17 +203,5 @@ def main(args: list[str] | None = None) -> int:
     """Run the node until it is interrupted or shut down."""
     rclpy.init(args=args)
     node = SeparationMonitor()
-    try:
-        node.start()
-        while rclpy.ok():
-            try:
-                rclpy.spin(node)
-            except RCLError as error:  # Jazzy raises it for a transition that is not allowed
-                if rclpy.ok():  # otherwise it was interrupted while it published
-                    node.get_logger().error(str(error))
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    serve(node, SingleThreadedExecutor(), node.start)
     return 0

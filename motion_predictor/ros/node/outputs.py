@@ -16,7 +16,7 @@ from motion_predictor.msg import (
     PredictedMotion,
     PredictedMotionArray,
 )
-from motion_predictor.predictor import Prediction
+from motion_predictor.prediction import Prediction
 from motion_predictor.self_check.check import Quality
 from motion_predictor.tracking.scene import Scene
 

@@ -2,36 +2,29 @@
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from numpy.typing import NDArray
-from rclpy.lifecycle import LifecyclePublisher
 from rclpy.node import Node
 
-from motion_predictor.budget import Budget
 from motion_predictor.common.problems import one_line
 from motion_predictor.common.status import Status
 from motion_predictor.msg import MotionQualityArray
-from motion_predictor.predictor import MotionPredictor, Prediction
+from motion_predictor.prediction import Prediction
 from motion_predictor.ros.node.clock import NodeClock
+from motion_predictor.ros.node.complaints import Complaints
 from motion_predictor.ros.node.diagnostics import Condition, Health, facts, judged, shortfall
-from motion_predictor.ros.node.improvement import Improvement
 from motion_predictor.ros.node.inference import Loop
-from motion_predictor.ros.node.outputs import MotionOutput, quality_message, time_message
-from motion_predictor.ros.node.reader import Scan, SkeletonInput
+from motion_predictor.ros.node.observer import Observer
+from motion_predictor.ros.node.outputs import quality_message, time_message
 from motion_predictor.ros.node.receiver import Intake
 from motion_predictor.ros.node.scheduling import Precedence
+from motion_predictor.ros.node.setup import Setup
 from motion_predictor.ros.node.silence import Stopwatch
-from motion_predictor.ros.node.stamps import Stamps
 from motion_predictor.self_check.check import SelfCheck
-from motion_predictor.sources.source import InputError
 from motion_predictor.tracking.people import People
 from motion_predictor.tracking.scene import Scene
 
@@ -41,21 +34,6 @@ READING = 3.0
 """What a message takes from its publication until a Python process has read it, as a multiple of
 what publishing it took: both copy the same numbers. Measured: twice for one person, three to four
 times for 3 MB and more."""
-REPEAT_PROBLEM_S = 30.0
-
-
-@dataclass
-class Setup:
-    """What the node is configured with."""
-
-    predictor: MotionPredictor
-    input: SkeletonInput
-    publisher: LifecyclePublisher
-    values: dict[str, Any]
-    """The parameters; like what follows, they may change at any time."""
-    output: MotionOutput
-    budget: Budget
-    improvement: Improvement
 
 
 class Pipeline:
@@ -80,132 +58,40 @@ class Pipeline:
         people: People,
         intake: Intake,
     ) -> None:
+        self._health = Health()
+        self._complaints = Complaints(self._health, node.get_logger())
         self._precedence = Precedence(
-            setup.values['realtime_priority'], partial(self._warn, 'realtime_priority')
+            setup.values['realtime_priority'], partial(self._complaints.warn, 'realtime_priority')
         )
+        self.observer = Observer(clock, setup, people, self._health, self._complaints)
+        """What is known of the people."""
         self.loop = Loop(intake, self._work, self._precedence)
         """The work, to be run in the inference thread."""
         self._node = node
         self._clock = clock
         self._setup = setup
-        self.people = people
-        """Who is there."""
         self._intake = intake
-        self._health = Health()
         self.check = SelfCheck(setup.predictor.times, setup.values['self_correction'])
         """What became of the predictions."""
-        self._reading = threading.Lock()  # guards the input, which may take its time
-        self._lock = threading.Lock()  # guards people and what the last message said
         self._publish_lock = threading.Lock()
         self._fault = ''
-        self._logged_s: dict[str, float] = {}
-        self._since_usable, self._since_published = Stopwatch(clock), Stopwatch(clock)
-        self._stamps = Stamps()
-        self._arrived_s = self._age_ms = 0.0
-        self._has_news = False
-        setup.input.clear()
+        self._since_published = Stopwatch(clock)
 
     # Input
 
     def _work(self) -> None:
         """Take what has come in and predict on it."""
         for message, info in self._intake.take():
-            self._health.count('received')
-            # Since the middleware has it, which some middlewares do not say.
-            received_s = info['received_timestamp'] / 1e9 or time.time()
-            waited_s = max(0.0, time.time() - received_s)
-            self._take(partial(self._setup.input.read, message), waited_s)
-        if self._has_news:
+            # The time is missing with some middlewares.
+            self.observer.read(message, info['received_timestamp'] / 1e9 or time.time())
+        if self.observer.has_news:
             self._predict_newest()
 
     def sample(self) -> None:
         """Take what tf says, and have it predicted on."""
-        self._take(self._setup.input.sample)
-        if self._has_news:
+        self.observer.sample()
+        if self.observer.has_news:
             self._intake.ring()
-
-    def begin_afresh(self, people: People) -> None:
-        """Go on with other people, of whom nothing has been seen yet."""
-        with self._lock:
-            people.succeed(self.people, self._clock.now_ns())
-            self.people = people
-
-    def prefer(self, robot_position: list[float], max_people: int) -> None:
-        """Set who is predicted where there are more."""
-        with self._lock:
-            self.people.prefer(robot_position, max_people)
-
-    def forget(self) -> None:
-        """Forget all histories, as when time jumps."""
-        with self._reading, self._lock:
-            self.people.clear(self._clock.now_ns())
-            self._setup.input.clear()
-
-    def _take(self, read: Callable[[int], Scan | None], waited_s: float = 0.0) -> None:
-        refusal = ''
-        arrived_s = time.monotonic() - waited_s
-        self._clock.look()
-        with self._reading:
-            now_ns = self._clock.now_ns()
-            try:
-                scan = read(now_ns)
-                age_ms = self._age_at_arrival_ms(scan, now_ns, waited_s)
-            except Exception as error:  # InputError; or a message that its reader trips over
-                scan, refusal = None, str(error) or type(error).__name__
-                with self._lock:  # whoever is in the message is there all the same
-                    self.people.somebody(getattr(error, 'people', 1), now_ns)
-            if scan is not None:
-                self._stamps.see(age_ms)
-                robot = self._robot_position(now_ns)
-                with self._lock:
-                    self.people.prefer(robot, self._setup.values['max_people'])
-                    self._observe(scan, arrived_s, age_ms, now_ns)
-        if refusal:
-            self._refuse('message refused', refusal)
-
-    def _observe(self, scan: Scan, arrived_s: float, age_ms: float, now_ns: int) -> None:
-        people, unreadable = self.people, scan.rejected.total()
-        if people.update(scan.stamp_ns, scan.observations, scan.frame_id, unreadable, now_ns):
-            self._has_news = True
-            self._since_usable.start()
-            self._arrived_s, self._age_ms = arrived_s, age_ms
-        if rejected := scan.rejected + people.rejected:
-            self._health.reject(rejected)
-            people.rejected.clear()
-        if people.feed.restarts:
-            self._health.count('restarted')
-            people.feed.restarts = 0
-        for reason, sentence in people.remarks.items():
-            self._remark(reason, sentence)
-        people.remarks.clear()
-
-    def _robot_position(self, now_ns: int) -> list[float]:
-        """Return where the robot stands, as tf says if there is a frame of it."""
-        values = self._setup.values
-        if values['robot_frame']:
-            try:
-                return self._setup.input.robot_place(values['robot_frame'], now_ns)
-            except InputError as error:
-                self._remark('robot_frame', str(error))
-        position: list[float] = values['robot_position']
-        return position
-
-    def _age_at_arrival_ms(self, scan: Scan | None, now_ns: int, waited_s: float) -> float:
-        """Return how old a scan was when it came in.
-
-        Raises:
-            InputError: if it was not even captured.
-        """
-        if scan is None:
-            return 0.0
-        age_ms = (now_ns - scan.stamp_ns) / 1e6 - 1000 * waited_s
-        if age_ms < -1000 * self._setup.values['max_ahead_s']:
-            raise InputError(
-                f'header.stamp lies {-age_ms / 1000:.3f} s in the future: are the clocks of '
-                'source and predictor in step?',
-                len(scan.observations) + scan.rejected.total(),
-            )
-        return age_ms
 
     # Output
 
@@ -217,20 +103,19 @@ class Pipeline:
             if rclpy.ok(context=self._node.context):
                 sentence = one_line(error)
                 self._fault = f'prediction failed: {sentence}'
-                self._refuse('prediction failed', sentence)
-                self._publish(self._scene_or_nobody(), None, Status.FAULT)
+                self._complaints.refuse('prediction failed', sentence)
+                self._publish(self.observer.scene_or_nobody(), None, Status.FAULT)
 
     def _predict_and_publish(self) -> None:
         started_s = time.monotonic()
-        with self._lock:
-            arrived_s, age_ms, self._has_news = self._arrived_s, self._age_ms, False
-            scene = self.people.scene(self._clock.now_ns())
-        if scene is None:  # forgotten meanwhile
+        news = self.observer.news()
+        scene = news.scene
+        if scene is None:
             return
         windows = [p.window for p in scene.people if p.window is not None]
         late_s = (self._clock.now_ns() - scene.stamp_ns) / 1e9
         if late_s > self._setup.values['max_age_s']:
-            self._refuse(
+            self._complaints.refuse(
                 'observation too old',
                 f'the newest observation is {late_s:.3f} s old: is its stamp the time of capture?',
             )
@@ -249,17 +134,17 @@ class Pipeline:
         predicted = [p for p in scene.people if p.window is not None]
         prediction = self.check.step(scene.stamp_ns, predicted, prediction)
         predicted_s = time.monotonic()
-        late = 1000 * (predicted_s - arrived_s) > budget.budget_ms
+        late = 1000 * (predicted_s - news.arrived_s) > budget.budget_ms
         worse = late or self._lacks_radius(prediction)
         self._publish(scene, prediction, Status.DEGRADED if worse else Status.OK)
         done_s = time.monotonic()
-        took_ms, publish_ms = 1000 * (done_s - arrived_s), 1000 * (done_s - predicted_s)
+        took_ms, publish_ms = 1000 * (done_s - news.arrived_s), 1000 * (done_s - predicted_s)
         budget.record(len(windows), samples, took_ms + READING * publish_ms)
         if took_ms > budget.budget_ms:
             self._health.count('over budget')
         self._health.time(
-            age_ms,
-            wait_ms=1000 * (started_s - arrived_s),
+            news.age_ms,
+            wait_ms=1000 * (started_s - news.arrived_s),
             inference_ms=1000 * (predicted_s - started_s),
             publish_ms=publish_ms,
         )
@@ -278,7 +163,7 @@ class Pipeline:
                 if not predictor.fall_back(str(error)):
                     raise
                 engine = f'{predictor.engine.backend} on {predictor.device}'
-                self._warn('engine failed', f'{error}; {engine} takes over')
+                self._complaints.warn('engine failed', f'{error}; {engine} takes over')
 
     def _publish(self, scene: Scene, prediction: Prediction | None, at_least: Status) -> None:
         setup = self._setup
@@ -295,22 +180,17 @@ class Pipeline:
             self._since_published.start()
         self._health.count('published')
 
-    def _scene_or_nobody(self) -> Scene:
-        """Return everyone last seen, none of them predictable; at time 0 before any input."""
-        with self._lock:
-            return self.people.listing(self._clock.now_ns()) or Scene(0, '', ())
-
     # How it is
 
     def watch(self) -> None:
         """Publish STALE_INPUT or FAULT if nothing else can be said, and let others have a turn."""
         overdue = self._since_published.elapsed_s() > self._setup.values['stale_after_s']
         if self._busy(STUCK_S) or (self._fault and overdue):
-            self._publish(self._scene_or_nobody(), None, Status.FAULT)
-        elif self._is_stale() or overdue:
-            self._publish(self._scene_or_nobody(), None, Status.STALE_INPUT)
+            self._publish(self.observer.scene_or_nobody(), None, Status.FAULT)
+        elif self.observer.is_stale() or overdue:
+            self._publish(self.observer.scene_or_nobody(), None, Status.STALE_INPUT)
         if self.loop.restless_s() > STUCK_S and self._precedence.give_up():
-            self._warn(
+            self._complaints.warn(
                 'realtime_priority',
                 f'predicting has left no time for anything else for {STUCK_S:g} s: the thread is '
                 'scheduled like others until it rests',
@@ -319,18 +199,18 @@ class Pipeline:
     def fell_over(self) -> None:
         """Report that the loop ended where it should not have, and goes on."""
         self._fault = f'the inference thread fell over and is up again: {self.loop.error}'
-        self._warn('inference thread', self._fault)
+        self._complaints.warn('inference thread', self._fault)
         self._health.count('thread restarted')
-        self._publish(self._scene_or_nobody(), None, Status.FAULT)
+        self._publish(self.observer.scene_or_nobody(), None, Status.FAULT)
 
     def report(self) -> DiagnosticArray:
         """Return the diagnostics since the last report."""
         predictor, budget = self._setup.predictor, self._setup.budget
         missing = shortfall(predictor, budget, self._setup.values['backend'])
         if missing:
-            self._warn('less than asked for', missing)
+            self._complaints.warn('less than asked for', missing)
         if (publishers := self._intake.publishers()) > 1:
-            self._remark(
+            self._complaints.remark(
                 'several publishers',
                 f'{publishers} publishers send skeletons on this topic: whoever is missing in a '
                 'message counts as lost; let one tracker publish, or merge them',
@@ -340,25 +220,17 @@ class Pipeline:
             predictor.checkpoint.model_id,
             Condition(
                 fault=self._busy(STUCK_S) or self._fault,
-                silence=self._silence() if self._is_stale() else '',
+                silence=self._silence() if self.observer.is_stale() else '',
                 shortfall=missing,
             ),
             facts(predictor, budget, self._setup.values['threads'])
             | {'scheduling': str(self._precedence)}
-            | self._doubts()
+            | self.observer.doubts()
             | {'engine in the making': str(self._setup.improvement)}
             | judged(self.check),
         )
         report.header.stamp = time_message(self._clock.now_ns())
         return report
-
-    def _doubts(self) -> dict[str, str]:
-        """Return what may be wrong with the input and cannot be known, as values to show."""
-        doubts = {'stamps': self._stamps.doubt(), 'frame': self._setup.input.footing.doubt}
-        for name, doubt in doubts.items():
-            if doubt:
-                self._mention(name, doubt)
-        return {name: doubt or 'nothing wrong is known' for name, doubt in doubts.items()}
 
     def quality(self) -> MotionQualityArray:
         """Return how well everybody was predicted lately."""
@@ -385,28 +257,3 @@ class Pipeline:
         mismatched = self._intake.mismatched()
         why = f'; publishers that do not match in type or QoS: {mismatched}' if mismatched else ''
         return f'no usable input{why}'
-
-    def _is_stale(self) -> bool:
-        return self._since_usable.elapsed_s() > self._setup.values['stale_after_s']
-
-    def _refuse(self, reason: str, sentence: str) -> None:
-        self._health.reject(Counter([reason]), sentence)
-        self._warn(reason, sentence)
-
-    def _remark(self, reason: str, sentence: str) -> None:
-        """Say what is wrong with the input and what to do, beside what was counted."""
-        self._health.remark(sentence)
-        self._warn(reason, sentence)
-
-    def _warn(self, reason: str, sentence: str) -> None:
-        """Log a warning, but not the same reason again and again."""
-        now_s = time.monotonic()
-        if now_s - self._logged_s.get(reason, -REPEAT_PROBLEM_S) >= REPEAT_PROBLEM_S:
-            self._logged_s[reason] = now_s
-            self._node.get_logger().warning(f'{reason}: {sentence}')
-
-    def _mention(self, reason: str, sentence: str) -> None:
-        """Log once what may be wrong."""
-        if reason not in self._logged_s:
-            self._logged_s[reason] = time.monotonic()
-            self._node.get_logger().info(f'{reason}: {sentence}')

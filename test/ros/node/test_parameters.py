@@ -8,8 +8,8 @@ import pytest
 
 from motion_predictor.archive import MotionArchive
 from motion_predictor.msg import PredictedMotionArray
-from motion_predictor.ros.node.node import CROWD, PREFERENCE
 from motion_predictor.ros.node.parameters import PARAMETERS
+from motion_predictor.ros.node.setup import CROWD, PREFERENCE
 from motion_predictor.tracking.people import People
 
 NEW: dict[str, Any] = {

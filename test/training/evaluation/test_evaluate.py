@@ -22,6 +22,7 @@ from motion_predictor_training.evaluation import evaluate as evaluation
 from motion_predictor_training.evaluation.evaluate import evaluate_checkpoint
 from motion_predictor_training.evaluation.measures import protocol, published
 from motion_predictor_training.evaluation.report.writing import table
+from motion_predictor_training.evaluation.shown import predict_shown
 from motion_predictor_training.predicting import every_window as predictions
 
 SMPL = known_layouts()['smpl22']
@@ -257,7 +258,7 @@ def test_the_windows_shown_are_predicted_as_they_were(
     archive = write_archive(positions=dance(50), fps=RATE_HZ)
     checkpoint = saved()
     result = evaluate_checkpoint(checkpoint, archive, samples=4, stride=2)
-    predicted = evaluation.predict_shown(checkpoint, archive, result)
+    predicted = predict_shown(checkpoint, archive, result)
     features, truth = to_features(predicted.samples, False), to_features(predicted.future, False)
     errors = (features - truth[:, None]).norm(dim=-1).mean(2).amin(1)
     assert errors.tolist() == pytest.approx([entry['ADE'] for entry in result['shown']])

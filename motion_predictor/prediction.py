@@ -1,0 +1,48 @@
+"""What a prediction is: possible futures, their mean and how far it may be off."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+DOUBT = (0.9, 0.95, 0.99, 0.999, 0.9999), (1.0, 1.118, 1.347, 1.613, 1.841)
+"""Coverages, and the lengths of vectors of three normal numbers that they stand for, as multiples
+of the first (quantiles of the chi distribution)."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Possible futures of P people, in the frame of their histories, metres, z up."""
+
+    samples: FloatArray
+    """(P, S, F, J, 3) equally likely futures, the root included."""
+    mean: FloatArray
+    """(P, F, J, 3) their mean."""
+    radius: FloatArray
+    """(P, F, J) radius of the ball around the mean that holds the joint with probability
+    `coverage`; NaN where the checkpoint is not calibrated for so many samples, or not at all."""
+    body_radius_scale: FloatArray
+    """(P, F) factor: balls of so many times `radius` hold all joints of the person at once with
+    probability `coverage`, frame by frame; NaN where `radius` is."""
+    coverage: float
+    """Probability that `radius` stands for; NaN where `radius` is."""
+    times: FloatArray
+    """(F,) seconds after the last observed frame."""
+    familiarity: FloatArray
+    """(P,) p-value of each history among those of people whom the calibration did not know; NaN
+    where the checkpoint does not say."""
+    unfamiliar: NDArray[np.bool_]
+    """(P,) who is less familiar than asked for: their `radius` holds all that a human can reach,
+    and their samples are of a model that has seen nothing like it."""
+
+    def widened(self, doubt_m: FloatArray) -> 'Prediction':
+        """Return it with radii that hold joints (P, J) that may have been elsewhere at the start.
+
+        The two errors are independent: squares add up. A doubt holds 90 % of the joints; at
+        other coverages it is taken for the length of a normal error.
+        """
+        if not doubt_m.any():
+            return self
+        doubt_m = doubt_m * float(np.interp(self.coverage, *DOUBT))
+        return replace(self, radius=np.hypot(self.radius, doubt_m[:, None]))

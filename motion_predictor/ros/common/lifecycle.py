@@ -1,0 +1,125 @@
+"""What the lifecycle nodes share: configuring and activating by themselves, and ending."""
+
+from collections.abc import Callable
+from typing import Any
+
+import rclpy
+from rclpy._rclpy_pybind11 import RCLError
+from rclpy.callback_groups import CallbackGroup
+from rclpy.executors import Executor, ExternalShutdownException
+from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+
+from motion_predictor.common.problems import one_line
+from motion_predictor.ros.common.parameter_table import Parameters
+
+Return = TransitionCallbackReturn
+
+
+class ManagedNode(LifecycleNodeMixin, Node):
+    """A lifecycle node that makes what its parameters ask for, and frees it however it ends.
+
+    A node says what to do in `_set_up`, `_listen`, `_stop` and `_free`. The last two are also
+    called when there is nothing to stop or free. It needs a parameter `autostart`.
+
+    Args:
+        name: of the node.
+        callback_group: of the services that managers call; None takes the node's own.
+    """
+
+    _table: Parameters
+
+    def __init__(self, name: str, callback_group: CallbackGroup | None = None) -> None:
+        Node.__init__(self, name)
+        LifecycleNodeMixin.__init__(self, callback_group=callback_group)
+
+    def _set_up(self, values: dict[str, Any]) -> None:
+        """Make what the parameters ask for, or raise if it cannot be made."""
+        raise NotImplementedError
+
+    def _listen(self) -> None:
+        """Begin to work, or raise if that is not possible."""
+        raise NotImplementedError
+
+    def _stop(self) -> None:
+        """End what `_listen` began."""
+        raise NotImplementedError
+
+    def _free(self) -> None:
+        """Let go of what `_set_up` made."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Configure and activate if the parameters ask for it."""
+        if self.get_parameter('autostart').value and self.trigger_configure() == Return.SUCCESS:
+            self.trigger_activate()
+
+    def on_configure(self, state: LifecycleState) -> Return:
+        """Read the parameters and make what they ask for."""
+        with self._table.alone:
+            for name in self._table.unknown():
+                self.get_logger().warning(f"there is no parameter '{name}'; it has no effect")
+            try:
+                self._set_up(self._table.read())
+            except Exception as error:  # ours, or whatever the device or the middleware raises
+                self._free()
+                self.get_logger().error(f'cannot configure: {one_line(error)}')
+                return Return.FAILURE
+            return Return.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> Return:
+        """Begin to listen and to publish."""
+        with self._table.alone:
+            try:
+                self._listen()
+            except Exception as error:  # whatever the middleware raises
+                self._stop()
+                self.get_logger().error(f'cannot activate: {one_line(error)}')
+                return Return.FAILURE
+            return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> Return:
+        """Stop listening; what was observed is forgotten."""
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> Return:
+        """Free everything; the parameters can be changed again."""
+        self._free()
+        return Return.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> Return:
+        """End from any state."""
+        self._stop()
+        self._free()
+        return Return.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> Return:
+        """Free what an error in a transition left behind; the node can be configured again."""
+        self._stop()
+        self._free()
+        return Return.SUCCESS
+
+
+def serve(node: ManagedNode, executor: Executor, start: Callable[[], None]) -> None:
+    """Run a node until it is interrupted or shut down, then destroy it.
+
+    Args:
+        node: the node.
+        executor: which runs its callbacks.
+        start: is called first, to configure and activate the node.
+    """
+    executor.add_node(node)
+    try:
+        start()
+        while rclpy.ok():
+            try:
+                executor.spin()
+            except RCLError as error:  # Jazzy raises it for a transition that is not allowed
+                if rclpy.ok():  # otherwise it was interrupted while it published
+                    node.get_logger().error(str(error))
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()

@@ -1,0 +1,48 @@
+"""What goes wrong while the node works: counted for diagnostics, and logged now and then."""
+
+import time
+from collections import Counter
+
+from rclpy.impl.rcutils_logger import RcutilsLogger
+
+from motion_predictor.ros.node.diagnostics import Health
+
+REPEAT_S = 30.0
+"""The same reason is logged again after so long."""
+
+
+class Complaints:
+    """Says what is wrong.
+
+    Args:
+        health: counts it for diagnostics.
+        logger: of the node.
+    """
+
+    def __init__(self, health: Health, logger: RcutilsLogger) -> None:
+        self._health = health
+        self._logger = logger
+        self._logged_s: dict[str, float] = {}
+
+    def refuse(self, reason: str, sentence: str) -> None:
+        """Count and log something that was rejected."""
+        self._health.reject(Counter([reason]), sentence)
+        self.warn(reason, sentence)
+
+    def remark(self, reason: str, sentence: str) -> None:
+        """Log what is wrong with an input that was used all the same, and what to do."""
+        self._health.remark(sentence)
+        self.warn(reason, sentence)
+
+    def warn(self, reason: str, sentence: str) -> None:
+        """Log a warning, but not the same reason again and again."""
+        now_s = time.monotonic()
+        if now_s - self._logged_s.get(reason, -REPEAT_S) >= REPEAT_S:
+            self._logged_s[reason] = now_s
+            self._logger.warning(f'{reason}: {sentence}')
+
+    def mention(self, reason: str, sentence: str) -> None:
+        """Log once what may be wrong."""
+        if reason not in self._logged_s:
+            self._logged_s[reason] = time.monotonic()
+            self._logger.info(f'{reason}: {sentence}')

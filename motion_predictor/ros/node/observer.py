@@ -1,0 +1,194 @@
+"""From the messages that arrive to the people who are there."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from motion_predictor.ros.node.clock import NodeClock
+from motion_predictor.ros.node.complaints import Complaints
+from motion_predictor.ros.node.diagnostics import Health
+from motion_predictor.ros.node.reader import Scan
+from motion_predictor.ros.node.setup import Setup
+from motion_predictor.ros.node.silence import Stopwatch
+from motion_predictor.ros.node.stamps import Stamps
+from motion_predictor.sources.source import InputError
+from motion_predictor.tracking.people import People
+from motion_predictor.tracking.scene import Scene
+
+
+@dataclass(frozen=True)
+class News:
+    """The newest observation that nothing was predicted on yet."""
+
+    scene: Scene | None
+    """Everyone; None if all were forgotten meanwhile."""
+    arrived_s: float
+    """When it arrived, by `time.monotonic`."""
+    age_ms: float
+    """How old it was then."""
+
+
+class Observer:
+    """Reads what arrives and keeps who is there. Any thread may call it.
+
+    Args:
+        clock: of the node.
+        setup: what the node is configured with.
+        people: to begin with.
+        health: counts what happens.
+        complaints: says what is wrong.
+    """
+
+    def __init__(
+        self,
+        clock: NodeClock,
+        setup: Setup,
+        people: People,
+        health: Health,
+        complaints: Complaints,
+    ) -> None:
+        self._clock = clock
+        self._setup = setup
+        self.people = people
+        """Who is there."""
+        self._health = health
+        self._complaints = complaints
+        self._reading = threading.Lock()  # guards the input, which may take its time
+        self._lock = threading.Lock()  # guards people and what the last message said
+        self._stamps = Stamps()
+        self._since_usable = Stopwatch(clock)
+        self._arrived_s = self._age_ms = 0.0
+        self.has_news = False
+        """Whether something came in on which nothing was predicted yet."""
+        setup.input.clear()
+
+    # What arrives
+
+    def read(self, message: Any, received_s: float) -> None:
+        """Take a message.
+
+        Args:
+            message: as it came.
+            received_s: when the middleware had it, by `time.time`.
+        """
+        self._health.count('received')
+        waited_s = max(0.0, time.time() - received_s)
+        self._take(partial(self._setup.input.read, message), waited_s)
+
+    def sample(self) -> None:
+        """Take what tf says."""
+        self._take(self._setup.input.sample)
+
+    def _take(self, read: Callable[[int], Scan | None], waited_s: float = 0.0) -> None:
+        refusal = ''
+        arrived_s = time.monotonic() - waited_s
+        self._clock.look()
+        with self._reading:
+            now_ns = self._clock.now_ns()
+            try:
+                scan = read(now_ns)
+                age_ms = self._age_at_arrival_ms(scan, now_ns, waited_s)
+            except Exception as error:  # InputError; or a message that its reader trips over
+                scan, refusal = None, str(error) or type(error).__name__
+                with self._lock:  # whoever is in the message is there all the same
+                    self.people.somebody(getattr(error, 'people', 1), now_ns)
+            if scan is not None:
+                self._stamps.see(age_ms)
+                robot = self._robot_position(now_ns)
+                with self._lock:
+                    self.people.prefer(robot, self._setup.values['max_people'])
+                    self._observe(scan, arrived_s, age_ms, now_ns)
+        if refusal:
+            self._complaints.refuse('message refused', refusal)
+
+    def _observe(self, scan: Scan, arrived_s: float, age_ms: float, now_ns: int) -> None:
+        people, unreadable = self.people, scan.rejected.total()
+        if people.update(scan.stamp_ns, scan.observations, scan.frame_id, unreadable, now_ns):
+            self.has_news = True
+            self._since_usable.start()
+            self._arrived_s, self._age_ms = arrived_s, age_ms
+        if rejected := scan.rejected + people.rejected:
+            self._health.reject(rejected)
+            people.rejected.clear()
+        if people.feed.restarts:
+            self._health.count('restarted')
+            people.feed.restarts = 0
+        for reason, sentence in people.remarks.items():
+            self._complaints.remark(reason, sentence)
+        people.remarks.clear()
+
+    def _robot_position(self, now_ns: int) -> list[float]:
+        """Return where the robot stands, as tf says if there is a frame of it."""
+        values = self._setup.values
+        if values['robot_frame']:
+            try:
+                return self._setup.input.robot_place(values['robot_frame'], now_ns)
+            except InputError as error:
+                self._complaints.remark('robot_frame', str(error))
+        position: list[float] = values['robot_position']
+        return position
+
+    def _age_at_arrival_ms(self, scan: Scan | None, now_ns: int, waited_s: float) -> float:
+        """Return how old a scan was when it came in.
+
+        Raises:
+            InputError: if it was not even captured.
+        """
+        if scan is None:
+            return 0.0
+        age_ms = (now_ns - scan.stamp_ns) / 1e6 - 1000 * waited_s
+        if age_ms < -1000 * self._setup.values['max_ahead_s']:
+            raise InputError(
+                f'header.stamp lies {-age_ms / 1000:.3f} s in the future: are the clocks of '
+                'source and predictor in step?',
+                len(scan.observations) + scan.rejected.total(),
+            )
+        return age_ms
+
+    # Who is there
+
+    def begin_afresh(self, people: People) -> None:
+        """Go on with other people, of whom nothing has been seen yet."""
+        with self._lock:
+            people.succeed(self.people, self._clock.now_ns())
+            self.people = people
+
+    def prefer(self, robot_position: list[float], max_people: int) -> None:
+        """Set who is predicted where there are more."""
+        with self._lock:
+            self.people.prefer(robot_position, max_people)
+
+    def forget(self) -> None:
+        """Forget all histories, as when time jumps."""
+        with self._reading, self._lock:
+            self.people.clear(self._clock.now_ns())
+            self._setup.input.clear()
+
+    def news(self) -> News:
+        """Return the newest observation, with the windows to predict on."""
+        with self._lock:
+            self.has_news = False
+            scene = self.people.scene(self._clock.now_ns())
+            return News(scene, self._arrived_s, self._age_ms)
+
+    def scene_or_nobody(self) -> Scene:
+        """Return everyone last seen, none of them predictable; at time 0 before any input."""
+        with self._lock:
+            return self.people.listing(self._clock.now_ns()) or Scene(0, '', ())
+
+    # How the input is
+
+    def is_stale(self) -> bool:
+        """Whether nothing usable has come for too long."""
+        return self._since_usable.elapsed_s() > self._setup.values['stale_after_s']
+
+    def doubts(self) -> dict[str, str]:
+        """Return what may be wrong with the input and cannot be known, as values to show."""
+        doubts = {'stamps': self._stamps.doubt(), 'frame': self._setup.input.footing.doubt}
+        for name, doubt in doubts.items():
+            if doubt:
+                self._complaints.mention(name, doubt)
+        return {name: doubt or 'nothing wrong is known' for name, doubt in doubts.items()}

@@ -1,0 +1,133 @@
+"""What the parameters of the node ask for: the predictor, its budget, its messages, its people."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.lifecycle import LifecyclePublisher
+
+from motion_predictor.budget import Budget, rungs, survey
+from motion_predictor.predictor import MotionPredictor
+from motion_predictor.ros.node.improvement import Improvement
+from motion_predictor.ros.node.outputs import MotionOutput
+from motion_predictor.ros.node.reader import SkeletonInput
+from motion_predictor.ros.node.scheduling import Precedence
+from motion_predictor.tracking.people import People
+
+SURVEY_S = 0.3
+"""Time for finding what predictions on the CPU cost: of few people, and in proportion of more."""
+CROWD = (
+    'max_gap_s',
+    'forget_after_s',
+    'min_observed_fraction',
+    'max_speed',
+    'reassociate_s',
+    'frozen_after_s',
+)
+"""Parameters whose change starts everyone's history anew."""
+PREFERENCE = ('robot_position', 'max_people')
+"""Parameters that say who is predicted where there are more."""
+
+
+@dataclass
+class Setup:
+    """What the node is configured with."""
+
+    predictor: MotionPredictor
+    input: SkeletonInput
+    publisher: LifecyclePublisher
+    values: dict[str, Any]
+    """The parameters; like what follows, they may change at any time."""
+    output: MotionOutput
+    budget: Budget
+    improvement: Improvement
+
+
+def load(values: dict[str, Any]) -> MotionPredictor:
+    """Return the predictor that the parameters ask for."""
+    return MotionPredictor.load(
+        values['checkpoint'],
+        values['device'],
+        values['samples'],
+        values['resample_noise'],
+        values['backend'],
+        coverage=values['coverage'],
+        min_familiarity=values['min_familiarity'],
+        make_engines=False,
+    )
+
+
+def engine_options(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what the engine that the parameters ask for depends on."""
+    names = {'checkpoint': 'name_or_path'} | {n: n for n in ('device', 'samples', 'backend')}
+    return {keyword: values[name] for name, keyword in names.items()}
+
+
+def make_output(predictor: MotionPredictor, values: dict[str, Any]) -> MotionOutput:
+    """Return what makes messages of the predictor's results."""
+    return MotionOutput(
+        predictor.checkpoint,
+        values['frame_stride'],
+        values['frame_times'],
+        values['publish_samples'],
+        predictor.coverage,
+        values['samples'],
+        values['max_speed'],
+    )
+
+
+def nobody(predictor: MotionPredictor, values: dict[str, Any]) -> People:
+    """Return people none of whom has been seen."""
+    header = predictor.checkpoint.header
+    return People(
+        layout=header.layout,
+        rate_hz=header.window.rate_hz,
+        frames=header.window.history_frames,
+        **{name: values[name] for name in CROWD + PREFERENCE},
+    )
+
+
+def measure_costs(
+    predictor: MotionPredictor, values: dict[str, Any]
+) -> dict[tuple[int, int], float]:
+    """Warm the predictor up and return what its predictions cost.
+
+    On a GPU for everybody who may come: what is captured there for so many people must not be
+    captured while somebody waits for a prediction.
+    """
+
+    def rehearse(people: int, samples: int) -> None:
+        # Scheduled as when it counts: on a busy machine it takes many times as long otherwise.
+        with Precedence(values['realtime_priority'], warn=lambda refused: None):
+            predictor.rehearse(people, samples)
+
+    return survey(
+        warm_up=lambda people, samples: predictor.warm_up([people], [samples]),
+        run=rehearse,
+        people=values['max_people'],
+        ladder=rungs(values['samples']),
+        limit_s=SURVEY_S if predictor.device.type == 'cpu' else math.inf,
+    )
+
+
+def log_setup(setup: Setup, logger: RcutilsLogger) -> None:
+    """Log what predicts, and warn where there will be no radius."""
+    predictor, budget = setup.predictor, setup.budget
+    checkpoint, engine = predictor.checkpoint, predictor.engine
+    window = checkpoint.header.window
+    logger.info(
+        f'{checkpoint.model_id} on {predictor.device}, {engine.backend} in '
+        f'{engine.precision}: {budget.ladder[0]} futures of '
+        f'{window.future_frames / window.rate_hz:g} s for {checkpoint.header.layout.name}'
+    )
+    calibration = checkpoint.header.calibration
+    uncalibrated = [n for n in budget.ladder if not calibration or calibration.rung(n) is None]
+    if uncalibrated:
+        why = 'the checkpoint is not calibrated for them'
+        if checkpoint.is_outdated:
+            why = 'its calibration is of an older kind, `train calibrate` makes a new one'
+        logger.warning(
+            'radius and coverage will be NaN with '
+            f'{", ".join(map(str, uncalibrated))} samples: {why}'
+        )
