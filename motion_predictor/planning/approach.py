@@ -1,4 +1,4 @@
-"""How near people come to a robot in a time span: when, who, with which limb, to what of it."""
+"""How near people come to a robot in a time span: when, who, which limb, and which part of it."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ from motion_predictor.planning.outlook import Outlook
 from motion_predictor.planning.sweep import Pairs, Sweep
 
 FIRST = 512
-"""So many of the pairs in question, the most promising, are measured first."""
+"""Number of pairs that are measured first: those that look nearest."""
 
 
 @dataclass(frozen=True)
 class Closest:
-    """The nearest that somebody comes."""
+    """The least distance between a person and the robot."""
 
     distance_m: float
-    """Between surfaces; negative where they overlap, infinite where nobody is."""
+    """Between surfaces; negative if they overlap, infinite if nobody is there."""
     time_s: float = float('nan')
     """Seconds from now."""
     person: str = ''
@@ -28,7 +28,7 @@ class Closest:
     capsule: int = -1
     """Of the robot."""
     sample: int = -1
-    """Of the person; 0 where the mean was asked for, -1 for somebody who is not predicted."""
+    """Sample of the person; 0 for the mean, -1 for somebody who is not predicted."""
 
 
 NOBODY = Closest(float('inf'))
@@ -54,14 +54,14 @@ def _nearest(bodies: Bodies, robot: Capsules, each: bool) -> tuple[NDArray[np.fl
             limit[:] = limit.min()
 
     def measured(pairs: Pairs) -> Pairs:
-        """Measure the most promising of some pairs; return those that are in question then."""
+        """Measure the pairs that look nearest; return those that may still be nearer."""
         best = pairs
         if len(pairs) > FIRST:
             best = pairs[np.argpartition(pairs.least, FIRST)[:FIRST]]
         lower(best.t, sweep.measure(best))
         return pairs[pairs.least <= limit[pairs.t]]
 
-    # What the most promising pose of each time says rules out most of the others.
+    # The distance of the pose that looks nearest excludes most of the others.
     times = np.arange(bodies.joints.shape[1])
     limit = np.full(len(times), np.inf)
     look = sweep.look(times, sweep.promising())
@@ -92,9 +92,9 @@ def closest(
     limbs: Limbs | None = None,
     by_samples: bool = True,
 ) -> Closest:
-    """Return the nearest that anybody comes within a time span.
+    """Return the least distance between people and the robot within a time span.
 
-    People are looked at at both ends of the span and at every published frame between.
+    Distances are computed at both ends of the span and at every published frame in between.
 
     Args:
         outlook: who is there, in the frame of the robot.
@@ -116,7 +116,7 @@ def closest(
 def over(
     outlook: Outlook, robot: Capsules, limbs: Limbs | None = None, by_samples: bool = True
 ) -> Closest:
-    """Return the nearest that anybody comes at the times of an outlook; see `closest`."""
+    """Return the least distance at the times of an outlook; see `closest`."""
     if outlook.is_empty:
         return NOBODY
     limbs = limbs or Limbs.for_outlook(outlook)

@@ -70,8 +70,8 @@ def segment_to_segment(a: Array, b: Array, c: Array, d: Array) -> Array:
     """Return the distance (K,) of segments a-b from segments c-d, each (K, 3), in metres.
 
     The nearest points of two segments are an end of one and a point of the other, or lie inside
-    both, where the two lines are nearest. Any point that is tried is on a segment, so that none of
-    the five answers is too small, whatever rounding does to segments that are nearly parallel.
+    both, where the two lines are nearest. All five candidates are distances between points of the
+    segments. So none is too small, also where rounding affects segments that are nearly parallel.
     """
     u, v, w = b - a, d - c, a - c
     uu, uv, vv = (np.einsum('kx,kx->k', x, y) for x, y in ((u, u), (u, v), (v, v)))

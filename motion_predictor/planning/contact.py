@@ -16,16 +16,16 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Touch:
-    """The probability that capsules are touched, as the samples have it.
+    """The probability that capsules are touched, estimated from the samples.
 
     It is an estimate: if none of 50 samples touches, the probability may still be 6 %. It is the
     model's own probability, which is not calibrated.
     """
 
     share: float
-    """Of anything of the robot."""
+    """Of any part of the robot."""
     at_most: float
-    """What it is below, with 95 % confidence in the samples (Clopper and Pearson)."""
+    """Upper bound of the probability, with 95 % confidence (Clopper and Pearson)."""
     of_capsule: NDArray[np.float64]
     """(R,) of each capsule."""
 
@@ -43,7 +43,7 @@ def touching(bodies: Bodies, robot: Capsules, margin_m: float = 0.0) -> NDArray[
     for look in sweep.looks(sweep.poses_at_least() <= margin_m):
         r, k = np.nonzero(look.at_most() <= margin_m)
         touched[r, look.n[k]] = True
-        # What is known is not asked again.
+        # Samples that touch already need no second look.
         pairs = look.in_question(np.where(touched[:, look.n], -np.inf, margin_m))
         hit = sweep.measure(pairs) <= margin_m
         touched[pairs.r[hit], pairs.n[hit]] = True
@@ -51,7 +51,7 @@ def touching(bodies: Bodies, robot: Capsules, margin_m: float = 0.0) -> NDArray[
 
 
 def at_most(hits: int, of: int) -> float:
-    """Return the one-sided upper bound of a probability that showed in some of so many draws."""
+    """Return the one-sided upper bound of a probability, from the number of hits among draws."""
     if hits >= of:
         return 1.0
     low, high = hits / of, 1.0
@@ -72,8 +72,8 @@ def touch(
 ) -> Touch:
     """Return the probability that anybody touches the robot within a time span.
 
-    People decide independently of each other, as they are predicted. Somebody who is not predicted
-    touches whatever they can reach.
+    People are taken as independent of each other. Somebody who is not predicted touches everything
+    that they can reach.
 
     Args:
         outlook: who is there, in the frame of the robot.

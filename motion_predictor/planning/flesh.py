@@ -33,7 +33,7 @@ class _File(BaseModel):
 
 @dataclass(frozen=True)
 class Limbs:
-    """The C limbs of a body as capsules between joints; a ball is one between a joint and it."""
+    """The C limbs of a body as capsules between joints; a ball has the same joint at both ends."""
 
     names: tuple[str, ...]
     ends: NDArray[np.int64]
@@ -89,7 +89,7 @@ class Limbs:
 
     @classmethod
     def for_outlook(cls, outlook: Outlook) -> 'Limbs':
-        """Return the limbs of whoever is in an outlook.
+        """Return the limbs of the people in an outlook.
 
         Raises:
             FleshError: if its layout is not known.
@@ -125,12 +125,12 @@ class Bodies:
     def of_mean(cls, person: Person, limbs: Limbs, inflated: bool = True) -> 'Bodies':
         """Return the mean, each limb thicker by the larger radius of its two joints.
 
-        What lies between two points that are each in their ball lies in the limb then.
+        If both joints are in their balls, the line between them is in the limb.
 
         Args:
             person: whose.
             limbs: of the layout.
-            inflated: False leaves the radius of the prediction out.
+            inflated: whether the radius of the prediction is added.
 
         Raises:
             FleshError: if the radius is not known, as of a checkpoint that is not calibrated.

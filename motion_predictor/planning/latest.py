@@ -11,7 +11,7 @@ from motion_predictor.common.rigid import Rigid
 from motion_predictor.planning.outlook import Outlook
 
 OK, DEGRADED, TOO_MANY, WARMING_UP, STALE_INPUT, FAULT = range(6)
-"""The statuses of PredictedMotionArray; anything else is not known here and not usable."""
+"""The statuses of PredictedMotionArray. Messages with any other status are not usable."""
 
 
 class Reason(Enum):
@@ -44,8 +44,8 @@ class Limits:
     """When a message may no longer be acted on."""
 
     silent_after_s: float = 0.2
-    """Time without any message, on a clock that nobody sets. In a simulation slower than real time
-    it must be as many times longer; `max_age_s` counts simulated seconds."""
+    """Time without any message, on the monotonic clock. In a simulation at a tenth of real
+    time, set it ten times as long. `max_age_s` counts simulated seconds."""
     max_age_s: float = 0.25
     """Time since the newest observation was captured; a tracker's own latency is part of it."""
     max_ahead_s: float = 0.1
@@ -53,15 +53,14 @@ class Limits:
     reach_s: float = 0.0
     """How far from now the prediction must reach at least."""
     max_transform_age_s: float = 0.5
-    """Age of a transform that tf was told of last, after which it is not known; static ones hold
-    for ever."""
+    """Greatest age of a transform in tf. Static transforms hold for ever."""
     reachable_ok: bool = False
-    """Whether people may be there who are not predicted, as those who have just come, were lost,
-    or are too many: as `outlook.unpredicted`, each anywhere in a ball that grows as fast as no
-    person runs. Distances and touches count them in."""
+    """Whether people may be there who are not predicted: they have just come, were lost, or are
+    too many. They are then in `outlook.unpredicted`, each anywhere in a ball that grows with
+    `max_speed`. Distances and touches include them."""
     unfamiliar_ok: bool = True
-    """Whether people may be unfamiliar. Radii about their mean are what can be reached, and can be
-    acted on; whoever goes by samples refuses them."""
+    """Whether people may be unfamiliar. Their radii hold everything that they can reach, so
+    they stay usable. Their samples are not: a planner that uses samples sets this to false."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +72,10 @@ class Latest:
 
     @property
     def outlook(self) -> Outlook:
-        """The predictions. Nobody in them means that nobody is seen, nor was a moment ago.
+        """The predictions. If they are empty, nobody is seen now, and nobody was a moment ago.
 
         Raises:
-            BlindError: if there are none; nothing is known of who is there then.
+            BlindError: if there are none. Then it is not known who is there.
         """
         if self._outlook is None:
             raise BlindError(self.reason)
@@ -90,7 +89,7 @@ class Latest:
         """Return the answer in another frame; one without predictions stays as it is.
 
         Args:
-            transform: takes positions there; None if nobody knows it.
+            transform: takes positions to it; None if it is not known.
             frame_id: name of the frame.
         """
         if self._outlook is None:
@@ -106,7 +105,7 @@ class Latest:
 
 
 def judge(message: Any, age_s: float, limits: Limits) -> Reason:
-    """Return why a PredictedMotionArray may be acted on or not, silence aside.
+    """Return why a PredictedMotionArray may be acted on or not, apart from silence.
 
     Args:
         message: of which `is_well_formed` holds.
@@ -137,9 +136,9 @@ def judge(message: Any, age_s: float, limits: Limits) -> Reason:
 
 
 def _all_are_placed(message: Any) -> bool:
-    """Return whether it is known of everybody where they will or can be.
+    """Return whether the place of everybody is known, predicted or reachable.
 
-    The message's status is then that of one of them: nothing else is wrong.
+    The status of the message must be that of one of them, so that nothing else is wrong.
     """
     statuses = [motion.status for motion in message.motions]
     if message.unlisted or message.status > max([DEGRADED, *statuses]):
@@ -154,7 +153,7 @@ def _all_are_placed(message: Any) -> bool:
 
 
 def is_well_formed(message: Any) -> bool:
-    """Return whether the numbers of a message are as many as it says, and positions finite."""
+    """Return whether the arrays of a message have the stated sizes, and positions are finite."""
     S, F, J = message.num_samples, message.num_frames, message.num_joints
     times = np.asarray(message.times, np.float64)
     if not (
@@ -194,7 +193,7 @@ class Inbox:
 
         Args:
             message: it.
-            steady_s: a clock that nobody sets; `time.monotonic` unless given.
+            steady_s: time of the monotonic clock; `time.monotonic` unless given.
         """
         arrived_s = time.monotonic() if steady_s is None else steady_s
         self._newest = message, is_well_formed(message), arrived_s

@@ -22,7 +22,7 @@ class HorizonError(ValueError):
 class Person:
     """The possible futures of one person, metres, in the frame of the outlook.
 
-    As they are published they are float32; at other times, and in another frame, float64.
+    Published numbers are float32. At other times, or in another frame, they are float64.
     """
 
     id: str
@@ -32,11 +32,11 @@ class Person:
     mean: NDArray[np.floating]
     """(F, J, 3)"""
     radius: NDArray[np.floating]
-    """(F, J) of the ball about the mean that holds the joint, a point, with probability
-    `coverage`, on average over the joints of a frame; NaN where that is not known."""
+    """(F, J) radius of the ball around the mean that holds the joint (a point) with probability
+    `coverage`, on average over the joints of a frame; NaN if that is not known."""
     unfamiliar: bool = False
-    """Whether the person moves as nobody did whom the predictor knows: `radius` then holds what
-    can be reached, and samples say little."""
+    """Whether the person moves in a way that the predictor does not know. Then `radius` holds
+    everything that they can reach, and the samples say little."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Outlook:
     parents: tuple[int, ...]
     coverage: float
     times: NDArray[np.float64]
-    """(F,) seconds from now of the frames; those that are past already are negative."""
+    """(F,) times of the frames, seconds from now; negative if they have passed."""
     people: tuple[Person, ...]
     degraded: bool = False
     """Whether the prediction came late, or lacks its radius."""
@@ -119,7 +119,7 @@ class Outlook:
     def at(self, times_s: ArrayLike) -> 'Outlook':
         """Return the outlook at other times, linear between frames.
 
-        Before the first frame the first step is followed back, at most to the observation.
+        Times before the first frame are extrapolated, at most back to the observation.
 
         Args:
             times_s: (T,) seconds from now.
@@ -128,7 +128,7 @@ class Outlook:
             HorizonError: if a time lies before the observation or beyond the last frame.
         """
         times = np.atleast_1d(np.asarray(times_s, np.float64))
-        if not self.people:  # nobody is nowhere at any time
+        if not self.people:  # an empty outlook is empty at any time
             return replace(self, times=times)
         early, late = -self.age_s - SLACK_S, self.horizon_s + SLACK_S
         if not ((times >= early) & (times <= late)).all():
@@ -156,7 +156,7 @@ class Outlook:
             values: NDArray[np.floating], axis: int, weight: NDArray[np.float64]
         ) -> NDArray[np.floating]:
             found = values.take(right, axis).astype(np.float64)
-            rest = np.flatnonzero(weight != 1)  # most of the times are those of frames
+            rest = np.flatnonzero(weight != 1)  # most times are times of frames
             weight = weight[rest].reshape(-1, *(1,) * (values.ndim - axis - 1))
             first = values.take(left[rest], axis).astype(np.float64)
             place = (slice(None),) * axis + (rest,)

@@ -35,7 +35,7 @@ class _File(BaseModel):
     model_config = ConfigDict(extra='forbid', allow_inf_nan=False)
 
     base: str
-    """Frame that all is placed in."""
+    """Frame in which the capsules are placed."""
     capsules: Annotated[list[_Capsule], Field(min_length=1)]
 
 
@@ -64,7 +64,7 @@ class Mounted:
         """Return the capsules in the base frame.
 
         Args:
-            places: how each of the frames lies in it.
+            places: pose of each frame in it.
         """
         rows = [(places[c.frame], c) for c in self._file.capsules]
         return Capsules.of(
@@ -87,7 +87,7 @@ class Joint:
     """The joint that it follows, with multiplier and offset."""
 
     def transform(self, position: float) -> Rigid:
-        """Return how the child lies in the parent at a position, in radians or metres."""
+        """Return the pose of the child in the parent at a position, in radians or metres."""
         if self.kind == 'prismatic':
             return self.origin @ Rigid(np.eye(3), self.axis * position)
         if self.kind == 'fixed':
@@ -96,7 +96,7 @@ class Joint:
 
     @property
     def follows(self) -> str:
-        """The joint whose position decides where this one is; empty if none does."""
+        """The joint whose position determines this one; empty for a fixed joint."""
         if self.kind == 'fixed':
             return ''
         return self.mimics[0] if self.mimics else self.name
@@ -127,7 +127,7 @@ class RobotModel:
         self._chains = {frame: self._chain(frame) for frame in self._mounted.frames}
         moving = {joint.follows for chain in self._chains.values() for joint in chain}
         self.joint_names = tuple(sorted(moving - {''}))
-        """Of the joints whose positions have to be known."""
+        """Joints whose positions have to be known."""
 
     def _chain(self, frame: str) -> list[Joint]:
         chain: list[Joint] = []
@@ -142,7 +142,7 @@ class RobotModel:
         """Return the capsules in the base frame.
 
         Args:
-            positions: of every joint in `joint_names`, in radians or metres.
+            positions: of every joint in `joint_names`, radians or metres.
 
         Raises:
             RobotError: naming a joint whose position is missing or no number.

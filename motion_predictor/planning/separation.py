@@ -1,13 +1,14 @@
 """Speed and separation monitoring: how fast a robot may move, given how near people will come.
 
 The protective separation distance of ISO/TS 15066, now in ISO 10218-2:2025, is
-S_p = S_h + S_r + S_s + C + Z_d + Z_r: the way of the person until the robot has stopped, that of
-the robot until it reacts and while it stops, an allowance for reaching in, and the uncertainty of
-both places. Scaled to a share s of its speed the robot reacts in the same time, goes s times as
-far, stops in s times the time and within s^2 of the distance.
+S_p = S_h + S_r + S_s + C + Z_d + Z_r. These are the distance that the person moves until the robot
+has stopped, the distance that the robot moves until it reacts and while it stops, an allowance for
+reaching in, and the uncertainty of both positions. At a share s of its full speed, the robot
+reacts in the same time and moves s times as far meanwhile. It stops in s times the time, and
+within s^2 of the distance.
 
-S_h is what a prediction replaces: instead of 1.6 m/s towards the robot, people go where they are
-predicted to go. That is not what the standard allows; nothing here is safety-rated.
+The prediction replaces S_h: people move as predicted, instead of at 1.6 m/s towards the robot. The
+standard does not allow that. Nothing here is safety-rated.
 """
 
 from dataclasses import dataclass
@@ -26,20 +27,21 @@ STEPS = 100
 
 @dataclass(frozen=True)
 class Robot:
-    """What has to be known of a robot at full speed."""
+    """Speed and stopping behaviour of a robot at full speed."""
 
     speed_m_per_s: float = 1.0
-    """S_r: the fastest that any point of it moves."""
+    """Speed of its fastest point; S_r is this times the reaction time."""
     reaction_s: float = 0.1
-    """T_r: from what is seen to the first braking; all of sensor, prediction and controller."""
+    """T_r: from the observation to the start of braking; includes sensor, prediction and
+    controller."""
     stop_s: float = 0.3
-    """T_s: from then to standing still."""
+    """T_s: from the start of braking to standing still."""
     stop_m: float = 0.15
-    """S_s: how far it goes meanwhile."""
+    """S_s: how far it moves while braking."""
     reach_in_m: float = 0.0
     """C"""
     uncertainty_m: float = 0.05
-    """Z_d + Z_r: of places as they are measured; not of the future, which the samples show."""
+    """Z_d + Z_r: uncertainty of the measured positions. The samples have that of the future."""
 
     def until_stopped_s(self, scale: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return T_r + T_s at a share of full speed."""
@@ -59,7 +61,7 @@ class Robot:
         """
         scale = np.linspace(0, 1, STEPS + 1, dtype=np.float64)
         least = np.minimum.accumulate(distances_m)
-        # Of two times the nearer distance holds for all between.
+        # Between two times, the smaller distance is used.
         at = np.searchsorted(times_s, self.until_stopped_s(scale)).clip(0, len(times_s) - 1)
         keeps = least[at] >= self.needed_m(scale)
         return float(scale[keeps].max(initial=0.0))
@@ -72,7 +74,7 @@ def distances(
     limbs: Limbs | None = None,
     by_samples: bool = True,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return times (T,) from now to the end of a span, and the distance of anybody at each.
+    """Return times (T,) from now to the end of a span, and the least distance to people at each.
 
     Args:
         outlook: who is there, in the frame of the robot.
@@ -101,7 +103,7 @@ def distances(
 def walking(
     distance_m: float, span_s: float, speed: float = BODY_M_S
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return times and distances of people who come straight at the robot, as standards have it.
+    """Return times and distances of people who come straight at the robot, as standards assume.
 
     Args:
         distance_m: of where they are now.
@@ -117,10 +119,10 @@ class Governor:
 
     Args:
         rise_per_s: how fast the scale may rise.
-        hysteresis: how much more than now must be allowed before it rises at all.
+        hysteresis: how much more than the present scale must be allowed before it rises.
         hold_s: for how long.
-        asleep_after_s: without an update for so long, as when the process was stopped, it starts
-            from standing again: whoever listens took the silence for 0 meanwhile.
+        asleep_after_s: after so long without an update, it starts from 0 again. The process may
+            have been suspended, and receivers took its silence for 0.
     """
 
     def __init__(
@@ -141,8 +143,8 @@ class Governor:
         """Return the scale to command now.
 
         Args:
-            allowed: at most this; anything that is no number in 0..1 is 0.
-            now_s: a clock that nobody sets.
+            allowed: the upper limit; above 1 counts as 1, negative or NaN as 0.
+            now_s: time of the monotonic clock.
         """
         allowed = min(allowed, 1.0) if allowed >= 0 else 0.0  # NaN is not >= 0
         spent_s = 0.0 if self._before_s is None else max(0.0, now_s - self._before_s)

@@ -1,14 +1,14 @@
-"""Which limbs may come near a robot: bounds on many distances at once, none of them wrong.
+"""Which limbs may come near a robot: exact bounds on many distances at once.
 
-Fifty samples, 120 frames, 22 limbs and 8 capsules are a million pairs of segments. They are not
-measured but ruled out, in float32 and with what rounding may do allowed for:
+Fifty samples, 120 frames, 22 limbs and 8 capsules make a million pairs of segments. Most pairs are
+excluded by bounds, in float32, with an allowance for rounding:
 
-- a pose lies in a ball about one of its joints, the hub; most poses are too far off altogether;
-- where some limb overlaps a capsule, thin ones do not matter: no overlap is deeper than both
-  radii;
-- of the others, the distance of every joint from the axis of every capsule is found. A joint lies
-  on the axis of its limbs, so that no limb is farther off than its joints; and no point of a limb
-  is nearer than the mean of its ends less half of its length.
+- a pose lies in a ball around one of its joints, the hub; most poses are too far away as a whole;
+- if some limb overlaps a capsule deeply, thin limbs cannot overlap more: an overlap is at most the
+  sum of both radii;
+- for the rest, the distance of every joint from the axis of every capsule is computed. A limb is
+  at most as far away as its joints. It is at least as far away as the mean of its ends minus half
+  its length.
 
 Only limbs that these bounds leave in question are measured, in float64.
 """
@@ -24,9 +24,10 @@ from motion_predictor.planning.capsules import Capsules, segment_to_segment
 from motion_predictor.planning.flesh import Bodies
 
 ROUNDING = 1e-6
-"""Of squares in float32, as a share of the largest, several times over."""
+"""Allowance for rounding of squares in float32, as a share of the largest; several times the
+true error."""
 AT_ONCE, BLOCK = 4096, 256
-"""So many poses are looked at together, and multiplied together: they stay in the cache."""
+"""Number of poses that are processed together, so that they stay in the cache."""
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
@@ -40,7 +41,7 @@ class Pairs:
     c: Indices
     r: Indices
     least: NDArray[np.floating]
-    """(K,) metres, what their distance is at least"""
+    """(K,) metres, lower bound of their distance"""
 
     def __getitem__(self, chosen: NDArray[np.generic] | slice) -> 'Pairs':
         """Return some of them."""
@@ -62,7 +63,7 @@ class Pairs:
 
 
 class Sweep:
-    """The distances of bodies from a robot, as far as bounds tell.
+    """Bounds of the distances between bodies and a robot.
 
     Args:
         bodies: N versions of a person at T times.
@@ -94,7 +95,7 @@ class Sweep:
         self.slack_m = np.float32(np.sqrt(ROUNDING * largest) + 1e-5)
 
     def _look_at(self, limbs: Indices) -> None:
-        """Look at some of the limbs alone, and at the joints at their ends."""
+        """Use only some of the limbs, and the joints at their ends."""
         used, ends = np.unique(self.bodies.limbs.ends[limbs], return_inverse=True)
         if len(used) < self._joints.shape[2]:
             self._joints = self._joints[:, :, np.searchsorted(self._used, used)]
@@ -107,14 +108,14 @@ class Sweep:
                 self.thickest[:, j] = np.maximum(self.thickest[:, j], self.radii[:, c])
 
     def narrow(self, limit: float) -> None:
-        """Leave out the limbs whose distance cannot be below a limit, wherever they are."""
+        """Drop the limbs whose distance cannot be below a limit at any time."""
         deepest = self.radii.max(0) + self.capsule_m.max() + self.slack_m
         keep = self.limbs[-deepest <= limit]
         if 0 < len(keep) < len(self.limbs):
             self._look_at(keep)
 
     def _hub(self) -> tuple[int, Floats]:
-        """Return the joint least far from the others, and how far (T, R, N) its places are."""
+        """Return the joint that is most central, and its distances (T, R, N)."""
         first = self._joints[0, 0]
         hub = int(np.linalg.norm(first[:, None] - first, axis=-1).max(0).argmin())
         p = self._joints[:, :, hub].transpose(1, 2, 0)  # (T, 3, N)
@@ -130,9 +131,9 @@ class Sweep:
         return self._hub()[1].min(1).argmin(1)
 
     def poses_at_least(self) -> Floats:
-        """Return what the distance of a pose (T, N) from the robot is at least.
+        """Return a lower bound of the distance of poses (T, N) from the robot.
 
-        By the ball about its hub that holds all its joints with their flesh.
+        It is that of the ball around the hub that holds all joints with their flesh.
         """
         hub, apart_m = self._hub()
         away = self._joints - self._joints[:, :, hub : hub + 1]
@@ -142,13 +143,13 @@ class Sweep:
         return np.asarray(apart_m.min(1) - distance.max(-1).T - self.slack_m, np.float32)
 
     def looks(self, wanted: NDArray[np.bool_]) -> Iterator['Look']:
-        """Look closer at poses (T, N), some at a time."""
+        """Compute closer bounds of poses (T, N), some at a time."""
         t, n = np.nonzero(wanted)
         for start in range(0, len(t), AT_ONCE):
             yield self.look(t[start : start + AT_ONCE], n[start : start + AT_ONCE])
 
     def look(self, t: Indices, n: Indices) -> 'Look':
-        """Look closer at K poses, each a sample n at a time t, ordered by time."""
+        """Compute closer bounds of K poses, each a sample n at a time t, ordered by time."""
         joints = self._joints[n, t]  # (K, J, 3)
         return Look(self, t, n, np.ascontiguousarray(joints.transpose(2, 1, 0)))
 
@@ -187,7 +188,7 @@ class Sweep:
 
 
 def distance_along(along: Floats, square: Floats, length: Floats) -> Floats:
-    """Return distances from segments; what is given is used up.
+    """Return distances from segments. The arrays that are given are overwritten.
 
     Args:
         along: s, how far along the axis from its start.
@@ -224,7 +225,7 @@ class Look:
         self._reach = half + sweep.radii[t].T  # (C, K)
 
     def at_most(self) -> Floats:
-        """Return what the distance of a pose (R, K) from a capsule is at most."""
+        """Return an upper bound of the distance of poses from capsules (R, K)."""
         thickest = np.ascontiguousarray(self._sweep.thickest[self.t].T)  # (J, K)
         most = np.empty((len(self._axis_m), len(self.t)), np.float32)
         for r, axis in enumerate(self._axis_m):
@@ -248,7 +249,7 @@ class Look:
             for c in at:
                 first, second = self._limbs[c]
                 other = self._axis_m[r, second if j == first else first, k]
-                # Each limb is found from its nearer end, or from the first of two as near.
+                # Each limb is found from its nearer end; of two equal ends, from the first.
                 mine = (here < other) | ((here == other) & (j == first))
                 least = (here + other) * np.float32(0.5) - self._reach[c, k]
                 keep = np.flatnonzero(mine & (least <= ceiling[r, k]))

@@ -1,4 +1,4 @@
-"""Somebody who is there but not predicted: all that is known is how far they can have got."""
+"""Somebody who is there but not predicted: only their greatest possible distance is known."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -46,7 +46,7 @@ class Unpredicted:
         Args:
             robot: still, or at the same times.
             times_s: (T,) seconds from now.
-            flesh_m: radius of the thickest limb, which comes on top.
+            flesh_m: radius of the thickest limb, which is added.
         """
         radius_m = self.radius_m(times_s) + flesh_m
         starts, ends = (x.reshape(-1, 3) for x in robot.over(len(radius_m)))
