@@ -12,8 +12,8 @@ from torch import Tensor
 from motion_predictor.skeleton import Facing
 
 LEVEL, UPRIGHT = 0.6, 0.3
-"""Sines of the angle between the vertical and the axis of the hips: down to the first it alone
-tells the heading, from the second on the trunk tells as much as can be."""
+"""Sines of the angle between the vertical and the axis of the hips. Above the first one the
+hips alone give the heading. Below the second one the trunk has its full weight."""
 
 
 class PersonFrame(NamedTuple):
@@ -42,10 +42,10 @@ def person_frame(last_pose: Tensor, facing: Facing | None) -> PersonFrame:
 
 
 def _forward(last_pose: Tensor, facing: Facing) -> Tensor:
-    """Return the horizontal unit vector (B, 2) along which people face: +x if nothing tells it.
+    """Return the horizontal unit vector (B, 2) of the heading; +x if it is unknown.
 
-    It is a quarter turn right of the axis of the hips, seen from above. Where these lie nearly
-    above each other, that is noise; then it is what is square to that axis and the trunk.
+    It is a quarter turn to the right of the axis of the hips, seen from above. If the hips lie
+    nearly above each other, that would be noise. Then it is the normal of that axis and the trunk.
     """
     across = last_pose[:, facing.left_hip] - last_pose[:, facing.right_hip]  # (B, 3) to the left
     x, y, z = across.split(1, -1)
@@ -84,7 +84,8 @@ def turn_to_world(vectors: Tensor, frame: PersonFrame) -> Tensor:
 def to_features(positions: Tensor, with_root: bool) -> Tensor:
     """Flatten positions (..., J, 3) to features (..., D), every joint relative to the root.
 
-    With the root D = 3J and the root's place in the model frame comes first; without, D = 3(J-1).
+    With the root, D = 3J, and the position of the root in the model frame comes first. Without it,
+    D = 3(J-1).
     """
     root, joints = positions[..., :1, :], positions[..., 1:, :]
     relative = joints - root

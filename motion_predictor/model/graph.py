@@ -18,15 +18,15 @@ class GraphLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return joints (B, J, width) with what their neighbours add."""
+        """Return joints (B, J, width) with the contributions of their neighbours."""
         return x + self.dropout(functional.gelu(self.values(self.edges @ self.norm(x))))
 
 
 class GraphDenoiser(nn.Module):
     """A one-step denoiser of graph convolutions, as of Mao et al. (arXiv 1908.05436).
 
-    Every joint is a node with all its coefficients; which joints tell each other what is learnt,
-    layer by layer.
+    Every joint is a node with all its coefficients. The edges between joints are learnt in each
+    layer.
 
     Args:
         features: D, values per frame, three for each of J joints.

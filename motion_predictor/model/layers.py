@@ -9,7 +9,7 @@ REDUCED_TRUNK_WIDTH = 256
 
 
 def zero_init(linear: nn.Linear) -> nn.Linear:
-    """Zero a layer, so that what it feeds starts as the identity."""
+    """Set a layer to zero, so that its residual block starts as the identity."""
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)
     return linear
@@ -35,10 +35,10 @@ class SqueezeExcitation(nn.Module):
 def reduce_precision(network: nn.Module) -> None:
     """Have the layers that do most of the arithmetic compute in bfloat16.
 
-    Only the mixing of channels and the feed-forward layers: they are most of the work, and what
-    they return is added to a residual in single precision. Joints of the checkpoints that ship
-    move by 1 to 2 mm then (99th percentile), with whole networks in bfloat16 by 5 to 6 mm. A
-    narrow trunk has too little work for one person to gain by it: `default` would take 6 % longer.
+    These are the mixing of channels and the feed-forward layers. They are most of the work, and
+    their results are added to a residual in single precision. Joints of the checkpoints that ship
+    then change by 1 to 2 mm (99th percentile). With the whole network in bfloat16 it is 5 to 6 mm.
+    A narrow trunk gains nothing for one person: `default` would take 6 % longer.
     """
     for name, module in network.named_modules():
         if name.endswith(('mlp_block_channel_mixing', 'ffn.linear1', 'ffn.linear2')):

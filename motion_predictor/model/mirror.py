@@ -1,4 +1,4 @@
-"""Left for right: people move alike on both sides."""
+"""Mirrors left and right, since people move alike on both sides."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Mirror(nn.Module):
-    """Mirrors features (..., D) of the model frame, left for right.
+    """Mirrors features (..., D) of the model frame, left and right.
 
     It is its own inverse, and commutes with scales that are alike on both sides.
 

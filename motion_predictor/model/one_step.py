@@ -30,7 +30,7 @@ ROOT_VELOCITY_WINDOW_S = 0.2
 
 
 class DampedRoot(nn.Module):
-    """The root's path where a network leaves it out: its recent velocity, dying away.
+    """The path of the root for networks that leave it out: its recent velocity, which decays.
 
     displacement(t) = velocity * tau * (1 - exp(-t / tau)) with tau = 0.5 s, the velocity being
     the least-squares slope of the last 0.2 s.
@@ -53,7 +53,7 @@ class DampedRoot(nn.Module):
 def _halves(samples: Tensor, people: int) -> Tensor:
     """Return even and odd samples (2P, S / 2, ...) of (P or 1, S, ...), person by person.
 
-    The last one is there more than once where there are too few.
+    If there are too few, the last one is repeated.
     """
     count = samples.shape[1]
     # At least two: to an exporter, a size that may be one is another case.
@@ -76,9 +76,10 @@ class OneStep(nn.Module):
         facing: joints that tell the heading, or None for the world's axes.
         predicts_root: whether the features hold the root (else it is damped).
         noise_schedule: what the timestep is of.
-        spread: (K,) by what the samples' deviations from their mean are multiplied; None: one.
-        mirrored: joints of the other side, for a network that is to treat left and right alike:
-            every other sample is a future of the mirror image, mirrored back. None: as observed.
+        spread: (K,) factors of the deviations of samples from their mean; None: all 1.
+        mirrored: the joint of the other side of each joint. Every other sample is then a future of
+            the mirror image, mirrored back, so that left and right are treated alike. None: no
+            mirroring.
     """
 
     alpha_hat: Tensor  # () of the one timestep
@@ -116,7 +117,7 @@ class OneStep(nn.Module):
         self.mirror = None if mirrored is None else Mirror(mirrored, predicts_root)
 
     def embed(self, noise: Tensor) -> Tensor:
-        """Return what the network makes of noise (S, K, D) before it sees a person."""
+        """Return the part of the network that depends on noise (S, K, D) alone."""
         return self.network.embed(noise)
 
     def denoise(self, noise: Tensor, condition: Tensor, embedded: Tensor | None = None) -> Tensor:
@@ -139,7 +140,7 @@ class OneStep(nn.Module):
         )
         seen, image = both.unflatten(0, (people, 2)).unbind(1)  # (P, S / 2, K, D)
         x0 = torch.stack([seen, self.mirror(image)], 2).flatten(1, 2)
-        # Picked, not sliced: an exporter cannot know that so many are there.
+        # Picked by index, not sliced: an exporter does not know the size.
         return x0[:, torch.arange(samples, device=x0.device)]
 
     def _denoise(self, noise: Tensor, condition: Tensor, embedded: Tensor) -> Tensor:
@@ -171,7 +172,7 @@ class OneStep(nn.Module):
             mean = x0.mean(1, keepdim=True)
             x0 = torch.addcmul(mean, self.spread, x0 - mean)
 
-        # All that follows is linear, so it is done to K coefficients rather than to F frames, and
+        # All that follows is linear. So it is applied to K coefficients instead of F frames, and
         # time comes last: future = synthesis @ coefficients + offset.
         offset = self.parametrisation.offset(features)[:, None]  # (P, 1, F or 1, D)
         moves = still = None

@@ -27,7 +27,7 @@ class Parametrisation(nn.Module, ABC):
         self.history_frames = history_frames
         self.future_frames = future_frames
         matrix = dct_matrix(history_frames + future_frames, coefficients).float()
-        # Constants are derived from the sizes, so checkpoints do not carry them.
+        # These constants follow from the sizes, so checkpoints do not store them.
         self.register_buffer('dct', matrix, persistent=False)
         future = matrix[:, history_frames:].T.contiguous()
         self.register_buffer('synthesis', future, persistent=False)
@@ -59,7 +59,7 @@ class Parametrisation(nn.Module, ABC):
 
     @abstractmethod
     def offset(self, history: Tensor) -> Tensor:
-        """Return what a future after histories (B, H, D) adds to the synthesis, (B, F or 1, D)."""
+        """Return what is added to the synthesis after histories (B, H, D): (B, F or 1, D)."""
 
 
 class OfficialParametrisation(Parametrisation):
@@ -112,9 +112,7 @@ class CompletedParametrisation(OfficialParametrisation):
 
 
 class ScaledParametrisation(Parametrisation):
-    """What a network sees and returns is divided by its spread in training: of order one.
-
-    Reduced precision is safe then.
+    """X precision is safe then.
 
     Args:
         history_frames: H.
@@ -146,7 +144,8 @@ class ScaledParametrisation(Parametrisation):
     def fit(self, motions: Tensor) -> None:
         """Take the spreads from whole motions (B, H + F, D) of the training set."""
         condition = self.observe(motions[:, : self.history_frames])
-        # A floor keeps features that hardly move from being blown up: 1 mm over one frame.
+        # A lower limit of 1 mm over one frame, so that features that hardly move are not
+        # amplified.
         self.scale = self.analyse(motions).square().mean(0).sqrt().clamp(min=1e-3)
         self.condition_mean = condition.mean(0)
         self.condition_scale = condition.std(0).clamp(min=1e-3)
@@ -162,7 +161,7 @@ class ScaledParametrisation(Parametrisation):
 
 
 class ResidualParametrisation(ScaledParametrisation):
-    """The motion minus the padded history. Zero is standing still."""
+    """The motion minus the padded history. Zero means standing still."""
 
     def observe(self, history: Tensor) -> Tensor:
         return self._padded(history)
@@ -176,20 +175,20 @@ class ResidualParametrisation(ScaledParametrisation):
 
 
 VELOCITY_WINDOW_S = 0.1
-"""What the observed velocity is the least-squares slope of: from two frames, 5 mm of noise would
-make 0.4 m/s; from seven of 60 Hz, 0.06 m/s."""
+"""Time over which the observed velocity is the least-squares slope. With two frames, 5 mm of
+noise would give 0.4 m/s. With seven frames of 60 Hz it gives 0.06 m/s."""
 ROOT_FADES_S, JOINTS_FADE_S = 2.0, 0.2
-"""Time constants with which the velocity of the root, and of joints relative to it, dies away."""
+"""Time constants with which the velocities of the root, and of joints relative to it, decay."""
 
 
 class AnchoredParametrisation(ScaledParametrisation):
-    """The future minus a base line that goes on from where, and as fast as, the person was seen.
+    """The future minus a base line that starts at the last observed pose and velocity.
 
-    The base line starts at the last observed pose with the observed velocity, which dies away:
-    slowly for the root, quickly for what moves relative to it. Added to it is a basis of the
-    future alone, of cosines of a quarter wave minus one, which begin at zero with slope zero. So
-    every future begins where the person is, and as fast, whatever the network returns. Zero is
-    going on. What the network sees is the last pose, and how it was reached.
+    The velocity of the base line decays: slowly for the root, quickly for joints relative to it.
+    The network adds basis functions that start at zero with slope zero (cosines of a quarter wave,
+    minus one). So every future starts at the pose and velocity of the person, whatever the network
+    returns. Zero means to continue along the base line. The input of the network is the last pose,
+    and the displacements that led to it.
 
     Args:
         history_frames: H.
@@ -241,11 +240,11 @@ class AnchoredParametrisation(ScaledParametrisation):
 
 
 def displacements(history_frames: int, coefficients: int) -> Tensor:
-    """Return (K, H) float64: the last frame, and the ways over spans of time before it.
+    """Return (K, H) float64: the last frame, and displacements over spans of time before it.
 
-    From frame to frame of late, over several frames longer ago; together the spans are the whole
-    history. A network sees more in them than in a DCT, where what happened last is spread over
-    all coefficients. Rows that are left over are zero.
+    Recent spans are single frames, earlier ones several frames. Together they are the whole
+    history. They suit a network better than a DCT, which spreads the newest frames over all
+    coefficients. Unused rows are zero.
     """
     reach = history_frames - 1
     spans = min(coefficients - 1, reach)

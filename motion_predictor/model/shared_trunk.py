@@ -8,10 +8,10 @@ from motion_predictor.model.layers import MixerBlock, zero_init
 
 
 class SharedTrunk(nn.Module):
-    """A one-step denoiser: a trunk sees the history once, a light branch makes each sample.
+    """A one-step denoiser: a trunk processes the history once, a light branch makes each sample.
 
-    The trunk gives the mean future and what the branch needs to know of the history; the branch
-    turns noise into a sample's deviation from that mean. Both are made of SwiftDiff's blocks.
+    The trunk returns the mean future, and features of the history for the branch. The branch turns
+    noise into the deviation of a sample from that mean. Both are made of SwiftDiff's blocks.
 
     Args:
         features: D, values per frame (three per predicted joint).
@@ -47,7 +47,7 @@ class SharedTrunk(nn.Module):
         self.out = zero_init(nn.Linear(branch_width, features))
 
     def embed(self, noise: Tensor) -> Tensor:
-        """Return what the branch makes of noise (..., K, D) alone, (..., K + 1, branch width)."""
+        """Return the features of noise (..., K, D) for the branch: (..., K + 1, branch width)."""
         return functional.pad(self.noise_embed(noise), (0, 0, 1, 0))  # the first token sees none
 
     def denoise(self, embedded: Tensor, condition: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What is said of samples (their mean, how far they lie apart) and of histories (their speed)."""
+"""Statistics of samples (mean and spread) and of histories (speed)."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 def spread_of(samples: Tensor, mean: Tensor) -> Tensor:
     """Return the root mean square distance (P, F, J) of samples (P, S, F, J, 3) to their mean."""
     deviation = samples - mean[:, None]
-    # Over the samples first: a third of the time of summing three coordinates first.
+    # The samples are summed first: a third of the time of summing the coordinates first.
     return torch.mul(deviation, deviation).mean(1).sum(-1).sqrt()
 
 

@@ -34,7 +34,7 @@ class SwiftDiff(nn.Module):
         self.out = zero_init(nn.Linear(width, features))
 
     def embed(self, noise: Tensor) -> Tensor:
-        """Return what the network makes of noise (..., K, D) alone, (..., K, width)."""
+        """Return the features of noise (..., K, D) alone: (..., K, width)."""
         return self.joint_embed(noise)
 
     def denoise(self, embedded: Tensor, condition: Tensor) -> Tensor:

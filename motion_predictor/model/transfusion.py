@@ -133,7 +133,7 @@ class TransFusion(nn.Module):
         return self._denoise(self._token(timesteps, condition), self.embed(x))
 
     def embed(self, x: Tensor) -> Tensor:
-        """Return what the network makes of coefficients (..., K, D) alone, (..., K, width)."""
+        """Return the features of coefficients (..., K, D) alone: (..., K, width)."""
         return self.joint_embed(x) + self.sequence_embedding[1 : x.shape[-2] + 1]
 
     def denoise(self, embedded: Tensor, condition: Tensor, timestep: int) -> Tensor:

@@ -1,5 +1,5 @@
 """The live view: a page in the browser that shows people, their futures and what then happened.
 
-`moment` says what there is to draw, wherever it comes from; `memory` and `hindsight` compare it
-with what then happened; `solids`, `scene` and `page` draw it with viser. Nothing here needs ROS.
+`moment` holds what is drawn. `memory` and `hindsight` compare it with what then happened.
+`solids`, `scene` and `page` draw it with viser. Nothing here needs ROS.
 """

@@ -1,4 +1,4 @@
-"""Things that move together: each is one message to the page, however many there are."""
+"""Copies of a mesh that move together, sent to the page as one message."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -13,9 +13,9 @@ from motion_predictor.view.solids import Placed
 
 Array = NDArray[np.float32]
 ROOM = 64
-"""Copies are added so many at a time: a mesh is sent anew only when they do not suffice."""
+"""Copies are added in steps of this number, so that the mesh is rarely sent again."""
 HIDDEN_M = 1e-6
-"""Size of the copies that are not needed."""
+"""Size of unused copies."""
 
 
 class Batch:
@@ -27,8 +27,8 @@ class Batch:
         mesh: of size 1.
         colour: of all copies.
         opacity: 1 is solid.
-        side: which side of the surface is drawn. What is inside a translucent mesh of which only
-            the back is drawn is never hidden by it.
+        side: which side of the surface is drawn. If only the back is drawn, a translucent mesh
+            never hides what is inside it.
     """
 
     def __init__(
@@ -46,14 +46,14 @@ class Batch:
         self._room = self._used = 0
 
     def add_again(self) -> None:
-        """Have the next call of `place` add the copies anew, behind all others in the order."""
+        """Have the next call of `place` add the copies again, so that they are drawn last."""
         self._handle = None
 
     def place(self, placed: Placed | None) -> bool:
         """Move the copies; None hides them.
 
         Returns:
-            whether they were added, so that they are drawn after all that was there before.
+            whether they were added again, and so are drawn last.
         """
         used = 0 if placed is None else len(placed.positions)
         if not used and not self._used:
@@ -116,7 +116,7 @@ class Bodies:
 
 
 class Lines:
-    """Paths whose colour goes from one to another along their way.
+    """Paths whose colour changes from start to end.
 
     Args:
         server: of the page.
@@ -134,7 +134,7 @@ class Lines:
         self._used = 0
 
     def place(self, groups: Sequence[Array]) -> None:
-        """Draw paths, each group (N, T, 3) of another length; no groups hide them."""
+        """Draw groups of paths, each (N, T, 3) with a T of its own; hide all if there are none."""
         groups = [group for group in groups if group.size and group.shape[1] > 1]
         if not groups and not self._used:
             return

@@ -14,7 +14,7 @@ MISSING = "the page is drawn by viser, which is not installed: pip install 'vise
 
 
 def add_page_arguments(parser: argparse.ArgumentParser, truth: bool) -> None:
-    """Add what says how the page is served and what it looks like at first."""
+    """Add the arguments for serving the page and for how it looks at first."""
     parser.add_argument('--port', type=int, default=8080, help='of the page (default: 8080)')
     parser.add_argument(
         '--host', default='127.0.0.1', help='address to serve on (default: this machine alone)'
@@ -32,7 +32,7 @@ def add_page_arguments(parser: argparse.ArgumentParser, truth: bool) -> None:
 
 
 def open_page(arguments: argparse.Namespace) -> 'Page':
-    """Serve the page and say where; end the process with one sentence where viser is missing."""
+    """Serve the page and print where; without viser, end the process with one sentence."""
     try:
         from motion_predictor.view.page import Page
         from motion_predictor.view.scene import Show

@@ -1,4 +1,4 @@
-"""How good predictions turned out to be, as they run."""
+"""How good the predictions of the last half minute were."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Comparison(NamedTuple):
     error_m: float
     """Distance of the mean from what then happened, over the joints."""
     still_m: float
-    """The same, had the person stayed where they were."""
+    """The same for the assumption that the person stays where they were."""
     inside: float
     """Share of the joints inside their ball; NaN where there is none."""
 
@@ -40,7 +40,7 @@ class Row:
 class Hindsight:
     """Compares every new moment with what was predicted for it.
 
-    What then happened is what the predictor saw, joints that it filled included.
+    What then happened is taken from the predictor, including joints that it filled in.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Hindsight:
             then = memory.before(ahead_s)
             if then is None or not then.outlook.people:
                 continue
-            try:  # for the very time of the newest moment
+            try:  # for exactly the time of the newest moment
                 predicted = then.outlook.at([newest.time_s - then.time_s])
             except HorizonError:
                 continue

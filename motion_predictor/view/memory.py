@@ -9,7 +9,7 @@ from motion_predictor.view.moment import Moment
 
 FloatArray = NDArray[np.float32]
 SPAN_S = 4.5
-"""A horizon of two seconds, the trails before it and some more."""
+"""Two seconds of horizon, the trails before it, and a margin."""
 
 
 class Memory:
@@ -19,7 +19,7 @@ class Memory:
         self._moments: deque[Moment] = deque()
 
     def add(self, moment: Moment) -> None:
-        """Take the newest moment. One that is older than the last means that time began anew."""
+        """Take the newest moment. If it is older than the last one, the memory starts again."""
         if self._moments and moment.time_s <= self._moments[-1].time_s:
             self._moments.clear()
         self._moments.append(moment)
@@ -36,7 +36,7 @@ class Memory:
         return self._moments[-1] if self._moments else None
 
     def before(self, seconds: float) -> Moment | None:
-        """Return the moment nearest to so long before the newest; None if none is that old."""
+        """Return the moment nearest to a time before the newest; None if none is that old."""
         if not self._moments:
             return None
         wanted_s = self._moments[-1].time_s - seconds

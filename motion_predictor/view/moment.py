@@ -1,4 +1,4 @@
-"""What there is to draw at one moment, wherever it comes from."""
+"""What is drawn at one moment, from a node, an archive or a bag."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Robot:
 
     capsules: Capsules
     speed_scale: float = float('nan')
-    """The share of full speed that people leave it; NaN where nobody says."""
+    """The share of full speed that the monitor allows; NaN if it is not known."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Moment:
     """Everybody at the capture of one observation, and what was predicted from it."""
 
     outlook: Outlook
-    """Everybody who is predicted. Its age is 0: times count from the capture."""
+    """Everybody who is predicted, with age 0, so that times count from the capture."""
     statuses: Mapping[str, str] = field(default_factory=dict)
     """Status of everybody who is listed, by id, those without a prediction included."""
     status: str = 'OK'
@@ -38,7 +38,7 @@ class Moment:
     """From the capture until the prediction arrived here."""
     robot: Robot | None = None
     unpredicted: Mapping[str, FloatArray] = field(default_factory=dict)
-    """Where the joints (J, 3) of those were last seen who are not predicted; NaN where unseen."""
+    """For people who are not predicted: where their joints (J, 3) were last seen, else NaN."""
 
     @property
     def time_s(self) -> float:
@@ -49,7 +49,7 @@ class Moment:
     def poses(self) -> dict[str, FloatArray]:
         """Where the joints (J, 3) of everybody who is predicted were at the capture, metres.
 
-        It is the prediction followed back to its start, so that hidden joints are there too.
+        They are extrapolated from the prediction, so that hidden joints are there too.
         """
         return {person.id: person.mean[0] for person in self.at(0.0).people}
 

@@ -1,4 +1,4 @@
-"""The page: the scene, what may be chosen, and how good predictions turn out to be."""
+"""The page: the scene, the controls, and tables of how good predictions were."""
 
 import io
 import threading
@@ -20,7 +20,7 @@ from motion_predictor.view.palette import DARK, LIGHT
 from motion_predictor.view.scene import Scene, Show
 
 FIGURES_S = 0.5
-"""How often figures change: faster than that nobody reads."""
+"""How often the figures are updated."""
 HORIZON_S = 2.0
 TIMELINE = 300
 BANNER = (
@@ -39,7 +39,7 @@ SWITCHES = {
 
 
 def _quiet() -> AbstractContextManager[Any]:
-    """Leave out what viser prints of itself; the command says where the page is."""
+    """Hide the output of viser; the command prints where the page is."""
     return redirect_stdout(io.StringIO())
 
 
@@ -48,9 +48,9 @@ class Page:
 
     Args:
         port: to serve on; another one is taken where it is not free.
-        host: address to listen on. Others than this machine can look in only if it is another.
-        dark: whether it is night at first.
-        show: what is to be seen at first.
+        host: address to listen on. By default only this machine can open the page.
+        dark: whether the page starts with dark colours.
+        show: what is drawn at first.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Page:
         return bool(self.server.get_clients())
 
     def paint(self, dark: bool) -> None:
-        """Take the colours of the night or of the day."""
+        """Switch to dark or light colours."""
         self.server.gui.configure_theme(
             dark_mode=dark, show_logo=False, show_share_button=False, control_width='medium'
         )
@@ -136,7 +136,7 @@ class Page:
             self.server.stop()
 
     def take(self, moment: Moment) -> None:
-        """Take the newest moment; drawing is another matter."""
+        """Take the newest moment. `draw` draws it."""
         with self._lock:
             self.memory.add(moment)
             self._hindsight.update(self.memory)
@@ -144,7 +144,7 @@ class Page:
                 self._timeline.append((moment.age_ms, moment.latency_ms))
 
     def forget(self) -> None:
-        """Begin anew, as with another recording."""
+        """Start again, for example with another recording."""
         with self._lock:
             self.memory.clear()
             self._hindsight.clear()
@@ -155,7 +155,7 @@ class Page:
 
         Args:
             condition: of the predictions, in a sentence.
-            good: whether they may be acted on. Otherwise people are grey, and have no future.
+            good: whether they are usable. Otherwise people are grey and without futures.
 
         Returns:
             The moment that was drawn.
@@ -166,7 +166,7 @@ class Page:
     def _draw(self, condition: str, good: bool) -> Moment | None:
         drawn = self._scene.draw(self.memory, self.show, stale=not good)
         if drawn is not None and drawn.poses and not self._placed:
-            self._placed = True  # begins by looking at those who came first
+            self._placed = True  # the camera starts with the people who came first
             x, y, _ = np.concatenate(list(drawn.poses.values())).mean(axis=0).tolist()
             self._look_at(x, y)
         now_s = time.monotonic()

@@ -1,7 +1,7 @@
 """Colours of the view, light and dark. All readers can tell them apart, the colour-blind included.
 
-The page applies a tone curve (ACES) that makes every colour paler. So these are more vivid than
-what is seen.
+The page applies a tone curve (ACES) that makes every colour paler. So these colours are more vivid
+than those on the screen.
 """
 
 from dataclasses import dataclass

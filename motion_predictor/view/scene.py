@@ -22,16 +22,16 @@ Array = NDArray[np.float32]
 FAN = 16
 """Futures drawn of each person."""
 STEPS = 10
-"""Pieces of the path of a joint."""
+"""Segments of the path of a joint."""
 TRAIL_S = 1.5
 ABOVE_HEAD_M = 0.2
 OUTER = ('l_wrist', 'r_wrist', 'l_ankle', 'r_ankle', 'head', 'nose')
-"""Joints, by the names that layouts share, that tell most of where a person will be."""
+"""Joints, by their common names, that say most about where a person will be."""
 
 
 @dataclass
 class Show:
-    """What is to be seen."""
+    """What is drawn."""
 
     ahead_s: float = 0.5
     fan: bool = True
@@ -39,16 +39,16 @@ class Show:
     balls: bool = True
     trails: bool = True
     truth: bool = False
-    """What then happened: the scene is as it was `ahead_s` ago, and a ghost is how it is now."""
+    """Whether the scene is as it was `ahead_s` ago, with a ghost of what then happened."""
     flesh: bool = False
     """People as thick as distances are measured to."""
 
 
 class Scene:
-    """Everything that is drawn; drawing another moment moves what is there already.
+    """Everything that is drawn. Drawing another moment moves the meshes that exist.
 
     Args:
-        server: of the page, whose scene is made anew.
+        server: of the page, whose scene is replaced.
         palette: its colours.
     """
 
@@ -92,8 +92,9 @@ class Scene:
 
         Args:
             memory: of the scene.
-            show: what is to be seen.
-            stale: whether nothing new comes, so that people are only where they were last seen.
+            show: what is drawn.
+            stale: whether no new message comes, so that people are drawn where they were last
+                seen.
 
         Returns:
             The moment that was drawn.
@@ -166,10 +167,10 @@ class Scene:
         self._trails.place([way.swapaxes(0, 1) for way in ways] if show.trails else [])
 
     def _draw_truth(self, moment: Moment | None, newest: Moment | None) -> bool:
-        """Draw where those who were drawn as people are now; nobody without a newest moment.
+        """Draw where the people of the scene are now, or hide them without a newest moment.
 
         Returns:
-            whether anything was added to what there is to draw.
+            whether any mesh was added.
         """
         poses = newest.poses if newest else {}
         seen = [poses[person] for person in moment.poses if person in poses] if moment else []
@@ -188,7 +189,7 @@ def outer_joints(
 
 
 def _futures(person: Person) -> Array:
-    """Return the futures (S, F, J, 3) that are drawn; the mean where samples do not come."""
+    """Return the futures (S, F, J, 3) that are drawn; the mean if there are no samples."""
     return person.samples[:FAN] if len(person.samples) else person.mean[None]
 
 

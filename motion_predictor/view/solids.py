@@ -1,4 +1,4 @@
-"""Bodies as round solids: where to put copies of a cylinder and of a ball."""
+"""Bodies as round solids: poses and sizes of cylinders and balls."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ SLIM = 0.6
 """Share of the flesh that a body is drawn with: limbs are those of the 95th percentile of men, and
 a scene is easier to read with slimmer people."""
 HAND_M = 0.045
-"""A hand as drawn. As flesh it is anywhere within its length of the wrist."""
+"""Radius of a hand as it is drawn. For distances a hand has its full length as the radius."""
 STICK_M = 0.03
 """Radius of limbs where no flesh is known."""
 
@@ -44,7 +44,7 @@ def cylinders(starts: Array, ends: Array, radii: Array) -> Placed:
     along = ends - starts
     length = np.linalg.norm(along, axis=1)
     x, y, z = (along / np.maximum(length, 1e-9)[:, None]).T
-    # The shortest turn from z: about z x direction, of which 1 + z is the scalar part.
+    # The shortest rotation from z: its axis is z x direction, and 1 + z the scalar part.
     wxyzs = np.stack([1 + z, -y, x, np.zeros_like(x)], axis=1)
     down = z < -1 + 1e-6
     wxyzs[down] = (0, 1, 0, 0)
@@ -68,7 +68,7 @@ class Shape:
         """Return the shape of the people in an outlook.
 
         Args:
-            outlook: whose layout it is; sticks are drawn where nobody knows its flesh.
+            outlook: whose layout it is; without known flesh, sticks are drawn.
             flesh: as thick as distances are measured to, instead of slim.
         """
         try:

@@ -22,12 +22,12 @@ from motion_predictor_training.learning.targets import Targets, supervisor_of
 
 @dataclass(frozen=True)
 class Bank:
-    """Memory-mapped arrays, in the shapes of `supervision.Supervisor`, P being all conditions."""
+    """Memory-mapped arrays in the shapes of `targets.Supervisor`, P being all conditions."""
 
     arrays: dict[str, NDArray[np.float32]]
 
     def on(self, device: torch.device) -> 'DrawnBank':
-        """Return what draws from it on a device: in a GPU's memory it has to fit whole."""
+        """Return what draws from it on a device. All of it must fit into the memory of a GPU."""
         return DrawnBank(
             {field: torch.from_numpy(array).to(device) for field, array in self.arrays.items()}
         )
@@ -35,15 +35,15 @@ class Bank:
 
 @dataclass(frozen=True)
 class DrawnBank:
-    """A bank on the device where it is learnt from."""
+    """A bank on the device of the training."""
 
     tensors: dict[str, Tensor]
 
     def draw(self, count: int) -> dict[str, Tensor]:
-        """Return random conditions and all that goes with them, by field.
+        """Return random conditions with their noises and results, by field.
 
         Args:
-            count: of rows, a multiple of the noises for each condition.
+            count: number of rows, a multiple of the noises for each condition.
         """
         noise = self.tensors['noise']
         total, noises = noise.shape[:2]
@@ -61,14 +61,14 @@ def fill_bank(
     student: Checkpoint | None = None,
     targets: Targets = 'teacher',
 ) -> Bank:
-    """Compute a bank, or the part of it that a killed run did not reach.
+    """Compute a bank, or the rest of it after an interrupted run.
 
     Args:
-        folder: holds one .npy a field and the progress; a bank of other settings, another
-            teacher or another kind of student in it is replaced.
+        folder: holds one .npy for each field, and the progress. A bank of other settings, of
+            another teacher or for another kind of student is replaced.
         teacher: sampled as its header says.
         archive: what the windows were cut from.
-        windows: whose histories are the conditions; see `supervision.windows_for`.
+        windows: their histories are the conditions; see `targets.windows_for`.
         config: size, noises, chunk, augmentation and seed.
         student: whose layout, window and scales the rows are for, trained or not; None: of the
             teacher's own.
@@ -87,7 +87,7 @@ def fill_bank(
         progress = json.loads(progress_path.read_text())
         done = progress['rows'] if progress['identity'] == identity else 0
         if not done:
-            progress_path.unlink()  # it vouches for rows that are about to be overwritten
+            progress_path.unlink()  # it would describe rows that are about to be overwritten
     conditions = config.size // config.noises
     one = (header.window.coefficients, header.features)
     several = (config.noises, *one)

@@ -1,9 +1,9 @@
-"""Committee: students that were made apart, whose futures one student can learn.
+"""Committee: several students, trained separately, from which one student learns.
 
-Students from different seeds err differently where they have not learnt the motion by heart, so
-all of them together are better than each (Lakshminarayanan et al. 2017). To run all of them takes
-as many times as long; one student that is scored as a forecast of futures drawn from all of them
-takes no longer than before (ensemble distillation, Malinin et al. 2020).
+Students from different seeds make different errors on new motion, so their average is better than
+each of them (Lakshminarayanan et al. 2017). Running all of them would take as many times as long.
+One student can learn to forecast the futures of all of them, and takes no longer than before
+(ensemble distillation, Malinin et al. 2020).
 """
 
 from collections.abc import Sequence

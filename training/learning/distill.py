@@ -53,16 +53,16 @@ def distil(
 ) -> Checkpoint:
     """Distil a teacher into a one-step student and write the student's checkpoint.
 
-    The loss is of the clean coefficients, whatever the student predicts: an error of epsilon
-    counts (1 - a) / a times as much (a: alpha_hat of the one timestep), for so much it moves the
-    clean coefficients. Losses of both predictions are in the same unit. With the official
-    parametrisation these are metres, complete with what was observed, and training is in float32:
-    bfloat16 loses centimetres there.
+    The loss is that of the clean coefficients, whatever the student predicts. An error of epsilon
+    is weighted by (1 - a) / a (a: alpha_hat of the one timestep), since it changes the clean
+    coefficients by that. So both kinds of losses have the same unit. With the official
+    parametrisation the coefficients are metres, after completion, and training is in float32,
+    because bfloat16 would be wrong by centimetres.
 
     Args:
         config: the student's network (the teacher's own if it names none), bank and optimiser.
         teacher_path: a checkpoint, sampled as its header says.
-        archive_path: motion whose histories are the conditions.
+        archive_path: recorded motion; its histories are the conditions.
         out: where the student goes; the training state lies beside it.
         bank_folder: where the bank goes, for students that share one; by default beside `out`.
 
@@ -120,7 +120,7 @@ def distil(
 def _untrained(
     config: DistilConfig, teacher: Checkpoint, archive: MotionArchive, ancestry: dict[str, Any]
 ) -> Checkpoint:
-    """Return the student as it is before training: first weights, and the scales it keeps."""
+    """Return the student before training: its first weights, and the scales that it keeps."""
     header = _header(config, teacher.header, ancestry)
     torch.manual_seed(config.optimisation.seed)
     network = header.network.build(header.features, header.window.coefficients)
@@ -133,7 +133,7 @@ def _untrained(
     examples = Examples(windows, archive, header, config.bank.augmentation, device)
     parametrisation = fresh_parametrisation(header).to(device)
     assert isinstance(parametrisation, ScaledParametrisation)
-    seed_torch(config.bank.seed, 0, 1)  # of the bank: students that share it share the scales
+    seed_torch(config.bank.seed, 0, 1)  # students that share a bank share scales
     parametrisation.fit(examples.for_scales())
     return Checkpoint.of(header, network, parametrisation)
 

@@ -1,4 +1,4 @@
-"""Random windows as a model sees them."""
+"""Random windows as features of a model."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from motion_predictor_training.data.pool import pool_of
 from motion_predictor_training.data.windows import Windows, model_features
 
 FITTED_TO = 4096
-"""Windows that scales are taken from."""
+"""Number of windows from which scales are computed."""
 
 
 class Example(NamedTuple):
@@ -25,7 +25,7 @@ class Example(NamedTuple):
     features: Tensor
     """(B, H + F, D)."""
     measured: Tensor
-    """(B, F, J) what of the future was measured."""
+    """(B, F, J) which positions of the future were measured."""
 
 
 class Examples:
@@ -36,7 +36,7 @@ class Examples:
         archive: says whose they are.
         header: of the model.
         augmentation: random changes to the windows.
-        device: where they are wanted.
+        device: of the features.
     """
 
     def __init__(
@@ -61,15 +61,15 @@ class Examples:
         return Example(features, drawn.measured)
 
     def for_scales(self) -> Tensor:
-        """Draw features (2 FITTED_TO, H + F, D) to take scales from.
+        """Draw features (2 FITTED_TO, H + F, D) from which scales are computed.
 
-        They are windows and their mirror images, so that the scales are alike on both sides.
+        They are windows and their mirror images, so that the scales are the same on both sides.
         """
         features = self(FITTED_TO).features
         return torch.cat([features, self.mirror(features)])
 
 
 def seed_torch(*parts: int | Sequence[int]) -> None:
-    """Seed torch's random numbers, on all devices, by numbers that say what they are for."""
+    """Seed torch on all devices by several numbers."""
     flat = np.concatenate([np.atleast_1d(part) for part in parts]).tolist()
     torch.manual_seed(int(np.random.SeedSequence(flat).generate_state(1, np.uint64)[0] >> 1))

@@ -1,4 +1,4 @@
-"""A training step as one CUDA graph: a GPU would wait for Python between its small kernels."""
+"""A training step as one CUDA graph, so that the GPU does not wait for Python."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,11 @@ WARM_UP_STEPS = 3
 
 
 def captured(gradients: Callable[[], Tensor], network: nn.Module) -> Callable[[], Tensor]:
-    """Return what replays a step, with the random numbers of torch's generator at that time.
+    """Return a function that replays a step, with new random numbers each time.
 
     Args:
-        gradients: returns the loss and leaves its gradients in the network; it does the same
-            every time, on the GPU alone.
+        gradients: returns the loss, with its gradients in the network. It has to run the same GPU
+            operations every time.
         network: on the GPU.
 
     Returns:

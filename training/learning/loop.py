@@ -26,7 +26,7 @@ from motion_predictor_training.learning.validation import Validation
 LOG_EVERY = 10
 """Steps between entries of the log."""
 DECAY = 0.8
-"""What a stepwise decaying learning rate is multiplied by (TransFusion's published training)."""
+"""Factor of a stepwise decaying learning rate (TransFusion's published training)."""
 
 
 class DivergedError(ValueError):
@@ -50,22 +50,22 @@ def optimise(
 ) -> None:
     """Fit a network in place; it ends with its averaged weights, in evaluation mode.
 
-    Killed at any moment, the same call resumes from the last saved state. Each step's randomness
-    is seeded by the step alone, so that a resumed run takes the steps an unbroken one would.
-    Under torchrun every process calls this; see `parallel`.
+    After an interruption, the same call resumes from the last saved state. The random numbers of
+    each step are seeded by its number. So a resumed run takes the same steps as an uninterrupted
+    one. Under torchrun every process calls this; see `parallel`.
 
     Args:
-        network: what is fitted, on the device where that is to happen; alike in every process.
-        loss: returns the loss of a step, the mean over this process's share of the batch; all
-            that is random in it comes from torch, which is seeded by the step.
+        network: the network, on the device of the training; the same in every process.
+        loss: returns the loss of a step, the mean over this process's share of the batch. It takes
+            all random numbers from torch, which is seeded by the step.
         settings: optimiser settings.
-        state_path: where the state to resume from is kept, removed by nobody; the TensorBoard log
-            lies beside it, in `.logs`.
-        identity: of all that the result depends on; a state of another one is refused.
-        description: what the progress bar says.
+        state_path: file of the state to resume from. It is kept. The TensorBoard log is beside it,
+            in `.logs`.
+        identity: identifies all that the result depends on. A state with another one is refused.
+        description: title of the progress bar.
         validation: measures the averaged weights now and then.
-        alike: whether every step does the same with other random numbers, so that a GPU can
-            replay one as a whole.
+        alike: whether every step runs the same operations, so that a GPU can replay one as a
+            graph.
 
     Raises:
         ConfigError: if the state is of other settings, data or another teacher.
@@ -106,7 +106,7 @@ def optimise(
             network.zero_grad()
             return gradients()
 
-    wait_for_all()  # before the first of them writes what another has yet to read
+    wait_for_all()  # before the first process overwrites what another one still has to read
     losses: list[Tensor] = []  # since the last entry of the log
     began = time.monotonic()
     logs = state_path.with_suffix('.logs')
@@ -147,9 +147,9 @@ def optimise(
                 state = {name: part.state_dict() for name, part in stateful.items()}
                 with replaced(state_path) as draft:
                     torch.save({'step': done, 'identity': identity, **state}, draft)
-    # The last weights, not those that validated best: the learning rate has come down and the
-    # weights are an average, so the figure's ups and downs are mostly chance; to choose by it
-    # would fit the validation people, on whom the radius is calibrated later.
+    # The last weights are kept, not those that validated best. At the end the learning rate is low
+    # and the weights are an average, so the validation figure varies mostly by chance. To choose
+    # by it would also fit the people on whom the radius is calibrated later.
     network.load_state_dict(average.module.state_dict())
     network.eval()
 

@@ -1,9 +1,9 @@
-"""By what a network's futures are held to a teacher's, and to what was recorded.
+"""Losses of a network's futures, against those of a teacher and against recorded motion.
 
-Coefficients here are clean ones, (P, S, K, D): of S samples for each of P conditions. Positions
-are what they add to the base line, (P, S, F, J, 3): metres, in the world's scale, the root's way
-included. Early frames count more, by 1 / (EARLY_S + t): a robot acts on them first, and an error
-of a centimetre means most where people can move by little more.
+Coefficients here are clean, (P, S, K, D): S samples for each of P conditions. Positions (P, S, F,
+J, 3) are their contribution beside the base line, in metres, including that of the root. Frames
+have the weight 1 / (EARLY_S + t): a robot acts on early frames first, and there a centimetre
+matters most.
 """
 
 import torch
@@ -14,25 +14,25 @@ from motion_predictor.model.parametrisation import Parametrisation, ScaledParame
 
 EARLY_S = 0.05
 COMPARED_FRAMES = 26
-"""Frames of the future that samples are compared at."""
+"""Number of future frames at which samples are compared."""
 NEIGHBOURS = 2
-"""Samples that each sample is compared with."""
+"""Number of samples with which each sample is compared."""
 SPREAD_FLOOR = 0.1
-"""Least deviation that `gaussian_kl` sees, in units of a coefficient's spread in training, or in
-metres where it is not scaled."""
+"""Smallest deviation in `gaussian_kl`, in units of a coefficient's spread in training, or in
+metres for unscaled coefficients."""
 
 distance = torch.linalg.vector_norm
 
 
 class Futures:
-    """What clean coefficients mean in metres.
+    """Turns clean coefficients into metres.
 
     Args:
         parametrisation: of the model, with its scales if it has any.
         rate_hz: of its frames.
         with_root: whether its features hold the root.
-        frames: how many of the F frames to look at; None: all.
-        early: whether they are the denser the earlier.
+        frames: how many of the F frames are used; None: all.
+        early: whether they are denser at the beginning.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ def pose_of(positions: Tensor, measured: Tensor | None = None) -> Tensor:
 
     Args:
         positions: metres.
-        measured: (..., F, J); what was not is left at zero.
+        measured: (..., F, J); the others are set to zero.
     """
     pose = positions - positions[..., :1, :]
     return (pose if measured is None else pose * measured[..., None]).flatten(-2)
@@ -101,10 +101,10 @@ def error_of_mean(samples: Tensor, truth: Tensor, measured: Tensor, weights: Ten
 def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
     """Return the energy score of samples (P, S, ..., n) for vectors (P, ..., n): (P, ...).
 
-    The mean distance to the truth minus half the mean distance between two samples, which is
-    least, on average, for samples of the distribution that the truth is from (Gneiting and
-    Raftery 2007). In its fair form, which does not reward few samples for being too alike; of the
-    pairs of samples, which are all alike, NEIGHBOURS for each are enough.
+    It is the mean distance to the truth minus half the mean distance between two samples. Its
+    expectation is least for samples of the true distribution (Gneiting and Raftery 2007). This is
+    the fair form, which does not reward a small number of samples for being too similar.
+    NEIGHBOURS pairs for each sample are enough.
     """
     to_truth = distance(samples - truth[:, None], dim=-1).mean(1)
     apart = [
@@ -123,7 +123,7 @@ def energy(
         samples: (P, S, F, J, 3).
         truth: (P, F, J, 3).
         measured: (P, F, J).
-        weights: (F,) of frames, for the joints; of the pose all frames count alike.
+        weights: (F,) of frames, for the joints. For the pose all frames have the same weight.
         body_weight: of the pose beside the joints.
     """
     joints = mean_over(energy_score(samples, truth), measured, weights)
@@ -134,9 +134,9 @@ def energy(
 def nearest(samples: Tensor, truth: Tensor, measured: Tensor, final_weight: float) -> Tensor:
     """Return the error of the nearest sample, for the pose and for the root: metres.
 
-    As the published protocol measures it: the distance of whole poses, over the average of the
-    frames and at the last; the variety loss of Social GAN (arXiv 1803.10892). It rewards spread
-    beyond what is likely.
+    As in the published protocol, it is the distance of whole poses, averaged over the frames, and
+    that of the last frame (the variety loss of Social GAN, arXiv 1803.10892). It rewards more
+    spread than is likely.
 
     Args:
         samples: (P, S, F, J, 3) at frames that are evenly spaced.
@@ -152,10 +152,11 @@ def nearest(samples: Tensor, truth: Tensor, measured: Tensor, final_weight: floa
 
 
 def metre_weights(parametrisation: Parametrisation) -> Tensor:
-    """Return loss weights (K, D) that give coefficients with a larger spread in metres more say.
+    """Return loss weights (K, D) that are larger for coefficients with a larger spread in metres.
 
-    The square root of what would count metres exactly, which would leave only the root. Where
-    coefficients are in metres, as published, all count alike: (1, 1).
+    They are the square root of the weights that would measure metres exactly, since with those
+    only the root would count. Coefficients in metres, as published, all have the same weight: (1,
+    1).
     """
     if not isinstance(parametrisation, ScaledParametrisation):
         return torch.ones(1, 1, device=parametrisation.synthesis.device)
@@ -163,14 +164,14 @@ def metre_weights(parametrisation: Parametrisation) -> Tensor:
 
 
 def mean_square(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted mean square error: every sample is held to its own result.
+    """Return the weighted mean square error between every sample and its own result.
 
-    Of coefficients, which are all of order one where they are scaled: a loss in metres leaves a
-    network little to learn from but the root's way, and takes longer.
+    It is that of coefficients, which are of order one when scaled. With a loss in metres a network
+    learns little but the path of the root, and takes longer.
 
     Args:
         output: (..., K, D) what the network returned.
-        result: what it should have.
+        result: its targets.
         weights: that broadcast to them.
     """
     return (weights * (output - result).square()).mean()
@@ -179,8 +180,8 @@ def mean_square(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
 def best_of(output: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     """Return the weighted mean square error of the sample nearest to what was recorded.
 
-    Holding every sample to the one future that happened would make all of them its mean; only
-    the nearest is drawn to it, an addition to a teacher rather than its like.
+    If every sample were compared with the one recorded future, all samples would become the mean.
+    So only the nearest one is. This is an addition to a teacher, not a replacement.
 
     Args:
         output: what the student returned.
@@ -195,14 +196,14 @@ def gaussian_kl(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
     """Return the divergence of the student's futures of a condition from the teacher's.
 
     A one-step network is deterministic, so its distribution is that over noises. For every
-    condition, coefficient and channel the S results are taken for a normal distribution (m, v),
-    the S outputs for the same noises for another (n, w), and
+    condition, coefficient and channel, a normal distribution (m, v) is fitted to the S results,
+    and another one (n, w) to the S outputs for the same noises. Then
 
         KL(teacher || student) = (v / w + (m - n)^2 / w - 1 - log(v / w)) / 2
 
-    with SPREAD_FLOOR^2 added to both variances. It forgives a deviation where futures differ
-    much. Its limits: of S samples, means and spreads are rough estimates; coefficients count as
-    independent; a single sample is held to its result only through both moments.
+    with SPREAD_FLOOR^2 added to both variances. It tolerates deviations where futures differ much.
+    Its limits: means and spreads of S samples are rough estimates, coefficients are taken as
+    independent, and a single sample is compared with its result only through both moments.
 
     Args:
         output: what the student returned.

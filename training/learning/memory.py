@@ -1,20 +1,20 @@
-"""Memory that a training step frees and the next one asks for again."""
+"""Keeps memory that a training step frees, since the next step needs it again."""
 
 import ctypes
 import sys
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 LARGE_BYTES = 2**26
-"""What is larger goes back to the system all the same, or a run would keep its peak for good."""
-KEPT_BYTES = 2**31 - 1  # all that an int can say
+"""Larger blocks are returned to the system, or a run would keep its peak for ever."""
+KEPT_BYTES = 2**31 - 1  # the largest int
 PADDING_BYTES = 2**26
 
 
 def keep_freed_memory() -> None:
-    """Tell the C library to keep what is freed, where that is glibc; else do nothing.
+    """Tell glibc to keep freed memory; do nothing with other C libraries.
 
-    By itself it hands large tensors back to the system and gets them again, page by page, at every
-    step: two thirds of the page faults of a teacher's steps on a CPU are due to that.
+    By default it returns large tensors to the system and gets them back, page by page, at every
+    step. Two thirds of the page faults of a teacher's step on a CPU come from that.
     """
     if not sys.platform.startswith('linux'):
         return

@@ -1,4 +1,4 @@
-"""What a checkpoint says of how it was made."""
+"""What a checkpoint records about how it was made."""
 
 import hashlib
 import json

@@ -1,11 +1,10 @@
-"""Refinement: a student of one step learns on from what was recorded, after its teacher.
+"""Refinement: after its teacher, a one-step student learns from recorded futures.
 
-With the `energy` objective, fresh noises give futures that are scored as a forecast of the one
-that happened: a proper score is best for futures that are as different as people are, so their
-spread becomes honest and their mean the better one. One-step ensembles of weather are trained so.
-With `nearest` only the future that fits best counts, as in the metric of the field; futures are
-then worth comparing, but are no probabilities. Beside what was recorded a student can learn what a
-committee expects, see `committee`.
+With the `energy` objective, the futures from new noises are scored as a forecast of the recorded
+one. The score is proper, so it is best for futures that differ as much as those of people. Their
+spread becomes honest, and their mean better. Ensembles of weather forecasts are trained in the
+same way. With `nearest` only the best future counts, as in the metric of the field; futures are
+then not probabilities. A student can also learn from a committee, see `committee`.
 """
 
 from collections.abc import Sequence
@@ -49,7 +48,8 @@ def refine(
     Args:
         config: the objective, the augmentation and the optimiser.
         student_path: a one-step checkpoint to go on from.
-        archive_path: motion to learn from; of people who were not measured whole, what was.
+        archive_path: motion to learn from. Of people who were partly measured, only that part
+            counts.
         out: where the result goes; the training state lies beside it.
         validation_path: motion of other people, to whom the spread of the samples is fitted
             (energy); None leaves it.
@@ -80,11 +80,11 @@ def refine(
             'network': parent.header.network.model_copy(update={'dropout': config.dropout}),
             'provenance': ancestry,
             'spread': None,
-            'symmetric': False,  # to learn so would take twice the time
+            'symmetric': False,  # learning with it would take twice the time
         }
     )
     settings, device = config.optimisation, training_device()
-    if header.parametrisation == 'official':  # whose coefficients bfloat16 rounds to centimetres
+    if header.parametrisation == 'official':  # bfloat16 would round them to centimetres
         settings = settings.model_copy(update={'precision': 'float32'})
     windows = model_windows(archive, header, config.stride, partial=True)
     examples = Examples(windows, archive, header, config.augmentation, device)
@@ -124,7 +124,7 @@ def refine(
 
     state_path = out.with_suffix('.state')
     optimise(model.network, loss, settings, state_path, ancestry['identity'], header.name)
-    # What it learnt of either side counts for both.
+    # What it learnt about one side is used for both.
     header = header.model_copy(update={'symmetric': config.symmetric})
     refined = Checkpoint.of(header, model.network.cpu(), parametrisation.cpu())
     if validation is not None and config.objective == 'energy':

@@ -1,4 +1,4 @@
-"""How far apart samples have to lie for people who were not trained on.
+"""Fits the spread of samples to people who were not trained on.
 
 A network knows the people it was trained on better than others, and its samples agree more than
 they should. Their deviations from their mean are multiplied, coefficient by coefficient, so that
@@ -18,7 +18,7 @@ WINDOWS = 256
 """Windows that the factors are fitted to, of all people together."""
 SAMPLES = 32
 MOST = 10.0
-"""Greatest factor: samples that are more alike say nothing of how they should differ."""
+"""Greatest factor. Samples that would need more are too similar to be scaled."""
 CHUNK = 16
 
 
@@ -53,10 +53,10 @@ def fit_spread(checkpoint: Checkpoint, archive: MotionArchive) -> Checkpoint:
 
 
 def spread_factors(samples: Tensor, truth: Tensor) -> Tensor:
-    """Return (K,) by how much errors of the mean are larger than the samples' deviations from it.
+    """Return (K,) the ratio of errors of the mean to the deviations of samples from it.
 
-    Root mean squares over windows and features, corrected for the number of samples: 1 if the
-    truth is one of them.
+    It is one of root mean squares over windows and features, corrected for the number of samples.
+    It is 1 if the truth has the distribution of the samples.
 
     Args:
         samples: (W, S, K, D) coefficients in metres.
@@ -69,7 +69,7 @@ def spread_factors(samples: Tensor, truth: Tensor) -> Tensor:
 
 
 def _of_each_person(windows: Windows, archive: MotionArchive) -> NDArray[np.int64]:
-    """Return windows, as many of each person, spread evenly over all of theirs."""
+    """Return windows, the same number for each person, spread evenly over theirs."""
     people = np.array(archive.subjects)[windows.clips]
     names = np.unique(people)
     return np.concatenate(

@@ -1,7 +1,7 @@
-"""What a one-step student is asked and what it should answer: noise, condition and result.
+"""Inputs and targets of a one-step student: noise, condition and result.
 
-The teacher may be of another skeleton and rate than its student. It then sees the same motion in
-its own way, and its futures are brought into the student's layout and rate.
+The teacher may have another skeleton and rate than its student. It then gets the same motion in
+its own layout, and its futures are converted to the layout and rate of the student.
 """
 
 import math
@@ -32,7 +32,7 @@ from motion_predictor_training.learning.loop import training_device
 from motion_predictor_training.predicting.multi_step import build_sampler
 
 MADE_WEIGHT = 0.25
-"""Weight of a joint that the teacher lacks and that is made of others, beside 1 for all others."""
+"""Weight of a joint that the teacher lacks and that is made from others; else it is 1."""
 
 Targets = Literal['teacher', 'recorded']
 
@@ -76,7 +76,7 @@ def supervisor_of(
 
 
 def same_skeleton(teacher: Header, student: Header) -> bool:
-    """Whether two models see motion alike, in layout, rate and lengths."""
+    """Whether two models have the same layout, rate and lengths."""
     return (teacher.layout, teacher.window) == (student.layout, student.window)
 
 
@@ -85,9 +85,9 @@ def windows_for(
 ) -> Windows:
     """Cut an archive for the supervision of a student.
 
-    Where teacher and student differ, windows keep all joints of the archive and the teacher's
-    rate, and are long enough for both. Of people who were not measured whole there is a result
-    to learn, but no truth.
+    If teacher and student differ, windows keep all joints of the archive and the rate of the
+    teacher, and are long enough for both. For people who were partly measured there is a result to
+    learn, but no truth.
     """
     if targets == 'recorded' or same_skeleton(teacher, student):
         partial = targets == 'teacher' and not truth
@@ -104,7 +104,7 @@ def joint_weights(teacher: Layout, student: Layout) -> Tensor:
 
 
 class SameSkeleton:
-    """A teacher's results for a student that sees motion as the teacher does.
+    """A teacher's results for a student of the same layout, rate and lengths.
 
     The teacher runs in bfloat16, which scaled parametrisations make safe; others run in float32.
     """
@@ -130,11 +130,11 @@ class SameSkeleton:
 
 
 class Recorded:
-    """No teacher: what was recorded is the result.
+    """No teacher: the recorded future is the result.
 
-    The noise is what diffusion makes of the recorded coefficients at the student's one timestep:
-    its plain objective, at the only step there is. Little of them is left (less with more
-    `ddim_steps`, whose last timestep it is), so the best answer is close to the mean future.
+    The noise is made by diffusing the recorded coefficients to the student's one timestep, as in
+    plain diffusion training. Little of them is left there, and less with more `ddim_steps`, whose
+    last timestep it is. So the best answer is close to the mean future.
     """
 
     def __init__(self, student: Checkpoint, examples: Examples) -> None:
@@ -158,14 +158,15 @@ class Recorded:
 class OtherSkeleton:
     """A teacher's results for a student of another layout, rate or lengths.
 
-    Windows are drawn in the archive's layout and seen by both. The teacher's futures are turned
-    into positions, resampled to the student's rate and mapped to its joints by name; there, every
-    joint goes on from where the student saw it, so that a joint made of others brings no jump.
+    Windows are drawn in the layout of the archive, for both. The teacher's futures are converted
+    to positions, resampled to the rate of the student and mapped to its joints by name. Each joint
+    is shifted to start where the student observed it, so that a joint made from others does not
+    jump.
 
-    Each joint of the student has the teacher's noise of the joint of that name, joint by joint
-    and coefficient by coefficient; joints that only the student has take the noise of those that
-    only the teacher has. The student's noise so stays unit normal, and says of the teacher's what
-    it has room for: a student of fewer joints or coefficients learns the average over the rest.
+    Each joint of the student gets the teacher's noise for the joint of the same name, coefficient
+    by coefficient. Joints that only the student has get the noise of those that only the teacher
+    has. So the student's noise stays unit normal. A student with fewer joints or coefficients
+    learns the average over the rest.
     """
 
     def __init__(
@@ -212,7 +213,7 @@ class OtherSkeleton:
         return _interpolate(motion, self._places(header, steps) + self.history_frames - 1)
 
     def _places(self, header: Header, steps: np.ndarray) -> np.ndarray:
-        """Return at which of the teacher's frames after the last observed a model's are."""
+        """Return the times of a model's frames, in frames of the teacher after the last observed."""
         return steps * (self.teacher.window.rate_hz / header.window.rate_hz)
 
     def _futures(self, taught: Tensor, noise: Tensor) -> Tensor:
@@ -241,7 +242,7 @@ class OtherSkeleton:
         return pose[:, None, None] + mapped[:, :, 1:] - mapped[:, :, :1]
 
     def _features(self, motion: Tensor) -> Tensor:
-        """Return what the student sees of motions (B, H + F, J, 3)."""
+        """Return the student's features of motions (B, H + F, J, 3)."""
         header = self.student
         facing = header.layout.facing if header.frame == 'heading' else None
         return model_features(motion, header.window.history_frames, facing, True)

@@ -38,7 +38,7 @@ METHODS: dict[str, dict[str, Any]] = {
         'root': 'damped',
     },
 }
-"""What goes with each parametrisation: `official` is the method as published."""
+"""Settings of each parametrisation; `official` is the published method."""
 
 
 def train_teacher(
@@ -56,7 +56,8 @@ def train_teacher(
         out: where the teacher goes; the training state and the log lie beside it.
         start: a teacher of the same network to go on from, as for fine-tuning on one's own
             people; its scales are kept.
-        validation_path: motion to measure the teacher on while it learns; it changes nothing.
+        validation_path: motion on which the teacher is measured during training. It does not
+            change the result.
 
     Raises:
         ArchiveError, LayoutError: if an archive cannot be used.
@@ -68,7 +69,7 @@ def train_teacher(
     layout, window = layout_of(config.layout), config.window
     method = METHODS[config.parametrisation]
     if layout.hips is None:
-        method = method | {'frame': 'world'}  # nothing says where it is heading
+        method = method | {'frame': 'world'}  # the layout has no heading
     header = Header(
         name=config.name,
         network=config.network,
@@ -85,7 +86,7 @@ def train_teacher(
         return existing
     settings = config.optimisation
     device = training_device()
-    whole_only = config.parametrisation == 'official'  # its coefficients cannot leave joints out
+    whole_only = config.parametrisation == 'official'  # its coefficients cannot omit joints
     windows = model_windows(archive, header, config.stride, partial=not whole_only)
     examples = Examples(windows, archive, header, config.augmentation, device)
 
@@ -146,7 +147,7 @@ def train_teacher(
 
 
 def _require_same(header: Header, parent: Header, start: Path | None) -> None:
-    """Refuse to go on from a checkpoint whose weights mean something else."""
+    """Refuse to continue from a checkpoint with other settings."""
     names = ('network', 'layout', 'window', 'parametrisation', 'noise_schedule')
     for name in (*names, 'prediction', 'frame', 'root'):
         wanted, got = getattr(header, name), getattr(parent, name)

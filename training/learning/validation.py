@@ -1,4 +1,4 @@
-"""How well a teacher in training predicts motion that it is not trained on."""
+"""Measures a teacher during training, on motion that it is not trained on."""
 
 import numpy as np
 import torch

@@ -1,1 +1,1 @@
-"""Predictions of recorded windows, by checkpoints and by what needs no learning."""
+"""Predictions of recorded windows, by checkpoints and by baselines."""

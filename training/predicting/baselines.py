@@ -1,8 +1,8 @@
-"""What needs no learning: the ways to go on that every predictor must beat.
+"""Baselines without learning, which every predictor must beat.
 
-The protocol's rows are zero velocity and the velocity of the last two frames. Those of `BASELINES`
-are judged in the world, and take their velocity from a straight line fitted to the last 0.1 s, as
-two frames are mostly noise.
+The rows of the protocol are zero velocity and the velocity of the last two frames. Those of
+`BASELINES` are measured in the world. They take their velocity from a straight line fitted to the
+last 0.1 s, since that of two frames is mostly noise.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from torch import Tensor
 from motion_predictor.model.parametrisation import velocity_weights
 
 FITTED_S = 0.1
-"""Velocities are slopes over so much of the history."""
+"""Velocities are slopes over the last part of the history, of this length."""
 JOINTS_S, ROOT_S = 0.2, 2.0
-"""Time constants with which the damped velocity dies away: of joints relative to the root, and of
-the root. They are what the first yardstick of this project had, not fitted to what is measured."""
+"""Time constants with which the damped velocity decays: of joints relative to the root, and of
+the root. They were chosen in advance, and not fitted to the test data."""
 
 
 def zero_velocity(history: Tensor, future_frames: int) -> Tensor:

@@ -19,16 +19,16 @@ CHUNK = 8
 
 @dataclass(frozen=True)
 class Predicted:
-    """Some windows and what was predicted of them, metres, world frame."""
+    """Some windows and their predictions, metres, world frame."""
 
     windows: range
-    history: Tensor  # (B, H, J, 3) completed as the node does where not measured
+    history: Tensor  # (B, H, J, 3) completed as in the node where not measured
     doubt_m: Tensor  # (B, J) how far off each joint of its last frame may be
     future: Tensor  # (B, F, J, 3) what then happened, NaN where not measured
     measured: Tensor  # (B, F, J) bool, of the future
     samples: Tensor  # (B, S, F, J, 3)
     mean: Tensor  # (B, F, J, 3)
-    radius: Tensor  # (B, F, J) widened by the doubt, as the node does
+    radius: Tensor  # (B, F, J) widened by the doubt, as in the node
 
 
 def predictor_of(
@@ -37,7 +37,7 @@ def predictor_of(
     resample_noise: bool = False,
     precision: Precision = 'float32',
 ) -> MotionPredictor:
-    """Return a predictor that samples as the checkpoint is meant to be, teachers included."""
+    """Return a predictor that samples as the checkpoint says; also for teachers."""
     return MotionPredictor(
         checkpoint,
         build_sampler(checkpoint, precision),

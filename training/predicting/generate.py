@@ -1,4 +1,4 @@
-"""A model's own motion: clips made by predicting, choosing a future and predicting on."""
+"""Generated motion: predict, choose a future, continue from it, and so on."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from motion_predictor_training.predicting.every_window import predictor_of
 
 STEP_S = 1.0
 DRAWN = 16
-"""Futures drawn at each step, of which the choice is made."""
+"""Number of futures drawn at each step, one of which is chosen."""
 CUTOFF_HZ = 5.0
-"""Motion above this is taken out of the finished clip: the steps where futures were joined."""
+"""Cut-off frequency of the smoothing, which removes steps where futures were joined."""
 
 
 def generate(
@@ -27,19 +27,19 @@ def generate(
     seed: int,
     out: Path,
 ) -> None:
-    """Write an archive of motion that nobody recorded.
+    """Write an archive of generated motion.
 
-    Each clip starts from a recorded history, which is then left out; again and again one of the
-    predicted futures is chosen and its first second becomes the past. Left to chance the person
-    soon stands still and floats, so the choice is the liveliest of those futures that keep the
-    feet nearest to the floor. Limbs keep their lengths.
+    Each clip starts from a recorded history, which is not part of the result. One of the predicted
+    futures is chosen, its first second becomes the past, and this is repeated. With a random
+    choice the person would soon stand still and float. So the liveliest of those futures is chosen
+    that keep the feet nearest to the floor. Limbs keep their lengths.
 
     Args:
-        checkpoint_path: what predicts; a teacher is best.
+        checkpoint_path: the model; a teacher is best.
         archive_path: motion to start from: "bundled" or a file.
         clips: number of clips.
         seconds: length of each.
-        seed: same seed, same motion; each is a person of its own.
+        seed: of the random numbers; each seed is a person of its own.
         out: motion archive to write.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Sampling that the robot does not do: a teacher's many denoising steps, measured precisions."""
+"""Sampling that is not done on a robot: the many steps of a teacher, and other precisions."""
 
 from functools import partial
 from typing import Any, Literal
@@ -56,7 +56,7 @@ class MultiStep(OneStep):
 
 
 class Reduced(OneStep):
-    """A one-step predictor whose network runs in bfloat16; all around it stays as it is."""
+    """A one-step predictor with the network in bfloat16 and everything else in float32."""
 
     def denoise(self, *arguments: Any, **keywords: Any) -> Tensor:
         with torch.autocast(self.alpha_hat.device.type, torch.bfloat16):
@@ -64,7 +64,7 @@ class Reduced(OneStep):
 
 
 def build_sampler(checkpoint: Checkpoint, precision: Precision = 'float32') -> OneStep:
-    """Return the module that samples as the checkpoint is meant to be sampled.
+    """Return the module that samples as the checkpoint says.
 
     Args:
         checkpoint: of a teacher or a one-step model.

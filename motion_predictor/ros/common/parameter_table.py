@@ -35,7 +35,7 @@ class Parameter:
     low: float | None = None
     high: float | None = None
     live: bool = False
-    """Whether it may be changed while the node is configured; the change holds at once."""
+    """Whether it may be changed while the node is configured. The change takes effect at once."""
 
     def descriptor(self) -> ParameterDescriptor:
         """Return the descriptor that `ros2 param describe` shows."""
@@ -61,8 +61,8 @@ class Parameter:
 class Parameters:
     """Declares the table on a node, reads it and guards it.
 
-    A value that does not hold never stops the node: it is remembered, and `read` refuses until
-    a good one is set.
+    An invalid value never stops the node. It is remembered, and `read` raises until a valid one is
+    set.
 
     Args:
         node: whose parameters they are.
@@ -83,11 +83,11 @@ class Parameters:
         self._objection = objection
         self._apply = apply
         self.alone = RLock()
-        """Held while changes are judged and taken, and by whatever must not meet a change."""
+        """Held while changes are checked and applied. Other code holds it to exclude changes."""
         self._given = node._parameter_overrides  # rclpy has no public access to them
         self._problems: dict[str, str] = {}
         self.in_use = False
-        """Set while the node is configured: not every parameter can then change."""
+        """Whether the node is configured. Then only parameters that are `live` can change."""
         for parameter in table:
             descriptor = parameter.descriptor()
             arguments = (parameter.name, parameter.default, descriptor)
@@ -103,7 +103,7 @@ class Parameters:
         node.add_post_set_parameters_callback(self._accepted)
 
     def unknown(self) -> list[str]:
-        """Return the names that were given to the node but mean nothing to it."""
+        """Return the names that were given to the node but are unknown."""
         known = {*self._by_name, 'use_sim_time', 'start_type_description_service'}
         return sorted(n for n in self._given.keys() - known if not n.startswith('qos_overrides.'))
 
@@ -111,7 +111,7 @@ class Parameters:
         """Return all values by name.
 
         Raises:
-            ParameterError: in one sentence, if a value given at the start does not hold.
+            ParameterError: in one sentence, if a value given at the start is invalid.
         """
         if self._problems:
             raise ParameterError('; '.join(self._problems.values()))

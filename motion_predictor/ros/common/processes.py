@@ -1,4 +1,4 @@
-"""Executables of the package as processes of their own, and a node that listens to them."""
+"""Executables of the package as processes, and a node that listens to them."""
 
 import os
 import signal
@@ -17,9 +17,9 @@ PATIENCE_S = 10.0
 
 
 def isolate() -> None:
-    """Keep this process, and those that it starts, to themselves; call it before rclpy.init.
+    """Isolate this process and those that it starts from other ROS nodes; call before rclpy.init.
 
-    Nobody else's messages get in, and no robot sees ours.
+    They receive no messages of others, and no robot receives theirs.
     """
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
@@ -29,12 +29,12 @@ def isolate() -> None:
 def running(
     name: str, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> Iterator['subprocess.Popen[bytes]']:
-    """Run an executable that was installed beside this process's own, and interrupt it at the end.
+    """Run an executable of the same folder as this process's own, and interrupt it at the end.
 
     Args:
         name: of the executable.
         arguments: of its command line.
-        environment: variables that it gets besides ours.
+        environment: further environment variables.
     """
     path = Path(sys.argv[0]).resolve().parent / name
     process = subprocess.Popen([path, *arguments], env={**os.environ, **(environment or {})})

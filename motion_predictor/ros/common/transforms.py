@@ -19,8 +19,8 @@ from motion_predictor.sources.source import FloatArray, InputError
 WAIT_S, ASK_EVERY_S = 0.005, 0.001
 """How long to wait for a transform at a stamp: a quarter of the usual latency budget."""
 AHEAD_S = 2.0
-"""Localisation dates its transforms ahead, by a second as it comes; what is farther ahead was said
-before the clock was set back."""
+"""Localisation stamps its transforms in the future, by up to a second. A transform further
+ahead is from before the clock was set back."""
 OPTICAL = ('_optical_frame', '_optical')
 
 
@@ -44,12 +44,12 @@ class Transform(NamedTuple):
         return cls(rigid.rotation, rigid.translation)
 
     def __call__(self, positions: FloatArray) -> FloatArray:
-        """Move positions (..., 3); a joint that lacks one coordinate loses all."""
+        """Transform positions (..., 3); if one coordinate of a joint is NaN, all become NaN."""
         return np.asarray(positions @ self.rotation.T + self.translation, np.float32)
 
 
 class Transforms(Protocol):
-    """Says how one frame lies in another at a time."""
+    """Knows the transform between two frames at a time."""
 
     def between(self, target: str, source: str, stamp_ns: int) -> Transform:
         """Return the transform that takes positions in `source` to `target`.
@@ -60,7 +60,7 @@ class Transforms(Protocol):
 
 
 class Tf:
-    """Asks tf2, from the first question on: nobody should pay for a busy /tf that is not used.
+    """Asks tf2. It subscribes at the first question, since a busy /tf costs time.
 
     Args:
         node: whose executor then handles /tf and /tf_static.
@@ -78,7 +78,7 @@ class Tf:
     def between(self, target: str, source: str, stamp_ns: int) -> Transform:
         """Return the transform that takes positions in `source` to `target`.
 
-        A transform that is about to come is waited for, a few milliseconds.
+        It waits a few milliseconds for a transform that is about to come.
 
         Raises:
             InputError: if tf does not know it at that time, by now.
@@ -100,7 +100,7 @@ class Tf:
         return Transform.of([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
 
     def place(self, target: str, source: str, stamp_ns: int | None) -> Place | None:
-        """Return where `source` was in `target`, then or lately; None if that is unknown."""
+        """Return the pose of `source` in `target` at a time or shortly before; None if unknown."""
         try:
             found = self._ask(target, source, stamp_ns or 0)
         except self._tf2.TransformException:
@@ -109,13 +109,13 @@ class Tf:
         return Place(stamp.sec * 1_000_000_000 + stamp.nanosec, (p.x, p.y, p.z))
 
     def newest(self, target: str, source: str, now_ns: int, max_age_s: float) -> Rigid | None:
-        """Return what takes positions in `source` to `target` now; None if that is not known.
+        """Return the transform from `source` to `target` now; None if it is not known.
 
         Args:
             target: frame that is asked for.
             source: frame that they are in.
             now_ns: ROS time.
-            max_age_s: what tf was told of longer ago, it does not know; static transforms hold.
+            max_age_s: older transforms count as unknown; static ones never do.
         """
         try:
             found = self._ask(target, source, 0)
@@ -127,7 +127,7 @@ class Tf:
             return None
 
     def clear(self) -> None:
-        """Forget what was heard, as when time jumps; static transforms stay."""
+        """Forget what was received, for example when time jumps. Static transforms stay."""
         if self._buffer is not None:
             self._buffer.clear()
 
@@ -150,11 +150,12 @@ class FixedFrame:
 
     Args:
         name: of the fixed frame; empty takes the frame of the input.
-        static: how the input's frame lies in it, if that never changes.
-        transforms: where to ask otherwise, if there is anybody to ask.
+        static: pose of the input's frame in it, if that never changes.
+        transforms: the source of other transforms; None if there is none.
 
     Raises:
-        InputError: if the fixed frame is an optical one, or there is none to transform to.
+        InputError: if the fixed frame is an optical frame, or if there is a static transform but
+            no fixed frame.
     """
 
     def __init__(
@@ -176,7 +177,7 @@ class FixedFrame:
         self._frame_of_static = ''
 
     def transform(self, frame_id: str, stamp_ns: int, optical: bool) -> Transform | None:
-        """Return what takes positions to the fixed frame; None if they are fine as they are.
+        """Return the transform to the fixed frame; None if none is needed.
 
         Args:
             frame_id: the frame they are in.
@@ -184,7 +185,7 @@ class FixedFrame:
             optical: whether their source sends an optical frame, whatever its name.
 
         Raises:
-            InputError: if they cannot be taken there.
+            InputError: if there is no such transform.
         """
         if not self.name:
             if optical or frame_id.endswith(OPTICAL):

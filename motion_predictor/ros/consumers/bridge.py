@@ -1,9 +1,9 @@
-"""The `bridge` node: predictions as messages that others already read, each off until asked for.
+"""The `bridge` node: predictions as messages of other packages, each off by default.
 
-One output is for planners behind a thin link: the predictions themselves, with fewer samples.
+One output is for planners behind a slow link: the predictions themselves, with fewer samples.
 
-Readers of the others take silence and emptiness for nobody. So where predictions cannot be used,
-somebody is said to stand where the robot is.
+Readers of the other outputs take silence or an empty message for an empty cell. So while
+predictions are not usable, the bridge publishes that somebody stands where the robot is.
 """
 
 from array import array
@@ -59,7 +59,7 @@ PARAMETERS = (
 
 
 def pose_array(header: Header, points: FloatArray) -> PoseArray:
-    """Return points (N, 3) as poses without a turn."""
+    """Return points (N, 3) as poses without rotation."""
     message = PoseArray(header=header)
     for x, y, z in points.astype(float).tolist():
         pose = Pose()
@@ -89,9 +89,9 @@ def point_cloud(header: Header, points: FloatArray) -> PointCloud2:
 
 
 def thinned(message: PredictedMotionArray, samples: int) -> PredictedMotionArray:
-    """Return a message with at most so many samples, evenly chosen; the given one is used up.
+    """Return a message with at most so many samples, evenly chosen. The given message is changed.
 
-    Mean, radius and `drawn_samples` stay those of all that were drawn.
+    Mean, radius and `drawn_samples` stay those of all samples.
     """
     drawn, F, J = message.num_samples, message.num_frames, message.num_joints
     if drawn <= samples:
@@ -116,7 +116,7 @@ def feet_of(outlook: Outlook) -> FloatArray:
 
 
 def people_message(module: Any, header: Header, now: Outlook, then: Outlook, span_s: float) -> Any:
-    """Return people_msgs/People: where roots will be, and how fast they go there."""
+    """Return people_msgs/People: where roots will be, and their velocities."""
     message = module.People(header=header)
     for before, after in zip(now.people, then.people, strict=True):
         person = module.Person(name=after.id, reliability=float(after.observed_fraction))
@@ -176,7 +176,7 @@ class Bridge(Node):
         if len(values['robot_position']) != 3:
             raise ParameterError(f'robot_position is x, y, z, got {values["robot_position"]}')
         self._frame = values['frame']
-        """That to be blind in; empty until it is known."""
+        """Frame for messages while predictions are not usable; empty until it is known."""
         reach_s = values['look_ahead_s']
         self._predictions = Predictions(self, Limits(0.25, values['max_age_s'], reach_s=reach_s))
         self._poses = self._publisher('pose_array', PoseArray, 'predicted_poses')
@@ -193,7 +193,7 @@ class Bridge(Node):
             self._objects = self._publisher('collision_objects', kind, 'collision_object')
         self._known: set[str] = set()
         if values['relay']:
-            # As it is read from the predictor: reliable, and only the newest.
+            # Reliable and only the newest, as the subscription to the predictor.
             relay = self.create_publisher(PredictedMotionArray, 'predicted_motion_relayed', 1)
             self.create_subscription(
                 PredictedMotionArray,
@@ -215,7 +215,7 @@ class Bridge(Node):
         if latest:
             self._publish_people(latest, header)
             return
-        if not self._frame:  # nobody could place what stands there
+        if not self._frame:  # a position without a frame means nothing
             self.get_logger().warning(
                 "blind, and no frame is known to say so in: set the parameter 'frame'",
                 throttle_duration_sec=10.0,
@@ -234,7 +234,7 @@ class Bridge(Node):
             means = [person.mean[0] for person in then.people]
             points = np.concatenate(means) if means else np.empty((0, 3), np.float32)
             self._poses.publish(pose_array(header, points))
-        if self._cloud:  # all the way there: a costmap has no time
+        if self._cloud:  # the feet at all times until then: a costmap has no time
             self._cloud.publish(
                 point_cloud(header, feet_of(outlook.at(outlook.instants(0.0, ahead_s))))
             )
@@ -259,7 +259,7 @@ class Bridge(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is interrupted; what it cannot do is one sentence."""
+    """Run the node until it is interrupted. A problem is printed as one sentence."""
     rclpy.init(args=args)
     try:
         rclpy.spin(Bridge())

@@ -1,7 +1,7 @@
 """The `markers` node: predictions as RViz shows them.
 
-A process of its own: markers are nested messages, which are slow to build in Python, and the
-predictor has 20 ms.
+It is a separate process: markers are nested messages, which are slow to build in Python, and the
+predictor has only 20 ms.
 """
 
 from collections.abc import Iterable, Sequence
@@ -74,14 +74,14 @@ def markers_of(message: PredictedMotionArray) -> MarkerArray:
 
 
 def _sentence(message: PredictedMotionArray) -> str:
-    """Say what is not OK."""
+    """Return a text with every status that is not OK."""
     people = [f'{p.id}: {Status(p.status).name}' for p in message.motions if p.status != Status.OK]
     unlisted = [f'{count} more may be there'] if (count := message.unlisted) else []
     return '\n'.join([Status(message.status).name, *people, *unlisted])
 
 
 class _Markers:
-    """Collects markers of one message; the first removes those of the message before."""
+    """Collects markers of one message. The first marker removes those of the previous message."""
 
     def __init__(self, header: Any) -> None:
         self._header = header
@@ -118,7 +118,7 @@ class _Markers:
 
 
 class MarkersNode(Node):
-    """Turns `predicted_motion` into `predicted_motion_markers`, while somebody looks."""
+    """Turns `predicted_motion` into `predicted_motion_markers`, while there is a subscriber."""
 
     def __init__(self) -> None:
         super().__init__('motion_markers')

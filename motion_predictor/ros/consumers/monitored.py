@@ -1,4 +1,4 @@
-"""The robot that a separation monitor watches, as its parameters and the joint states say."""
+"""The robot of a separation monitor, from its parameters and the joint states."""
 
 import time
 from pathlib import Path
@@ -17,13 +17,13 @@ from motion_predictor.planning.robot import RobotError, RobotModel
 from motion_predictor.view.moment import Robot
 
 ASK_S = 2.0
-"""How often the monitor is looked for."""
+"""Period of the search for a monitor."""
 SILENT_S = 0.5
 PARAMETERS = ('capsules_file', 'urdf_file', 'base_pose')
 
 
 class MonitoredRobot:
-    """Knows where the robot is while a separation monitor runs beside us on this machine.
+    """Knows where the robot is while a separation monitor runs on this machine.
 
     Args:
         node: whose executor handles what comes.
@@ -43,7 +43,7 @@ class MonitoredRobot:
         node.create_timer(ASK_S, self._ask)
 
     def now(self) -> Robot | None:
-        """Return where the robot is; None where nobody watches one or its place is not known."""
+        """Return where the robot is; None without a monitor, or if the place is not known."""
         if self._model is None or self._base is None:
             return None
         try:

@@ -1,4 +1,4 @@
-"""Where the robot's capsules are now: by joint states and a URDF, or by tf."""
+"""Where the robot's capsules are now, from joint states and a URDF, or from tf."""
 
 import time
 from collections.abc import Callable
@@ -36,8 +36,7 @@ class FromJoints:
     Args:
         node: whose executor handles the messages.
         model: of the robot.
-        silent_after_s: a joint that was not told for so long is not known, by a clock that nobody
-            sets.
+        silent_after_s: after so long without a message, a joint is not known (monotonic clock).
     """
 
     def __init__(self, node: Node, model: RobotModel, silent_after_s: float) -> None:
@@ -64,17 +63,17 @@ class FromJoints:
 
     def _on_joints(self, message: JointState) -> None:
         now_s = time.monotonic()
-        # A message may lack positions; whose is not there is not told.
+        # A message may have fewer positions than names.
         for name, position in zip(message.name, message.position, strict=False):
             self._positions[name], self._told_s[name] = position, now_s
 
 
 class FromTf:
-    """Places the capsules by the frames that tf knows, as of a robot_state_publisher.
+    """Places the capsules by frames in tf, for example from a robot_state_publisher.
 
     Args:
         mounted: the capsules.
-        transform: takes positions in its second frame to the first, None if that is not known.
+        transform: returns the transform to its first frame from its second; None if unknown.
     """
 
     def __init__(self, mounted: Mounted, transform: Callable[[str, str], Rigid | None]) -> None:

@@ -1,6 +1,6 @@
 """The `separation_monitor` node: predictions and the robot's state in, `speed_scale` out.
 
-Not safety-rated. It says 0 on everything that is not known to be good.
+It is not safety-rated. It publishes 0 unless everything is known to be good.
 """
 
 import time
@@ -114,7 +114,7 @@ class SeparationMonitor(ManagedNode):
             allowed, self._reason = self._allowed(), ''
         except Blocked as reason:
             allowed, self._reason = 0.0, str(reason)
-        except Exception as error:  # whatever it is, it is not known to be good
+        except Exception as error:  # after any error, nothing is known to be good
             allowed, self._reason = 0.0, f'it fell over: {one_line(error)}'
         scale = self._governor.update(allowed, now_s)
         self._scale.publish(Float64(data=scale))
@@ -131,7 +131,7 @@ class SeparationMonitor(ManagedNode):
             Blocked: if that is not known.
         """
         jumped_s = self._jumped_s()
-        if abs(jumped_s) > JUMP_S:  # who was where before says nothing now
+        if abs(jumped_s) > JUMP_S:  # positions from before the jump mean nothing now
             raise Blocked(f'clock: ROS time jumped by {jumped_s:.1f} s')
         try:
             capsules = self._state.capsules()
@@ -156,7 +156,7 @@ class SeparationMonitor(ManagedNode):
         return self._robot.allowed(times, apart)
 
     def _jumped_s(self) -> float:
-        """Return how far ROS time went since the last look, beyond what passed."""
+        """Return by how much ROS time went beyond the monotonic clock since the last look."""
         now = self.get_clock().now().nanoseconds * 1e-9, time.monotonic()
         before, self._looked = self._looked or now, now
         return (now[0] - before[0]) - (now[1] - before[1])

@@ -1,4 +1,4 @@
-"""Predictions for a planner that is a node: the subscription, and tf where it is needed."""
+"""Predictions for a planner that is a node: the subscription, and tf if it is needed."""
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -11,7 +11,7 @@ from motion_predictor.ros.common.transforms import Tf
 
 
 class Predictions:
-    """Owns the subscription to `predicted_motion` and answers for it.
+    """Owns the subscription to `predicted_motion`, and says whether the newest message is usable.
 
     Args:
         node: whose executor handles the messages, and whose clock tells the time.
@@ -25,7 +25,7 @@ class Predictions:
         self._node = node
         self._inbox = Inbox(limits)
         self._tf: Tf | None = None
-        # Reliable, as it is published: a message of many fragments rarely arrives whole otherwise.
+        # Reliable, since a message of many fragments would rarely arrive complete otherwise.
         self._subscription = node.create_subscription(
             PredictedMotionArray, topic, self._inbox.put, QoSProfile(depth=1)
         )
@@ -54,7 +54,7 @@ class Predictions:
         Args:
             frame: name of the frame.
             now: by the node's clock; read from it unless given.
-            known: takes positions in the predictions' frame to this one; tf2 is asked otherwise.
+            known: transform from the predictions' frame to this one; by default from tf2.
         """
         latest = self.latest(now)
         if not latest or latest.outlook.frame_id == frame:
@@ -62,9 +62,10 @@ class Predictions:
         return latest.moved(known or self.transform(frame, latest.outlook.frame_id, now), frame)
 
     def transform(self, target: str, source: str, now: Time | None = None) -> Rigid | None:
-        """Return what takes positions in a frame to another by tf2.
+        """Return the transform between two frames, from tf2.
 
-        None if tf2 knows none, lost it `limits.max_transform_age_s` ago, or is not installed.
+        It is None if tf2 has none, if it is older than `limits.max_transform_age_s`, or if tf2 is
+        not installed.
 
         Args:
             target: frame that is asked for.

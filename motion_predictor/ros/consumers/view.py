@@ -1,7 +1,7 @@
 """The `view` node: `predicted_motion` as a page in the browser, on this machine.
 
-A process of its own, which only listens. It draws at most 15 times a second, and nothing while
-nobody looks.
+It is a separate process that only listens. It draws at most 15 times a second, and only while a
+browser has the page open.
 """
 
 import argparse
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # viser may be missing
     from motion_predictor.view.page import Page
 
 LIMITS = Limits(silent_after_s=1.0, max_age_s=1.0)
-"""A person who looks is not as quick as a robot."""
+"""Longer than for a robot, since people are slower."""
 SHOWN_ALL_THE_SAME = (Reason.USABLE, Reason.WARMING_UP, Reason.TOO_MANY, Reason.UNREADABLE)
 """Reasons for which some of the people may still be predicted."""
 
@@ -72,7 +72,7 @@ class ViewNode(Node):
         )
 
     def draw(self) -> None:
-        """Draw the newest moment with what can be said of the predictions."""
+        """Draw the newest moment, with the state of the predictions in a sentence."""
         reason = self._inbox.latest(self.get_clock().now().nanoseconds).reason
         good = reason in SHOWN_ALL_THE_SAME
         newest = self._page.memory.newest
@@ -81,12 +81,12 @@ class ViewNode(Node):
 
 
 def _name_of(status: int) -> str:
-    """Return what a status is called; the number where it has no name."""
+    """Return the name of a status; the number if it has no name."""
     return Status(status).name if status in Status._value2member_map_ else str(status)
 
 
 def main(args: list[str] | None = None) -> int:
-    """Serve the page until it is interrupted; what is missing is one sentence on stderr."""
+    """Serve the page until it is interrupted. Without viser, print one sentence to stderr."""
     command_line = sys.argv if args is None else ['view', *args]
     parser = argparse.ArgumentParser(prog='view', description='Show predictions in the browser.')
     add_page_arguments(parser, truth=False)

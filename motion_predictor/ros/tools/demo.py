@@ -1,4 +1,4 @@
-"""The demo: replay and predictor as processes of their own, and a scorer that listens to both."""
+"""The demo: replay and predictor as separate processes, and a scorer that listens to both."""
 
 import argparse
 import json
@@ -185,7 +185,7 @@ def run(arguments: argparse.Namespace) -> ScorerNode:
 
 
 def main() -> int:
-    """Run the demo; what cannot be done is one sentence on stderr and exit status 1 or 2."""
+    """Run the demo. A problem is one sentence on stderr, and exit status 1 or 2."""
     parser = argparse.ArgumentParser(
         prog='demo', description='Replay motion, predict it, and score the predictions.'
     )

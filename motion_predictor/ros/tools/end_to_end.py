@@ -1,4 +1,4 @@
-"""Message in to message out: the real node in a process of its own, timed from this one."""
+"""Times from message to prediction: the real node in another process, timed from this one."""
 
 import itertools
 import os
@@ -45,26 +45,26 @@ class Answer:
     """A message of the predictor, as it arrived here."""
 
     stamp_s: float
-    """Of the observation that it answers."""
+    """Stamp of the observation that it answers."""
     status: Status
     people: tuple[Status, ...]
     predicted: int
     samples: int
     published_ms: float
-    """From the observation's stamp, set as it was sent, to the node's publishing."""
+    """From the stamp of the observation (set when it is sent) until the node publishes."""
     received_ms: float
-    """From the same stamp to the arrival here."""
+    """From the same stamp until the arrival here."""
 
 
 class Listener(Node):
-    """Notes when the predictor becomes active, what it publishes and what it says of itself."""
+    """Records when the predictor becomes active, what it publishes, and its diagnostics."""
 
     def __init__(self) -> None:
         super().__init__('benchmark', enable_rosout=False)
         self.active = threading.Event()
         self.predicting = threading.Event()
         self.expected_people = 1
-        """So many predictions in one message set `predicting`."""
+        """Number of predictions in one message that sets `predicting`."""
         self.answers: list[Answer] = []
         self.diagnostics: dict[str, str] = {}
         self.create_subscription(TransitionEvent, 'predictor/transition_event', self._on_event, 10)
@@ -104,7 +104,7 @@ def to_and_fro(
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield the poses of the first clip forwards and backwards, without end.
 
-    Nobody comes, goes or jumps: what is not OK then is the predictor's doing.
+    Nobody comes, goes or jumps. So a status that is not OK is due to the predictor.
     """
     way = [pose for _, pose in poses(archive, clips[:1], rate_hz, loop=False)]
     yield from (('someone', pose) for pose in itertools.cycle(way + way[-2:0:-1]))
@@ -112,15 +112,15 @@ def to_and_fro(
 
 @dataclass(frozen=True)
 class Load:
-    """What the predictor is put under."""
+    """The load of the predictor."""
 
     archive: MotionArchive
     parameters: dict[str, Any]
-    """Of the node, where not its defaults."""
+    """Parameters of the node that differ from the defaults."""
     seconds: float
-    """Time that each number of people is measured for."""
+    """Duration of the measurement for each number of people."""
     busy: int = 0
-    """Processes that never rest and want the same processors."""
+    """Number of processes that compute all the time on the same cores."""
 
     def people(self, count: int) -> ReplayNode:
         """Return a source of so many people, 30 times a second, without end."""
@@ -130,8 +130,8 @@ class Load:
 def measure(load: Load, crowds: Sequence[int]) -> list[dict[str, Any]]:
     """Measure the node with each of these numbers of people.
 
-    Every number of people gets a predictor of its own, started anew; nobody comes first, with an
-    empty cache, which the others share then. Without nobody the cache is the user's own.
+    Every number of people has a new predictor. If 0 people are among them, they come first, with
+    an empty cache that the others then use. Otherwise the cache is that of the user.
 
     Returns:
         for each number of people the answers, the node's own account of its time, the start-up
@@ -184,7 +184,7 @@ def _run(load: Load, people: int, cache: Path | None) -> dict[str, Any]:
         'statuses': _counts(answer.status.name for answer in answers),
         'statuses_of_people': _counts(s.name for answer in answers for s in answer.people),
         'samples': _counts(str(answer.samples) for answer in answers if answer.predicted),
-        # Of answers about everyone: with somebody still unknown there is less to do.
+        # Only answers that predict everybody: others need less time.
         'received_ms': [a.received_ms for a in answers if a.predicted == people > 0],
         'published_ms': [a.published_ms for a in answers if a.predicted == people > 0],
         'stages': stages(diagnostics),
@@ -209,7 +209,7 @@ def _predictor(
 
 @contextmanager
 def _busy(processes: int) -> Iterator[None]:
-    """Have so many processes compute meanwhile."""
+    """Have so many processes compute all the time meanwhile."""
     compute = f'import os\nwhile os.getppid() == {os.getpid()}: pass'
     with ExitStack() as ends:
         for _ in range(processes):

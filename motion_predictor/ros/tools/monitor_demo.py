@@ -1,8 +1,8 @@
-"""The monitor's demo: an arm repeats a motion, recorded people come and go, and it gives way.
+"""The demo of the monitor: an arm repeats a motion and slows down for recorded people.
 
-Replay, predictor and monitor are processes of their own. Two more arms do the same motion beside
-the same people, unseen: one gives way by the ISO speed of 1.6 m/s towards it, the other as if
-everybody stayed where they are.
+Replay, predictor and monitor are separate processes. Two more arms do the same motion beside the
+same people: one assumes that people approach at the 1.6 m/s of ISO, the other that they stay where
+they are.
 """
 
 import argparse
@@ -38,10 +38,11 @@ from motion_predictor.uncertainty.reach import BODY_M_S
 
 ARM = installed('config', 'demo_arm')
 ASIDE_M = 1.1
-"""The arm stands so far beside the middle of the way that somebody walks."""
+"""Distance of the arm from the middle of the path that somebody walks."""
 PERIOD_S = 0.02
 SILENT_S = 0.12
-"""The recorded people come 30 times a second and without delay: more than three are missing."""
+"""Recorded people come 30 times a second without delay, so after this time more than three
+messages are missing."""
 START_TIMEOUT_S = 300.0
 PREDICTED, ISO, STANDING = 'predicted', 'ISO, 1.6 m/s', 'zero velocity'
 
@@ -69,7 +70,7 @@ class Cell(Node):
         self.create_timer(PERIOD_S, self._step)
 
     def begin(self) -> None:
-        """Start all arms at the same scale, and what is measured of them."""
+        """Start all arms and their figures at the same scale."""
         for governor in self._governors.values():
             governor.scale = self.scale
         self.measuring = True
@@ -109,7 +110,7 @@ class Cell(Node):
 
 
 def place_of(archive: MotionArchive) -> Rigid:
-    """Return where the arm stands: beside the way of whoever walks farthest, facing it."""
+    """Return where the arm stands: beside the path of the person who walks farthest, facing it."""
     clips = [archive.clip(i) for i in range(len(archive))]
     walk = max(clips, key=lambda clip: float(np.linalg.norm(np.ptp(clip[:, 0, :2], axis=0))))
     way = walk[-1, 0, :2] - walk[0, 0, :2]
@@ -156,7 +157,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     ):
         with running('replay', '--people=0', '--loop'):
             until = time.monotonic() + START_TIMEOUT_S
-            while cell.scale < 1:  # nobody is there, all is well
+            while cell.scale < 1:  # nobody is there yet, so the scale rises to 1
                 if time.monotonic() > until:
                     raise RuntimeError(f'the arm did not move within {START_TIMEOUT_S:g} s')
                 time.sleep(0.1)

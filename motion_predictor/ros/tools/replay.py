@@ -24,7 +24,7 @@ SIDE_BY_SIDE_M = 2.0
 
 @dataclass(frozen=True)
 class Corruption:
-    """What a real tracker does to the positions."""
+    """Errors of a real tracker."""
 
     drop_joints: float
     drop_frames: float
@@ -62,7 +62,7 @@ def poses(
 
 
 Play = Callable[[MotionArchive, list[int], float, bool], Iterator[tuple[str, NDArray[np.float32]]]]
-"""How a person goes through clips, as `poses`."""
+"""How a person goes through clips, like `poses`."""
 
 
 class ReplayNode(Node):
@@ -99,7 +99,7 @@ class ReplayNode(Node):
         period_s = 1 / self._arguments.rate
         due_s = time.monotonic()
         until_s = due_s + seconds
-        nobody = not self._people  # from the start: then that is what there is to say
+        nobody = not self._people  # nobody from the start: then empty messages are published
         while rclpy.ok() and due_s < until_s and (self._people or nobody):
             self._publish()
             due_s += period_s
@@ -171,7 +171,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(command_line: list[str]) -> argparse.Namespace:
-    """Return what a command line says; a bad one ends the process with a sentence on stderr."""
+    """Return the parsed command line; an invalid one is a sentence on stderr and exit status 2."""
     parser = argparse.ArgumentParser(
         prog='replay', description='Play a motion archive as skeletons.'
     )
@@ -182,7 +182,7 @@ def parse(command_line: list[str]) -> argparse.Namespace:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Play an archive; an unusable one is one sentence on stderr and exit status 2."""
+    """Play an archive. If it is unusable, print one sentence to stderr and return 2."""
     command_line = sys.argv if args is None else ['replay', *args]
     arguments = parse(remove_ros_args(command_line)[1:])
     rclpy.init(args=command_line)

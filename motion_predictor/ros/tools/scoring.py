@@ -14,7 +14,7 @@ HORIZONS_S = (0.5, 1.0, 1.5, 2.0)
 
 @dataclass
 class Track:
-    """What one person was seen to do: stamps and poses in the layout of the predictions."""
+    """The observed motion of one person: stamps and poses in the layout of the predictions."""
 
     stamps_s: list[float] = field(default_factory=list)
     poses: list[FloatArray] = field(default_factory=list)
@@ -106,7 +106,7 @@ class Scorer:
                 self._rows.append(self._row(claim, truth, last[0]))
                 if observed is not None:
                     self.examples.append(Example(claim, observed, truth))
-                    # The liveliest are worth a picture.
+                    # The liveliest prediction is kept for the picture.
                     self.examples.sort(key=lambda e: -np.ptp(flattened(e.truth), axis=0).sum())
                     del self.examples[3:]
 

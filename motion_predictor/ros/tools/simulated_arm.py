@@ -1,4 +1,4 @@
-"""An arm that repeats a motion as fast as it is told to, and how near people came to it."""
+"""An arm that repeats a motion at a commanded speed, and the distance of people to it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,15 +13,15 @@ from motion_predictor.planning.outlook import Person
 from motion_predictor.planning.robot import RobotModel
 
 CYCLE_S = 4.0
-"""Of the motion at full speed."""
+"""Period of the motion at full speed."""
 MOVES_M_PER_S = 0.02
-"""An arm that is slower stands; a person may touch it then."""
+"""Below this speed the arm counts as standing; a person may then touch it."""
 STOP_S = 0.12
-"""Time in which it brakes from full speed, as evenly as it speeds up."""
+"""Time to brake from full speed, and to reach full speed."""
 
 
 def posture(phase_s: float) -> dict[str, float]:
-    """Return the joints after so much of the motion, radians."""
+    """Return the joint angles at a phase of the motion, radians."""
     swing = np.sin(2 * np.pi * phase_s / CYCLE_S)
     return {
         'turn': float(0.9 * swing),
@@ -32,21 +32,21 @@ def posture(phase_s: float) -> dict[str, float]:
 
 @dataclass
 class SimulatedArm:
-    """One arm: its phase, its speed, and what became of both."""
+    """One arm: its phase, its speed, and its figures."""
 
     model: RobotModel
     phase_s: float = 0.0
     speed: float = 0.0
-    """As a share of full speed; it follows what is commanded as fast as it can brake."""
+    """Share of full speed. It follows the command with limited acceleration."""
     lived_s: float = 0.0
     least_m: float = float('inf')
-    """The nearest that anybody came while it moved, surface to surface."""
+    """Least distance of anybody while it moved, between surfaces."""
     touched_s: float = 0.0
-    """Time that it touched somebody and moved."""
+    """Time in which it moved and touched somebody."""
     scales: list[float] = field(default_factory=list)
 
     def step(self, commanded: float, spent_s: float) -> None:
-        """Go on for a while."""
+        """Simulate the motion for a while."""
         change = commanded - self.speed
         most = spent_s / STOP_S
         self.speed += min(max(change, -most), most)
@@ -68,13 +68,13 @@ class SimulatedArm:
         return float(np.linalg.norm(then.ends - now.ends, axis=-1).max() / step_s)
 
     def met(self, apart_m: float, spent_s: float) -> None:
-        """Note how near people are now."""
+        """Record the distance of people now."""
         if self.fastest_m_per_s() > MOVES_M_PER_S:
             self.least_m = min(self.least_m, apart_m)
             self.touched_s += spent_s * (apart_m <= 0)
 
     def report(self) -> dict[str, float]:
-        """Return what it lost, and how near people came while it moved."""
+        """Return the time that it lost, and the least distance of people while it moved."""
         lost = 1 - self.phase_s / self.lived_s if self.lived_s else 0.0
         return {
             'cycles': self.phase_s / CYCLE_S,
