@@ -1,9 +1,9 @@
-"""Conditional conformal calibration: sets that hold as often as they say, in every state.
+"""Conditional conformal calibration: sets with the promised coverage, in every state.
 
-A model of the expected error is fitted first (`expected_error`). Scores are errors over what was
-to be expected by a model that knew nothing of the person; their quantiles, in groups, are the
-factors (`conformal`, `sets`), and a margin on top is what people need whom the factors do not
-know. In all of it each person counts the same. What it promises and what not: doc/sets.md.
+First a model of the expected error is fitted (`fit_expected_error`). Scores are errors divided by
+the expected error of a model that did not know the person. Their quantiles in groups are the
+factors (`conformal`, `fit_sets`). A further margin covers people whom the factors do not know.
+Each person has the same weight. doc/sets.md says what is promised.
 """
 
 from collections.abc import Sequence
@@ -37,8 +37,8 @@ def calibrate(
         config: how.
         checkpoint_path: what to calibrate.
         archives: of people whom the network was not trained on.
-        trained_on: archives that it was trained on, for there are more people in them; may be
-            empty. Their errors are taken for larger where those of the others are.
+        trained_on: archives that it was trained on, which have more people; may be empty. Their
+            errors are scaled up where those of the others are larger.
         out: checkpoint to write.
 
     Returns:
@@ -89,7 +89,7 @@ def calibrate(
         **config.model_dump(mode='json'),
     }
     result.header = result.header.model_copy(
-        # What was measured before was measured with other radii.
+        # Earlier measurements were made with other radii.
         update={'provenance': header.provenance | {'calibration': facts}, 'metrics': {}}
     )
     result.save(out)
@@ -97,7 +97,7 @@ def calibrate(
 
 
 def _require_unseen(header: Header, paths: Sequence[Path], config: CalibrationConfig) -> None:
-    """Refuse archives of people whom the network was trained on, as far as it says so."""
+    """Refuse archives of people whom the network was trained on, as far as it names them."""
     trained = Known.to(header).trained - {''} - set(config.held_out)
     for path in paths:
         if seen := sorted(trained.intersection(load_archive(path).subjects)):

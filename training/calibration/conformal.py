@@ -1,4 +1,4 @@
-"""Conformal factors: what expected errors are multiplied by so that sets keep their promise."""
+"""Conformal factors: expected errors times these give sets with the promised coverage."""
 
 from dataclasses import dataclass, replace
 
@@ -9,20 +9,20 @@ FloatArray = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 ENOUGH_WINDOWS = 10.0
-"""Windows of a person in a group from which on they are one of the group's people."""
+"""Number of windows in a group from which a person counts as one of the group."""
 FEW_WINDOWS = 5.0
-"""Windows of a person from which on what they need is known."""
+"""Number of windows from which the margin of a person is known."""
 MISSED_MORE = 2.0
-"""Nobody calibrated on is to be missed more than so many times as often as promised."""
+"""No person of the calibration may be missed more than this many times as often as promised."""
 SMALLEST = 1e-6
-"""No factor is below this, even if nothing was ever off."""
+"""Lower limit of factors."""
 CAUTION = 3.0
-"""So many people of the group, and its own factor counts as much as that of everybody."""
+"""Number of people with which the factor of a group has the same weight as that of everybody."""
 
 
 @dataclass(frozen=True)
 class Grouped:
-    """N scores a frame in groups, of whom, and how much each counts."""
+    """N scores a frame, with their groups, people and weights."""
 
     groups: NDArray[np.int64]  # (N,)
     rows: int
@@ -34,7 +34,7 @@ class Grouped:
 
     @property
     def total(self) -> float:
-        """How many windows apart from each other all scores are of."""
+        """Number of independent windows of all scores."""
         return float(self.windows.sum()) / self.rows_each
 
     def choose(self, chosen: NDArray[np.bool_]) -> 'Grouped':
@@ -49,9 +49,9 @@ class Grouped:
 
 
 def quantile(scores: Doubles, weights: Doubles, level: float) -> float:
-    """Return the least of scores (N,) that a share `level` of the weight does not exceed.
+    """Return the weighted quantile of scores (N,) at `level`.
 
-    Scores that are NaN do not count. Nothing to go by gives NaN.
+    Scores that are NaN do not count. Without scores it is NaN.
     """
     known = np.isfinite(scores) & (weights > 0)
     scores, weights = scores[known], weights[known]
@@ -64,7 +64,7 @@ def quantile(scores: Doubles, weights: Doubles, level: float) -> float:
 
 
 def at_least(coverage: float, windows: float) -> float:
-    """Return the quantile of so many scores that holds the next one with this probability.
+    """Return the level of the quantile of n scores that holds the next one with this probability.
 
     Of n exchangeable scores and the next, each rank is as likely (Vovk et al. 2005).
     """
@@ -77,11 +77,11 @@ def carries(coverage: float, windows: float) -> bool:
 
 
 def factors(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
-    """Return the factor of each group at each frame (G, B, K) that keeps the promise in it.
+    """Return the factor of each group at each frame (G, B, K) for the promised coverage.
 
-    The quantile of a group is drawn towards that of all, the more the fewer people it is of and
-    the less its windows carry the coverage, and within a row of groups factors never fall (pooled
-    adjacent violators).
+    The quantile of a group is drawn towards that of all, more strongly if it has few people or too
+    few windows for the coverage. Within a row of groups factors never fall (pooled adjacent
+    violators).
 
     Args:
         scores: (N, K), NaN where there is none.
@@ -109,16 +109,16 @@ def factors(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
 
 
 def _usable(factor: float, otherwise: float) -> float:
-    """Return a factor that can be multiplied with; NaN is something else."""
+    """Return factors within their limits; NaN stays."""
     return otherwise if np.isnan(factor) else max(factor, SMALLEST)
 
 
 def worst_person(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
-    """Return the factor of each group at each frame (G, K) that nobody in it would need more than.
+    """Return for each group and frame (G, K) the largest factor that a person in it needs.
 
-    A person is in the group of most of their windows, and needs what lets MISSED_MORE times as
-    much be missed as promised, at most, as far as their windows tell that. What is known from less
-    than FEW_WINDOWS is drawn towards 1. Groups of nobody have 0.
+    A person belongs to the group of most of their windows. The factor that they need lets at most
+    MISSED_MORE times the promised share be missed. With less than FEW_WINDOWS windows it is drawn
+    towards 1. Groups without people have 0.
     """
     result = np.zeros((of.rows * of.columns, scores.shape[1]))
     wanted = max(0.0, 1 - MISSED_MORE * (1 - coverage))
@@ -135,7 +135,7 @@ def worst_person(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
 
 
 def _trust(of: Grouped, own: NDArray[np.int64], coverage: float) -> float:
-    """Return how much a group's own quantile is worth, from 0 to 1."""
+    """Return the weight of a group's own quantile, from 0 to 1."""
     if not len(own):
         return 0.0
     windows = np.bincount(of.people[own], weights=of.windows[own])

@@ -1,4 +1,4 @@
-"""What calibration is made from: how far off predictions were, and of whom in what state."""
+"""Data of a calibration: errors of predictions, with person and state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,20 +19,20 @@ from motion_predictor_training.predicting.every_window import predict_windows
 
 FloatArray = NDArray[np.float32]
 APART_S = 0.5
-"""Windows that start nearer to each other tell hardly more than one of them."""
+"""Windows that start closer together than this count as one."""
 KNOTS = 16
 
 
 @dataclass(frozen=True)
 class Scores:
-    """W predicted windows, at K of the future frames, with R numbers of samples."""
+    """W predicted windows, at K of the future frames, for R numbers of samples."""
 
     people: NDArray[np.str_]  # (W,) who
     trained: NDArray[np.bool_]  # (W,) whether the network was trained on them
     share: FloatArray  # (W,) how much of a window it is that lies APART_S from the others
     state: State  # of the W windows
     spread: FloatArray  # (R, W, K, J) metres
-    error: FloatArray  # (R, W, K, J) metres, of the mean; NaN where there is nothing to tell
+    error: FloatArray  # (R, W, K, J) metres, of the mean; NaN where it is unknown
 
     def __len__(self) -> int:
         return len(self.people)
@@ -55,7 +55,7 @@ class Scores:
 
 
 def knots_of(frames: int) -> tuple[int, ...]:
-    """Return the future frames, 1 to `frames`, that are calibrated: dense at first."""
+    """Return the future frames, 1 to `frames`, that are calibrated; they are denser at first."""
     spaced = np.geomspace(1, frames, KNOTS)
     return tuple(sorted({round(frame) for frame in spaced.tolist()}))
 
@@ -69,15 +69,15 @@ def score(
 ) -> Scores:
     """Predict windows of an archive and compare them with what then happened.
 
-    Windows may be partial, of a person behind a bench for instance: they are completed as the node
-    does. Only joints count that were measured then and last seen in the history's last frame, for
-    the doubt of others is added to their radii (`Prediction.widened`).
+    Windows may be partial, for example of a person behind a bench. They are completed as in the
+    node. Only joints count that were measured in the future and seen in the last frame of the
+    history. For other joints a doubt is added to the radius (`Prediction.widened`).
 
     Args:
-        predictor: draws the largest of the numbers of samples.
+        predictor: with the largest of the numbers of samples.
         archive: recorded motion.
         samples: R numbers of samples, descending; fewer are the first of more.
-        config: which windows, and who was not trained on after all.
+        config: which windows, and which people were left out of training.
         trained: whether the network was trained on these people.
     """
     header = predictor.checkpoint.header
@@ -110,7 +110,7 @@ def score(
 def calibration_windows(
     archive: MotionArchive, header: Header, config: CalibrationConfig
 ) -> tuple[Windows, NDArray[np.str_], FloatArray]:
-    """Return the windows of an archive that calibrate, whose they are (W,), and their shares."""
+    """Return the windows of an archive for calibration, their people (W,) and their weights."""
     windows = model_windows(archive, header, config.stride, partial=True)
     windows, share = _thinned(archive, windows, config.windows_per_person)
     share = share * config.stride / (APART_S * header.window.rate_hz)
@@ -138,7 +138,7 @@ def people_of(archive: MotionArchive) -> NDArray[np.str_]:
 
 
 def _thinned(archive: MotionArchive, windows: Windows, most: int) -> tuple[Windows, FloatArray]:
-    """Return at most so many windows of each person, and how many each stands for (W,)."""
+    """Return at most a number of windows of each person, and how many each stands for (W,)."""
     owners = people_of(archive)[windows.clips]
     chosen, stands_for = [], []
     for person in np.unique(owners):

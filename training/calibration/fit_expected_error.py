@@ -1,4 +1,4 @@
-"""Fits how far off a prediction is to be expected: one model for all people and states."""
+"""Fits the expected error of a prediction: one model for all people and states."""
 
 from collections.abc import Sequence
 
@@ -13,15 +13,15 @@ from motion_predictor_training.calibration.errors import Scores
 FloatArray = NDArray[np.float32]
 JITTER = TERMS.index('jitter')
 LEVEL = 0.95
-"""One model serves all coverages: fitted to 99.9 %, it learns the habits of few."""
+"""Level of the quantile, for all coverages: at 99.9 % it would depend on few people."""
 RATE, LAST_RATE = 0.1, 0.03
 """Learning rates, the second for the last third of the steps."""
 ENOUGH = 150
-"""Windows of one person that the fit looks at."""
+"""Greatest number of windows of a person in the fit."""
 LEAST = 0.1
-"""m/s, m/s2 or m: what never comes near this starts with no larger a share than at this."""
+"""m/s, m/s2 or m: lower limit of the size of an input when first shares are chosen."""
 LEAST_M = 1e-4
-"""Errors below this are none."""
+"""Lower limit of errors, metres."""
 
 
 def fit_expected_error(
@@ -80,17 +80,17 @@ def _fit_part(
 
 
 def _terms(free: Tensor) -> Tensor:
-    """Return what the free numbers (A, K) stand for: those of the state are steps up in time."""
+    """Return the terms (A, K) of free numbers; for the state these are increments over time."""
     steps = free.exp()
     rising = steps[:JITTER].cumsum(-1)
-    # Observations that are off are off by as much at any time. Free to rise, it would follow jerks
-    # of clean motion, and a noisy tracker would have balls of ten metres.
+    # An error of the observation has the same effect at all times. If it were free to rise, it
+    # would follow jerks of clean motion, and a noisy tracker would get balls of ten metres.
     level = steps[JITTER:STILL_TERMS, :1].expand(-1, steps.shape[1])
     return torch.cat([rising, level, steps[STILL_TERMS:]])
 
 
 def _start(squares: Tensor, errors: Tensor) -> Tensor:
-    """Return free numbers (A, K) with which all terms have the same part in the errors.
+    """Return free numbers (A, K) with which all terms contribute equally.
 
     Args:
         squares: of the inputs, (A, W, K, J).
@@ -101,7 +101,7 @@ def _start(squares: Tensor, errors: Tensor) -> Tensor:
     )  # (A, K)
     terms = (part / len(part)).sqrt()
     rising = terms[:STILL_TERMS].diff(dim=-1, prepend=torch.zeros(STILL_TERMS, 1))
-    rising = torch.maximum(rising, 0.02 * terms[:STILL_TERMS])  # what does not rise could not move
+    rising = torch.maximum(rising, 0.02 * terms[:STILL_TERMS])  # or it would have no gradient
     return torch.cat([rising, terms[STILL_TERMS:]]).clamp(min=1e-6).log()
 
 

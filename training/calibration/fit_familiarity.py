@@ -1,4 +1,4 @@
-"""What is familiar to the people that are calibrated on, and how strange people left out are."""
+"""Fits which motion is familiar, and the scores of people who are left out."""
 
 from collections.abc import Sequence
 
@@ -19,11 +19,10 @@ from motion_predictor_training.data.windows import cut_windows
 def with_familiarity(
     checkpoint: Checkpoint, archives: Sequence[MotionArchive], config: CalibrationConfig
 ) -> Checkpoint:
-    """Return a checkpoint that knows what is familiar: the motion of these archives.
+    """Return a checkpoint to which the motion of these archives is familiar.
 
-    Each person counts the same. The scores that p-values come from are of people left out, in
-    lots, as those of the sets are. Subjects that are several people are left out clip by clip: of
-    their studio and tracker something is known, as of those of the others.
+    Each person has the same weight. The p-values come from scores of people who are left out in
+    lots, as for the sets. Subjects that stand for several people are left out clip by clip.
     """
     header = checkpoint.header
     read = [_poses(archive, header, config.stride) for archive in archives]
@@ -41,7 +40,8 @@ def with_familiarity(
         scores[own] = strangeness(poses[own], *_fit(poses[~own], people.weights[~own]))
     windows = max(1, round(float(share.sum())))
     familiarity = Familiarity(people=len(np.unique(names)), windows=windows)
-    # Of n scores and the next one each rank is as likely: p (n + 1) - 1 are at least as large.
+    # All ranks among n scores and the next one are equally likely: p (n + 1) - 1 are at least as
+    # large.
     above = (familiarity.levels() * (windows + 1) - 1) / windows
     weights = people.weights.astype(np.float64)
     kept = [quantile(scores, weights, level) for level in 1 - above]
@@ -52,7 +52,7 @@ def with_familiarity(
 def _poses(
     archive: MotionArchive, header: Header, stride: int
 ) -> tuple[FloatArray, NDArray[np.str_], NDArray[np.int64]]:
-    """Return the poses (W, N, D) of all histories of an archive, whose, and of which clips."""
+    """Return the poses (W, N, D) of all histories of an archive, their people and clips."""
     window = header.window
     frames, rate_hz = window.history_frames, window.rate_hz
     windows = cut_windows(archive, header.layout, rate_hz, frames, stride, partial=True)
@@ -66,7 +66,7 @@ def _poses(
 def _fit(poses: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the mean (D,) of poses (W, N, D), and what their differences are whitened by (D, D).
 
-    A variance of one, what bodies and trackers differ by, is added to every feature.
+    A variance of one is added to every feature, for differences of bodies and trackers.
     """
     values = poses.reshape(-1, poses.shape[-1]).astype(np.float64)
     weight = np.repeat(weights, poses.shape[1]).astype(np.float64)

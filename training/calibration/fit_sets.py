@@ -1,4 +1,4 @@
-"""Fits the sets of a calibration to scores, and what they are worth to people left out."""
+"""Fits the sets of a calibration to scores, and measures them on people who are left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from motion_predictor_training.config import CalibrationConfig
 
 FloatArray = NDArray[np.float32]
 FEW = 30.0
-"""Windows half a second apart from which on a person counts as much as any other."""
+"""Number of windows half a second apart from which a person has full weight."""
 
 
 @dataclass(frozen=True)
 class People:
-    """Who the windows are of, who is left out together, and how much each window counts."""
+    """People of the windows, who is left out together, and weights of the windows."""
 
     index: NDArray[np.int64]  # (W,) who
     folds: NDArray[np.int64]  # (W,) from 0 on
@@ -29,7 +29,7 @@ class People:
 
     @classmethod
     def of(cls, people: NDArray[np.str_], share: FloatArray, folds: int) -> 'People':
-        """Deal people to folds; where there is only one, what they did at other times.
+        """Assign people to folds. If there is only one person, assign parts of their time.
 
         Args:
             people: (W,) whose each window is.
@@ -106,7 +106,7 @@ def fit_sets(
             body_scale[c, r] = table[:, 0] * margin
             if r == 0:
                 left_out.record(c, error, radius, body[..., 0])
-    for table in (scale, pace_scale):  # who asks for more gets no less
+    for table in (scale, pace_scale):  # a higher coverage never gives a smaller set
         np.maximum.accumulate(table, axis=0, out=table)
     return tensors, left_out
 
@@ -116,8 +116,8 @@ def promise(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the factors (rows, columns, K), the margins (Q, K), and both as of other people.
 
-    With the margins, factors that were made without a person keep the promise: on average over
-    people, and nearly for each.
+    With the margins, factors that were made without a person have the promised coverage for this
+    person: on average over people, and nearly for each of them.
 
     Args:
         ratio: (W, K, n) errors over what was to be expected; NaN where there is none.
@@ -146,10 +146,10 @@ def promise(
 
 
 def overfit(ratio: FloatArray, scores: Scores, people: People) -> FloatArray:
-    """Return what (W, K, 1) makes scores of people trained on like those of others, 1 or more.
+    """Return factors (W, K, 1), 1 or more, that scale scores of trained people to those of others.
 
-    It is how much larger the median of the others' 90 % quantiles is, as far as that is more than
-    a standard error: few people tell little.
+    They are the ratio of the medians of the 90 % quantiles, reduced by a standard error, since few
+    people say little.
     """
     result = np.ones((*ratio.shape[:2], 1), np.float32)
     if not scores.trained.any() or scores.trained.all():

@@ -1,4 +1,4 @@
-"""How sets hold people whom they do not know: leave-people-out coverage, by person and horizon."""
+"""Coverage of people who were left out, by person and horizon."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What sets that were fitted to other people are worth to each person."""
+    """Figures of each person with sets that were fitted to other people."""
 
     people: NDArray[np.str_]  # (W,) who
     trained: NDArray[np.bool_]  # (W,) whether the network was trained on them
@@ -27,7 +27,7 @@ class LeftOut:
 
     @classmethod
     def of(cls, scores: Scores, weights: FloatArray, calibration: Calibration) -> 'LeftOut':
-        """Make room for what is to be recorded."""
+        """Allocate the figures."""
         shape = len(calibration.coverages), len(scores), len(calibration.frames)
         room = [np.full(shape, np.nan, np.float32) for _ in range(3)]
         return cls(scores.people, scores.trained, weights, calibration, *room)
@@ -66,7 +66,7 @@ class LeftOut:
     def table(self, rate_hz: float) -> str:
         """Return everything for a terminal, frames being so many a second; it is valid Markdown.
 
-        Single persons are listed for the coverage that is used where none is asked for.
+        Single persons are listed for the default coverage.
         """
         frames = self.calibration.frames
         shown = np.unique(np.linspace(0, len(frames) - 1, 8).round().astype(int))

@@ -71,45 +71,40 @@ def evaluate_checkpoint(
     precision: Precision = 'float32',
     noise_seed: int | None = None,
 ) -> dict[str, Any]:
-    """Measure a checkpoint on an archive as the published protocol does, with more beside it.
+    """Measure a checkpoint on an archive by the published protocol, and by further measures.
 
-    Windows are measured a few at a time and summed up; four kilobytes are kept of each, for
-    averages over groups and their intervals. The archive itself is held once. Where joints
-    were not measured, histories are completed as the node completes them, and nothing counts but
-    what was measured.
+    Windows are measured a few at a time and added up. Four kilobytes of each are kept, for
+    averages over groups and their intervals. Histories with joints that were not measured are
+    completed as in the node. Only measured joints count.
 
     Args:
         checkpoint_path: "default" or a file.
         archive_path: a motion archive.
         samples: S of best of S.
-        stride: frames between the starts of windows; None: as many as a window has, so that none
-            overlap.
+        stride: frames between the starts of windows; None: the length of a window, so that windows
+            do not overlap.
         multimodal_threshold: see `metrics`; published are 0.5 on Human3.6M and 0.4 on AMASS.
-        seen: subjects that were trained on, beside those of whom the checkpoint says so.
-        precision: in which the network of a one-step model runs.
-        noise_seed: of the noises that samples start from; None: the checkpoint's own.
+        seen: subjects that were trained on, in addition to those that the checkpoint names.
+        precision: of the network of a one-step model.
+        noise_seed: of the noise of the samples; None: that of the checkpoint.
 
     Returns:
-        Metres unless a name says otherwise; what could not be measured is None:
-        `rows`: the protocol's metrics and the figures of `measures`, of the model and baselines;
-        `intervals` and `people`: of each figure in `rows`, its interval over clips (see
-        `bootstrap`) and the average over people, each of whom counts the same;
-        `truth`: those figures that what happened has itself, to compare with;
-        `world`: errors of the mean in mm in the world at moments ahead, of the model and of what
-        needs no learning, in all and by group, with intervals, and
+        Metres unless a name has another unit; None where nothing could be measured: `rows`: the
+        protocol's metrics and the figures of `measures`, of the model and baselines; `intervals`
+        and `people`: of each figure in `rows`, its interval over clips (see `bootstrap`) and the
+        average over people, each of whom counts the same; `truth`: the figures of the recorded
+        motion itself, for comparison; `world`: errors of the mean in mm in the world at moments
+        ahead, of the model and of what needs no learning, in all and by group, with intervals, and
         `world.where_a_baseline_is_better` (see `horizons.summarise_world` and `baseline_wins`);
         `scores`: whether the samples are a distribution (see `scores.summarise_scores`), with two
-        samples or more;
-        `sets`: what the radius holds and how large it is (see `sets.sets_report`), and
-        `coverage` of the radius, where calibrated;
-        `horizon`: errors of the rows at `times_s`; `joints`: errors of the rows by joint;
-        `groups`: rows and coverage by `category`, `subject`, `training` (seen, unseen, or not
-        recorded, as of checkpoints of old), `pace`
-        (still, slower, walking, running: of the root in the history) and `body` (quiet, moving:
-        of all joints);
-        `shown`: windows that are easy, typical and hard for the model;
-        `per_window`: the model's ADE and FDE of every window, its clip and subject;
-        and what they were measured on.
+        samples or more; `sets`: what the radius holds and how large it is (see
+        `sets.sets_report`), and `coverage` of the radius, where calibrated; `horizon`: errors of
+        the rows at `times_s`; `joints`: errors of the rows by joint; `groups`: rows and coverage
+        by `category`, `subject`, `training` (seen, unseen, or not recorded, as of checkpoints of
+        old), `pace` (still, slower, walking, running: of the root in the history) and `body`
+        (quiet, moving: of all joints); `shown`: windows that are easy, typical and hard for the
+        model; `per_window`: the model's ADE and FDE of every window, its clip and subject; and
+        what they were measured on.
 
     Raises:
         ArchiveError: if there is nothing to measure on.
@@ -232,7 +227,7 @@ def _is_calibrated(predicted: Predicted) -> bool:
 
 
 def _keep(kept: dict[str, Collected], predicted: Predicted, checkpoint: Checkpoint) -> None:
-    """Keep of a few windows what groups and intervals are computed from."""
+    """Keep the figures of a few windows from which groups and intervals are computed."""
     layout, rate_hz = checkpoint.header.layout, checkpoint.header.window.rate_hz
     history, future = predicted.history, predicted.future
     kept['world'].add(measure_world(predicted.mean, history, future, rate_hz))
@@ -249,7 +244,7 @@ def _reports(
     checkpoint: Checkpoint,
     samples: int,
 ) -> dict[str, Any]:
-    """Return the sections that are computed from what was kept of each window."""
+    """Return the sections that are computed from the figures of each window."""
     layout, window = checkpoint.header.layout, checkpoint.header.window
     frames, rate_hz = window.future_frames, window.rate_hz
     times_s = times_within(frames, rate_hz)

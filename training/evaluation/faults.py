@@ -1,4 +1,4 @@
-"""What trackers do wrong: joints hidden, swapped or off, noise, slow sources, bodies that sway."""
+"""Faults of trackers: hidden, swapped or wrong joints, noise, slow sources, swaying bodies."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Source:
-    """What a fault is made with."""
+    """Parameters of a fault."""
 
     layout: Layout
     rate_hz: float
@@ -24,7 +24,7 @@ class Source:
         return [j for part in parts if (j := self.layout.index(part)) is not None]
 
     def frames(self, seconds: float) -> int:
-        """Return how many frames some seconds are, at least one."""
+        """Return the number of frames in some seconds, at least one."""
         return max(1, round(seconds * self.rate_hz))
 
 
@@ -87,7 +87,7 @@ def _swapped(motion: FloatArray, source: Source) -> FloatArray:
 
 
 def _jumps(motion: FloatArray, source: Source) -> FloatArray:
-    """Throw one joint in fifty half a metre off."""
+    """Move one joint in fifty by half a metre."""
     jumped = source.random.random(motion.shape[:2]) < 0.02
     way = source.random.normal(size=(*motion.shape[:2], 3))
     way *= 0.5 / np.linalg.norm(way, axis=-1, keepdims=True)
@@ -96,7 +96,7 @@ def _jumps(motion: FloatArray, source: Source) -> FloatArray:
 
 
 def _body_off(metres: float) -> Fault:
-    """Throw the whole body off, in one frame of ten, the last one among them, as of 30 Hz."""
+    """Move the whole body away in one of ten frames, including the last one, at 30 Hz."""
 
     def fault(motion: FloatArray, source: Source) -> FloatArray:
         step = max(1, round(source.rate_hz / 30))
@@ -112,9 +112,9 @@ def _body_off(metres: float) -> Fault:
 
 
 def _sway(metres: float, seconds: float) -> Fault:
-    """Move the whole body, in root mean square so far, forgetting within some seconds.
+    """Move the whole body at random, with a given root mean square and correlation time.
 
-    So does the depth that a camera sees.
+    Depth cameras have such errors.
     """
 
     def fault(motion: FloatArray, source: Source) -> FloatArray:

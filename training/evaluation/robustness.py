@@ -1,7 +1,7 @@
-"""How accurate predictions stay when a tracker sees badly: the node's own path, fed with faults.
+"""How accurate predictions are with a bad tracker: the code of the node, fed with faults.
 
-Recorded motion is corrupted as trackers corrupt it and goes, frame by frame, through the code by
-which the node follows people; what then happened is the recording itself.
+Recorded motion gets the faults of trackers. It then goes, frame by frame, through the tracking
+code of the node. The truth is the recording itself.
 """
 
 from collections import Counter
@@ -31,7 +31,7 @@ from motion_predictor_training.predicting.every_window import predictor_of
 
 FloatArray = NDArray[np.float32]
 LEAD_S = 0.5
-"""What a tracker saw before the history: it warms up the gates."""
+"""Time before the history, in which the gates warm up."""
 TOGETHER = 8
 
 
@@ -42,7 +42,7 @@ def measure_robustness(
     stride: int = 30,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Measure a checkpoint on an archive seen through each fault.
+    """Measure a checkpoint on an archive with each fault.
 
     Args:
         checkpoint_path: "default" or a file.
@@ -133,7 +133,7 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def _against(row: dict[str, Any], clean: dict[str, Any], key: str) -> tuple[float | None, str]:
-    """Return a figure and its change from clean input in words."""
+    """Return a figure and its change from clean input, as text."""
     if row.get(key) is None:
         return None, ''
     return row[key], '' if row is clean else f'{row[key] / clean[key] - 1:+.0%}'
@@ -159,7 +159,7 @@ def _row(
     rejected: Counter[str] = Counter()
     windows: list[ObservedWindow] = []
     truths: list[Tensor] = []
-    newest: list[FloatArray] = []  # frames (J, 3) as they were seen
+    newest: list[FloatArray] = []  # frames (J, 3) as observed
     for motion, future in zip(observed.numpy(), futures, strict=True):
         faulty = fault(motion.copy(), source)
         window = _follow(predictor, faulty, rejected)
@@ -192,12 +192,12 @@ def _row(
 def _follow(
     predictor: MotionPredictor, motion: FloatArray, rejected: Counter[str]
 ) -> ObservedWindow | None:
-    """Return what the node would predict from after a motion (T, J, 3); None if it would not.
+    """Return the window that the node would predict from after a motion (T, J, 3), or None.
 
     Frames without any joint are not sent.
     """
     window = predictor.checkpoint.header.window
-    people = People(  # as the node's parameters are by default
+    people = People(  # with the defaults of the node's parameters
         predictor.checkpoint.header.layout,
         window.rate_hz,
         window.history_frames,

@@ -16,7 +16,7 @@ from motion_predictor_training.predicting.every_window import (
 )
 
 SHOWN = {'easy': 0.1, 'typical': 0.5, 'hard': 0.9}
-"""Windows that are shown: the quantiles of the model's ADE at which they lie."""
+"""Windows that are shown, by the quantile of the model's ADE."""
 
 
 def choose_shown(
@@ -43,7 +43,7 @@ def choose_shown(
 def predict_shown(
     checkpoint_path: str | Path, archive_path: Path, result: dict[str, Any]
 ) -> Predicted:
-    """Predict the windows that a result shows once more, as they were predicted then."""
+    """Predict the windows that a result shows again, with the same settings."""
     checkpoint = load_checkpoint(checkpoint_path)
     archive = load_archive(archive_path)
     windows = model_windows(archive, checkpoint.header, result['stride'], partial=True)

@@ -1,4 +1,4 @@
-"""How well unfamiliar motion is told from ordinary motion: bodies, axes and joints gone wrong."""
+"""How well unfamiliar motion is detected: wrong bodies, axes and joints."""
 
 from collections.abc import Callable
 from typing import Any
@@ -57,12 +57,12 @@ def _sides_swapped(*parts: str) -> Change:
 
 
 def _axes(x: int, y: int, z: int) -> Change:
-    """Take these axes for x, y and z."""
+    """Use these axes as x, y and z."""
     return lambda motion, layout, random: motion[..., [x, y, z]]
 
 
 def _depth_first(motion: FloatArray, layout: Layout, random: Random) -> FloatArray:
-    """Give the joints limb by limb where another order is expected."""
+    """Give the joints limb by limb, which is a wrong order."""
 
     def below(joint: int) -> list[int]:
         own = [child for child, parent in enumerate(layout.parents) if parent == joint]
@@ -160,7 +160,7 @@ def measure_familiarity(
     """Measure how familiar the histories of an archive are, as recorded and changed.
 
     Args:
-        checkpoint: that says how familiar motion is.
+        checkpoint: one that is calibrated for familiarity.
         archive: of ordinary motion of people whom it does not know.
         stride: frames between the starts of histories.
         seed: of the changes.
@@ -201,7 +201,7 @@ def measure_familiarity(
 
 
 def auroc(high: FloatArray, low: FloatArray) -> float:
-    """Return how often one of the first is larger than one of the second, ties counting half."""
+    """Return how often one of the first is larger than one of the second; ties count half."""
     ranks = rankdata(np.concatenate([high, low]))[: len(high)]
     return float((ranks.sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))
 

@@ -213,7 +213,7 @@ class OtherSkeleton:
         return _interpolate(motion, self._places(header, steps) + self.history_frames - 1)
 
     def _places(self, header: Header, steps: np.ndarray) -> np.ndarray:
-        """Return the times of a model's frames, in frames of the teacher after the last observed."""
+        """Return the times of a model's frames, in frames of the teacher after the last one."""
         return steps * (self.teacher.window.rate_hz / header.window.rate_hz)
 
     def _futures(self, taught: Tensor, noise: Tensor) -> Tensor:

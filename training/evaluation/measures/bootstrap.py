@@ -1,11 +1,11 @@
-"""How far averages over windows could be off: clips are resampled, not windows.
+"""Intervals of averages over windows, by resampling clips instead of windows.
 
-Windows of a clip overlap and are of one person in one mood, so that they are not independent. A
-resample draws of each person as many clips as they have, with replacement, and takes all their
-windows; people of a single clip are taken for one. The interval lies between percentiles of what
-that gives (Efron 1979; strata and clusters as in Davison and Hinkley, Bootstrap Methods and their
-Application, 3.2 and 3.8). It is of other clips of these people, and says nothing of other people;
-of few clips it is too narrow.
+Windows of a clip overlap and show one person in one activity, so they are not independent. A
+resample draws, for each person, as many clips as they have, with replacement, and takes all
+windows of these clips. People with a single clip are treated together as one person. The interval
+is between percentiles of the resamples (Efron 1979; strata and clusters as in Davison and Hinkley,
+Bootstrap Methods and their Application, 3.2 and 3.8). It holds for other clips of these people,
+not for other people. With few clips it is too narrow.
 """
 
 from functools import lru_cache
@@ -30,8 +30,8 @@ def clusters(clips: NDArray[np.int64], people: NDArray[np.str_]) -> NDArray[np.v
 def resampled_means(values: FloatArray, clips: NDArray[np.void]) -> NDArray[np.float64]:
     """Return the average over windows of each resample, (DRAWS, ...).
 
-    The same clips are drawn at every call with the same clips, so that what is computed from two
-    resampled averages, as a ratio, is of the same resamples.
+    Calls with the same clips draw the same resamples. So a ratio of two resampled averages, for
+    example, uses the same resamples for both.
 
     Args:
         values: (W, ...) of windows; NaN = not measured, left out.
@@ -52,7 +52,7 @@ def resampled_means(values: FloatArray, clips: NDArray[np.void]) -> NDArray[np.f
 
 @lru_cache(maxsize=4)
 def _draw(people: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return how often each clip is in each resample (DRAWS, clips), given whose each is."""
+    """Return how often each clip is in each resample (DRAWS, clips), given its person."""
     rng = np.random.default_rng(SEED)
     owners = np.array(people)
     alone = np.bincount(owners)[owners] == 1
@@ -77,7 +77,7 @@ def between(resampled: FloatArray) -> tuple[FloatArray, FloatArray]:
 def interval(values: FloatArray, clips: NDArray[np.void]) -> tuple[FloatArray, FloatArray]:
     """Return the interval (...) of the average of values (W, ...) of windows of clips (W,).
 
-    Of a single clip it is NaN: nothing tells how another would differ.
+    With a single clip it is NaN, since other clips are unknown.
     """
     if len(np.unique(clips['clip'])) < 2:
         nothing = np.full(values.shape[1:], np.nan)

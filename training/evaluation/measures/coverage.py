@@ -1,9 +1,9 @@
-"""What the published balls hold, how large they are, and what a standard's would be.
+"""Coverage and size of the published balls, beside those of a standard.
 
-Coverage says nothing without size, and an average nothing of the wrist that moves fast: so both,
-by moment, joint, person and speed, of joints and of whole bodies. Beside them stand the balls that
-ISO 13855:2024 leads to, which need no prediction: whatever a person does, a joint is no farther
-from where it was last seen than its greatest speed takes it.
+Coverage without size says little, and an average says little about a fast wrist. So both are given
+by time ahead, joint, person and speed, for joints and for whole bodies. The balls of ISO
+13855:2024 are given beside them. They need no prediction: a joint moves from where it was last
+seen at no more than its greatest speed.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ from motion_predictor_training.predicting.every_window import Predicted
 
 SET_TIMES_S = (0.05, 0.1, 0.2, 0.33, 0.5, 1.0, 1.5, 2.0)
 JOINT_TIMES_S = (0.1, 0.5, 1.0, 2.0)
-"""Moments at which coverage is given by joint."""
+"""Times ahead at which coverage is given by joint."""
 PERCENTILES = (5, 50, 95)
 SPEEDS_M_S = (0.0, 0.25, 1.0, 2.0, float('inf'))
 """Bins of the speed at which a joint was last seen."""
@@ -69,7 +69,7 @@ def sets_report(
     layout: Layout,
     times_s: list[float],
 ) -> dict[str, Any]:
-    """Return coverage and size of the sets, in all and by group, joint and speed.
+    """Return coverage and size of the sets, overall and by group, joint and speed.
 
     Args:
         collected: what `measure_sets` returned, of all W windows.
@@ -157,7 +157,7 @@ def _extremities(held: FloatArray, speed: FloatArray, layout: Layout) -> list[di
 
 
 def _share(values: FloatArray, axis: tuple[int, ...]) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Return the average over axes of what is not NaN, and of how many."""
+    """Return the average over axes of values that are not NaN, and their number."""
     known = np.isfinite(values)
     count = known.sum(axis)
     with np.errstate(invalid='ignore'):

@@ -1,16 +1,16 @@
-"""Distances and averages over what was measured: NaN is what was not."""
+"""Distances and averages over measured values; NaN marks the others."""
 
 import torch
 from torch import Tensor
 
 
 def is_whole(values: Tensor) -> bool:
-    """Whether no value is NaN; a sum tells it in a tenth of the time of looking at each."""
+    """Whether no value is NaN; by a sum, in a tenth of the time of checking each value."""
     return not torch.isnan(values.sum()).item()
 
 
 def only_measured(motion: Tensor, measured: Tensor) -> Tensor:
-    """Return motions with NaN where the truth was not measured; the same if all of it was.
+    """Return motions with NaN where the truth was not measured.
 
     Args:
         motion: (B, S, F, J, 3) metres.
@@ -22,7 +22,7 @@ def only_measured(motion: Tensor, measured: Tensor) -> Tensor:
 
 
 def norm(difference: Tensor) -> Tensor:
-    """Return L2 norms (...) of differences (..., D) over what is not NaN; NaN if all is."""
+    """Return L2 norms (...) of differences (..., D) over values that are not NaN, or NaN."""
     if is_whole(difference):
         return torch.linalg.vector_norm(difference, dim=-1)
     known = ~torch.isnan(difference)
@@ -31,7 +31,7 @@ def norm(difference: Tensor) -> Tensor:
 
 
 def mean(values: Tensor, dim: int | tuple[int, ...]) -> Tensor:
-    """Return averages over dimensions, of what is not NaN; NaN if all is."""
+    """Return averages over dimensions, of values that are not NaN; NaN if all are."""
     if is_whole(values):
         return values.mean(dim)
     return values.nanmean(dim)

@@ -1,4 +1,4 @@
-"""The groups that windows are in: who, doing what, how fast, and whether trained on."""
+"""The groups of windows: person, activity, speed, and whether trained on."""
 
 from collections.abc import Mapping
 
@@ -10,13 +10,13 @@ from motion_predictor.archive import MotionArchive
 from motion_predictor.model.statistics import speed_of
 
 WALKING_M_S = 0.6
-"""Whoever's root went at least so fast over the ground in the history walks."""
+"""Speed of the root over the ground in the history from which a person counts as walking."""
 PACES_M_S = {'still': 0.0, 'slower': 0.1, 'walking': WALKING_M_S, 'running': 2.0}
-"""Speeds of the root from which on each pace is."""
+"""Lowest speed of the root of each pace."""
 QUIET_M_S = 0.1
-"""Whoever's joints moved slower on average in the history is quiet."""
+"""Average speed of the joints in the history below which a person counts as quiet."""
 STEP_S = 0.1
-"""What the speed of joints is taken over: from frame to frame it is a tracker's noise."""
+"""Time over which speeds of joints are taken. From frame to frame they would be noise."""
 
 
 def pace_of(speed_m_s: float) -> str:
@@ -44,7 +44,7 @@ def groups_of(
     rate_hz: float,
     seen: Mapping[str, str],
 ) -> list[dict[str, str]]:
-    """Return the groups of B windows by kind; kinds that the archive lacks, lack.
+    """Return the groups of B windows by kind, as far as the archive names them.
 
     Args:
         archive: of the windows.

@@ -1,8 +1,8 @@
-"""Where people will really be: errors in the world, at moments ahead, beside simple baselines.
+"""Errors of the mean in the world, by time ahead, beside simple baselines.
 
-Everything is of the mean, a model's product that a robot acts on: `joints` is the distance of its
-joints to the recorded ones in the world, averaged over the joints that were measured; `root` that
-of the root; `relative` that of the other joints when both motions are moved to one root.
+A robot acts on the mean. `joints` is the distance of its joints from the recorded ones in the
+world, averaged over the measured joints. `root` is the distance of the root. `relative` is that of
+the other joints after both motions are moved to the same root.
 """
 
 from typing import Any
@@ -25,14 +25,14 @@ FloatArray = NDArray[np.floating]
 
 
 def times_within(frames: int, rate_hz: float, times_s: tuple[float, ...] = TIMES_S) -> list[float]:
-    """Return the moments that lie within so many frames."""
+    """Return the times ahead that lie within a number of frames."""
     return [time_s for time_s in times_s if time_s <= frames / rate_hz + 1e-6]
 
 
 def read(curves: Tensor, times_s: list[float], rate_hz: float, start: float = 0.0) -> Tensor:
     """Read curves (..., F), whose frame f is f + 1 frames ahead, linearly between frames.
 
-    Before the first frame they begin at `start` at once after the last observation.
+    Before the first frame they start from `start`, at the last observation.
 
     Returns:
         (..., T), NaN where a frame that is needed is NaN.
@@ -49,7 +49,7 @@ def read(curves: Tensor, times_s: list[float], rate_hz: float, start: float = 0.
 def errors_mm(motion: Tensor, future: Tensor) -> Tensor:
     """Return the errors of motions (B, F, J, 3) by QUANTITIES, (B, 3, F) millimetres.
 
-    NaN where nothing of it was measured in the frame.
+    NaN where nothing was measured in the frame.
     """
     difference = motion - future
     world = norm(difference)  # (B, F, J)
@@ -161,10 +161,10 @@ def world_report(
 
 
 def baseline_wins(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return every cell in which the model is worse than the best baseline beyond the interval.
+    """Return every entry in which the model is worse than the best baseline beyond the interval.
 
-    Cells of a single clip, in which the model is worse and no interval can say by chance or not,
-    are listed with `beyond_interval` None.
+    Entries of a single clip have no interval. If the model is worse there, they are listed with
+    `beyond_interval` None.
     """
     groups = [('all', 'all', report['all'])]
     groups += [

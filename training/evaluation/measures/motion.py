@@ -1,9 +1,9 @@
-"""Measures beside the protocol's: errors per joint, and whether a motion is one of a person.
+"""Measures beyond the protocol: errors per joint, and how human the motion is.
 
-Positions are whole and in the world frame, the root included: that is where a robot meets them.
-Of S samples the best is the one with the lowest ADE. A measure that cannot be taken, of ends
-that a layout lacks or of futures that are too short, is left out. What was not measured is NaN, in
-the future and in the samples alike, and does not count; where nothing is left, a measure is NaN.
+Positions are in the world frame and include the root, as a robot needs them. The best of S samples
+is the one with the lowest ADE. A measure is left out if the layout lacks the ends that it needs,
+or if futures are too short. Positions that were not measured are NaN, in the future and in the
+samples, and do not count. If nothing remains, a measure is NaN.
 """
 
 from collections import defaultdict
@@ -32,12 +32,12 @@ SPEED_STEP_M_S = 0.05
 SPEED_BINS = 101
 """Bins of the histogram of joint speeds; the last one holds everything above 5 m/s."""
 JERK_STEP_S = 0.05
-"""What jerk is differenced over: from frame to frame at 60 Hz, the 0.25 mm to which archives round
-would read as 100 m/s^3."""
+"""Step of the differences for jerk. From frame to frame at 60 Hz, rounding to 0.25 mm in
+archives would look like 100 m/s^3."""
 
 
 class Sums:
-    """Sums over windows of whatever was measured of them: a few kilobytes, however many."""
+    """Sums of measures over windows; a few kilobytes for any number of windows."""
 
     def __init__(self) -> None:
         self.windows = 0
@@ -65,9 +65,9 @@ class Sums:
             return {name: total / counts[name] for name, total in self._sums[kind].items()}
 
     def pooled(self, kind: str, name: str, axis: int | None = None) -> FloatArray:
-        """Return the average over the windows and an axis, or all, of every value alike.
+        """Return the average over the windows and an axis, or all axes, of all values alike.
 
-        It differs from an average of averages where some are of fewer windows than others.
+        It differs from an average of averages if some of these have fewer values than others.
         """
         total, count = self._sums[kind][name].sum(axis), self._counts[kind][name].sum(axis)
         with np.errstate(invalid='ignore'):
@@ -127,7 +127,7 @@ def measure(
 
 
 def measure_truth(future: Tensor, pose: Tensor, layout: Layout, rate_hz: float) -> Measured:
-    """Measure of what happened (B, F, J, 3) after a pose (B, J, 3) what needs no prediction."""
+    """Measure the recorded motion (B, F, J, 3) after a pose (B, J, 3), without any prediction."""
     figures = {'limb_error_mm': limb_error_mm(future, pose, layout)}
     if (jerk := jerk_m_s3(future, rate_hz)) is not None:
         figures['jerk_m_s3'] = jerk
@@ -218,7 +218,7 @@ def end_distances(motion: Tensor, future: Tensor, layout: Layout) -> dict[str, T
 
 
 def dtw_m(paths: FloatArray, others: FloatArray) -> FloatArray:
-    """Return how far paths (P, n, 3) are from others (P, m, 3) when timing is forgiven: (P,).
+    """Return the distance (P,) of paths (P, n, 3) from others (P, m, 3), apart from timing.
 
     Dynamic time warping (Sakoe and Chiba 1978): the sum of distances over the cheapest alignment
     of the two, over n. Never more than the average distance of simultaneous points.
@@ -242,9 +242,9 @@ def dtw_m(paths: FloatArray, others: FloatArray) -> FloatArray:
 def edit_share(paths: FloatArray, others: FloatArray) -> FloatArray:
     """Return the edit distance of paths (P, n, 3) and (P, m, 3) over the longer's frames: (P,).
 
-    EDR (Chen, Ozsu and Oria 2005): how many points must be replaced, left out or put in until
-    each is within EDIT_TOLERANCE_M of the other's; 0 is the same, 1 is nowhere near. What strays
-    far counts no more than what strays a little too far.
+    EDR (Chen, Ozsu and Oria 2005): how many points must be replaced, removed or inserted until
+    each is within EDIT_TOLERANCE_M of the other path. 0 means the same, 1 means nowhere near.
+    Large deviations count as much as those just above the tolerance.
     """
     edits = np.linalg.norm(paths[:, :, None] - others[:, None], axis=-1) > EDIT_TOLERANCE_M
     pairs, n, m = edits.shape
@@ -266,7 +266,7 @@ def edit_share(paths: FloatArray, others: FloatArray) -> FloatArray:
 
 
 def hausdorff_m(paths: FloatArray, others: FloatArray) -> FloatArray:
-    """Return the farthest that either of two paths (P, n, 3), (P, m, 3) strays: (P,)."""
+    """Return the greatest distance (P,) of a point of either path, (P, n, 3) or (P, m, 3)."""
     return np.array(
         [
             max(directed_hausdorff(a, b)[0], directed_hausdorff(b, a)[0])

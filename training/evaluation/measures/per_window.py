@@ -1,4 +1,4 @@
-"""What is kept of every window, to be averaged over whichever windows a group has."""
+"""Figures of every window, to be averaged over groups."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from torch import Tensor
 class Collected:
     """Small arrays of each window, by name: four kilobytes a window, whatever was predicted.
 
-    Their room is taken at once: small pieces kept between large ones that go keep the system from
-    having these back.
+    Memory is allocated at once: small blocks between large ones would keep the system from getting
+    the large ones back.
 
     Args:
         windows: how many there will be.

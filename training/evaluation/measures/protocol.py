@@ -55,9 +55,9 @@ def _average(of_parts: NDArray[np.float64], parts: list[NDArray[np.int64]]) -> N
 
 
 def _similar(predicted: Predicted, windows: Windows, threshold: float) -> NDArray[np.bool_]:
-    """Return (B, W) which of all windows end their history as those predicted do.
+    """Return (B, W) which of all windows have a similar last pose as those predicted.
 
-    Poses are compared by the joints that were measured of both; a window is similar to itself.
+    Poses are compared by the joints that were measured in both. A window is similar to itself.
     """
     offset = predicted.history.shape[1] - 1
     last = torch.from_numpy(windows.motion[windows.starts + offset])  # (W, J, 3)

@@ -1,15 +1,15 @@
-"""Whether samples are a distribution that people's motion could have been drawn from.
+"""Whether the recorded motion could be a draw from the distribution of the samples.
 
-Best of many rewards samples for one that is near; these reward all of them for being as likely as
-what happens. The energy score and the CRPS are proper (Gneiting and Raftery, Strictly Proper
-Scoring Rules, Prediction, and Estimation, 2007): nothing but the true distribution minimises their
-expectation. Both are taken in their fair form, which S samples of the true distribution minimise
-whatever S is (Ferro 2014): pairs of different samples only.
+Best-of-many rewards a single sample that is near. These scores judge all samples together. The
+energy score and the CRPS are proper (Gneiting and Raftery, Strictly Proper Scoring Rules,
+Prediction, and Estimation, 2007): only the true distribution minimises their expectation. Both are
+used in their fair form, with pairs of different samples only, which the true distribution
+minimises for any number S of samples (Ferro 2014).
 
-Everything is of a frame: its flattened pose relative to the root, as in the protocol, and all of
-it in the world. Of samples that the truth is one of, its mean rank is 0.5, it lies outside of all
-of them 1 time in S + 1 and 2 of S + 1 of its coordinates do, and the root-mean-square error of
-their mean is their spread.
+Everything is computed for each frame: for its flattened pose relative to the root, as in the
+protocol, and for its positions in the world. If the truth has the distribution of the samples, its
+mean rank is 0.5. It lies outside all of them once in S + 1 times, and 2 of S + 1 of its
+coordinates do. The root-mean-square error of the mean then equals the spread.
 """
 
 from typing import Any
@@ -45,7 +45,8 @@ def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
     if not known.all():
         offset = torch.where(known[:, None], offset, 0.0)
     error = offset.norm(dim=-1).mean(1)  # (B, F)
-    # Distances of all pairs by their products: exact enough in double precision, once centred.
+    # Distances of all pairs from products, which is exact enough in double precision after
+    # centring.
     centred = (offset - offset.mean(1, keepdim=True)).transpose(1, 2).double()  # (B, F, S, D)
     product = centred @ centred.transpose(-1, -2)  # (B, F, S, S)
     square = product.diagonal(dim1=-2, dim2=-1)
@@ -130,7 +131,7 @@ def measure_scores(samples: Tensor, future: Tensor, rate_hz: float) -> dict[str,
         for name, curve in curves.items()
     }
     motion = rank_of_truth(relative.flatten(2)[:, :, None], true_relative.flatten(1)[:, None])
-    unknown = torch.full((len(future), len(times_s)), torch.nan)  # it is of no moment
+    unknown = torch.full((len(future), len(times_s)), torch.nan)  # all frames have no time
     scores['rank_motion'] = torch.cat([unknown, motion], dim=1)
     scores['outside_all_motion'] = torch.cat([unknown, _is_last(motion)], dim=1)
     return scores
@@ -208,7 +209,7 @@ def scores_report(
     samples: int,
     times_s: list[float],
 ) -> dict[str, Any]:
-    """Return `summarise_scores` of all windows and of every group, beside what is honest."""
+    """Return `summarise_scores` of all windows and of every group, beside the ideal values."""
     return {
         'times_s': times_s,
         'samples': samples,

@@ -1,7 +1,7 @@
-"""Tables of pages, written from result files, so that both say the same.
+"""Writes tables of pages from result files, so that both agree.
 
-A page marks each table by two comments of a line of their own, `<!-- table: NAME -->` and
-`<!-- end of table -->`; what lies between them is written here.
+A page marks each table by two comment lines, `<!-- table: NAME -->` and `<!-- end of table -->`.
+The text between them is written here.
 """
 
 import json
@@ -21,7 +21,7 @@ OUTSIDE_TIMES_S = (0.5, 1.0, 2.0)
 
 
 def summary(result: dict[str, Any]) -> dict[str, Any]:
-    """Return what of an evaluation the tables of pages need, and what it was measured on."""
+    """Return the part of an evaluation that the tables of pages need, and its data."""
     facts = ('checkpoint', 'archive', 'windows', 'clips', 'stride', 'samples', 'rows', 'intervals')
     kept = {name: result[name] for name in (*facts, 'people') if name in result}
     world = {name: result['world'][name] for name in ('times_s', 'level')}
@@ -47,7 +47,7 @@ def load_results(folder: Path) -> Results:
 
 
 def rewritten(page: str, results: Results) -> str:
-    """Return a page with its marked tables made anew.
+    """Return a page with its marked tables written again.
 
     Raises:
         ValueError: if it marks none, or one that is not known.
@@ -98,7 +98,7 @@ def _futures(results: Results) -> str:
         )
     baselines = results['default']
     for row in ('zero_velocity', 'constant_velocity'):
-        # Of a single future, the energy score is its error.
+        # The energy score of a single future is its error.
         energy_m = f'{baselines["rows"][row]["ADE"]:.3f}'
         lines.append([row.replace('_', ' '), energy_m, '', '', *_published(baselines, row)])
     return _table(lines, ['', 'energy', 'error over spread', 'outside all', *PUBLISHED])
@@ -115,7 +115,7 @@ def _published(result: dict[str, Any], row: str) -> list[str]:
 
 
 def _sets(results: Results) -> str:
-    """Return what the radius of `default` holds and how large it is."""
+    """Return coverage and size of the radius of `default`."""
     sets = results['default']['sets']
     lines = [
         ['held, %', *(f'{100 * value:.1f}' for value in sets['ours']['coverage'])],

@@ -1,4 +1,4 @@
-"""What an evaluation found, drawn: errors, samples and sets over the horizon, and some windows."""
+"""Plots of an evaluation: errors, samples and sets over the horizon, and some windows."""
 
 from pathlib import Path
 from typing import Any
@@ -41,14 +41,14 @@ def plot_evaluation(
     rate_hz: float,
     folder: Path,
 ) -> list[Path]:
-    """Plot everything that there is to plot of a result.
+    """Write all plots of a result.
 
     Args:
         result: of `evaluate_checkpoint`.
         predicted: the windows that it shows, if any.
         layout: of the joints.
         rate_hz: frames per second.
-        folder: all files go there.
+        folder: of the files.
     """
     paths = [plot_horizon(result, folder), plot_world(result, folder)]
     if 'scores' in result:
@@ -93,7 +93,7 @@ def plot_world(result: dict[str, Any], folder: Path) -> Path:
         for row, errors in world['all'][quantity]['rows'].items():
             _band(axes, world['times_s'], errors, COLOURS[row], row)
         if any(np.nanmax(line.get_ydata(), initial=0) > 0 for line in axes.lines):
-            axes.set_xscale('log')  # or the first tenths of a second could not be seen
+            axes.set_xscale('log')  # otherwise the first tenths of a second are not visible
             axes.set_yscale('log')
     figure.axes[0].legend(fontsize=8)
     return _save(figure, folder / 'world_over_horizon.png')
@@ -127,7 +127,7 @@ def _ends(scores: dict[str, Any]) -> dict[str, list[float]]:
 
 
 def plot_sets(result: dict[str, Any], folder: Path) -> Path:
-    """Plot what the balls hold, and their radius, beside those of ISO 13855."""
+    """Plot coverage and radius of the balls, beside those of ISO 13855."""
     sets = result['sets']
     figure = _figure(8.4, 3.4)
     held, size = figure.subplots(1, 2)

@@ -9,7 +9,7 @@ from motion_predictor_training.evaluation.measures.horizons import QUANTITIES
 CORE = ('ADE', 'FDE', 'root_ADE_m', 'MPJPE_best_mm', 'MPJPE_of_mean_mm')
 """Figures that are shown of every group."""
 GROUP_TIMES_S = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""Moments at which groups are shown; JSON has them all."""
+"""Times ahead at which groups are shown; the JSON file has all."""
 TITLES = {
     'joints': 'mean error of the joints in the world, mm',
     'root': 'of the root in the world, mm',
@@ -31,11 +31,11 @@ SCORES = {
     'true_speed_m_s': 'speed of joints as recorded, m/s',
 }
 WORSE, PERHAPS = ' *', ' ?'
-"""Marks of cells in which a baseline is better: beyond the interval, or of one clip."""
+"""Marks of entries in which a baseline is better: beyond the interval, or for a single clip."""
 
 
 def figures(result: dict[str, Any]) -> str:
-    """Return all figures, one a line, with intervals and what happened beside them."""
+    """Return all figures, one a line, with intervals and the figures of the recorded motion."""
     rows, truth = result['rows'], result['truth']
     intervals = result['intervals']['model']
     people = result.get('people', {}).get('model')
@@ -147,7 +147,7 @@ def scores_groups(kind: str, result: dict[str, Any]) -> str:
 
 
 def sets(result: dict[str, Any]) -> str:
-    """Return what the sets hold and how large they are, beside those of ISO 13855."""
+    """Return coverage and size of the sets, beside those of ISO 13855."""
     found = result['sets']
     lines = []
     for name, title in (('ours', 'ours'), ('iso_13855', 'ISO 13855')):

@@ -1,4 +1,4 @@
-"""What an evaluation found, for people and programs: tables, Markdown and JSON."""
+"""Results of an evaluation as tables, Markdown and JSON."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from motion_predictor_training.evaluation.report import tables
 
 
 def table(result: dict[str, Any]) -> str:
-    """Return what `evaluate_checkpoint` found, for a terminal.
+    """Return the results of `evaluate_checkpoint` for a terminal.
 
     It is valid Markdown.
     """
