@@ -26,6 +26,8 @@ from motion_predictor_training.config.tuning import (
     Dimension,
     LatencyConfig,
     Number,
+    Pruning,
+    Score,
     TrialValidation,
     TuneConfig,
 )
@@ -45,7 +47,9 @@ __all__ = [
     'LatencyConfig',
     'Number',
     'Optimisation',
+    'Pruning',
     'RefineConfig',
+    'Score',
     'Strict',
     'TeacherConfig',
     'TrialValidation',

@@ -8,6 +8,7 @@ from motion_predictor_training.config.reading import Count, Strict, load_config
 from motion_predictor_training.config.stages import DistilConfig
 
 Number = int | float
+Score = Literal['energy', 'ADE']
 
 
 class Dimension(Strict):
@@ -60,10 +61,22 @@ class LatencyConfig(Strict):
 class TrialValidation(Strict):
     """How the accuracy of a trial is measured on validation data."""
 
-    samples: Annotated[int, Field(ge=1, le=1000)] = 50
-    """S of best of S."""
+    samples: Annotated[int, Field(ge=2, le=1000)] = 50
+    """Of every window."""
     stride: Count = 30
     """Frames between the starts of windows."""
+
+
+class Pruning(Strict):
+    """Trials are stopped on the way that are worse than most before them were there.
+
+    That is the median rule (Golovin et al. 2017, Google Vizier, 3.2.2).
+    """
+
+    at: Annotated[float, Field(gt=0, lt=1)] = 0.33
+    """Share of a trial's steps after which it is measured."""
+    after: Count = 5
+    """Trials that are never stopped, as there is nothing to compare them with yet."""
 
 
 class TuneConfig(Strict):
@@ -80,11 +93,16 @@ class TuneConfig(Strict):
     """Trials spread over the space before the search learns from what they found."""
     steps: Count
     """Training steps of a trial; the products get back those of the base."""
+    score: Score = 'energy'
+    """What accuracy is: `energy`, the energy score of the pose in the world, as of what is refined
+    for robots; or `ADE`, of the sample that fits best, as the field counts. Metres."""
+    pruning: Pruning | None = None
+    """Whether hopeless trials are stopped on the way."""
     seed: Annotated[int, Field(ge=0)] = 0
     latency_budget_ms: Annotated[float, Field(gt=0)]
     """Of the median. A student that never keeps it is not trained."""
     accuracy_loss: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    """Share of the least ADE by which that of the balance product may be greater."""
+    """Share of the least score by which that of the balance product may be greater."""
     latency: LatencyConfig = LatencyConfig()
     validation: TrialValidation = TrialValidation()
 

@@ -5,6 +5,7 @@ stage 2 regresses SwiftDiff on the student of stage 1 (arXiv 2409.12456), or dir
 teacher.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from motion_predictor_training.config import ConfigError, DistilConfig, layout_o
 from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.learning.bank import fill_bank
 from motion_predictor_training.learning.examples import Examples, seed_torch
-from motion_predictor_training.learning.loop import optimise, training_device
+from motion_predictor_training.learning.loop import Watch, optimise, training_device
 from motion_predictor_training.learning.losses import (
     best_of,
     gaussian_kl,
@@ -50,6 +51,7 @@ def distil(
     archive_path: Path,
     out: Path,
     bank_folder: Path | None = None,
+    watch: Callable[[Checkpoint], Watch] | None = None,
 ) -> Checkpoint:
     """Distil a teacher into a one-step student and write the student's checkpoint.
 
@@ -65,6 +67,7 @@ def distil(
         archive_path: recorded motion; its histories are the conditions.
         out: where the student goes; the training state lies beside it.
         bank_folder: where the bank goes, for students that share one; by default beside `out`.
+        watch: makes, of the untrained student, what looks at it while it learns.
 
     Raises:
         ConfigError: if `out` holds the result of other settings, or the student cannot learn
@@ -109,7 +112,9 @@ def distil(
         return value
 
     state_path = out.with_suffix('.state')
-    optimise(model.network, loss, settings, state_path, ancestry['identity'], header.name)
+    watching = watch(student) if watch else None
+    identity = ancestry['identity']
+    optimise(model.network, loss, settings, state_path, identity, header.name, watching)
     student = Checkpoint.of(header, model.network, parametrisation)
     if is_first():
         student.save(out)

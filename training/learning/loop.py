@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,12 +21,21 @@ from motion_predictor_training.learning.parallel import (
     wait_for_all,
 )
 from motion_predictor_training.learning.progress import Progress
-from motion_predictor_training.learning.validation import Validation
 
 LOG_EVERY = 10
 """Steps between entries of the log."""
 DECAY = 0.8
 """Factor of a stepwise decaying learning rate (TransFusion's published training)."""
+
+
+class Watch(Protocol):
+    """Looks at the averaged weights now and then while they are fitted."""
+
+    every: int
+    """Steps between looks; there is one at the end, too."""
+
+    def __call__(self, network: nn.Module, step: int) -> dict[str, float]:
+        """Return figures to log; what it raises ends the training."""
 
 
 class DivergedError(ValueError):
@@ -45,7 +54,7 @@ def optimise(
     state_path: Path,
     identity: str,
     description: str,
-    validation: Validation | None = None,
+    watch: Watch | None = None,
     alike: bool = True,
 ) -> None:
     """Fit a network in place; it ends with its averaged weights, in evaluation mode.
@@ -63,7 +72,7 @@ def optimise(
             in `.logs`.
         identity: identifies all that the result depends on. A state with another one is refused.
         description: title of the progress bar.
-        validation: measures the averaged weights now and then.
+        watch: measures the averaged weights now and then.
         alike: whether every step runs the same operations, so that a GPU can replay one as a
             graph.
 
@@ -140,8 +149,9 @@ def optimise(
                 progress.report(done, figures, shown=('loss',))
                 losses.clear()
                 began = time.monotonic()
-            if validation and is_first() and (last or done % validation.every == 0):
-                progress.report(done, {'ADE_m': validation(average.module)}, shown=('ADE_m',))
+            if watch and is_first() and (last or done % watch.every == 0):
+                figures = watch(average.module, done)
+                progress.report(done, figures, shown=tuple(figures))
             if save and is_first():
                 progress.flush()
                 state = {name: part.state_dict() for name, part in stateful.items()}

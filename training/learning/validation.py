@@ -43,7 +43,7 @@ class Validation:
         self._noise = torch.randn(shape, generator=generator)  # (S, K, D)
 
     @torch.inference_mode()
-    def __call__(self, network: nn.Module) -> float:
+    def __call__(self, network: nn.Module, step: int) -> dict[str, float]:
         """Return the ADE of a network's weights: metres, root-relative, as in `metrics`."""
         device = next(network.parameters()).device
         self._sampler.to(device).network.load_state_dict(network.state_dict())
@@ -55,4 +55,4 @@ class Validation:
             error = to_features(samples, False) - to_features(future, False)[:, None]
             distance = torch.linalg.vector_norm(error, dim=-1)  # (B, S, F)
             best.append(distance.mean(-1).amin(-1))
-        return torch.cat(best).mean().item()
+        return {'ADE_m': torch.cat(best).mean().item()}

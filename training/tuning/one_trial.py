@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -9,10 +10,16 @@ from pydantic import ValidationError
 from motion_predictor.checkpoint import Checkpoint
 from motion_predictor.common.problems import first_problem, one_line
 from motion_predictor_training.config import DistilConfig, TuneConfig
-from motion_predictor_training.evaluation.evaluate import evaluate_checkpoint
 from motion_predictor_training.learning.distill import distil
 from motion_predictor_training.tuning.latency import measure_latencies, untrained
 from motion_predictor_training.tuning.proposals import with_values
+from motion_predictor_training.tuning.pruning import (
+    Hopeless,
+    Rung,
+    halfway_m,
+    measured,
+    require_hope,
+)
 from motion_predictor_training.tuning.results import Trial
 
 
@@ -62,20 +69,28 @@ def timed(study: Study, teacher: Checkpoint, trial: Trial) -> Trial:
 
 
 def trained(study: Study, trial: Trial) -> Trial:
-    """Train a student, or go on with it, and measure it on the validation data."""
-    folder = study.folder / 'trials' / f'{trial.number:03d}'
+    """Train a student, or go on with it, and measure it on the validation data.
+
+    It may be stopped on the way.
+    """
+    config, folder = study.config, study.folder / 'trials' / f'{trial.number:03d}'
     out = folder / 'student.safetensors'
+    rung = partial(Rung, config, study.validation, trial.bar_m, folder)
+    watch = rung if config.pruning else None
     try:
-        distil(study.student(trial), study.teacher, study.train, out, study.bank)
-        measure = study.config.validation
-        result = evaluate_checkpoint(out, study.validation, measure.samples, measure.stride)
+        require_hope(halfway_m(folder), trial.bar_m)  # of a run that was killed just there
+        distil(study.student(trial), study.teacher, study.train, out, study.bank, watch)
+        score_m, figures = measured(out, config, study.validation)
+    except Hopeless:
+        trial = trial.with_(pruned=True)
     except Exception as error:  # as above
         return trial.with_(problem=sentence(error))
-    figures = result['rows']['model']
-    if not math.isfinite(figures['ADE']):
-        return trial.with_(problem=f'its ADE is {figures["ADE"]}')
+    else:
+        if not math.isfinite(score_m):
+            return trial.with_(problem=f'its score is {score_m}')
+        trial = trial.with_(score_m=score_m, figures=figures)
     out.with_suffix('.state').unlink(missing_ok=True)  # as large as several students
-    return trial.with_(figures=figures)
+    return trial.with_(halfway_m=halfway_m(folder))
 
 
 def sentence(error: Exception) -> str:

@@ -1,10 +1,10 @@
 """What to try next: a Gaussian process and expected improvement (scikit-optimize).
 
 There is one search for each product, and they take turns. Both learn from every trial: `accuracy`
-minimises the ADE; `balance` minimises the latency in budgets plus log(1 + e), where e is how far
-the ADE is above what the product may have, in units of the accuracy loss: little excess costs
+minimises the score; `balance` minimises the latency in budgets plus log(1 + e), where e is how far
+the score is above what the product may have, in units of the accuracy loss: little excess costs
 dearly, and the poorest students do not drown what is to be told of the others. One weighted sum of
-ADE and latency would find one point between the products, not both.
+score and latency would find one point between the products, not both.
 
 The optimiser is made anew from the trials each time. What it proposes then depends on the seed and
 on the trials alone, so that a resumed search goes on as an unbroken one would.
@@ -56,7 +56,7 @@ class Search:
     """
 
     def __init__(self, config: TuneConfig) -> None:
-        self._config = config
+        self.config = config
         self._base = self._searchable()
         for key, dimension in config.space.items():
             self._require_fit(key, dimension)
@@ -68,10 +68,10 @@ class Search:
         """Return the next trials, or fewer of them while looking around.
 
         Args:
-            trials: all so far, finished or failed.
+            trials: all so far, finished, stopped or failed.
             count: of trials that are to run at the same time.
         """
-        config, number = self._config, len(trials)
+        config, number = self.config, len(trials)
         if config.search == 'random' and number >= config.initial_trials:
             return self._random_trials(number, count)
         if number < config.initial_trials:
@@ -91,7 +91,7 @@ class Search:
                 number=n,
                 sought='initial',
                 values=self._values(
-                    Space(self.dimensions).rvs(random_state=self._config.seed + n)[0]
+                    Space(self.dimensions).rvs(random_state=self.config.seed + n)[0]
                 ),
             )
             for n in range(number, number + count)
@@ -101,7 +101,7 @@ class Search:
         """Return the keys whose values lie on a bound of the space: it may be too small."""
         keys = []
         for key, dimension, choices in zip(
-            self._config.space, self._config.space.values(), self.choices, strict=True
+            self.config.space, self.config.space.values(), self.choices, strict=True
         ):
             ends = (choices[0], choices[-1]) if choices else (dimension.low, dimension.high)
             if values[key] in ends and None not in ends:
@@ -115,30 +115,33 @@ class Search:
             base_estimator='GP',
             acq_func='EI',
             n_initial_points=0,
-            random_state=self._config.seed + len(trials),
+            random_state=self.config.seed + len(trials),
         )
         points = [self._point(trial.values) for trial in trials]
         optimiser.tell(points, self.worths(product, trials))
         return optimiser
 
     def worths(self, product: Product, trials: Sequence[Trial]) -> list[float]:
-        """Return what each trial is worth to a product, less is better; failed as the worst."""
-        config = self._config
-        finished = [trial for trial in trials if trial.finished]
-        least_m = min((trial.ade_m for trial in finished), default=1.0)
+        """Return what each trial is worth to a product, less is better; failed as the worst.
+
+        Those that were stopped are worth what they had reached, worse than in the end.
+        """
+        config = self.config
+        measured = [trial for trial in trials if trial.finished or trial.pruned]
+        least_m = min((trial.reached_m for trial in measured), default=1.0)
 
         def worth(trial: Trial) -> float:
             if product == 'accuracy':
-                return trial.ade_m
-            excess = (trial.ade_m / least_m - 1) / config.accuracy_loss - 1
+                return trial.reached_m
+            excess = (trial.reached_m / least_m - 1) / config.accuracy_loss - 1
             return trial.median_ms / config.latency_budget_ms + math.log1p(max(0.0, excess))
 
-        worst = max(map(worth, finished), default=0.0)
-        return [worth(trial) if trial.finished else worst for trial in trials]
+        worst = max(map(worth, measured), default=0.0)
+        return [worst if trial.problem else worth(trial) for trial in trials]
 
     def _searchable(self) -> Values:
         """Return the keys of the base that can be searched, with its values."""
-        base = self._config.base
+        base = self.config.base
         if base.network is None:
             raise ConfigError('base: a student that is to be tuned needs a network section')
         sections = {'network': base.network, 'optimisation': base.optimisation}
@@ -160,7 +163,7 @@ class Search:
         for value in dimension.choices or (dimension.low, dimension.high):
             assert value is not None
             try:
-                with_values(self._config.base, {key: value})
+                with_values(self.config.base, {key: value})
             except ValidationError as error:
                 problem = first_problem(error, 'it').rpartition(': ')[2]
                 raise ConfigError(f'space.{key}: {problem}, got {value!r}') from error
@@ -181,7 +184,7 @@ class Search:
     def _values(self, point: Sequence[Any]) -> Values:
         """Return the values by key that a point of scikit-optimize stands for."""
         values: Values = {}
-        for key, choices, coordinate in zip(self._config.space, self.choices, point, strict=True):
+        for key, choices, coordinate in zip(self.config.space, self.choices, point, strict=True):
             value = coordinate.item() if hasattr(coordinate, 'item') else coordinate
             values[key] = value if choices is None else choices[value]
         return values
@@ -190,12 +193,12 @@ class Search:
         """Return the point of scikit-optimize that stands for values by key."""
         return [
             values[key] if choices is None else choices.index(values[key])
-            for key, choices in zip(self._config.space, self.choices, strict=True)
+            for key, choices in zip(self.config.space, self.choices, strict=True)
         ]
 
     def _initial_trials(self) -> list[Trial]:
         """Return the base if it lies in the space, and a Latin hypercube that covers that."""
-        config = self._config
+        config = self.config
         base = {key: self._base[key] for key in config.space}
         trials = []
         if all(_holds(dimension, base[key]) for key, dimension in config.space.items()):

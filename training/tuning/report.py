@@ -9,21 +9,23 @@ from matplotlib.figure import Figure
 from skopt.plots import plot_convergence, plot_objective
 from tabulate import tabulate
 
+from motion_predictor_training.config import TuneConfig
 from motion_predictor_training.tuning.proposals import Search
 from motion_predictor_training.tuning.results import PRODUCTS, Product, Trial, pareto_front
 
 COLOURS = {'accuracy': '#1f4e79', 'balance': '#d9822b'}
+SCORES = {'energy': 'energy score', 'ADE': 'ADE'}
 OBJECTIVES = {
-    'accuracy': 'ADE, m',
-    'balance': 'cost of latency and excess ADE',
+    'accuracy': 'score, m',
+    'balance': 'cost of latency and excess score',
 }
 
 
-def table(trials: Sequence[Trial], chosen: Mapping[Product, Trial]) -> str:
-    """Return all trials for a terminal: the finished, the least ADE first, then the failed."""
+def table(config: TuneConfig, trials: Sequence[Trial], chosen: Mapping[Product, Trial]) -> str:
+    """Return all trials for a terminal: the finished, the best first, then all others."""
     front = pareto_front(trials)
     lines = []
-    for trial in sorted(trials, key=lambda t: t.ade_m if t.finished else math.inf):
+    for trial in sorted(trials, key=lambda t: t.reached_m if t.finished else math.inf):
         marks: list[str] = [product for product in chosen if chosen[product] == trial]
         latency = trial.latency
         lines.append(
@@ -31,15 +33,16 @@ def table(trials: Sequence[Trial], chosen: Mapping[Product, Trial]) -> str:
                 trial.number,
                 trial.sought,
                 *(f'{v:.2g}' if isinstance(v, float) else v for v in trial.values.values()),
-                f'{trial.ade_m:.4f}' if trial.finished else '',
+                f'{trial.reached_m:.4f}' if trial.finished else '',
                 f'{latency.median_ms:.2f}' if latency else '',
                 f'{latency.p99_ms:.2f}' if latency else '',
                 trial.problem
+                or (f'stopped at {trial.reached_m:.4f}' if trial.pruned else '')
                 or ', '.join([*marks, *(['Pareto front'] if trial in front else [])]),
             ]
         )
     keys = (key.partition('.')[2] for key in trials[0].values)
-    head = ['trial', 'sought', *keys, 'ADE, m', 'median, ms', 'p99, ms', '']
+    head = ['trial', 'sought', *keys, f'{SCORES[config.score]}, m', 'median, ms', 'p99, ms', '']
     align = ['right'] * (len(head) - 1) + ['left']
     return tabulate(lines, head, tablefmt='github', disable_numparse=True, colalign=align)
 
@@ -48,18 +51,23 @@ def plot_all(
     search: Search, trials: Sequence[Trial], chosen: Mapping[Product, Trial], folder: Path
 ) -> None:
     """Plot accuracy against latency, how the searches converged and what each value does."""
-    _plot_front(trials, chosen).savefig(folder / 'accuracy_latency.png')
+    _plot_front(search, trials, chosen).savefig(folder / 'accuracy_latency.png')
     _plot_convergence(search, trials).savefig(folder / 'convergence.png')
     for product in PRODUCTS:
         figure = _plot_dependence(search, product, trials)
         figure.savefig(folder / f'partial_dependence_{product}.png')
 
 
-def _plot_front(trials: Sequence[Trial], chosen: Mapping[Product, Trial]) -> Figure:
+def _plot_front(
+    search: Search, trials: Sequence[Trial], chosen: Mapping[Product, Trial]
+) -> Figure:
     """Plot the finished trials, the Pareto front and the products."""
     figure = Figure(figsize=(6, 4.5), dpi=110, layout='constrained')
     axes = figure.add_subplot()
     finished, front = [t for t in trials if t.finished], pareto_front(trials)
+    stopped = [t for t in trials if t.pruned]
+    if stopped:
+        axes.scatter(*_places(stopped), color='#cccccc', s=14, marker='x', label='stopped')
     axes.scatter(*_places(finished), color='#777777', s=18, label='trials')
     axes.step(*_places(front), where='post', color='#4c9f70', label='Pareto front')
     for product, trial in chosen.items():
@@ -69,13 +77,13 @@ def _plot_front(trials: Sequence[Trial], chosen: Mapping[Product, Trial]) -> Fig
             *_places([trial]), size, facecolors='none', edgecolors=COLOURS[product], label=label
         )
     axes.set_xlabel('median latency, ms')
-    axes.set_ylabel('ADE on validation data, m')
+    axes.set_ylabel(f'{SCORES[search.config.score]} on validation data, m')
     axes.legend(fontsize=8)
     return figure
 
 
 def _places(trials: Sequence[Trial]) -> tuple[list[float], list[float]]:
-    return [trial.median_ms for trial in trials], [trial.ade_m for trial in trials]
+    return [trial.median_ms for trial in trials], [trial.reached_m for trial in trials]
 
 
 def _plot_convergence(search: Search, trials: Sequence[Trial]) -> Figure:

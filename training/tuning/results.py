@@ -30,15 +30,25 @@ class Trial(Strict):
     values: dict[str, Number | str]
     """By key of the student's configuration."""
     latency: Latency | None = None
+    bar_m: float | None = None
+    """What its score has to be on the way, so that it is trained to the end."""
+    halfway_m: float | None = None
+    """What that was."""
+    pruned: bool = False
+    """Whether it was stopped for that."""
+    score_m: float | None = None
+    """Its score on validation data, when it is finished; less is better."""
     figures: dict[str, float] = {}
-    """Metrics on validation data, when it is finished."""
+    """Other metrics of it."""
     problem: str | None = None
     """Why it failed, if it did."""
 
     @property
-    def ade_m(self) -> float:
-        """Return the ADE, best of S."""
-        return self.figures['ADE']
+    def reached_m(self) -> float:
+        """Return the score that it has reached, finished or stopped."""
+        reached_m = self.halfway_m if self.pruned else self.score_m
+        assert reached_m is not None
+        return reached_m
 
     @property
     def median_ms(self) -> float:
@@ -49,12 +59,12 @@ class Trial(Strict):
     @property
     def finished(self) -> bool:
         """Return whether it was trained and measured."""
-        return bool(self.figures)
+        return self.score_m is not None
 
     @property
     def open(self) -> bool:
-        """Return whether it is yet to finish or fail."""
-        return not self.finished and self.problem is None
+        """Return whether it is yet to finish, to be stopped or to fail."""
+        return not (self.finished or self.pruned) and self.problem is None
 
     def with_(self, **changes: object) -> 'Trial':
         """Return a copy of which more is known."""
@@ -94,12 +104,12 @@ class Trials:
 
     @property
     def done(self) -> list[Trial]:
-        """Return those that finished or failed, in order of their numbers."""
+        """Return those that finished, were stopped or failed, in order of their numbers."""
         return [trial for trial in self.all if not trial.open]
 
     @property
     def open(self) -> list[Trial]:
-        """Return those that were proposed and have neither finished nor failed."""
+        """Return those that were proposed and are not done."""
         return [trial for trial in self.all if trial.open]
 
     def put(self, *trials: Trial) -> None:
@@ -115,8 +125,8 @@ class Trials:
 def choose(product: Product, trials: Sequence[Trial], config: TuneConfig) -> Trial:
     """Return the best finished trial within the latency budget.
 
-    `accuracy` is the least ADE, `balance` the least median latency of those whose ADE is at most
-    the share `accuracy_loss` above that.
+    `accuracy` is the least score, `balance` the least median latency of those whose score is at
+    most the share `accuracy_loss` above that.
 
     Raises:
         ConfigError: if no finished trial keeps the budget.
@@ -129,18 +139,20 @@ def choose(product: Product, trials: Sequence[Trial], config: TuneConfig) -> Tri
             f'no student keeps the latency budget of {config.latency_budget_ms:g} ms, the fastest '
             f'took {fastest_ms:.1f} ms: run it again when the machine is idle, or raise the budget'
         )
-    best = min(fit, key=lambda trial: (trial.ade_m, trial.median_ms))
+    best = min(fit, key=lambda trial: (trial.reached_m, trial.median_ms))
     if product == 'accuracy':
         return best
-    near = [trial for trial in fit if trial.ade_m <= best.ade_m * (1 + config.accuracy_loss)]
-    return min(near, key=lambda trial: (trial.median_ms, trial.ade_m))
+    near = [
+        trial for trial in fit if trial.reached_m <= best.reached_m * (1 + config.accuracy_loss)
+    ]
+    return min(near, key=lambda trial: (trial.median_ms, trial.reached_m))
 
 
 def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the finished trials that none beats in both ADE and latency, the fastest first."""
+    """Return the finished trials that none beats in both score and latency, the fastest first."""
     front: list[Trial] = []
     finished = [trial for trial in trials if trial.finished]
-    for trial in sorted(finished, key=lambda trial: (trial.median_ms, trial.ade_m)):
-        if not front or trial.ade_m < front[-1].ade_m:
+    for trial in sorted(finished, key=lambda trial: (trial.median_ms, trial.reached_m)):
+        if not front or trial.reached_m < front[-1].reached_m:
             front.append(trial)
     return front

@@ -24,10 +24,12 @@ from motion_predictor_training.evaluation.report.writing import write_json
 from motion_predictor_training.learning.bank import fill_bank
 from motion_predictor_training.learning.provenance import provenance
 from motion_predictor_training.learning.targets import windows_for
+from motion_predictor_training.tuning.cost import cost, said
 from motion_predictor_training.tuning.latency import measure_latencies
 from motion_predictor_training.tuning.one_trial import Study, timed, trained
 from motion_predictor_training.tuning.proposals import Search, with_values
-from motion_predictor_training.tuning.report import plot_all, table
+from motion_predictor_training.tuning.pruning import bar_m
+from motion_predictor_training.tuning.report import SCORES, plot_all, table
 from motion_predictor_training.tuning.results import (
     PRODUCTS,
     Product,
@@ -124,11 +126,14 @@ def _search(
                 if trial.latency is None:
                     trials.put(timed(study, teacher, trial))
             bar.update(len(trials.done) - bar.n)  # some may have failed
+            for trial in trials.open:
+                if trial.bar_m is None:
+                    trials.put(trial.with_(bar_m=bar_m(study.config, trials.done)))
             for trial in train(trials.open):
                 trials.put(trial)
                 bar.update()
                 bar.set_postfix_str(
-                    trial.problem or f'ADE {trial.ade_m:.3f} m, {trial.median_ms:.1f} ms'
+                    trial.problem or f'{trial.reached_m:.3f} m, {trial.median_ms:.1f} ms'
                 )
 
 
@@ -139,7 +144,8 @@ def _conclude(
     config = study.config
     finished = [trial for trial in trials if trial.finished]
     if not finished:
-        raise ConfigError(f'all {len(trials)} trials failed, the first: {trials[0].problem}')
+        failed = [trial.problem for trial in trials if trial.problem]
+        raise ConfigError(f'all {len(trials)} trials failed, the first: {failed[0]}')
     students = [study.untrained(trial, teacher) for trial in finished]
     latencies = measure_latencies(students, config.latency)
     for trial, latency in zip(finished, latencies, strict=True):
@@ -148,16 +154,18 @@ def _conclude(
     front = pareto_front(trials)
     for product, trial in chosen.items():
         _write_product(study, product, trial)
-    summary = {
+    summary: dict[str, Any] = {
         'products': {product: trial.model_dump() for product, trial in chosen.items()},
         'at_bounds': {product: search.at_bounds(t.values) for product, t in chosen.items()},
         'pareto_front': [trial.number for trial in front],
         'trials': [trial.model_dump() for trial in trials],
+        'cost': cost(config, trials),
         'provenance': facts,
     }
     write_json(summary, study.folder / 'summary.json')
     plot_all(search, trials, chosen, study.folder)
-    print(table(trials, chosen))
+    print(table(config, trials, chosen))
+    print(f'\n{said(summary["cost"])}')
     for product, trial in chosen.items():
         keys = search.at_bounds(trial.values)
         if keys:
@@ -167,10 +175,11 @@ def _conclude(
 
 def _write_product(study: Study, product: Product, trial: Trial) -> None:
     """Write the configuration of a product, to be trained in full."""
-    student = with_values(study.config.base, trial.values).model_copy(update={'name': product})
+    config, score = study.config, SCORES[study.config.score]
+    student = with_values(config.base, trial.values).model_copy(update={'name': product})
     about = (
         f'# The {product} product of `train tune`, trial {trial.number}: after '
-        f'{study.config.steps} steps ADE {trial.ade_m:.4f} m on validation data,\n'
+        f'{config.steps} steps {score} {trial.reached_m:.4f} m on validation data,\n'
         f'# median latency {trial.median_ms:.1f} ms. To be trained in full by `train student '
         '--config`.\n'
     )

@@ -239,9 +239,7 @@ def test_the_shipped_spaces_hold_the_students_that_they_start_from(name: str) ->
 def finished(number: int, ade_m: float, median_ms: float, **values: float) -> Trial:
     latency = Latency(least_ms=median_ms, median_ms=median_ms, p99_ms=2 * median_ms)
     keys = {f'network.{name}': value for name, value in values.items()}
-    return Trial(
-        number=number, sought='initial', values=keys, latency=latency, figures={'ADE': ade_m}
-    )
+    return Trial(number=number, sought='initial', values=keys, latency=latency, score_m=ade_m)
 
 
 @pytest.fixture

@@ -1,0 +1,46 @@
+"""What a search has cost, and what pruning saved and risked."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from scipy.stats import spearmanr
+
+from motion_predictor_training.config import TuneConfig
+from motion_predictor_training.tuning.results import Trial
+
+
+def cost(config: TuneConfig, trials: Sequence[Trial]) -> dict[str, Any]:
+    """Return what was trained.
+
+    Returns:
+        `steps` of all trials together; `finished`, `pruned`, `failed` trials; `saved`, the share
+        of the steps that pruning saved; `agreement`, the rank correlation (Spearman's) of the
+        scores on the way with those in the end, of the trials that were finished: the lower it
+        is, the more pruning may have thrown away. None of fewer than five.
+    """
+    pruned = sum(trial.pruned for trial in trials)
+    finished = [trial for trial in trials if trial.finished]
+    at = round(config.pruning.at * config.steps) if config.pruning else 0
+    steps = len(finished) * config.steps + pruned * at
+    pairs = [(t.halfway_m, t.score_m) for t in finished if t.halfway_m is not None]
+    unpruned = (len(finished) + pruned) * config.steps
+    return {
+        'steps': steps,
+        'finished': len(finished),
+        'pruned': pruned,
+        'failed': len(trials) - len(finished) - pruned,
+        'saved': 1 - steps / unpruned if unpruned else 0.0,
+        'agreement': float(spearmanr(*zip(*pairs, strict=True))[0]) if len(pairs) >= 5 else None,
+    }
+
+
+def said(spent: dict[str, Any]) -> str:
+    """Return a cost in a sentence."""
+    agreement = spent['agreement']
+    told = (
+        '' if agreement is None else f'; scores on the way and in the end agree by {agreement:.2f}'
+    )
+    return (
+        f'{spent["steps"]} steps of {spent["finished"]} finished, {spent["pruned"]} stopped and '
+        f'{spent["failed"]} failed trials, {spent["saved"]:.0%} saved by stopping{told}'
+    )

@@ -1,0 +1,100 @@
+"""Trials that are stopped on the way: the median rule."""
+
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import nn
+
+from motion_predictor.checkpoint import Checkpoint
+from motion_predictor_training.config import TuneConfig
+from motion_predictor_training.evaluation.evaluate import evaluate_checkpoint
+from motion_predictor_training.files import replaced
+from motion_predictor_training.tuning.results import Trial
+
+
+class Hopeless(Exception):  # noqa: N818  it is no error
+    """A trial is worse on the way than most before it were there."""
+
+
+def bar_m(config: TuneConfig, done: Sequence[Trial]) -> float | None:
+    """Return what the next trial has to reach on the way: the median of those before, or None."""
+    reached = [trial.halfway_m for trial in done if trial.halfway_m is not None]
+    if config.pruning is None or len(reached) < config.pruning.after:
+        return None
+    return statistics.median(reached)
+
+
+def measured(path: Path, config: TuneConfig, validation: Path) -> tuple[float, dict[str, float]]:
+    """Return the score of a student on validation data, and its other metrics."""
+    asked = config.validation
+    result = evaluate_checkpoint(path, validation, asked.samples, asked.stride)
+    figures: dict[str, float] = dict(result['rows']['model'])
+    figures['energy_m'] = result['scores']['all']['energy_world_m']['mean'][-1]
+    return figures['energy_m' if config.score == 'energy' else 'ADE'], figures
+
+
+def require_hope(score_m: float | None, bar: float | None) -> None:
+    """Go on if a score is not above the bar, or one of them is not known.
+
+    Raises:
+        Hopeless: if it is.
+        ValueError: if it is no number.
+    """
+    if score_m is not None and not math.isfinite(score_m):
+        raise ValueError(f'its score is {score_m} on the way')
+    if score_m is not None and bar is not None and score_m > bar:
+        raise Hopeless
+
+
+class Rung:
+    """Measures a trial once on the way, and stops it if it stays behind.
+
+    What was measured is written down, so that a resumed trial is judged as before.
+
+    Args:
+        config: of the search.
+        validation: motion to measure on.
+        bar: what has to be reached, in metres; None stops nothing.
+        folder: of the trial.
+        student: before it is trained.
+    """
+
+    def __init__(
+        self,
+        config: TuneConfig,
+        validation: Path,
+        bar: float | None,
+        folder: Path,
+        student: Checkpoint,
+    ) -> None:
+        assert config.pruning is not None
+        self.every = max(1, round(config.pruning.at * config.steps))
+        self._config, self._validation, self._bar = config, validation, bar
+        self._folder, self._student = folder, student
+
+    def __call__(self, network: nn.Module, step: int) -> dict[str, float]:
+        """Return the score; it is measured at the first step alone.
+
+        Raises:
+            Hopeless, ValueError: as `require_hope`.
+        """
+        if step != self.every:
+            return {}
+        path = self._folder / 'halfway.safetensors'
+        student = self._student
+        Checkpoint.of(student.header, network, student.build_parametrisation()).save(path)
+        score_m, _ = measured(path, self._config, self._validation)
+        path.unlink()
+        with replaced(self._folder / 'halfway.json') as draft:
+            draft.write_text(json.dumps(score_m))
+        require_hope(score_m, self._bar)
+        return {'score_m': score_m}
+
+
+def halfway_m(folder: Path) -> float | None:
+    """Return what a trial had reached on the way, if it was measured there."""
+    path = folder / 'halfway.json'
+    return float(json.loads(path.read_text())) if path.is_file() else None
