@@ -1,5 +1,6 @@
 """A TensorRT engine through torch_tensorrt: built once, saved, and loaded from then on."""
 
+import ctypes
 import io
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -54,9 +55,10 @@ def versions(device: torch.device) -> tuple[str, ...]:
             found.append(f'{name} {version(name)}')
         except PackageNotFoundError:
             continue
-    on_gpu = device.type == 'cuda'
-    driver = torch._C._cuda_getDriverVersion() if on_gpu else 0  # type: ignore[attr-defined]
-    return (*found, f'driver {driver}')
+    driver = ctypes.c_int(0)
+    if device.type == 'cuda':
+        ctypes.CDLL('libcuda.so.1').cuDriverGetVersion(ctypes.byref(driver))
+    return (*found, f'driver {driver.value}')
 
 
 def _file(inputs: Inputs, path: Path) -> Path:

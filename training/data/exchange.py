@@ -23,8 +23,9 @@ class Exchange:
     def __init__(self, layout: Layout, history_frames: int, device: torch.device) -> None:
         self.facing = layout.facing
         self.history_frames = history_frames
-        self.parts = exchanged_parts(layout).to(device)  # (G, J)
-        self.anchors = _anchors(self.parts, layout.parents).to(device)  # (G, J)
+        parts = exchanged_parts(layout)
+        self.parts = parts.to(device)  # (G, J)
+        self.anchors = _anchors(parts, layout.parents).to(device)  # (G, J)
 
     def __call__(self, motion: Tensor, measured: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Return windows and what of them was measured, with parts of others in those chosen.
