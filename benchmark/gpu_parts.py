@@ -54,6 +54,9 @@ def agreement(task: Task) -> Iterator[Row]:
         histories = cut_histories(archive, cpu.checkpoint)
         for backend in _backends(task):
             ours = MotionPredictor.load(path, task.device, _samples(task), backend=backend)
+            if ours.engine.backend != backend:
+                yield _refused(name, backend, ours)
+                continue
             for people in (1, 2) if task.quick else (1, 2, 4, 8, 16):
                 crowd = histories.take(np.arange(people), axis=0, mode='wrap')
                 a, b = ours.predict(crowd), cpu.predict(crowd)
@@ -61,7 +64,7 @@ def agreement(task: Task) -> Iterator[Row]:
                 yield (
                     _about(name, ours)
                     | {'people': people, 'apart_cm_p99': float(np.quantile(apart_cm, 0.99))}
-                    | {'apart_cm_max': float(apart_cm.max()), 'refused': ours.engine.attempts}
+                    | {'apart_cm_max': float(apart_cm.max())}
                 )
 
 
@@ -88,6 +91,9 @@ def _latency_of(
 ) -> Iterator[Row]:
     began_s = time.perf_counter()
     predictor = MotionPredictor.load(path, task.device, _samples(task), backend=backend)
+    if predictor.engine.backend != backend:
+        yield _refused(name, backend, predictor)
+        return
     built_s = time.perf_counter()
     MotionPredictor.load(path, task.device, _samples(task), backend=backend)
     loads = {'build_s': built_s - began_s, 'reload_s': time.perf_counter() - built_s}
@@ -103,9 +109,7 @@ def _latency_of(
             predictor.predict(crowd)
             spent_ms.append(1000 * (time.perf_counter() - started_s))
         timing = asdict(Timing.of(spent_ms))
-        yield (_about(name, predictor) | {'people': people} | timing | loads | _memory(task)) | {
-            'refused': predictor.engine.attempts
-        }
+        yield _about(name, predictor) | {'people': people} | timing | loads | _memory(task)
 
 
 def training(task: Task) -> Iterator[Row]:
@@ -158,6 +162,12 @@ def _published(task: Task, folder: Path) -> Iterator[tuple[str, Path, MotionArch
 def _about(name: str, predictor: MotionPredictor) -> Row:
     engine = predictor.engine
     return {'checkpoint': name, 'engine': engine.backend, 'precision': engine.precision}
+
+
+def _refused(name: str, backend: str, predictor: MotionPredictor) -> Row:
+    """Return why a backend does not run: what runs instead has a row of its own."""
+    reasons = [attempt for attempt in predictor.engine.attempts if backend in str(attempt)]
+    return {'checkpoint': name, 'engine': backend, 'refused': reasons}
 
 
 def _forget_memory(task: Task) -> None:

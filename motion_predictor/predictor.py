@@ -30,8 +30,7 @@ class MotionPredictor:
     Args:
         checkpoint: what was trained.
         model: the checkpoint's network as a module from history to future.
-        device: 'cpu', 'cuda', 'cuda:1', ... or 'auto', which is the CPU until predictions on a GPU
-            have been measured.
+        device: 'cpu', 'cuda', 'cuda:1', ... or 'auto', which is a GPU where there is one.
         samples: S, futures per person.
         resample_noise: draw new noise at every call. By default it is fixed, so that sample s
             stays the same kind of future from one call to the next.
@@ -274,7 +273,7 @@ def _seeded_noise(checkpoint: Checkpoint, samples: int) -> torch.Tensor:
 def _device(name: str) -> torch.device:
     """Return a device that is there."""
     if name == 'auto':
-        return torch.device('cpu')
+        name = 'cuda' if torch.cuda.is_available() else 'cpu'
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).cpu()

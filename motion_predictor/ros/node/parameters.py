@@ -17,7 +17,9 @@ PARAMETERS = (
     ),
     Parameter('checkpoint', 'default', 'The predictor: "default", or a .safetensors file.'),
     Parameter(
-        'device', 'auto', 'Where it runs: "cpu", "cuda", "cuda:1", or "auto", the CPU for now.'
+        'device',
+        'auto',
+        'Where it runs: "cpu", "cuda", "cuda:1", or "auto", a GPU if there is one.',
     ),
     Parameter(
         'backend',
