@@ -13,14 +13,14 @@ import torch
 from motion_predictor.archive import MotionArchive, open_archive
 from motion_predictor.checkpoint import shipped_checkpoints
 from motion_predictor.engines.choice import BACKENDS
-from motion_predictor_benchmark import model, planning, published
+from motion_predictor_benchmark import model, planning, published, training
 from motion_predictor_benchmark.contenders import Contender, contenders
 from motion_predictor_benchmark.machine import describe, matrix_peak
 from motion_predictor_benchmark.report import plot, tables
 from motion_predictor_benchmark.timing import Timing
 from motion_predictor_training.evaluation.report.writing import write_json
 
-SECTIONS = ('model', 'scaling', 'published', 'planning', 'end-to-end')
+SECTIONS = ('model', 'scaling', 'published', 'planning', 'training', 'end-to-end')
 PREDICTING = {'model', 'scaling', 'published'}
 """Sections that run the network in this process."""
 QUICK = {'calls': 4, 'seconds': 2.0, 'people': (0, 1), 'steps': 2}
@@ -135,6 +135,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         result['refused'] += refused_too
     if 'planning' in arguments.only:
         result['planning'] = planning.measure(archive, arguments.calls)
+    if 'training' in arguments.only:
+        result['training'] = list(training.measure(30, arguments.quick))
     if 'end-to-end' in arguments.only:
         result['end_to_end'] = _end_to_end(arguments, archive)
     return result

@@ -12,20 +12,14 @@ import torch
 
 from motion_predictor.archive import MotionArchive, open_archive
 from motion_predictor.checkpoint import shipped_checkpoints
-from motion_predictor.common.installed import installed
 from motion_predictor.predictor import MotionPredictor
 from motion_predictor_benchmark.contenders import ENGINES, cut_histories
 from motion_predictor_benchmark.machine import describe, matrix_peak
 from motion_predictor_benchmark.published import PUBLISHED, fresh
 from motion_predictor_benchmark.timing import Timing
-from motion_predictor_training.config import TeacherConfig, load_config
-from motion_predictor_training.learning.teacher import train_teacher
+from motion_predictor_benchmark.training import measure as measure_training
 
 Row = dict[str, Any]
-SMALL = (
-    *('network.layers=3', 'network.width=32', 'network.heads=2', 'network.ff_width=32'),
-    'optimisation.batch=4',
-)
 
 
 class Task(NamedTuple):
@@ -113,18 +107,10 @@ def _latency_of(
 
 
 def training(task: Task) -> Iterator[Row]:
-    """Yield how many windows a second a teacher of the shipped recipe learns from."""
-    steps = 2 if task.quick else 400
-    recipe = installed('config', 'training', 'teacher.yaml')
-    settings = [f'optimisation.steps={steps}', *(SMALL if task.quick else ())]
-    config = load_config(TeacherConfig, recipe, settings)
-    clip = installed('assets', 'demo_clip.npz')
-    with tempfile.TemporaryDirectory() as folder:
-        began_s = time.perf_counter()
-        train_teacher(config, clip, Path(folder) / 'teacher.safetensors')
-    spent_s = time.perf_counter() - began_s
-    windows = steps * config.optimisation.batch
-    yield {'steps': steps, 'seconds': spent_s, 'windows_per_s': windows / spent_s}
+    """Yield how fast each stage of the shipped recipe learns; see `benchmark --only training`."""
+    if torch.device(task.device).type == 'cpu':
+        torch.set_num_threads(1)  # as `train` does: two take seconds a step on a busy machine
+    yield from measure_training(30 if task.quick else 200, small=task.quick)
 
 
 PARTS: dict[str, tuple[Callable[[Task], Iterator[Row]], float]] = {

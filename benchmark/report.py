@@ -44,6 +44,15 @@ def tables(result: dict[str, Any]) -> str:
             'in_the_same_engine': 'in the same engine, x',
         }
         parts.append(_table(f'Published sizes: {one}', rows, WHO | names, '.2f'))
+    if rows := result.get('training'):
+        names = {
+            'stage': '',
+            'batch': 'batch',
+            'precision': 'precision',
+            'steps_per_s': 'steps a second',
+            'windows_per_s': 'windows a second',
+        }
+        parts.append(_table('Training', rows, names, '.2f'))
     if rows := result.get('planning'):
         names = {
             'arm': 'arm',

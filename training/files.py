@@ -1,6 +1,7 @@
 """Files that are written again and again, by a run that may be killed at any moment."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,3 +17,9 @@ def replaced(path: Path) -> Iterator[Path]:
     draft = path.with_name(f'{path.name}.draft')
     yield draft
     os.replace(draft, path)
+
+
+def remove_scratch(checkpoint: Path) -> None:
+    """Remove what a finished stage no longer needs beside its checkpoint: state and bank."""
+    checkpoint.with_suffix('.state').unlink(missing_ok=True)
+    shutil.rmtree(checkpoint.with_suffix('.bank'), ignore_errors=True)

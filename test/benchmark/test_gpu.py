@@ -18,7 +18,8 @@ def test_every_part_runs_dry_on_the_cpu(tmp_path: Path) -> None:
     assert all(part['rows'] for part in parts.values())
     (alike,) = {row['apart_cm_p99'] < 1e-3 for row in parts['agreement']['rows']}
     assert alike
-    assert parts['training']['rows'][0]['windows_per_s'] > 0
+    assert [row['stage'] for row in parts['training']['rows']] == ['teacher', 'student', 'refine']
+    assert all(row['steps_per_s'] > 0 for row in parts['training']['rows'])
     text = (tmp_path / 'gpu.md').read_text()
     assert 'a dry run' in text and all(name.replace('_', ' ') in text for name in PARTS)
 

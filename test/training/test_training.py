@@ -48,10 +48,11 @@ def test_the_chain_survives_a_kill_and_beats_standing_still(
     assert 0 < reached < 400, 'it was killed half-way through the teacher'
 
     resumed = subprocess.run(
-        [TRAIN, *everything(recorded, out)], capture_output=True, text=True, check=False
+        [TRAIN, *everything(recorded, out), '--clean'], capture_output=True, text=True, check=False
     )
     assert resumed.returncode == 0, resumed.stderr[-2000:]
     assert f'steps {reached + 1} to 400' in resumed.stdout, 'it went on where it was'
+    assert not [*out.glob('*.state'), *out.glob('*.bank')]
 
     checkpoint = load_checkpoint(out / 'predictor.safetensors')
     assert checkpoint.header.calibration is not None

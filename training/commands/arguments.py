@@ -69,6 +69,13 @@ def add_direct(sub: argparse.ArgumentParser) -> None:
     )
 
 
+def add_clean(sub: argparse.ArgumentParser) -> None:
+    """Add the option that removes what only an interrupted run needs."""
+    sub.add_argument(
+        '--clean', action='store_true', help='remove training states and banks when all is done'
+    )
+
+
 def add_measured(
     sub: argparse.ArgumentParser, archive: str, stride: int = 30, samples: int = 50
 ) -> None:

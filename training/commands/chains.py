@@ -7,12 +7,15 @@ from motion_predictor_training import reproduction
 from motion_predictor_training.commands.arguments import (
     Stages,
     add_archive,
+    add_clean,
     add_direct,
     add_set,
     by_stage,
     count,
     stage,
 )
+from motion_predictor_training.files import remove_scratch
+from motion_predictor_training.learning.parallel import is_first
 from motion_predictor_training.recipe import Archives, load_recipe, make, read_recipe
 from motion_predictor_training.shipped import configuration_file
 
@@ -43,6 +46,7 @@ def _add_all(stages: Stages) -> None:
     sub.add_argument('--test', type=Path, help='archive to measure the product on')
     sub.add_argument('--out', type=Path, required=True, help='folder for all that is made')
     add_direct(sub)
+    add_clean(sub)
     add_set(sub, 'STAGE.KEY=VALUE')
 
 
@@ -75,6 +79,9 @@ def _all(arguments: argparse.Namespace) -> None:
         arguments.train, arguments.validation, arguments.calibration, arguments.test
     )
     make(stages, load_recipe(path).evaluate, archives, arguments.out)
+    if arguments.clean and is_first():
+        for checkpoint in arguments.out.glob('*.safetensors'):
+            remove_scratch(checkpoint)
 
 
 def _reproduce(arguments: argparse.Namespace) -> None:

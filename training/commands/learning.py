@@ -8,6 +8,7 @@ from motion_predictor_training.calibration.calibrate import calibrate
 from motion_predictor_training.commands.arguments import (
     Stages,
     add_archive,
+    add_clean,
     add_config,
     add_direct,
     load,
@@ -20,7 +21,9 @@ from motion_predictor_training.config import (
     RefineConfig,
     TeacherConfig,
 )
+from motion_predictor_training.files import remove_scratch
 from motion_predictor_training.learning.distill import distil
+from motion_predictor_training.learning.parallel import is_first
 from motion_predictor_training.learning.refine import refine
 from motion_predictor_training.learning.teacher import train_teacher
 
@@ -39,6 +42,7 @@ def _add_teacher(stages: Stages) -> None:
     _add_checkpoint(sub)
     sub.add_argument('--from', dest='start', type=Path, help='teacher to go on from')
     sub.add_argument('--validation', type=Path, help='motion archive to measure it on meanwhile')
+    add_clean(sub)
     add_config(sub, 'teacher')
 
 
@@ -53,6 +57,7 @@ def _add_distillation(stages: Stages) -> None:
         _add_checkpoint(sub)
         if name == 'student':
             add_direct(sub)
+        add_clean(sub)
         add_config(sub, name)
 
 
@@ -68,6 +73,7 @@ def _add_refine(stages: Stages) -> None:
     sub.add_argument(
         '--validation', type=Path, help='other people, to whom the spread of the samples is fitted'
     )
+    add_clean(sub)
     add_config(sub, 'refine')
 
 
@@ -92,6 +98,7 @@ def _add_checkpoint(sub: argparse.ArgumentParser) -> None:
 def _teacher(arguments: argparse.Namespace) -> None:
     config = load(TeacherConfig, arguments)
     train_teacher(config, arguments.train, arguments.out, arguments.start, arguments.validation)
+    _clean(arguments)
 
 
 def _distil(arguments: argparse.Namespace) -> None:
@@ -99,6 +106,7 @@ def _distil(arguments: argparse.Namespace) -> None:
     if arguments.stage == 'student':
         _require_stage(arguments.teacher, arguments.direct)
     distil(config, arguments.teacher, arguments.train, arguments.out)
+    _clean(arguments)
 
 
 def _require_stage(teacher: Path, direct: bool) -> None:
@@ -117,6 +125,12 @@ def _refine(arguments: argparse.Namespace) -> None:
     config = load(RefineConfig, arguments)
     archives = arguments.train, arguments.out, arguments.validation
     refine(config, arguments.student, *archives, arguments.committee)
+    _clean(arguments)
+
+
+def _clean(arguments: argparse.Namespace) -> None:
+    if arguments.clean and is_first():
+        remove_scratch(arguments.out)
 
 
 def _calibrate(arguments: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from motion_predictor_training.config.reading import Count, Share, Strict
 
@@ -13,6 +13,8 @@ class Optimisation(Strict):
     steps: Count
     batch: Count
     """Of all processes together."""
+    accumulate: Count = 1
+    """Parts that a batch is computed in, one after the other, where it does not fit the memory."""
     learning_rate: Annotated[float, Field(gt=0)]
     """The peak of a one-cycle schedule, or, where it decays stepwise, the first."""
     matrix_learning_rate: Annotated[float, Field(gt=0)] | None = None
@@ -27,6 +29,17 @@ class Optimisation(Strict):
     save_every: Count = 200
     """Steps between the states that a killed run resumes from."""
     seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode='after')
+    def _has_equal_parts(self) -> 'Optimisation':
+        if self.batch % self.accumulate:
+            raise ValueError(f'batch {self.batch} is no multiple of accumulate {self.accumulate}')
+        return self
+
+    @property
+    def at_once(self) -> int:
+        """Rows that are computed at once."""
+        return self.batch // self.accumulate
 
 
 class Augmentation(Strict):

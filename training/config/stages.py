@@ -112,9 +112,11 @@ class DistilConfig(Strict):
 
     @model_validator(mode='after')
     def _fits_itself(self) -> 'DistilConfig':
-        noises, batch = self.bank.noises, self.optimisation.batch
-        if batch % noises:
-            raise ValueError(f'optimisation.batch {batch} is no multiple of bank.noises {noises}')
+        noises, rows = self.bank.noises, self.optimisation.at_once
+        if rows % noises:
+            raise ValueError(
+                f'optimisation.batch, or its part, {rows} is no multiple of bank.noises {noises}'
+            )
         if self.loss == 'kl' and self.targets == 'recorded':
             raise ValueError('loss kl compares spreads, and one recorded future has none')
         if self.loss == 'kl' and noises < 2:

@@ -98,7 +98,7 @@ def distil(
     rows = bank.on(device)
 
     def loss() -> Tensor:
-        drawn = rows.draw(settings.batch)
+        drawn = rows.draw(settings.at_once)
         row = dict(zip(drawn, share(*drawn.values()), strict=True))
         output = model.denoise(row['noise'], row['condition']).float()
         output = parametrisation.complete(output, row['condition'])

@@ -102,10 +102,15 @@ def optimise(
 
     def gradients() -> Tensor:
         """Return the loss of a step, with its gradients in the network."""
-        with torch.autocast(device.type, torch.bfloat16, settings.precision == 'bfloat16'):
-            value = loss()
-        value.backward()
-        return value.detach()
+        total = torch.zeros((), device=device)
+        for part in range(settings.accumulate):
+            if part and is_shared():  # `share` has seeded each process in its own way
+                torch.manual_seed(torch.initial_seed() % 2**32 + settings.steps * part)
+            with torch.autocast(device.type, torch.bfloat16, settings.precision == 'bfloat16'):
+                value = loss() / settings.accumulate
+            value.backward()
+            total += value.detach()
+        return total
 
     if device.type == 'cuda' and alike and not is_shared():
         step_gradients = captured(gradients, network)

@@ -97,7 +97,7 @@ def refine(
     evenly = Futures(*scale, frames=COMPARED_FRAMES, early=False)
 
     def loss() -> Tensor:
-        features, measured = examples(settings.batch)
+        features, measured = examples(settings.at_once)
         shape = (len(features), config.samples, header.window.coefficients, header.features)
         noise = torch.randn(shape, device=device)
         features, measured, noise = share(features, measured, noise)

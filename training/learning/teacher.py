@@ -109,9 +109,9 @@ def train_teacher(
     alpha_hats = SCHEDULES[config.noise_schedule]().float().to(device)
 
     def loss() -> Tensor:
-        features, measured = examples(settings.batch)
-        timesteps = torch.randint(1, NOISE_STEPS, (settings.batch,), device=device)
-        shape = (settings.batch, window.coefficients, header.features)
+        features, measured = examples(settings.at_once)
+        timesteps = torch.randint(1, NOISE_STEPS, (settings.at_once,), device=device)
+        shape = (settings.at_once, window.coefficients, header.features)
         noise = torch.randn(shape, device=device)
         unconditional = config.condition_drop > 0 and bool(torch.rand(()) < config.condition_drop)
         features, measured, timesteps, noise = share(features, measured, timesteps, noise)

@@ -121,6 +121,23 @@ def test_matrices_have_a_learning_rate_of_their_own(tmp_path: Path) -> None:
     assert ((change > 0.5) & (change < 1.5)).all(), change
 
 
+@pytest.mark.parametrize('parts', [2, 4])
+def test_a_batch_in_parts_is_the_batch(tmp_path: Path, parts: int) -> None:
+    batches = torch.randn(10, 64, 3, generator=torch.Generator().manual_seed(0))
+
+    def fitted(settings: Optimisation) -> torch.Tensor:
+        torch.manual_seed(0)
+        network = nn.Linear(3, 1)
+        rows = iter(batches.flatten(0, 1).split(settings.at_once))
+        state = tmp_path / f'{settings.accumulate}.state'
+        optimise(network, lambda: network(next(rows)).square().mean(), settings, state, '', 'test')
+        return network.weight.detach()
+
+    whole = Optimisation(steps=10, batch=64, learning_rate=0.1, precision='float32')
+    in_parts = fitted(whole.model_copy(update={'accumulate': parts}))
+    torch.testing.assert_close(in_parts, fitted(whole))
+
+
 def test_a_resumed_run_goes_on_in_the_same_log(tmp_path: Path) -> None:
     unbroken, killed = tmp_path / 'unbroken.state', tmp_path / 'killed.state'
     fit(unbroken)
