@@ -1,17 +1,19 @@
 """What the lifecycle nodes share: configuring and activating by themselves, and ending."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import rclpy
 from rclpy._rclpy_pybind11 import RCLError
 from rclpy.callback_groups import CallbackGroup
-from rclpy.executors import Executor, ExternalShutdownException
+from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 
 from motion_predictor.common.problems import one_line
 from motion_predictor.ros.common.parameter_table import Parameters
+from motion_predictor.ros.common.processes import until_interrupted
 
 Return = TransitionCallbackReturn
 
@@ -110,7 +112,8 @@ def serve(node: ManagedNode, executor: Executor, start: Callable[[], None]) -> N
         start: is called first, to configure and activate the node.
     """
     executor.add_node(node)
-    try:
+    with until_interrupted(), ExitStack() as undo:
+        undo.callback(node.destroy_node)
         start()
         while rclpy.ok():
             try:
@@ -118,8 +121,3 @@ def serve(node: ManagedNode, executor: Executor, start: Callable[[], None]) -> N
             except RCLError as error:  # Jazzy raises it for a transition that is not allowed
                 if rclpy.ok():  # otherwise it was interrupted while it published
                     node.get_logger().error(str(error))
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()

@@ -14,7 +14,6 @@ import numpy as np
 import rclpy
 from geometry_msgs.msg import Pose, PoseArray
 from numpy.typing import NDArray
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
@@ -24,6 +23,7 @@ from motion_predictor.planning.flesh import Limbs
 from motion_predictor.planning.latest import Latest, Limits
 from motion_predictor.planning.outlook import Outlook, Person
 from motion_predictor.ros.common.parameter_table import Parameter, ParameterError, Parameters
+from motion_predictor.ros.common.processes import until_interrupted
 from motion_predictor.ros.consumers.subscription import Predictions
 
 FloatArray = NDArray[np.float32]
@@ -261,16 +261,13 @@ class Bridge(Node):
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is interrupted. A problem is printed as one sentence."""
     rclpy.init(args=args)
-    try:
-        rclpy.spin(Bridge())
-    except ParameterError as error:
-        print(f'bridge: {error}')
-        return 2
-    except ImportError as error:
-        print(f'bridge: an output was asked for whose messages are not installed: {error}')
-        return 2
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        rclpy.try_shutdown()
+    with until_interrupted():
+        try:
+            rclpy.spin(Bridge())
+        except ParameterError as error:
+            print(f'bridge: {error}')
+            return 2
+        except ImportError as error:
+            print(f'bridge: the messages of an output are not installed: {error}')
+            return 2
     return 0

@@ -12,7 +12,6 @@ import rclpy
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point
 from numpy.typing import NDArray
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from std_msgs.msg import ColorRGBA
@@ -20,6 +19,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from motion_predictor.common.status import Status
 from motion_predictor.msg import PredictedMotionArray
+from motion_predictor.ros.common.processes import until_interrupted
 
 BLUE, ORANGE, GREY, RED = (0.12, 0.47, 0.71), (1.0, 0.5, 0.05), (0.5, 0.5, 0.5), (0.84, 0.15, 0.16)
 SHOWN_S = (0.5, 1.0, 1.5, 2.0)
@@ -135,12 +135,6 @@ class MarkersNode(Node):
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is interrupted."""
     rclpy.init(args=args)
-    node = MarkersNode()
-    try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    with until_interrupted():
+        rclpy.spin(MarkersNode())
     return 0

@@ -7,12 +7,12 @@ browser has the page open.
 import argparse
 import sys
 import time
+from contextlib import closing
 from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.utilities import remove_ros_args
@@ -21,7 +21,7 @@ from motion_predictor.common.status import Status
 from motion_predictor.msg import PredictedMotionArray
 from motion_predictor.planning.latest import Inbox, Limits, Reason, is_well_formed
 from motion_predictor.planning.outlook import Outlook
-from motion_predictor.ros.common.processes import listening, seconds
+from motion_predictor.ros.common.processes import listening, seconds, until_interrupted
 from motion_predictor.ros.consumers.monitored import MonitoredRobot
 from motion_predictor.view.command import RATE_HZ, add_page_arguments, open_page
 from motion_predictor.view.moment import Moment
@@ -93,16 +93,10 @@ def main(args: list[str] | None = None) -> int:
     page = open_page(parser.parse_args(remove_ros_args(command_line)[1:]))
     rclpy.init(args=command_line)
     node = ViewNode(page)
-    try:
-        with listening(node):
-            while rclpy.ok():
-                started_s = time.monotonic()
-                if page.is_watched:
-                    node.draw()
-                time.sleep(max(0.0, 1 / RATE_HZ - (time.monotonic() - started_s)))
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        page.close()
-        rclpy.try_shutdown()
+    with until_interrupted(), closing(page), listening(node):
+        while rclpy.ok():
+            started_s = time.monotonic()
+            if page.is_watched:
+                node.draw()
+            time.sleep(max(0.0, 1 / RATE_HZ - (time.monotonic() - started_s)))
     return 0

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import rclpy
 from numpy.typing import NDArray
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.utilities import remove_ros_args
 
 from motion_predictor.archive import ArchiveError, MotionArchive, open_archive
 from motion_predictor.msg import Skeleton, SkeletonArray
+from motion_predictor.ros.common.processes import until_interrupted
 from motion_predictor.ros.node.outputs import flat
 
 SIDE_BY_SIDE_M = 2.0
@@ -186,14 +186,10 @@ def main(args: list[str] | None = None) -> int:
     command_line = sys.argv if args is None else ['replay', *args]
     arguments = parse(remove_ros_args(command_line)[1:])
     rclpy.init(args=command_line)
-    try:
-        node = ReplayNode(open_archive(arguments.archive), arguments)
-        node.play()
-    except ArchiveError as error:
-        print(f'replay: {error}', file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        rclpy.try_shutdown()
+    with until_interrupted():
+        try:
+            ReplayNode(open_archive(arguments.archive), arguments).play()
+        except ArchiveError as error:
+            print(f'replay: {error}', file=sys.stderr)
+            return 2
     return 0
