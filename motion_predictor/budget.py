@@ -13,9 +13,9 @@ LADDER = (50, 32, 16, 8)
 """Numbers of samples to fall back to; checkpoints are calibrated for these."""
 RECENT = 200
 RECENT_S = 10.0
-"""Measured times that count: the greatest number, and the greatest age."""
+"""Limits of the measured times that are used: their number and their age."""
 HEADROOM = 0.9
-"""A larger number of samples is tried only if it is expected to need less than this share."""
+"""More samples are tried only if their expected time is below this share of the budget."""
 TAIL = 3.0
 """Time of a message until it is read, at p99, as a multiple of an undisturbed prediction."""
 PATIENCE_S = 2.0
@@ -40,14 +40,14 @@ def survey(
     limit_s: float,
     clock: Clock = time.perf_counter,
 ) -> dict[tuple[int, int], float]:
-    """Return what each case costs, from one person on, until the time is up.
+    """Measure the time of each case, from one person upwards, until the time is up.
 
     Args:
         warm_up: prepares for so many people and samples.
         run: predicts for so many.
-        people: the most to be met.
+        people: the largest number.
         ladder: numbers of samples.
-        limit_s: no further number of people is begun after this.
+        limit_s: no further number of people is started after this time.
         clock: seconds.
     """
     costs = {}
@@ -56,7 +56,7 @@ def survey(
         for samples in ladder:
             warm_up(count, samples)
             stamps_s = [clock()]
-            for _ in range(2):  # the faster of two: something may disturb one
+            for _ in range(2):  # the faster of two, since one may be disturbed
                 run(count, samples)
                 stamps_s.append(clock())
             costs[count, samples] = 1000 * min(b - a for a, b in pairwise(stamps_s))
@@ -119,11 +119,11 @@ class Budget:
         return self.ladder[self._level(people).rung]
 
     def rest(self) -> None:
-        """Take note that nobody had to be predicted."""
+        """Record that nobody had to be predicted."""
         self.state = BudgetState(0, self.ladder[0], nan, 'nobody is being predicted')
 
     def record(self, people: int, samples: int, milliseconds: float) -> None:
-        """Take the time that a message took."""
+        """Record the time that a message took."""
         level = self._level(people)
         if samples == self.ladder[level.rung]:
             now_s = self._clock()
@@ -166,10 +166,10 @@ class Budget:
             return
         samples, more = self.ladder[level.rung], self.ladder[level.rung - 1]
         growth = self._cost_ms(people, more) / max(self._cost_ms(people, samples), 1e-6) - 1
-        # Work grows with the samples; what disturbs it does not.
+        # Work grows with the samples; disturbances do not.
         expected_ms = _p99(recent) + median(recent) * growth
         fits = expected_ms <= HEADROOM * self.budget_ms
-        if fits or held_s >= LONGEST_PATIENCE_S:  # expectations may be wrong for good
+        if fits or held_s >= LONGEST_PATIENCE_S:  # expectations may be wrong
             level.rung -= 1
             level.times[level.rung].clear()
             level.reason = _expectation(more, expected_ms)

@@ -1,7 +1,7 @@
-"""Engines made in a process of their own, so that predictions go on meanwhile.
+"""Makes engines in another process, so that predictions continue meanwhile.
 
-A compiler written in Python would hold the interpreter for a minute; and what it needs of memory
-and time goes with the process.
+A compiler written in Python would block the interpreter for a minute. Its memory is freed when the
+process ends.
 """
 
 import json
@@ -18,16 +18,16 @@ from motion_predictor.engines.choice import Attempt, Candidate
 from motion_predictor.predictor import MotionPredictor
 
 NICENESS = 19
-"""It makes way for whatever else the machine has to do."""
+"""The lowest priority, so that other processes come first."""
 TOLD = 300
-"""Characters of what it printed, if it ended otherwise than it should."""
+"""Number of characters of its output that are shown after an error."""
 
 
 class Maker:
     """Makes the engines that a predictor lacks, and keeps them where the predictor looks.
 
     Args:
-        options: keywords of `MotionPredictor.load`, of which the engine depends.
+        options: keywords of `MotionPredictor.load` on which the engine depends.
         threads: CPU threads of the network.
     """
 

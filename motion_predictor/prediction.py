@@ -1,4 +1,4 @@
-"""What a prediction is: possible futures, their mean and how far it may be off."""
+"""The result of a prediction: samples, their mean, and the radius around it."""
 
 from dataclasses import dataclass, replace
 
@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
 DOUBT = (0.9, 0.95, 0.99, 0.999, 0.9999), (1.0, 1.118, 1.347, 1.613, 1.841)
-"""Coverages, and the lengths of vectors of three normal numbers that they stand for, as multiples
-of the first (quantiles of the chi distribution)."""
+"""Coverages, and quantiles of the chi distribution with three degrees of freedom, as multiples
+of the first."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,15 @@ class Prediction:
     """(P,) p-value of each history among those of people whom the calibration did not know; NaN
     where the checkpoint does not say."""
     unfamiliar: NDArray[np.bool_]
-    """(P,) who is less familiar than asked for: their `radius` holds all that a human can reach,
-    and their samples are of a model that has seen nothing like it."""
+    """(P,) who is less familiar than `min_familiarity`. Their `radius` holds everything that
+    they can reach. Their samples are not reliable, since the model has seen nothing like this
+    motion."""
 
     def widened(self, doubt_m: FloatArray) -> 'Prediction':
-        """Return it with radii that hold joints (P, J) that may have been elsewhere at the start.
+        """Return it with wider radii, for joints (P, J) whose start is uncertain.
 
-        The two errors are independent: squares add up. A doubt holds 90 % of the joints; at
-        other coverages it is taken for the length of a normal error.
+        The two errors are independent, so their squares are added. A doubt holds 90 % of the
+        joints. For other coverages it is scaled like a normal error.
         """
         if not doubt_m.any():
             return self

@@ -21,32 +21,33 @@ from motion_predictor.uncertainty.state import State, StateReader
 FloatArray = NDArray[np.float32]
 WARM_UP_CALLS = 3
 MIN_FAMILIARITY = 0.003
-"""Of p-values, below which a radius falls back to what can be reached."""
+"""p-value below which a radius falls back to everything reachable."""
 
 
 class MotionPredictor:
     """Predicts the motion of people from their observed motion.
 
     Args:
-        checkpoint: what was trained.
+        checkpoint: the trained model.
         model: the checkpoint's network as a module from history to future.
         device: 'cpu', 'cuda', 'cuda:1', ... or 'auto', which is a GPU where there is one.
         samples: S, futures per person.
         resample_noise: draw new noise at every call. By default it is fixed, so that sample s
             stays the same kind of future from one call to the next.
-        backend: how it runs: 'eager', 'compiled', 'cuda_graph', 'tensorrt', or 'auto', which takes
-            the fastest that is there and verified.
-        precision: 'float32', 'bfloat16', or 'auto', which takes the latter where it is accurate.
-        coverage: probability that radii are to stand for, one of those that the checkpoint is
-            calibrated for; None takes 0.95, or else the highest. Without a calibration there are
-            no radii, whatever it is.
+        backend: 'eager', 'compiled', 'cuda_graph', 'tensorrt', or 'auto', which takes the fastest
+            one that is available and verified.
+        precision: 'float32', 'bfloat16', or 'auto', which takes bfloat16 where it is accurate.
+        coverage: probability with which a radius holds its joint, one of those that the checkpoint
+            is calibrated for. None means 0.95, or else the highest. Without a calibration there
+            are no radii.
         min_familiarity: p-value below which a history is unfamiliar.
-        make_engines: make an engine that is not there yet, which takes a minute; otherwise it
-            starts with the best that is there, and `improve` takes over what was made elsewhere.
+        make_engines: whether to make an engine that does not exist yet, which takes a minute.
+            Otherwise it starts with the best existing one, and `improve` takes over one that was
+            made elsewhere.
 
     Raises:
-        ValueError: if samples is not in 1..1000, the device is not there, there is no such
-            backend or precision, or the calibration does not carry the coverage.
+        ValueError: if samples is not in 1..1000, the device is not available, there is no such
+            backend or precision, or the coverage is not calibrated.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class MotionPredictor:
         self._switching = threading.Lock()
         self.engine = choose(self._case(), backend, precision, make_engines)
         self.coverage = self._coverage(samples)
-        """Probability with which a radius holds its joint; NaN if there is no such claim."""
+        """Probability with which a radius holds its joint; NaN if there is no promise."""
         frames = np.arange(1, header.window.future_frames + 1)
         self.times = (frames / header.window.rate_hz).astype(np.float32)
 
@@ -102,9 +103,9 @@ class MotionPredictor:
         """Load "default", another checkpoint that ships, or a file.
 
         Raises:
-            CheckpointError: in one sentence, if the file is missing, truncated, foreign,
-                mismatched, or a teacher that needs many steps.
-            ValueError: as the constructor.
+            CheckpointError: in one sentence, if the file is missing, damaged, of another kind, or
+                a teacher that needs many steps.
+            ValueError: like the constructor.
         """
         checkpoint = load_checkpoint(name_or_path)
         if checkpoint.header.sampling != 'one_step':
@@ -117,21 +118,21 @@ class MotionPredictor:
         return cls(checkpoint, model, *options, make_engines)
 
     def _coverage(self, samples: int) -> float:
-        """Return what a radius claims, NaN for a number of samples that has no promise."""
+        """Return the coverage of the radius; NaN for a number of samples without calibration."""
         calibration = self.checkpoint.header.calibration
         if calibration is None or self._sets is None or calibration.rung(samples) is None:
             return float('nan')
         return self._sets.coverage
 
     def warm_up(self, people: Sequence[int], samples: Sequence[int]) -> None:
-        """Predict for these numbers of people and samples, so that later calls are fast ones."""
+        """Predict for these numbers of people and samples once, so that later calls are fast."""
         for crowd in people:
             for count in samples:
                 for _ in range(WARM_UP_CALLS):
                     self.rehearse(crowd, count)
 
     def rehearse(self, people: int, samples: int) -> None:
-        """Predict for so many people and samples once, for nothing but the time that it takes."""
+        """Predict once for so many people and samples, to warm up or to measure the time."""
         header = self.checkpoint.header
         shape = (people, header.window.history_frames, len(header.layout.joints), 3)
         self.predict(np.zeros(shape, np.float32), samples)
@@ -144,7 +145,7 @@ class MotionPredictor:
         return Case(self._module, self._noise, self._embedded, histories, sha256)
 
     def improve(self, refused: Sequence[Attempt] = ()) -> bool:
-        """Take over a faster engine that is there by now and agrees; any thread may call this.
+        """Take over a faster engine that exists by now and agrees. Any thread may call this.
 
         Args:
             refused: what could not be made of `engine.unmade`, and why.
@@ -157,16 +158,16 @@ class MotionPredictor:
         attempts = (*before.attempts, *refused)
         better = improve(self._case(), replace(before, unmade=tuple(left), attempts=attempts))
         with self._switching:
-            if self.engine is not before:  # it failed meanwhile, and has given way
+            if self.engine is not before:  # it failed meanwhile and was replaced
                 return False
             self.engine = better
         return better.run is not before.run
 
     def fall_back(self, reason: str) -> bool:
-        """Give an engine that failed up for eager, and eager on a GPU up for the CPU.
+        """Replace an engine that failed by eager, and eager on a GPU by the CPU.
 
         Returns:
-            Whether there was anything to give up.
+            Whether there was a replacement.
         """
         with self._switching:
             failed = self.engine
@@ -186,7 +187,7 @@ class MotionPredictor:
         return True
 
     def _move_to_cpu(self) -> None:
-        """Build everything anew from the checkpoint: what was on the GPU may be lost."""
+        """Build everything again from the checkpoint, since data on the GPU may be lost."""
         self.device = torch.device('cpu')
         model = self.checkpoint.build().eval()
         self._noise = _seeded_noise(self.checkpoint, self.samples)
@@ -201,11 +202,11 @@ class MotionPredictor:
         Args:
             history: (H, J, 3) or (P, H, J, 3) metres, z up, at the checkpoint's rate, in any
                 gravity-aligned frame; joints in the order of the checkpoint's layout.
-            samples: how many of the samples to make, the first ones; all of them by default.
+            samples: number of samples, the first ones; by default all of them.
 
         Raises:
-            ValueError: if the shape is another, a value is not finite, or so many samples were not
-                asked for.
+            ValueError: if the shape is wrong, a value is not finite, or there are not so many
+                samples.
         """
         observed = np.array(history, dtype=np.float32, order='C')  # engines assume their strides
         if observed.ndim == 3:
@@ -262,7 +263,7 @@ class MotionPredictor:
 
 
 def _seeded_noise(checkpoint: Checkpoint, samples: int) -> torch.Tensor:
-    """Return noise (S, K, D), seeded one by one: fewer samples are the first of more."""
+    """Return noise (S, K, D), seeded for each sample, so that fewer samples are the first of more."""
     header = checkpoint.header
     shape = (header.window.coefficients, header.features)
     seeds = [(header.noise_seed, sample) for sample in range(samples)]
@@ -271,7 +272,7 @@ def _seeded_noise(checkpoint: Checkpoint, samples: int) -> torch.Tensor:
 
 
 def _device(name: str) -> torch.device:
-    """Return a device that is there."""
+    """Return a device, after a check that it is available."""
     if name == 'auto':
         name = 'cuda' if torch.cuda.is_available() else 'cpu'
     try:

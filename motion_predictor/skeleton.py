@@ -23,7 +23,7 @@ class LayoutError(ValueError):
 
 
 class Recipe(BaseModel):
-    """How a joint is made that a source does not have."""
+    """How a joint that a source lacks is made from others."""
 
     model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False)
 
@@ -43,12 +43,12 @@ class Recipe(BaseModel):
 
 
 class Facing(NamedTuple):
-    """Joints that tell where a person is heading."""
+    """Joints that give the heading of a person."""
 
     left_hip: int
     right_hip: int
     neck: int | None
-    """Or what is nearest to it."""
+    """Or the joint nearest to it."""
 
 
 class Layout(BaseModel):
@@ -109,7 +109,7 @@ class Layout(BaseModel):
 
     @property
     def facing(self) -> Facing | None:
-        """What tells a person's heading; None if a hip is missing."""
+        """The joints that give the heading; None if a hip is missing."""
         return None if self.hips is None else Facing(*self.hips, self.neck)
 
     @property

@@ -35,8 +35,8 @@ struct Between
   double share = 0;
 };
 
-/// Where a time from now lies between frames. Before the first the first step is followed back, at most to the
-/// observation. Throws std::out_of_range for what is not predicted.
+/// Where a time from now lies between frames. Times before the first frame are extrapolated, at most back to the
+/// observation. Throws std::out_of_range for times that are not predicted.
 inline Between between(const Latest & latest, double time_s)
 {
   const auto & times = latest.message().times;
@@ -52,7 +52,7 @@ inline Between between(const Latest & latest, double time_s)
   return {left, right, (after - times[left]) / step};
 }
 
-/// A number that lies in one place of every frame, at a time between frames.
+/// A number at one index of every frame, interpolated at a time between frames.
 inline double mixed(const float * numbers, std::size_t stride, std::size_t place, const Between & at)
 {
   const double left = numbers[at.left * stride + place], right = numbers[at.right * stride + place];
@@ -68,7 +68,7 @@ inline Vec3 joint_at(
   return to_robot ? (*to_robot)(p) : p;
 }
 
-/// All joints of one future of a person in time_s from now: of a sample. Throws std::out_of_range as between().
+/// All joints of one sample of a person, at time_s from now. Throws std::out_of_range like between().
 inline std::vector<Vec3> sample_at(
   const Latest & latest, const msg::PredictedMotion & person, std::size_t sample, double time_s,
   const Rigid * to_robot = nullptr)
@@ -83,7 +83,7 @@ inline std::vector<Vec3> sample_at(
   return found;
 }
 
-/// All joints of the mean of a person in time_s from now.
+/// All joints of the mean of a person, at time_s from now.
 inline std::vector<Vec3> mean_at(
   const Latest & latest, const msg::PredictedMotion & person, double time_s, const Rigid * to_robot = nullptr)
 {
@@ -96,7 +96,7 @@ inline std::vector<Vec3> mean_at(
   return found;
 }
 
-/// The radius of a joint, a point, in time_s from now; metres, NaN where the predictor is not calibrated.
+/// The radius of a joint (a point), at time_s from now; metres, NaN if the predictor is not calibrated.
 inline double radius_at(
   const Latest & latest, const msg::PredictedMotion & person, std::size_t joint, double time_s)
 {
@@ -134,8 +134,8 @@ struct Bodies
     return of(latest, person.samples, latest.message().num_samples, limbs, times, to_robot);
   }
 
-  /// The mean, each limb thicker by the larger radius of its two joints: what lies between two points that are each in
-  /// their ball lies in it.
+  /// The mean, with each limb thickened by the larger radius of its two joints. If both joints are in their balls, the
+  /// line between them is in the limb.
   static Bodies of_mean(
     const Latest & latest, const msg::PredictedMotion & person, const Limbs & limbs, const std::vector<double> & times,
     const Rigid * to_robot = nullptr)

@@ -1,4 +1,4 @@
-// May the newest message be acted on? Usable predictions, or the one reason why not.
+// Whether the newest message may be acted on: usable predictions, or the one reason why not.
 #ifndef MOTION_PREDICTOR__LATEST_HPP_
 #define MOTION_PREDICTOR__LATEST_HPP_
 
@@ -32,8 +32,8 @@ enum class Reason
   warming_up,    // somebody has not been seen for long enough
   too_many,      // more people are there than are predicted
   too_short,     // the prediction does not reach as far as asked for
-  unfamiliar,    // somebody moves as nobody did whom the predictor knows
-  no_transform,  // it is not known how the frame of the predictions lies
+  unfamiliar,    // somebody moves in a way that the predictor does not know
+  no_transform,  // there is no transform from the frame of the predictions
 };
 
 inline const char * to_string(Reason reason)
@@ -47,12 +47,12 @@ inline const char * to_string(Reason reason)
 /// When a message may no longer be acted on; seconds.
 struct Limits
 {
-  double silent_after_s = 0.2;  // without any message, on a clock that nobody sets
-  double max_age_s = 0.25;      // since the newest observation was captured; the tracker's latency included
-  double max_ahead_s = 0.1;     // of a stamp, for clocks that are not quite in step
+  double silent_after_s = 0.2;  // without any message, by the monotonic clock
+  double max_age_s = 0.25;      // since the capture of the newest observation, with the latency of the tracker
+  double max_ahead_s = 0.1;     // how far in the future a stamp may be, for clocks that differ a little
   double reach_s = 0.0;         // how far from now the prediction must reach at least
-  bool reachable_ok = false;    // people may be there who are not predicted: each anywhere in a ball (reachable.hpp)
-  bool unfamiliar_ok = true;    // radii of unfamiliar people are what can be reached; whoever goes by samples refuses them
+  bool reachable_ok = false;    // whether people without a prediction may be there: anywhere in a ball (reachable.hpp)
+  bool unfamiliar_ok = true;    // whether people may be unfamiliar: their radii are usable, their samples are not
 };
 
 /// The answer: usable predictions, or the reason why there are none.
@@ -70,7 +70,7 @@ public:
   bool is_nobody() const {return message_ && message_->motions.empty();}
 
   /// The message, in which everybody listed is predicted or, with Limits::reachable_ok, has a place and a reach.
-  /// Throws std::logic_error if there is none: being blind is not seeing nobody.
+  /// Throws std::logic_error if there is none: blind does not mean that nobody is there.
   const Message & message() const
   {
     if (!message_) {
@@ -78,7 +78,7 @@ public:
     }
     return *message_;
   }
-  /// The same, for whoever keeps it.
+  /// The same as a shared pointer, to keep the message.
   const std::shared_ptr<const Message> & shared() const {return message_;}
   /// Seconds since the newest observation: frame f lies message().times[f] - age_s() from now.
   double age_s() const {return age_s_;}
@@ -96,7 +96,7 @@ inline std::int64_t nanoseconds(const builtin_interfaces::msg::Time & stamp)
   return stamp.sec * std::int64_t{1000000000} + stamp.nanosec;
 }
 
-/// Whether the numbers of a message are as many as it says, and positions finite.
+/// Whether the arrays of a message have the stated sizes, and positions are finite.
 inline bool is_well_formed(const Message & m)
 {
   const std::size_t S = m.num_samples, F = m.num_frames, J = m.num_joints;
@@ -128,8 +128,8 @@ inline bool is_well_formed(const Message & m)
 /// Whether somebody is predicted, not only listed.
 inline bool is_predicted(const msg::PredictedMotion & person) {return !person.mean.empty();}
 
-/// Whether it is known of everybody where they will or can be; the message's status is that of one of them then, so that
-/// nothing else is wrong.
+/// Whether the place of everybody is known, predicted or reachable. The status of the message must be that of one of
+/// them, so that nothing else is wrong.
 inline bool all_are_placed(const Message & m)
 {
   std::uint8_t worst = Message::DEGRADED;
@@ -144,7 +144,7 @@ inline bool all_are_placed(const Message & m)
   return !m.unlisted && m.status <= worst;
 }
 
-/// Why a well-formed message of some age may be acted on or not, silence aside.
+/// Why a well-formed message of some age may be acted on or not, apart from silence.
 inline Reason judge(const Message & m, double age_s, const Limits & limits)
 {
   if (m.status == Message::FAULT) {return Reason::fault;}
@@ -164,7 +164,7 @@ inline Reason judge(const Message & m, double age_s, const Limits & limits)
   return Reason::usable;
 }
 
-/// Owns the subscription to predicted_motion and answers for it.
+/// Owns the subscription to predicted_motion, and says whether the newest message is usable.
 class Predictions
 {
 public:
@@ -175,7 +175,7 @@ public:
   : limits_(limits), inbox_(std::make_shared<Inbox>()) {}
 
   /// Subscribes with an rclcpp::Node or anything else that has create_subscription<Message>(topic, depth, callback).
-  /// Reliable, as predictions are published: a message of many fragments rarely arrives whole otherwise.
+  /// Reliable, since a message of many fragments would rarely arrive complete otherwise.
   template<class Node>
   Predictions(Node & node, Limits limits = {}, const char * topic = "predicted_motion")
   : Predictions(limits)

@@ -1,4 +1,5 @@
-// How near people come to a robot within a time span, and how likely they touch it. Includes all that a planner needs.
+// How near people come to a robot within a time span, and how likely they touch it. This header includes all others
+// that a planner needs.
 #ifndef MOTION_PREDICTOR__PLANNING_HPP_
 #define MOTION_PREDICTOR__PLANNING_HPP_
 
@@ -19,7 +20,7 @@
 namespace motion_predictor
 {
 
-/// The nearest that somebody comes.
+/// The least distance between a person and the robot.
 struct Closest
 {
   double distance_m = std::numeric_limits<double>::infinity();  // of surfaces; negative: overlap; infinite: nobody
@@ -28,7 +29,7 @@ struct Closest
   std::size_t capsule = 0, sample = 0;
 };
 
-/// The nearest that a body comes, with indices; `each` at each time (T of them), otherwise one for all times.
+/// The least distance of a body, with indices: one for each of T times if `each`, otherwise one over all times.
 struct Nearest
 {
   double distance_m = std::numeric_limits<double>::infinity();
@@ -69,7 +70,7 @@ inline std::vector<Nearest> nearest(const Bodies & bodies, const Robot & robot, 
         }
       }
     };
-  // The most promising sample of each time first: what it says rules out most of the others.
+  // The sample that looks nearest comes first at each time: its distance excludes most of the others.
   const auto nearest_time = static_cast<std::size_t>(std::min_element(first.begin(), first.end()) - first.begin());
   if (N && T) {look(promising[nearest_time], nearest_time);}
   for (std::size_t t = 0; t < T && N; ++t) {look(promising[t], t);}
@@ -105,7 +106,7 @@ inline std::vector<bool> touching(const Bodies & bodies, const Robot & robot, do
   return touched;
 }
 
-/// How a planner looks at people.
+/// Options of a planner.
 struct Look
 {
   double start_s = 0, end_s = 1;  // of the span, from now
@@ -131,7 +132,7 @@ struct Look
     }
   }
 
-  /// Everybody who is not, with the distance of what they can reach from each capsule at each of the instants.
+  /// Everybody who is not predicted, with the distance of their reach from each capsule at each of the instants.
   template<class Use>
   void each_unpredicted(const Latest & latest, const Robot & robot, Use use) const
   {
@@ -149,9 +150,9 @@ struct Look
   }
 };
 
-/// The nearest that anybody comes within a span, at both ends and every published frame between; a robot that moves is
-/// given at those instants(). Throws std::logic_error where there are no usable predictions, std::out_of_range where
-/// they do not reach.
+/// The least distance of anybody within a span, at both ends and every published frame in between. Give a moving robot
+/// at those instants(). Throws std::logic_error without usable predictions, std::out_of_range if the span is longer
+/// than the prediction.
 inline Closest closest(const Latest & latest, const Robot & robot, const Look & look = {})
 {
   Closest best;
@@ -168,8 +169,7 @@ inline Closest closest(const Latest & latest, const Robot & robot, const Look & 
   return best;
 }
 
-/// What the probability of an event is below, with 95 % confidence (Clopper and Pearson), that showed in some of so many
-/// draws.
+/// Upper bound of a probability, with 95 % confidence (Clopper and Pearson), from the number of hits among draws.
 inline double at_most(std::size_t hits, std::size_t of)
 {
   if (hits >= of) {return 1;}
@@ -186,7 +186,8 @@ inline double at_most(std::size_t hits, std::size_t of)
   return high;
 }
 
-/// The probability that a robot is touched, as the samples have it: the model's own, which has not been calibrated.
+/// The probability that a robot is touched, estimated from the samples. It is that of the model, which is not
+/// calibrated.
 struct Touch
 {
   double share = 0;  // of anything of the robot
@@ -194,8 +195,8 @@ struct Touch
   std::vector<double> of_capsule;
 };
 
-/// The probability that anybody touches the robot within a span; people are independent of each other, and who is not
-/// predicted touches whatever they can reach.
+/// The probability that anybody touches the robot within a span. People are taken as independent. Somebody who is not
+/// predicted touches everything that they can reach.
 inline Touch touch(const Latest & latest, const Robot & robot, Look look = {}, double margin_m = 0)
 {
   const std::size_t R = robot.size();

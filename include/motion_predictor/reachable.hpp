@@ -1,4 +1,4 @@
-// Somebody who is there but not predicted: all that is known is how far they can have got.
+// Somebody who is there but not predicted: only their greatest possible distance is known.
 #ifndef MOTION_PREDICTOR__REACHABLE_HPP_
 #define MOTION_PREDICTOR__REACHABLE_HPP_
 
@@ -20,14 +20,15 @@ inline Vec3 place_of(const msg::PredictedMotion & person, const Rigid * to_robot
   return to_robot ? (*to_robot)(place) : place;
 }
 
-/// All joints of a person are within so many metres of place_of() in time_s from now, predicted or not.
+/// Radius around place_of() that holds all joints of a person at time_s from now, predicted or not; metres.
 inline double reach_in(const Latest & latest, const msg::PredictedMotion & person, double time_s)
 {
   const double grows = latest.message().max_speed;
   return static_cast<double>(person.reach) + grows * (latest.age_s() + time_s);
 }
 
-/// The distance of all that a person can reach, with the thickest limb about it, from a capsule; negative: overlap.
+/// The distance between a capsule and everything that a person can reach, with the thickest limb added; negative:
+/// overlap.
 inline double reachable_distance(
   const Latest & latest, const msg::PredictedMotion & person, const Limbs & limbs, double time_s,
   const Capsule & capsule, const Rigid * to_robot = nullptr)

@@ -33,7 +33,7 @@ struct Rigid
   std::array<Vec3, 3> rows{Vec3{1, 0, 0}, Vec3{0, 1, 0}, Vec3{0, 0, 1}};
   Vec3 translation;
 
-  /// The transform of x, y, z and a quaternion x, y, z, w; throws std::invalid_argument if it is none.
+  /// The transform of x, y, z and a quaternion x, y, z, w. Throws std::invalid_argument if it is not a rotation.
   static Rigid of_pose(
     double px, double py, double pz, double x, double y, double z, double w)
   {
@@ -63,7 +63,7 @@ struct Rigid
     return Vec3{rows[0].dot(p), rows[1].dot(p), rows[2].dot(p)} + translation;
   }
 
-  /// The way back.
+  /// The inverse.
   Rigid inverse() const
   {
     Rigid back;
@@ -76,8 +76,8 @@ struct Rigid
   }
 };
 
-/// What takes positions in a frame to another by tf2, from its tf2_ros::Buffer; nothing where tf2 knows no transform or
-/// was last told of it more than max_age_s ago. Static transforms hold for ever, those dated ahead for two seconds.
+/// The transform between two frames from a tf2_ros::Buffer. Empty if tf2 has none, or if it is older than max_age_s.
+/// Static transforms hold for ever. Transforms with a stamp in the future hold for two seconds.
 template<class Buffer>
 std::optional<Rigid> newest_transform(
   const Buffer & buffer, const std::string & target, const std::string & source, std::int64_t now_ns,

@@ -1,10 +1,10 @@
-// Which limbs may come near a robot: bounds on many distances at once, none of them wrong.
+// Which limbs may come near a robot: exact bounds on many distances at once.
 //
-// A pose lies in a ball about one of its joints, the hub; most poses are too far off altogether. Of the others the
-// squared distance of every joint from the axis of a capsule is found, in float, eight joints at a time: a joint lies on
-// the axis of its limbs, and no point of a limb is farther than half its length from its nearer end. Where some limb
-// overlaps a capsule, thin limbs do not matter: no overlap is deeper than both radii. Only limbs that these bounds leave
-// in question are measured, in double.
+// A pose lies in a ball around one of its joints, the hub; most poses are too far away as a whole. For the others the
+// squared distance of every joint from the axis of a capsule is computed, in float, eight joints at a time. A joint
+// lies on the axis of its limbs, and every point of a limb is within half its length from its nearer end. If some limb
+// overlaps a capsule deeply, thin limbs cannot overlap more: an overlap is at most the sum of both radii. Only limbs
+// that these bounds leave in question are measured, in double.
 #ifndef MOTION_PREDICTOR__SWEEP_HPP_
 #define MOTION_PREDICTOR__SWEEP_HPP_
 
@@ -49,7 +49,7 @@ public:
     narrow(std::numeric_limits<float>::infinity());
   }
 
-  /// What the distance of a pose from a capsule is at least.
+  /// Lower bound of the distance of a pose from a capsule.
   float pose_at_least(std::size_t n, std::size_t t, std::size_t r) const
   {
     const Axis & axis = axes_[t * robot_.size() + r];
@@ -57,7 +57,7 @@ public:
     return std::sqrt(axis.square(bodies_.x[at], bodies_.y[at], bodies_.z[at])) - axis.radius - ball_[n * T_ + t];
   }
 
-  /// Leave out the limbs whose distance cannot be below a limit, wherever they are. Later limits may not be larger.
+  /// Drop the limbs whose distance cannot be below a limit at any time. Later limits must not be larger.
   void narrow(float limit)
   {
     used_.clear();
@@ -72,7 +72,7 @@ public:
     lanes_ = (used_.size() + 7) / 8 * 8;
   }
 
-  /// Turn to a pose, of which the following are, for limits of at most this.
+  /// Select the pose for the following functions, for limits up to this one.
   void turn_to(std::size_t n, std::size_t t, float limit)
   {
     n_ = n, t_ = t;
@@ -110,7 +110,7 @@ public:
     return any;
   }
 
-  /// Whether a joint is surely nearer than a limit to the capsule that was last asked about.
+  /// Whether a joint is certainly nearer than a limit to the capsule of the last question.
   bool is_within(std::size_t r, float limit) const
   {
     const float most = limit + axes_[t_ * robot_.size() + r].radius - slack_;
@@ -121,7 +121,7 @@ public:
     return false;
   }
 
-  /// Whether a limb may be nearer than a limit to the capsule that was last asked about.
+  /// Whether a limb may be nearer than a limit to the capsule of the last question.
   bool is_limb_in_question(std::size_t c, std::size_t r, float limit) const
   {
     const Limb & limb = bodies_.limbs[c];
@@ -182,8 +182,8 @@ private:
     }
   }
 
-  /// Find the ball about the hub of every pose. With d the distance of a joint and f the flesh there, (d + f)^2 is at
-  /// most d^2 (1 + f / m) + f^2 + m f whatever m is: a root for the whole pose is enough.
+  /// Find the ball around the hub of every pose. Let d be the distance of a joint and f its flesh. For any m, (d + f)^2
+  /// is at most d^2 (1 + f / m) + f^2 + m f. So one square root for the whole pose is enough.
   void find_balls()
   {
     constexpr float m = 0.7f;

@@ -26,7 +26,7 @@ METADATA_KEY = 'motion_predictor'
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is missing, damaged, foreign or does not fit itself."""
+    """A checkpoint is missing, damaged, of another kind, or contradicts itself."""
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Checkpoint:
     """A predictor as it is stored.
 
     `tensors` holds the network's state dict under `network.`, the parametrisation's under
-    `parametrisation.` and, where calibrated, what `Calibration` and `Familiarity` name.
+    `parametrisation.` and, if calibrated, the tensors of `Calibration` and `Familiarity`.
     """
 
     header: Header
@@ -47,7 +47,7 @@ class Checkpoint:
     def of(
         cls, header: Header, network: nn.Module, parametrisation: Parametrisation
     ) -> 'Checkpoint':
-        """Put a checkpoint together from what was trained."""
+        """Make a checkpoint of trained parts."""
         sections = {'network': network, 'parametrisation': parametrisation}
         return cls(
             header,
@@ -65,7 +65,7 @@ class Checkpoint:
         return f'{self.header.name}@{self.sha256[:8]}{damped}'
 
     def sets(self, coverage: float | None = None) -> Sets | None:
-        """Return what makes radii of one of the calibrated coverages (see `Calibration.choose`).
+        """Return the sets of one of the calibrated coverages (see `Calibration.choose`).
 
         Returns:
             None if the checkpoint is not calibrated.
@@ -83,12 +83,12 @@ class Checkpoint:
         return Sets(header.calibration, tensors, header.layout, frames, coverage)
 
     def calibrated(self, calibration: Calibration, tensors: dict[str, Tensor]) -> 'Checkpoint':
-        """Return it with a calibration, instead of any that it has."""
+        """Return it with a calibration, which replaces the present one."""
         header = self.header.model_copy(update={'calibration': calibration})
         return Checkpoint(header, self._without('calibration.') | tensors)
 
     def familiarity(self) -> FamiliarityTest | None:
-        """Return what says how familiar a history is; None where that was not calibrated."""
+        """Return the function that says how familiar a history is; None if not calibrated."""
         header, window = self.header, self.header.window
         if header.familiarity is None:
             return None
@@ -98,7 +98,7 @@ class Checkpoint:
         return FamiliarityTest(header.familiarity, tensors, poses)
 
     def familiar(self, familiarity: Familiarity, tensors: Sequence[FloatArray]) -> 'Checkpoint':
-        """Return it with a familiarity, instead of any that it has.
+        """Return it with a familiarity, which replaces the present one.
 
         Args:
             familiarity: what the tensors were fitted to.
@@ -110,7 +110,7 @@ class Checkpoint:
         return Checkpoint(header, self._without('familiarity.') | fitted)
 
     def uncalibrated(self) -> 'Checkpoint':
-        """Return it without what was fitted to its predictions, or measured of them."""
+        """Return it without calibration, familiarity and measurements."""
         header = self.header.model_copy(
             update={'calibration': None, 'familiarity': None, 'metrics': {}}
         )
@@ -136,10 +136,10 @@ class Checkpoint:
         return header.network.build(header.features, header.window.coefficients)
 
     def require_fit(self) -> None:
-        """Compare the tensors with what the header asks for, without making that.
+        """Compare the names and shapes of the tensors with the header.
 
         Raises:
-            CheckpointError: naming the first tensor that is missing, foreign or of another shape.
+            CheckpointError: naming the first tensor that is missing, unknown or of another shape.
         """
         header = self.header
         with torch.device('meta'):
@@ -182,10 +182,10 @@ class Checkpoint:
         """Return the module from history to future, in evaluation mode.
 
         Args:
-            module: OneStep, or what builds another sampler from the same arguments.
+            module: OneStep, or a function that builds another sampler from the same arguments.
 
         Raises:
-            CheckpointError: if the tensors do not fit what the header says.
+            CheckpointError: if the tensors do not fit the header.
         """
         header = self.header
         self.require_fit()

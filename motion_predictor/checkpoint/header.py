@@ -37,9 +37,9 @@ class Header(Strict):
     ddim_steps: Annotated[int, Field(ge=1, le=500)]
     """Denoising steps of the DDIM sequence whose last timestep the single step starts from."""
     ddim_grid: Grid = 'leading'
-    """How that sequence lies in all timesteps."""
+    """Grid of that sequence within all timesteps."""
     start_timestep: Annotated[int, Field(ge=1, lt=NOISE_STEPS)] | None = None
-    """Where the single step starts instead, if it was trained to."""
+    """Another timestep at which the single step starts, if it was trained for that."""
     prediction: Literal['sample', 'epsilon']
     """What the network returns: the clean coefficients, or the noise."""
     parametrisation: Literal['anchored', 'residual', 'official']
@@ -49,22 +49,22 @@ class Header(Strict):
     frame: Literal['heading', 'world']
     """Axes of the model frame: the person's heading along +x, or the world's."""
     root: Literal['predicted', 'damped']
-    """Whether the network predicts the root, or its recent velocity dies away."""
+    """Whether the network predicts the root. Otherwise its recent velocity decays."""
     sampling: Literal['one_step', 'ddim'] = 'one_step'
     """Whether one evaluation makes a sample, or (teachers) all `ddim_steps` do."""
     noise_seed: Annotated[int, Field(ge=0)] = 0
     spread: tuple[Annotated[float, Field(gt=0, le=10)], ...] | None = None
-    """By what the deviations of a person's samples from their mean are multiplied, coefficient by
-    coefficient, so that they are as large as errors are with people who were not trained on."""
+    """Factors of the deviations of samples from their mean, for each coefficient. They make the
+    deviations as large as errors for people who were not trained on."""
     symmetric: bool = False
     """Whether every other sample is predicted for the mirror image of the person and mirrored
-    back: left and right are treated alike, and the mean of the samples is the better for it."""
+    back. Left and right are then treated alike, and the mean of the samples is better."""
     calibration: Calibration | None = None
     familiarity: Familiarity | None = None
     provenance: dict[str, Any] = {}
     """How the weights were made: configuration, data, versions, ancestors."""
     metrics: dict[str, Any] = {}
-    """What was measured, and on what."""
+    """Results of measurements, and their data."""
 
     @model_validator(mode='after')
     def _fits_itself(self) -> 'Header':
@@ -99,7 +99,7 @@ class Header(Strict):
 
     @property
     def features(self) -> int:
-        """D, the values per frame that the network sees."""
+        """D, the values per frame of the network."""
         return 3 * (len(self.layout.joints) - (self.root == 'damped'))
 
     @property

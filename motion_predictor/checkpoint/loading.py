@@ -20,7 +20,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         if not path.is_file():
             raise CheckpointError(f'there is no checkpoint {path}')
         with safe_open(path, framework='pt') as file:
-            # Copied, since what is mapped into memory changes with the file, or is gone with it.
+            # Copied, since mapped memory changes with the file, or is lost with it.
             tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
             return file.metadata() or {}, tensors
     except (SafetensorError, OSError) as error:
@@ -38,14 +38,14 @@ def shipped_checkpoints() -> dict[str, Path]:
 def _leave_out_old_calibration(metadata: dict[str, str], tensors: dict[str, Tensor]) -> bool:
     """Leave out a calibration that lacks groups of pace, and return whether there was one.
 
-    The network is as good as ever: it can be calibrated anew.
+    The network stays usable, and can be calibrated again.
     """
     try:
         header = json.loads(metadata[METADATA_KEY])
         calibration = header['calibration']
         is_old = 'people' in calibration and 'paces' not in calibration
     except (ValueError, TypeError, KeyError):
-        return False  # what is wrong with it is for others to say
+        return False  # validation reports what is wrong with it
     if is_old:
         metadata[METADATA_KEY] = json.dumps(header | {'calibration': None})
         for name in [name for name in tensors if name.startswith('calibration.')]:

@@ -12,7 +12,7 @@ from motion_predictor.common.problems import one_line
 from motion_predictor.model import GraphDenoiser, GruDenoiser, SharedTrunk, SwiftDiff, TransFusion
 
 ENTRY_POINTS = 'motion_predictor.networks'
-"""The group in which a package names its sizes of networks; examples/denoiser is one."""
+"""Entry point group in which packages name their sizes of networks, as examples/denoiser does."""
 
 
 class Strict(BaseModel):
@@ -110,7 +110,7 @@ class GraphSpec(Strict):
 
 
 def _brought() -> list[type[BaseModel]]:
-    """Return the sizes of networks that other packages bring, by their entry points.
+    """Return the sizes of networks of other packages, by their entry points.
 
     One that cannot be loaded is left out, with a warning: others still run.
     """

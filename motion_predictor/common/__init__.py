@@ -1,1 +1,1 @@
-"""What everything here builds on: files, frames of reference, statuses."""
+"""Shared by everything: files, rigid transforms, statuses."""

@@ -1,4 +1,4 @@
-"""Files that readers see whole."""
+"""Files that are never half written for their readers."""
 
 import os
 import tempfile

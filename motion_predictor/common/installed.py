@@ -1,4 +1,4 @@
-"""Where the files lie that ship with the package."""
+"""Finds files that ship with the package."""
 
 from importlib import resources
 from pathlib import Path

@@ -21,7 +21,7 @@ class Rigid:
 
     @classmethod
     def identity(cls) -> 'Rigid':
-        """Return what leaves positions where they are."""
+        """Return the identity."""
         return cls(np.eye(3), np.zeros(3))
 
     @classmethod
@@ -71,18 +71,18 @@ class Rigid:
 
     @property
     def inverse(self) -> 'Rigid':
-        """The way back."""
+        """The inverse."""
         return Rigid(self.rotation.T, -self.rotation.T @ self.translation)
 
     def __matmul__(self, first: 'Rigid') -> 'Rigid':
-        """Return the transform that does another one first and then this one."""
+        """Return the composition: the other transform first, then this one."""
         return Rigid(
             self.rotation @ first.rotation,
             self.rotation @ first.translation + self.translation,
         )
 
     def __call__(self, positions: ArrayLike) -> NDArray[np.floating]:
-        """Move positions (..., 3); float32 stays float32."""
+        """Transform positions (..., 3); float32 stays float32."""
         given = np.asarray(positions)
         moved = given @ self.rotation.T.astype(given.dtype, copy=False)
         moved += self.translation.astype(given.dtype, copy=False)

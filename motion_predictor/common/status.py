@@ -1,11 +1,11 @@
-"""What a consumer may rely on, as in the messages."""
+"""How much a consumer may rely on, as in the messages."""
 
 from collections.abc import Iterable
 from enum import IntEnum
 
 
 class Status(IntEnum):
-    """The greater, the less may be relied on; doc/statuses.md says what each means."""
+    """The greater the number, the less reliable; see doc/statuses.md."""
 
     OK = 0
     DEGRADED = 1

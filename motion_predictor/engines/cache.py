@@ -1,4 +1,4 @@
-"""Where engines are kept, what they depend on, and how the place stays sound and small."""
+"""The folder of engines: their names, checks for damage, and its limited size."""
 
 import fcntl
 import hashlib
@@ -17,15 +17,15 @@ from motion_predictor.common.files import written_whole
 from motion_predictor.common.installed import installed
 
 KEPT = 12
-"""Engines that are kept, those used last."""
+"""Number of engines that are kept: those used last."""
 NEEDED_MB = 300
-"""Room that a compiler needs, in the cache's own folder."""
+"""Disk space that a compiler needs in the folder of the cache."""
 SEAL_BYTES = hashlib.sha256().digest_size
 MEGABYTE = 1 << 20
 
 
 def cpu_capabilities() -> dict[str, Any]:
-    """Return what the CPU can do, nothing where torch is too old to tell."""
+    """Return the capabilities of the CPU; empty if torch is too old to know them."""
     return dict(getattr(torch.cpu, 'get_capabilities', dict)())
 
 
@@ -38,16 +38,16 @@ def artefact(
 ) -> Path:
     """Return where an engine lies: ~/.cache/motion_predictor, or below XDG_CACHE_HOME.
 
-    The name is a hash of all that it depends on: the checkpoint (its hash), backend and precision,
-    device, number of threads, versions, and this package's own mathematics and way of compiling.
-    Shapes follow from the checkpoint; numbers of people and samples are free.
+    The name is a hash of everything that it depends on: the checkpoint (by its hash), backend and
+    precision, device, number of threads, versions, and the source code of this package. Shapes
+    follow from the checkpoint. Numbers of people and samples are free.
 
     Args:
         checkpoint: hash of the checkpoint.
         backend: of the engine.
         precision: of the engine.
         device: that it runs on.
-        versions: of what else it is made with.
+        versions: of the other software that it is made with.
     """
     digest = hashlib.sha256()
     for pattern in ('model/*.py', 'engines/export.py', f'engines/{backend}.py'):
@@ -81,7 +81,7 @@ def _device_facts(device: torch.device) -> list[Any]:
 
 
 def is_sound(path: Path) -> bool:
-    """Whether a file is there and as it was when it was made."""
+    """Whether a file exists and is undamaged."""
     try:
         content = memoryview(path.read_bytes())
     except OSError:
@@ -90,17 +90,17 @@ def is_sound(path: Path) -> bool:
 
 
 def ensure(path: Path, make: Callable[[Path], None]) -> None:
-    """Have a file made unless it is there and sound.
+    """Make a file unless it exists and is undamaged.
 
-    Its last bytes are a hash of the others. Processes that want to make one take turns, and those
-    that waited find it made. Whatever others left half done is removed.
+    Its last bytes are a hash of the others. Processes that want to make one take turns, so that
+    the next ones find it finished. Unfinished files of others are removed.
 
     Args:
         path: of the file.
-        make: writes it to where it is told, in a folder that it has for itself.
+        make: writes it to the given path, in a folder of its own.
 
     Raises:
-        OSError: if there is too little room, or the folder cannot be written.
+        OSError: if there is too little disk space, or the folder cannot be written.
         Exception: whatever `make` raises.
     """
     if not is_sound(path):
@@ -113,7 +113,7 @@ def ensure(path: Path, make: Callable[[Path], None]) -> None:
                 with written_whole(path) as draft:
                     make(draft)
                     _seal(draft)
-    with suppress(OSError):  # a cache that comes with a read-only image is as good
+    with suppress(OSError):  # a cache in a read-only image is fine
         os.utime(path)
 
 
@@ -124,7 +124,7 @@ def _seal(path: Path) -> None:
 
 @contextmanager
 def _turn(folder: Path) -> Iterator[None]:
-    """Wait until no other process makes anything in a folder; the lock ends with its process."""
+    """Wait until no other process makes an engine in a folder. The lock ends with its process."""
     with (folder / '.lock').open('w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -140,10 +140,10 @@ def _require_room(folder: Path) -> None:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what was left half done, and the engines that were used longest ago."""
+    """Remove unfinished files, and the engines that were used longest ago."""
     for draft in folder.glob('.writing-*'):
         shutil.rmtree(draft, ignore_errors=True)
     engines = [path for path in folder.iterdir() if path.is_file() and path.name != '.lock']
     used = {path: path.stat().st_mtime for path in engines}
     for path in sorted(engines, key=used.__getitem__, reverse=True)[KEPT - 1 :]:
-        path.unlink(missing_ok=True)  # whoever runs it keeps it
+        path.unlink(missing_ok=True)  # a process that runs it keeps it

@@ -50,10 +50,10 @@ LADDER = (
     ('compiled', 'bfloat16'),
     ('compiled', 'float32'),
 )
-"""Backends and precisions, the fastest first; below the last there is eager.
+"""Backends and precisions, the fastest first. Eager comes after the last.
 
-The order is stated, not timed at load: a machine that is busy then would choose wrongly, and
-every candidate would have to be compiled.
+The order is fixed, not timed when loading: a busy machine would choose wrongly, and every
+candidate would have to be compiled.
 """
 Candidate = tuple[str, str]
 """Backend and precision."""
@@ -68,13 +68,13 @@ class Engine:
     precision: str
     run: Run
     error_m: float = 0.0
-    """99th percentile of the distance of joints from where eager single precision puts them."""
+    """99th percentile of the distance of joints from those of eager single precision."""
     attempts: tuple[Attempt, ...] = ()
-    """Backend, precision and outcome of what was tried and refused."""
+    """Backend, precision and reason of each one that was refused."""
     unmade: tuple[Candidate, ...] = ()
-    """What is faster, and has to be made before it can be tried."""
+    """Faster ones that have to be made before they can be tried."""
     gave_up: tuple[Attempt, ...] = ()
-    """What ran and then failed."""
+    """Those that ran and then failed."""
 
     def __call__(self, history: Tensor, noise: Tensor, embedded: Tensor) -> Result:
         """Return samples (P, S, F, J, 3), mean (P, F, J, 3) and spread (P, F, J), metres.
@@ -89,11 +89,11 @@ class Engine:
 
 @dataclass(frozen=True)
 class Case:
-    """What engines are built from, and compared on.
+    """Data from which engines are built, and on which they are compared.
 
     Args:
         module: from history, noise and embedded noise to samples, mean and spread.
-        noise: (S, K, D) all the noise there is, on the module's device.
+        noise: (S, K, D) of all samples, on the module's device.
         embedded: what the network's `embed` made of it.
         histories: (P, H, J, 3) of several people to compare engines on.
         checkpoint: hash of the checkpoint, empty if it was never saved.
@@ -107,7 +107,9 @@ class Case:
 
     @property
     def inputs(self) -> Inputs:
-        """An example with at least two of each: to an exporter, one is one always."""
+        """An example with two or more people and samples, since exporters take a size of 1 as
+        fixed.
+        """
         chosen = [0, *range(1, len(self.noise))] if len(self.noise) > 1 else [0, 0]
         return self.histories.to(self.noise.device), self.noise[chosen], self.embedded[chosen]
 
@@ -119,14 +121,14 @@ class Case:
 
 
 def choose(case: Case, backend: str, precision: str = 'auto', make: bool = True) -> Engine:
-    """Return the engine asked for or, where that fails or disagrees, the next best one.
+    """Return the wanted engine or, if it fails or disagrees, the next best one.
 
     Args:
         case: what it runs.
         backend: one of BACKENDS; 'auto' starts with the fastest for the device.
         precision: one of PRECISIONS; 'auto' starts with the reduced one.
-        make: make what is not there yet, which takes a minute. Otherwise the result says what is
-            unmade, and is the best that is there.
+        make: whether to make engines that do not exist yet, which takes a minute. Otherwise the
+            result is the best existing one, and says what is unmade.
 
     Raises:
         ValueError: if there is no such backend or precision.
@@ -141,7 +143,7 @@ def choose(case: Case, backend: str, precision: str = 'auto', make: bool = True)
 
 
 def improve(case: Case, engine: Engine) -> Engine:
-    """Return the best of what was unmade and is there by now; an engine like this one if none."""
+    """Return the best of the unmade engines that exist by now; else an engine like this one."""
     return _first(case, engine.unmade, False, replace(engine, unmade=()))
 
 
@@ -163,7 +165,7 @@ def _first(case: Case, candidates: Sequence[Candidate], make: bool, otherwise: E
                 reduce_precision(reduced)
             run = BUILDERS[name](reduced, case.inputs, path)
             error_m = disagreement_m(run, plain, case.histories, case.noise, case.embedded)
-        except Exception as error:  # compilers and drivers raise anything, and eager is left
+        except Exception as error:  # compilers and drivers may raise any error, and eager remains
             outcome = one_line(error)[:300]
         else:
             if error_m <= TOLERANCE_M:
@@ -175,7 +177,7 @@ def _first(case: Case, candidates: Sequence[Candidate], make: bool, otherwise: E
 
 
 def _candidates(backend: str, precision: str, device: torch.device) -> list[Candidate]:
-    """Return what to try in turn before eager."""
+    """Return the candidates in order, without eager."""
     if backend == 'eager':
         return []
     first = backend
@@ -211,15 +213,15 @@ def disagreement_m(
             (ours[2] - theirs[2]).abs(),
         )
         differences += [float(np.quantile(d.numpy(), 0.99)) for d in distances]
-    worst = float(np.max(differences))  # which keeps what is not a number
+    worst = float(np.max(differences))  # max keeps NaN
     return worst if math.isfinite(worst) else math.inf
 
 
 def walkers(layout: Layout, frames: int, rate_hz: float, people: int = 4) -> Tensor:
     """Return histories (people, frames, J, 3) of figures that walk with swinging limbs.
 
-    They stand in for a recording, of which there is none for every layout: each joint 0.2 m from
-    its parent, moving at up to 1 m/s, in a place of its own.
+    They replace a recording, which does not exist for every layout. Each joint is 0.2 m from its
+    parent and moves at up to 1 m/s.
     """
     random = np.random.default_rng(0)
     count = len(layout.joints)

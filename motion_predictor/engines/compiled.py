@@ -23,15 +23,15 @@ from motion_predictor.engines.export import export, free_sizes, torchs_own_warni
 logger = logging.getLogger(__name__)
 
 MOST = 1000
-"""People, or samples, that the library takes."""
+"""Largest number of people, and of samples, for the library."""
 
 
 def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
-    """Return what runs the library, compiled if it is not there yet or damaged.
+    """Return a function that runs the library. Compile it if it is missing or damaged.
 
     Raises:
         RuntimeError: if the module is not on the CPU, or there is no compiler.
-        OSError: if it cannot be kept.
+        OSError: if it cannot be written.
         Exception: whatever the compiler raises.
     """
     if not _is_for(inputs):
@@ -49,7 +49,7 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
 
 
 def has_to_be_made(inputs: Inputs, path: Path) -> bool:
-    """Whether building it takes long: it is not there, or damaged."""
+    """Whether building takes long, because it is missing or damaged."""
     return _is_for(inputs) and not is_sound(_library(path))
 
 
@@ -64,9 +64,9 @@ def _library(path: Path) -> Path:
 def _compile(module: nn.Module, inputs: Inputs, draft: Path) -> None:
     """Write the library of a module.
 
-    Measured on `default`: adding the bias after the matrix product saves a tenth of the time,
-    weights that lie transposed in memory a twentieth; constants folded and packed ("freezing")
-    cost a fifth, and products by the compiler's own templates ("max_autotune") were wrong.
+    Measured on `default`: adding the bias after the matrix product saves a tenth of the time, and
+    weights that are transposed in memory a twentieth. Folded and packed constants ("freezing")
+    cost a fifth. Products by the compiler's own templates ("max_autotune") were wrong.
     """
     compiler = os.environ.get('CXX', 'g++')
     if shutil.which(compiler) is None:
@@ -77,7 +77,7 @@ def _compile(module: nn.Module, inputs: Inputs, draft: Path) -> None:
         {torch.ops.aten.addmm.default: _addmm, torch.ops.aten.linear.default: _linear}
     )
     package = draft.with_suffix('.pt2')
-    # What the compiler writes beside goes with the draft, whether it ends well or not.
+    # Other files of the compiler are removed with the draft in any case.
     with torch._inductor.utils.fresh_inductor_cache(dir=str(draft.parent)):
         torch._inductor.aoti_compile_and_package(
             program,
@@ -98,7 +98,7 @@ def _configuration() -> dict[str, Any]:
 
 @cache
 def _announce() -> None:
-    """Say once that it takes a while, however many networks are compiled."""
+    """Log once that it takes a while, for any number of networks."""
     logger.warning('compiling for this machine: about a minute for each network, once')
 
 
@@ -117,5 +117,5 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _addmm(bias: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """Leave the bias to the pointwise kernel that follows; a product copies it to its result."""
+    """Move the bias to the next pointwise kernel; a product would copy it to its result first."""
     return left @ right + bias

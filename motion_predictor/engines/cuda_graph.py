@@ -1,7 +1,7 @@
 """A CUDA graph for each number of people and samples: one launch instead of hundreds.
 
-Captured and replayed in one thread, as the CUDA documentation asks: the one that loads the
-predictor and predicts. See "CUDA Graphs" in the notes on CUDA semantics of PyTorch.
+They are captured and replayed in one thread, as the CUDA documentation requires: the thread that
+loads the predictor and predicts. See "CUDA Graphs" in the notes on CUDA semantics of PyTorch.
 """
 
 from pathlib import Path
@@ -16,10 +16,10 @@ WARM_UP_CALLS = 3
 
 
 class _Graph:
-    """The module captured for one shape, with buffers that stay where they are.
+    """The module captured for one shape, with fixed buffers.
 
-    Graphs share one pool of memory: one runs after the other, and what it computed is on the host
-    before the next one begins.
+    Graphs share one pool of memory. They run one after the other, and results are on the host
+    before the next one starts.
     """
 
     def __init__(self, module: nn.Module, inputs: Inputs, pool: Any) -> None:
@@ -51,7 +51,7 @@ class _Graph:
 
 
 def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
-    """Return what captures a graph at the first call of each shape and replays it from then on.
+    """Return a function that captures a graph at the first call of each shape, then replays it.
 
     Raises:
         RuntimeError: if the module is not on a GPU.
@@ -73,5 +73,5 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
 
 
 def has_to_be_made(inputs: Inputs, path: Path) -> bool:
-    """Whether building it takes long: it never does."""
+    """Whether building takes long; it never does."""
     return False

@@ -14,7 +14,7 @@ from motion_predictor.engines import Inputs
 
 @contextmanager
 def torchs_own_warnings_ignored() -> Iterator[None]:
-    """Leave out what torch's compiler says of torch's own use of itself."""
+    """Hide warnings of torch's compiler about torch itself."""
     with warnings.catch_warnings():
         for category in (DeprecationWarning, FutureWarning):
             warnings.simplefilter('ignore', category)
@@ -31,7 +31,7 @@ def free_sizes(most_people: int, most_samples: int) -> Any:
 def export(module: nn.Module, inputs: Inputs, free: Any) -> ExportedProgram:
     """Return the graph of a module, traced with inputs of at least two people and samples.
 
-    Whatever is one in the inputs would be taken to be one always.
+    A size of one in the inputs would be taken as fixed.
     """
     with torch.no_grad():
         return torch.export.export(module, inputs, dynamic_shapes=free, strict=False)

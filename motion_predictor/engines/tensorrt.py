@@ -43,12 +43,12 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
 
 
 def has_to_be_made(inputs: Inputs, path: Path) -> bool:
-    """Whether building it takes long: it is not there, or damaged."""
+    """Whether building takes long, because it is missing or damaged."""
     return inputs[1].device.type == 'cuda' and not is_sound(_file(inputs, path))
 
 
 def versions(device: torch.device) -> tuple[str, ...]:
-    """Return the versions that an engine is bound to: TensorRT's, and that of the driver."""
+    """Return the versions that an engine depends on: of TensorRT and of the driver."""
     found = []
     for name in MADE_WITH:
         try:

@@ -1,1 +1,1 @@
-"""What became of predictions: the node judges itself by what it sees, and corrects its radii."""
+"""The node compares its predictions with what then happened, and corrects its radii."""

@@ -1,4 +1,4 @@
-"""Judges predictions by what is seen of people, and corrects the radii of the next."""
+"""Judges predictions by later observations, and corrects the radii of the next ones."""
 
 import threading
 from collections.abc import Sequence
@@ -16,28 +16,28 @@ from motion_predictor.uncertainty.adaptive import Adaptation
 FloatArray = NDArray[np.floating]
 HORIZONS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 RUNNING_S = 20.0
-"""Figures are averages over so long, the recent counting more."""
+"""Time constant of the averages."""
 CORRECTIONS = ('off', 'widen', 'both')
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How well one person was predicted lately, at H horizons; NaN where nothing was judged."""
+    """How well one person was predicted recently, at H horizons; NaN where nothing was judged."""
 
     id: str
     seconds: FloatArray
-    """(H,) of evidence, recent ones counting more."""
+    """(H,) seconds of evidence, with recent ones weighted more."""
     coverage: FloatArray
-    """(H,) share of the observed joints that were in the radius as it was published."""
+    """(H,) share of the observed joints that were within the published radius."""
     error_m: FloatArray
-    """(3, H) mean distance of the joints from the mean, from where they were last seen (zero
-    velocity), and from where they were going (constant velocity)."""
+    """(3, H) mean distance of the joints from the mean, from zero velocity, and from constant
+    velocity."""
     factor: FloatArray
-    """(H,) what radii are multiplied by."""
+    """(H,) factors of the radii."""
 
 
 class SelfCheck:
-    """Keeps predictions until what they were of has happened.
+    """Keeps predictions until their time has come, and judges them.
 
     Args:
         times: (F,) seconds, of the frames that are predicted.
@@ -53,7 +53,7 @@ class SelfCheck:
         reached = [h for h in HORIZONS_S if h <= times[-1] + 0.5 / rate_hz]
         self.horizons_s: FloatArray = np.array(reached or [float(times[-1])])
         logs = np.log(self.horizons_s)
-        self._spread = np.stack(  # (H, F) what each frame takes from each horizon
+        self._spread = np.stack(  # (H, F) weights of the horizons for each frame
             [np.interp(np.log(times), logs, row) for row in np.eye(len(logs))]
         ).astype(np.float32)
         self._lock = threading.Lock()
@@ -64,7 +64,7 @@ class SelfCheck:
         self._slots = Slots()
 
     def correct(self, correction: str) -> None:
-        """Correct radii in another way from now on; raises as the constructor."""
+        """Change the correction. Raises like the constructor."""
         if correction not in CORRECTIONS:
             raise ValueError(
                 f"self_correction must be one of {', '.join(CORRECTIONS)}, got '{correction}'"
@@ -76,8 +76,8 @@ class SelfCheck:
 
         Args:
             stamp_ns: of the observation.
-            people: those of the prediction, in order; all of them have a window.
-            prediction: of them, not corrected.
+            people: of the prediction, in order; all of them have a window.
+            prediction: not corrected.
         """
         with self._lock:
             return self._step(stamp_ns, people, prediction)
@@ -106,12 +106,12 @@ class SelfCheck:
         if not factor.any():
             return prediction
         scale = np.exp(factor.astype(np.float32) @ self._spread)  # (P, F)
-        # Whoever has had more time is no nearer.
+        # A radius does not shrink with the horizon.
         radius = np.maximum.accumulate(prediction.radius * scale[..., None], axis=1)
         return replace(prediction, radius=radius)
 
     def report(self) -> list[Quality]:
-        """Return how well everybody seen lately was predicted."""
+        """Return how well everybody who was seen recently was predicted."""
         with self._lock:
             found = []
             for person_id, slot in self._slots.of_ids.items():
@@ -124,7 +124,7 @@ class SelfCheck:
             return found
 
     def _reserve(self, slots: int) -> None:
-        """Make room for so many slots."""
+        """Allocate so many slots."""
         more = slots + 8 - len(self._sums)
         if slots <= len(self._sums):
             return

@@ -1,4 +1,4 @@
-"""Keeps predictions until what they were of has happened."""
+"""Keeps predictions until their time has come."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from motion_predictor.prediction import Prediction
 
 FloatArray = NDArray[np.floating]
 AROUND = 5
-"""Frames that are kept about each horizon, since observations do not come at frames."""
+"""Number of frames kept around each horizon, since observations come between frames."""
 APART_S = 0.02
-"""Predictions nearer to each other than this are not all kept."""
+"""Of predictions closer together than this, not all are kept."""
 LATE_S = 0.1
-"""Predictions are kept for so long after their last horizon."""
+"""How long predictions are kept after their last horizon."""
 SLOPE_S = 0.1
-"""What constant velocity goes on with: the velocity of the last so many seconds."""
+"""Constant velocity is the average over this time."""
 GUESSES = 3
-"""Whose errors are measured: the mean, zero velocity, constant velocity."""
+"""Number of predictions compared: the mean, zero velocity, constant velocity."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class _Kept:
     tracks: NDArray[np.int64]  # (P,)
     balls: FloatArray  # (H, P, n, J, 4) means and radii as calibrated, at frames about horizons
     factor: FloatArray  # (H, P) that was published with it
-    learnt: FloatArray  # (P,) 1 where the radius was learnt, 0 where it is what can be reached
+    learnt: FloatArray  # (P,) 1 for a learnt radius, 0 for a reach
     seen: FloatArray  # (2, P, J, 3) the newest positions and their velocities
 
 
 @dataclass(frozen=True)
 class Past:
-    """What was predicted for now at each horizon."""
+    """Earlier predictions for the present time, at each horizon."""
 
     guesses: FloatArray  # (P, H, 3, J, 3) metres, NaN where there is none
     radius: FloatArray  # (P, H, J) likewise
@@ -62,7 +62,7 @@ class Memory:
         self._kept: deque[_Kept] = deque()
 
     def forget_the_future(self, stamp_ns: int) -> None:
-        """Forget everything if time went back: what was predicted is not to come."""
+        """Forget everything if time went back, since the predicted times will not come."""
         if self._kept and stamp_ns <= self._kept[-1].stamp_ns:
             self._kept.clear()
 
@@ -78,10 +78,10 @@ class Memory:
 
         Args:
             stamp_ns: of the newest observation.
-            tracks: (P,) that tell people apart, whatever their ids.
+            tracks: (P,) numbers that identify people, whatever their ids.
             history: that was predicted from.
             prediction: as calibrated.
-            factor: (P, H) logarithm of what its radii are multiplied by.
+            factor: (P, H) logarithms of the factors of its radii.
         """
         oldest_ns = stamp_ns - round((self._middle_s[-1] + LATE_S) * 1e9)
         while self._kept and self._kept[0].stamp_ns < oldest_ns:
@@ -106,15 +106,15 @@ class Memory:
         )
 
     def _same(self, tracks: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the object that was kept last, if it holds the same: quicker to compare."""
+        """Return the last object if it is equal, since the same object is quicker to compare."""
         if self._kept and np.array_equal(self._kept[-1].tracks, tracks):
             return self._kept[-1].tracks
         return tracks
 
     def recall(self, stamp_ns: int, tracks: NDArray[np.int64]) -> Past | None:
-        """Return what was predicted for now of each person, NaN where nothing was.
+        """Return the earlier predictions for now of each person; NaN where there are none.
 
-        None if nothing was of anybody.
+        None if there are none of anybody.
         """
         if not self._kept:
             return None
@@ -161,7 +161,7 @@ class Memory:
 
 
 def _rows(kept: NDArray[np.int64], tracks: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """Return where each track (P,) is among those kept, -1 if nowhere; None if all are alike."""
+    """Return the index of each track (P,) among those kept, or -1; None if all are equal."""
     if kept is tracks or np.array_equal(kept, tracks):
         return None
     same = kept == tracks[:, None]  # (P, P')

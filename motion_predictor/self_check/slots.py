@@ -1,4 +1,4 @@
-"""Which row of what was learnt is whose, whatever ids they go by."""
+"""Assigns rows of learnt factors to people, also when their ids change."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from motion_predictor.tracking.scene import Person
 
 KEPT_S = 60.0
-"""Somebody who was not seen for so long is somebody else, whatever the id."""
+"""Somebody who was not seen for so long counts as a new person, whatever the id."""
 LONGEST_S = 0.1
-"""A longer time between two messages counts as much evidence as this."""
+"""Upper limit of the time between two messages, as evidence."""
 MOST_TRACKS = 1000
-"""With more, those of people who were forgotten are forgotten too."""
+"""Limit of the number of people. Above it, people who are no longer tracked are forgotten."""
 
 
 class Slots:
-    """Rows of people: they keep them under another id, and when an id comes back."""
+    """Rows of people. A person keeps the row under a new id, and when an id comes back."""
 
     def __init__(self) -> None:
         self.of_ids: dict[str, int] = {}
@@ -24,7 +24,7 @@ class Slots:
         self._seen_ns: dict[str, int] = {}
 
     def forget(self, stamp_ns: int) -> list[int]:
-        """Free the slots of those who were not seen lately, and return them."""
+        """Free the slots of people who were not seen recently, and return them."""
         late = [
             person_id
             for person_id, seen_ns in self._seen_ns.items()
@@ -35,10 +35,10 @@ class Slots:
     def recognise(
         self, stamp_ns: int, people: Sequence[Person]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], list[int]]:
-        """Return the slot of each person, how long ago (P,) they were seen, and freed slots.
+        """Return the slot of each person, the time (P,) since they were seen, and freed slots.
 
-        No time is longer than LONGEST_S. A slot is freed of an id that somebody takes who was
-        known by another.
+        Times are at most LONGEST_S. If a known person takes the id of another slot, that slot is
+        freed.
         """
         slots, elapsed_s, freed = [], [], []
         for person in people:

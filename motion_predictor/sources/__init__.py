@@ -1,5 +1,5 @@
-"""Sources of skeletons: one small adapter a message type, none of which needs ROS.
+"""Sources of skeletons: one small adapter for each message type, without ROS.
 
-An adapter reads a message by the names of its fields and returns `Bodies`, so that the node and
-the importer of recordings use the same ones, on messages of rclpy or on any that look like them.
+An adapter reads a message by the names of its fields and returns `Bodies`. So the node and the
+importer of recordings share them, for messages of rclpy or others with the same fields.
 """

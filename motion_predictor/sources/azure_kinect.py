@@ -18,7 +18,7 @@ IDS_A_BODY = 100
 DELETE, DELETEALL = 2, 3
 """Values of Marker.action."""
 MAX_SPREAD_NS = 50_000_000
-"""Markers of one message must have been captured within so short a time."""
+"""Greatest difference between the stamps of the markers of a message."""
 
 
 class AzureKinectSource:
@@ -36,7 +36,7 @@ class AzureKinectSource:
         self._layout = known_layouts()['azure32']
 
     def read(self, message: Any) -> Bodies:
-        """Return whom a message shows."""
+        """Return the people in a message."""
         if len(message.markers) > MAX_PEOPLE * IDS_A_BODY:
             raise InputError(f'{len(message.markers)} markers are no skeletons')
         markers = _shown(message.markers)
@@ -70,7 +70,7 @@ class AzureKinectSource:
 
 
 def _shown(markers: Any) -> list[Any]:
-    """Return the markers that are there once all of a message was done in its order."""
+    """Return the markers that remain after all actions of a message, in order."""
     actions = [marker.action for marker in markers]
     if DELETE not in actions and DELETEALL not in actions:
         return list(markers)

@@ -31,10 +31,10 @@ INPUT_TYPES = tuple(name for name in SOURCES if name != 'ros4hri')
 
 @dataclass(frozen=True)
 class Settings:
-    """What some messages do not say themselves."""
+    """Settings for messages that do not name their joints."""
 
     layouts: Mapping[str, Layout]
-    """Every layout that may be named."""
+    """All known layouts."""
     layout: str = ''
     """Of the joints of a pose_array, a point_cloud or mocap4r2."""
     joint_names: Sequence[str] = ()
@@ -50,8 +50,8 @@ def open_source(
 
     Args:
         name: one of SOURCES.
-        settings: what its messages do not say themselves.
-        read_points: returns the function of that name that reads point clouds, if it is needed.
+        settings: for messages that do not name their joints.
+        read_points: returns the function `read_points` for point clouds, if it is needed.
 
     Raises:
         InputError: in one sentence, if there is none of that name or settings are missing.

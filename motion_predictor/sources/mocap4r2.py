@@ -14,9 +14,8 @@ class Mocap4r2Source:
     """Reads mocap4r2_msgs/Markers, whose markers are named person:joint.
 
     Args:
-        layout: its joints are the markers' names; its common names and recipes make joints of
-            them. Other markers are left aside.
-        separator: what stands between person and joint; a name without it is of the one person.
+        layout: markers are named like its joints. Other markers are ignored.
+        separator: between person and joint. Names without it belong to one single person.
     """
 
     kind = 'mocap4r2_msgs/msg/Markers'
@@ -31,7 +30,7 @@ class Mocap4r2Source:
         self._known: dict[str, tuple[str, int]] = {}
 
     def read(self, message: Any) -> Bodies:
-        """Return whom a message shows."""
+        """Return the people in a message."""
         stamp_ns = stamp_of(message.header)
         frame_id = message.header.frame_id
         if not len(message.markers):
@@ -42,7 +41,7 @@ class Mocap4r2Source:
         places = [(p.x, p.y, p.z) for p in (marker.translation for marker in message.markers)]
         joints = np.array([joint for _, joint in found], np.int64)
         ours = joints >= 0
-        if not ours.any():  # somebody may be there under other names: that is not nobody
+        if not ours.any():  # somebody may be there under other names
             named = ', '.join(repr(m.marker_name) for m in message.markers[:5])
             raise InputError(
                 f'none of the {len(found)} markers ({named}, ...) is a joint of '
@@ -59,7 +58,7 @@ class Mocap4r2Source:
         )
 
     def _find(self, name: str) -> tuple[str, int]:
-        """Return whose a marker is and which joint, -1 if none."""
+        """Return the person and joint of a marker; -1 if it is not a joint."""
         if name not in self._known:
             person, _, joint = name.rpartition(self._separator)
             common = common_names_of([joint], self._layout)[0]

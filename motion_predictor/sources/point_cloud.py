@@ -16,7 +16,7 @@ from motion_predictor.sources.source import (
 )
 
 FIELDS = ('x', 'y', 'z', 'joint', 'person', 'confidence')
-"""Names of the fields unless told otherwise; only the last need not be there."""
+"""Default names of the fields; only the last one is optional."""
 
 
 class PointCloudSource:
@@ -51,7 +51,7 @@ class PointCloudSource:
         self._read_points = read_points
 
     def read(self, message: Any) -> Bodies:
-        """Return whom a message shows."""
+        """Return the people in a message."""
         stamp_ns = stamp_of(message.header)
         if message.width * message.height > MAX_PEOPLE * MAX_JOINTS:
             raise InputError(f'{message.width * message.height} points are no skeletons')
@@ -90,6 +90,6 @@ NOT_WHOLE = -(2**62)
 
 
 def _whole(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return numbers as integers, NOT_WHOLE for those that are none."""
+    """Return numbers as integers; NOT_WHOLE for others."""
     good = (np.abs(numbers) < 2**53) & (numbers == np.rint(numbers))
     return np.where(good, np.where(good, numbers, 0).astype(np.int64), NOT_WHOLE)

@@ -24,7 +24,7 @@ class PoseArraySource:
         self._layout = layout
 
     def read(self, message: Any) -> Bodies:
-        """Return whom a message shows."""
+        """Return the people in a message."""
         stamp_ns = stamp_of(message.header)
         if not len(message.poses):
             return Bodies(stamp_ns, message.header.frame_id)

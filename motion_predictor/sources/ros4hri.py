@@ -10,7 +10,7 @@ from motion_predictor.skeleton import known_layouts
 from motion_predictor.sources.source import Bodies, InputError, check_count, stamp_of
 
 MAX_BEHIND_NS = 100_000_000
-"""A body whose frames are so much older than another's is not seen any more."""
+"""A body whose frames are older than another's by more than this is no longer seen."""
 
 
 class Place(NamedTuple):
@@ -21,7 +21,7 @@ class Place(NamedTuple):
 
 
 Lookup = Callable[[str, int | None], Place | None]
-"""Where a frame was at a stamp, or at the newest that is known; None if that is not known."""
+"""Return the position of a frame at a stamp, or at its newest stamp; None if unknown."""
 
 
 class Ros4HriSource:
@@ -37,7 +37,7 @@ class Ros4HriSource:
         self._sampled_ns = 0
 
     def read(self, message: Any) -> Bodies | None:
-        """Remember who is tracked; return nobody if nobody is, else None."""
+        """Remember who is tracked. Return an empty result if nobody is, else None."""
         check_count(len(message.ids))
         self._ids = list(dict.fromkeys(message.ids))
         if self._ids:
@@ -45,11 +45,11 @@ class Ros4HriSource:
         return Bodies(stamp_of(message.header), message.header.frame_id)
 
     def forget(self) -> None:
-        """Forget who is tracked, as when time jumps."""
+        """Forget who is tracked, for example when time jumps."""
         self._ids, self._sampled_ns = [], 0
 
     def sample(self, lookup: Lookup, frame_id: str) -> Bodies | None:
-        """Return everyone tracked, at the newest time for which all are known; None if not new.
+        """Return everyone, at the newest time at which all are known; None if that is not new.
 
         Args:
             lookup: of frames in `frame_id`.

@@ -14,7 +14,7 @@ class SkeletonArraySource:
     """Reads motion_predictor/SkeletonArray.
 
     Args:
-        layouts: what messages without joint names may call their layout.
+        layouts: by the names that messages without joint names may use.
     """
 
     kind = 'motion_predictor/msg/SkeletonArray'
@@ -25,7 +25,7 @@ class SkeletonArraySource:
         self._layouts = layouts
 
     def read(self, message: Any) -> Bodies:
-        """Return whom a message shows."""
+        """Return the people in a message."""
         bodies = Bodies(stamp_of(message.header), message.header.frame_id, layout=message.layout)
         if not len(message.skeletons):
             return bodies

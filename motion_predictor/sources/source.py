@@ -1,4 +1,4 @@
-"""The interface of sources: a message in, everyone it shows out, in its own joints and frame."""
+"""The interface of sources: from a message to its people, in its own joints and frame."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class InputError(ValueError):
 
     Args:
         sentence: why.
-        people: so many are in the message; one, if that is not known.
+        people: number of people in the message; one if unknown.
     """
 
     def __init__(self, sentence: str, people: int = 1) -> None:
@@ -28,20 +28,20 @@ class InputError(ValueError):
 
 @dataclass
 class Bodies:
-    """Everyone whom one message shows."""
+    """Everyone in one message."""
 
     stamp_ns: int | None
-    """Time of capture; None where nobody is there and the message has no stamp."""
+    """Time of capture; None if nobody is there and the message has no stamp."""
     frame_id: str
     ids: list[str] = field(default_factory=list)
     positions: FloatArray = field(default_factory=lambda: np.zeros((0, 0, 3), np.float32))
     """(P, J, 3) metres, NaN = missing."""
     joint_names: tuple[str, ...] = ()
-    """The J joints, as the source spells them."""
+    """The J joints, with the names of the source."""
     layout: str = ''
-    """Name of the layout that they are of, if the source says so."""
+    """Name of their layout, if the source names it."""
     confidence: FloatArray | None = None
-    """(P, J) from 0 to 1, if the source says how sure it is."""
+    """(P, J) from 0 to 1, if the source gives confidences."""
     rejected: Counter[str] = field(default_factory=Counter)
     """People left out, by reason."""
 
@@ -52,12 +52,12 @@ class Source(Protocol):
     kind: str
     """Type of the messages, as package/msg/Name."""
     topic: str
-    """Where such sources publish unless told otherwise."""
+    """Default topic."""
     optical: bool
-    """Whether their frame is a camera's optical one (z forward, y down), whatever its name."""
+    """Whether their frame is an optical one (z forward, y down), whatever its name."""
 
     def read(self, message: Any) -> Bodies | None:
-        """Return whom a message shows; None if that must be sampled elsewhere.
+        """Return the people in a message; None if they must be sampled from tf.
 
         Raises:
             InputError: if nothing of it can be used.
@@ -77,13 +77,13 @@ def stamp_of(header: Any) -> int:
 
 
 def as_floats(values: Any) -> FloatArray:
-    """Return numbers as float32, infinite where they are too large for it."""
+    """Return numbers as float32; infinite if they are too large."""
     with np.errstate(over='ignore'):
         return np.asarray(values, np.float32)
 
 
 def check_count(people: int) -> None:
-    """Refuse more people than any cell holds.
+    """Refuse too many people.
 
     Raises:
         InputError: naming both numbers.
@@ -100,12 +100,12 @@ def gather(
     Args:
         owners: (N,) whose each point is.
         joints: (N,) which of the person's joints, 0 to `count` - 1.
-        values: (N, C) what is known of the point.
+        values: (N, C) of the points.
         count: J, the joints that a person has.
 
     Returns:
         Ids of P people, their values (P, J, C) with NaN for joints without a point, and how many
-        were left out, by reason: one joint that cannot be right puts all of them in doubt.
+        people were left out, by reason. A person with one invalid joint is left out.
 
     Raises:
         InputError: if there are too many people.

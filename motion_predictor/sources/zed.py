@@ -25,7 +25,7 @@ class ZedSource:
     optical = False
 
     def read(self, message: Any) -> Bodies:
-        """Return whom a message shows."""
+        """Return the people in a message."""
         bodies = Bodies(stamp_of(message.header), message.header.frame_id)
         check_count(len(message.objects))
         there = [person for person in message.objects if person.tracking_state != TERMINATE]

@@ -1,1 +1,1 @@
-"""How far off a prediction may be: radii, their calibration and what they rest on."""
+"""How far off a prediction may be: radii and their calibration."""

@@ -1,11 +1,11 @@
 """Adaptive conformal inference: corrects each person's radii by how often they held lately.
 
-For each person and horizon the distribution of errors over radii is kept, recent ones counting
-more. The radius is multiplied by the quantile at 1 - a, where a is no constant: it falls while
-more than promised is missed and rises while less is (Gibbs and Candes 2021), which makes the
-coverage right in the long run whatever the person does. Until a horizon has been judged for some
-seconds it takes after the next shorter one: whoever is badly predicted at half a second will be at
-two.
+For each person and horizon, the distribution of errors divided by radii is kept, with recent ones
+weighted more. The radius is multiplied by the quantile at 1 - a. a is not constant: it falls while
+more than the promised share is missed, and rises while less is missed (Gibbs and Candes 2021). So
+the coverage is right in the long run, whatever the person does. Until a horizon has been judged
+for some seconds, it uses the factor of the next shorter one: a person who is badly predicted at
+half a second will be at two seconds, too.
 """
 
 import numpy as np
@@ -15,17 +15,17 @@ FloatArray = NDArray[np.floating]
 MEMORY_S = 8.0
 """Time constant of the exponential average over evidence."""
 PRIOR_S = 2.0
-"""Weight of the calibration, as seconds of evidence: so much new evidence equals it."""
+"""Weight of the calibration, as seconds of evidence."""
 STEP_PER_S = 0.3
 """Gamma of Gibbs and Candes: the change of a in a second in which every joint is missed."""
 LEAST_SHARE = 0.2
-"""Least value of a, as a share of the promised one."""
+"""Lower limit of a, as a share of the promised one."""
 NARROWS_PER_S = 0.05
 """Greatest fall of a factor: five percent in a second. A rise is not limited."""
 BOUNDS = (0.5, 8.0)
-"""Of factors; the first counts only where radii may become narrower than calibrated."""
+"""Limits of factors. The lower one applies only if radii may become narrower than calibrated."""
 EDGES = np.linspace(np.log(1 / 16), np.log(16), 129)
-"""Of the bins, logarithms of errors over radii. One lies at 0."""
+"""Edges of the bins: logarithms of errors over radii. One of them is 0."""
 UNIT = len(EDGES) // 2
 BINS = len(EDGES) + 1
 
@@ -38,14 +38,14 @@ class Adaptation:
     """
 
     def __init__(self, horizons: int) -> None:
-        # Of C slots: seconds in each bin (C, H, B), a as a share of what is promised (C, H), and
+        # For C slots: seconds in each bin (C, H, B), a as a share of the promised one (C, H), and
         # logarithms of the factors (C, H).
         self._evidence: FloatArray = np.zeros((0, horizons, BINS))
         self._share: FloatArray = np.zeros((0, horizons))
         self._logs: FloatArray = np.zeros((0, horizons))
 
     def reserve(self, slots: int) -> None:
-        """Make room for so many slots, all new ones knowing nothing."""
+        """Allocate so many slots; new ones are empty."""
         more = max(0, slots - len(self._logs))
         horizons = self._logs.shape[1]
         fresh = np.zeros((more, horizons, BINS)), np.ones((more, horizons))
@@ -54,7 +54,7 @@ class Adaptation:
         self._logs = np.concatenate([self._logs, np.zeros((more, horizons))])
 
     def forget(self, slot: int) -> None:
-        """Let a slot be somebody else's."""
+        """Empty a slot for a new person."""
         self._evidence[slot], self._share[slot], self._logs[slot] = 0, 1, 0
 
     def learn(
@@ -65,12 +65,12 @@ class Adaptation:
         elapsed_s: FloatArray,
         coverage: float,
     ) -> None:
-        """Take what became of predictions of n people.
+        """Take the errors of predictions of n people.
 
         Args:
             slots: (n,) theirs.
-            ratio: (n, H, J) errors over radii as calibrated; NaN where there is nothing to tell.
-            missed: (n, H) share of the joints that were outside of the radii as published.
+            ratio: (n, H, J) errors over calibrated radii; NaN where unknown.
+            missed: (n, H) share of the joints that were outside the published radii.
             elapsed_s: (n,) how long since the last time.
             coverage: that is promised.
         """

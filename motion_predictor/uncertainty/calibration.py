@@ -1,4 +1,4 @@
-"""The calibration that a checkpoint holds: what its radii were fitted to, and for which cases."""
+"""The calibration of a checkpoint: the data that it was fitted to, and its cases."""
 
 from typing import Annotated, Literal
 
@@ -17,10 +17,10 @@ TERMS = (
     'spread',
     'body_spread',
 )
-"""What an expected error is made of, in the order of the tensor: a constant, the state of the
-person, the spread of the samples of the joint and that of all joints in root mean square."""
+"""Terms of an expected error, in the order of the tensor: a constant, the state of the person,
+the spread of the samples of the joint, and that of all joints in root mean square."""
 STILL_TERMS = 6
-"""Number of the first terms, which are the same at every frame."""
+"""Number of the first terms, whose inputs are the same at every frame."""
 PARTS = ('wrists', 'elbows', 'feet', 'knees', 'hips', 'others')
 _PART_OF = {'wrist': 0, 'hand': 0, 'thumb': 0, 'elbow': 1, 'ankle': 2, 'foot': 2, 'heel': 2}
 _PART_OF |= {'toe': 2, 'knee': 3, 'hip': 4, 'pelvis': 4, 'spine1': 4}
@@ -34,33 +34,33 @@ Speed = Annotated[float, Field(gt=0)]
 
 
 class Calibration(BaseModel):
-    """What the tensors of a calibration were fitted to and how they are to be read.
+    """Data and cases of a calibration, by which its tensors are read.
 
-    `calibration.terms` (G, A, K) says how the expected error grows with each of the A TERMS, for
-    each of G PARTS; `calibration.scale` (C, R, G, B, K) and `calibration.pace_scale` (C, R, Q, K)
-    what that is to be multiplied by to keep the promise, and `calibration.body_scale` (C, R, V, K)
-    what radii are to be multiplied by to hold the whole body.
+    `calibration.terms` (G, A, K) are the weights of the A TERMS in the expected error, for each of
+    G PARTS. `calibration.scale` (C, R, G, B, K) and `calibration.pace_scale` (C, R, Q, K) are the
+    factors that turn it into a radius. `calibration.body_scale` (C, R, V, K) are further factors
+    that hold the whole body.
     """
 
     model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False)
 
     kind: Literal['conditional']
     coverages: Annotated[tuple[Probability, ...], Field(min_length=1)]
-    """C probabilities, ascending, that the calibration data carries."""
+    """C probabilities, ascending, for which there are enough data."""
     samples: Annotated[tuple[Frame, ...], Field(min_length=1)]
-    """R numbers of samples per person that means and spreads were computed from."""
+    """R numbers of samples per person, for which it was fitted."""
     frames: Annotated[tuple[Frame, ...], Field(min_length=1)]
-    """K future frames, ascending, the next one being 1; between them, everything is linear."""
+    """K future frames, ascending, from 1; values in between are interpolated linearly."""
     speeds: tuple[Speed, ...]
-    """m/s, ascending, that part the B groups of a joint's own speed."""
+    """m/s, ascending: limits between the B groups of a joint's own speed."""
     body_speeds: tuple[Speed, ...]
-    """m/s, ascending, that part the V groups of the fastest joint's speed."""
+    """m/s, ascending: limits between the V groups of the fastest joint's speed."""
     paces: tuple[Speed, ...]
-    """m/s, ascending, that part the Q groups of the root's speed over the ground."""
+    """m/s, ascending: limits between the Q groups of the root's speed over the ground."""
     people: Count
-    """So many were calibrated on."""
+    """Number of people in the calibration."""
     windows: Count
-    """So many of their windows lie half a second apart."""
+    """Number of their windows that are half a second apart."""
 
     @model_validator(mode='after')
     def _ascends(self) -> 'Calibration':
@@ -82,7 +82,7 @@ class Calibration(BaseModel):
         }
 
     def choose(self, coverage: float | None) -> int:
-        """Return which of the coverages is asked for; None is 0.95, or else the highest.
+        """Return the coverage that is asked for; None means 0.95, or else the highest.
 
         Raises:
             ValueError: in one sentence, if it is none of them.
@@ -99,10 +99,10 @@ class Calibration(BaseModel):
         return nearest
 
     def rung(self, samples: int) -> int | None:
-        """Return which of the numbers of samples stands for so many, None if all are more.
+        """Return the calibrated number of samples for this one; None if all are larger.
 
-        It is the largest that is not greater: means of fewer are worse and their spread is
-        smaller, so that what was fitted to them is on the safe side for more.
+        It is the largest one that is not greater. With fewer samples the mean is worse and the
+        spread smaller, so a calibration for fewer samples is cautious for more.
         """
         fewer = [n for n in self.samples if n <= samples]
         return self.samples.index(max(fewer)) if fewer else None

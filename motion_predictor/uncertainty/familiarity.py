@@ -1,10 +1,10 @@
-"""How familiar observed motion is: whether a calibration on other motion can hold for it.
+"""How familiar observed motion is, and so whether a calibration on other motion applies.
 
-What a person looks like, in three instants of the observed past, is compared with the people that
-were calibrated on: the directions of the limbs in the heading frame, their lengths and the size of
-the whole. The squared Mahalanobis distance, averaged over the instants, is turned into a conformal
-p-value (Vovk et al. 2005; for anomalies Laxhammar and Falkman 2010): the share of people left out
-who were as strange.
+The pose of a person at three instants of the history is compared with the people of the
+calibration: the directions of the limbs in the heading frame, their lengths, and the size of the
+body. The squared Mahalanobis distance, averaged over the instants, gives a conformal p-value (Vovk
+et al. 2005; for anomalies Laxhammar and Falkman 2010). It is the share of people left out who were
+as strange.
 """
 
 from typing import Annotated
@@ -17,10 +17,10 @@ from motion_predictor.skeleton import Layout
 
 FloatArray = NDArray[np.float32]
 INSTANT_S = 8 / 60
-"""A pose is the average over this time, so that the tracker's noise cancels out."""
+"""A pose is averaged over this time, to reduce the noise of the tracker."""
 DIRECTION, LENGTH, SIZE = 0.12, 0.12, 0.08
-"""What studios, trackers and bodies differ by: in the direction of a limb, in the logarithm of its
-length, in that of all together."""
+"""Differences between studios, trackers and bodies: in the direction of a limb, in the
+logarithm of its length, and in that of the size of the body."""
 SHORTEST_M = 1e-3
 LEVELS = 64
 """p-values at which scores are kept."""
@@ -32,10 +32,9 @@ class Familiarity(BaseModel):
     model_config = ConfigDict(extra='forbid', frozen=True)
 
     people: Annotated[int, Field(ge=1, le=1_000_000)]
-    """So many were fitted to; scores are of each of them when left out."""
+    """Number of people in the fit. Scores are those of each person when left out."""
     windows: Annotated[int, Field(ge=1, le=100_000_000)]
-    """So many of their windows lie half a second apart: n, so that no p-value is below
-    1 / (n + 1)."""
+    """Number n of their windows that are half a second apart. No p-value is below 1 / (n + 1)."""
 
     def shapes(self, joints: int) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the tensors, by name."""
@@ -52,7 +51,7 @@ class Familiarity(BaseModel):
 
 
 class Poses:
-    """Reads poses off histories, as numbers in which all people are alike.
+    """Turns histories into poses that do not depend on position and heading.
 
     Args:
         layout: of the joints.
@@ -68,7 +67,7 @@ class Poses:
 
     def __call__(self, history: FloatArray) -> FloatArray:
         """Return poses (P, N, 4 (J - 1) + 1) at N instants of histories (P, H, J, 3)."""
-        near = history - history[:, -1:, :1]  # of large coordinates nothing is left to round
+        near = history - history[:, -1:, :1]  # avoids rounding of large coordinates
         ends = [near[:, start : start + self._span].mean(1) for start in self._starts]
         poses = np.stack(ends, 1)  # (P, N, J, 3)
         limbs = poses[:, :, 1:] - poses[:, :, self._parents]
@@ -95,7 +94,7 @@ def _facing(limbs: FloatArray, across: FloatArray) -> FloatArray:
 
 
 def strangeness(poses: FloatArray, mean: FloatArray, whitening: FloatArray) -> FloatArray:
-    """Return how strange people (P,) are of whose poses (P, N, D) mean and whitening are given."""
+    """Return the score (P,) of poses (P, N, D), given the mean and the whitening."""
     off = (poses - mean) @ whitening
     return (off * off).sum(-1).mean(-1)
 
@@ -104,9 +103,9 @@ class FamiliarityTest:
     """Says how familiar histories are.
 
     Args:
-        familiarity: what the checkpoint says of the tensors.
-        tensors: these, in the order of `Familiarity.shapes`.
-        poses: reads histories.
+        familiarity: the description of the tensors.
+        tensors: in the order of `Familiarity.shapes`.
+        poses: turns histories into poses.
     """
 
     def __init__(self, familiarity: Familiarity, tensors: list[FloatArray], poses: Poses) -> None:

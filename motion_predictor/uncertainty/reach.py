@@ -1,4 +1,4 @@
-"""Where somebody can be at most, whatever they do: balls that grow at the speeds of a standard."""
+"""Where somebody can be at most: balls that grow with the speeds of a standard."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +20,15 @@ def greatest_speed(layout: Layout) -> FloatArray:
 def reachable(
     mean: FloatArray, newest: FloatArray, speed: FloatArray, human: FloatArray, times: FloatArray
 ) -> FloatArray:
-    """Return radii (P, F, J), metres, of balls about the mean that hold all that can be reached.
+    """Return radii (P, F, J), metres, of balls around the mean that hold everything reachable.
 
-    A joint moves from where it was last seen at no more than its own speed plus a human's.
+    A joint moves from where it was last seen with at most its own speed plus that of the standard.
 
     Args:
-        mean: (P, F, J, 3) metres, which the balls are about.
+        mean: (P, F, J, 3) metres, the centres of the balls.
         newest: (P, J, 3) metres, where the joints were last seen.
         speed: (P, J) m/s, of each joint just now.
-        human: (J,) m/s, what a human adds (`greatest_speed`).
+        human: (J,) m/s, of the standard (`greatest_speed`).
         times: (F,) seconds since then.
     """
     way = np.linalg.norm(mean - newest[:, None], axis=-1)

@@ -63,11 +63,11 @@ class Sets:
     """The sets of one coverage.
 
     Args:
-        calibration: what the checkpoint says of them.
+        calibration: of the checkpoint.
         tensors: its tensors, by name.
         layout: of the joints.
         frames: F, that are predicted.
-        coverage: which of the calibrated ones; None takes 0.95, or the highest if that is none.
+        coverage: which of the calibrated ones; None means 0.95, or else the highest.
 
     Raises:
         ValueError: if the coverage is not calibrated.
@@ -98,15 +98,15 @@ class Sets:
     def __call__(
         self, state: State, spread: FloatArray, samples: int
     ) -> tuple[FloatArray, FloatArray] | None:
-        """Return radii (P, F, J), metres, and what holds the whole body if it multiplies them.
+        """Return radii (P, F, J), metres, and their factors for the whole body.
 
         Args:
             state: of P people.
             spread: of their samples, (P, F, J) metres.
-            samples: how many these are.
+            samples: number of samples.
 
         Returns:
-            Radii and factors (P, F); None if there is no promise for so few samples.
+            Radii and factors (P, F); None if so few samples are not calibrated.
         """
         rung = self._calibration.rung(samples)
         if rung is None:

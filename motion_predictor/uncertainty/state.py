@@ -1,4 +1,4 @@
-"""How somebody moves at the last observation: what the error of a prediction depends on."""
+"""The motion of people at the last observation, on which errors of predictions depend."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ SLOPE_S = 0.1
 CURVE_S = 8 / 60
 """Accelerations and jitter are those of a parabola fitted over this time, seconds."""
 MIN_CURVE = 4
-"""Frames that a fit of a parabola needs to leave a residual."""
+"""Least number of frames for which a parabola leaves a residual."""
 
 
 class State(NamedTuple):
@@ -29,12 +29,12 @@ class State(NamedTuple):
     root_speed: FloatArray
     """(P,) m/s, over the ground, on average over the history."""
     jitter: FloatArray
-    """(P, J) metres that the last observations lie off a parabola, in root mean square over what
-    is free to: the noise of a tracker, or a jerk."""
+    """(P, J) metres, root mean square residual of the last observations from a parabola: noise
+    of the tracker, or a jerk."""
 
 
 class StateReader:
-    """Reads states off histories by constant matrices.
+    """Computes states from histories by constant matrices.
 
     Args:
         frames: H, of a history.
@@ -57,7 +57,7 @@ class StateReader:
 
     def __call__(self, history: FloatArray) -> State:
         """Return the state of people of histories (P, H, J, 3)."""
-        near = history - history[:, -1:]  # of large coordinates nothing is left to round
+        near = history - history[:, -1:]  # avoids rounding of large coordinates
         speed = _length(_along(self._slope[None], near)[:, 0])
         curve = _along(self._curve, near)  # (P, 1 + n, J, 3)
         acceleration = _length(curve[:, 0])
