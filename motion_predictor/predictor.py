@@ -263,7 +263,7 @@ class MotionPredictor:
 
 
 def _seeded_noise(checkpoint: Checkpoint, samples: int) -> torch.Tensor:
-    """Return noise (S, K, D), seeded for each sample, so that fewer samples are the first of more."""
+    """Return noise (S, K, D), seeded for each sample: fewer samples are the first of more."""
     header = checkpoint.header
     shape = (header.window.coefficients, header.features)
     seeds = [(header.noise_seed, sample) for sample in range(samples)]

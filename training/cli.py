@@ -1,4 +1,4 @@
-"""The `train` command: one subcommand a stage, and those that measure and compare."""
+"""The `train` command: subcommands for each stage, and others that measure and compare."""
 
 import argparse
 import sys
@@ -38,7 +38,7 @@ def _say_where(arguments: argparse.Namespace) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a stage; what cannot be done is one sentence on stderr and exit status 2."""
+    """Run a subcommand. A problem is one sentence on stderr, and exit status 2."""
     arguments = _parser().parse_args(argv)
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()

@@ -1,4 +1,4 @@
-"""Files that are written again and again, by a run that may be killed at any moment."""
+"""Files that are written repeatedly, by a run that may be interrupted at any moment."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from pathlib import Path
 def replaced(path: Path) -> Iterator[Path]:
     """Yield where to write a draft of a file; a reader sees the old file or the new one.
 
-    The draft always has the same name, so that killed runs leave one behind at most.
+    The draft always has the same name, so that interrupted runs leave at most one behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f'{path.name}.draft')

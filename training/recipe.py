@@ -53,11 +53,11 @@ class Step(Strict):
     config: str | None = None
     """A file beside the recipe, or the name of one that ships; None: the one of this kind."""
     after: str | None = None
-    """Name of the stage that it goes on from; None: the one before."""
+    """Name of the stage that it continues from; None: the previous one."""
     committee: list[str] = []
     """Names of the stages whose students it learns from as well."""
     set: dict[str, Any] = {}
-    """What differs from it, by key: `optimisation.steps`."""
+    """Changes of it, by key: `optimisation.steps`."""
 
 
 class Measurement(Strict):
@@ -89,32 +89,32 @@ class Stage:
     """A stage that is ready to run."""
 
     name: str
-    """The kind, and from the second of a kind on its number: refine, refine-2."""
+    """The kind; from the second of a kind with its number: refine, refine-2."""
     kind: Kind
     config: Any
     after: str | None
-    """Name of the stage that it goes on from; None for the teacher."""
+    """Name of the stage that it continues from; None for the teacher."""
     committee: Sequence[str] = ()
     """Names of the stages whose students it learns from as well."""
 
 
 @dataclass(frozen=True)
 class Archives:
-    """Motion archives by what they serve."""
+    """Motion archives by their use."""
 
     train: Path
     validation: Path
-    """Watches the teacher; the spread of the samples is fitted to it."""
+    """Measures the teacher during training. The spread of the samples is fitted to it."""
     calibration: Sequence[Path] = field(default=())
-    """What the sets are calibrated on beside the people trained on; empty: the validation's."""
+    """Archives for the sets, beside those trained on; empty: those of the validation."""
     test: Path | None = None
-    """What the product is measured on."""
+    """Archive on which the product is measured."""
 
     def facts(self) -> dict[str, Any]:
         """Return the fingerprint and the people of each.
 
         Raises:
-            ConfigError: if somebody serves two uses; see `data.split`.
+            ConfigError: if somebody is used for two purposes; see `data.split`.
         """
         given = {'train': [self.train], 'validation': [self.validation]}
         given |= {'calibration': list(self.calibration), 'test': [self.test] if self.test else []}
@@ -188,12 +188,12 @@ def load_recipe(path: Path) -> Recipe:
 def make(
     stages: Sequence[Stage], measurement: Measurement, archives: Archives, folder: Path
 ) -> dict[str, Any]:
-    """Run every stage that is not done yet; killed at any moment, the same call goes on.
+    """Run every stage that is not done yet. After an interruption, the same call continues.
 
     Each stage's checkpoint lies in the folder under its name, the product as
-    `predictor.safetensors`. `records.json` says how it came about: configurations, commit,
-    fingerprints and people of the data, seeds, minutes and, where there is a test archive,
-    what was measured; `evaluation.json` then holds all figures.
+    `predictor.safetensors`. `records.json` holds the configurations, commit, fingerprints and
+    people of the data, seeds, minutes and, with a test archive, the main figures.
+    `evaluation.json` then holds all figures.
 
     Returns:
         The records.

@@ -1,4 +1,4 @@
-"""What is written down of a run, beside what it makes."""
+"""Records of a run, beside its results."""
 
 import json
 import time
@@ -13,7 +13,7 @@ from motion_predictor_training.learning.parallel import is_first
 
 
 class Records:
-    """A file of records that grows with the run, and is taken up again by the next call.
+    """A file of records that grows with the run, and is continued by the next call.
 
     Args:
         path: of the file; the first process writes it.
@@ -26,7 +26,7 @@ class Records:
             self.content = json.loads(path.read_text())
 
     def put(self, **facts: Any) -> None:
-        """Add facts, and write all down."""
+        """Add facts and write the file."""
         self.content |= facts
         if is_first():
             with replaced(self.path) as draft:
@@ -34,9 +34,9 @@ class Records:
 
     @contextmanager
     def stage(self, name: str, configuration: dict[str, Any]) -> Iterator[None]:
-        """Time a stage; a stage that is run in several calls takes as long as all of them.
+        """Time a stage. The times of several calls are added.
 
-        What another configuration took does not count. Of a call that is killed nothing is known.
+        Times with another configuration do not count. Times of interrupted calls are not known.
         """
         before = self.content['stages'].get(name, {})
         minutes = before['minutes'] if before.get('configuration') == configuration else 0.0

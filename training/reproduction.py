@@ -38,7 +38,7 @@ class Benchmark:
     stride: int
     """Frames between the starts of test windows."""
     threshold_m: float
-    """Last poses nearer than this share their futures, for MMADE and MMFDE."""
+    """Windows whose last poses are nearer than this share their futures, for MMADE and MMFDE."""
     train: tuple[str, ...] | None = None
     """Subjects; None: all of the file."""
     test: tuple[str, ...] | None = None
@@ -76,14 +76,14 @@ def reproduce(
 ) -> str:
     """Prepare the data, train or import the teacher, distil it twice and measure all three.
 
-    Killed at any moment, the same call goes on. What is found lies in `reproduction.json` and
+    After an interruption, the same call continues. It writes `reproduction.json` and
     `reproduction.md`.
 
     Args:
         name: of the benchmark; its published sizes are those of the preset.
-        sources: what is downloaded: data_3d_h36m.npz, or data_3d_amass.npz and
+        sources: the downloaded files: data_3d_h36m.npz, or data_3d_amass.npz and
             data_3d_amass_test.npz.
-        out: folder for all that is made.
+        out: folder of the results.
         weights: the authors' TransFusion (.pt); None trains it, which takes days on one GPU.
         overrides: of the configurations, by stage.
         samples: S of best of S.
@@ -147,7 +147,7 @@ def reproduce(
 
 
 def table(result: dict[str, Any]) -> str:
-    """Return ours and published figures, and whether the protocol is the same."""
+    """Return our and published figures, and whether the protocol is the same."""
     lines = [
         [row, *(f'{found["figures"][metric]:.3f}' for metric in METRICS)]
         for row, found in result['rows'].items()
@@ -172,7 +172,7 @@ def table(result: dict[str, Any]) -> str:
 def _prepared(
     name: str, benchmark: Benchmark, sources: Sequence[Path], out: Path
 ) -> tuple[Path, Path]:
-    """Return the archives to train and to test on, made from what was downloaded."""
+    """Return the archives for training and testing, made from the downloaded files."""
     train, test = out / 'train.npz', out / 'test.npz'
     wanted = 1 if name == 'h36m' else 2
     if len(sources) != wanted:
@@ -189,7 +189,7 @@ def _prepared(
 
 
 def _in_steps(teacher: Path, steps: int, path: Path) -> Path:
-    """Write a copy of a teacher that is sampled in so many steps."""
+    """Write a copy of a teacher with another number of sampling steps."""
     checkpoint = load_checkpoint(teacher)
     checkpoint.header = checkpoint.header.model_copy(update={'ddim_steps': steps})
     checkpoint.save(path)

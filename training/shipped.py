@@ -11,11 +11,11 @@ def shipped_configuration(name: str) -> Path:
 
 
 def configuration_file(given: str | Path, beside: Path = Path(), folder: str = '') -> Path:
-    """Return the configuration that is asked for: a file, or the name of one that ships.
+    """Return the path of a configuration: a file, or one that ships by its name.
 
     Args:
         given: a path, from `beside` or from here; or a name, with or without `.yaml`.
-        beside: where a relative path begins.
+        beside: folder for relative paths.
         folder: of those that ship: `recipes`, or `` for stages.
     """
     for path in (beside / given, Path(given)):

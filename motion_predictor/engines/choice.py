@@ -107,9 +107,7 @@ class Case:
 
     @property
     def inputs(self) -> Inputs:
-        """An example with two or more people and samples, since exporters take a size of 1 as
-        fixed.
-        """
+        """An example with two or more people and samples: exporters take a size of 1 as fixed."""
         chosen = [0, *range(1, len(self.noise))] if len(self.noise) > 1 else [0, 0]
         return self.histories.to(self.noise.device), self.noise[chosen], self.embedded[chosen]
 

@@ -25,9 +25,9 @@ def ablate(
 ) -> dict[str, Any]:
     """Train and measure every variant; write the report as `ablation.json` and `ablation.md`.
 
-    Data, seeds, network, bank size, batch and steps are the same for all students, but where a
-    row says otherwise. Killed at any moment, the same call goes on with what is missing.
-    A variant that fails is a row that says why, and is tried again by the next call.
+    Data, seeds, network, bank size, batch and steps are the same for all students, unless a row
+    says otherwise. After an interruption, the same call continues with what is missing. A variant
+    that fails is a row with the reason, and is tried again by the next call.
 
     Args:
         config: what is measured.
@@ -58,7 +58,7 @@ def ablate(
 def begin(
     stages: Stages, train: Path, validation: Path, out: Path, teacher: Path | None
 ) -> tuple[Path, dict[str, Any]]:
-    """Return a trained teacher, and what a report about its students says of all of them."""
+    """Return a trained teacher, and the common part of a report about its students."""
     data = {'train': load_archive(train).fingerprint}
     data['validation'] = load_archive(validation).fingerprint
     if teacher is None:

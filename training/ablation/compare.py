@@ -26,10 +26,10 @@ def compare(
     clips: NDArray[np.void],
     tolerance: float,
 ) -> dict[str, Any]:
-    """Return by how much our ADE differs from theirs, between what, and what that says.
+    """Return the difference of our ADE from theirs, its interval, and a verdict.
 
-    Resampled are clips within people and seeds, the same of both: what a window or a seed does to
-    both alike is no difference. Of three seeds an interval is still somewhat narrow.
+    Clips within people, and seeds, are resampled, the same for both. So effects that a window or a
+    seed has on both cancel out. With three seeds the interval is somewhat too narrow.
 
     Args:
         ours: (W, N) errors by window and seed.

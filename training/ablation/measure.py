@@ -20,7 +20,7 @@ from motion_predictor_training.predicting.multi_step import Precision
 from motion_predictor_training.tuning.latency import time_predictions
 
 COMPARED = 32
-"""Windows on which bfloat16 is compared with single precision, sample by sample."""
+"""Number of windows on which bfloat16 is compared with single precision."""
 WARM_UP = 2
 
 
@@ -33,16 +33,16 @@ def measure(
     config: ComparisonConfig,
     folder: Path,
 ) -> dict[str, Any]:
-    """Evaluate a checkpoint and time it, or return what an earlier call found.
+    """Evaluate a checkpoint and time it, or return the results of an earlier call.
 
     Args:
         path: of the checkpoint.
-        seed: number of the noises that it starts from, and of those that it was trained with.
+        seed: number of the seed of its noise and of its training.
         precision: in which its network runs.
         validation: motion to measure on.
         facts: fingerprints of the data.
         config: what is measured.
-        folder: where what was found is kept.
+        folder: of the results.
     """
     checkpoint = load_checkpoint(path)
     asked = config.model_dump(include={'samples', 'stride', 'batches', 'repeats'})
@@ -58,7 +58,7 @@ def measure(
     )
     result['parameters'] = sum(t.numel() for t in checkpoint.build_network().parameters())
     if seed == 0:  # others take as long
-        # A teacher's many steps are not for many people.
+        # Teachers are timed for one person only, since many steps take long.
         batches = config.batches[: None if checkpoint.header.sampling == 'one_step' else 1]
         result['latency_ms'] = {
             str(people): _latency_ms(checkpoint, people, precision, config) for people in batches
@@ -84,7 +84,7 @@ def _latency_ms(
 def _bfloat16_error_cm(
     checkpoint: Checkpoint, validation: Path, config: ComparisonConfig
 ) -> dict[str, float]:
-    """Return how far joints are from where single precision puts them, for the same noise."""
+    """Return the distance of joints from those of single precision, for the same noise."""
     windows = model_windows(load_archive(validation), checkpoint.header, config.stride)
     chosen = np.linspace(0, len(windows) - 1, min(COMPARED, len(windows))).astype(np.int64)
     exact, rounded = (

@@ -23,7 +23,7 @@ from motion_predictor_training.learning.distill import distil
 def plan(
     config: AblateConfig, stages: Stages, train: Path, out: Path, teacher: Path
 ) -> Iterator[Variant]:
-    """Yield the variants; the ones compared with come first."""
+    """Yield the variants; references come first."""
     header = load_checkpoint(teacher).header
     own_steps = header.ddim_steps
     yield Variant('teacher', f'{own_steps} denoising steps', None, lambda _: teacher)
@@ -85,7 +85,7 @@ def _reduced(of: Variant) -> Variant:
 
 
 def _change(base: DistilConfig, config: AblateConfig, changes: dict[str, Any]) -> DistilConfig:
-    """Return a student's configuration with what all rows share, and some keys changed."""
+    """Return a student's configuration with the common settings, and some keys changed."""
     common: dict[str, Any] = {
         'prediction': base.prediction or 'sample',
         'bank': {'noises': config.noises, 'truth': True},  # one bank serves all that can share it

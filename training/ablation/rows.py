@@ -27,12 +27,12 @@ def measure_rows(
     out: Path,
     write: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
-    """Make, measure and compare variants; write the report anew after each.
+    """Make, measure and compare variants; write the report after each.
 
-    A variant that fails is a row that says why, and is tried again by the next call.
+    A variant that fails is a row with the reason, and is tried again by the next call.
 
     Args:
-        variants: the ones compared with come first.
+        variants: references come first.
         config: how they are measured.
         about: what the report says beside its rows, fingerprints in `data`.
         validation: motion archive to measure on.
@@ -66,7 +66,7 @@ def measure_rows(
                 )
                 for seed in range(config.seeds)
             ]
-        except Exception as error:  # of whatever kind, it is not to cost the other rows
+        except Exception as error:  # any error; the other rows continue
             row['failed'] = one_line(error)
         else:
             report['windows'] = measured[0]['windows']

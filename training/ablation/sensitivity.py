@@ -39,9 +39,9 @@ def measure_sensitivity(
 ) -> dict[str, Any]:
     """Change one setting of a student's training at a time, over its whole range, and measure.
 
-    Every student learns directly from the multi-step teacher, so that one stage alone is between
-    the setting and what is measured. Killed at any moment, the same call goes on. Written are
-    `sensitivity.json`, `sensitivity.md` and `sensitivity.png`.
+    Every student learns directly from the multi-step teacher, so that there is only one stage
+    between the setting and the measurement. After an interruption, the same call continues. It
+    writes `sensitivity.json`, `sensitivity.md` and `sensitivity.png`.
 
     Args:
         config: which values, and how they are measured.
@@ -82,7 +82,7 @@ def measure_sensitivity(
 def _plan(
     config: SensitivityConfig, stages: Stages, train: Path, out: Path, teacher: Path
 ) -> Iterator[Variant]:
-    """Yield the variants; the ones compared with come first."""
+    """Yield the variants; references come first."""
     header, base = load_checkpoint(teacher).header, stages.student
     student = partial(_student, train, out)
     facts: dict[str, str | int]

@@ -14,7 +14,7 @@ from motion_predictor_training.predicting.multi_step import Precision
 
 @dataclass(frozen=True)
 class Stages:
-    """What the stages are configured as, before anything is changed."""
+    """Configurations of the stages, before anything is changed."""
 
     teacher: TeacherConfig
     one_step: DistilConfig
@@ -30,7 +30,7 @@ class Variant:
     against: str | None
     """The row that it differs from in one part."""
     make: Callable[[int], Path]
-    """Trains what is not trained yet with the seed of this number, and returns the checkpoint."""
+    """Trains with the seed of this number what is not trained yet, and returns the checkpoint."""
     precision: Precision = 'float32'
     facts: Mapping[str, str | int] = field(default_factory=dict)
     """What else its row says."""
@@ -55,7 +55,7 @@ def with_steps(teacher: Path, steps: int, grid: Grid, folder: Path, _: int = 0) 
 def with_schedule(
     teacher: Header, schedule: NoiseSchedule, train: Path, out: Path, _: int = 0
 ) -> Path:
-    """Train a teacher as a given one was, but for the noise schedule."""
+    """Train a teacher like a given one, with another noise schedule."""
     recipe = teacher.provenance['configuration'] | {'noise_schedule': schedule}
     train_teacher(TeacherConfig.model_validate(recipe), train, out)
     return out

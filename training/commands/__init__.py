@@ -1,1 +1,1 @@
-"""What `train` is told and what it then calls: a file for each kind of subcommand."""
+"""The subcommands of `train`: their arguments, and the functions that they call."""

@@ -1,4 +1,4 @@
-"""What the subcommands of `train` have in common."""
+"""Arguments that subcommands of `train` share."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ Run = Callable[[argparse.Namespace], None]
 
 
 class Help(argparse.HelpFormatter):
-    """Help that says the default of every option that has one."""
+    """Help with the default of every option that has one."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text = action.help or ''
@@ -24,7 +24,7 @@ class Help(argparse.HelpFormatter):
 
 
 def stage(stages: Stages, name: str, summary: str, run: Run) -> argparse.ArgumentParser:
-    """Add a subcommand, which calls `run` with what it was told."""
+    """Add a subcommand, which calls `run` with its arguments."""
     sub = stages.add_parser(name, help=summary, description=summary, formatter_class=Help)
     sub.set_defaults(run=run)
     return sub

@@ -1,4 +1,4 @@
-"""What each stage of training can be told, validated: the schema of config/training/*.yaml."""
+"""Settings of each stage of training: the validated schema of config/training/*.yaml."""
 
 from motion_predictor_training.config.calibration import CalibrationConfig
 from motion_predictor_training.config.comparison import (

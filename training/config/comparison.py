@@ -1,4 +1,4 @@
-"""What the commands that compare variants can be told."""
+"""Settings of the commands that compare variants."""
 
 from typing import Annotated, Literal
 
@@ -20,9 +20,9 @@ class ComparisonConfig(Strict):
     stride: Count = 30
     """Frames between the starts of the windows measured."""
     batches: tuple[Count, ...] = (1, 8, 32)
-    """People at once whose prediction is timed."""
+    """Numbers of people for which predictions are timed."""
     repeats: Count = 20
-    """Predictions timed for each of them; the median counts."""
+    """Number of timed predictions for each of them; the median is reported."""
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.01
     """Relative difference of ADE that does not matter: parity, if the interval is within it."""
 
@@ -33,13 +33,14 @@ class AblateConfig(ComparisonConfig):
     noises: Annotated[int, Field(ge=2)] = 8
     """Noises for each condition in the students' banks; KL and the truth term need several."""
     precision: Literal['float32', 'bfloat16'] = 'float32'
-    """In which students are trained; bfloat16 alone would decide against epsilon."""
+    """Precision of the training of students. With bfloat16, epsilon would lose for that reason
+    alone."""
     truth_weight: Annotated[float, Field(gt=0, le=1)] = 0.25
     """Weight of the truth term where it is tried."""
     ddim_steps: tuple[Steps, ...] = (5, 10, 20)
     """Denoising steps at which the teacher is measured."""
     noise_schedules: tuple[NoiseSchedule, ...] = ('linear',)
-    """With which the teacher is trained anew, all else as it was."""
+    """Noise schedules for which the teacher is trained again; all else is the same."""
     networks: dict[str, NetworkSpec] = {}
     """Other students' networks, by the names of their rows."""
 
@@ -51,7 +52,7 @@ class SensitivityConfig(ComparisonConfig):
     """Denoising steps of the teacher, with each of the grids."""
     grids: tuple[Grid, ...] = ('leading', 'trailing')
     noise_schedules: tuple[NoiseSchedule, ...] = ('linear',)
-    """With which the teacher is trained anew, all else as it was."""
+    """Noise schedules for which the teacher is trained again; all else is the same."""
     timesteps: tuple[Annotated[int, Field(ge=1, lt=NOISE_STEPS)], ...] = (501, 801, 951, 999)
     """From which a one-step teacher starts; a student's network is told of no timestep."""
     bank_sizes: tuple[Count, ...] = (6400, 12800, 25600, 51200)

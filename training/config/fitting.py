@@ -12,13 +12,13 @@ class Optimisation(Strict):
 
     steps: Count
     batch: Count
-    """Of all processes together."""
+    """Windows of a step, of all processes together."""
     accumulate: Count = 1
     """Parts that a batch is computed in, one after the other, where it does not fit the memory."""
     learning_rate: Annotated[float, Field(gt=0)]
     """The peak of a one-cycle schedule, or, where it decays stepwise, the first."""
     matrix_learning_rate: Annotated[float, Field(gt=0)] | None = None
-    """The same for the matrices of a network's blocks, which Muon fits then; None: AdamW, too."""
+    """The same for the matrices of a network's blocks, with Muon; None: AdamW for these, too."""
     decay_every: Count | None = None
     """Steps after which the learning rate is multiplied by 0.8; None is one cycle."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
@@ -27,7 +27,7 @@ class Optimisation(Strict):
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.995
     precision: Literal['float32', 'bfloat16'] = 'bfloat16'
     save_every: Count = 200
-    """Steps between the states that a killed run resumes from."""
+    """Steps between saved states, from which an interrupted run resumes."""
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode='after')
@@ -48,9 +48,10 @@ class Augmentation(Strict):
     mirror: Share = 0.5
     """Share of windows that are mirrored, left and right joints swapped."""
     balance: Share = 0.5
-    """0 draws every window alike, 1 every kind of motion (category and pace) equally often."""
+    """0 draws every window equally often, 1 every kind of motion (category and pace)."""
     speed: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """Largest relative change of each window's speed, up; as many are slowed down alike."""
+    """Largest relative increase of each window's speed; as many are slowed down by the same
+    factors."""
     slow_motion: Share = 0.1
     """Share of windows that are played in slow motion, as of people who hardly move."""
     body_scale: Annotated[float, Field(ge=0, le=0.5)] = 0.1
@@ -64,16 +65,16 @@ class Augmentation(Strict):
     history_noise_m: Annotated[float, Field(ge=0)] = 0.01
     """Observed positions get normal noise of a deviation drawn for each window from 0 to this."""
     noisy: Share = 0.5
-    """Share of windows that get it."""
+    """Share of windows with such noise."""
     sway_m: Annotated[float, Field(ge=0)] = 0.03
     """The whole body sways, in root mean square by a length drawn from 0 to this."""
     swaying: Share = 0.2
-    """Share of windows that do."""
+    """Share of windows that sway."""
     jump_m: Annotated[float, Field(ge=0)] = 0.1
-    """The whole body is thrown off for a few frames, by a length drawn from 0 to this: what jumps
-    farther the node holds."""
+    """The whole body jumps for a few frames, by a length drawn from 0 to this. The node holds
+    bodies that jump farther."""
     jumping: Share = 0.1
-    """Share of windows that are."""
+    """Share of windows with such a jump."""
     slower: Share = 0.25
     """Share of windows that are observed with every second or fourth frame only."""
     hidden: Share = 0.25

@@ -1,4 +1,4 @@
-"""A configuration is read: a section refuses what it does not know, a file says what is wrong."""
+"""Reads configurations. Unknown keys are refused, and errors name the file and the key."""
 
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -13,7 +13,7 @@ Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
 class ConfigError(ValueError):
-    """A training configuration is missing or does not hold."""
+    """A training configuration is missing or invalid."""
 
 
 class Strict(BaseModel):

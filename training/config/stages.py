@@ -1,4 +1,4 @@
-"""What the stages that learn can be told: teacher, one-step, student, refine."""
+"""Settings of the stages that learn: teacher, one-step, student, refine."""
 
 from typing import Annotated, Literal
 
@@ -12,7 +12,7 @@ from motion_predictor_training.config.skeleton import LayoutChoice
 
 
 class ValidationConfig(Strict):
-    """How a teacher in training is measured, where an archive to do so is given."""
+    """How a teacher is measured during training, if an archive is given for that."""
 
     every: Count = 1000
     """Steps between measurements."""
@@ -30,11 +30,11 @@ class TeacherConfig(Strict):
     """A known one, or a file: beside the configuration, or its path."""
     window: Window
     parametrisation: Literal['anchored', 'official'] = 'anchored'
-    """`anchored` predicts what the future adds to going on, root included, in the person's
-    heading; `official` the noise in raw coefficients of the root-relative pose, in the world's
-    axes."""
+    """`anchored` predicts the difference from going on, with the root, in the person's heading.
+    `official` predicts the noise in raw coefficients of the root-relative pose, in the axes of
+    the world."""
     noise_schedule: NoiseSchedule = 'cosine'
-    """How the noise grows with the timestep; `official` knows the cosine alone."""
+    """How the noise grows with the timestep; `official` needs `cosine`."""
     condition_drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the steps that are trained without the observed motion."""
     stride: Count = 1
@@ -70,9 +70,9 @@ class BankConfig(Strict):
     noises: Count = 1
     """Rows that share a condition, each with a noise of its own."""
     truth: bool = False
-    """Whether what was recorded is kept beside the results; `truth_weight` needs it."""
+    """Whether recorded futures are kept beside the results; `truth_weight` needs it."""
     chunk: Count = 256
-    """Rows computed at a time; a killed run resumes at a chunk."""
+    """Rows computed at a time; an interrupted run resumes at a chunk."""
     augmentation: Augmentation = Augmentation()
     seed: Annotated[int, Field(ge=0)] = 1
 
@@ -101,12 +101,13 @@ class DistilConfig(Strict):
     """Diffusion timestep that the single step starts from; left out, where its teacher's sampling
     starts. It tells TransFusion how much noise there is, and what an epsilon implies."""
     targets: Literal['teacher', 'recorded'] = 'teacher'
-    """Learn the teacher's results or, as a baseline, what was recorded: of the teacher then only
-    layout, window and, for a student of the same, scales are used."""
+    """Learn the teacher's results or, as a baseline, recorded futures. In the latter case only
+    the layout, the window and, for a student of the same layout, the scales of the teacher are
+    used."""
     loss: Literal['mse', 'kl'] = 'mse'
     """See `losses`."""
     truth_weight: Share = 0.0
-    """Share of the loss that draws the nearest of a condition's samples to what was recorded."""
+    """Share of the loss between the nearest sample of a condition and the recorded future."""
     bank: BankConfig
     optimisation: Optimisation
 
@@ -143,11 +144,11 @@ class RefineConfig(Strict):
     final_weight: Annotated[float, Field(ge=0)] = 0.3
     """Weight of the last frame beside the average over all (nearest)."""
     committee_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of the loss that holds the futures to those of a committee, where there is one."""
+    """Share of the loss that compares the futures with those of a committee, if there is one."""
     symmetric: bool = True
-    """Whether every other sample is of the mirror image: better, and a sixth slower."""
+    """Whether every other sample is of the mirror image. That is better, and a sixth slower."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Probability with which the network's activations are left out."""
+    """Dropout of the network during training."""
     stride: Count = 1
     """Frames between the starts of the training windows."""
     augmentation: Augmentation = Augmentation()

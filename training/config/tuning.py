@@ -1,4 +1,4 @@
-"""What the `tune` stage can be told."""
+"""Settings of the `tune` stage."""
 
 from typing import Annotated, Any, Literal
 
@@ -18,9 +18,9 @@ class Dimension(Strict):
     high: Number | None = None
     """The bounds, both included."""
     log: bool = False
-    """Whether factors count, not differences."""
+    """Whether values are spread by factors, not by differences."""
     choices: Annotated[tuple[Number | str, ...], Field(min_length=2)] | None = None
-    """Instead of bounds."""
+    """Values to choose from, instead of bounds."""
 
     @model_validator(mode='after')
     def _is_a_range_or_a_choice(self) -> 'Dimension':
@@ -45,8 +45,8 @@ class LatencyConfig(Strict):
 
     device: str = 'cpu'
     backend: Literal['eager', 'compiled', 'cuda_graph', 'tensorrt'] = 'eager'
-    """How the network runs, as the node's parameter of this name. To compile a student takes about
-    a minute, in its trial and once more in the end."""
+    """How the network runs, like the node's parameter of this name. Compiling a student takes
+    about a minute, in its trial and again at the end."""
     threads: Count = 1
     """CPU threads of the network, as the node's parameter of this name."""
     samples: Annotated[int, Field(ge=1, le=1000)] = 50
@@ -87,12 +87,12 @@ class TuneConfig(Strict):
     space: Annotated[dict[str, Dimension], Field(min_length=1)]
     """By key of the base, such as `network.layers`."""
     search: Literal['gaussian_process', 'random'] = 'gaussian_process'
-    """`random` spreads all trials over the space: what a search is to be compared with."""
+    """`random` spreads all trials over the space, for comparison with the search."""
     trials: Count
     initial_trials: Count
     """Trials spread over the space before the search learns from what they found."""
     steps: Count
-    """Training steps of a trial; the products get back those of the base."""
+    """Training steps of a trial; the products have those of the base."""
     score: Score = 'energy'
     """What accuracy is: `energy`, the energy score of the pose in the world, as of what is refined
     for robots; or `ADE`, of the sample that fits best, as the field counts. Metres."""
@@ -100,7 +100,7 @@ class TuneConfig(Strict):
     """Whether hopeless trials are stopped on the way."""
     seed: Annotated[int, Field(ge=0)] = 0
     latency_budget_ms: Annotated[float, Field(gt=0)]
-    """Of the median. A student that never keeps it is not trained."""
+    """Limit of the median. A student that never keeps it is not trained."""
     accuracy_loss: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """Share of the least score by which that of the balance product may be greater."""
     latency: LatencyConfig = LatencyConfig()

@@ -1,7 +1,7 @@
-"""Random changes to windows: more people, and worse trackers, than were recorded.
+"""Random changes to windows, for more people and worse trackers than were recorded.
 
-All of it runs on the device where the motion lies, with torch's random numbers, so that whoever
-seeds those gets the same windows again.
+All of it runs on the device of the motion, with the random numbers of torch. The same seed gives
+the same windows.
 """
 
 import math
@@ -19,13 +19,13 @@ from motion_predictor_training.data.pool import Pool
 SLOWER = (2, 4)
 """A slower source has every second or every fourth frame: 30 and 15 Hz for a model of 60 Hz."""
 HIDDEN_SHARE = 0.3
-"""Largest share of the joints that is hidden in a window where some are."""
+"""Largest share of hidden joints in a window."""
 SLOW_MOTION = (0.1, 0.6)
 """Speeds of the windows that are played in slow motion, as of people who hardly move."""
 SWAY_FRAMES = (3.0, 30.0)
-"""After so many frames a sway is forgotten: 0.05 to 0.5 s for a model of 60 Hz."""
+"""Correlation time of a sway in frames: 0.05 to 0.5 s for a model of 60 Hz."""
 JUMP_FRAMES = 6
-"""So long a jump lasts at most: 0.1 s for a model of 60 Hz."""
+"""Longest duration of a jump in frames: 0.1 s for a model of 60 Hz."""
 
 
 class Drawn(NamedTuple):
@@ -34,16 +34,15 @@ class Drawn(NamedTuple):
     motion: Tensor
     """(B, H + F, J, 3) metres, world frame, without gaps."""
     measured: Tensor
-    """(B, F, J) what of the future was measured; the rest is not to be learnt."""
+    """(B, F, J) which positions of the future were measured; the rest is not learnt."""
 
 
 class Drawer:
     """Draws windows from a pool and changes them at random.
 
-    The person is changed over the whole window: mirrored, faster or slower, of other size and
-    limbs, with arms that move as somebody else's, turned. What the tracker sees of them is
-    changed in the observed part only: noise, a body that sways or jumps, fewer frames a second,
-    hidden joints.
+    The person is changed over the whole window: mirrored, turned, faster or slower, with another
+    size and other limbs, or with the arms of somebody else. The errors of a tracker are added to
+    the observed part only: noise, sway and jumps of the body, a lower rate, hidden joints.
 
     Args:
         pool: to draw from.
@@ -101,7 +100,7 @@ class Drawer:
         return torch.rand(count, device=self.pool.motion.device) < share
 
     def _speeds(self, count: int) -> Tensor:
-        """Return how fast each window is played (B,); a half of the changes is slower."""
+        """Return the speed of each window (B,); half of the changes are slower."""
         device = self.pool.motion.device
         speed = torch.exp(math.log1p(self.settings.speed) * _symmetric(count, device))
         slow = torch.empty(count, device=device).uniform_(*SLOW_MOTION)
@@ -114,9 +113,9 @@ def _symmetric(count: int, device: torch.device) -> Tensor:
 
 
 def body_factors(layout: Layout, mirrored: Tensor, settings: Augmentation, count: int) -> Tensor:
-    """Draw (B, J): by what each bone's length is multiplied; joint 0's scales the root's path.
+    """Draw factors (B, J) of bone lengths; that of joint 0 scales the path of the root.
 
-    Left and right bones change alike.
+    Left and right bones have the same factors.
     """
     joints, device = len(layout.joints), mirrored.device
     body = 1 + settings.body_scale * _symmetric(count, device)
@@ -157,10 +156,9 @@ def thin_out(seen: Tensor, step: Tensor) -> Tensor:
 
 
 def draw_sway(frames: int, deviation_m: Tensor) -> Tensor:
-    """Draw how far off a camera sees the whole body in each frame: (B, H, 3) metres.
+    """Draw errors of the position of the whole body in each frame: (B, H, 3) metres.
 
-    It is random noise that is forgotten within a while, as that of a depth that is measured anew
-    in each frame of a body that hardly moves.
+    They are correlated noise, like that of a depth camera.
 
     Args:
         frames: H.
@@ -178,7 +176,7 @@ def draw_sway(frames: int, deviation_m: Tensor) -> Tensor:
 
 
 def draw_jumps(frames: int, metres: Tensor) -> Tensor:
-    """Draw a few frames in a row that are thrown off in one direction: (B, H, 3) metres.
+    """Draw an offset of a few frames in a row: (B, H, 3) metres.
 
     Args:
         frames: H.
@@ -196,8 +194,8 @@ def draw_jumps(frames: int, metres: Tensor) -> Tensor:
 def draw_hidden(count: int, frames: int, groups: Tensor, share: float) -> Tensor:
     """Draw which positions (count, H, J) a tracker misses; the root is always seen.
 
-    In a share of the windows: some joints for one stretch of time each and, in half of these
-    windows, a group of joints for good.
+    In a share of the windows some joints are hidden for a while. In half of these windows a group
+    of joints is hidden all the time.
 
     Args:
         count: B.
@@ -222,8 +220,8 @@ def draw_hidden(count: int, frames: int, groups: Tensor, share: float) -> Tensor
 def hidden_groups(layout: Layout) -> Tensor:
     """Return (G, J) joints that a tracker may never see together.
 
-    As often as a joint and all that hangs from it, it is legs behind a bench, an arm at the edge
-    of the picture, or half a body.
+    Half of the groups are a joint with all its descendants. The others are legs behind a bench, an
+    arm at the edge of the image, or half a body.
     """
     names = [layout.common_name(joint) for joint in layout.joints]
     limbs = subtrees(layout)

@@ -1,4 +1,4 @@
-"""What completes hidden joints in the node, for many histories at once and on any device."""
+"""Completes hidden joints as in the node, for many histories at once and on any device."""
 
 import torch
 from torch import Tensor
@@ -8,10 +8,10 @@ from motion_predictor.tracking.body import Body
 
 
 class Completion:
-    """`Body.fill` for training: the root is seen in every frame, and frames come evenly.
+    """`Body.fill` for training, where the root is seen in every frame and the rate is constant.
 
-    The node completes one person in numpy, within its budget; here are thousands a second, on a
-    GPU where there is one, without a step that waits for numbers from the device.
+    The node completes one person with numpy. Here it is thousands a second, on a GPU if there is
+    one, without synchronisation.
 
     Args:
         layout: of the joints.
@@ -31,7 +31,7 @@ class Completion:
         self.sides = body.sides
 
     def __call__(self, seen: Tensor, visible: Tensor) -> Tensor:
-        """Return histories (B, H, J, 3) with what is not visible filled.
+        """Return histories (B, H, J, 3) with hidden joints filled.
 
         Args:
             seen: (B, H, J, 3) metres; finite, also where it is not visible.
@@ -54,7 +54,7 @@ class Completion:
         return filled
 
     def _own_lengths(self, seen: Tensor, visible: Tensor) -> Tensor:
-        """Return limb lengths (B, J): measured, of the other side, or of somebody this big."""
+        """Return limb lengths (B, J): measured, of the other side, or by the body size."""
         bones = torch.linalg.vector_norm(seen - seen[:, :, self.parents], dim=-1).mean(1)
         measured = (visible & visible[:, :, self.parents]).any(1)  # (B, J)
         counts = measured & (self.lengths > 0)
@@ -65,7 +65,7 @@ class Completion:
         return torch.where(measured, bones, other)
 
     def _forward(self, seen: Tensor, visible: Tensor) -> Tensor:
-        """Return the horizontal unit vectors (B, H, 2) of the heading: +x if nothing tells it."""
+        """Return the horizontal unit vectors (B, H, 2) of the heading; +x if unknown."""
         forward = torch.zeros_like(seen[:, :, 0, :2])
         forward[..., 0] = 1
         for left, right in reversed(self.sides):  # the first that is seen decides

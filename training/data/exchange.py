@@ -1,4 +1,4 @@
-"""Limbs of one window on the body of another: more motion than was recorded."""
+"""Puts limbs of one window on the body of another, for more motion than was recorded."""
 
 import torch
 from torch import Tensor
@@ -8,11 +8,10 @@ from motion_predictor.skeleton import Layout
 
 
 class Exchange:
-    """Gives windows an arm, both arms or all above the hips from another window.
+    """Gives windows an arm, both arms, or everything above the hips from another window.
 
-    Who walks and who reaches are few in a small archive; who does both at once are fewer. The
-    part keeps its own motion, seen from the other person's hips, and hangs from the joint that it
-    hangs from there.
+    In a small archive few people walk or reach, and fewer do both at once. The part keeps its
+    motion relative to the hips, and is attached to the same joint.
 
     Args:
         layout: of the joints.
@@ -28,7 +27,7 @@ class Exchange:
         self.anchors = _anchors(parts, layout.parents).to(device)  # (G, J)
 
     def __call__(self, motion: Tensor, measured: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Return windows and what of them was measured, with parts of others in those chosen.
+        """Return windows and what of them was measured, with exchanged parts in the chosen ones.
 
         Args:
             motion: (B, H + F, J, 3) metres, world frame.
@@ -51,7 +50,7 @@ class Exchange:
 
 
 def subtrees(layout: Layout) -> Tensor:
-    """Return (J, J) each joint and, in its row, all that hangs from it."""
+    """Return (J, J) each joint with its descendants, a row each."""
     limbs = torch.eye(len(layout.joints), dtype=torch.bool)
     for joint, parent in enumerate(layout.parents):  # parents come first
         if parent >= 0:
@@ -60,10 +59,10 @@ def subtrees(layout: Layout) -> Tensor:
 
 
 def exchanged_parts(layout: Layout) -> Tensor:
-    """Return (G, J) parts of the body that may come from another person, all drawn alike.
+    """Return (G, J) parts of the body that may be exchanged, with equal probability.
 
-    Both arms and all above the hips are there twice, each arm alone once. A layout without these
-    names gives each joint and all that hangs from it.
+    Both arms, and everything above the hips, are in it twice, each single arm once. For a layout
+    without these names it is each joint with its descendants.
     """
     names = [layout.common_name(joint) for joint in layout.joints]
     limbs = subtrees(layout)

@@ -1,4 +1,4 @@
-"""Histories of which not all was seen, completed by what completes them in the node."""
+"""Histories with hidden joints, completed by the code of the node."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -24,13 +24,13 @@ class Completed(NamedTuple):
 def complete(seen: Tensor, hidden: NDArray[np.bool_], layout: Layout, rate_hz: float) -> Completed:
     """Complete histories whose positions are hidden or NaN.
 
-    Limbs are as long as they were measured on average, those included that are hidden now: a
-    tracker has seen the person before. Where nothing would be left to see, nothing that was
-    measured is hidden.
+    Limbs have their average measured length, also while they are hidden, since a tracker has seen
+    the person before. If a history would have no visible joint, none of its measured joints is
+    hidden.
 
     Args:
         seen: (B, H, J, 3) metres; NaN = not measured.
-        hidden: (B, H, J) what else is not seen.
+        hidden: (B, H, J) further joints that are not seen.
         layout: of the joints.
         rate_hz: frames per second; only the doubt depends on it.
 
@@ -62,8 +62,8 @@ def limb_lengths(
     """Return the lengths (J,) of limbs that are seen at least once, NaN for the others.
 
     Args:
-        motion: (T, J, 3) metres, NaN where not measured; all that was measured is averaged.
-        visible: (T, J) what is seen of it.
+        motion: (T, J, 3) metres, NaN where not measured; averaged over all measured frames.
+        visible: (T, J) which joints are seen.
         parents: (J,) of the joints.
     """
     bones = np.linalg.norm(motion - motion[:, parents], axis=-1)  # (T, J), NaN where unknown

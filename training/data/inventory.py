@@ -1,4 +1,4 @@
-"""What is in a motion archive: how much, of whom, doing what, and who is in another one too."""
+"""The content of a motion archive: minutes, people, categories, and overlap with others."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +11,11 @@ from motion_predictor.archive import MotionArchive, load_archive
 
 
 def inventory(path: Path, others: Sequence[Path] = ()) -> dict[str, Any]:
-    """Return what is in an archive.
+    """Return the content of an archive.
 
     Args:
         path: the archive.
-        others: archives whose people and clips are looked for in it.
+        others: archives whose people and clips are searched in it.
 
     Returns:
         `minutes`, `clips`, `rate_hz`, `joints`, `layout` (`archive`: none that is known),

@@ -1,4 +1,4 @@
-"""An arm that works: a motion between random postures, and how it stops from any moment of it."""
+"""A working arm: a motion between random postures, and its stop from any moment."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from motion_predictor.planning.capsules import Capsules
 from motion_predictor.planning.robot import RobotModel
 
 REACHES = {'turn': (-1.5, 1.5), 'shoulder': (0.3, 1.4), 'elbow': (-0.3, 1.4)}
-"""Radians between which the postures that it goes to and fro lie."""
+"""Limits of the joint angles of the postures, radians."""
 STEP_S = 0.01
-"""Between the places that a motion is known at; between them it is straight."""
+"""Time between the computed positions of a motion; it is linear in between."""
 Array = NDArray[np.float64]
 
 
@@ -20,18 +20,18 @@ Array = NDArray[np.float64]
 class Stop:
     """A monitored stop: a cycle of the motion at some speed, then braking along the same path."""
 
-    starts: Array  # (Q, 3) of capsules that move too fast to touch somebody
+    starts: Array  # (Q, 3) of capsules that are too fast to touch somebody
     ends: Array  # (Q, 3)
     radii: Array  # (Q,)
-    frames: NDArray[np.int64]  # (Q,) when, in frames after the control cycle's beginning
+    frames: NDArray[np.int64]  # (Q,) frame after the start of the control cycle
 
 
 class Arm:
-    """The demo's arm on a motion between random postures, as fast as it may.
+    """The demo's arm on a motion between random postures, at its full speed.
 
     Args:
         rng: of the postures.
-        moves: so many, from each posture to the next; after the last it begins again.
+        moves: number of moves from posture to posture; after the last one it starts again.
         speed_m_s: of its fastest point, at the fastest moment of each move.
     """
 
@@ -66,7 +66,7 @@ class Arm:
         return between(self._starts), between(self._ends)
 
     def standing(self, moment_s: float) -> Stop:
-        """Return all capsules at one moment of the motion, as if it stood there."""
+        """Return all capsules at one moment of the motion."""
         starts, ends = self.at(np.array([moment_s]))
         return Stop(starts[0], ends[0], self.radii, np.zeros(len(self.radii), np.int64))
 
@@ -79,15 +79,16 @@ class Arm:
         allowed_m_s: float,
         rate_hz: float,
     ) -> Stop:
-        """Return where the arm is until it stands, as far as it moves too fast to touch anybody.
+        """Return the capsules until the arm stands, as long as they are too fast to touch anybody.
 
         Args:
             moment_s: of the motion, at which the control cycle begins.
             speed: share of full speed in the cycle.
             cycle_s: of control; the braking follows it.
-            stop_s: from full speed to standing; from less it takes less, at the same braking.
+            stop_s: time from full speed to standing. Lower speeds take less time, with the same
+                deceleration.
             allowed_m_s: slower capsules may touch somebody.
-            rate_hz: of the frames at which it is looked at.
+            rate_hz: of the frames.
         """
         frames = np.arange(int(np.ceil((cycle_s + stop_s * speed) * rate_hz)) + 1)
         time_s = frames / rate_hz

@@ -1,4 +1,4 @@
-"""Our sets as a node that checks itself publishes them: corrected person by person, over time."""
+"""Our sets as the node publishes them after its self-correction, person by person."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,13 +17,13 @@ from motion_predictor_training.data.windows import Windows, cut_windows
 
 FloatArray = NDArray[np.float32]
 STEP_FRAMES = 4
-"""Observations that are judged come so far apart; windows must start at multiples of it."""
+"""Time between observations that are judged; windows must start at multiples of it."""
 PAUSE_S = 0.5
-"""Between two clips of a person."""
+"""Time between two clips of a person."""
 
 
 def observations(archive: MotionArchive, header: Header, windows: Windows) -> Windows:
-    """Return all that is observed of the people of windows, as histories with a frame more."""
+    """Return all observations of the people of windows, as histories with one more frame."""
     window = header.window
     frames = window.history_frames + 1
     dense = cut_windows(archive, header.layout, window.rate_hz, frames, STEP_FRAMES)
@@ -44,7 +44,7 @@ def corrected(
         observed: W observations of clips, in order of time.
         subjects: of all clips of the archive.
         header: of what predicts.
-        mean: (W, F, J, 3) metres, that was predicted at each.
+        mean: (W, F, J, 3) metres, predicted at each.
         radius: (W, F, J) metres, as calibrated.
         coverage: that is promised.
     """
@@ -78,7 +78,7 @@ def corrected(
 def _moments(
     observed: Windows, subjects: Sequence[str], rate_hz: float
 ) -> Iterator[tuple[str, int]]:
-    """Yield whose each observation is and its stamp, one clip of a person after the other."""
+    """Yield the person and the stamp of each observation, clip after clip of each person."""
     begins_s: dict[str, float] = {}
     first, clip = 0, -1
     for start, own in zip(observed.starts.tolist(), observed.clips.tolist(), strict=True):

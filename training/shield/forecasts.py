@@ -1,4 +1,4 @@
-"""What is compared: ways to foresee a person, each with sets that are to hold them."""
+"""The compared predictions of a person, each with its sets."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from motion_predictor_training.shield.correction import corrected, observations
 
 FloatArray = NDArray[np.float32]
 UNLEARNT = ('zero_velocity', 'constant_velocity')
-"""Baselines, as `baselines` calls them."""
+"""Baselines, by their names in `baselines`."""
 ISO = 'ISO 13855'
 
 
@@ -40,7 +40,7 @@ class Foreseen:
 
     name: str
     coverage: float | None
-    """What is promised; None of ISO 13855, which knows no probability."""
+    """The promised coverage; None for ISO 13855, which has no probability."""
     mean: FloatArray
     """(W, T, J, 3) metres."""
     radius: FloatArray
@@ -57,15 +57,15 @@ def foresee(
     samples: int,
     config: CalibrationConfig,
 ) -> list[Foreseen]:
-    """Return all kinds of sets of the windows, those of the same mean one after the other.
+    """Return all kinds of sets of the windows, ordered by their mean.
 
     Args:
         checkpoint: of our predictions, calibrated for the coverages.
         archive: of the windows.
         windows: histories, and what then happened.
-        calibration_archives: that the sets of `UNLEARNT` are calibrated on, as ours were: by
-            conformal factors in groups of joint and speed, with an expected error of their own.
-        frames: (T,) from 1 on, the future frames that are looked at.
+        calibration_archives: on which the sets of `UNLEARNT` are calibrated like ours: conformal
+            factors in groups of joint and speed, with an expected error of their own.
+        frames: (T,) the future frames, from 1.
         coverages: that are promised.
         samples: of our predictions.
         config: of the calibration.
@@ -151,7 +151,7 @@ def _state(header: Header, windows: Windows) -> State:
 def _seen(
     header: Header, windows: Windows, chosen: NDArray[np.int64]
 ) -> tuple[State, dict[str, FloatArray]]:
-    """Return the state of the people, and what needs no learning (W, T, J, 3) by name."""
+    """Return the state of the people, and the baselines (W, T, J, 3) by name."""
     futures: dict[str, list[FloatArray]] = {name: [] for name in UNLEARNT}
     frames = int(chosen.max()) + 1
     for history in _histories(header, windows):
@@ -179,7 +179,7 @@ def _calibrated(
     coverages: Sequence[float],
     config: CalibrationConfig,
 ) -> Iterator[tuple[float, Sets]]:
-    """Yield the sets of what needs no learning, calibrated to its own errors, by coverage."""
+    """Yield the sets of the baselines, calibrated to their own errors, by coverage."""
     scores = together([_score(name, header, archive, config) for archive in archives])
     calibration = Calibration(
         kind='conditional',
@@ -199,7 +199,7 @@ def _calibrated(
 
 
 def _score(name: str, header: Header, archive: MotionArchive, config: CalibrationConfig) -> Scores:
-    """Compare what needs no learning with what then happened."""
+    """Compare the baselines with what then happened."""
     windows, people, share = calibration_windows(archive, header, config)
     frames = np.array(knots_of(header.window.future_frames)) - 1
     history_frames, rate_hz = header.window.history_frames, header.window.rate_hz

@@ -1,4 +1,4 @@
-"""`train shield`: what sets are worth to a robot that verifies its stops against them."""
+"""`train shield`: measures sets by a robot that verifies its stops with them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ from motion_predictor_training.shield.forecasts import foresee
 from motion_predictor_training.shield.simulate import SPEEDS, Cell, Outcome, Recorded, simulate
 
 CONFIDENCE = 0.95
-"""With which a share of misses lies below its bound."""
+"""Confidence of the bound of a share of misses."""
 
 
 def measure_shield(
@@ -35,22 +35,22 @@ def measure_shield(
     seen: Sequence[str] = (),
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Measure how much time an arm loses by sets, and how often they were wrong.
+    """Measure how much time an arm loses with sets, and how often they were wrong.
 
-    Whoever the checkpoint knows is left out of the archive.
+    People whom the checkpoint knows are left out of the archive.
 
     Args:
         checkpoint_path: "default" or a file, calibrated.
         archive_path: people beside the arm.
-        calibration_paths: other people, on whom the sets of what needs no learning are calibrated.
+        calibration_paths: other people, on whom the sets of the baselines are calibrated.
         config: of that calibration.
-        coverages: that are promised; None: all that the checkpoint is calibrated for.
-        cell: how the arm is run.
-        scenes: control cycles that are drawn.
+        coverages: None means all that the checkpoint is calibrated for.
+        cell: settings of the arm.
+        scenes: number of control cycles.
         stride: frames between the starts of windows.
         samples: of our predictions.
         seen: more subjects who are left out.
-        seed: of all that is random.
+        seed: of all random numbers.
 
     Returns:
         `sets`: of each kind and coverage the shares of control cycles at full speed, slowed and
@@ -139,7 +139,7 @@ def _figures(
 
 
 def _bounded(missed: int, verified: int) -> dict[str, Any]:
-    """Return a share of misses and what it is below with CONFIDENCE, if cycles are independent."""
+    """Return a share of misses and its upper bound at CONFIDENCE, for independent cycles."""
     if not verified:
         return {'missed': 0, 'verified': 0, 'share': float('nan'), 'at_most': 1.0}
     test = binomtest(missed, verified, alternative='less')
@@ -148,7 +148,7 @@ def _bounded(missed: int, verified: int) -> dict[str, Any]:
 
 
 def _unknown(windows: Windows, archive: MotionArchive, known: Known) -> tuple[Windows, list[str]]:
-    """Return the windows of people whom the checkpoint does not know, and whom it does."""
+    """Return the windows of people whom the checkpoint does not know, and names of the others."""
     left_out = [name for name, how in known.of(archive).items() if how == SEEN]
     kept = np.flatnonzero(~np.isin(np.array(archive.subjects)[windows.clips], left_out))
     if not len(kept):

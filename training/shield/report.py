@@ -1,4 +1,4 @@
-"""What a shield's measurement found, as a table and a plot."""
+"""Results of `train shield` as a table and a plot."""
 
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def people(result: dict[str, Any]) -> str:
 
 
 def about(result: dict[str, Any]) -> str:
-    """Return in words what was measured on what."""
+    """Return a sentence about the measurement and its data."""
     cell = result['cell']
     who = ', '.join(result['people'])
     left_out = ', '.join(result['left_out']) or 'nobody'
@@ -78,7 +78,7 @@ def markdown(result: dict[str, Any]) -> str:
 def plot(result: dict[str, Any], path: Path) -> None:
     """Draw the time lost against the share of misses, a curve over the coverages for each kind."""
     figure = Figure(figsize=(7.5, 4.5), dpi=110, layout='constrained')
-    FigureCanvasAgg(figure)  # draws without a screen, whatever the machine has
+    FigureCanvasAgg(figure)  # draws without a screen
     axes = figure.add_subplot()
     kinds: dict[str, list[dict[str, Any]]] = {}
     for sets in result['sets']:

@@ -1,8 +1,8 @@
-"""A monitored stop is verified at many control cycles beside people, and then it happens.
+"""Simulates control cycles beside people: a monitored stop is verified, then carried out.
 
-Every scene is one control cycle: an arm at some moment of its motion, beside a recorded person at
-some place and moment. The fastest of SPEEDS is taken whose monitored stop (a cycle at this speed,
-then braking) no set comes near. If it is then the person who does, that was a miss.
+Every scene is one control cycle: an arm at a random moment of its motion, beside a recorded person
+at a random place and moment. The fastest of SPEEDS is chosen whose monitored stop (one cycle at
+this speed, then braking) touches no set. If the person then touches it, that is a miss.
 """
 
 from collections.abc import Sequence
@@ -21,52 +21,52 @@ from motion_predictor_training.shield.touching import Near
 FloatArray = NDArray[np.floating]
 
 SPEEDS = (1.0, 0.75, 0.5, 0.25)
-"""Shares of full speed that are tried, the fastest first; below the last it stops."""
+"""Shares of full speed that are tried, the fastest first. If none is verified, the arm stops."""
 BESIDE_M = 1.5
-"""The arm stands at most so far from the person's root, anywhere in that circle."""
+"""Radius of the circle around the person's root in which the arm stands."""
 PER_MOMENT = 250
-"""Scenes that share a moment of the arm's motion."""
+"""Number of scenes that share a moment of the arm's motion."""
 MOVES = 12
 
 
 @dataclass(frozen=True)
 class Cell:
-    """How the arm is run."""
+    """Settings of the arm."""
 
     cycle_s: float = 0.1
     latency_s: float = 0.05
-    """From capture to the beginning of the control cycle."""
+    """Time from capture to the start of the control cycle."""
     stop_s: float = 0.3
-    """From full speed to standing."""
+    """Time from full speed to standing."""
     speed_m_s: float = 1.0
-    """Of the arm's fastest point at full speed."""
+    """Speed of the arm's fastest point at full speed."""
     allowed_m_s: float = 0.1
-    """So fast a part of the arm may touch somebody; it has all but stopped."""
+    """Speed up to which a part of the arm may touch somebody."""
 
     def frames(self, rate_hz: float) -> list[int]:
-        """Return the future frames, from 1 on, that a control cycle and its stop reach over."""
+        """Return the future frames, from 1, during a control cycle and its stop."""
         first = max(1, round(self.latency_s * rate_hz))
         return list(range(first, first + int(np.ceil((self.cycle_s + self.stop_s) * rate_hz)) + 1))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of M scenes with one kind of sets."""
+    """Outcome of M scenes with one kind of sets."""
 
     speed: NDArray[np.float64]
     """(M,) share of full speed that was verified, 0 if it had to stop."""
     missed: NDArray[np.bool_]
-    """(M,) whether the person touched what was verified, in the stop that was verified."""
+    """(M,) whether the person touched the arm during a verified stop."""
 
     @classmethod
     def stopped(cls, scenes: int) -> 'Outcome':
-        """Return that of an arm that nothing was verified of yet."""
+        """Return the outcome before anything is verified."""
         return cls(np.zeros(scenes), np.zeros(scenes, bool))
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where the arm's base is in M scenes, and how it is turned."""
+    """Poses of the arm's base in M scenes."""
 
     base: NDArray[np.float64]  # (M, 3) metres
     rotation: NDArray[np.float64]  # (M, 3, 3) from the world to the arm
@@ -100,7 +100,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What then happened in W windows, and whom they are of."""
+    """What then happened in W windows, and their people."""
 
     last: NDArray[np.float32]
     """(W, J, 3) metres, the pose at capture."""
@@ -123,17 +123,17 @@ def simulate(
 ) -> tuple[list[Outcome], NDArray[np.int64]]:
     """Return the outcome of each kind of sets, and the window that each scene (M,) is of.
 
-    People are drawn first, each as often, and then a window of theirs. Scenes in which somebody
-    touches the arm at capture are left out: they should have been prevented before.
+    First a person is drawn, with equal probability, then one of their windows. Scenes in which
+    somebody touches the arm at capture are left out.
 
     Args:
-        foreseen: the sets, those of one mean one after the other.
-        recorded: what they are of.
+        foreseen: the sets, ordered by their mean.
+        recorded: the windows of the sets.
         limbs: of the people.
-        cell: how the arm is run.
+        cell: settings of the arm.
         rate_hz: of the frames.
-        scenes: so many are drawn.
-        seed: of all that is random.
+        scenes: number of scenes.
+        seed: of all random numbers.
     """
     rng = np.random.default_rng(seed)
     arm = Arm(rng, MOVES, cell.speed_m_s)

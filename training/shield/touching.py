@@ -1,8 +1,8 @@
-"""Whether bodies with balls about their joints come near capsules: for many sets at once.
+"""Whether bodies with balls around their joints touch capsules, for many sets at once.
 
-The same joints serve sets of several sizes, so that distances of joints from the axes of the
-capsules are found once. They bound those of the limbs from both sides; where bounds do not tell,
-limbs are measured exactly, as `planning` measures them.
+Sets of several sizes share the same joints, so the distances of joints from the axes of the
+capsules are computed once. They bound the distances of the limbs from both sides. Where the bounds
+do not decide, limbs are measured exactly, as in `planning`.
 """
 
 import numpy as np
@@ -45,9 +45,9 @@ class Near:
         """Return which of the bodies (N,) touch a capsule.
 
         Args:
-            radius: (N, Q, J) metres of balls about the joints; between two joints lies whatever
-                is between a point of one's ball and a point of the other's. None: there are none.
-            asked: (N,) which are of interest; of the others False is returned.
+            radius: (N, Q, J) metres of balls around the joints. A limb is the convex hull of the
+                balls of its joints. None: no balls.
+            asked: (N,) which bodies are checked; for the others False is returned.
         """
         touched = np.zeros(len(self._apart_m), bool)
         may = self._apart_m <= (0.0 if radius is None else radius.max((1, 2), initial=0.0))

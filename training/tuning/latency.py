@@ -20,12 +20,12 @@ TURNS = 5
 
 
 def untrained(teacher: Checkpoint, network: object, samples: int) -> Checkpoint:
-    """Return a student as it will be deployed, calibrated, but with weights that mean nothing.
+    """Return a student as it will be deployed, with a calibration, but with random weights.
 
     It is as fast as a trained one: no branch of the computation depends on the weights.
 
     Args:
-        teacher: whose window and layout it has.
+        teacher: gives the window and the layout.
         network: its sizes.
         samples: that it is calibrated for.
 
@@ -56,7 +56,7 @@ def untrained(teacher: Checkpoint, network: object, samples: int) -> Checkpoint:
 def measure_latencies(checkpoints: Sequence[Checkpoint], config: LatencyConfig) -> list[Latency]:
     """Time the predictions of one person, from observed to predicted positions on the CPU.
 
-    Checkpoints take turns, so that what else the machine does falls on all of them alike.
+    Checkpoints take turns, so that other load affects all of them equally.
 
     Raises:
         ValueError: if the device is not there.
@@ -80,7 +80,7 @@ def measure_latencies(checkpoints: Sequence[Checkpoint], config: LatencyConfig) 
 
 def _predictor(checkpoint: Checkpoint, config: LatencyConfig) -> MotionPredictor:
     """Return a predictor that runs as the configuration says."""
-    with TemporaryDirectory() as folder:  # what is compiled is kept by the hash of a file
+    with TemporaryDirectory() as folder:  # engines are kept by the hash of a file
         path = Path(folder) / 'student.safetensors'
         checkpoint.save(path)
         predictor = MotionPredictor.load(
@@ -100,7 +100,7 @@ def _latency(took_ms: list[float]) -> Latency:
 def time_predictions(
     predictor: MotionPredictor, people: int, warmup: int, predictions: int, gap_s: float = 0.0
 ) -> list[float]:
-    """Return what predictions of so many people took after warming up, in milliseconds."""
+    """Return the times of predictions of so many people after a warm-up, in milliseconds."""
     header = predictor.checkpoint.header
     shape = (people, header.window.history_frames, len(header.layout.joints), 3)
     history = np.random.default_rng(0).standard_normal(shape, np.float32)

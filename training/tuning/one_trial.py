@@ -25,7 +25,7 @@ from motion_predictor_training.tuning.results import Trial
 
 @dataclass(frozen=True)
 class Study:
-    """A search and the files that it goes by."""
+    """A search and its files."""
 
     config: TuneConfig
     teacher: Path
@@ -50,14 +50,14 @@ class Study:
 
 
 def timed(study: Study, teacher: Checkpoint, trial: Trial) -> Trial:
-    """Measure the latency of a trial, which fails if that cannot keep the budget.
+    """Measure the latency of a trial. The trial fails if it exceeds the budget.
 
-    The fastest prediction decides: what else the machine does then refuses no good student.
+    The fastest prediction decides, so that other load does not exclude a good student.
     """
     config = study.config
     try:
         (latency,) = measure_latencies([study.untrained(trial, teacher)], config.latency)
-    except Exception as error:  # whatever is wrong with one student does not end the search
+    except Exception as error:  # an error of one student does not end the search
         return trial.with_(problem=sentence(error))
     if latency.least_ms > config.latency_budget_ms:
         problem = (
@@ -69,7 +69,7 @@ def timed(study: Study, teacher: Checkpoint, trial: Trial) -> Trial:
 
 
 def trained(study: Study, trial: Trial) -> Trial:
-    """Train a student, or go on with it, and measure it on the validation data.
+    """Train a student, or continue its training, and measure it on the validation data.
 
     It may be stopped on the way.
     """

@@ -6,8 +6,8 @@ the score is above what the product may have, in units of the accuracy loss: lit
 dearly, and the poorest students do not drown what is to be told of the others. One weighted sum of
 score and latency would find one point between the products, not both.
 
-The optimiser is made anew from the trials each time. What it proposes then depends on the seed and
-on the trials alone, so that a resumed search goes on as an unbroken one would.
+The optimiser is built again from the trials each time. Its proposals depend only on the seed and
+the trials, so a resumed search continues like an uninterrupted one.
 """
 
 import math
@@ -31,14 +31,14 @@ from motion_predictor_training.tuning.results import PRODUCTS, Product, Trial
 
 Values = dict[str, Number | str]
 FIXED = {'network.kind', 'optimisation.steps'}
-"""Keys that cannot be searched: the first decides which others there are."""
+"""Keys that cannot be searched, since other keys depend on them."""
 
 
 def with_values(base: DistilConfig, values: Values) -> DistilConfig:
     """Return a student's configuration with other values at some keys.
 
     Raises:
-        ValidationError: if it does not hold.
+        ValidationError: if it is not valid.
     """
     content = base.model_dump()
     for key, value in values.items():
@@ -65,11 +65,11 @@ class Search:
         """The numbers whose positions scikit-optimize knows, by dimension; None of others."""
 
     def propose(self, trials: Sequence[Trial], count: int) -> list[Trial]:
-        """Return the next trials, or fewer of them while looking around.
+        """Return the next trials; fewer during the initial trials.
 
         Args:
             trials: all so far, finished, stopped or failed.
-            count: of trials that are to run at the same time.
+            count: number of trials that run at the same time.
         """
         config, number = self.config, len(trials)
         if config.search == 'random' and number >= config.initial_trials:
@@ -85,7 +85,7 @@ class Search:
         ]
 
     def _random_trials(self, number: int, count: int) -> list[Trial]:
-        """Return trials that depend on their numbers alone."""
+        """Return the initial trials, which depend on their numbers alone."""
         return [
             Trial(
                 number=n,
@@ -98,7 +98,7 @@ class Search:
         ]
 
     def at_bounds(self, values: Values) -> list[str]:
-        """Return the keys whose values lie on a bound of the space: it may be too small."""
+        """Return the keys whose values are on a bound of the space, which may be too small."""
         keys = []
         for key, dimension, choices in zip(
             self.config.space, self.config.space.values(), self.choices, strict=True
@@ -109,7 +109,7 @@ class Search:
         return keys
 
     def fitted(self, product: Product, trials: Sequence[Trial]) -> Optimizer:
-        """Return an optimiser that was told what the trials are worth to a product."""
+        """Return an optimiser with the objectives of the trials for a product."""
         optimiser = Optimizer(
             self.dimensions,
             base_estimator='GP',
@@ -122,7 +122,7 @@ class Search:
         return optimiser
 
     def worths(self, product: Product, trials: Sequence[Trial]) -> list[float]:
-        """Return what each trial is worth to a product, less is better; failed as the worst.
+        """Return the objective of each trial, less is better; failed ones get the worst.
 
         Those that were stopped are worth what they had reached, worse than in the end.
         """
@@ -169,9 +169,9 @@ class Search:
                 raise ConfigError(f'space.{key}: {problem}, got {value!r}') from error
 
     def _dimension(self, key: str, dimension: Dimension) -> Any:
-        """Return it as scikit-optimize knows it; numbers to choose from by their positions.
+        """Return it as a dimension of scikit-optimize; numbers to choose from by their positions.
 
-        Told as categories, their order would be lost on the process.
+        As categories they would have no order.
         """
         if (choices := _ordered(dimension)) is not None:
             return Integer(0, len(choices) - 1, name=key)
@@ -182,7 +182,7 @@ class Search:
         return kind(dimension.low, dimension.high, prior, name=key)
 
     def _values(self, point: Sequence[Any]) -> Values:
-        """Return the values by key that a point of scikit-optimize stands for."""
+        """Return the values by key of a point of scikit-optimize."""
         values: Values = {}
         for key, choices, coordinate in zip(self.config.space, self.choices, point, strict=True):
             value = coordinate.item() if hasattr(coordinate, 'item') else coordinate
@@ -190,14 +190,14 @@ class Search:
         return values
 
     def _point(self, values: Values) -> list[Any]:
-        """Return the point of scikit-optimize that stands for values by key."""
+        """Return the point of scikit-optimize for values by key."""
         return [
             values[key] if choices is None else choices.index(values[key])
             for key, choices in zip(self.config.space, self.choices, strict=True)
         ]
 
     def _initial_trials(self) -> list[Trial]:
-        """Return the base if it lies in the space, and a Latin hypercube that covers that."""
+        """Return the base, if it is in the space, and a Latin hypercube over the space."""
         config = self.config
         base = {key: self._base[key] for key in config.space}
         trials = []

@@ -1,4 +1,4 @@
-"""What a search found: a table and plots."""
+"""Results of a search: a table and plots."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -72,7 +72,7 @@ def _plot_front(
     axes.step(*_places(front), where='post', color='#4c9f70', label='Pareto front')
     for product, trial in chosen.items():
         label = f'{product}: trial {trial.number}'
-        size = 90 if product == 'balance' else 220  # both are seen where they are one
+        size = 90 if product == 'balance' else 220  # both are visible if they are the same
         axes.scatter(
             *_places([trial]), size, facecolors='none', edgecolors=COLOURS[product], label=label
         )
@@ -99,7 +99,7 @@ def _plot_convergence(search: Search, trials: Sequence[Trial]) -> Figure:
 
 
 def _plot_dependence(search: Search, product: Product, trials: Sequence[Trial]) -> Figure:
-    """Plot what the model of a search thinks of each dimension, and of each two of them."""
+    """Plot the model of a search over each dimension, and over each pair of them."""
     count = len(search.dimensions)
     figure = Figure(figsize=(2.6 * count + 1, 2.6 * count + 1), dpi=80)
     result = search.fitted(product, trials).get_result()

@@ -1,4 +1,4 @@
-"""The trials of a search: what was tried, what it gave, and what to choose from it."""
+"""The trials of a search: students, results, and the choice of products."""
 
 import json
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ class Latency(Strict):
 
 
 class Trial(Strict):
-    """A student that was proposed, and what became of it."""
+    """A proposed student, and its results."""
 
     number: int
     sought: Literal['base', 'initial', 'accuracy', 'balance']
-    """Why it was proposed: as the base, to look around, or for a product."""
+    """Why it was proposed: as the base, as an initial trial, or for a product."""
     values: dict[str, Number | str]
     """By key of the student's configuration."""
     latency: Latency | None = None
@@ -67,7 +67,7 @@ class Trial(Strict):
         return not (self.finished or self.pruned) and self.problem is None
 
     def with_(self, **changes: object) -> 'Trial':
-        """Return a copy of which more is known."""
+        """Return a copy with more results."""
         return self.model_copy(update=changes)
 
 
@@ -78,7 +78,7 @@ class Trials:
 
     Args:
         folder: where `trials.jsonl` lies or will lie.
-        identity: of all that the results depend on; trials of another one are refused.
+        identity: identifies all that the results depend on. Trials of another one are refused.
 
     Raises:
         ConfigError: if the file is of other settings, data or another teacher, or is damaged.

@@ -1,9 +1,9 @@
 """Tuning: which student is the most accurate, and which the fastest that is almost as accurate.
 
 Bayesian optimisation with two products, as in SwiftDiff (arXiv 2409.12456). Trials are short
-trainings on one bank of the teacher's results. Latency is measured, not guessed from sizes, and
-only while no trial trains: each student's before its training, with weights that mean nothing,
-since they do not matter to it; and in the end those of all finished trials once more, in turns.
+trainings on one bank of the teacher's results. Latency is measured, and only while no trial
+trains: for each student before its training, with random weights, which do not affect it; and at
+the end again for all finished trials, in turns.
 """
 
 import hashlib
@@ -48,10 +48,10 @@ def tune(
     out: Path,
     workers: int | None = None,
 ) -> dict[str, Any]:
-    """Search for the students of both products, print what was found and return it.
+    """Search for the students of both products, print the results and return them.
 
-    Killed at any moment, the same call goes on: with what was unfinished, in its folder, then with
-    the trials that an unbroken search would have made. `trials` may be raised later.
+    After an interruption, the same call continues: first with the unfinished trials, then with the
+    trials that an uninterrupted search would have made. `trials` may be raised later.
 
     Args:
         config: base, space, budget and objective.
@@ -86,7 +86,7 @@ def tune(
 
 
 def _open(study: Study, teacher: Checkpoint) -> tuple[dict[str, Any], Trials]:
-    """Check the inputs and fill the bank; return what the search depends on, and its trials."""
+    """Check the inputs and fill the bank; return the search and its trials."""
     config, header = study.config, teacher.header
     train, validation = load_archive(study.train), load_archive(study.validation)
     model_windows(validation, header, config.validation.stride)
@@ -108,7 +108,7 @@ def _search(
     train: Callable[[list[Trial]], Iterable[Trial]],
     at_once: int,
 ) -> None:
-    """Try students, `at_once` at a time, until there are enough."""
+    """Run trials, `at_once` at a time, until there are enough."""
     budget = study.config.trials
     with tqdm(
         total=budget,

@@ -23,10 +23,10 @@ class Workers:
     """
 
     def __init__(self, count: int, folder: Path) -> None:
-        os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # nobody is told about it
-        cores = None if 'RAY_ADDRESS' in os.environ else count  # a cluster has those it has
+        os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # no telemetry
+        cores = None if 'RAY_ADDRESS' in os.environ else count  # a cluster has its own number
         here = Path.cwd()
-        os.chdir(folder)  # the processes import from there first: not our sources, half a package
+        os.chdir(folder)  # the processes import from there first, and must not find our sources
         try:
             ray.init(
                 num_cpus=cores,
@@ -40,7 +40,7 @@ class Workers:
         self._train = ray.remote(num_cpus=1, num_gpus=gpus)(trained)
 
     def train(self, study: Study, trials: list[Trial]) -> Iterator[Trial]:
-        """Yield trials as they finish or fail; one whose process dies for good fails."""
+        """Yield trials as they finish or fail. A trial whose process dies repeatedly fails."""
         running = {self._train.remote(study, trial): trial for trial in trials}
         while running:
             (result,), _ = ray.wait(list(running))

@@ -1,4 +1,4 @@
-"""Plays recordings in the browser with what a checkpoint predicts of them. Needs no ROS."""
+"""Plays recordings in the browser with the predictions of a checkpoint, without ROS."""
 
 import argparse
 import sys
@@ -27,20 +27,20 @@ if TYPE_CHECKING:  # viser may be missing
     from motion_predictor.view.page import Page
 
 REST_S = 1.0
-"""Between the end of a take and its next round."""
+"""Pause between the end of a take and its repetition."""
 
 
 class Watcher:
-    """Follows people as the node does, and predicts them.
+    """Tracks people as in the node, and predicts them.
 
     Args:
-        predictor: what predicts.
+        predictor: the predictor.
     """
 
     def __init__(self, predictor: MotionPredictor) -> None:
         self._predictor = predictor
         times = predictor.times
-        # Dense at first, as the node publishes them.
+        # Denser at first, as published by the node.
         chosen = [abs(times - s).argmin() for s in (*np.arange(1, 7) / 60, *np.arange(1, 21) / 10)]
         self._frames = np.unique(chosen)
         self.begin()
@@ -57,7 +57,7 @@ class Watcher:
         )
 
     def moment(self) -> Moment | None:
-        """Return everybody at the newest frame and what is predicted of them."""
+        """Return everybody at the newest frame, with their predictions."""
         scene = self.people.scene()
         if scene is None:
             return None
@@ -101,10 +101,10 @@ class Player:
     """Plays the takes of a recording on a page.
 
     Args:
-        page: to draw on; it gets a folder of its own to play, stop and choose.
-        recording: what is played.
-        watcher: who predicts.
-        take: the first.
+        page: to draw on; it gets controls to play, stop and choose.
+        recording: to play.
+        watcher: tracks and predicts.
+        take: the first one.
     """
 
     def __init__(self, page: 'Page', recording: Recording, watcher: Watcher, take: int) -> None:
@@ -148,7 +148,7 @@ class Player:
 
 
 def play(page: 'Page', player: Player) -> None:
-    """Play until the process is interrupted; nothing moves while nobody looks."""
+    """Play until the process is interrupted; pause while no browser has the page open."""
     before_s = time.monotonic()
     while True:
         now_s = time.monotonic()
@@ -159,7 +159,7 @@ def play(page: 'Page', player: Player) -> None:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Play a recording; what cannot be done is one sentence on stderr and exit status 1 or 2."""
+    """Play a recording. A problem is one sentence on stderr, and exit status 1 or 2."""
     parser = argparse.ArgumentParser(
         prog='view', description='Play recorded people in the browser, with their futures.'
     )
