@@ -26,6 +26,9 @@ class Window(Strict):
     coefficients: Annotated[int, Field(ge=1, le=1000)]
 
 
+Factor = Annotated[float, Field(gt=0, le=10)]
+
+
 class Header(Strict):
     """Everything about a predictor but its weights."""
 
@@ -53,8 +56,9 @@ class Header(Strict):
     sampling: Literal['one_step', 'ddim'] = 'one_step'
     """Whether one evaluation makes a sample, or (teachers) all `ddim_steps` do."""
     noise_seed: Annotated[int, Field(ge=0)] = 0
-    spread: tuple[Annotated[float, Field(gt=0, le=10)], ...] | None = None
-    """Factors of the deviations of samples from their mean, for each coefficient. They make the
+    spread: tuple[tuple[Factor, ...], tuple[Factor, ...]] | None = None
+    """Factors of the deviations of samples from their mean, for each coefficient, of the
+    root and of all else. They make the
     deviations as large as errors for people who were not trained on."""
     symmetric: bool = False
     """Whether every other sample is predicted for the mirror image of the person and mirrored
@@ -77,8 +81,9 @@ class Header(Strict):
             raise ValueError(
                 f'width {self.network.width} is no multiple of {self.network.heads} heads'
             )
-        if self.spread is not None and len(self.spread) != window.coefficients:
-            raise ValueError(f'{len(self.spread)} factors of spread are not one a coefficient')
+        counts = {len(part) for part in self.spread or ()}
+        if counts - {window.coefficients}:
+            raise ValueError(f'{sorted(counts)} factors of spread are not one a coefficient')
         if self.network.kind != 'transfusion' and self.sampling == 'ddim':
             raise ValueError(f'a {self.network.kind} has one step, not {self.ddim_steps}')
         if self.prediction == 'epsilon' and self.ddim_grid == 'trailing':

@@ -76,14 +76,15 @@ class OneStep(nn.Module):
         facing: joints that tell the heading, or None for the world's axes.
         predicts_root: whether the features hold the root (else it is damped).
         noise_schedule: what the timestep is of.
-        spread: (K,) factors of the deviations of samples from their mean; None: all 1.
+        spread: (2, K) factors of the samples' deviations from their mean, of the root and of all
+            else; None: one.
         mirrored: the joint of the other side of each joint. Every other sample is then a future of
             the mirror image, mirrored back, so that left and right are treated alike. None: no
             mirroring.
     """
 
     alpha_hat: Tensor  # () of the one timestep
-    spread: Tensor | None  # (K, 1)
+    spread: Tensor | None  # (2, K, 1)
 
     def __init__(
         self,
@@ -96,7 +97,7 @@ class OneStep(nn.Module):
         facing: Facing | None,
         predicts_root: bool,
         noise_schedule: NoiseSchedule = 'cosine',
-        spread: Sequence[float] | None = None,
+        spread: Sequence[Sequence[float]] | None = None,
         mirrored: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
@@ -112,7 +113,7 @@ class OneStep(nn.Module):
         self.noise_schedule = noise_schedule
         alpha_hat = SCHEDULES[noise_schedule]()[timestep].float()
         self.register_buffer('alpha_hat', alpha_hat, persistent=False)
-        factors = None if spread is None else torch.tensor(spread)[:, None]
+        factors = None if spread is None else torch.tensor(spread)[..., None]
         self.register_buffer('spread', factors, persistent=False)
         self.mirror = None if mirrored is None else Mirror(mirrored, predicts_root)
 
@@ -170,7 +171,7 @@ class OneStep(nn.Module):
         x0 = self.denoise(noise[None], condition, embedded)  # (P, S, K, D)
         if self.spread is not None:
             mean = x0.mean(1, keepdim=True)
-            x0 = torch.addcmul(mean, self.spread, x0 - mean)
+            x0 = torch.addcmul(mean, self._factors(x0.shape[-1]), x0 - mean)
 
         # All that follows is linear. So it is applied to K coefficients instead of F frames, and
         # time comes last: future = synthesis @ coefficients + offset.
@@ -185,3 +186,10 @@ class OneStep(nn.Module):
         coefficients = turn_to_world(expanded, frame)
         future = self.parametrisation.synthesis @ coefficients.flatten(-2)  # (P, S, F, 3J)
         return future.unflatten(-1, (-1, 3)) + base
+
+    def _factors(self, features: int) -> Tensor:
+        """Return the factors of spread (K, D)."""
+        assert self.spread is not None
+        roots = 3 if self.predicts_root else 0
+        of_root, of_others = self.spread
+        return torch.cat([of_root.expand(-1, roots), of_others.expand(-1, features - roots)], 1)

@@ -32,8 +32,9 @@ def fit_spread(checkpoint: Checkpoint, archive: MotionArchive) -> Checkpoint:
     """
     header = checkpoint.header
     windows = model_windows(archive, header, stride=1)
+    chosen = _of_each_person(windows, archive)  # (P, W)
     features = model_features(
-        windows.batch(_of_each_person(windows, archive)),
+        windows.batch(chosen.ravel()),
         header.window.history_frames,
         header.layout.facing if header.frame == 'heading' else None,
         header.root == 'predicted',
@@ -45,34 +46,44 @@ def fit_spread(checkpoint: Checkpoint, archive: MotionArchive) -> Checkpoint:
     noise = torch.randn(1, SAMPLES, *condition.shape[1:], generator=generator)
     samples = torch.cat([model.denoise(noise, part) for part in condition.split(CHUNK)])
     samples = parametrisation.complete(samples, condition)
-    factors = spread_factors(
-        parametrisation.expand(samples), parametrisation.expand(parametrisation.encode(features))
+    drawn, truth = (
+        parametrisation.expand(x0).unflatten(0, chosen.shape)
+        for x0 in (samples, parametrisation.encode(features))
     )
-    spread = tuple(round(float(factor), 4) for factor in factors.clamp(1 / MOST, MOST))
-    return Checkpoint(header.model_copy(update={'spread': spread}), checkpoint.tensors)
+    roots = 3 if header.root == 'predicted' else 0
+    of_root, of_others = (
+        spread_factors(drawn[..., part], truth[..., part]).clamp(1 / MOST, MOST).tolist()
+        for part in (slice(roots), slice(roots, None))
+    )
+    rounded = [tuple(round(factor, 4) for factor in part) for part in (of_root, of_others)]
+    return Checkpoint(header.model_copy(update={'spread': tuple(rounded)}), checkpoint.tensors)
 
 
 def spread_factors(samples: Tensor, truth: Tensor) -> Tensor:
     """Return (K,) the ratio of errors of the mean to the deviations of samples from it.
 
-    It is one of root mean squares over windows and features, corrected for the number of samples.
-    It is 1 if the truth has the distribution of the samples.
+    It is one of root mean squares over windows and features, corrected for the number of samples,
+    and the geometric mean over people: one who moves as nobody else does not decide. It is 1 if
+    the truth has the distribution of the samples, or there are no features.
 
     Args:
-        samples: (W, S, K, D) coefficients in metres.
-        truth: (W, K, D) what was recorded.
+        samples: (P, W, S, K, D) coefficients in metres, of W windows of P people.
+        truth: (P, W, K, D) what was recorded.
     """
-    count = samples.shape[1]
-    variance, mean = torch.var_mean(samples, 1)  # (W, K, D)
-    error = (truth - mean).square().sum(-1).mean(0)
-    return (error / variance.sum(-1).mean(0) * count / (count + 1)).sqrt()
+    count, coefficients, features = samples.shape[2:]
+    if not features:
+        return samples.new_ones(coefficients)
+    variance, mean = torch.var_mean(samples, 2)  # (P, W, K, D)
+    error = (truth - mean).square().sum(-1).mean(1)  # (P, K)
+    ratio = error / variance.sum(-1).mean(1) * count / (count + 1)
+    return ratio.sqrt().log().mean(0).exp()
 
 
 def _of_each_person(windows: Windows, archive: MotionArchive) -> NDArray[np.int64]:
-    """Return windows, the same number for each person, spread evenly over theirs."""
+    """Return windows (P, W) of each of P people, spread evenly over theirs."""
     people = np.array(archive.subjects)[windows.clips]
     names = np.unique(people)
-    return np.concatenate(
+    return np.stack(
         [
             own[np.linspace(0, len(own) - 1, WINDOWS // len(names)).round().astype(np.int64)]
             for own in (np.flatnonzero(people == name) for name in names)

@@ -244,24 +244,32 @@ def test_a_teacher_is_not_refined(
 
 
 def test_the_spread_is_fitted_to_the_errors_of_the_mean() -> None:
-    samples = drawn(4000, 8, 2, 3)
-    truth = drawn(4000, 2, 3, seed=1) * torch.tensor([2.0, 0.5])[:, None]
+    samples = drawn(2, 4000, 8, 2, 3)
+    truth = drawn(2, 4000, 2, 3, seed=1) * torch.tensor([2.0, 0.5])[:, None]
     # Of a mean of eight the variance is an eighth; honest samples have the spread of the truth.
     expected = torch.tensor([(4 + 1 / 8) ** 0.5, (0.25 + 1 / 8) ** 0.5]) * (8 / 9) ** 0.5
     torch.testing.assert_close(spread_factors(samples, truth), expected, rtol=0.03, atol=0)
+    # Somebody who moves four times as far counts as one of two.
+    samples, truth = torch.cat([samples, samples]), torch.cat([truth, 4 * truth])
+    far = torch.tensor([(64 + 1 / 8) ** 0.5, (4 + 1 / 8) ** 0.5]) * (8 / 9) ** 0.5
+    between = (expected * far).sqrt()
+    torch.testing.assert_close(spread_factors(samples, truth), between, rtol=0.03, atol=0)
+    assert spread_factors(samples[..., :0], truth[..., :0]).tolist() == [1, 1]
 
 
 def test_a_spread_moves_samples_and_not_their_mean(tiny: Checkpoint) -> None:
-    spread = (2.0, *[1.0] * 4, 0.5)
+    spread = (2.0, *[1.0] * 4, 0.5), (1.0, *[3.0] * 4, 1.5)
     header = tiny.header.model_copy(update={'spread': spread})
     history = drawn(2, 5, 22, 3).numpy()
     plain = predictor_of(tiny, samples=4).predict(history)
     spread_out = predictor_of(Checkpoint(header, tiny.tensors), samples=4).predict(history)
     np.testing.assert_allclose(spread_out.mean, plain.mean, atol=1e-4)
     synthesis = scaled(tiny).synthesis  # (F, K), orthonormal columns
-    deviations = [
+    before, after = (
         np.einsum('fk,psfja->pskja', synthesis, p.samples - p.mean[:, None])
         for p in (plain, spread_out)
-    ]
-    factors = np.array(spread)[:, None, None]
-    np.testing.assert_allclose(deviations[1], factors * deviations[0], atol=1e-4)
+    )
+    of_root, of_others = np.array(spread)[..., None, None]
+    np.testing.assert_allclose(after[..., :1, :], of_root * before[..., :1, :], atol=1e-4)
+    relative, spread_apart = (x[..., 1:, :] - x[..., :1, :] for x in (before, after))
+    np.testing.assert_allclose(spread_apart, of_others * relative, atol=1e-4)
