@@ -57,8 +57,8 @@ class Header(Strict):
     """Whether one evaluation makes a sample, or (teachers) all `ddim_steps` do."""
     noise_seed: Annotated[int, Field(ge=0)] = 0
     spread: tuple[tuple[Factor, ...], tuple[Factor, ...]] | None = None
-    """Factors of the deviations of samples from their mean, for each coefficient, of the root and of
-    all else. They make the deviations as large as errors for people who were not trained on."""
+    """Factors of the deviations of samples from their mean, for each coefficient, of the root and
+    of all else. They make the deviations as large as errors for people who were not trained on."""
     symmetric: bool = False
     """Whether every other sample is predicted for the mirror image of the person and mirrored
     back. Left and right are then treated alike, and the mean of the samples is better."""
