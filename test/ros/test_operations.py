@@ -1,5 +1,6 @@
 """What operators use: the RViz markers, the security policy, respawning."""
 
+import re
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -183,7 +184,8 @@ def test_quality_of_service_can_be_overridden(planner: Any, start: Any) -> None:
 def largest_segment(process: Any) -> int:
     """Return the size in bytes of the largest shared memory that Fast DDS made for a process."""
     maps = Path(f'/proc/{process.popen.pid}/maps').read_text()
-    paths = {Path('/' + line.split(' /')[-1]) for line in maps.splitlines() if 'fastdds_' in line}
+    made = re.compile('fast(dds|rtps)_')  # Fast DDS 3, and 2
+    paths = {Path('/' + line.split(' /')[-1]) for line in maps.splitlines() if made.search(line)}
     return max((path.stat().st_size for path in paths if path.exists()), default=0)
 
 

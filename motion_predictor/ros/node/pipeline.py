@@ -81,9 +81,9 @@ class Pipeline:
 
     def _work(self) -> None:
         """Take what has come in and predict on it."""
-        for message, info in self._intake.take():
+        for message, received_ns in self._intake.take():
             # The time is missing with some middlewares.
-            self.observer.read(message, info['received_timestamp'] / 1e9 or time.time())
+            self.observer.read(message, received_ns / 1e9 or time.time())
         if self.observer.has_news:
             self._predict_newest()
 

@@ -10,7 +10,6 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.subscription import MessageInfo
 
 FOREVER = -1
 
@@ -71,15 +70,16 @@ class Intake:
         """End a wait, this one or the next; any thread may."""
         self._bell.trigger()
 
-    def take(self) -> Iterator[tuple[Any, MessageInfo]]:
-        """Yield what has arrived, the oldest first."""
+    def take(self) -> Iterator[tuple[Any, int]]:
+        """Yield what has arrived, the oldest first, and when: in ns, 0 if nobody says so."""
         for _ in range(self._most):  # what comes meanwhile is for the next time
             taken = self._subscription.handle.take_message(
                 self._subscription.msg_type, self._subscription.raw
             )
             if taken is None:
                 return
-            yield taken
+            message, info = taken
+            yield message, info['received_timestamp']
 
     def publishers(self) -> int:
         """Return how many publishers are heard."""

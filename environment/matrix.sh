@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Sets up, builds and tests for several Pythons and distributions, one after another, each in a copy of the last commit:
+#     environment/matrix.sh PYTHON:ROS...      as in   environment/matrix.sh python3.10:kilted python3.12:jazzy
+# TESTS="..." chooses the tests. Logs lie in build/matrix.
+set -uo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+tests=${TESTS:-test/test_predictor.py test/tracking test/sources test/model test/ros/node/test_node.py test/ros/node/test_managed.py}
+logs=$root/build/matrix
+mkdir -p "$logs"
+
+[ $# -gt 0 ] || { sed -n 3p "${BASH_SOURCE[0]}" | cut -c3- >&2; exit 2; }
+
+one() { # PYTHON ROS
+    local copy status
+    copy=$(mktemp -d)
+    git clone -q "$root" "$copy/motion_predictor" && cd "$copy/motion_predictor" || return 1
+    # shellcheck disable=SC2086  # tests are words
+    make build PYTHON="$1" ROS="$2" && environment/run.sh pytest -q $tests
+    status=$?
+    rm -rf "$copy"
+    return "$status"
+}
+
+failed=0
+for each in "$@"; do
+    python=${each%:*} ros=${each##*:}
+    log=$logs/$ros-$(basename "$python").log
+    if (one "$(command -v "$python")" "$ros") >"$log" 2>&1; then result=passed; else result=failed failed=1; fi
+    printf '%-8s %-14s %-7s %s\n' "$ros" "$("$python" -V 2>&1)" "$result" "$(grep -E '[0-9]+ (passed|failed|error)' "$log" | tail -1)"
+done
+exit "$failed"
