@@ -1,0 +1,8 @@
+#!/bin/bash
+# Runs a command where ROS and this package are sourced.
+set -e
+# shellcheck disable=SC1090  # known in the container
+source "/opt/ros/$ROS_DISTRO/setup.bash"
+# shellcheck disable=SC1091
+source /workspace/install/setup.bash
+exec "$@"
