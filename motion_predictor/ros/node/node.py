@@ -27,6 +27,7 @@ from motion_predictor.ros.common.parameter_table import AFRESH, Parameters
 from motion_predictor.ros.node.clock import NodeClock
 from motion_predictor.ros.node.improvement import Improvement
 from motion_predictor.ros.node.inference import InferenceThread
+from motion_predictor.ros.node.log_file import CHECKED_S, keep_log_small
 from motion_predictor.ros.node.logs import logged_by
 from motion_predictor.ros.node.middleware import carry_large_messages, require_tested
 from motion_predictor.ros.node.parameters import PARAMETERS
@@ -35,6 +36,7 @@ from motion_predictor.ros.node.qos import output_qos, overridable
 from motion_predictor.ros.node.reader import open_input
 from motion_predictor.ros.node.receiver import Intake
 from motion_predictor.ros.node.scheduling import Precedence
+from motion_predictor.ros.node.segments import remove_segments_of_the_dead
 from motion_predictor.ros.node.setup import (
     CROWD,
     PREFERENCE,
@@ -75,6 +77,7 @@ class PredictorNode(ManagedNode):
         self._table = Parameters(self, PARAMETERS, self._objection, self._use)
         self._alone = self._table.alone
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(CHECKED_S, keep_log_small, clock=self._steady)
         self._time = NodeClock(self, self._on_jump)
         self.hung = False
         """Whether a prediction never ended; then only ending the process helps."""
@@ -283,6 +286,7 @@ class PredictorNode(ManagedNode):
 def main(args: list[str] | None = None) -> Any:
     """Run the node until it is interrupted or shut down."""
     carry_large_messages()
+    remove_segments_of_the_dead()
     sys.setswitchinterval(SWITCH_S)
     rclpy.init(args=args)
     node = PredictorNode()
