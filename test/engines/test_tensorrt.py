@@ -1,0 +1,68 @@
+"""What TensorRT would have to do of the networks, looked up by name: there is no GPU here."""
+
+from motion_predictor.engines.choice import walkers
+from motion_predictor.engines.export import export, free_sizes
+from motion_predictor.predictor import MotionPredictor
+
+# From the source of torch_tensorrt 2.14: operations with a converter (conversion/), those that
+# are taken apart before (lowering/), and assertions, which are removed.
+CONVERTED = {
+    'add.Tensor',
+    'addmm',
+    'arange.start_step',
+    'bmm',
+    'cat',
+    'clamp',
+    'clone',
+    'div.Tensor',
+    'expand',
+    'gelu',
+    'gt.Scalar',
+    'index.Tensor',
+    'mean.dim',
+    'mm',
+    'mul.Tensor',
+    'native_layer_norm',
+    'neg',
+    'permute',
+    'relu',
+    'select.int',
+    'sigmoid',
+    'slice.Tensor',
+    'split_with_sizes',
+    'sqrt',
+    'squeeze.dims',
+    'sub.Tensor',
+    'sum.dim_IntList',
+    'sym_size.int',
+    'unsqueeze',
+    'view',
+    'where.self',
+}
+TAKEN_APART = {'full_like', 'linalg_vector_norm'}
+REMOVED = {'_assert_tensor_metadata'}
+OF_SIZES = {'add', 'floordiv', 'getitem', 'mul', 'sub'}
+WITHOUT = {'sym_max'}
+"""The number of pairs of mirrored samples, at least two. An engine that needs every operation is
+refused for it, and the CUDA graph is taken."""
+
+
+def operations(predictor: MotionPredictor) -> set[str]:
+    """Return the names of what the graph of a whole prediction calls."""
+    layout = predictor.checkpoint.header.layout
+    rate_hz = predictor.checkpoint.header.window.rate_hz
+    history = walkers(layout, predictor.checkpoint.header.window.history_frames, rate_hz)[:2]
+    inputs = history, predictor._noise, predictor._embedded
+    program = export(predictor._module, inputs, free_sizes(8, 8)).run_decompositions()
+    found = set()
+    for node in program.graph.nodes:
+        if node.op == 'call_function':
+            name = str(node.target) if 'aten' in str(node.target) else node.target.__name__
+            found.add(name.removeprefix('aten.').removesuffix('.default'))
+    return found
+
+
+def test_all_but_one_operation_of_what_ships_has_a_converter() -> None:
+    used = operations(MotionPredictor.load(device='cpu', samples=8, backend='eager'))
+    assert {'addmm', 'native_layer_norm'} <= used
+    assert used - CONVERTED - TAKEN_APART - REMOVED - OF_SIZES == WITHOUT
