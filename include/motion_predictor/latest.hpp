@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -177,7 +178,7 @@ public:
   /// Subscribes with an rclcpp::Node or anything else that has create_subscription<Message>(topic, depth, callback).
   /// Reliable, since a message of many fragments would rarely arrive complete otherwise.
   template<class Node>
-  Predictions(Node & node, Limits limits = {}, const char * topic = "predicted_motion")
+  explicit Predictions(Node & node, Limits limits = {}, const char * topic = "predicted_motion")
   : Predictions(limits)
   {
     subscription_ = node.template create_subscription<Message>(
