@@ -1,6 +1,7 @@
-"""Official weights, imported, run in the node: SwiftDiff and a one-step TransFusion alike."""
+"""Official weights in the node: as imported, and distilled through the published chain."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor
 
 from motion_predictor.archive import MotionArchive
+from motion_predictor.checkpoint import load_checkpoint
+from motion_predictor.common.installed import installed
 from motion_predictor.skeleton import JointMap, common_names_of, known_layouts
 from motion_predictor_training.cli import main
 
@@ -22,38 +25,74 @@ SIZES = {
 }
 
 
-@pytest.mark.parametrize('kind', SIZES)
-def test_imported_weights_predict_in_the_node(
-    kind: str,
-    golden: dict[str, Tensor],
-    bundled: MotionArchive,
-    planner: Any,
-    start: Callable[..., Any],
-    tmp_path: Path,
-) -> None:
-    prefix, sizes = SIZES[kind]
-    state = {k.removeprefix(prefix): v for k, v in golden.items() if k.startswith(prefix)}
-    weights, checkpoint = tmp_path / 'official.pt', tmp_path / 'imported.safetensors'
-    torch.save(state, weights)
-    arguments = ['import', kind, '--weights', str(weights), '--preset', 'h36m', *sizes]
-    assert main([*arguments, '--out', str(checkpoint)]) == 0
+@pytest.fixture
+def imported(golden: dict[str, Tensor], tmp_path: Path) -> Callable[..., Path]:
+    """Builder of a checkpoint of official weights, which are random."""
 
+    def build(kind: str, *more: str) -> Path:
+        prefix, sizes = SIZES[kind]
+        state = {k.removeprefix(prefix): v for k, v in golden.items() if k.startswith(prefix)}
+        weights, checkpoint = tmp_path / 'official.pt', tmp_path / f'{kind}.safetensors'
+        torch.save(state, weights)
+        arguments = ['import', kind, '--weights', str(weights), '--preset', 'h36m', *sizes, *more]
+        assert main([*arguments, '--out', str(checkpoint)]) == 0
+        return checkpoint
+
+    return build
+
+
+@pytest.fixture
+def distilled(imported: Callable[..., Path], tmp_path: Path) -> Path:
+    """A SwiftDiff that came from official weights by the published chain, in miniature."""
+    parent = imported('transfusion', '--sampling', 'ddim', '--ddim-steps', '3')
+    settings = ['bank={size: 16, chunk: 16}']
+    settings += ['optimisation={steps: 2, batch: 4, learning_rate: 1.0e-4}']
+    for stage, more in (
+        ('one-step', []),
+        ('student', ['network={kind: swiftdiff, layers: 1, width: 16}']),
+    ):
+        options = [part for setting in (*settings, *more) for part in ('--set', setting)]
+        out = tmp_path / f'{stage}.safetensors'
+        files = {'teacher': parent, 'train': installed('assets', 'demo_clip.npz'), 'out': out}
+        assert main([stage, *(f'--{name}={path}' for name, path in files.items()), *options]) == 0
+        parent = out
+    return parent
+
+
+@pytest.fixture(params=['swiftdiff', 'transfusion', 'distilled'])
+def checkpoint(request: pytest.FixtureRequest, imported: Callable[..., Path]) -> Path:
+    """Each kind of them."""
+    if request.param in SIZES:
+        return imported(request.param)
+    return Path(request.getfixturevalue('distilled'))
+
+
+def test_official_weights_predict_in_the_node(
+    checkpoint: Path, bundled: MotionArchive, planner: Any, start: Callable[..., Any]
+) -> None:
     parameters = ('-p', f'checkpoint:={checkpoint}', '-p', 'backend:=eager')
     start('predictor', '--ros-args', *parameters)
     planner.wait_for(lambda: planner.received, 'it runs')
     smpl22, h36m17 = known_layouts()['smpl22'], known_layouts()['h36m17']
     clip = JointMap.between(common_names_of(smpl22.joint_names, smpl22), h36m17)(bundled.clip(0))
-    for pose in clip[:90:2]:
-        planner.publish(planner.message({'someone': pose}, layout=h36m17))
+    clip = clip[:90]
+    there_and_back: Iterator[Any] = cycle([*clip[::2], *clip[::-2]])
+
+    def predicted() -> list[Any]:
+        planner.publish(planner.message({'someone': next(there_and_back)}, layout=h36m17))
         planner.spin(1 / 30)
-    planner.wait_for(lambda: planner.predictions('someone'), 'a prediction')
+        found: list[Any] = planner.predictions('someone')
+        return found
+
+    planner.wait_for(predicted, 'a prediction')
     message = next(m for m in planner.received if any(len(p.mean) for p in m.motions))
-    assert message.model.startswith(f'{kind}-h36m@')
+    assert message.model.startswith(f'{load_checkpoint(checkpoint).header.name}@')
     assert message.model.endswith('root damped')
-    assert (message.num_samples, message.num_frames, message.num_joints) == (50, 20, 17)
+    assert (message.num_frames, message.num_joints) == (20, 17)
     assert np.isnan(message.coverage)
-    samples = np.array(planner.predictions('someone')[0].samples).reshape(50, 20, 17, 3)
+    shape = message.num_samples, message.num_frames, message.num_joints, 3
+    samples = np.array(planner.predictions('someone')[0].samples).reshape(shape)
     assert np.isfinite(samples).all()
     # The root goes on with its velocity and comes to rest, the same in every sample.
     assert np.ptp(samples[:, :, 0], axis=0).max() < 1e-5
-    assert np.linalg.norm(samples[0, -1, 0] - clip[:90, 0], axis=-1).min() < 3
+    assert np.linalg.norm(samples[0, -1, 0] - clip[:, 0], axis=-1).min() < 3
