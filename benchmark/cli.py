@@ -24,7 +24,7 @@ SECTIONS = ('model', 'scaling', 'published', 'planning', 'training', 'end-to-end
 PREDICTING = {'model', 'scaling', 'published'}
 """Sections that run the network in this process."""
 QUICK = {'calls': 4, 'seconds': 2.0, 'people': (0, 1), 'steps': 2}
-"""What `--quick` replaces."""
+"""Settings of `--quick`."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,7 +80,7 @@ def _crowds(text: str) -> tuple[int, ...]:
 
 
 def _integer(least: int, most: int = 1_000_000) -> Callable[[str], int]:
-    """Return what reads an integer in this range."""
+    """Return a parser of integers in this range."""
 
     def integer(text: str) -> int:
         value = int(text)
@@ -92,7 +92,7 @@ def _integer(least: int, most: int = 1_000_000) -> Callable[[str], int]:
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Measure what was asked for.
+    """Run the wanted measurements.
 
     Raises:
         ModuleNotFoundError: if what a section needs is not installed.
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     checkpoints |= {path.stem: path for path in arguments.checkpoint}
     ours: list[Contender] = []
     refused: list[dict[str, Any]] = []
-    # Engines that nobody asks for are not compiled: that takes a minute for each.
+    # Only wanted engines are compiled, since each takes a minute.
     backends = arguments.backend if PREDICTING & {*arguments.only} else []
     for name, path in checkpoints.items():
         engines = contenders(name, path, archive, backends, arguments.device, arguments.samples)
@@ -165,14 +165,14 @@ def _end_to_end(arguments: argparse.Namespace, archive: MotionArchive) -> list[d
 
 
 def _plain(value: Any) -> Any:
-    """Return a setting as JSON can hold it."""
+    """Return a setting in a form for JSON."""
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     return str(value) if isinstance(value, Path) else value
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure and report; what cannot be done is one sentence on stderr and exit status 2."""
+    """Measure and report. A problem is one sentence on stderr, and exit status 2."""
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.plot and not {'scaling', 'end-to-end'} & set(arguments.only):

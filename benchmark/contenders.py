@@ -1,4 +1,4 @@
-"""What is measured: a checkpoint in an engine, with real histories to predict from."""
+"""A checkpoint in an engine, with recorded histories, to be measured."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from motion_predictor_training.data.windows import cut_windows
 
 FloatArray = NDArray[np.float32]
 ENGINES = {'cpu': ['compiled'], 'cuda': ['cuda_graph', 'tensorrt']}
-"""Those made for a device, besides eager."""
+"""Engines of a device, besides eager."""
 HISTORIES = 16
 
 
@@ -33,12 +33,12 @@ class Contender:
 
     @cached_property
     def label(self) -> str:
-        """What it is called in tables and plots."""
+        """Its name in tables and plots."""
         return ' '.join(self.about.values())
 
     @property
     def about(self) -> dict[str, str]:
-        """Its checkpoint, and the engine and precision that it really runs with."""
+        """Its checkpoint, and the engine and precision that are really used."""
         engine = self.predictor.engine
         return {
             'checkpoint': self.checkpoint,
@@ -47,13 +47,13 @@ class Contender:
         }
 
     def predict(self, turn: int = 0, people: int = 1, samples: int | None = None) -> Prediction:
-        """Predict some of the people, others at every turn."""
+        """Predict some of the people, different ones at every call."""
         crowd = np.arange(turn * people, (turn + 1) * people)
         return self.predictor.predict(self.histories.take(crowd, axis=0, mode='wrap'), samples)
 
 
 def cut_histories(archive: MotionArchive, checkpoint: Checkpoint) -> FloatArray:
-    """Return up to 16 histories (N, H, J, 3) from all over an archive.
+    """Return up to 16 histories (N, H, J, 3), spread over an archive.
 
     Raises:
         ArchiveError, LayoutError: if the archive has none that fit the checkpoint.
@@ -86,7 +86,7 @@ def contenders(
         precisions: to try in every engine.
 
     Returns:
-        those that run as they were asked to, and what was refused, with the reasons.
+        those that run with the wanted engine and precision, and the others with the reasons.
 
     Raises:
         ArchiveError, CheckpointError, LayoutError, ValueError: if one of them cannot be used.

@@ -1,7 +1,7 @@
-"""Everything that a GPU has to show, in 8 minutes: `python -m motion_predictor_benchmark.gpu`.
+"""All measurements on a GPU, in 8 minutes: `python -m motion_predictor_benchmark.gpu`.
 
-Each part is a process with a time limit, so that what comes later is measured whatever breaks;
-what a part measured before it broke is kept.
+Each part is a process with a time limit, so that a failure does not stop the later parts. Results
+before the failure are kept.
 """
 
 import argparse
@@ -21,13 +21,13 @@ from motion_predictor_training.evaluation.report.writing import write_json
 from motion_predictor_training.files import replaced
 
 TOLD = 2000
-"""Characters of what a part printed before it broke."""
+"""Number of characters of the output of a failed part that are kept."""
 PATIENCE = 20
-"""Times longer may a dry run take, on a machine that is slow and busy."""
+"""Factor of the time limits for a dry run on a slow and busy machine."""
 
 
 def measure(task: Task, only: list[str]) -> dict[str, Any]:
-    """Run the parts and return their results, or why there are none."""
+    """Run the parts and return their results, or the reasons for failures."""
     result: dict[str, Any] = {'device': task.device, 'quick': task.quick, 'parts': {}}
     for name in only:
         print(f'gpu: {name} ...', flush=True)
@@ -61,7 +61,7 @@ def _rows_of(name: str, task: Task) -> Path:
 
 
 def as_markdown(result: dict[str, Any]) -> str:
-    """Return the results for people to read."""
+    """Return the results as text."""
     lines = [f'# On {result["device"]}' + (', a dry run' if result['quick'] else '')]
     for name, part in result['parts'].items():
         lines.append(f'\n## {name.replace("_", " ")} ({part["took_s"]} s)\n')
@@ -77,7 +77,7 @@ def as_markdown(result: dict[str, Any]) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure; exit status 1 if a part broke, 2 if nothing can be measured."""
+    """Measure. The exit status is 1 if a part failed, 2 if nothing can be measured."""
     parser = argparse.ArgumentParser(prog='gpu', description='Measure all that a GPU has to show.')
     add = parser.add_argument
     add('--device', default='cuda', help='cuda, cuda:1, ... or cpu for a dry run')

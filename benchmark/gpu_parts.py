@@ -1,4 +1,4 @@
-"""What a GPU has to show, one part after the other; each is a process of its own."""
+"""The measurements on a GPU; each part is a process of its own."""
 
 import tempfile
 import time
@@ -23,16 +23,16 @@ Row = dict[str, Any]
 
 
 class Task(NamedTuple):
-    """What a part is told."""
+    """Settings of a part."""
 
     device: str
     quick: bool
-    """Few calls, one network: to see that it runs."""
+    """Few calls and one network, to test that it runs."""
     out: Path
 
 
 def machine(task: Task) -> Iterator[Row]:
-    """Yield the card, and what its matrix products reach."""
+    """Yield the GPU, and the speed of its matrix products."""
     device = torch.device(task.device)
     facts = describe(device) | {'GFLOP/s': matrix_peak(device, 0.02 if task.quick else 0.2)}
     if device.type == 'cuda':
@@ -42,7 +42,7 @@ def machine(task: Task) -> Iterator[Row]:
 
 
 def agreement(task: Task) -> Iterator[Row]:
-    """Yield how far each engine's joints lie from eager ones on the CPU, on the same noise."""
+    """Yield the distance of each engine's joints from eager on the CPU, for the same noise."""
     for name, path, archive in _shipped(task):
         cpu = MotionPredictor.load(path, 'cpu', _samples(task), backend='eager')
         histories = cut_histories(archive, cpu.checkpoint)
@@ -63,7 +63,7 @@ def agreement(task: Task) -> Iterator[Row]:
 
 
 def fall_back(task: Task) -> Iterator[Row]:
-    """Yield what predicts after each failure, down to the CPU."""
+    """Yield the engine after each failure, down to the CPU."""
     predictor = MotionPredictor.load('default', task.device, 8, make_engines=False)
     histories = cut_histories(open_archive('bundled'), predictor.checkpoint)[:2]
     yield _about('default', predictor)
@@ -73,7 +73,7 @@ def fall_back(task: Task) -> Iterator[Row]:
 
 
 def latency(task: Task) -> Iterator[Row]:
-    """Yield latency, memory and start-up of what ships and of the published sizes."""
+    """Yield latency, memory and start-up of our checkpoints and of the published sizes."""
     with tempfile.TemporaryDirectory() as folder:
         for name, path, archive in (*_shipped(task), *_published(task, Path(folder))):
             for backend in _backends(task):
@@ -109,7 +109,7 @@ def _latency_of(
 def training(task: Task) -> Iterator[Row]:
     """Yield how fast each stage of the shipped recipe learns; see `benchmark --only training`."""
     if torch.device(task.device).type == 'cpu':
-        torch.set_num_threads(1)  # as `train` does: two take seconds a step on a busy machine
+        torch.set_num_threads(1)  # as in `train`: two threads are slow on a busy machine
     yield from measure_training(30 if task.quick else 200, small=task.quick)
 
 
@@ -120,7 +120,7 @@ PARTS: dict[str, tuple[Callable[[Task], Iterator[Row]], float]] = {
     'latency': (latency, 180),
     'training': (training, 90),
 }
-"""Each with the seconds that it may take: 8 minutes in all."""
+"""Each part with its time limit in seconds: 8 minutes altogether."""
 
 
 def _samples(task: Task) -> int:

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine on which the figures were measured."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ from torch.utils.benchmark import Timer
 
 FLAGS = ('avx2', 'avx512f', 'avx512_bf16', 'avx512_fp16', 'amx_tile', 'amx_bf16')
 SIDES = (1024, 2048, 4096)
-"""Sides of the square matrices that the peak is looked for with."""
+"""Sizes of the square matrices for measuring the peak."""
 PRECISIONS = ('float32', 'bfloat16')
 
 
@@ -35,10 +35,10 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 
 def matrix_peak(device: torch.device, seconds: float) -> dict[str, float]:
-    """Return the most GFLOP/s that a product of two large matrices reaches, by precision.
+    """Return the peak GFLOP/s of products of two large matrices, by precision.
 
     Args:
-        device: where.
+        device: of the products.
         seconds: time to spend on each size and precision.
     """
     peak = {}
@@ -54,7 +54,7 @@ def matrix_peak(device: torch.device, seconds: float) -> dict[str, float]:
 
 
 def _cpuinfo() -> dict[str, str]:
-    """Return what Linux says of the first processor, nothing on other systems."""
+    """Return the description of the first processor by Linux; empty on other systems."""
     path = Path('/proc/cpuinfo')
     if not path.exists():
         return {}

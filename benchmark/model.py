@@ -1,4 +1,4 @@
-"""What a prediction costs without any messages, and what reduced precision changes about it."""
+"""The time of a prediction without messages, and the error of reduced precision."""
 
 from dataclasses import asdict
 from functools import partial
@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 
 def engines(contenders: list[Contender], calls: int) -> list[Row]:
-    """Measure one person's prediction in every engine, as messages come and back to back."""
+    """Measure one person's prediction in every engine, with pauses between calls and without."""
     rows = []
     errors_cm = _errors_cm(contenders)
     for gap_s, how in ((MESSAGE_PERIOD_S, 'with gaps'), (0.0, 'back to back')):
@@ -35,7 +35,7 @@ def engines(contenders: list[Contender], calls: int) -> list[Row]:
 def scaling(
     contenders: list[Contender], calls: int, samples: tuple[int, ...], people: tuple[int, ...]
 ) -> list[Row]:
-    """Measure how the cost grows, with the samples of one person and with the people."""
+    """Measure how the time grows with the samples of one person, and with the people."""
     most = contenders[0].predictor.samples
     sizes = dict.fromkeys([(1, count) for count in samples if count < most])
     sizes |= dict.fromkeys((crowd, most) for crowd in people)

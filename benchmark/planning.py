@@ -17,9 +17,9 @@ from motion_predictor.planning import Capsules, Limbs, Outlook, Person, closest,
 
 SAMPLES, FRAMES, CAPSULES, RATE_HZ = 50, 120, 8, 60.0
 ARMS = {'among the futures': 0.0, '1.5 m away': 1.5, '4 m away': 4.0}
-"""Where the arm stands, as metres to the side of the person."""
+"""Position of the arm, in metres to the side of the person."""
 CALLS_SHARE = 10
-"""Of the calls asked for, one in so many is enough here."""
+"""The number of calls is divided by this here."""
 
 
 def measure(archive: MotionArchive, calls: int) -> list[dict[str, Any]]:
@@ -54,7 +54,7 @@ def measure(archive: MotionArchive, calls: int) -> list[dict[str, Any]]:
 
 
 def _scene(archive: MotionArchive) -> tuple[Outlook, Limbs]:
-    """Return somebody whose futures fan out as far as they do in recorded motion."""
+    """Return a person whose futures spread as far as those of recorded motion."""
     layout = archive.layout
     clip = max((archive.clip(i) for i in range(len(archive))), key=len)[:FRAMES]
     generator = np.random.default_rng(0)
@@ -78,7 +78,7 @@ def _arm(place: NDArray[np.float64]) -> Capsules:
 
 
 def _named(times_ms: Sequence[float]) -> dict[str, float]:
-    """Name them; the least is what it takes where nothing else runs."""
+    """Name the times. The least one is that of an idle machine."""
     return dict(zip(('min_ms', 'median_ms', 'p99_ms'), times_ms, strict=True))
 
 

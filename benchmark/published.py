@@ -1,4 +1,4 @@
-"""The published sizes beside ours: how much slower they are, and how well the engine runs them."""
+"""The published sizes beside ours: how much slower they are, and their share of the peak."""
 
 import time
 from dataclasses import asdict
@@ -30,8 +30,9 @@ Row = dict[str, Any]
 def fresh(kind: Kind, preset: str, **fields: Any) -> Checkpoint:
     """Return a network of published size with fresh weights.
 
-    They predict nothing, but cost the same. The output layer is zero, so no reduced precision is
-    refused for its error: the published sizes are measured in every engine, to their advantage.
+    They predict nothing, but take the same time. The output layer is zero, so no reduced precision
+    is refused for its error. So the published sizes are measured in every engine, to their
+    advantage.
     """
     header = official_header(kind, preset, **fields)
     torch.manual_seed(0)
@@ -72,10 +73,10 @@ def compare(
     """Measure our networks and the published ones in turns, back to back.
 
     Args:
-        ours: with the default checkpoint among them.
-        published: what it is compared with.
+        ours: our networks, including the default checkpoint.
+        published: networks of published sizes.
         peak: GFLOP/s that matrix products reach, by precision.
-        calls: of each.
+        calls: number of calls of each.
     """
     everything = [*ours, *published]
     timings = side_by_side({c.label: c.predict for c in everything}, calls, 0.0, 'published sizes')

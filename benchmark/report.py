@@ -1,4 +1,4 @@
-"""What was measured, as tables and as curves."""
+"""Results as tables and curves."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -15,7 +15,7 @@ WHO = {'checkpoint': '', 'engine': 'engine', 'precision': 'precision'}
 
 
 def tables(result: dict[str, Any]) -> str:
-    """Return every section that there is; times are in milliseconds."""
+    """Return all sections; times are in milliseconds."""
     machine = result['machine']
     peak = ', '.join(
         f'{speed:.0f} GFLOP/s {precision}' for precision, speed in machine['peak'].items()
@@ -83,7 +83,7 @@ def tables(result: dict[str, Any]) -> str:
 
 
 def plot(result: dict[str, Any], path: Path) -> None:
-    """Draw how the cost grows with samples and people, alone and end to end."""
+    """Draw the time over samples and people, for the network alone and end to end."""
     panels = []
     settings = result['settings']
     most = settings['samples']
@@ -131,7 +131,7 @@ def _curves(axes: Axes, axis: str, rows: list[Row]) -> None:
 
 
 def _end_to_end(runs: list[Row]) -> list[str]:
-    """Return the tables of messages, of the node's own account, and of start-up and use."""
+    """Return the tables of messages, of the node's diagnostics, and of start-up and load."""
     latency, stages, use = [], [], []
     for run in runs:
         people = {'people': run['people']}
@@ -179,6 +179,6 @@ def _said(counts: dict[str, int]) -> str:
 
 
 def _table(title: str, rows: list[Row], names: dict[str, str], form: str) -> str:
-    """Return the columns named, with their headings; what a row lacks is empty."""
+    """Return the named columns with their headings; missing values are empty."""
     cells = [[row.get(key) for key in names] for row in rows]
     return f'{title}\n\n' + tabulate(cells, list(names.values()), 'github', form)

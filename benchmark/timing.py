@@ -9,20 +9,21 @@ import numpy as np
 from tqdm import tqdm
 
 ROUNDS = 4
-"""Turns that everything measured together takes, so that a slow spell of the machine hits all."""
+"""Number of rounds in which everything is measured in turn, so that a slow phase of the machine
+affects all equally."""
 WARM_UP_CALLS = 3
-"""Calls at the start of a turn that do not count: the others have emptied the caches."""
+"""Calls at the start of a round that do not count, since the caches are cold."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What a number of calls took."""
+    """Statistics of the times of calls."""
 
     calls: int
     median_ms: float
     p99_ms: float
     p999_ms: float
-    """With fewer than 1000 calls this lies between the two longest."""
+    """With fewer than 1000 calls this is between the two longest."""
     max_ms: float
 
     @classmethod

@@ -33,7 +33,7 @@ SMALL = {
     'refine': ['optimisation.batch=4', 'samples=4'],
 }
 BANK = 'bank={size: 1024, chunk: 256}'
-"""A step takes as long from a small bank."""
+"""A step from a small bank takes the same time."""
 
 
 def measure(steps: int, small: bool = False) -> Iterator[Row]:
@@ -43,7 +43,7 @@ def measure(steps: int, small: bool = False) -> Iterator[Row]:
 
     Args:
         steps: of each stage; a multiple of ten, 30 or more.
-        small: tiny networks and batches, to see that it runs.
+        small: tiny networks and batches, to test that it runs.
     """
     clip = installed('assets', 'demo_clip.npz')
     wanted = [f'optimisation.steps={steps}']
@@ -73,7 +73,7 @@ def measure(steps: int, small: bool = False) -> Iterator[Row]:
 
 
 def _row(stage: str, settings: Optimisation, out: Path, run: Callable[[], object]) -> Row:
-    """Train and read from the log how fast that was."""
+    """Train, and read the speed from the log."""
     run()
     per_s = steps_per_s(out.with_suffix('.logs'))
     return {
@@ -87,7 +87,7 @@ def _row(stage: str, settings: Optimisation, out: Path, run: Callable[[], object
 
 
 def steps_per_s(logs: Path) -> float:
-    """Return the median of what a log says, without its first entry."""
+    """Return the median of the entries of a log, without the first one."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     log = EventAccumulator(str(logs))

@@ -52,17 +52,18 @@ class Steadied(NamedTuple):
     doubt_m: float = 0.0
     """How far off all of it may be."""
     moved: NDArray[np.floating] | None = None
-    """(3,) how far all that was known is off: what was seen of late is right."""
+    """(3,) displacement of everything known before, if the newest frames are right."""
     is_another: bool = False
-    """Whether it does not go together with what was known."""
+    """Whether it contradicts everything known before."""
 
 
 class Steadiness:
     """Compares where one person is with where they were going.
 
-    A body that is farther off than anybody can be, for one frame or a few, is held where it was
-    going, in the posture in which it is seen. If it stays off by as much, the world has moved and
-    not the person: then everything known moves with it, so that nobody starts to run.
+    A body that jumps farther than anybody can move, for a few frames, is held on its path, in the
+    posture that is seen. If it stays off by the same distance, the frame of reference has moved
+    and not the person. Then the whole history is moved, so that the person does not seem to start
+    running.
     """
 
     def __init__(self) -> None:

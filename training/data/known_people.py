@@ -1,4 +1,4 @@
-"""Whom a checkpoint knows: who was used to make it, or anything that it was made from."""
+"""People whom a checkpoint knows: those used for it or for its ancestors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ class Known:
     archives: frozenset[str]
     """Fingerprints."""
     people: frozenset[str]
-    """Names, as archives call them: another's person of the same name is taken for known too."""
+    """Names in archives. A person of the same name in another archive counts as known, too."""
     trained: frozenset[str]
-    """Of the people, those whose motion the weights were fitted to."""
+    """The people to whose motion the weights were fitted."""
     whole: bool
     """Whether every stage has recorded its people, so that others were not used."""
 
@@ -50,7 +50,7 @@ class Known:
         return cls(frozenset(archives), frozenset(people), frozenset(trained), whole)
 
     def also(self, people: Sequence[str]) -> 'Known':
-        """Return it with more people; where somebody says whom else, that is everybody."""
+        """Return it with more people. The list then counts as complete."""
         more = self.people | set(people)
         return Known(self.archives, more, self.trained, self.whole or bool(people))
 

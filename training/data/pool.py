@@ -1,4 +1,4 @@
-"""The motion that windows are drawn from, at random, on the device where it is trained."""
+"""The motion from which random windows are drawn, on the device of the training."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,8 +24,8 @@ PACE_OVER_S = 0.5
 class Pool:
     """Windows of an archive, and how often each is drawn.
 
-    What was not measured is completed over the whole clip as the node completes it, so that
-    limbs can be scaled and turned; `measured` says what may be learnt from.
+    Positions that were not measured are completed over the whole clip as in the node, so that
+    limbs can be scaled and turned. `measured` says which positions are learnt.
     """
 
     motion: Tensor  # (N, J, 3) metres, without gaps
@@ -67,14 +67,14 @@ def pool_of(
     balance: float,
     device: torch.device,
 ) -> Pool:
-    """Return a pool of the windows of which the root was seen all the time.
+    """Return a pool of the windows with a root in all frames.
 
     Args:
         windows: of the archive, whole or partial.
-        archive: says whose they are; kinds of motion are its categories by pace.
+        archive: of the windows; kinds of motion are its categories by pace.
         rate_hz: of the windows.
-        balance: 0 draws every window alike, 1 every kind of motion as often as any other.
-        device: where the motion is to lie.
+        balance: 0 draws every window equally often, 1 every kind of motion.
+        device: of the motion.
 
     Raises:
         ArchiveError: if there is no such window.
@@ -116,7 +116,7 @@ def _chances(
 
 
 def _completed(windows: Windows, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return the motion (N, J, 3) with what was not measured completed, clip by clip."""
+    """Return the motion (N, J, 3) with missing positions completed, clip by clip."""
     body = Body(windows.layout)
     parents = list(windows.layout.parents)
     motion = np.array(windows.motion)

@@ -1,4 +1,4 @@
-"""The `prepare` stage: recordings from elsewhere, made into a motion archive."""
+"""The `prepare` stage: makes motion archives of recordings."""
 
 import argparse
 from pathlib import Path
@@ -160,7 +160,7 @@ def _rate(text: str) -> float:
     return value
 
 
-# Each importer is loaded when it is asked for: not all of them are always needed.
+# Importers are loaded on demand.
 
 
 def _human36m(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Who serves what: people are split once, in a file, and nobody serves two uses."""
+"""The use of each person, in a file: nobody has two uses."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ USES = ('train', 'validation', 'calibration', 'test')
 
 
 class Split(Strict):
-    """People by what they serve."""
+    """People by their use."""
 
     train: list[str] = Field(min_length=1)
     validation: list[str] = Field(min_length=1)
@@ -30,7 +30,7 @@ class Split(Strict):
 
 
 def require_apart(people: Mapping[str, Sequence[str]]) -> None:
-    """Refuse people who serve two uses; those without a name are taken for different ones.
+    """Refuse people with two uses. People without a name count as different ones.
 
     Raises:
         ConfigError: naming them and the uses.
@@ -43,7 +43,7 @@ def require_apart(people: Mapping[str, Sequence[str]]) -> None:
 
 
 def split_archives(sources: Sequence[Path], split_path: Path, folder: Path) -> list[str]:
-    """Write an archive a use, and return a line on each.
+    """Write an archive for each use, and return a line about each.
 
     Args:
         sources: archives of the same joints and rate, with the people of all uses.
@@ -52,7 +52,7 @@ def split_archives(sources: Sequence[Path], split_path: Path, folder: Path) -> l
 
     Raises:
         ArchiveError: if an archive cannot be read, or somebody of the split is not there.
-        ConfigError: if the split does not hold, or leaves somebody out.
+        ConfigError: if the split is invalid, or leaves somebody out.
     """
     split = load_config(Split, configuration_file(split_path, folder='splits'), [])
     people: dict[str, list[str]] = {use: getattr(split, use) for use in USES}

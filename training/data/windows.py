@@ -1,4 +1,4 @@
-"""Windows over a motion archive: history and future, cut out when they are asked for."""
+"""Windows over a motion archive: history and future, read on demand."""
 
 import tempfile
 from dataclasses import dataclass, replace
@@ -18,8 +18,8 @@ from motion_predictor.skeleton import Facing, JointMap, Layout, common_names_of
 class Windows:
     """Every window of `frames` consecutive frames that starts at a multiple of a stride.
 
-    A window is a slice of the clips. These lie in a file that is mapped into memory: the system
-    reads the pages that are asked for, and drops them when it needs the room.
+    A window is a slice of the clips. The clips are in a file that is mapped into memory, so the
+    system reads and drops pages as needed.
     """
 
     motion: NDArray[np.float32]  # (N, J, 3) metres, all clips, NaN where not measured

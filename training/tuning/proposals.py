@@ -1,10 +1,10 @@
 """What to try next: a Gaussian process and expected improvement (scikit-optimize).
 
-There is one search for each product, and they take turns. Both learn from every trial: `accuracy`
-minimises the score; `balance` minimises the latency in budgets plus log(1 + e), where e is how far
-the score is above what the product may have, in units of the accuracy loss: little excess costs
-dearly, and the poorest students do not drown what is to be told of the others. One weighted sum of
-score and latency would find one point between the products, not both.
+There is one search for each product, and they take turns. Both learn from every trial. `accuracy`
+minimises the score. `balance` minimises the latency in budgets plus log(1 + e), where e is the
+excess of the score over its limit, in units of the accuracy loss. So a small excess is expensive,
+and the worst students do not hide the differences of the others. One weighted sum of score and
+latency would find one point between the products, not both.
 
 The optimiser is built again from the trials each time. Its proposals depend only on the seed and
 the trials, so a resumed search continues like an uninterrupted one.

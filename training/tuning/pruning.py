@@ -95,6 +95,6 @@ class Rung:
 
 
 def halfway_m(folder: Path) -> float | None:
-    """Return what a trial had reached on the way, if it was measured there."""
+    """Return the score of a trial halfway, if it was measured there."""
     path = folder / 'halfway.json'
     return float(json.loads(path.read_text())) if path.is_file() else None

@@ -175,7 +175,7 @@ class Observer:
             return News(scene, self._arrived_s, self._age_ms)
 
     def scene_or_nobody(self) -> Scene:
-        """Return everyone last seen, none of them predictable; at time 0 before any input."""
+        """Return everyone who is listed, without windows; before any input an empty scene."""
         with self._lock:
             return self.people.listing(self._clock.now_ns()) or Scene(0, '', ())
 
