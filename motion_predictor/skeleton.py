@@ -170,7 +170,7 @@ def _spelling(name: str) -> str:
 
 
 def recognised_layout(joint_names: Sequence[str]) -> Layout | None:
-    """Return the largest layout all of whose joints are named: whoever does so sends it."""
+    """Return the largest layout with all joints among the names: that is the one that is sent."""
     spelled = {_spelling(name) for name in joint_names}
     layouts = known_layouts().values()
     named = [known for known in layouts if {_spelling(joint) for joint in known.joints} <= spelled]

@@ -10,7 +10,7 @@ restarted: a recording looped or its clock was set back. Fewer are messages that
 TWO_CLOCKS_NS = 10_000_000_000
 """Two restarts of time within this span mean that two sources publish on the topic."""
 BEHIND, BEHIND_NS = 10, 2_000_000_000
-"""Number of late messages, and the span in which they must come, that mean more than delays."""
+"""Number of late messages within a span of time that are more than delays."""
 
 
 class Verdict(Enum):
@@ -41,7 +41,7 @@ class Feed:
         self.remarks: dict[str, str] = {}
         """What is wrong and what to do, by reason."""
         self.restarts = 0
-        """How often the source's time went back for good."""
+        """How often the source's time went back and stayed back."""
         self._restarted_ns: int | None = None
         self._behind_since_ns, self._behind = 0, 0
 

@@ -81,7 +81,7 @@ class Gates:
         Args:
             stamp_ns: newer than that of any frame before.
             positions: metres, NaN = missing.
-            velocities: (J, 3) m/s of the joints of late, NaN where unknown.
+            velocities: (J, 3) m/s recent velocities of the joints, NaN where unknown.
         """
         rejected: Counter[str] = Counter()
         seen = np.logical_and.reduce(np.isfinite(positions), axis=-1)  # (J,)

@@ -168,7 +168,7 @@ class People:
         self._presence.note_somebody(len(observations) + unreadable, now_ns)
 
     def somebody(self, people: int, now_ns: int) -> None:
-        """Remember that so many are there of whom nothing could be read at all."""
+        """Remember a number of people of whom nothing could be read."""
         self._presence.note_somebody(people, now_ns)
 
     def clear(self, now_ns: int | None = None) -> None:
@@ -179,7 +179,7 @@ class People:
         self.feed.clear()
 
     def succeed(self, others: 'People', now_ns: int) -> None:
-        """Take over from others: whoever they may have seen may still be there."""
+        """Take over from others. Everybody whom they may have seen may still be there."""
         self._presence.note_others(others.at_most(now_ns), now_ns)
 
     def at_most(self, now_ns: int) -> int:

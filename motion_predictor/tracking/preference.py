@@ -1,4 +1,4 @@
-"""Who is predicted where there are more people than the node has time for."""
+"""Chooses who is predicted if there are too many people."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 KEEPS_PLACE_M = 0.3
-"""Whoever is predicted gives way only to somebody who is so much nearer: no flicker."""
+"""A predicted person is replaced only by somebody who is nearer by this, to avoid flicker."""
 
 
 class Preference:
@@ -14,7 +14,7 @@ class Preference:
 
     Args:
         robot_position: [x, y, z] of the robot in the frame of the positions, metres.
-        max_people: at most so many are predicted.
+        max_people: greatest number of predicted people.
 
     Raises:
         ValueError: if the robot's position is not three finite numbers.

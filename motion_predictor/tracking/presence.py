@@ -35,12 +35,12 @@ class Presence:
         self._others, self._somebody = _Count(), _Count()
 
     def note_others(self, people: int, now_ns: int) -> None:
-        """Take note of people who are none of those listed."""
+        """Record people who are not among the listed ones."""
         if people > 0:
             self._others.note(people, now_ns + self._hold_ns)
 
     def note_somebody(self, people: int, now_ns: int) -> None:
-        """Take note that so many are there, who may be the ones listed."""
+        """Record a number of people, who may be the listed ones."""
         if people > 0:
             self._somebody.note(people, now_ns + self._hold_ns)
 

@@ -103,7 +103,7 @@ class Tracks:
         return len(order) - MAX_TRACKED
 
     def drop_forgotten(self, stamp_ns: int, now_ns: int) -> None:
-        """Drop whoever was neither seen nor spoken of for too long.
+        """Drop people who were neither seen nor reported for too long.
 
         Args:
             stamp_ns: time of capture of the newest message.

@@ -106,7 +106,7 @@ class Page:
             for name, (title, hint) in SWITCHES.items():
                 self._switch(title, hint, getattr(self.show, name), self._setter(name))
             self._switch('Dark', 'Colours of the night.', dark, self.paint)
-        with gui.add_folder('How it turns out'):
+        with gui.add_folder('Accuracy'):
             self._figures = gui.add_markdown('')
         with gui.add_folder('On time'):
             self._timing = gui.add_markdown('')

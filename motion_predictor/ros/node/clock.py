@@ -8,7 +8,7 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 
 SET_NS = 50_000_000
-"""A system's clock that differs by more from one that nobody sets than a moment ago was set."""
+"""If the system's clock moves by more than this against the monotonic clock, it was set."""
 
 
 class NodeClock:

@@ -74,7 +74,7 @@ class Footing:
 
 
 class _Frame:
-    """One frame, and where it was of late."""
+    """One frame, and its recent poses."""
 
     def __init__(self, name: str) -> None:
         self.name = name

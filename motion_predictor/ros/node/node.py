@@ -56,10 +56,10 @@ from motion_predictor.tracking.people import People
 WATCHDOG_PERIOD_S = 0.1
 PATIENCE_S = 5.0
 KEPT_MESSAGES = 60
-"""So many wait while a prediction is made: of two seconds at 30 Hz."""
+"""Number of messages that can wait during a prediction: two seconds at 30 Hz."""
 SWITCH_S = 0.0005
-"""After this a thread of Python gives way to one that waits. It is 5 ms as it comes: a quarter of
-the budget."""
+"""Time after which a Python thread gives way to one that waits. Python's default of 5 ms would
+be a quarter of the budget."""
 CALLBACKS = 3
 """Threads of the executor: a transition, what waits for it to end, and who asks for the state."""
 
@@ -80,12 +80,12 @@ class PredictorNode(ManagedNode):
         self.create_timer(CHECKED_S, keep_log_small, clock=self._steady)
         self._time = NodeClock(self, self._on_jump)
         self.hung = False
-        """Whether a prediction never ended; then only ending the process helps."""
+        """Whether a prediction never ended. Then the process must be ended."""
         self._pipeline: Pipeline | None = None
         self._left: People | None = None
-        """Who was there when the node was last deactivated."""
+        """People at the last deactivation."""
         self._configured, self._active = ExitStack(), ExitStack()
-        """What to undo of what a transition has done so far, however it ends."""
+        """What a transition has to undo, however it ends."""
 
     # Lifecycle
 

@@ -93,7 +93,7 @@ class Observer:
                 age_ms = self._age_at_arrival_ms(scan, now_ns, waited_s)
             except Exception as error:  # InputError; or a message that its reader trips over
                 scan, refusal = None, str(error) or type(error).__name__
-                with self._lock:  # whoever is in the message is there all the same
+                with self._lock:  # the people in the message are there all the same
                     self.people.somebody(getattr(error, 'people', 1), now_ns)
             if scan is not None:
                 self._stamps.see(age_ms)

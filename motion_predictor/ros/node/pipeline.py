@@ -154,7 +154,7 @@ class Pipeline:
         return bool(np.isnan(prediction.coverage)) and not np.isnan(self._setup.predictor.coverage)
 
     def _predict(self, histories: NDArray[np.float32], samples: int) -> Prediction:
-        """Predict; an engine that fails gives way to a slower one, for good."""
+        """Predict. An engine that fails is replaced by a slower one."""
         predictor = self._setup.predictor
         while True:
             try:

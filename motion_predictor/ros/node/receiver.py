@@ -54,7 +54,7 @@ class Intake:
             self._bell = node.create_guard_condition(lambda: None, callback_group=group)
             undo.callback(node.destroy_guard_condition, self._bell)
             for used in (self._subscription, self._bell):
-                undo.enter_context(used.handle)  # for good: to say so costs time at each message
+                undo.enter_context(used.handle)  # once: it costs time
             assert node.context.handle is not None
             self._waiting = rclpy_implementation.WaitSet(1, 1, 0, 0, 0, 0, node.context.handle)
             self._open = undo.pop_all()

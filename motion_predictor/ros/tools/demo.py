@@ -220,7 +220,7 @@ def main() -> int:
         print(f'demo: {error}', file=sys.stderr)
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
-        return 1
+        return 0 if arguments.view else 1  # a view is ended like this
     finally:
         rclpy.try_shutdown()
     result = report(node)
