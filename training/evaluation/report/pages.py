@@ -12,6 +12,9 @@ from typing import Any
 
 from tabulate import tabulate
 
+from motion_predictor.checkpoint import load_checkpoint
+from motion_predictor_training.evaluation.report.cards import cards
+
 Results = dict[str, dict[str, Any]]
 MARKED = re.compile(r'(<!-- table: ([a-z]+) -->\n).*?(<!-- end of table -->)', re.DOTALL)
 BASELINES = ('zero_velocity', 'constant_velocity', 'damped_velocity')
@@ -125,10 +128,17 @@ def _sets(results: Results) -> str:
     return _table(lines, ['', *_seconds(sets['times_s'])])
 
 
+def _cards(results: Results) -> str:
+    """Return what the checkpoints of the results say of themselves."""
+    shipped = [load_checkpoint(name) for name in results]
+    return _table(cards(shipped), ['', *(f'`{name}`' for name in results)])
+
+
 TABLES: dict[str, Callable[[Results], str]] = {
     'where': _where,
     'futures': _futures,
     'sets': _sets,
+    'cards': _cards,
 }
 
 
