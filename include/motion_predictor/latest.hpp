@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -52,7 +53,8 @@ struct Limits
   double max_age_s = 0.25;      // since the capture of the newest observation, with the latency of the tracker
   double max_ahead_s = 0.1;     // how far in the future a stamp may be, for clocks that differ a little
   double reach_s = 0.0;         // how far from now the prediction must reach at least
-  bool reachable_ok = false;    // whether people without a prediction may be there: anywhere in a ball (reachable.hpp)
+  bool reachable_ok = false;    // whether people without a prediction may be there: anywhere in reach (reachable.hpp)
+  double unpredicted_m_per_s = std::numeric_limits<double>::infinity();  // their greatest speed, if less than max_speed
   bool unfamiliar_ok = true;    // whether people may be unfamiliar: their radii are usable, their samples are not
 };
 
@@ -62,8 +64,10 @@ class Latest
 public:
   explicit Latest(Reason reason)
   : reason_(reason) {}
-  Latest(std::shared_ptr<const Message> message, double age_s)
-  : reason_(Reason::usable), message_(std::move(message)), age_s_(age_s) {}
+  Latest(
+    std::shared_ptr<const Message> message, double age_s,
+    double unpredicted_m_per_s = std::numeric_limits<double>::infinity())
+  : reason_(Reason::usable), message_(std::move(message)), age_s_(age_s), speed_(unpredicted_m_per_s) {}
 
   explicit operator bool() const {return reason_ == Reason::usable;}
   Reason reason() const {return reason_;}
@@ -83,13 +87,15 @@ public:
   const std::shared_ptr<const Message> & shared() const {return message_;}
   /// Seconds since the newest observation: frame f lies message().times[f] - age_s() from now.
   double age_s() const {return age_s_;}
+  /// How fast whoever is not predicted goes at most, metres per second.
+  double unpredicted_m_per_s() const {return std::min(speed_, static_cast<double>(message().max_speed));}
   /// How far from now the prediction reaches.
   double horizon_s() const {return message().times.empty() ? 0.0 : message().times.back() - age_s_;}
 
 private:
   Reason reason_;
   std::shared_ptr<const Message> message_;
-  double age_s_ = 0;
+  double age_s_ = 0, speed_ = std::numeric_limits<double>::infinity();
 };
 
 inline std::int64_t nanoseconds(const builtin_interfaces::msg::Time & stamp)
@@ -130,7 +136,8 @@ inline bool is_well_formed(const Message & m)
 inline bool is_predicted(const msg::PredictedMotion & person) {return !person.mean.empty();}
 
 /// Whether the place of everybody is known, predicted or reachable. The status of the message must be that of one of
-/// them, so that nothing else is wrong.
+/// them, so that nothing else is wrong. A pose that is new and still STALE_INPUT is not believed: axes may be mixed up,
+/// or most joints hidden.
 inline bool all_are_placed(const Message & m)
 {
   std::uint8_t worst = Message::DEGRADED;
@@ -139,6 +146,7 @@ inline bool all_are_placed(const Message & m)
     if (is_predicted(person) != (person.status <= Message::DEGRADED)) {return false;}
     if (person.status > Message::STALE_INPUT) {return false;}
     if (is_predicted(person)) {continue;}
+    if (person.status == Message::STALE_INPUT && person.last_seen == m.header.stamp) {return false;}
     const auto & at = person.place;
     if (!std::isfinite(at[0] + at[1] + at[2] + person.reach + m.max_speed)) {return false;}
   }
@@ -200,7 +208,8 @@ public:
     if (!inbox_->well_formed) {return Latest(Reason::malformed);}
     const double age_s = (now_ns - nanoseconds(newest->header.stamp)) * 1e-9;
     const Reason reason = judge(*newest, age_s, limits_);
-    return reason == Reason::usable ? Latest(newest, std::max(age_s, 0.0)) : Latest(reason);
+    if (reason != Reason::usable) {return Latest(reason);}
+    return Latest(newest, std::max(age_s, 0.0), limits_.unpredicted_m_per_s);
   }
 
 private:

@@ -134,7 +134,7 @@ def over(
                 int(pairs.n[0]),
             )
     for ball in outlook.unpredicted:
-        apart_m = ball.apart_m(robot, outlook.times, limbs.radii.max())
+        apart_m = ball.apart_m(robot, outlook.times, limbs.ends, limbs.radii)
         t, r = divmod(int(apart_m.argmin()), len(robot.radii))
         if apart_m[t, r] < best.distance_m:
             best = Closest(float(apart_m[t, r]), float(outlook.times[t]), ball.id, '', r)

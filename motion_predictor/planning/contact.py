@@ -101,7 +101,7 @@ def touch(
         spared_at_least *= 1 - at_most(hits, samples)
         capsules *= 1 - touched.mean(1)
     for ball in outlook.unpredicted:
-        within = ball.apart_m(robot, outlook.times, limbs.radii.max()) <= margin_m
+        within = ball.apart_m(robot, outlook.times, limbs.ends, limbs.radii) <= margin_m
         capsules[within.any(0)] = 0
         if within.any():
             spared = spared_at_least = 0.0

@@ -56,8 +56,10 @@ class Limits:
     """Greatest age of a transform in tf. Static transforms hold for ever."""
     reachable_ok: bool = False
     """Whether people may be there who are not predicted: they have just come, were lost, or are
-    too many. They are then in `outlook.unpredicted`, each anywhere in a ball that grows with
-    `max_speed`. Distances and touches include them."""
+    too many. They are then in `outlook.unpredicted`. Distances and touches include them."""
+    unpredicted_m_per_s: float = float('inf')
+    """Greatest speed of these people, if it is less than `max_speed` of the message. ISO 13855
+    has 1.6."""
     unfamiliar_ok: bool = True
     """Whether people may be unfamiliar. Their radii hold everything that they can reach, so
     they stay usable. Their samples are not: a planner that uses samples sets this to false."""
@@ -138,8 +140,10 @@ def judge(message: Any, age_s: float, limits: Limits) -> Reason:
 def _all_are_placed(message: Any) -> bool:
     """Return whether the place of everybody is known, predicted or reachable.
 
-    The status of the message must be that of one of them, so that nothing else is wrong.
+    The status of the message must be that of one of them, so that nothing else is wrong. A pose
+    that is new and still STALE_INPUT is not believed: axes may be mixed up, or most joints hidden.
     """
+    stamp = message.header.stamp
     statuses = [motion.status for motion in message.motions]
     if message.unlisted or message.status > max([DEGRADED, *statuses]):
         return False
@@ -147,6 +151,7 @@ def _all_are_placed(message: Any) -> bool:
         motion.status <= DEGRADED
         if len(motion.mean)
         else DEGRADED < motion.status <= STALE_INPUT
+        and (motion.status < STALE_INPUT or motion.last_seen != stamp)
         and np.isfinite([*motion.place, motion.reach, message.max_speed]).all()
         for motion in message.motions
     )
@@ -219,4 +224,5 @@ class Inbox:
         reason = judge(message, age_s, self.limits)
         if reason is not Reason.USABLE:
             return Latest(reason)
-        return Latest(reason, Outlook.of(message, max(age_s, 0.0)))
+        people = Outlook.of(message, max(age_s, 0.0), self.limits.unpredicted_m_per_s)
+        return Latest(reason, people)

@@ -61,12 +61,15 @@ class Outlook:
     """Who else is there; nobody unless `Limits.reachable_ok`."""
 
     @classmethod
-    def of(cls, message: Any, age_s: float) -> 'Outlook':
+    def of(
+        cls, message: Any, age_s: float, unpredicted_m_per_s: float = float('inf')
+    ) -> 'Outlook':
         """Return what a PredictedMotionArray says; its numbers are not copied.
 
         Args:
             message: in which everybody listed is predicted, or has a place and a reach.
             age_s: time since its header's stamp.
+            unpredicted_m_per_s: how fast whoever is not predicted goes at most.
         """
         shape = (message.num_frames, message.num_joints)
         stamp = message.header.stamp
@@ -83,7 +86,7 @@ class Outlook:
             if len(motion.mean)
         )
         unpredicted = tuple(
-            Unpredicted.of(motion, message.max_speed, age_s)
+            Unpredicted.of(message, motion, age_s, unpredicted_m_per_s)
             for motion in message.motions
             if not len(motion.mean)
         )

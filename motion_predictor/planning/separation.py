@@ -95,7 +95,7 @@ def distances(
         for person in outlook.at(times).people:
             found = np.minimum(found, nearest(make(person, limbs), robot)[0])
         for ball in outlook.unpredicted:
-            apart_m = ball.apart_m(robot, times, limbs.radii.max())
+            apart_m = ball.apart_m(robot, times, limbs.ends, limbs.radii)
             found = np.minimum(found, apart_m.min(1))
     return times, found
 

@@ -7,53 +7,95 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from motion_predictor.common.rigid import Rigid
-from motion_predictor.planning.capsules import Capsules, point_to_segment
+from motion_predictor.planning.capsules import Capsules, point_to_segment, segment_to_segment
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Unpredicted:
-    """A person whose joints are anywhere in a ball, which grows with time."""
+    """A person of whom only the greatest speed is known.
+
+    If all joints were seen last, each is in a ball about its place of then. Otherwise all of them
+    are in one ball.
+    """
 
     id: str
     place: Array
-    """(3,) metres, the middle of the ball"""
+    """(3,) metres, the middle of the ball that holds all joints"""
     reach_m: float
     """its radius now"""
     speed_m_per_s: float
     """how fast it grows"""
+    pose: Array | None = None
+    """(J, 3) metres, as last seen; None unless all joints were"""
+    walked_m: float = 0.0
+    """how far they can have moved from it by now"""
 
     @classmethod
-    def of(cls, motion: Any, max_speed: float, age_s: float) -> 'Unpredicted':
+    def of(
+        cls, message: Any, motion: Any, age_s: float, speed_m_per_s: float = float('inf')
+    ) -> 'Unpredicted':
         """Return what a PredictedMotion says.
 
         Args:
+            message: that it is in.
             motion: of somebody who is not predicted.
-            max_speed: of the message, metres per second.
-            age_s: time since its header's stamp.
+            age_s: time since the message's stamp.
+            speed_m_per_s: of them at most; the message's `max_speed` if that is less.
         """
-        place = np.asarray(motion.place, np.float64)
-        return cls(motion.id, place, float(motion.reach) + max_speed * age_s, float(max_speed))
+        speed = min(float(message.max_speed), speed_m_per_s)
+        before_s = max(0.0, _seconds(message.header.stamp) - _seconds(motion.last_seen))
+        reach_m = max(0.0, float(motion.reach) - float(message.max_speed) * before_s)
+        walked_m = speed * (before_s + age_s)
+        pose = np.asarray(motion.last_pose, np.float64)
+        whole = len(pose) == 3 * len(message.joint_names) and bool(np.isfinite(pose).all())
+        return cls(
+            motion.id,
+            np.asarray(motion.place, np.float64),
+            reach_m + walked_m,
+            speed,
+            pose.reshape(-1, 3) if whole else None,
+            walked_m,
+        )
 
     def radius_m(self, times_s: ArrayLike) -> Array:
-        """Return the radius of the ball (T,) at times from now."""
+        """Return the radius of the ball that holds all joints (T,) at times from now."""
         return self.reach_m + self.speed_m_per_s * np.asarray(times_s, np.float64)
 
-    def apart_m(self, robot: Capsules, times_s: ArrayLike, flesh_m: float) -> Array:
-        """Return the distance (T, R) of the ball from each capsule; negative where they overlap.
+    def apart_m(
+        self, robot: Capsules, times_s: ArrayLike, limbs: NDArray[np.int64], flesh_m: Array
+    ) -> Array:
+        """Return the distance (T, R) of all that can be reached from each capsule.
+
+        Negative where they overlap.
 
         Args:
             robot: still, or at the same times.
             times_s: (T,) seconds from now.
-            flesh_m: radius of the thickest limb, which is added.
+            limbs: (C, 2) joints at their ends.
+            flesh_m: (C,) their radii, which are added.
         """
-        radius_m = self.radius_m(times_s) + flesh_m
-        starts, ends = (x.reshape(-1, 3) for x in robot.over(len(radius_m)))
-        square = point_to_segment(np.broadcast_to(self.place, starts.shape), starts, ends)
-        axes = np.sqrt(square).reshape(len(radius_m), -1)
-        return np.asarray(axes - robot.radii - radius_m[:, None], np.float64)
+        times = np.asarray(times_s, np.float64)
+        starts, ends = (x.reshape(-1, 3) for x in robot.over(len(times)))  # (T * R, 3)
+        if self.pose is None:
+            square = point_to_segment(np.broadcast_to(self.place, starts.shape), starts, ends)
+            axes, grown = np.sqrt(square) - flesh_m.max(), self.radius_m(times)
+        else:
+            axes = np.full(len(starts), np.inf)
+            for (a, b), radius_m in zip(self.pose[limbs], flesh_m, strict=True):
+                first, last = (np.broadcast_to(x, starts.shape) for x in (a, b))
+                limb_m = segment_to_segment(first, last, starts, ends)
+                axes = np.minimum(axes, limb_m - radius_m)
+            grown = self.walked_m + self.speed_m_per_s * times
+        apart = axes.reshape(len(times), -1) - robot.radii - grown[:, None]
+        return np.asarray(apart, np.float64)
 
     def moved(self, transform: Rigid) -> 'Unpredicted':
         """Return it in another frame."""
-        return replace(self, place=np.asarray(transform(self.place), np.float64))
+        pose = None if self.pose is None else np.asarray(transform(self.pose), np.float64)
+        return replace(self, place=np.asarray(transform(self.place), np.float64), pose=pose)
+
+
+def _seconds(stamp: Any) -> float:
+    return float(stamp.sec + stamp.nanosec * 1e-9)

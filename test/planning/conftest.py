@@ -29,6 +29,7 @@ def make_prediction(stride: NDArray[np.float32]) -> Callable[..., Any]:
     ) -> Any:
         generator = np.random.default_rng(seed)
         motions = []
+        stamp = SimpleNamespace(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
         for person in range(people):
             way = generator.normal(0, 0.5, (samples, 1, 1, 3)) * np.reshape(times, (1, -1, 1, 1))
             futures = stride + np.array([0, 2.0 * person, 0]) + way
@@ -46,9 +47,10 @@ def make_prediction(stride: NDArray[np.float32]) -> Callable[..., Any]:
                     unfamiliar=False,
                     place=mean[0, 0],
                     reach=1.0,
+                    last_seen=stamp,
+                    last_pose=np.full(66, np.nan, np.float32),
                 )
             )
-        stamp = SimpleNamespace(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
         content = {
             'header': SimpleNamespace(stamp=stamp, frame_id='map'),
             'status': 0,

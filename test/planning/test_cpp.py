@@ -6,10 +6,12 @@ import subprocess
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from motion_predictor.planning import (
@@ -45,16 +47,25 @@ def distances(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def text_of(
-    message: Any, age_s: float, span: Any, robot: Capsules, pose: Any, reachable_ok: bool = False
+    message: Any,
+    age_s: float,
+    span: Any,
+    robot: Capsules,
+    pose: Any,
+    reachable_ok: bool = False,
+    speed: float = 9.0,
 ) -> str:
     """Return a question as the executable reads it."""
-    words: list[Any] = [int(reachable_ok), message.max_speed]
+    words: list[Any] = [int(reachable_ok), message.max_speed, speed]
     words += [age_s, message.status, message.layout, len(message.motions)]
     words += [message.num_samples, message.num_frames, message.num_joints]
     words += [*message.times, *message.joint_names]
     for motion in message.motions:
         words += [motion.id.replace(' ', '_'), motion.status, int(len(motion.mean) > 0)]
-        words += [*motion.place, motion.reach]
+        words += [*motion.place, motion.reach, motion.last_seen.sec, motion.last_seen.nanosec]
+        if not len(motion.mean):
+            pose_seen = [] if np.isnan(motion.last_pose).any() else motion.last_pose
+            words += [len(pose_seen), *pose_seen]
         words += [*motion.samples, *motion.mean, *motion.radius]
     still = robot.starts.ndim == 2
     times = 1 if still else len(robot.starts)
@@ -215,9 +226,14 @@ def test_reasons_equal_those_in_python(
 
 
 @pytest.mark.parametrize('predicted', [0, 1])
-@pytest.mark.parametrize('moving', [False, True])
+@pytest.mark.parametrize(('moving', 'whole'), [(False, False), (True, False), (True, True)])
 def test_who_is_not_predicted_is_as_near_as_in_python(
-    distances: Path, make_prediction: Callable[..., Any], predicted: int, moving: bool
+    distances: Path,
+    make_prediction: Callable[..., Any],
+    stride: NDArray[np.float32],
+    predicted: int,
+    moving: bool,
+    whole: bool,
 ) -> None:
     message, age_s, span = (
         make_prediction(people=predicted + 1, samples=5, status=3),
@@ -226,15 +242,19 @@ def test_who_is_not_predicted_is_as_near_as_in_python(
     )
     lost = message.motions[-1]
     lost.status, lost.samples, lost.mean, lost.radius = 3, [], [], []
-    lost.place, lost.reach = np.array([1.0, 4.0, 1.0], np.float32), 0.9
+    lost.place, lost.reach = np.array([1.0, 4.0, 1.0], np.float32), 2.9
+    lost.last_seen = SimpleNamespace(sec=10**9 - 1, nanosec=600_000_000)
+    speed = 1.6 if whole else 9.0
+    if whole:
+        lost.last_pose = (stride + np.float32([1.0, 4.0, 0.0])).ravel()
     pose = [1.0, -2.0, 0.5, *Rotation.from_euler('xyz', [0.1, -0.2, 1.0]).as_quat()]
     transform = Rigid.of_pose(pose)
-    inbox = Inbox(Limits(reachable_ok=True))
+    inbox = Inbox(Limits(reachable_ok=True, unpredicted_m_per_s=speed))
     inbox.put(message)
     outlook = inbox.latest(10**18 + 50_000_000).outlook.moved(transform, 'robot')
     for place in ((0.3, 0.2, 0.9), (0.9, 3.9, 1.0), (1.0, -30.0, 1.0)):
         robot = arm(transform(place), times=len(outlook.instants(*span)) if moving else 0)
-        found = ask(distances, text_of(message, age_s, span, robot, pose, reachable_ok=True))
+        found = ask(distances, text_of(message, age_s, span, robot, pose, True, speed))
         assert (found['reason'], found['nobody']) == (['usable'], ['0'])
         for by_samples, line in zip((True, False), found['closest'], strict=True):
             expected = closest(outlook, robot, *span, by_samples=by_samples)

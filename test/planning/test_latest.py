@@ -1,21 +1,27 @@
 """Usable or not and why, interpolation and frames: what a planner asks before any distance."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from motion_predictor.planning import (
     BlindError,
+    Bodies,
+    Capsules,
     HorizonError,
     Inbox,
     Latest,
+    Limbs,
     Limits,
     Outlook,
     Reason,
     Rigid,
+    nearest,
 )
 
 STAMP_NS = 10**18
@@ -32,6 +38,8 @@ def unpredicted(message: Any, status: int) -> Any:
     """Make the last person one who is listed but not predicted."""
     motion = message.motions[-1]
     motion.status, motion.samples, motion.mean, motion.radius = status, [], [], []
+    if status == STALE:  # lost, a tenth of a second ago
+        motion.last_seen = SimpleNamespace(sec=10**9 - 1, nanosec=900_000_000)
     message.status = status
     return message
 
@@ -115,6 +123,10 @@ def test_somebody_unfamiliar_is_refused_by_whoever_goes_by_samples(
         (lambda m: unpredicted(m, WARMING_UP), Reason.USABLE),
         (lambda m: unpredicted(m, TOO_MANY), Reason.USABLE),
         (lambda m: unpredicted(m, STALE), Reason.USABLE),
+        (
+            lambda m: setattr(unpredicted(m, STALE).motions[1], 'last_seen', m.header.stamp),
+            Reason.UNREADABLE,
+        ),
         (lambda m: setattr(m, 'status', STALE), Reason.UNREADABLE),
         (lambda m: setattr(m, 'status', FAULT), Reason.FAULT),
         (lambda m: setattr(unpredicted(m, WARMING_UP), 'status', STALE), Reason.UNREADABLE),
@@ -145,6 +157,30 @@ def test_people_who_are_not_predicted_may_be_there_where_it_is_known_how_far_the
     message.motions = message.motions[1:]
     alone = answer(message, 0.05, Limits(reachable_ok=True, reach_s=100.0))
     assert alone and not alone.is_nobody, 'their reach has no horizon'
+
+
+def test_whoever_is_not_predicted_comes_from_where_they_were_last_seen(
+    make_prediction: Callable[..., Any], stride: NDArray[np.float32]
+) -> None:
+    message = unpredicted(make_prediction(), STALE)
+    message.motions[0].place = stride[0]
+    robot = Capsules.of([[3.0, 0, 1], [0, 4.0, 1]], [[3.0, 0, 2], [0, 4.0, 1]], [0.1, 0.1])
+    limbs = Limbs.of('smpl22', tuple(message.joint_names))
+    bare = Bodies(stride[None, None], limbs, limbs.radii[None])
+    times_s = [0.0, 0.3]
+    for speed, fastest in ((1.6, 1.6), (9.0, 4.0)):
+        limits = Limits(reachable_ok=True, unpredicted_m_per_s=speed)
+        message.motions[0].last_pose = np.full(66, np.nan, np.float32)
+        (ball,) = answer(message, 0.05, limits).outlook.unpredicted
+        np.testing.assert_allclose(ball.radius_m(times_s), 0.6 + fastest * np.array([0.15, 0.45]))
+        message.motions[0].last_pose = stride.ravel()
+        (walker,) = answer(message, 0.05, limits).outlook.unpredicted
+        apart_m = walker.apart_m(robot, times_s, limbs.ends, limbs.radii)
+        assert apart_m.shape == (2, 2)
+        for r in range(2):
+            one = Capsules(robot.starts[[r]], robot.ends[[r]], robot.radii[[r]])
+            expected = nearest(bare, one)[0] - fastest * np.array([0.15, 0.45])
+            np.testing.assert_allclose(apart_m[:, r], expected, atol=1e-6)
 
 
 def test_a_prediction_that_is_too_short_by_now(make_prediction: Callable[..., Any]) -> None:

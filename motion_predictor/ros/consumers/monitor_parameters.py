@@ -33,6 +33,13 @@ PARAMETERS = (
     Parameter('stop_m', 0.15, 'Distance that it goes meanwhile.', *METRES),
     Parameter('reach_in_m', 0.0, 'Intrusion distance C.', *METRES),
     Parameter('uncertainty_m', 0.05, 'Uncertainty of both places, Z_d + Z_r.', *METRES),
+    Parameter(
+        'unpredicted_speed',
+        1.6,
+        'Metres per second at which people approach who are not predicted, for example because '
+        'they were lost. ISO 13855 has 1.6.',
+        *METRES,
+    ),
     Parameter('rise_per_s', 0.5, 'How fast the scale may rise; it falls at once.', 0.01, 100.0),
     Parameter('hysteresis', 0.1, 'How much more must be allowed before it rises.', 0.0, 1.0),
     Parameter('hold_s', 0.3, 'And for how long.', *SECONDS),

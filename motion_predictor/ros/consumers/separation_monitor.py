@@ -83,6 +83,7 @@ class SeparationMonitor(ManagedNode):
                 values['max_age_s'],
                 reach_s=self._span_s,
                 reachable_ok=True,
+                unpredicted_m_per_s=values['unpredicted_speed'],
                 max_transform_age_s=silent_after_s,
             ),
         )

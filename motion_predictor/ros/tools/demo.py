@@ -17,9 +17,10 @@ from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from tabulate import tabulate
 
 from motion_predictor.archive import ArchiveError, open_archive
+from motion_predictor.checkpoint import CheckpointError
 from motion_predictor.msg import PredictedMotion, PredictedMotionArray, SkeletonArray
 from motion_predictor.ros.common.processes import isolate, listening, running, seconds
-from motion_predictor.ros.tools import monitor_demo
+from motion_predictor.ros.tools import monitor_demo, monitor_trial
 from motion_predictor.ros.tools.picture import draw
 from motion_predictor.ros.tools.replay import add_arguments, choose_clips
 from motion_predictor.ros.tools.scoring import HORIZONS_S, Claim, Scorer
@@ -184,6 +185,18 @@ def run(arguments: argparse.Namespace) -> ScorerNode:
     return node
 
 
+def _offline(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    """Compute the demo of the monitor; see `main`."""
+    if not arguments.monitor or arguments.view:
+        parser.error('--offline goes with --monitor, and without --view')
+    try:
+        monitor_demo.show(monitor_trial.run(arguments), arguments.out)
+    except (ArchiveError, CheckpointError) as error:
+        print(f'demo: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
 def main() -> int:
     """Run the demo. A problem is one sentence on stderr, and exit status 1 or 2."""
     parser = argparse.ArgumentParser(
@@ -196,6 +209,9 @@ def main() -> int:
         '--monitor', action='store_true', help='have an arm give way to the people instead'
     )
     parser.add_argument(
+        '--offline', action='store_true', help='with --monitor: compute it, without processes'
+    )
+    parser.add_argument(
         '--view', action='store_true', help='show it in the browser; ends when interrupted'
     )
     add_arguments(parser)
@@ -205,6 +221,8 @@ def main() -> int:
     except ArchiveError as error:
         print(f'demo: {error}', file=sys.stderr)
         return 2
+    if arguments.offline:
+        return _offline(arguments, parser)
     isolate()
     rclpy.init()
     try:

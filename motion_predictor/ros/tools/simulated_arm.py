@@ -1,15 +1,12 @@
 """An arm that repeats a motion at a commanded speed, and the distance of people to it."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motion_predictor.planning.approach import nearest
-from motion_predictor.planning.capsules import Capsules
-from motion_predictor.planning.flesh import Bodies, Limbs
-from motion_predictor.planning.outlook import Person
+from motion_predictor.planning.capsules import Capsules, segment_to_segment
+from motion_predictor.planning.flesh import Limbs
 from motion_predictor.planning.robot import RobotModel
 
 CYCLE_S = 4.0
@@ -38,6 +35,8 @@ class SimulatedArm:
     phase_s: float = 0.0
     speed: float = 0.0
     """Share of full speed. It follows the command with limited acceleration."""
+    went_s: float = 0.0
+    """Part of the motion that was done, as its time at full speed."""
     lived_s: float = 0.0
     least_m: float = float('inf')
     """Least distance of anybody while it moved, between surfaces."""
@@ -51,6 +50,7 @@ class SimulatedArm:
         most = spent_s / STOP_S
         self.speed += min(max(change, -most), most)
         self.phase_s += self.speed * spent_s
+        self.went_s += self.speed * spent_s
         self.lived_s += spent_s
         self.scales.append(commanded)
 
@@ -75,10 +75,10 @@ class SimulatedArm:
 
     def report(self) -> dict[str, float]:
         """Return the time that it lost, and the least distance of people while it moved."""
-        lost = 1 - self.phase_s / self.lived_s if self.lived_s else 0.0
+        lost = 1 - self.went_s / self.lived_s if self.lived_s else 0.0
         return {
-            'cycles': self.phase_s / CYCLE_S,
-            'time lost (%)': 100 * lost,
+            'cycles': float(self.went_s / CYCLE_S),
+            'time lost (%)': float(100 * lost),
             'least distance while moving (m)': self.least_m,
             'moving in touch (s)': self.touched_s,
         }
@@ -90,16 +90,15 @@ def full_speed_m_per_s(model: RobotModel) -> float:
     return max(arm.fastest_m_per_s() for arm in arms)
 
 
-def apart_m(poses: Any, limbs: Limbs, capsules: Capsules) -> float:
-    """Return the distance of the nearest of several poses (J, 3), infinite if there is none."""
-    least = float('inf')
-    for pose in poses:
-        if np.isfinite(pose).all():
-            person = _still(pose)
-            least = min(least, float(nearest(Bodies.of_samples(person, limbs), capsules)[0][0]))
-    return least
-
-
-def _still(pose: NDArray[np.float32]) -> Person:
-    none = np.zeros((1, len(pose)), np.float32)
-    return Person('', 1.0, pose[None, None], pose[None], none)
+def apart_m(pose: NDArray[np.floating], limbs: Limbs, capsules: Capsules) -> float:
+    """Return the distance of a pose (J, 3); infinite if a joint is missing."""
+    if not np.isfinite(pose).all():
+        return float('inf')
+    shape = (len(limbs.names), len(capsules.radii), 3)  # each limb with each capsule
+    a, b = (pose[limbs.ends[:, i], None].astype(np.float64) for i in (0, 1))
+    starts, ends = capsules.starts, capsules.ends
+    first, last, start, end = (
+        np.broadcast_to(x, shape).reshape(-1, 3) for x in (a, b, starts, ends)
+    )
+    axes = segment_to_segment(first, last, start, end).reshape(shape[:2])
+    return float((axes - limbs.radii[:, None] - capsules.radii).min())

@@ -45,7 +45,7 @@ int main()
   int status = 0;
   double age_s = 0;
   mp::Limits limits;
-  std::cin >> limits.reachable_ok >> message->max_speed;
+  std::cin >> limits.reachable_ok >> message->max_speed >> limits.unpredicted_m_per_s;
   std::cin >> age_s >> status >> message->layout >> people;
   message->status = static_cast<std::uint8_t>(status);
   std::cin >> message->num_samples >> message->num_frames >> message->num_joints;
@@ -60,7 +60,12 @@ int main()
     std::cin >> person.id >> status >> predicted;
     person.status = static_cast<std::uint8_t>(status);
     for (float & axis : person.place) {std::cin >> axis;}
-    std::cin >> person.reach;
+    std::cin >> person.reach >> person.last_seen.sec >> person.last_seen.nanosec;
+    if (!predicted) {
+      std::size_t seen = 0;
+      std::cin >> seen;
+      person.last_pose = numbers(seen);
+    }
     if (predicted) {
       const std::size_t frames = static_cast<std::size_t>(message->num_frames) * joints;
       person.samples = numbers(message->num_samples * frames * 3);

@@ -168,12 +168,13 @@ def test_whoever_is_not_predicted_stops_it_where_they_can_reach_it(
     planner: Any, start: Any, stride: NDArray[np.float32]
 ) -> None:
     cell = Cell(planner, stride)
-    start_monitor(start, 'rise_per_s:=10.0')
+    start_monitor(start, 'rise_per_s:=10.0', 'unpredicted_speed:=4.0')
 
     def lose(message: PredictedMotionArray) -> None:
         message.max_speed, message.status = 4.0, PredictedMotionArray.WARMING_UP
         for motion in message.motions:
             motion.status, motion.reach = PredictedMotion.WARMING_UP, 1.0
+            motion.last_seen = message.header.stamp
             motion.place = np.float32([0, cell.people[motion.id], 1])
             motion.samples, motion.mean, motion.radius = [], [], []
 

@@ -21,7 +21,7 @@ from motion_predictor.msg import Skeleton
 from motion_predictor.planning.robot import RobotModel
 from motion_predictor.planning.separation import Governor
 from motion_predictor.ros.common.processes import listening
-from motion_predictor.ros.tools.monitor_demo import ARM, SILENT_S
+from motion_predictor.ros.tools.rival_arms import ARM, SILENT_S
 from motion_predictor.ros.tools.simulated_arm import STOP_S, SimulatedArm, posture
 
 PERIOD_S = 1 / 30
@@ -164,9 +164,9 @@ def unreadable(message: Any) -> None:
 
 
 def somebody_new(message: Any) -> None:
-    """Somebody whom nobody can predict yet appears 1.5 m away, and could be at the arm at once."""
+    """Somebody whom nobody can predict yet appears before the arm."""
     guest = np.array(message.skeletons[0].positions, np.float32).reshape(-1, 3)
-    here = guest - guest[:1] * [1, 1, 0] + np.float32([0, 1.5, 0])
+    here = guest - guest[:1] * [1, 1, 0] + np.float32([0.9, 0, 0])
     message.skeletons.append(Skeleton(id='new', positions=array('f', here.ravel().tolist())))
 
 
