@@ -169,16 +169,38 @@ private:
       found.places_.push_back(between(latest, time));
       for (const Limb & limb : limbs) {found.radii.push_back(limb.radius);}
     }
-    for (std::size_t n = 0, at = 0; n < samples; ++n) {
-      for (std::size_t t = 0; t < T; ++t) {
-        for (std::size_t j = 0; j < J; ++j, ++at) {
-          const Vec3 p = found.joint(n, t, j);
-          found.x[at] = static_cast<float>(p.x), found.y[at] = static_cast<float>(p.y);
-          found.z[at] = static_cast<float>(p.z);
-        }
-      }
+    for (std::size_t n = 0; n < samples; ++n) {
+      for (std::size_t t = 0; t < T; ++t) {found.round(n, t);}
     }
     return found;
+  }
+
+  /// Fill in a pose. Without a transform, float is precise enough throughout: positions keep their size.
+  void round(std::size_t n, std::size_t t)
+  {
+    const std::size_t from = (n * places_.size() + t) * joints;
+    float * xs = &x[from], * ys = &y[from], * zs = &z[from];
+    if (moved_) {
+      for (std::size_t j = 0; j < joints; ++j) {
+        const Vec3 p = joint(n, t, j);
+        xs[j] = static_cast<float>(p.x), ys[j] = static_cast<float>(p.y), zs[j] = static_cast<float>(p.z);
+      }
+      return;
+    }
+    const Between & at = places_[t];
+    const float * left = numbers_ + (n * frames_ + at.left) * joints * 3;
+    const float * right = numbers_ + (n * frames_ + at.right) * joints * 3;
+    if (at.share == 1 || at.share == 0) {
+      const float * one = at.share == 1 ? right : left;
+      for (std::size_t j = 0; j < joints; ++j) {xs[j] = one[j * 3], ys[j] = one[j * 3 + 1], zs[j] = one[j * 3 + 2];}
+      return;
+    }
+    const float share = static_cast<float>(at.share);
+    for (std::size_t j = 0; j < joints; ++j) {
+      const float * a = left + j * 3, * b = right + j * 3;
+      xs[j] = a[0] + share * (b[0] - a[0]), ys[j] = a[1] + share * (b[1] - a[1]);
+      zs[j] = a[2] + share * (b[2] - a[2]);
+    }
   }
 
   std::shared_ptr<const Message> message_;  // whose numbers these are
