@@ -181,6 +181,8 @@ def main(argv: list[str] | None = None) -> int:
         vars(arguments).update(QUICK)
     try:
         result = run(arguments)
+    except KeyboardInterrupt:
+        return 1
     except ModuleNotFoundError as error:
         print(
             f'benchmark: the Python package {error.name} is missing; --only '

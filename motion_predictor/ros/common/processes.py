@@ -26,6 +26,14 @@ def isolate() -> None:
     os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
 
 
+def end_on_sigterm() -> None:
+    """Have SIGTERM raise KeyboardInterrupt, as SIGINT does; call before rclpy.init.
+
+    rclpy handles SIGTERM otherwise, and a program that waits for messages would wait on.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 @contextmanager
 def until_interrupted() -> Iterator[None]:
     """End quietly when the process is interrupted, and shut ROS down in any case."""
@@ -43,6 +51,8 @@ def running(
 ) -> Iterator['subprocess.Popen[bytes]']:
     """Run an executable of the same folder as this process's own, and interrupt it at the end.
 
+    If it does not end within `PATIENCE_S` then, it is killed.
+
     Args:
         name: of the executable.
         arguments: of its command line.
@@ -55,7 +65,11 @@ def running(
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-            process.wait(timeout=PATIENCE_S)
+            try:
+                process.wait(timeout=PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 @contextmanager

@@ -19,7 +19,13 @@ from tabulate import tabulate
 from motion_predictor.archive import ArchiveError, open_archive
 from motion_predictor.checkpoint import CheckpointError
 from motion_predictor.msg import PredictedMotion, PredictedMotionArray, SkeletonArray
-from motion_predictor.ros.common.processes import isolate, listening, running, seconds
+from motion_predictor.ros.common.processes import (
+    end_on_sigterm,
+    isolate,
+    listening,
+    running,
+    seconds,
+)
 from motion_predictor.ros.tools import monitor_demo, monitor_trial
 from motion_predictor.ros.tools.picture import draw
 from motion_predictor.ros.tools.replay import add_arguments, choose_clips
@@ -224,6 +230,7 @@ def main() -> int:
     if arguments.offline:
         return _offline(arguments, parser)
     isolate()
+    end_on_sigterm()
     rclpy.init()
     try:
         with running('view') if arguments.view else nullcontext():

@@ -28,7 +28,13 @@ from tqdm import tqdm
 from motion_predictor.archive import MotionArchive
 from motion_predictor.common.status import Status
 from motion_predictor.msg import PredictedMotionArray
-from motion_predictor.ros.common.processes import isolate, listening, running, seconds
+from motion_predictor.ros.common.processes import (
+    end_on_sigterm,
+    isolate,
+    listening,
+    running,
+    seconds,
+)
 from motion_predictor.ros.tools.replay import ReplayNode, parse, poses
 
 LOOK_S = 0.1
@@ -141,6 +147,7 @@ def measure(load: Load, crowds: Sequence[int]) -> list[dict[str, Any]]:
         RuntimeError: if the predictor does not start, or ends.
     """
     isolate()
+    end_on_sigterm()
     rclpy.init()
     try:
         with tempfile.TemporaryDirectory(prefix='motion_predictor_') as folder:
