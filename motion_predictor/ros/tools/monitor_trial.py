@@ -82,7 +82,7 @@ def moments(
     people = People(header.layout, header.window.rate_hz, header.window.history_frames)
     frames: list[dict[str, NDArray[np.float32]]] = [{}] * round(BEFORE_S * rate_hz)
     frames += [dict([one]) for one in poses(archive, clips, rate_hz, loop=False)]
-    for index, seen in enumerate(tqdm(frames, 'predict', leave=False)):
+    for index, seen in enumerate(tqdm(frames, 'predict', leave=False, disable=None)):
         stamp_ns = round((1 + index / rate_hz) * 1e9)
         people.update(stamp_ns, [Observation(*one) for one in seen.items()], 'map')
         scene = people.scene(stamp_ns)
@@ -111,7 +111,7 @@ def fare(
     arms.begin(governor.scale)
     coming, arriving = list(said[first:]), list(said[first - 1 :])
     ticks = np.arange(said[first].time_s, said[-1].time_s, PERIOD_S).tolist()
-    for now_s in tqdm(ticks, title, leave=False):
+    for now_s in tqdm(ticks, title, leave=False, disable=None):
         while coming and coming[0].time_s <= now_s:
             arms.see(coming.pop(0).poses, limbs, now_s)
         while arriving and arriving[0].time_s + DELAY_S <= now_s:

@@ -164,9 +164,9 @@ def unreadable(message: Any) -> None:
 
 
 def somebody_new(message: Any) -> None:
-    """Somebody whom nobody can predict yet appears before the arm."""
+    """Somebody whom nobody can predict yet appears beside the arm."""
     guest = np.array(message.skeletons[0].positions, np.float32).reshape(-1, 3)
-    here = guest - guest[:1] * [1, 1, 0] + np.float32([0.9, 0, 0])
+    here = guest - guest[:1] * [1, 1, 0] + np.float32([0.4, 0, 0])
     message.skeletons.append(Skeleton(id='new', positions=array('f', here.ravel().tolist())))
 
 
