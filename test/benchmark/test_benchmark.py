@@ -1,15 +1,12 @@
 """The benchmark in miniature: what it measures is there and fits together; no time is judged."""
 
 import json
-import signal
 import subprocess
-import time
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from ament_index_python.packages import get_package_prefix
 
@@ -157,19 +154,3 @@ def test_ratios_are_to_the_best_engine_and_to_the_same() -> None:
     ]
     big = with_ratios(rows)[-1]
     assert (big['default_is_faster'], big['in_the_same_engine']) == (40.0, 10.0)
-
-
-@pytest.mark.parametrize('ends', [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_when_told_and_so_does_the_node(ends: signal.Signals) -> None:
-    arguments = ['--only', 'end-to-end', '--eager', '--samples', '2', '--people', '1']
-    process = subprocess.Popen([BENCHMARK, *arguments, '--seconds', '600'])
-    try:
-        until_s = time.monotonic() + 120
-        while not (nodes := psutil.Process(process.pid).children(recursive=True)):
-            assert time.monotonic() < until_s and process.poll() is None
-            time.sleep(0.2)
-        process.send_signal(ends)
-        assert process.wait(timeout=120) == 1
-        assert not psutil.wait_procs(nodes, timeout=60)[1]
-    finally:
-        process.kill()
