@@ -200,6 +200,7 @@ class Checkpoint:
                 predicts_root=header.root == 'predicted',
                 noise_schedule=header.noise_schedule,
                 spread=header.spread,
+                quiet_m_per_s=header.quiet_m_per_s,
                 mirrored=header.layout.mirrored if header.symmetric else None,
             ).eval()
         except RuntimeError as error:

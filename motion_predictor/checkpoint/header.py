@@ -59,6 +59,8 @@ class Header(Strict):
     spread: tuple[tuple[Factor, ...], tuple[Factor, ...]] | None = None
     """Factors of the deviations of samples from their mean, for each coefficient, of the root and
     of all else. They make the deviations as large as errors for people who were not trained on."""
+    quiet_m_per_s: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Speed of a person's joints at which half of what the network adds to going on counts."""
     symmetric: bool = False
     """Whether every other sample is predicted for the mirror image of the person and mirrored
     back. Left and right are then treated alike, and the mean of the samples is better."""
@@ -80,6 +82,8 @@ class Header(Strict):
             raise ValueError(
                 f'width {self.network.width} is no multiple of {self.network.heads} heads'
             )
+        if self.quiet_m_per_s and self.parametrisation == 'official':
+            raise ValueError('quiet_m_per_s needs a base line to go on along, official has none')
         counts = {len(part) for part in self.spread or ()}
         if counts - {window.coefficients}:
             raise ValueError(f'{sorted(counts)} factors of spread are not one a coefficient')

@@ -78,6 +78,8 @@ class OneStep(nn.Module):
         noise_schedule: what the timestep is of.
         spread: (2, K) factors of the samples' deviations from their mean, of the root and of all
             else; None: one.
+        quiet_m_per_s: average speed of the joints at which half of the mean that the network adds
+            is left out: what it has learnt of others says little of one who hardly moves. 0: none.
         mirrored: the joint of the other side of each joint. Every other sample is then a future of
             the mirror image, mirrored back, so that left and right are treated alike. None: no
             mirroring.
@@ -85,6 +87,7 @@ class OneStep(nn.Module):
 
     alpha_hat: Tensor  # () of the one timestep
     spread: Tensor | None  # (2, K, 1)
+    pace: Tensor  # (H,) the slope of the history
 
     def __init__(
         self,
@@ -98,6 +101,7 @@ class OneStep(nn.Module):
         predicts_root: bool,
         noise_schedule: NoiseSchedule = 'cosine',
         spread: Sequence[Sequence[float]] | None = None,
+        quiet_m_per_s: float = 0.0,
         mirrored: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
@@ -115,6 +119,10 @@ class OneStep(nn.Module):
         self.register_buffer('alpha_hat', alpha_hat, persistent=False)
         factors = None if spread is None else torch.tensor(spread)[..., None]
         self.register_buffer('spread', factors, persistent=False)
+        self.quiet_m_per_s = quiet_m_per_s
+        frames = parametrisation.history_frames
+        pace = velocity_weights(frames, rate_hz, frames / rate_hz).float()
+        self.register_buffer('pace', pace, persistent=False)
         self.mirror = None if mirrored is None else Mirror(mirrored, predicts_root)
 
     def embed(self, noise: Tensor) -> Tensor:
@@ -169,9 +177,11 @@ class OneStep(nn.Module):
         if embedded is not None:
             embedded = embedded[None]
         x0 = self.denoise(noise[None], condition, embedded)  # (P, S, K, D)
+        mean = x0.mean(1, keepdim=True)  # (P, 1, K, D)
         if self.spread is not None:
-            mean = x0.mean(1, keepdim=True)
             x0 = torch.addcmul(mean, self._factors(x0.shape[-1]), x0 - mean)
+        if self.quiet_m_per_s:
+            x0 = x0 - self._left_out(local)[:, None, None, None] * mean
 
         # All that follows is linear. So it is applied to K coefficients instead of F frames, and
         # time comes last: future = synthesis @ coefficients + offset.
@@ -186,6 +196,16 @@ class OneStep(nn.Module):
         coefficients = turn_to_world(expanded, frame)
         future = self.parametrisation.synthesis @ coefficients.flatten(-2)  # (P, S, F, 3J)
         return future.unflatten(-1, (-1, 3)) + base
+
+    def _left_out(self, local: Tensor) -> Tensor:
+        """Return which share of the mean that the network adds is left out (P,).
+
+        Args:
+            local: the history (P, H, J, 3).
+        """
+        velocity = torch.tensordot(local, self.pace, ([1], [0]))  # (P, J, 3) m/s
+        speed = torch.linalg.vector_norm(velocity, dim=-1).mean(-1)
+        return 1 / (1 + (speed / self.quiet_m_per_s).square())
 
     def _factors(self, features: int) -> Tensor:
         """Return the factors of spread (K, D)."""

@@ -145,6 +145,8 @@ class RefineConfig(Strict):
     """Weight of the last frame beside the average over all (nearest)."""
     committee_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the loss that compares the futures with those of a committee, if there is one."""
+    quiet_m_per_s: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Speed of a person's joints at which half of what the network adds to going on counts."""
     symmetric: bool = True
     """Whether every other sample is of the mirror image. That is better, and a sixth slower."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -80,6 +80,7 @@ def refine(
             'network': parent.header.network.model_copy(update={'dropout': config.dropout}),
             'provenance': ancestry,
             'spread': None,
+            'quiet_m_per_s': 0.0,
             'symmetric': False,  # learning with it would take twice the time
         }
     )
@@ -125,7 +126,13 @@ def refine(
     state_path = out.with_suffix('.state')
     optimise(model.network, loss, settings, state_path, ancestry['identity'], header.name)
     # What it learnt about one side is used for both.
-    header = header.model_copy(update={'symmetric': config.symmetric})
+    has_base_line = header.parametrisation != 'official'
+    header = header.model_copy(
+        update={
+            'symmetric': config.symmetric,
+            'quiet_m_per_s': config.quiet_m_per_s if has_base_line else 0.0,
+        }
+    )
     refined = Checkpoint.of(header, model.network.cpu(), parametrisation.cpu())
     if validation is not None and config.objective == 'energy':
         refined = fit_spread(refined, validation)

@@ -257,6 +257,25 @@ def test_the_spread_is_fitted_to_the_errors_of_the_mean() -> None:
     assert spread_factors(samples[..., :0], truth[..., :0]).tolist() == [1, 1]
 
 
+def test_people_who_hardly_move_are_moved_less(tiny: Checkpoint) -> None:
+    quiet = tiny.header.model_copy(update={'quiet_m_per_s': 0.05})
+    time_s = torch.arange(5)[:, None, None] / tiny.header.window.rate_hz
+    pose = drawn(22, 3)
+    way = torch.tensor([1.0, 0, 0])
+    speeds_m_per_s = torch.tensor([0.0, 0.05, 0.5])
+    history = (pose + speeds_m_per_s[:, None, None, None] * time_s * way).numpy()
+    plain = predictor_of(tiny, samples=4).predict(history)
+    moved = predictor_of(Checkpoint(quiet, tiny.tensors), samples=4).predict(history)
+    no_network = {name: torch.zeros_like(weights) for name, weights in tiny.tensors.items()}
+    no_network |= {n: w for n, w in tiny.tensors.items() if n.startswith('parametrisation.')}
+    base = predictor_of(Checkpoint(tiny.header, no_network), samples=4).predict(history).mean
+    for person, kept in enumerate((0, 1 / 2, 100 / 101)):
+        added = kept * (plain.mean - base)[person]
+        np.testing.assert_allclose(moved.mean[person] - base[person], added, atol=1e-4)
+    apart = plain.samples - plain.mean[:, None]
+    np.testing.assert_allclose(moved.samples - moved.mean[:, None], apart, atol=1e-4)
+
+
 def test_a_spread_moves_samples_and_not_their_mean(tiny: Checkpoint) -> None:
     spread = (2.0, *[1.0] * 4, 0.5), (1.0, *[3.0] * 4, 1.5)
     header = tiny.header.model_copy(update={'spread': spread})
