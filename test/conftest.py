@@ -125,7 +125,7 @@ def _calibrated(checkpoint: Checkpoint, coverages: tuple[float, ...]) -> Checkpo
     The next coverage has twice, three times, ... that; bodies have 1.5 times.
     """
     calibration = Calibration(
-        kind='conditional',
+        kind='floored',
         coverages=coverages,
         samples=(4, 2),
         frames=(1, 7),
@@ -144,7 +144,8 @@ def _calibrated(checkpoint: Checkpoint, coverages: tuple[float, ...]) -> Checkpo
     scale *= torch.arange(1.0, len(coverages) + 1)[:, None, None, None, None]
     body_scale = torch.full(shapes['calibration.body_scale'], 1.5)
     pace_scale = torch.ones(shapes['calibration.pace_scale'])
-    tensors = zip(shapes, (terms, scale, pace_scale, body_scale), strict=True)
+    pace_floor = torch.zeros(shapes['calibration.pace_floor'])
+    tensors = zip(shapes, (terms, scale, pace_scale, pace_floor, body_scale), strict=True)
     return checkpoint.calibrated(calibration, dict(tensors))
 
 

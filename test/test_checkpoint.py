@@ -24,7 +24,7 @@ from motion_predictor.checkpoint import (
 )
 
 CALIBRATION: dict[str, Any] = {
-    'kind': 'conditional',
+    'kind': 'floored',
     'coverages': [0.9],
     'samples': [50],
     'frames': [1, 7],
@@ -236,7 +236,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
         ({'calibration': CALIBRATION | {'samples': []}}, 'calibration.samples'),
         ({'calibration': CALIBRATION | {'frames': [8]}}, 'calibration frame 8 lies after the 7'),
         ({'calibration': CALIBRATION | {'kind': 'psychic'}}, 'calibration.kind'),
-        ({'calibration': CALIBRATION}, 'calibration.body_scale, one of 4 tensors'),
+        ({'calibration': CALIBRATION}, 'calibration.body_scale, one of 5 tensors'),
         ({'network.width': 9}, r'network\.'),
         ({'network.layers': 2}, 'network.blocks.1'),
         ({'window.coefficients': 5}, r'of shape \(7,\).* of shape \(6,\)'),
@@ -274,6 +274,7 @@ def test_a_width_that_heads_do_not_divide_is_refused(
         ({'elsewhere': torch.zeros(1)}, 'elsewhere'),
         ({'calibration.scale': torch.zeros(7, 22)}, 'calibration.scale .*not positive'),
         ({'calibration.terms': -torch.ones(7)}, 'calibration.terms .*negative'),
+        ({'calibration.pace_floor': -torch.ones(7)}, 'calibration.pace_floor .*negative'),
         ({'calibration.scale': torch.ones(1, 7)}, 'no place for the tensor calibration.scale'),
         ({'network.out.bias': torch.zeros(65)}, r'network.out.bias .*\(65,\)'),
         ({'network.out.bias': torch.zeros(66, dtype=torch.int64)}, 'network.out.bias .*int64'),
@@ -298,10 +299,10 @@ def test_a_calibration_of_other_groups_is_refused_by_name(
     assert 'asks for real numbers of shape (1, 2, 6, 1, 2)' in sentence
 
 
-def test_a_calibration_without_paces_is_left_out_and_said_to_have_been_there(
+def test_a_calibration_without_floors_is_left_out_and_said_to_have_been_there(
     save_with: Callable[..., Path],
 ) -> None:
-    older = {name: value for name, value in CALIBRATION.items() if name != 'paces'}
+    older = CALIBRATION | {'kind': 'conditional'}
     path = save_with({'calibration.scale': torch.ones(1, 7)}, {'calibration': older})
     checkpoint = load_checkpoint(path)
     assert checkpoint.is_outdated

@@ -36,14 +36,14 @@ def shipped_checkpoints() -> dict[str, Path]:
 
 
 def _leave_out_old_calibration(metadata: dict[str, str], tensors: dict[str, Tensor]) -> bool:
-    """Leave out a calibration that lacks groups of pace, and return whether there was one.
+    """Leave out a calibration without floors of paces, and return whether there was one.
 
     The network stays usable, and can be calibrated again.
     """
     try:
         header = json.loads(metadata[METADATA_KEY])
         calibration = header['calibration']
-        is_old = 'people' in calibration and 'paces' not in calibration
+        is_old = 'people' in calibration and calibration.get('kind') == 'conditional'
     except (ValueError, TypeError, KeyError):
         return False  # validation reports what is wrong with it
     if is_old:
@@ -78,7 +78,7 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
             raise CheckpointError(f'{path} holds values in {key} that are not finite numbers')
         if key.endswith('scale') and not (tensor > 0).all():
             raise CheckpointError(f'{path} holds values in {key} that are not positive')
-        if key.endswith('terms') and not (tensor >= 0).all():
+        if key.endswith(('terms', 'floor')) and not (tensor >= 0).all():
             raise CheckpointError(f'{path} holds values in {key} that are negative')
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     checkpoint = Checkpoint(header, tensors, digest, is_outdated)

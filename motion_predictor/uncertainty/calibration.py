@@ -9,7 +9,8 @@ from motion_predictor.skeleton import Layout
 
 TERMS = (
     'floor',
-    'speed',
+    'own_speed',
+    'trunk_speed',
     'acceleration',
     'body_acceleration',
     'root_speed',
@@ -19,8 +20,9 @@ TERMS = (
 )
 """Terms of an expected error, in the order of the tensor: a constant, the state of the person,
 the spread of the samples of the joint, and that of all joints in root mean square."""
-STILL_TERMS = 6
+STILL_TERMS = 7
 """Number of the first terms, whose inputs are the same at every frame."""
+# The joints of `others` are the trunk and the head.
 PARTS = ('wrists', 'elbows', 'feet', 'knees', 'hips', 'others')
 _PART_OF = {'wrist': 0, 'hand': 0, 'thumb': 0, 'elbow': 1, 'ankle': 2, 'foot': 2, 'heel': 2}
 _PART_OF |= {'toe': 2, 'knee': 3, 'hip': 4, 'pelvis': 4, 'spine1': 4}
@@ -38,13 +40,14 @@ class Calibration(BaseModel):
 
     `calibration.terms` (G, A, K) are the weights of the A TERMS in the expected error, for each of
     G PARTS. `calibration.scale` (C, R, G, B, K) and `calibration.pace_scale` (C, R, Q, K) are the
-    factors that turn it into a radius. `calibration.body_scale` (C, R, V, K) are further factors
-    that hold the whole body.
+    factors that turn it into a radius. No radius is below the speed of the root multiplied by
+    `calibration.pace_floor` (C, R, K), in seconds. `calibration.body_scale` (C, R, V, K) are
+    further factors that hold the whole body.
     """
 
     model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False)
 
-    kind: Literal['conditional']
+    kind: Literal['floored']
     coverages: Annotated[tuple[Probability, ...], Field(min_length=1)]
     """C probabilities, ascending, for which there are enough data."""
     samples: Annotated[tuple[Frame, ...], Field(min_length=1)]
@@ -78,6 +81,7 @@ class Calibration(BaseModel):
             'calibration.terms': (len(PARTS), len(TERMS), knots),
             'calibration.scale': (coverages, rungs, len(PARTS), speeds, knots),
             'calibration.pace_scale': (coverages, rungs, len(self.paces) + 1, knots),
+            'calibration.pace_floor': (coverages, rungs, knots),
             'calibration.body_scale': (coverages, rungs, body_speeds, knots),
         }
 

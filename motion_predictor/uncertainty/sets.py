@@ -4,14 +4,16 @@ The expected error of a joint at a frame is the root of a sum of squares: a floo
 how the joint, the body and the root move just now, of the jitter of the observation and of the
 spread of the samples. No share is negative and none of the first falls with the horizon, so that
 faster people and later frames have no smaller balls. Split conformal calibration scales that in
-groups (Mondrian: Vovk et al. 2003) of part of the body and own speed; see doc/sets.md.
+groups (Mondrian: Vovk et al. 2003) of part of the body and own speed. Whoever walks may stop or
+turn whatever those did who were calibrated on, so their balls have a floor that grows with their
+speed; see doc/sets.md.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from motion_predictor.skeleton import Layout
-from motion_predictor.uncertainty.calibration import STILL_TERMS, Calibration, parts_of
+from motion_predictor.uncertainty.calibration import PARTS, STILL_TERMS, Calibration, parts_of
 from motion_predictor.uncertainty.state import State
 
 FloatArray = NDArray[np.float32]
@@ -27,13 +29,14 @@ class ExpectedError:
 
     def __init__(self, terms: ArrayLike, parts: ArrayLike) -> None:
         squares = np.square(np.asarray(terms, np.float32))[np.asarray(parts)]  # (J, A, F)
+        self._trunk = trunk_of(parts)
         self._still = np.ascontiguousarray(squares[:, :STILL_TERMS])
         self._spread = np.ascontiguousarray(squares[:, STILL_TERMS].T)  # (F, J)
         self._body_spread = np.ascontiguousarray(squares[:, STILL_TERMS + 1].T)
 
     def __call__(self, state: State, spread: FloatArray) -> FloatArray:
         """Return what radii are a multiple of (P, F, J), metres; spread (P, F, J) likewise."""
-        still = np.stack(state_terms(state), -1)  # (P, J, A')
+        still = np.stack(state_terms(state, self._trunk), -1)  # (P, J, A')
         squares = (still * still).swapaxes(0, 1) @ self._still  # (J, P, F)
         scatter = spread * spread
         squares = squares.transpose(1, 2, 0) + self._spread * scatter
@@ -41,11 +44,25 @@ class ExpectedError:
         return np.sqrt(squares)
 
 
-def state_terms(state: State) -> list[FloatArray]:
+def trunk_of(parts: ArrayLike) -> NDArray[np.int64]:
+    """Return which joints are of the trunk or the head."""
+    return np.flatnonzero(np.asarray(parts) == PARTS.index('others'))
+
+
+def state_terms(state: State, trunk: NDArray[np.int64]) -> list[FloatArray]:
     """Return the first STILL_TERMS of TERMS, (P, J) each."""
-    ones = np.ones_like(state.speed)
-    body, root = state.body_acceleration[:, None], state.root_speed[:, None]
-    return [ones, state.speed, state.acceleration, body * ones, root * ones, state.jitter]
+    of_trunk = state.own_speed[:, trunk]
+    trunk_speed = np.sqrt((of_trunk * of_trunk).sum(1) / max(1, len(trunk)))
+    ones = np.ones_like(state.own_speed)
+    return [
+        ones,
+        state.own_speed,
+        trunk_speed[:, None] * ones,
+        state.acceleration,
+        state.body_acceleration[:, None] * ones,
+        state.root_speed[:, None] * ones,
+        state.jitter,
+    ]
 
 
 def groups_of(
@@ -86,13 +103,14 @@ class Sets:
         self._calibration = calibration
         self._parts = np.array(parts_of(layout))
         terms, *scales = (tensors[name] for name in calibration.shapes())
-        terms, scale, pace_scale, body_scale = (
+        terms, scale, pace_scale, pace_floor, body_scale = (
             _at_every_frame(values, calibration.frames, frames)
             for values in (terms, *(of_coverages[chosen] for of_coverages in scales))
         )
         self._expected = ExpectedError(terms, self._parts)
         self._scale = scale.reshape(len(scale), -1, frames)  # (R, G * B, F)
         self._pace_scale = pace_scale  # (R, Q, F)
+        self._pace_floor = pace_floor  # (R, F) s
         self._body_scale = body_scale  # (R, V, F)
 
     def __call__(
@@ -115,6 +133,8 @@ class Sets:
         radius = self._expected(state, spread)
         radius *= self._scale[rung][groups].swapaxes(1, 2)
         radius *= self._pace_scale[rung][paces][..., None]
+        least = self._pace_floor[rung] * state.root_speed[:, None]  # (P, F)
+        np.maximum(radius, least[..., None], out=radius)
         # A radius never shrinks with the horizon.
         return np.maximum.accumulate(radius, axis=1), self._body_scale[rung][bodies]
 

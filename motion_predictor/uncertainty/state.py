@@ -22,6 +22,9 @@ class State(NamedTuple):
 
     speed: FloatArray
     """(P, J) m/s, of each joint."""
+    own_speed: FloatArray
+    """(P, J) m/s, of each joint beside the root, wherever that goes over the ground: somebody who
+    walks has a head that hardly moves, somebody who bends down has not."""
     acceleration: FloatArray
     """(P, J) m/s2, of each joint."""
     body_acceleration: FloatArray
@@ -58,12 +61,14 @@ class StateReader:
     def __call__(self, history: FloatArray) -> State:
         """Return the state of people of histories (P, H, J, 3)."""
         near = history - history[:, -1:]  # avoids rounding of large coordinates
-        speed = _length(_along(self._slope[None], near)[:, 0])
+        velocity = _along(self._slope[None], near)[:, 0]  # (P, J, 3)
+        of_root = velocity[:, :1] * np.array([1, 1, 0], np.float32)
         curve = _along(self._curve, near)  # (P, 1 + n, J, 3)
         acceleration = _length(curve[:, 0])
         rest = curve[:, 1:]
         return State(
-            speed,
+            _length(velocity),
+            _length(velocity - of_root),
             acceleration,
             np.sqrt((acceleration**2).mean(1)),
             speed_of(history, self._rate_hz),

@@ -19,6 +19,7 @@ def test_a_throw_has_its_speed_and_its_acceleration(rate_hz: float) -> None:
     middle_s = 0.05 * round(0.1 * rate_hz) / (0.1 * rate_hz)  # of what speeds are slopes of
     fall = 1 + 9.8 * middle_s
     np.testing.assert_allclose(state.speed, [[0, np.hypot(2, fall)]], atol=2e-3)
+    np.testing.assert_allclose(state.own_speed, state.speed, atol=1e-5)
     np.testing.assert_allclose(state.acceleration, [[0, 9.8]], atol=0.1)
     np.testing.assert_allclose(state.body_acceleration, [9.8 / np.sqrt(2)], atol=0.1)
     np.testing.assert_allclose(state.jitter, 0, atol=1e-4)
@@ -30,6 +31,16 @@ def test_jitter_is_the_noise_of_the_tracker() -> None:
     history = (falling(30, 60.0) + noise).astype(np.float32)
     jitter = StateReader(30, 60.0)(history).jitter
     assert np.sqrt((jitter**2).mean()) == pytest.approx(0.005 * np.sqrt(3), rel=0.03)
+
+
+def test_speed_beside_the_root_leaves_out_where_it_goes_over_the_ground_and_nothing_else() -> None:
+    time = np.arange(30)[:, None] / 60
+    walk = np.stack([1.5 * time, 0 * time, 0 * time], -1) + np.zeros((30, 3, 3))
+    walk[:, 1] += time * [0.0, 0.4, 0.0]  # a hand that is put out to the side
+    walk[:, 2] += time * [0.0, 0.0, -0.7]  # a head that goes down
+    state = StateReader(30, 60.0)(walk[None].astype(np.float32))
+    np.testing.assert_allclose(state.own_speed, [[0, 0.4, 0.7]], atol=1e-3)
+    np.testing.assert_allclose(state.speed[0, 0], 1.5, atol=1e-3)
 
 
 @pytest.mark.parametrize('frames', [2, 3, 4, 5])

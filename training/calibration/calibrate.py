@@ -67,7 +67,7 @@ def calibrate(
             f'{np.ceil(least / (1 - least)):.0f} are needed'
         )
     calibration = Calibration(
-        kind='conditional',
+        kind='floored',
         coverages=tuple(coverages),
         samples=tuple(samples),
         frames=knots_of(header.window.future_frames),

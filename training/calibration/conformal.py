@@ -11,7 +11,8 @@ Doubles = NDArray[np.float64]
 ENOUGH_WINDOWS = 10.0
 """Number of windows in a group from which a person counts as one of the group."""
 FEW_WINDOWS = 5.0
-"""Number of windows from which the margin of a person is known."""
+ENOUGH_MISSES = 0.5
+"""Number of windows, and of misses that they allow, from which the margin of a person is known."""
 MISSED_MORE = 2.0
 """No person of the calibration may be missed more than this many times as often as promised."""
 SMALLEST = 1e-6
@@ -76,6 +77,11 @@ def carries(coverage: float, windows: float) -> bool:
     return windows >= coverage / (1 - coverage) - 1e-9
 
 
+def missed_at_most(coverage: float) -> float:
+    """Return the share that is to be missed of nobody calibrated on, at most."""
+    return min(1.0, MISSED_MORE * (1 - coverage))
+
+
 def factors(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
     """Return the factor of each group at each frame (G, B, K) for the promised coverage.
 
@@ -113,22 +119,37 @@ def _usable(factor: float, otherwise: float) -> float:
     return otherwise if np.isnan(factor) else max(factor, SMALLEST)
 
 
+def margins(scores: FloatArray, held: NDArray[np.bool_], of: Grouped, coverage: float) -> Doubles:
+    """Return what factors are to be multiplied by in each group at each frame (G, K).
+
+    It keeps the promise on average over people, and nearly for each.
+
+    Args:
+        scores: (N, K) over factors that were made without the person.
+        held: (N, K) what is held whatever the margin, so that nobody needs one for it.
+        of: their groups, which are rows of one.
+        coverage: that is promised.
+    """
+    on_average = factors(scores, of, coverage)[:, 0]
+    return np.maximum(on_average, worst_person(np.where(held, 0, scores), of, coverage))
+
+
 def worst_person(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
     """Return for each group and frame (G, K) the largest factor that a person in it needs.
 
     A person belongs to the group of most of their windows. The factor that they need lets at most
-    MISSED_MORE times the promised share be missed. With less than FEW_WINDOWS windows it is drawn
-    towards 1. Groups without people have 0.
+    the share `missed_at_most` be missed. With fewer windows than FEW_WINDOWS, or than allow
+    ENOUGH_MISSES misses, it is drawn towards 1. Groups without people have 0.
     """
     result = np.zeros((of.rows * of.columns, scores.shape[1]))
-    wanted = max(0.0, 1 - MISSED_MORE * (1 - coverage))
+    missed = missed_at_most(coverage)
     for person in np.unique(of.people):
         own = np.flatnonzero(of.people == person)
         weights = of.windows[own]
         group = np.bincount(of.groups[own], weights).argmax()
         windows = weights.sum() / of.rows_each
-        level = min(wanted, (windows + 0.5) / (windows + 1))
-        trust = min(1.0, windows / FEW_WINDOWS)
+        level = min(1 - missed, (windows + 0.5) / (windows + 1))
+        trust = min(1.0, windows / FEW_WINDOWS, windows * missed / ENOUGH_MISSES)
         needed = np.array([quantile(column, weights, level) for column in scores[own].T])
         result[group] = np.fmax(result[group], np.maximum(needed, SMALLEST) ** trust)
     return result

@@ -11,7 +11,7 @@ from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint import Header
 from motion_predictor.model.statistics import spread_of
 from motion_predictor.predictor import MotionPredictor
-from motion_predictor.uncertainty.sets import state_terms
+from motion_predictor.uncertainty.sets import state_terms, trunk_of
 from motion_predictor.uncertainty.state import State, StateReader
 from motion_predictor_training.config import CalibrationConfig
 from motion_predictor_training.data.windows import Windows, model_windows
@@ -27,6 +27,7 @@ KNOTS = 16
 class Scores:
     """W predicted windows, at K of the future frames, for R numbers of samples."""
 
+    times_s: FloatArray  # (K,) of the frames
     people: NDArray[np.str_]  # (W,) who
     trained: NDArray[np.bool_]  # (W,) whether the network was trained on them
     share: FloatArray  # (W,) how much of a window it is that lies APART_S from the others
@@ -49,9 +50,13 @@ class Scores:
             error=self.error[:, chosen],
         )
 
-    def still(self) -> FloatArray:
-        """Return the terms of the expected error that are the same at all frames (A', W, J)."""
-        return np.stack(state_terms(self.state))
+    def still(self, parts: Sequence[int]) -> FloatArray:
+        """Return the terms of the expected error that are the same at all frames (A', W, J).
+
+        Args:
+            parts: (J,) the part of each joint.
+        """
+        return np.stack(state_terms(self.state, trunk_of(parts)))
 
 
 def knots_of(frames: int) -> tuple[int, ...]:
@@ -98,6 +103,7 @@ def score(
         spreads.append(np.stack([spread for spread, _ in rungs]))
         errors.append(np.stack([off for _, off in rungs]))
     return Scores(
+        times_s=((frames + 1) / header.window.rate_hz).astype(np.float32),
         people=people,
         trained=trained & ~np.isin(people, config.held_out),
         share=share,

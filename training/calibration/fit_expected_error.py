@@ -42,7 +42,7 @@ def fit_expected_error(
     chosen = _evenly(scores.people)
     scores, weights = scores.choose(chosen), weights[chosen]
     spread, error = scores.spread[0], scores.error[0]  # (W, K, J)
-    still = scores.still()  # (A', W, J)
+    still = scores.still(parts)  # (A', W, J)
     body = np.sqrt((spread**2).mean(-1, keepdims=True))
     terms = np.ones((len(PARTS), len(TERMS), error.shape[1]), np.float32)
     for part in np.unique(parts):

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from motion_predictor.uncertainty.calibration import Calibration
 from motion_predictor.uncertainty.sets import ExpectedError, groups_of
-from motion_predictor_training.calibration.conformal import Grouped, factors, smooth, worst_person
+from motion_predictor_training.calibration.conformal import Grouped, smooth
 from motion_predictor_training.calibration.errors import Scores
 from motion_predictor_training.calibration.fit_expected_error import fit_expected_error
+from motion_predictor_training.calibration.fit_pace_floor import PaceFloors
 from motion_predictor_training.calibration.left_out import LeftOut
+from motion_predictor_training.calibration.promise import Promise, promise
 from motion_predictor_training.config import CalibrationConfig
 
 FloatArray = NDArray[np.float32]
@@ -78,7 +80,7 @@ def fit_sets(
         return fit_expected_error(some, weights, parts, config.steps)
 
     tensors = {name: np.empty(shape, np.float32) for name, shape in calibration.shapes().items()}
-    terms, scale, pace_scale, body_scale = tensors.values()
+    terms, scale, pace_scale, pace_floor, body_scale = tensors.values()
     terms[:] = terms_for(np.ones(len(scores), bool))
     unknowing = [terms_for(people.folds != fold) for fold in range(people.folds.max() + 1)]
     joint_groups, pace_groups, body_groups = groups_of(scores.state, parts, calibration)
@@ -87,6 +89,12 @@ def fit_sets(
     paces = people.grouped(scores, each, pace_scale.shape[2], 1)
     bodies = people.grouped(scores, body_groups[:, None], body_scale.shape[2], 1)
     everybody = people.grouped(scores, np.zeros_like(body_groups)[:, None], 1, 1)
+
+    def whole(ratio: FloatArray, coverage: float) -> Promise:
+        worst = np.fmax.reduce(ratio, axis=-1, keepdims=True)  # (W, K, 1)
+        nothing = np.zeros(worst.shape, bool)
+        return promise(worst, nothing, bodies, everybody, people.folds, coverage)
+
     left_out = LeftOut.of(scores, people.weights, calibration)
     for r, error in enumerate(scores.error):
         expected = np.empty(error.shape, np.float32)
@@ -96,53 +104,39 @@ def fit_sets(
             expected[own] = ExpectedError(of_others, parts)(some.state, some.spread[r])
         ratio = error / np.maximum(expected, 1e-6)
         ratio *= overfit(ratio, scores, people)
+        off = ratio * expected
         for c, coverage in enumerate(calibration.coverages):
-            scale[c, r], pace_scale[c, r], applied = promise(
-                ratio, joints, paces, people.folds, coverage
-            )
-            radius = np.maximum.accumulate(applied * expected, axis=1)
-            worst = np.fmax.reduce(ratio * expected / radius, axis=-1, keepdims=True)  # (W, K, 1)
-            table, margin, body = promise(worst, bodies, everybody, people.folds, coverage)
-            body_scale[c, r] = table[:, 0] * margin
+            floors = PaceFloors(scores, off, people.folds, calibration.paces, coverage)
+            held = off <= floors.left_out()
+            of_joints = promise(ratio, held, joints, paces, people.folds, coverage)
+            scale[c, r], pace_scale[c, r] = of_joints.factors, of_joints.margin
+            pace_floor[c, r] = floors.everybodys
+            radius = _radius(of_joints.cross_fitted() * expected, floors.known())
+            of_bodies = whole(off / radius, coverage)
+            body_scale[c, r] = of_bodies.factors[:, 0] * of_bodies.margin
             if r == 0:
-                left_out.record(c, error, radius, body[..., 0])
-    for table in (scale, pace_scale):  # a higher coverage never gives a smaller set
-        np.maximum.accumulate(table, axis=0, out=table)
+                radius = _radius(of_joints.left_out() * expected, floors.left_out())
+                of_bodies = whole(off / radius, coverage)
+                left_out.record(c, error, radius, of_bodies.left_out()[..., 0])
+    _raise_with_coverage(scale, pace_scale)
+    np.maximum.accumulate(pace_floor, axis=0, out=pace_floor)
     return tensors, left_out
 
 
-def promise(
-    ratio: FloatArray, of: Grouped, margins: Grouped, folds: NDArray[np.int64], coverage: float
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the factors (rows, columns, K), the margins (Q, K), and both as of other people.
+def _raise_with_coverage(scale: FloatArray, pace_scale: FloatArray) -> None:
+    """Raise margins (C, R, Q, K): a higher coverage never gives a smaller set.
 
-    With the margins, factors that were made without a person have the promised coverage for this
-    person: on average over people, and nearly for each of them.
-
-    Args:
-        ratio: (W, K, n) errors over what was to be expected; NaN where there is none.
-        of: the groups of the W * n scores.
-        margins: the Q groups of the scores that get margins of their own.
-        folds: (W,) who is left out together.
-        coverage: that is promised.
+    What is compared are their products with the factors (C, R, G, B, K).
     """
-    windows, frames, each = ratio.shape
-    scores = ratio.swapaxes(1, 2).reshape(-1, frames)  # (W * n, K)
-    fold = np.repeat(folds, each)
-    theirs = np.empty(scores.shape)
-    for left_out in range(folds.max() + 1):
-        table = factors(scores[fold != left_out], of.choose(fold != left_out), coverage)
-        own = fold == left_out
-        theirs[own] = table.reshape(-1, frames)[of.groups[own]]
-    rest = (scores / theirs).astype(np.float32)
-    on_average = factors(rest, margins, coverage).reshape(-1, frames)
-    margin = np.maximum(on_average, worst_person(rest, margins, coverage))
-    applied = (theirs * margin[margins.groups]).reshape(windows, each, frames).swapaxes(1, 2)
-    return (
-        factors(scores, of, coverage).astype(np.float32),
-        margin.astype(np.float32),
-        applied.astype(np.float32),
-    )
+    for less in range(len(scale) - 1):
+        larger = (scale[less] / scale[less + 1]).max((1, 2))  # (R, K)
+        least = pace_scale[less] * larger[:, None]
+        pace_scale[less + 1] = np.maximum(pace_scale[less + 1], least)
+
+
+def _radius(learnt: FloatArray, least: FloatArray) -> FloatArray:
+    """Return radii as they are published: with a floor, and not falling in time."""
+    return np.maximum.accumulate(np.maximum(learnt, least), axis=1)
 
 
 def overfit(ratio: FloatArray, scores: Scores, people: People) -> FloatArray:

@@ -182,7 +182,7 @@ def _calibrated(
     """Yield the sets of the baselines, calibrated to their own errors, by coverage."""
     scores = together([_score(name, header, archive, config) for archive in archives])
     calibration = Calibration(
-        kind='conditional',
+        kind='floored',
         coverages=tuple(sorted(coverages)),
         samples=(1,),
         frames=knots_of(header.window.future_frames),
@@ -212,6 +212,7 @@ def _score(name: str, header: Header, archive: MotionArchive, config: Calibratio
     error = torch.linalg.vector_norm(mean - future, dim=-1)[:, frames].numpy()
     error[np.broadcast_to(doubt_m[:, None] > 0, error.shape)] = np.nan
     return Scores(
+        times_s=((frames + 1) / rate_hz).astype(np.float32),
         people=people,
         trained=np.zeros(len(people), bool),
         share=share,

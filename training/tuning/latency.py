@@ -33,7 +33,7 @@ def untrained(teacher: Checkpoint, network: object, samples: int) -> Checkpoint:
         ValidationError: if the network does not fit its teacher's window or itself.
     """
     calibration = Calibration(
-        kind='conditional',
+        kind='floored',
         coverages=(0.95,),
         samples=(samples,),
         frames=(1,),

@@ -24,7 +24,7 @@ def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = SwiftDiffSpec(layers=4, width=512)
     header = checkpoint.header
     calibration = Calibration(
-        kind='conditional',
+        kind='floored',
         coverages=(0.95,),
         samples=LADDER,
         frames=(1,),

@@ -20,6 +20,7 @@ from motion_predictor.uncertainty.state import State
 from motion_predictor_training.calibration.calibrate import calibrate
 from motion_predictor_training.calibration.conformal import at_least, carries, quantile, rising
 from motion_predictor_training.calibration.errors import Scores
+from motion_predictor_training.calibration.fit_pace_floor import PaceFloors
 from motion_predictor_training.calibration.fit_sets import fit_sets
 from motion_predictor_training.calibration.left_out import LeftOut
 from motion_predictor_training.cli import main
@@ -30,7 +31,7 @@ from motion_predictor_training.predicting.every_window import predictor_of
 BODY = Layout(name='body', joints={'pelvis': None, 'l_wrist': 'pelvis', 'l_ankle': 'pelvis'})
 FRAMES = (1, 4, 12)
 CALIBRATION = Calibration(
-    kind='conditional',
+    kind='floored',
     coverages=(0.9, 0.95),
     samples=(8,),
     frames=FRAMES,
@@ -59,6 +60,7 @@ def crowd(people: dict[str, int], seed: int = 0, habits: float = 0.05) -> Scores
     error = np.linalg.norm(random.normal(size=(1, *sigma.shape, 3)), axis=-1) * sigma
     state = State(
         speed,
+        speed,
         np.ones_like(speed),
         np.ones(count, np.float32),
         np.zeros(count, np.float32),
@@ -67,7 +69,8 @@ def crowd(people: dict[str, int], seed: int = 0, habits: float = 0.05) -> Scores
     spread = np.full(error.shape, 0.02, np.float32)
     share = np.ones(count, np.float32)
     trained = np.zeros(count, bool)
-    return Scores(names, trained, share, state, spread, error.astype(np.float32))
+    times_s = np.array(FRAMES, np.float32) / 6
+    return Scores(times_s, names, trained, share, state, spread, error.astype(np.float32))
 
 
 def sets_of(scores: Scores, coverage: float) -> Sets:
@@ -126,9 +129,8 @@ def test_strangers_are_held_as_promised_fast_or_slow_joint_by_joint_and_whole(
 
 def test_radii_grow_with_speed_time_and_coverage_alone(fitted: Any) -> None:
     speed = np.repeat(np.linspace(0, 4, 81, dtype=np.float32)[:, None], 3, 1)
-    still = State(
-        speed, np.ones_like(speed), np.ones(81, np.float32), np.zeros(81, np.float32), speed * 0
-    )
+    ones = np.ones_like(speed)
+    still = State(speed, speed, ones, ones[:, 0], 0 * speed[:, 0], 0 * speed)
     spread = np.full((81, FRAMES[-1], 3), 0.02, np.float32)
     radii = []
     for coverage in (0.9, 0.95):
@@ -175,11 +177,48 @@ def test_people_trained_on_are_taken_for_as_hard_as_others() -> None:
 def test_somebody_who_is_hard_to_predict_is_missed_twice_as_often_at_most() -> None:
     scores = crowd({f'person {i}': 100 for i in range(12)}, habits=0.0)
     hard = easier(scores, scores.people == 'person 5', 1.5)
-    _, left_out = fit_sets(hard, CALIBRATION, parts_of(BODY), CONFIG)
-    held = left_out.held[:, hard.people == 'person 5'].mean(1)  # (C, K)
-    assert (held > 1 - 2.01 * (1 - np.array(CALIBRATION.coverages))[:, None]).all()
+    tensors, left_out = fit_sets(hard, CALIBRATION, parts_of(BODY), CONFIG)
+    own = hard.people == 'person 5'
+    for index, coverage in enumerate(CALIBRATION.coverages):
+        sets = Sets(CALIBRATION, tensors, BODY, FRAMES[-1], coverage)
+        held = applied(sets, hard.choose(own))[0].mean((0, 2))
+        assert (held > 1 - 2.1 * (1 - coverage)).all()
+        unknown = left_out.held[index, own].mean(0)
+        assert (unknown < held - 0.02).all(), 'whoever is left out has no part in the margin'
     _, left_out = fit_sets(scores, CALIBRATION, parts_of(BODY), CONFIG)
     np.testing.assert_allclose(left_out.held.mean(1)[0], 0.9, atol=0.03)
+
+
+def test_balls_of_walkers_have_a_floor_that_other_walkers_need_for_their_speed() -> None:
+    people = {f'walker {i}': 40 for i in range(10)} | {'stander': 40}
+    scores = crowd(people)
+    number = np.array([int(name[-1]) if name != 'stander' else 0 for name in scores.people])
+    speed = np.where(scores.people == 'stander', 0.1, 1.0 + 0.1 * number).astype(np.float32)
+    scores = replace(scores, state=scores.state._replace(root_speed=speed))
+    needs = 0.1 * (number + 1)  # of the way that they would have gone
+    off = np.broadcast_to(
+        (needs * speed)[:, None, None] * scores.times_s[:, None], scores.error[0].shape
+    ).astype(np.float32)
+    floors = PaceFloors(scores, off, number % 5, (0.6,), 0.95)
+    last_s = scores.times_s[-1]
+    assert floors.everybodys[-1] == pytest.approx(0.82 * last_s, rel=1e-3)
+    early = floors.everybodys[:-1] / scores.times_s[:-1] ** 2
+    np.testing.assert_allclose(early, floors.everybodys[-1] / last_s**2, rtol=1e-3)
+    held = (off <= floors.left_out())[:, -1].all(1)
+    assert held[number < 7].all()
+    assert not held[number == 9].any()
+    without = floors.left_out()[number == 9, -1, 0] / speed[number == 9]
+    np.testing.assert_allclose(without, 0.76 * last_s, rtol=1e-3)  # without 0.5 and 1 too
+    nobody = PaceFloors(scores, off, number % 5, (9.0,), 0.95)
+    assert not nobody.everybodys.any()
+
+
+def test_who_asks_for_more_gets_no_smaller_ball(fitted: Any, others: Scores) -> None:
+    tensors, _ = fitted
+    scale, pace_scale = tensors['calibration.scale'], tensors['calibration.pace_scale']
+    product = scale[:, :, :, :, None] * pace_scale[:, :, None, None]  # (C, R, G, B, Q, K)
+    assert (np.diff(product, axis=0) >= -1e-6).all()
+    assert (np.diff(tensors['calibration.pace_floor'], axis=0) >= 0).all()
 
 
 def test_each_pace_has_its_margin() -> None:
