@@ -68,6 +68,11 @@ def _add_evaluate(stages: Stages) -> None:
         metavar='SUBJECT',
         help='subjects that were trained on, where the checkpoint does not say so',
     )
+    sub.add_argument(
+        '--coverage',
+        type=float,
+        help='that the sets promise, one of those calibrated (default: 0.95)',
+    )
     add_files(sub)
     sub.add_argument(
         '--summary', type=Path, help='file for what the tables of the documentation need'
@@ -135,6 +140,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         arguments.stride,
         arguments.multimodal_threshold,
         arguments.seen,
+        coverage=arguments.coverage,
     )
     print(table(result))
     if 'coverage' in result:

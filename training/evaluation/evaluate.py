@@ -70,6 +70,7 @@ def evaluate_checkpoint(
     seen: Sequence[str] = (),
     precision: Precision = 'float32',
     noise_seed: int | None = None,
+    coverage: float | None = None,
 ) -> dict[str, Any]:
     """Measure a checkpoint on an archive by the published protocol, and by further measures.
 
@@ -87,6 +88,7 @@ def evaluate_checkpoint(
         seen: subjects that were trained on, in addition to those that the checkpoint names.
         precision: of the network of a one-step model.
         noise_seed: of the noise of the samples; None: that of the checkpoint.
+        coverage: of the sets, one that the checkpoint is calibrated for; None: the usual one.
 
     Returns:
         Metres unless a name has another unit; None where nothing could be measured: `rows`: the
@@ -108,7 +110,7 @@ def evaluate_checkpoint(
 
     Raises:
         ArchiveError: if there is nothing to measure on.
-        ValueError: if the threshold is not positive.
+        ValueError: if the threshold is not positive, or the coverage is not to be had.
     """
     if not multimodal_threshold > 0:
         raise ValueError(f'the multimodal threshold must be positive, got {multimodal_threshold}')
@@ -127,7 +129,7 @@ def evaluate_checkpoint(
     members: list[dict[str, str]] = []
     kept = {kind: Collected(len(windows)) for kind in (*ROWS, 'world', 'scores', 'sets')}
     measured_share = 0.0
-    predictor = predictor_of(checkpoint, samples, precision=precision)
+    predictor = predictor_of(checkpoint, samples, precision=precision, coverage=coverage)
     rate_hz = checkpoint.header.window.rate_hz
     for predicted in predict_windows(predictor, windows):
         measured = _measure(checkpoint, predicted, windows, multimodal_threshold)

@@ -36,6 +36,7 @@ def predictor_of(
     samples: int,
     resample_noise: bool = False,
     precision: Precision = 'float32',
+    coverage: float | None = None,
 ) -> MotionPredictor:
     """Return a predictor that samples as the checkpoint says; also for teachers."""
     return MotionPredictor(
@@ -43,6 +44,7 @@ def predictor_of(
         build_sampler(checkpoint, precision),
         samples=samples,
         resample_noise=resample_noise,
+        coverage=coverage,
     )
 
 

@@ -78,6 +78,21 @@ def test_the_balls_of_the_standard_grow_with_its_speeds() -> None:
     assert iso['whole_body'] == [0] * len(SET_TIMES_S)
 
 
+def test_the_standard_is_compared_at_equal_coverage() -> None:
+    of = predicted(400)
+    of.future[:] = of.mean
+    time_s = torch.arange(1, FRAMES + 1)[:, None] / RATE_HZ
+    of.future[..., 0] += 3.2 * time_s  # twice as fast as its people, and hands 1.6 times theirs
+    ahead_s = torch.arange(1, FRAMES + 1) / RATE_HZ
+    of.radius[:] = 3.2 * ahead_s[:, None] + 0.01
+    found = report(of)['iso_13855']
+    assert found['coverage'] == [0] * len(SET_TIMES_S)
+    assert found['times_its_speeds'] == pytest.approx([2.0] * len(SET_TIMES_S))
+    assert found['ours_at_equal_coverage'][-1] == pytest.approx((6.41 / 6.4) ** 3, rel=1e-3)
+    of.future[:] = of.mean
+    assert report(of)['iso_13855']['ours_at_equal_coverage'][-1] is None, 'nobody moves'
+
+
 def test_a_body_is_held_where_every_measured_joint_is() -> None:
     of = predicted(10)
     of.future[:] = of.mean

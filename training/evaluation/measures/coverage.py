@@ -35,9 +35,10 @@ def measure_sets(predicted: Predicted, layout: Layout, rate_hz: float) -> dict[s
     """Measure the balls of B windows at the frames nearest to SET_TIMES_S.
 
     Returns:
-        `held` and `iso_held` (B, T, J): 1 or 0, NaN where the joint was not measured; `radius_m`
-        and `iso_radius_m` (B, T, J), likewise; `held_always` (B,): whether all joints of all
-        frames were; `joint_speed` (B, J) in m/s.
+        `held` (B, T, J): 1 or 0, NaN where the joint was not measured; `radius_m` and
+        `iso_radius_m` (B, T, J), likewise, and `iso_way`, how far joints went in parts of the
+        latter; `held_always` (B,): whether all joints of all frames were; `joint_speed` (B, J) in
+        m/s.
     """
     frames = predicted.future.shape[1]
     times_s = times_within(frames, rate_hz, SET_TIMES_S)
@@ -56,7 +57,7 @@ def measure_sets(predicted: Predicted, layout: Layout, rate_hz: float) -> dict[s
     return {
         'held': held[:, chosen],
         'radius_m': where_known(radius[:, chosen]),
-        'iso_held': where_known((way <= reach).float()),
+        'iso_way': where_known(way / reach),
         'iso_radius_m': where_known(reach),
         'held_always': (held.nan_to_num(1.0) == 1).all(2).all(1).float(),
         'joint_speed': joint_speed(predicted.history, rate_hz),
@@ -80,19 +81,23 @@ def sets_report(
     Returns:
         At each of `times_s`, for `ours` and `iso_13855`: `coverage` of the joints measured;
         `whole_body`, the share of windows in which all of them are held at once; `volume_m3`,
-        PERCENTILES of the balls' volumes; `radius_cm`, the median. `always`: the share of windows
-        whose every joint is held in every frame. `groups`: coverage, whole body and radius of each
-        group. `joints`: coverage at JOINT_TIMES_S. `extremities`: coverage of wrists and ankles by
-        the speed at which they were last seen, with the number of joints.
+        PERCENTILES of the balls' volumes; `radius_cm`, the median. `iso_13855` also has
+        `times_its_speeds`, with which its balls would hold as much as ours, and
+        `ours_at_equal_coverage`, the median volume of ours over that of such balls. `always`: the
+        share of windows whose every joint is held in every frame. `groups`: coverage, whole body
+        and radius of each group. `joints`: coverage at JOINT_TIMES_S. `extremities`: coverage of
+        wrists and ankles by the speed at which they were last seen, with the number of joints.
     """
-    ours, iso = (
-        {'held': collected[f'{prefix}held'], 'radius_m': collected[f'{prefix}radius_m']}
-        for prefix in ('', 'iso_')
-    )
+    way = collected['iso_way']
+    ours = {'held': collected['held'], 'radius_m': collected['radius_m']}
+    iso = {
+        'held': np.where(np.isfinite(way), way <= 1, np.nan),
+        'radius_m': collected['iso_radius_m'],
+    }
     report = {
         'times_s': times_s,
         'ours': _sizes(ours) | _coverage(ours) | {'always': collected['held_always'].mean()},
-        'iso_13855': _sizes(iso) | _coverage(iso),
+        'iso_13855': _sizes(iso) | _coverage(iso) | _equal(ours, iso, way),
         'groups': {
             kind: {
                 str(name): {'windows': int((names == name).sum())}
@@ -131,6 +136,20 @@ def _sizes(sets: dict[str, FloatArray]) -> dict[str, Any]:
             for p in PERCENTILES
         }
     }
+
+
+def _equal(
+    ours: dict[str, FloatArray], iso: dict[str, FloatArray], way: FloatArray
+) -> dict[str, Any]:
+    """Return how much faster people are to the standard's balls that hold as much as ours do."""
+    share, _ = _share(ours['held'], (0, 2))
+    times, smaller = [], []
+    for index, held in enumerate(share):
+        factor = _percentile(way[:, index], 100 * held)
+        times.append(factor)
+        radius, reach = (_percentile(sets['radius_m'][:, index], 50) for sets in (ours, iso))
+        smaller.append((radius / (factor * reach)) ** 3 if factor * reach else float('nan'))
+    return {'times_its_speeds': times, 'ours_at_equal_coverage': smaller}
 
 
 def _joints(held: FloatArray, layout: Layout, times_s: list[float]) -> dict[str, Any]:

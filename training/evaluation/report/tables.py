@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 from tabulate import tabulate
 
 from motion_predictor_training.evaluation.measures.horizons import QUANTITIES
 
 CORE = ('ADE', 'FDE', 'root_ADE_m', 'MPJPE_best_mm', 'MPJPE_of_mean_mm')
 """Figures that are shown of every group."""
+FEW_WINDOWS = 10
 GROUP_TIMES_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Times ahead at which groups are shown; the JSON file has all."""
 TITLES = {
@@ -161,8 +163,61 @@ def sets(result: dict[str, Any]) -> str:
             [f'{title}: volume, {percent} %, m3', *(f'{v:.2g}' for v in volumes)]
             for percent, volumes in of['volume_m3'].items()
         ]
+    for name, title in (
+        ('times_its_speeds', 'ISO 13855: factor of its speeds for the coverage of ours'),
+        ('ours_at_equal_coverage', 'ours: volume in parts of its volume then'),
+    ):
+        values = found['iso_13855'][name]
+        lines.append([title, *('' if v is None else f'{v:.3f}' for v in values)])
     head = [f'sets for {result["coverage"]["nominal"]:.1%}', *map(_seconds, found['times_s'])]
     return _table(lines, head)
+
+
+def sets_least(result: dict[str, Any]) -> str:
+    """Return what the sets hold of whom they hold least: people, joints, groups, fast limbs.
+
+    Groups of fewer than FEW_WINDOWS windows, and limbs seen so fast less often, tell nothing.
+    """
+    found = result['sets']
+    times_s = found['times_s']
+    groups = {
+        kind: {name: group for name, group in of.items() if group['windows'] >= FEW_WINDOWS}
+        for kind, of in found['groups'].items()
+    }
+    lines = [['all joints', *map(_percent, found['ours']['coverage'])]]
+    if people := groups.get('subject'):
+        of_people = [person['coverage'] for person in people.values()]
+        each = [np.mean(at) for at in zip(*of_people, strict=True)]
+        lines.append(['people, each the same', *map(_percent, each)])
+        lines.append(['the least person', *_least({n: p['coverage'] for n, p in people.items()})])
+    at = {time_s: index for index, time_s in enumerate(found['joints']['times_s'])}
+    joints = {
+        joint: [held[at[t]] if t in at else None for t in times_s]
+        for joint, held in found['joints']['coverage'].items()
+    }
+    lines.append(['the least joint', *_least(joints)])
+    for kind in ('pace', 'body', 'category'):
+        of_kind = {name: group['coverage'] for name, group in groups.get(kind, {}).items()}
+        if of_kind:
+            lines.append([f'the least {kind}', *_least(of_kind)])
+            lines.append([f'the most {kind}', *_least(of_kind, most=True)])
+    limbs = {
+        f'from {row["from_m_s"]:g} m/s': row['coverage']
+        for row in found['extremities']
+        if row['joints'][0] >= FEW_WINDOWS
+    }
+    lines.append(['the least wrists and ankles', *_least(limbs)])
+    return _table(lines, ['held', *map(_seconds, times_s)])
+
+
+def _least(shares: dict[str, list[float | None]], most: bool = False) -> list[str]:
+    """Return the least share at each moment and of whom it is."""
+    cells = []
+    for values in zip(*shares.values(), strict=True):
+        known = [(v, name) for v, name in zip(values, shares, strict=True) if v is not None]
+        value, name = (max if most else min)(known, default=(None, ''))
+        cells.append(f'{_percent(value)} {name}')
+    return cells
 
 
 def sets_groups(kind: str, result: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ def table(result: dict[str, Any]) -> str:
     if 'scores' in result:
         parts.append(tables.scores(result))
     if 'sets' in result:
-        parts.append(tables.sets(result))
+        parts += [tables.sets(result), tables.sets_least(result)]
     parts += [tables.groups(kind, groups) for kind, groups in result['groups'].items()]
     parts.append(tables.baseline_wins(result))
     return '\n\n'.join(parts)
