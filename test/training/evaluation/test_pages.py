@@ -12,10 +12,13 @@ ROOT = Path(__file__).parents[3]
 RESULTS = ROOT / 'doc' / 'results'
 
 
-@pytest.mark.parametrize('page', ['README.md', 'doc/results.md', 'doc/checkpoints.md'])
+@pytest.mark.parametrize(
+    'page', ['README.md', 'doc/results.md', 'doc/checkpoints.md', 'doc/sets.md']
+)
 def test_pages_say_what_the_result_files_say(page: str) -> None:
     text = (ROOT / page).read_text()
-    command = 'train tables README.md doc/results.md doc/checkpoints.md --results doc/results'
+    pages = 'README.md doc/results.md doc/checkpoints.md doc/sets.md'
+    command = f'train tables {pages} --results doc/results'
     assert rewritten(text, load_results(RESULTS)) == text, f'`{command}` writes it anew'
 
 

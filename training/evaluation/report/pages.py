@@ -39,6 +39,8 @@ def summary(result: dict[str, Any]) -> dict[str, Any]:
 def load_results(folder: Path) -> Results:
     """Return all result files of a folder, `default` first, then by name.
 
+    They are evaluations, by the name of the checkpoint, and `shield`, what `train shield` found.
+
     Raises:
         ValueError: if there is no `default.json`.
     """
@@ -66,11 +68,15 @@ def rewritten(page: str, results: Results) -> str:
     return MARKED.sub(table, page)
 
 
+def _evaluations(results: Results) -> list[tuple[str, dict[str, Any]]]:
+    return [(name, result) for name, result in results.items() if 'rows' in result]
+
+
 def _where(results: Results) -> str:
     """Return errors of the mean in the world, mm, at moments ahead."""
     world = results['default']['world']
     lines = []
-    for name, result in results.items():
+    for name, result in _evaluations(results):
         model = result['world']['joints']['model']
         lines.append([f'`{name}`', *(f'{value:.0f}' for value in model['mean'])])
         if name == 'default':
@@ -85,7 +91,7 @@ def _where(results: Results) -> str:
 def _futures(results: Results) -> str:
     """Return whether samples are a distribution, and the published protocol."""
     lines = []
-    for name, result in results.items():
+    for name, result in _evaluations(results):
         scores = result['scores']
         at = dict(zip(scores['times_s'], range(len(scores['times_s'])), strict=True))
         spread = scores['all']['error_over_spread']['mean']
@@ -130,8 +136,36 @@ def _sets(results: Results) -> str:
 
 def _cards(results: Results) -> str:
     """Return what the checkpoints of the results say of themselves."""
-    shipped = [load_checkpoint(name) for name in results]
-    return _table(cards(shipped), ['', *(f'`{name}`' for name in results)])
+    names = [name for name, _ in _evaluations(results)]
+    shipped = [load_checkpoint(name) for name in names]
+    return _table(cards(shipped), ['', *(f'`{name}`' for name in names)])
+
+
+def _shield(results: Results) -> str:
+    """Return what sets are worth to a robot, and what that was measured on."""
+    found = results['shield']
+    lines = []
+    for sets in found['sets']:
+        name, coverage, cycles = sets['name'], sets['coverage'], sets['cycles']
+        learnt = name.startswith('ours')
+        if coverage is not None and not learnt and (coverage != 0.9 or 'joints' not in name):
+            continue
+        lines.append(
+            [
+                name,
+                '' if coverage is None else f'{coverage:g}',
+                *(f'{100 * sets[share]:.1f}' for share in ('lost_time', 'full_speed', 'stopped')),
+                f'{cycles["missed"]} of {cycles["verified"]}',
+                f'{100 * cycles["at_most"]:.3f}',
+            ]
+        )
+    head = ['sets', 'coverage', 'time lost, %', 'full speed, %', 'stopped, %']
+    head += ['missed of verified cycles', 'at most, %']
+    about = (
+        f'Measured with `{found["checkpoint"]}`: {found["scenes"]} cycles beside '
+        f'{len(found["people"])} people.'
+    )
+    return f'{about}\n\n{_table(lines, head)}'
 
 
 TABLES: dict[str, Callable[[Results], str]] = {
@@ -139,6 +173,7 @@ TABLES: dict[str, Callable[[Results], str]] = {
     'futures': _futures,
     'sets': _sets,
     'cards': _cards,
+    'shield': _shield,
 }
 
 
