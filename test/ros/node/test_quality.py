@@ -21,22 +21,22 @@ def walker(bundled: MotionArchive) -> Any:
     return max((bundled.clip(i) for i in range(len(bundled))), key=len)
 
 
-@pytest.fixture
-def too_sure(tmp_path: Path) -> Path:
-    """The default checkpoint with radii of a fifth of what they should be."""
+def too_sure(folder: Path, divisor: float) -> Path:
+    """The default checkpoint with radii of a part of what they should be."""
     checkpoint = load_checkpoint('default')
-    checkpoint.tensors['calibration.scale'] = checkpoint.tensors['calibration.scale'] / 5
-    path = tmp_path / 'too_sure.safetensors'
+    for name in ('calibration.scale', 'calibration.pace_floor'):
+        checkpoint.tensors[name] = checkpoint.tensors[name] / divisor
+    path = folder / 'too_sure.safetensors'
     checkpoint.save(path)
     return path
 
 
 def test_a_node_that_is_too_sure_finds_out_and_widens_its_radii(
-    planner: Any, start: Any, walker: Any, too_sure: Path
+    planner: Any, start: Any, walker: Any, tmp_path: Path
 ) -> None:
     said: list[MotionQualityArray] = []
     planner.create_subscription(MotionQualityArray, 'predicted_motion_quality', said.append, 10)
-    options = [f'checkpoint:={too_sure}', 'samples:=8', 'backend:=eager']
+    options = [f'checkpoint:={too_sure(tmp_path, 5)}', 'samples:=8', 'backend:=eager']
     start('predictor', '--ros-args', *(part for option in options for part in ('-p', option)))
     planner.wait_for(lambda: planner.received, 'it runs')
     place = planner.stream({'someone': walker}, seconds=1.0)
