@@ -181,7 +181,7 @@ class OneStep(nn.Module):
         if self.spread is not None:
             x0 = torch.addcmul(mean, self._factors(x0.shape[-1]), x0 - mean)
         if self.quiet_m_per_s:
-            x0 = x0 - self._left_out(local)[:, None, None, None] * mean
+            x0 = x0 + (self._kept(local) - 1)[:, None, None, None] * mean
 
         # All that follows is linear. So it is applied to K coefficients instead of F frames, and
         # time comes last: future = synthesis @ coefficients + offset.
@@ -197,15 +197,16 @@ class OneStep(nn.Module):
         future = self.parametrisation.synthesis @ coefficients.flatten(-2)  # (P, S, F, 3J)
         return future.unflatten(-1, (-1, 3)) + base
 
-    def _left_out(self, local: Tensor) -> Tensor:
-        """Return which share of the mean that the network adds is left out (P,).
+    def _kept(self, local: Tensor) -> Tensor:
+        """Return which share of the mean that the network adds counts (P,).
 
         Args:
             local: the history (P, H, J, 3).
         """
         velocity = torch.tensordot(local, self.pace, ([1], [0]))  # (P, J, 3) m/s
         speed = torch.linalg.vector_norm(velocity, dim=-1).mean(-1)
-        return 1 / (1 + (speed / self.quiet_m_per_s).square())
+        square = speed * speed
+        return square / (square + self.quiet_m_per_s**2)
 
     def _factors(self, features: int) -> Tensor:
         """Return the factors of spread (K, D)."""
