@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,12 @@ def listening(node: Node) -> Iterator[None]:
     """Have a thread handle what arrives at a node."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    threading.Thread(target=executor.spin, daemon=True).start()
+
+    def spin() -> None:
+        with suppress(ExternalShutdownException):  # a signal has ended ROS
+            executor.spin()
+
+    threading.Thread(target=spin, name='listening', daemon=True).start()
     try:
         yield
     finally:
