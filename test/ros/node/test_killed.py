@@ -43,8 +43,14 @@ def test_killed_nodes_leave_nothing_that_piles_up(
     monkeypatch.setenv('TMPDIR', str(temporary))
     cached = cache_files()
     made: list[set[str]] = []
+
+    def left() -> list[str]:
+        return [n for names in made for n in names if (segments.SHARED_MEMORY / n).exists()]
+
     for kill in range(KILLS):
         process = start('predictor', *ARGUMENTS)
+        # What the killed one sent may still come in.
+        planner.wait_for(lambda p=process: segments_of(p.popen.pid), 'it shares memory')
         planner.received.clear()
         planner.wait_for(lambda: planner.received, 'it publishes')
         planner.stream({'someone': bundled.clip(0)}, seconds=0.3)
@@ -54,14 +60,11 @@ def test_killed_nodes_leave_nothing_that_piles_up(
         # Who starts within ten seconds spares what may be in the making.
         for name in made[-1]:
             os.utime(segments.SHARED_MEMORY / f'{name}_el', (0, 0))
-        left = [n for names in made for n in names if (segments.SHARED_MEMORY / n).exists()]
-        print(f'kill {kill + 1}: {len(left)} segments, {len(list(temporary.iterdir()))} files')
-        assert len(left) <= len(made[-1]), 'those of nodes before are gone'
+        print(f'kill {kill + 1}: {len(left())} segments, {len(list(temporary.iterdir()))} files')
+        assert len(left()) <= len(made[-1]), 'those of nodes before are gone'
     assert any(made), 'the node uses shared memory'
     start('predictor', *ARGUMENTS)
-    planner.received.clear()
-    planner.wait_for(lambda: planner.received, 'it publishes')
-    assert not [n for names in made for n in names if (segments.SHARED_MEMORY / n).exists()]
+    planner.wait_for(lambda: not left(), 'it removes what the killed ones left')
     assert list(temporary.iterdir()) == []
     assert cache_files() == cached
 
