@@ -6,6 +6,7 @@ KILLS=100 make test ARGS='test/ros/node/test_killed.py -s'   prints what was lef
 import fcntl
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ ARGUMENTS = ('--ros-args', '-p', 'samples:=2')
 
 def segments_of(pid: int) -> set[str]:
     """Return the segments that a process made: it holds their locks."""
-    held = {os.path.realpath(link) for link in Path(f'/proc/{pid}/fd').iterdir()}
+    held = set()
+    for link in Path(f'/proc/{pid}/fd').iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            held.add(os.readlink(link))
     names = (segments.LOCK.fullmatch(Path(path).name) for path in held)
     return {match[1] for match in names if match}
 
