@@ -10,8 +10,6 @@ from motion_predictor_training.ablation.report import write_ablation_markdown
 from motion_predictor_training.ablation.rows import measure_rows
 from motion_predictor_training.ablation.variant import Stages
 from motion_predictor_training.config import AblateConfig
-from motion_predictor_training.evaluation.report.writing import write_json
-from motion_predictor_training.files import replaced
 from motion_predictor_training.learning.teacher import train_teacher
 
 
@@ -44,15 +42,9 @@ def ablate(
         ValueError, OSError: if there is no teacher or no data to begin with.
     """
     teacher, about = begin(stages, train, validation, out, teacher)
-
-    def write(report: dict[str, Any]) -> None:
-        with replaced(out / 'ablation.json') as draft:
-            write_json(report, draft)
-        with replaced(out / 'ablation.md') as draft:
-            write_ablation_markdown(report, draft)
-
     variants = plan(config, stages, train, out, teacher)
-    return measure_rows(variants, config, about, validation, out, write)
+    files = 'ablation', write_ablation_markdown
+    return measure_rows(variants, config, about, validation, out, *files)
 
 
 def begin(

@@ -14,6 +14,8 @@ from motion_predictor_training.ablation.compare import clusters_of, compare, err
 from motion_predictor_training.ablation.measure import measure
 from motion_predictor_training.ablation.variant import Variant
 from motion_predictor_training.config import ComparisonConfig
+from motion_predictor_training.evaluation.report.writing import write_json
+from motion_predictor_training.files import replaced
 
 METRICS = ('ADE', 'FDE', 'APD')
 EXTRAS = ('checkpoint', 'steps', 'latency_ms', 'bfloat16_error_cm', 'parameters')
@@ -25,7 +27,8 @@ def measure_rows(
     about: dict[str, Any],
     validation: Path,
     out: Path,
-    write: Callable[[dict[str, Any]], None],
+    name: str,
+    write_markdown: Callable[[dict[str, Any], Path], None],
 ) -> dict[str, Any]:
     """Make, measure and compare variants; write the report after each.
 
@@ -37,7 +40,8 @@ def measure_rows(
         about: what the report says beside its rows, fingerprints in `data`.
         validation: motion archive to measure on.
         out: holds a folder a variant.
-        write: writes the report.
+        name: of the report's files, `.json` and `.md`.
+        write_markdown: writes the report for people to read.
 
     Returns:
         The report: `about`, how it was measured, and `rows`.
@@ -82,7 +86,10 @@ def measure_rows(
                 row |= compare(ours, theirs, clips, config.tolerance)
             elif variant.against is not None:
                 row |= {'against': variant.against, 'verdict': 'not comparable'}
-        write(report)
+        with replaced(out / f'{name}.json') as draft:
+            write_json(report, draft)
+        with replaced(out / f'{name}.md') as draft:
+            write_markdown(report, draft)
     return report
 
 

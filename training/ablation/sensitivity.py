@@ -24,8 +24,6 @@ from motion_predictor_training.ablation.variant import (
     with_steps,
 )
 from motion_predictor_training.config import DistilConfig, SensitivityConfig
-from motion_predictor_training.evaluation.report.writing import write_json
-from motion_predictor_training.files import replaced
 from motion_predictor_training.learning.distill import distil
 
 
@@ -66,15 +64,9 @@ def measure_sensitivity(
         'bank_size': bank.size,
         'noises': bank.noises,
     }
-
-    def write(report: dict[str, Any]) -> None:
-        with replaced(out / 'sensitivity.json') as draft:
-            write_json(report, draft)
-        with replaced(out / 'sensitivity.md') as draft:
-            write_sensitivity_markdown(report, draft)
-
     variants = _plan(config, stages, train, out, teacher)
-    report = measure_rows(variants, config, about, validation, out, write)
+    files = 'sensitivity', write_sensitivity_markdown
+    report = measure_rows(variants, config, about, validation, out, *files)
     plot_sensitivity(report, out / 'sensitivity.png')
     return report
 
