@@ -177,11 +177,12 @@ class OneStep(nn.Module):
         if embedded is not None:
             embedded = embedded[None]
         x0 = self.denoise(noise[None], condition, embedded)  # (P, S, K, D)
-        mean = x0.mean(1, keepdim=True)  # (P, 1, K, D)
-        if self.spread is not None:
-            x0 = torch.addcmul(mean, self._factors(x0.shape[-1]), x0 - mean)
-        if self.quiet_m_per_s:
-            x0 = x0 + (self._kept(local) - 1)[:, None, None, None] * mean
+        if self.spread is not None or self.quiet_m_per_s:
+            mean = x0.mean(1, keepdim=True)  # (P, 1, K, D)
+            if self.spread is not None:
+                x0 = torch.addcmul(mean, self._factors(x0.shape[-1]), x0 - mean)
+            if self.quiet_m_per_s:
+                x0 = x0 + (self._kept(local) - 1)[:, None, None, None] * mean
 
         # All that follows is linear. So it is applied to K coefficients instead of F frames, and
         # time comes last: future = synthesis @ coefficients + offset.

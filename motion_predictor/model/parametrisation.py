@@ -112,7 +112,9 @@ class CompletedParametrisation(OfficialParametrisation):
 
 
 class ScaledParametrisation(Parametrisation):
-    """X precision is safe then.
+    """What a network sees and returns is divided by its spread in training: of order one.
+
+    Reduced precision is safe then.
 
     Args:
         history_frames: H.
