@@ -53,11 +53,11 @@ class DampedRoot(nn.Module):
 def _halves(samples: Tensor, people: int) -> Tensor:
     """Return even and odd samples (2P, S / 2, ...) of (P or 1, S, ...), person by person.
 
-    If there are too few, the last one is repeated.
+    If there are too few, the last one is repeated. One pair may be more than is needed: to an
+    exporter a size that may be one is another case, and TensorRT knows no maximum of sizes.
     """
     count = samples.shape[1]
-    # At least two: to an exporter, a size that may be one is another case.
-    even = 2 * torch.arange(torch.sym_max((count + 1) // 2, 2), device=samples.device)
+    even = 2 * torch.arange((count + 3) // 2, device=samples.device)
     even = even.clamp(max=count - 1)
     odd = (even + 1).clamp(max=count - 1)
     halves = torch.stack([samples[:, even], samples[:, odd]], 1)  # (P or 1, 2, S / 2, ...)
