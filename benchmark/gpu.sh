@@ -12,7 +12,7 @@ mkdir -p "$out"
 [ -x "$venv/bin/python" ] || python3 -m venv --system-site-packages "$venv"
 "$venv/bin/python" -m pip install -q "$root" psutil pytest hypothesis rosbags
 # Without TensorRT the other engines are measured all the same.
-"$venv/bin/python" -m pip install -q "$root[tensorrt]" || echo 'gpu.sh: no torch_tensorrt for this torch: its engine is refused' >&2
+"$venv/bin/python" -m pip install -q "${root}[tensorrt]" || echo 'gpu.sh: no torch_tensorrt for this torch: its engine is refused' >&2
 cd "$out"
 status=0
 "$venv/bin/python" -m motion_predictor_benchmark.gpu --out "$out" || status=$?

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets up, builds and tests for several Pythons and distributions, one after another, each in a copy of the last commit:
-#     environment/matrix.sh PYTHON:ROS...      as in   environment/matrix.sh python3.10:kilted python3.12:jazzy
+#     environment/matrix.sh [PYTHON:ROS]...      as in   environment/matrix.sh python3.10:kilted python3.12:jazzy
+# Without arguments: Kilted for every Python that this machine has, and Jazzy for the newest up to 3.12.
 # TESTS="..." chooses the tests. Logs lie in build/matrix.
 set -uo pipefail
 
@@ -9,7 +10,15 @@ tests=${TESTS:-test/test_predictor.py test/tracking test/sources test/model test
 logs=$root/build/matrix
 mkdir -p "$logs"
 
-[ $# -gt 0 ] || { sed -n 3p "${BASH_SOURCE[0]}" | cut -c3- >&2; exit 2; }
+there_are() {
+    local jazzy='' python
+    for python in python3.10 python3.11 python3.12 python3.13; do
+        "$python" -c '' 2>/dev/null || continue
+        echo "$python:kilted"
+        [ "$python" = python3.13 ] || jazzy=$python
+    done
+    [ -z "$jazzy" ] || echo "$jazzy:jazzy"
+}
 
 one() { # PYTHON ROS
     local copy status
@@ -22,6 +31,8 @@ one() { # PYTHON ROS
     return "$status"
 }
 
+# shellcheck disable=SC2046  # pairs are words
+[ $# -gt 0 ] || set -- $(there_are)
 failed=0
 for each in "$@"; do
     python=${each%:*} ros=${each##*:}
