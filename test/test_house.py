@@ -39,6 +39,7 @@ TRAINING = [
     ['evaluation', 'evaluation.report'],
     ['calibration', 'records', 'tuning', 'viewing'],
     ['shield', 'ablation', 'recipe', 'reproduction'],
+    ['pages'],
     ['commands'],
     ['cli'],
 ]

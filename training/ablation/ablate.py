@@ -10,6 +10,7 @@ from motion_predictor_training.ablation.report import write_ablation_markdown
 from motion_predictor_training.ablation.rows import measure_rows
 from motion_predictor_training.ablation.variant import Stages
 from motion_predictor_training.config import AblateConfig
+from motion_predictor_training.learning.provenance import versions
 from motion_predictor_training.learning.teacher import train_teacher
 
 
@@ -20,6 +21,7 @@ def ablate(
     validation: Path,
     out: Path,
     teacher: Path | None = None,
+    one_step: Path | None = None,
 ) -> dict[str, Any]:
     """Train and measure every variant; write the report as `ablation.json` and `ablation.md`.
 
@@ -34,6 +36,7 @@ def ablate(
         validation: motion archive to measure on.
         out: folder for all that is made, one folder a variant.
         teacher: a trained one; None trains it.
+        one_step: its one-step form, which students learn from; None trains it.
 
     Returns:
         The report: what it is of, and `rows`.
@@ -42,7 +45,7 @@ def ablate(
         ValueError, OSError: if there is no teacher or no data to begin with.
     """
     teacher, about = begin(stages, train, validation, out, teacher)
-    variants = plan(config, stages, train, out, teacher)
+    variants = plan(config, stages, train, out, teacher, one_step)
     files = 'ablation', write_ablation_markdown
     return measure_rows(variants, config, about, validation, out, *files)
 
@@ -59,5 +62,6 @@ def begin(
     return teacher, {
         'teacher': load_checkpoint(teacher).model_id,
         'data': data,
+        'made': versions(),
         'student': stages.student.model_dump(mode='json'),
     }

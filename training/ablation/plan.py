@@ -21,7 +21,12 @@ from motion_predictor_training.learning.distill import distil
 
 
 def plan(
-    config: AblateConfig, stages: Stages, train: Path, out: Path, teacher: Path
+    config: AblateConfig,
+    stages: Stages,
+    train: Path,
+    out: Path,
+    teacher: Path,
+    given_one_step: Path | None = None,
 ) -> Iterator[Variant]:
     """Yield the variants; references come first."""
     header = load_checkpoint(teacher).header
@@ -40,6 +45,8 @@ def plan(
         yield Variant(f'teacher, {schedule} schedule', about, 'teacher', make)
 
     def first_stage(seed: int) -> Path:
+        if given_one_step is not None:
+            return given_one_step
         one_step = out / 'one-step' / of_seed(seed, 'one-step')
         distil(reseeded(stages.one_step, seed), teacher, train, one_step)
         return one_step

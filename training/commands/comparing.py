@@ -60,6 +60,10 @@ def _add_comparisons(stages: Stages) -> None:
         add_archive(sub, 'train', 'validation')
         sub.add_argument('--out', type=Path, required=True, help='folder for all that is made')
         sub.add_argument('--teacher', type=Path, help='teacher to use instead of training one')
+        if name == 'ablate':
+            sub.add_argument(
+                '--one-step', type=Path, help='its one-step form, instead of training that'
+            )
         sub.add_argument(
             '--seeds',
             type=count,
@@ -85,7 +89,8 @@ def _tune(arguments: argparse.Namespace) -> None:
 def _ablate(arguments: argparse.Namespace) -> None:
     config, stages = _comparison(AblateConfig, arguments)
     archives = arguments.train, arguments.validation
-    print(ablation_table(ablate(config, stages, *archives, arguments.out, arguments.teacher)))
+    given = arguments.teacher, arguments.one_step
+    print(ablation_table(ablate(config, stages, *archives, arguments.out, *given)))
 
 
 def _sensitivity(arguments: argparse.Namespace) -> None:

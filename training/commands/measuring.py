@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from motion_predictor.checkpoint import load_checkpoint
+from motion_predictor_training import pages
 from motion_predictor_training.commands.arguments import (
     Stages,
     add_config,
@@ -20,7 +21,6 @@ from motion_predictor_training.evaluation.memorisation import (
     measure_memorisation,
     memorisation_table,
 )
-from motion_predictor_training.evaluation.report import pages
 from motion_predictor_training.evaluation.report.plots import plot_evaluation
 from motion_predictor_training.evaluation.report.writing import (
     table,

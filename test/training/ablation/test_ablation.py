@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from motion_predictor_training.ablation.plan import plan
+from motion_predictor_training.ablation.variant import Stages
 from motion_predictor_training.cli import main
+from motion_predictor_training.config import (
+    AblateConfig,
+    DistilConfig,
+    TeacherConfig,
+    load_config,
+)
+from motion_predictor_training.shipped import shipped_configuration
 
 MINIATURE = {
     'one-step.bank': '{size: 256, chunk: 64}',
@@ -95,6 +104,18 @@ def test_the_teacher_is_trained_where_none_is_given(
     rows = run(archive, archive, tmp_path / 'out', **(MINIATURE | settings | ANEW))
     assert not [row['failed'] for row in rows.values() if 'failed' in row]
     assert 'teacher, linear schedule' in rows
+
+
+def test_a_given_one_step_teacher_is_not_trained(small_teacher: Path, tmp_path: Path) -> None:
+    stages = Stages(
+        load_config(TeacherConfig, shipped_configuration('teacher'), []),
+        load_config(DistilConfig, shipped_configuration('one-step'), []),
+        load_config(DistilConfig, shipped_configuration('student'), []),
+    )
+    given = tmp_path / 'one-step.safetensors'
+    variants = plan(AblateConfig(), stages, tmp_path / 'no.npz', tmp_path, small_teacher, given)
+    made = {variant.name: variant.make for variant in variants}
+    assert made['one-step'](0) == made['one-step'](1) == given
 
 
 def test_every_row_is_measured_and_compared(rows: Rows) -> None:

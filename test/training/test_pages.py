@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from motion_predictor_training.cli import main
-from motion_predictor_training.evaluation.report.pages import load_results, rewritten
+from motion_predictor_training.pages import load_results, rewritten
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / 'doc' / 'results'
 
 
