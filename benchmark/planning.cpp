@@ -41,7 +41,8 @@ int main(int argc, char ** argv)
     const auto limb = take<double>(file, 3);
     limbs.push_back({"", static_cast<std::size_t>(limb[0]), static_cast<std::size_t>(limb[1]), limb[2]});
   }
-  const mp::Latest latest(message, 0.0);
+  const double age_s = message->times.front() / 2;
+  const mp::Latest latest(message, age_s);
   for (std::size_t arm = 0; arm < arms; ++arm) {
     std::vector<mp::Capsule> capsules;
     for (std::size_t r = 0; r < R; ++r) {
@@ -51,7 +52,7 @@ int main(int argc, char ** argv)
     if (!file) {return 2;}
     const mp::Robot robot(capsules);
     mp::Look look;
-    look.start_s = message->times.front(), look.end_s = message->times.back(), look.limbs = &limbs;
+    look.start_s = message->times.front() - age_s, look.end_s = message->times.back() - age_s, look.limbs = &limbs;
     std::vector<double> closest_ms, touch_ms;
     double distance_m = 0, share = 0;
     const auto now = [] {return std::chrono::steady_clock::now();};

@@ -6,9 +6,11 @@
 #include <cmath>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
+#include "motion_predictor/capsule.hpp"
 #include "motion_predictor/latest.hpp"
 #include "motion_predictor/limbs.hpp"
 #include "motion_predictor/rigid.hpp"
@@ -49,7 +51,8 @@ inline Between between(const Latest & latest, double time_s)
   const auto place = static_cast<std::size_t>(above - times.begin());
   const std::size_t right = std::clamp<std::size_t>(place, 1, times.size() - 1), left = right - 1;
   const double step = static_cast<double>(times[right]) - times[left];
-  return {left, right, (after - times[left]) / step};
+  const double share = (after - times[left]) / step, whole = std::round(share);
+  return {left, right, std::abs(share - whole) < 1e-9 ? whole : share};  // the age was subtracted and added: rounded
 }
 
 /// A number at one index of every frame, interpolated at a time between frames.
@@ -106,22 +109,35 @@ inline double radius_at(
   return mixed(person.radius.data(), latest.message().num_joints, joint, at);
 }
 
-/// N versions of one person at T times.
+/// N versions of one person at T times, in the frame of the predictions. Positions at times of published frames are
+/// those of the message, which is kept; they are not copied.
 struct Bodies
 {
   std::size_t samples = 0, joints = 0;
   std::vector<double> times;  // seconds from now
-  std::vector<float> x, y, z;  // metres, rounded: joint j of sample n at time t is [(n * T + t) * J + j]
   std::vector<double> radii;  // of the limbs: limb c at time t is [t * C + c]
   Limbs limbs;
+  std::optional<Rigid> to_robot;  // from the frame of the predictions
+
+  double radius(std::size_t t, std::size_t c) const {return radii[t * limbs.size() + c];}
+
+  /// The joints (J, 3) of sample n at time t. Between published frames they are rounded.
+  const float * pose(std::size_t n, std::size_t t) const
+  {
+    const Row & row = rows_[t];
+    return (row.is_published ? numbers_ : between_.data()) + row.offset + n * row.stride;
+  }
 
   /// A joint, not rounded.
   Vec3 joint(std::size_t n, std::size_t t, std::size_t j) const
   {
-    const float * future = numbers_ + n * frames_ * joints * 3;
-    return joint_at(future, joints, j, places_[t], moved_ ? &to_robot_ : nullptr);
+    if (!rows_[t].is_published) {return joint_at(numbers_ + n * frames_ * joints * 3, joints, j, rows_[t].at);}
+    const float * p = pose(n, t) + j * 3;
+    return {p[0], p[1], p[2]};
   }
-  double radius(std::size_t t, std::size_t c) const {return radii[t * limbs.size() + c];}
+
+  /// The robot in the frame of the predictions.
+  Robot seen_from_here(const Robot & robot) const {return to_robot ? robot.moved(to_robot->inverse()) : robot;}
 
   /// Every sample of a person as a body of its own.
   static Bodies of_samples(
@@ -155,60 +171,50 @@ struct Bodies
   }
 
 private:
+  /// Where the poses of a time are.
+  struct Row
+  {
+    Between at;
+    bool is_published = false;  // in the message, otherwise interpolated
+    std::size_t offset = 0, stride = 0;  // of a sample
+  };
+
   static Bodies of(
     const Latest & latest, const std::vector<float> & numbers, std::size_t samples, const Limbs & limbs,
     const std::vector<double> & times, const Rigid * to_robot)
   {
-    const std::size_t F = latest.message().num_frames, J = latest.message().num_joints, T = times.size();
     Bodies found;
-    found.samples = samples, found.joints = J, found.times = times, found.limbs = limbs;
-    found.x.resize(samples * T * J), found.y.resize(samples * T * J), found.z.resize(samples * T * J);
-    found.message_ = latest.shared(), found.numbers_ = numbers.data(), found.frames_ = F;
-    found.moved_ = to_robot != nullptr, found.to_robot_ = to_robot ? *to_robot : Rigid{};
+    found.samples = samples, found.joints = latest.message().num_joints, found.times = times, found.limbs = limbs;
+    found.message_ = latest.shared(), found.numbers_ = numbers.data(), found.frames_ = latest.message().num_frames;
+    if (to_robot) {found.to_robot = *to_robot;}
     for (double time : times) {
-      found.places_.push_back(between(latest, time));
+      found.add(between(latest, time));
       for (const Limb & limb : limbs) {found.radii.push_back(limb.radius);}
-    }
-    for (std::size_t n = 0; n < samples; ++n) {
-      for (std::size_t t = 0; t < T; ++t) {found.round(n, t);}
     }
     return found;
   }
 
-  /// Fill in a pose. Without a transform, float is precise enough throughout: positions keep their size.
-  void round(std::size_t n, std::size_t t)
+  /// Add the poses of a time.
+  void add(const Between & at)
   {
-    const std::size_t from = (n * places_.size() + t) * joints;
-    float * xs = &x[from], * ys = &y[from], * zs = &z[from];
-    if (moved_) {
-      for (std::size_t j = 0; j < joints; ++j) {
-        const Vec3 p = joint(n, t, j);
-        xs[j] = static_cast<float>(p.x), ys[j] = static_cast<float>(p.y), zs[j] = static_cast<float>(p.z);
+    const std::size_t size = joints * 3, stride = frames_ * size;
+    if (at.share == 0 || at.share == 1) {
+      rows_.push_back({at, true, (at.share == 1 ? at.right : at.left) * size, stride});
+      return;
+    }
+    rows_.push_back({at, false, between_.size(), size});
+    for (std::size_t n = 0; n < samples; ++n) {
+      for (std::size_t i = 0; i < size; ++i) {
+        between_.push_back(static_cast<float>(mixed(numbers_ + n * stride, size, i, at)));
       }
-      return;
-    }
-    const Between & at = places_[t];
-    const float * left = numbers_ + (n * frames_ + at.left) * joints * 3;
-    const float * right = numbers_ + (n * frames_ + at.right) * joints * 3;
-    if (at.share == 1 || at.share == 0) {
-      const float * one = at.share == 1 ? right : left;
-      for (std::size_t j = 0; j < joints; ++j) {xs[j] = one[j * 3], ys[j] = one[j * 3 + 1], zs[j] = one[j * 3 + 2];}
-      return;
-    }
-    const float share = static_cast<float>(at.share);
-    for (std::size_t j = 0; j < joints; ++j) {
-      const float * a = left + j * 3, * b = right + j * 3;
-      xs[j] = a[0] + share * (b[0] - a[0]), ys[j] = a[1] + share * (b[1] - a[1]);
-      zs[j] = a[2] + share * (b[2] - a[2]);
     }
   }
 
   std::shared_ptr<const Message> message_;  // whose numbers these are
   const float * numbers_ = nullptr;
   std::size_t frames_ = 0;
-  std::vector<Between> places_;
-  bool moved_ = false;
-  Rigid to_robot_;
+  std::vector<Row> rows_;  // of the times
+  std::vector<float> between_;
 };
 
 }  // namespace motion_predictor

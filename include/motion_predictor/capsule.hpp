@@ -32,6 +32,17 @@ public:
 
   std::size_t size() const {return at_.empty() ? 0 : at_[0].size();}
   const Capsule & operator()(std::size_t t, std::size_t r) const {return at_[at_.size() == 1 ? 0 : t][r];}
+  /// The same robot in another frame.
+  Robot moved(const Rigid & transform) const
+  {
+    Robot found = *this;
+    for (auto & capsules : found.at_) {
+      for (Capsule & capsule : capsules) {
+        capsule.start = transform(capsule.start), capsule.end = transform(capsule.end);
+      }
+    }
+    return found;
+  }
   /// Throws std::invalid_argument unless it is still or given at so many times, with as many capsules at each.
   void require(std::size_t times) const
   {

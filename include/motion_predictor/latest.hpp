@@ -55,7 +55,7 @@ struct Limits
   double reach_s = 0.0;         // how far from now the prediction must reach at least
   bool reachable_ok = false;    // whether people without a prediction may be there: anywhere in reach (reachable.hpp)
   double unpredicted_m_per_s = std::numeric_limits<double>::infinity();  // their greatest speed, if less than max_speed
-  bool unfamiliar_ok = true;    // whether people may be unfamiliar: their radii are usable, their samples are not
+  bool unfamiliar_ok = true;    // whether people may be unfamiliar: distances go by their radii, not by samples
 };
 
 /// The answer: usable predictions, or the reason why there are none.

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -38,45 +39,37 @@ struct Nearest
 
 inline std::vector<Nearest> nearest(const Bodies & bodies, const Robot & robot, bool each)
 {
-  Sweep sweep(bodies, robot);
-  const std::size_t N = bodies.samples, T = bodies.times.size(), C = bodies.limbs.size(), R = robot.size();
-  constexpr float infinity = std::numeric_limits<float>::infinity();
-  std::vector<Nearest> found(each ? T : 1);
-  std::vector<float> limits(found.size(), infinity), least(N * T * R), first(T, infinity);
-  std::vector<std::size_t> promising(T, 0);
-  for (std::size_t n = 0, at = 0; n < N; ++n) {
-    for (std::size_t t = 0; t < T; ++t) {
-      for (std::size_t r = 0; r < R; ++r, ++at) {
-        least[at] = sweep.pose_at_least(n, t, r);
-        if (least[at] < first[t]) {first[t] = least[at], promising[t] = n;}
+  const Robot there = bodies.seen_from_here(robot);
+  Sweep sweep(bodies, there);
+  std::vector<Nearest> found(each ? bodies.times.size() : 1);
+  std::vector<std::size_t> order(sweep.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  // What looks nearest comes first: its distance excludes most of the others.
+  std::sort(
+    order.begin(), order.end(), [&](std::size_t a, std::size_t b) {return sweep.at_least(a) < sweep.at_least(b);});
+  for (std::size_t body : order) {
+    const std::size_t span = body % sweep.spans(), from = sweep.first_time(span), to = sweep.first_time(span + 1);
+    float limit = 0;
+    const auto lower_limit = [&] {
+        double most = found[each ? from : 0].distance_m;
+        for (std::size_t t = from; t < to && each; ++t) {most = std::max(most, found[t].distance_m);}
+        limit = std::nextafter(static_cast<float>(most), std::numeric_limits<float>::infinity());
+      };
+    lower_limit();
+    if (sweep.at_least(body) > limit) {continue;}
+    sweep.turn_to(body, limit);
+    for (std::size_t r = 0; r < robot.size(); ++r) {
+      if (!sweep.is_in_question(r, limit)) {continue;}
+      for (std::size_t k = 0; k < sweep.limbs(); ++k) {
+        if (!sweep.is_limb_in_question(k, r, limit)) {continue;}
+        for (std::size_t t = from; t < to; ++t) {
+          const double distance = sweep.measure(t, k, r);
+          Nearest & best = found[each ? t : 0];
+          if (distance < best.distance_m) {best = {distance, body / sweep.spans(), t, sweep.limb(k), r};}
+        }
+        lower_limit();
       }
     }
-  }
-  const auto look = [&](std::size_t n, std::size_t t) {
-      Nearest & best = found[each ? t : 0];
-      float & limit = limits[each ? t : 0];
-      bool turned = false;
-      for (std::size_t r = 0; r < R; ++r) {
-        if (least[(n * T + t) * R + r] > limit) {continue;}
-        if (!turned) {sweep.turn_to(n, t, limit), turned = true;}
-        if (!sweep.is_in_question(r, limit)) {continue;}
-        for (std::size_t c = 0; c < C; ++c) {
-          if (!sweep.is_limb_in_question(c, r, limit)) {continue;}
-          const double distance = sweep.measure(c, r);
-          if (distance < best.distance_m) {
-            best = {distance, n, t, c, r};
-            limit = std::nextafter(static_cast<float>(distance), infinity);
-          }
-        }
-      }
-    };
-  // The sample that looks nearest comes first at each time: its distance excludes most of the others.
-  const auto nearest_time = static_cast<std::size_t>(std::min_element(first.begin(), first.end()) - first.begin());
-  if (N && T) {look(promising[nearest_time], nearest_time);}
-  for (std::size_t t = 0; t < T && N; ++t) {look(promising[t], t);}
-  if (N && T) {sweep.narrow(*std::max_element(limits.begin(), limits.end()));}
-  for (std::size_t n = 0; n < N; ++n) {
-    for (std::size_t t = 0; t < T; ++t) {look(n, t);}
   }
   return found;
 }
@@ -84,23 +77,24 @@ inline std::vector<Nearest> nearest(const Bodies & bodies, const Robot & robot, 
 /// Which samples touch which capsule at any of the times: [n * R + r].
 inline std::vector<bool> touching(const Bodies & bodies, const Robot & robot, double margin_m = 0)
 {
-  Sweep sweep(bodies, robot);
+  const Robot there = bodies.seen_from_here(robot);
+  Sweep sweep(bodies, there);
   const std::size_t R = robot.size();
-  const float margin = static_cast<float>(margin_m);
+  const float margin = std::nextafter(static_cast<float>(margin_m), std::numeric_limits<float>::infinity());
   std::vector<bool> touched(bodies.samples * R, false);
-  for (std::size_t n = 0; n < bodies.samples; ++n) {
-    for (std::size_t t = 0; t < bodies.times.size(); ++t) {
-      bool turned = false;
-      for (std::size_t r = 0; r < R; ++r) {
-        if (touched[n * R + r] || sweep.pose_at_least(n, t, r) > margin) {continue;}
-        if (!turned) {sweep.turn_to(n, t, margin), turned = true;}
-        if (!sweep.is_in_question(r, margin)) {continue;}
-        bool hit = sweep.is_within(r, margin);
-        for (std::size_t c = 0; c < bodies.limbs.size() && !hit; ++c) {
-          hit = sweep.is_limb_in_question(c, r, margin) && sweep.measure(c, r) <= margin_m;
-        }
-        touched[n * R + r] = hit;
+  for (std::size_t body = 0; body < sweep.size(); ++body) {
+    if (sweep.at_least(body) > margin) {continue;}
+    sweep.turn_to(body, margin);
+    const std::size_t span = body % sweep.spans(), to = sweep.first_time(span + 1);
+    for (std::size_t r = 0; r < R; ++r) {
+      const std::size_t at = body / sweep.spans() * R + r;
+      if (touched[at] || !sweep.is_in_question(r, margin)) {continue;}
+      bool hit = sweep.is_within(r, margin);
+      for (std::size_t k = 0; k < sweep.limbs() && !hit; ++k) {
+        if (!sweep.is_limb_in_question(k, r, margin)) {continue;}
+        for (std::size_t t = sweep.first_time(span); t < to && !hit; ++t) {hit = sweep.measure(t, k, r) <= margin_m;}
       }
+      touched[at] = hit;
     }
   }
   return touched;
@@ -110,7 +104,7 @@ inline std::vector<bool> touching(const Bodies & bodies, const Robot & robot, do
 struct Look
 {
   double start_s = 0, end_s = 1;  // of the span, from now
-  bool by_samples = true;  // every sample, or else the mean inflated by the radius
+  bool by_samples = true;  // every sample, or else (and always of unfamiliar people) the mean inflated by the radius
   const Rigid * to_robot = nullptr;  // from the frame of the predictions to the robot's
   const Limbs * limbs = nullptr;  // those that ship for the layout unless given
 
@@ -127,7 +121,7 @@ struct Look
     for (const auto & person : people) {
       if (!is_predicted(person)) {continue;}
       use(
-        person, by_samples ? Bodies::of_samples(latest, person, flesh, times, to_robot) :
+        person, by_samples && !person.unfamiliar ? Bodies::of_samples(latest, person, flesh, times, to_robot) :
         Bodies::of_mean(latest, person, flesh, times, to_robot));
     }
   }
@@ -196,14 +190,15 @@ struct Touch
 };
 
 /// The probability that anybody touches the robot within a span. People are taken as independent. Somebody who is not
-/// predicted touches everything that they can reach.
+/// predicted, or unfamiliar, touches everything that they can reach.
 inline Touch touch(const Latest & latest, const Robot & robot, Look look = {}, double margin_m = 0)
 {
   const std::size_t R = robot.size();
   double spared = 1, spared_at_least = 1;
   std::vector<double> capsules(R, 1);
+  const auto reach = [&](std::size_t r) {spared = spared_at_least = capsules[r] = 0;};  // whose samples say nothing
   look.by_samples = true;
-  look.each_person(latest, [&](const msg::PredictedMotion &, const Bodies & bodies) {
+  look.each_person(latest, [&](const msg::PredictedMotion & person, const Bodies & bodies) {
       const auto touched = touching(bodies, robot, margin_m);
       const double N = static_cast<double>(bodies.samples);
       std::vector<std::size_t> hits_of(R, 0);
@@ -216,13 +211,17 @@ inline Touch touch(const Latest & latest, const Robot & robot, Look look = {}, d
         }
         hits += any;
       }
-      for (std::size_t r = 0; r < R; ++r) {capsules[r] *= 1 - static_cast<double>(hits_of[r]) / N;}
+      for (std::size_t r = 0; r < R; ++r) {
+        if (!person.unfamiliar) {capsules[r] *= 1 - static_cast<double>(hits_of[r]) / N;}
+        if (person.unfamiliar && hits_of[r]) {reach(r);}
+      }
+      if (person.unfamiliar) {return;}
       spared *= 1 - static_cast<double>(hits) / N;
       spared_at_least *= 1 - at_most(hits, bodies.samples);
     });
   look.each_unpredicted(
     latest, robot, [&](const msg::PredictedMotion &, double, std::size_t r, double distance_m) {
-      if (distance_m <= margin_m) {spared = spared_at_least = capsules[r] = 0;}
+      if (distance_m <= margin_m) {reach(r);}
     });
   for (double & capsule : capsules) {capsule = 1 - capsule;}
   return {1 - spared, latest.message().motions.empty() ? 0 : 1 - spared_at_least, capsules};

@@ -1,19 +1,25 @@
 // Which limbs may come near a robot: exact bounds on many distances at once.
 //
-// A pose lies in a ball around one of its joints, the hub; most poses are too far away as a whole. For the others the
-// squared distance of every joint from the axis of a capsule is computed, in float, eight joints at a time. A joint
-// lies on the axis of its limbs, and every point of a limb is within half its length from its nearer end. If some limb
-// overlaps a capsule deeply, thin limbs cannot overlap more: an overlap is at most the sum of both radii. Only limbs
-// that these bounds leave in question are measured, in double.
+// A body moves little from one frame to the next. So successive poses of a sample are taken together, as one fat body:
+// each joint is a ball that holds the joint at all of these times, and each limb is as much thicker. In the same way
+// the robot is made fatter if it moves. What holds for fat bodies, holds for all their poses:
+// - A body lies in a ball around one of its joints, the hub; most are too far away as a whole.
+// - An overlap is at most the sum of both radii. If some limb overlaps a capsule deeply, thin limbs need no look.
+// - A joint lies on the axis of its limbs, and every point of a limb is within half its length from its nearer end. The
+//   squared distance of joints from the axis of a capsule is computed in float, eight joints at a time.
+// Only limbs that these bounds leave in question are measured, in double.
 #ifndef MOTION_PREDICTOR__SWEEP_HPP_
 #define MOTION_PREDICTOR__SWEEP_HPP_
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <numeric>
 #include <vector>
 
+#include "motion_predictor/axis.hpp"
 #include "motion_predictor/bodies.hpp"
 #include "motion_predictor/capsule.hpp"
 
@@ -23,216 +29,258 @@ namespace motion_predictor
 class Sweep
 {
 public:
+  /// The robot is in the frame of the bodies, still or at the same times.
   Sweep(const Bodies & bodies, const Robot & robot)
-  : bodies_(bodies), robot_(robot), T_(bodies.times.size()), J_(bodies.joints), C_(bodies.limbs.size()),
-    lanes_((J_ + 7) / 8 * 8), x_(lanes_), y_(lanes_), z_(lanes_), square_(lanes_), reach_(lanes_), half_(C_),
-    flesh_(C_, 0.0f), ball_(bodies.samples * T_), thickest_(T_ * J_, 0.0f)
+  : bodies_(bodies), robot_(robot), T_(bodies.times.size()), R_(robot.size()), C_(bodies.limbs.size()),
+    together_(std::max<std::size_t>(1, (T_ + SPANS - 1) / SPANS)), spans_((T_ + together_ - 1) / together_)
   {
     robot.require(T_);
-    for (std::size_t t = 0; t < T_; ++t) {
-      for (std::size_t c = 0; c < C_; ++c) {
-        flesh_[c] = std::max(flesh_[c], static_cast<float>(bodies.radius(t, c)));
-        for (std::size_t j : {bodies.limbs[c].first, bodies.limbs[c].second}) {
-          float & thickest = thickest_[t * J_ + j];
-          thickest = std::max(thickest, static_cast<float>(bodies.radius(t, c)));
-        }
-      }
-    }
-    choose_hub();
-    find_balls();
-    for (std::size_t t = 0; t < T_; ++t) {
-      for (std::size_t r = 0; r < robot.size(); ++r) {
-        axes_.push_back(Axis(robot(t, r)));
-        thickest_capsule_ = std::max(thickest_capsule_, axes_.back().radius);
-      }
-    }
-    narrow(std::numeric_limits<float>::infinity());
+    order_limbs();
+    find_axes();
+    find_bodies();
   }
 
-  /// Lower bound of the distance of a pose from a capsule.
-  float pose_at_least(std::size_t n, std::size_t t, std::size_t r) const
-  {
-    const Axis & axis = axes_[t * robot_.size() + r];
-    const std::size_t at = (n * T_ + t) * J_ + hub_;
-    return std::sqrt(axis.square(bodies_.x[at], bodies_.y[at], bodies_.z[at])) - axis.radius - ball_[n * T_ + t];
-  }
+  /// The number of fat bodies: body b is that of sample b / spans() in the span b % spans().
+  std::size_t size() const {return bodies_.samples * spans_;}
+  std::size_t spans() const {return spans_;}
+  /// The times of a span are those from first_time() to before the first of the next one.
+  std::size_t first_time(std::size_t span) const {return std::min(span * together_, T_);}
+  /// Lower bound of the distance of a fat body from the robot.
+  float at_least(std::size_t body) const {return at_least_[body];}
 
-  /// Drop the limbs whose distance cannot be below a limit at any time. Later limits must not be larger.
-  void narrow(float limit)
+  /// Select a fat body for the following functions, for limits up to this one.
+  void turn_to(std::size_t body, float limit)
   {
-    used_.clear();
-    lane_.assign(J_, 0);
-    std::vector<bool> seen(J_, false);
-    for (std::size_t c = 0; c < C_; ++c) {
-      if (is_too_thin(c, limit)) {continue;}
-      for (std::size_t j : {bodies_.limbs[c].first, bodies_.limbs[c].second}) {
-        if (!seen[j]) {seen[j] = true, lane_[j] = used_.size(), used_.push_back(j);}
-      }
-    }
-    lanes_ = (used_.size() + 7) / 8 * 8;
-  }
-
-  /// Select the pose for the following functions, for limits up to this one.
-  void turn_to(std::size_t n, std::size_t t, float limit)
-  {
-    n_ = n, t_ = t;
-    const std::size_t from = (n * T_ + t) * J_;
-    for (std::size_t j = 0; j < lanes_; ++j) {
-      const std::size_t at = from + used_[j < used_.size() ? j : 0];
-      x_[j] = bodies_.x[at], y_[j] = bodies_.y[at], z_[j] = bodies_.z[at];
-    }
+    body_ = body, span_ = body % spans_;
+    used_ = 0;
+    while (used_ < C_ && thickest_limb_[used_] + thickest_capsule_ + slack_ >= -limit) {++used_;}
+    lanes_ = used_ ? lanes_of_[used_ - 1] : 0;
+    const float * x = &x_[body_ * W_], * y = &y_[body_ * W_], * z = &z_[body_ * W_], * spread = &spread_[body_ * W_];
     std::fill(reach_.begin(), reach_.end(), 0.0f);
-    for (std::size_t c = 0; c < C_; ++c) {
-      if (is_too_thin(c, limit)) {continue;}
-      const std::size_t a = lane_[bodies_.limbs[c].first], b = lane_[bodies_.limbs[c].second];
-      const float dx = x_[a] - x_[b], dy = y_[a] - y_[b], dz = z_[a] - z_[b];
-      half_[c] = 0.5f * std::sqrt(dx * dx + dy * dy + dz * dz);
-      const float reach = half_[c] + static_cast<float>(bodies_.radius(t, c));
-      reach_[a] = std::max(reach_[a], reach), reach_[b] = std::max(reach_[b], reach);
+    for (std::size_t k = 0; k < used_; ++k) {
+      const auto [a, b] = ends_[k];
+      const float dx = x[a] - x[b], dy = y[a] - y[b], dz = z[a] - z[b];
+      half_[k] = 0.5f * std::sqrt(dx * dx + dy * dy + dz * dz);
+      flesh_[k] = radius_[span_ * C_ + k] + std::max(spread[a], spread[b]);
+      reach_[a] = std::max(reach_[a], half_[k] + flesh_[k]), reach_[b] = std::max(reach_[b], half_[k] + flesh_[k]);
     }
   }
 
-  /// Whether any limb of the pose may come nearer to a capsule than a limit.
+  /// The number of limbs that are thick enough for the limit. They are counted from the thickest one on.
+  std::size_t limbs() const {return used_;}
+  std::size_t limb(std::size_t k) const {return limbs_[k];}
+
+  /// Whether any limb may come nearer to a capsule than a limit.
   bool is_in_question(std::size_t r, float limit)
   {
-    const Axis & axis = axes_[t_ * robot_.size() + r];
-    measure_joints(axis);
+    const Axis axis = axes_[span_ * R_ + r];
+    const float * x = &x_[body_ * W_], * y = &y_[body_ * W_], * z = &z_[body_ * W_];
     const float least = limit + axis.radius + slack_;
     bool any = false;
-    for (std::size_t from = 0; from < lanes_; from += 8) {
-      int near[8] = {};
-      for (std::size_t k = 0; k < 8; ++k) {
+    for (std::size_t from = 0; from < lanes_; from += LANES) {
+      float found[LANES];
+      for (std::size_t k = 0; k < LANES; ++k) {found[k] = axis.square(x[from + k], y[from + k], z[from + k]);}
+      std::copy(found, found + LANES, &square_[from]);
+      int near[LANES];
+      for (std::size_t k = 0; k < LANES; ++k) {
         const float reach = least + reach_[from + k];
-        near[k] = (reach > 0) & (square_[from + k] <= reach * reach);
+        near[k] = (reach > 0) & (found[k] <= reach * reach);
       }
       for (int lane : near) {any = any || lane;}
     }
     return any;
   }
 
-  /// Whether a joint is certainly nearer than a limit to the capsule of the last question.
+  /// Whether some joint is certainly nearer than a limit to the capsule of the last question, at all of the times.
   bool is_within(std::size_t r, float limit) const
   {
-    const float most = limit + axes_[t_ * robot_.size() + r].radius - slack_;
-    for (std::size_t lane = 0; lane < used_.size(); ++lane) {
-      const float thickest = thickest_[t_ * J_ + used_[lane]], reach = most + thickest;
-      if (thickest > 0 && reach > 0 && square_[lane] <= reach * reach) {return true;}
+    const Axis & axis = axes_[span_ * R_ + r];
+    const float most = limit + axis.inner - slack_;
+    for (std::size_t lane = 0; lane < lanes_; ++lane) {
+      const float flesh = thickest_[span_ * W_ + lane], reach = most + flesh - spread_[body_ * W_ + lane];
+      if (flesh > 0 && reach > 0 && square_[lane] <= reach * reach) {return true;}
     }
     return false;
   }
 
-  /// Whether a limb may be nearer than a limit to the capsule of the last question.
-  bool is_limb_in_question(std::size_t c, std::size_t r, float limit) const
+  /// Whether a limb may come nearer than a limit to the capsule of the last question.
+  bool is_limb_in_question(std::size_t k, std::size_t r, float limit) const
   {
-    const Limb & limb = bodies_.limbs[c];
-    const float flesh =
-      static_cast<float>(bodies_.radius(t_, c)) + axes_[t_ * robot_.size() + r].radius + slack_;
-    if (limit + flesh < 0) {return false;}
-    const float reach = limit + flesh + half_[c];
-    const float first = square_[lane_[limb.first]], second = square_[lane_[limb.second]];
-    if (!(reach > 0) || std::min(first, second) > reach * reach) {return false;}
-    return 0.5f * (std::sqrt(first) + std::sqrt(second)) - half_[c] - flesh <= limit;
+    const Axis & axis = axes_[span_ * R_ + r];
+    const float near = limit + flesh_[k] + axis.radius + slack_, reach = near + half_[k];
+    if (near < 0) {return false;}
+    const auto [a, b] = ends_[k];
+    if (std::min(square_[a], square_[b]) > reach * reach) {return false;}
+    if (0.5f * (std::sqrt(square_[a]) + std::sqrt(square_[b])) - half_[k] > near) {return false;}
+    return together_ == 1 || segment_to_segment(end(a), end(b), axis.start, axis.end) <= near;
   }
 
-  /// The distance of the surfaces of a limb of the pose and a capsule; negative where they overlap.
-  double measure(std::size_t c, std::size_t r) const
+  /// The distance of the surfaces of a limb and a capsule at a time of the span; negative where they overlap.
+  double measure(std::size_t t, std::size_t k, std::size_t r) const
   {
+    const std::size_t c = limbs_[k], n = body_ / spans_;
     const Limb & limb = bodies_.limbs[c];
-    const Capsule & capsule = robot_(t_, r);
-    const Vec3 a = bodies_.joint(n_, t_, limb.first), b = bodies_.joint(n_, t_, limb.second);
-    return segment_to_segment(a, b, capsule.start, capsule.end) - bodies_.radius(t_, c) - capsule.radius;
+    const Capsule & capsule = robot_(t, r);
+    const Vec3 a = bodies_.joint(n, t, limb.first), b = bodies_.joint(n, t, limb.second);
+    return segment_to_segment(a, b, capsule.start, capsule.end) - bodies_.radius(t, c) - capsule.radius;
   }
 
 private:
-  /// The axis of a capsule, in float.
-  struct Axis
+  static constexpr std::size_t SPANS = 16;  // into which the times are divided at most
+  static constexpr std::size_t LANES = 8;
+
+  Vec3 end(std::size_t lane) const
   {
-    float ax, ay, az, ux, uy, uz, length, radius;
+    const std::size_t at = body_ * W_ + lane;
+    return {x_[at], y_[at], z_[at]};
+  }
 
-    explicit Axis(const Capsule & capsule)
-    {
-      const Vec3 along = capsule.end - capsule.start;
-      const double far = along.norm();
-      const Vec3 unit = along * (1 / std::max(far, 1e-12));
-      ax = static_cast<float>(capsule.start.x), ay = static_cast<float>(capsule.start.y);
-      az = static_cast<float>(capsule.start.z), ux = static_cast<float>(unit.x), uy = static_cast<float>(unit.y);
-      uz = static_cast<float>(unit.z), length = static_cast<float>(far), radius = static_cast<float>(capsule.radius);
-    }
-
-    float square(float x, float y, float z) const
-    {
-      const float px = x - ax, py = y - ay, pz = z - az;
-      const float way = px * ux + py * uy + pz * uz;
-      const float start = way < 0 ? 0 : way, share = start < length ? start : length;
-      const float dx = px - share * ux, dy = py - share * uy, dz = pz - share * uz;
-      return dx * dx + dy * dy + dz * dz;
-    }
-  };
-
-  bool is_too_thin(std::size_t c, float limit) const {return flesh_[c] + thickest_capsule_ + slack_ < -limit;}
-
-  void measure_joints(const Axis & axis)
+  /// Order limbs from the thickest to the thinnest, and joints as these limbs need them: thick limbs need few lanes.
+  void order_limbs()
   {
-    const Axis own = axis;  // which the squares cannot overwrite
-    const float * x = x_.data(), * y = y_.data(), * z = z_.data();
-    for (std::size_t from = 0; from < lanes_; from += 8) {
-      float found[8];
-      for (std::size_t k = 0; k < 8; ++k) {found[k] = own.square(x[from + k], y[from + k], z[from + k]);}
-      std::copy(found, found + 8, &square_[from]);
+    std::vector<float> thickest(C_, 0.0f);
+    for (std::size_t t = 0; t < T_; ++t) {
+      for (std::size_t c = 0; c < C_; ++c) {
+        thickest[c] = std::max(thickest[c], static_cast<float>(bodies_.radius(t, c)));
+      }
+    }
+    limbs_.resize(C_);
+    std::iota(limbs_.begin(), limbs_.end(), std::size_t{0});
+    std::stable_sort(
+      limbs_.begin(), limbs_.end(), [&](std::size_t a, std::size_t b) {return thickest[a] > thickest[b];});
+    std::vector<std::size_t> lane_of(bodies_.joints, bodies_.joints);
+    const auto lane = [&](std::size_t joint) {
+        if (lane_of[joint] == bodies_.joints) {lane_of[joint] = joints_.size(), joints_.push_back(joint);}
+        return lane_of[joint];
+      };
+    for (std::size_t c : limbs_) {
+      const std::size_t first = lane(bodies_.limbs[c].first), second = lane(bodies_.limbs[c].second);
+      ends_.push_back({first, second});
+      thickest_limb_.push_back(thickest[c]);
+      lanes_of_.push_back((joints_.size() + LANES - 1) / LANES * LANES);
+    }
+    W_ = lanes_of_.empty() ? 0 : lanes_of_.back();
+    square_.resize(W_), reach_.resize(W_), half_.resize(C_), flesh_.resize(C_);
+    radius_.assign(spans_ * C_, 0.0f), thickest_.assign(spans_ * W_, 0.0f);
+    for (std::size_t t = 0; t < T_; ++t) {
+      for (std::size_t k = 0; k < C_; ++k) {
+        const float flesh = static_cast<float>(bodies_.radius(t, limbs_[k]));
+        float & radius = radius_[t / together_ * C_ + k];
+        radius = std::max(radius, flesh);
+        for (std::size_t lane : ends_[k]) {
+          float & thick = thickest_[t / together_ * W_ + lane];
+          thick = std::max(thick, flesh);
+        }
+      }
     }
   }
 
-  /// Find the ball around the hub of every pose. Let d be the distance of a joint and f its flesh. For any m, (d + f)^2
-  /// is at most d^2 (1 + f / m) + f^2 + m f. So one square root for the whole pose is enough.
+  void find_axes()
+  {
+    for (std::size_t span = 0; span < spans_; ++span) {
+      const std::size_t from = first_time(span), to = first_time(span + 1);
+      for (std::size_t r = 0; r < R_; ++r) {
+        const Capsule & first = robot_(from, r), & last = robot_(to - 1, r);
+        Axis axis((first.start + last.start) * 0.5, (first.end + last.end) * 0.5);
+        double spread = 0, radius = 0, least = first.radius;
+        for (std::size_t t = from; t < to; ++t) {
+          const Capsule & now = robot_(t, r);
+          spread = std::max({spread, (now.start - axis.start).norm(), (now.end - axis.end).norm()});
+          radius = std::max(radius, now.radius), least = std::min(least, now.radius);
+        }
+        axis.radius = static_cast<float>(radius + spread), axis.inner = static_cast<float>(least - spread);
+        thickest_capsule_ = std::max(thickest_capsule_, static_cast<float>(radius));
+        farthest_ = std::max(farthest_, std::abs(axis.ax) + std::abs(axis.ay) + std::abs(axis.az) + axis.length);
+        axes_.push_back(axis);
+      }
+    }
+  }
+
+  void find_bodies()
+  {
+    const std::size_t numbers = bodies_.joints * 3;
+    std::vector<float> low(numbers), high(numbers);
+    for (auto * part : {&x_, &y_, &z_, &spread_}) {part->resize(size() * W_);}
+    for (std::size_t body = 0; body < size(); ++body) {
+      const std::size_t n = body / spans_, from = first_time(body % spans_), to = first_time(body % spans_ + 1);
+      const float * first = bodies_.pose(n, from);
+      std::copy(first, first + numbers, low.begin()), std::copy(first, first + numbers, high.begin());
+      for (std::size_t t = from + 1; t < to; ++t) {
+        const float * pose = bodies_.pose(n, t);
+        float * l = low.data(), * h = high.data();
+        for (std::size_t i = 0; i < numbers; ++i) {
+          l[i] = pose[i] < l[i] ? pose[i] : l[i];
+          h[i] = pose[i] > h[i] ? pose[i] : h[i];
+        }
+      }
+      for (std::size_t lane = 0; lane < W_; ++lane) {
+        const std::size_t i = joints_[lane < joints_.size() ? lane : 0] * 3, at = body * W_ + lane;
+        const float dx = 0.5f * (high[i] - low[i]), dy = 0.5f * (high[i + 1] - low[i + 1]);
+        const float dz = 0.5f * (high[i + 2] - low[i + 2]);
+        x_[at] = low[i] + dx, y_[at] = low[i + 1] + dy, z_[at] = low[i + 2] + dz;
+        spread_[at] = std::sqrt(dx * dx + dy * dy + dz * dz);
+      }
+    }
+    find_balls();
+  }
+
+  /// Find the ball around the hub of every fat body, and how near it comes to the robot.
   void find_balls()
   {
-    constexpr float m = 0.7f;
-    std::vector<float> scale(T_ * J_), more(T_ * J_);
-    for (std::size_t t = 0; t < T_; ++t) {
-      for (std::size_t j = 0; j < J_; ++j) {
-        const float flesh = thickest_[t * J_ + j];
-        scale[t * J_ + j] = 1 + flesh / m, more[t * J_ + j] = flesh * flesh + m * flesh;
-      }
-    }
-    float largest = 0;
-    for (std::size_t n = 0, pose = 0; n < bodies_.samples; ++n) {
-      for (std::size_t t = 0; t < T_; ++t, ++pose) {
-        const float * x = &bodies_.x[pose * J_], * y = &bodies_.y[pose * J_], * z = &bodies_.z[pose * J_];
-        const float * s = &scale[t * J_], * b = &more[t * J_];
-        const float hx = x[hub_], hy = y[hub_], hz = z[hub_];
-        float farthest = 0;
-        for (std::size_t j = 0; j < J_; ++j) {
-          const float dx = x[j] - hx, dy = y[j] - hy, dz = z[j] - hz;
-          const float square = (dx * dx + dy * dy + dz * dz) * s[j] + b[j];
-          farthest = farthest < square ? square : farthest;
+    const std::size_t hub = find_hub();
+    at_least_.resize(size());
+    for (std::size_t body = 0; body < size(); ++body) {
+      const float * x = &x_[body * W_], * y = &y_[body * W_], * z = &z_[body * W_], * spread = &spread_[body * W_];
+      const float * flesh = &thickest_[body % spans_ * W_];
+      const float hx = x[hub], hy = y[hub], hz = z[hub];
+      float farthest[LANES] = {};
+      for (std::size_t from = 0; from < W_; from += LANES) {
+        for (std::size_t k = from; k < from + LANES; ++k) {
+          const float dx = x[k] - hx, dy = y[k] - hy, dz = z[k] - hz;
+          const float far = std::sqrt(dx * dx + dy * dy + dz * dz) + spread[k] + flesh[k];
+          farthest[k - from] = farthest[k - from] < far ? far : farthest[k - from];
         }
-        ball_[pose] = std::sqrt(farthest);
-        largest = std::max(largest, std::abs(hx) + std::abs(hy) + std::abs(hz) + ball_[pose]);
       }
+      const float ball = *std::max_element(farthest, farthest + LANES);
+      float nearest = std::numeric_limits<float>::infinity();
+      for (std::size_t r = 0; r < R_; ++r) {
+        const Axis & axis = axes_[body % spans_ * R_ + r];
+        nearest = std::min(nearest, std::sqrt(axis.square(hx, hy, hz)) - axis.radius);
+      }
+      at_least_[body] = nearest - ball;
+      farthest_ = std::max(farthest_, std::abs(hx) + std::abs(hy) + std::abs(hz) + ball);
     }
-    slack_ = 1e-5f * largest + 1e-5f;  // far more than what rounding does
-    for (float & ball : ball_) {ball += slack_;}
+    slack_ = 1e-5f * farthest_ + 1e-5f;  // far more than what rounding does
+    for (float & least : at_least_) {least -= slack_;}
   }
 
-  void choose_hub()
+  /// The lane of the joint that is most central.
+  std::size_t find_hub() const
   {
-    double best = std::numeric_limits<double>::infinity();
-    for (std::size_t hub = 0; hub < J_ && bodies_.samples && T_; ++hub) {
-      double farthest = 0;
-      for (std::size_t j = 0; j < J_; ++j) {
-        farthest = std::max(farthest, (bodies_.joint(0, 0, j) - bodies_.joint(0, 0, hub)).norm());
+    std::size_t found = 0;
+    float best = std::numeric_limits<float>::infinity();
+    for (std::size_t hub = 0; hub < joints_.size() && size(); ++hub) {
+      float farthest = 0;
+      for (std::size_t j = 0; j < joints_.size(); ++j) {
+        const float dx = x_[j] - x_[hub], dy = y_[j] - y_[hub], dz = z_[j] - z_[hub];
+        farthest = std::max(farthest, dx * dx + dy * dy + dz * dz);
       }
-      if (farthest < best) {best = farthest, hub_ = hub;}
+      if (farthest < best) {best = farthest, found = hub;}
     }
+    return found;
   }
 
   const Bodies & bodies_;
   const Robot & robot_;
-  std::size_t T_, J_, C_, lanes_, hub_ = 0, n_ = 0, t_ = 0;
-  std::vector<float> x_, y_, z_, square_, reach_, half_, flesh_, ball_, thickest_;
-  std::vector<std::size_t> used_, lane_;  // the joint of each lane, the lane of each joint
-  std::vector<Axis> axes_;
-  float slack_ = 0, thickest_capsule_ = 0;
+  std::size_t T_, R_, C_, together_, spans_, W_ = 0;  // W_: lanes of a body
+  std::vector<std::size_t> limbs_, lanes_of_, joints_;  // limbs by thickness, lanes that they need, joints of lanes
+  std::vector<std::array<std::size_t, 2>> ends_;  // lanes of the ends of limbs
+  std::vector<float> thickest_limb_, radius_, thickest_;  // of limbs; of limbs in spans; of lanes in spans
+  std::vector<Axis> axes_;  // of capsules in spans
+  std::vector<float> x_, y_, z_, spread_, at_least_;  // of bodies
+  float slack_ = 0, farthest_ = 0, thickest_capsule_ = 0;
+  std::size_t body_ = 0, span_ = 0, used_ = 0, lanes_ = 0;
+  std::vector<float> square_, reach_, half_, flesh_;  // of the selected body
 };
 
 }  // namespace motion_predictor

@@ -10,8 +10,8 @@ from motion_predictor.planning.flesh import Bodies, Limbs
 from motion_predictor.planning.outlook import Outlook
 from motion_predictor.planning.sweep import Pairs, Sweep
 
-FIRST = 512
-"""Number of pairs that are measured first: those that look nearest."""
+FIRST = 64
+"""Number of pairs that are measured first, at all times of a span: those that look nearest."""
 
 
 @dataclass(frozen=True)
@@ -47,35 +47,35 @@ def nearest(bodies: Bodies, robot: Capsules) -> tuple[NDArray[np.float64], Pairs
 def _nearest(bodies: Bodies, robot: Capsules, each: bool) -> tuple[NDArray[np.float64], Pairs]:
     """Return the distance and the pair at each time, or (1,) over all of them."""
     sweep = Sweep(bodies, robot)
+    least = sweep.at_least()
+    by_span = least.reshape(len(least), -1)
+    limit = sweep.of_spans(sweep.at_most().reshape(len(least), -1).min(1))
+    found: list[tuple[Pairs, NDArray[np.float64]]] = []
 
-    def lower(at: NDArray[np.int64], distance_m: NDArray[np.floating]) -> None:
-        np.minimum.at(limit, at, distance_m)
-        if not each:
-            limit[:] = limit.min()
+    def measure(spans: Pairs) -> None:
+        pairs = sweep.over_times(spans)
+        distance_m = sweep.measure(pairs)
+        np.minimum.at(limit, pairs.t, distance_m)
+        found.append((pairs, distance_m))
 
-    def measured(pairs: Pairs) -> Pairs:
-        """Measure the pairs that look nearest; return those that may still be nearer."""
-        best = pairs
-        if len(pairs) > FIRST:
-            best = pairs[np.argpartition(pairs.least, FIRST)[:FIRST]]
-        lower(best.t, sweep.measure(best))
-        return pairs[pairs.least <= limit[pairs.t]]
+    def limits() -> NDArray[np.float64]:
+        """Return what pairs of each span have to be nearer than, to be of interest."""
+        most = sweep.most_in_spans(limit)
+        return most if each else np.full_like(most, most.min())
 
-    # The distance of the pose that looks nearest excludes most of the others.
-    times = np.arange(bodies.joints.shape[1])
-    limit = np.full(len(times), np.inf)
-    look = sweep.look(times, sweep.promising())
-    lower(times, look.at_most().min(0))
-    measured(look.in_question(limit))
-    sweep.narrow(float(limit.max(initial=-np.inf)))
-    found = []
-    for look in sweep.looks(sweep.poses_at_least() <= limit[:, None]):
-        lower(look.t, look.at_most().min(0))
-        found.append(look.in_question(limit[look.t]))
-    pairs = Pairs.all_of(found)
-    if len(pairs) > FIRST:
-        pairs = measured(pairs)
-    distance_m = sweep.measure(pairs)
+    # What looks nearest is measured first: its distance excludes most of the others.
+    rest = np.flatnonzero(by_span <= limits()[:, None])
+    if len(rest) > FIRST:
+        measure(sweep.pairs(rest[np.argpartition(least.ravel()[rest], FIRST)[:FIRST]]))
+        rest = rest[least.ravel()[rest] <= limits()[sweep.pairs(rest).t]]
+    spans = sweep.pairs(rest)
+    closer = sweep.closer(spans)
+    order = np.lexsort((closer, spans.t))
+    _, first = np.unique(spans.t[order], return_index=True)
+    for some in (order[first], np.delete(order, first)):
+        measure(spans[some[closer[some] <= limits()[spans.t[some]]]])
+    pairs = Pairs(*(np.concatenate([getattr(p, x) for p, _ in found]) for x in 'ntcr'))
+    distance_m = np.concatenate([distances_m for _, distances_m in found])
     if not each:
         only = np.array([distance_m.argmin()])
         return distance_m[only], pairs[only]
@@ -102,7 +102,8 @@ def closest(
         start_s: of the span, seconds from now.
         end_s: of the span.
         limbs: of the people; those that ship for their layout unless given.
-        by_samples: every sample, or else the mean inflated by the radius.
+        by_samples: every sample, or else the mean inflated by the radius. Unfamiliar people are
+            always the latter.
 
     Raises:
         HorizonError: if the span is not within what is predicted.
@@ -120,10 +121,9 @@ def over(
     if outlook.is_empty:
         return NOBODY
     limbs = limbs or Limbs.for_outlook(outlook)
-    make = Bodies.of_samples if by_samples else Bodies.of_mean
     best = NOBODY
     for person in outlook.people:
-        distances, pairs = _nearest(make(person, limbs), robot, each=False)
+        distances, pairs = _nearest(Bodies.of(person, limbs, by_samples), robot, each=False)
         if distances[0] < best.distance_m:
             best = Closest(
                 float(distances[0]),

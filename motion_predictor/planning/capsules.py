@@ -1,6 +1,7 @@
 """Capsules, and the exact distance of segments."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from motion_predictor.common.rigid import Rigid
 
 Array = NDArray[np.float64]
+Some = TypeVar('Some', np.float32, np.float64)
+TINY = 1e-30
+"""Least squared length, and area, by which is divided; float32 has it."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +61,20 @@ class Capsules:
         return np.broadcast_to(self.starts, shape), np.broadcast_to(self.ends, shape)
 
 
-def point_to_segment(points: Array, starts: Array, ends: Array) -> Array:
+def point_to_segment(
+    points: NDArray[Some], starts: NDArray[Some], ends: NDArray[Some]
+) -> NDArray[Some]:
     """Return the squared distance of points (K, 3) from segments (K, 3)."""
     along, away = ends - starts, points - starts
     length = np.einsum('kx,kx->k', along, along)
-    share = np.einsum('kx,kx->k', away, along) / np.maximum(length, 1e-300)
+    share = np.einsum('kx,kx->k', away, along) / np.maximum(length, TINY)
     away -= share.clip(0, 1)[:, None] * along
     return np.einsum('kx,kx->k', away, away)
 
 
-def segment_to_segment(a: Array, b: Array, c: Array, d: Array) -> Array:
+def segment_to_segment(
+    a: NDArray[Some], b: NDArray[Some], c: NDArray[Some], d: NDArray[Some]
+) -> NDArray[Some]:
     """Return the distance (K,) of segments a-b from segments c-d, each (K, 3), in metres.
 
     The nearest points of two segments are an end of one and a point of the other, or lie inside
@@ -76,7 +84,7 @@ def segment_to_segment(a: Array, b: Array, c: Array, d: Array) -> Array:
     u, v, w = b - a, d - c, a - c
     uu, uv, vv = (np.einsum('kx,kx->k', x, y) for x, y in ((u, u), (u, v), (v, v)))
     uw, vw = np.einsum('kx,kx->k', u, w), np.einsum('kx,kx->k', v, w)
-    area = np.maximum(uu * vv - uv * uv, 1e-300)
+    area = np.maximum(uu * vv - uv * uv, TINY)
     s = ((uv * vw - vv * uw) / area).clip(0, 1)
     t = ((uu * vw - uv * uw) / area).clip(0, 1)
     between = w + s[:, None] * u - t[:, None] * v

@@ -39,14 +39,13 @@ def touching(bodies: Bodies, robot: Capsules, margin_m: float = 0.0) -> NDArray[
         margin_m: a distance that counts as touching.
     """
     sweep = Sweep(bodies, robot)
-    touched = np.zeros((len(robot.radii), len(bodies.joints)), bool)
-    for look in sweep.looks(sweep.poses_at_least() <= margin_m):
-        r, k = np.nonzero(look.at_most() <= margin_m)
-        touched[r, look.n[k]] = True
-        # Samples that touch already need no second look.
-        pairs = look.in_question(np.where(touched[:, look.n], -np.inf, margin_m))
-        hit = sweep.measure(pairs) <= margin_m
-        touched[pairs.r[hit], pairs.n[hit]] = True
+    touched = np.asarray((sweep.at_most() <= margin_m).any(0))
+    # Samples that touch already need no second look.
+    spans = sweep.pairs(np.flatnonzero((sweep.at_least() <= margin_m) & ~touched[..., None]))
+    spans = spans[sweep.closer(spans) <= margin_m]
+    pairs = sweep.over_times(spans)
+    hit = sweep.measure(pairs) <= margin_m
+    touched[pairs.r[hit], pairs.n[hit]] = True
     return touched
 
 
@@ -72,8 +71,8 @@ def touch(
 ) -> Touch:
     """Return the probability that anybody touches the robot within a time span.
 
-    People are taken as independent of each other. Somebody who is not predicted touches everything
-    that they can reach.
+    People are taken as independent of each other. Somebody who is not predicted, or unfamiliar,
+    touches everything that they can reach.
 
     Args:
         outlook: who is there, in the frame of the robot.
@@ -93,8 +92,12 @@ def touch(
         return Touch(0.0, 0.0, 1 - capsules)
     limbs = limbs or Limbs.for_outlook(outlook)
     outlook = outlook.at(outlook.instants(start_s, end_s))
+    reached = np.zeros(len(capsules), bool)  # by people whose samples say nothing
     for person in outlook.people:
-        touched = touching(Bodies.of_samples(person, limbs), robot, margin_m)
+        touched = touching(Bodies.of(person, limbs), robot, margin_m)
+        if person.unfamiliar:
+            reached |= touched.any(1)
+            continue
         samples = touched.shape[1]
         hits = int(touched.any(0).sum())
         spared *= 1 - hits / samples
@@ -102,7 +105,8 @@ def touch(
         capsules *= 1 - touched.mean(1)
     for ball in outlook.unpredicted:
         within = ball.apart_m(robot, outlook.times, limbs.ends, limbs.radii) <= margin_m
-        capsules[within.any(0)] = 0
-        if within.any():
-            spared = spared_at_least = 0.0
+        reached |= within.any(0)
+    capsules[reached] = 0
+    if reached.any():
+        spared = spared_at_least = 0.0
     return Touch(1 - spared, 1 - spared_at_least, 1 - capsules)

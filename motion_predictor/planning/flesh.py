@@ -108,6 +108,17 @@ class Bodies:
     """(T, C) metres, of the limbs"""
 
     @classmethod
+    def of(cls, person: Person, limbs: Limbs, by_samples: bool = True) -> 'Bodies':
+        """Return every sample, or the inflated mean: of unfamiliar people always the latter.
+
+        Raises:
+            FleshError: if the message came without them.
+        """
+        if by_samples and not person.unfamiliar:
+            return cls.of_samples(person, limbs)
+        return cls.of_mean(person, limbs)
+
+    @classmethod
     def of_samples(cls, person: Person, limbs: Limbs) -> 'Bodies':
         """Return every sample as a body of its own.
 

@@ -61,8 +61,9 @@ class Limits:
     """Greatest speed of these people, if it is less than `max_speed` of the message. ISO 13855
     has 1.6."""
     unfamiliar_ok: bool = True
-    """Whether people may be unfamiliar. Their radii hold everything that they can reach, so
-    they stay usable. Their samples are not: a planner that uses samples sets this to false."""
+    """Whether people may be unfamiliar. Their radii hold everything that they can reach;
+    distances and touches use these, not their samples. A planner that goes by samples itself sets
+    this to false."""
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ def distances(
         robot: where it is now.
         span_s: how far from now.
         limbs: of the people; those that ship for their layout unless given.
-        by_samples: every sample, or else the mean inflated by the radius.
+        by_samples: every sample, or else the mean inflated by the radius. Unfamiliar people are
+            always the latter.
 
     Raises:
         HorizonError: if the span is not within what is predicted.
@@ -91,9 +92,8 @@ def distances(
     found = np.full(len(times), np.inf)
     if not outlook.is_empty:
         limbs = limbs or Limbs.for_outlook(outlook)
-        make = Bodies.of_samples if by_samples else Bodies.of_mean
         for person in outlook.at(times).people:
-            found = np.minimum(found, nearest(make(person, limbs), robot)[0])
+            found = np.minimum(found, nearest(Bodies.of(person, limbs, by_samples), robot)[0])
         for ball in outlook.unpredicted:
             apart_m = ball.apart_m(robot, times, limbs.ends, limbs.radii)
             found = np.minimum(found, apart_m.min(1))

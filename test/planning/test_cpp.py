@@ -62,6 +62,7 @@ def text_of(
     words += [*message.times, *message.joint_names]
     for motion in message.motions:
         words += [motion.id.replace(' ', '_'), motion.status, int(len(motion.mean) > 0)]
+        words += [int(motion.unfamiliar)]
         words += [*motion.place, motion.reach, motion.last_seen.sec, motion.last_seen.nanosec]
         if not len(motion.mean):
             pose_seen = [] if np.isnan(motion.last_pose).any() else motion.last_pose
@@ -99,10 +100,13 @@ def arm(place: Any, seed: int = 0, times: int = 0) -> Capsules:
 
 @pytest.mark.parametrize('place', [(0.3, 0.2, 0.9), (1.2, 0.4, 0.5), (4.0, -3.0, 0.0)])
 @pytest.mark.parametrize('moving', [False, True])
+@pytest.mark.parametrize('frames', [4, 40])
 def test_distances_and_touches_equal_those_in_python(
-    distances: Path, make_prediction: Callable[..., Any], place: Any, moving: bool
+    distances: Path, make_prediction: Callable[..., Any], place: Any, moving: bool, frames: int
 ) -> None:
-    message, age_s, span = make_prediction(people=2, samples=10), 0.05, (0.0, 0.6)
+    times = (0.1, 0.2, 0.4, 0.8) if frames == 4 else np.arange(1, 41) / 50
+    age_s, span = 0.05, (0.0, 0.6)
+    message = make_prediction(people=2, samples=10, times=times)
     pose = [1.0, -2.0, 0.5, *Rotation.from_euler('xyz', [0.1, -0.2, 1.0]).as_quat()]
     transform = Rigid.of_pose(pose)
     inbox = Inbox()
@@ -139,13 +143,33 @@ def test_distances_and_touches_equal_those_in_python(
     assert 'eigen' in found or not find_spec('cmeel'), 'the target brings Eigen along'
     if 'eigen' in found:
         person = message.motions[0]
-        samples = person.samples.reshape(10, 4, 22, 3)
+        samples = person.samples.reshape(10, frames, 22, 3)
         same, norm, mean, radius = map(float, found['eigen'][0].split())
         assert same, 'the map points into the message'
         assert norm == pytest.approx(np.linalg.norm(samples[1, 2, 3]), abs=1e-5)
-        whole = person.mean.reshape(4, 22, 3)[1].mean(0)
+        whole = person.mean.reshape(frames, 22, 3)[1].mean(0)
         assert mean == pytest.approx(np.linalg.norm(whole), abs=1e-5)
         assert radius == pytest.approx(person.radius.sum(), abs=1e-3)
+
+
+def test_unfamiliar_people_are_as_near_as_in_python(
+    distances: Path, make_prediction: Callable[..., Any]
+) -> None:
+    message, age_s, span = make_prediction(people=2, samples=10), 0.05, (0.0, 0.6)
+    message.motions[1].unfamiliar = True
+    outlook = Outlook.of(message, age_s)
+    identity = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
+    for place in ((0.5, 2.2, 1.0), (0.5, 5.0, 1.0)):
+        robot = arm(place)
+        found = ask(distances, text_of(message, age_s, span, robot, identity))
+        expected = closest(outlook, robot, *span)
+        assert expected.person == 'person 1'
+        assert float(found['closest'][0].split()[0]) == pytest.approx(
+            expected.distance_m, abs=1e-6
+        )
+        hit = touch(outlook, robot, *span)
+        answer = np.array(found['touch'][0].split(), float)
+        np.testing.assert_allclose(answer, [hit.share, hit.at_most, *hit.of_capsule], atol=1e-8)
 
 
 def by_brute_force(

@@ -1,6 +1,8 @@
 """Distances from a robot against those found one by one, and the probability of a touch."""
 
+import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ from motion_predictor.planning import (
 )
 from motion_predictor.planning.capsules import segment_to_segment
 from motion_predictor.planning.contact import at_most
+from motion_predictor.planning.separation import distances
 from motion_predictor.skeleton import known_layouts
 
 PLACES = ((0.3, 0.2, 0.9), (1.2, 0.4, 0.5), (4.0, -3.0, 0.0), (40.0, 30.0, 1.0))
@@ -89,23 +92,50 @@ def test_distances_agree_with_those_found_one_by_one(
             )
 
 
-def test_many_samples_are_looked_at_in_several_goes(make_prediction: Callable[..., Any]) -> None:
+@pytest.mark.parametrize('moving', [False, True])
+@pytest.mark.parametrize('place', PLACES)
+def test_successive_poses_that_are_looked_at_together(
+    make_prediction: Callable[..., Any], place: Any, moving: bool
+) -> None:
     """Against the vectorised distance, which the tests above compare with the slow one."""
-    times = np.arange(1, 41) / 20
+    times = np.arange(1, 42) / 20  # the last span is shorter than the others
     outlook = Outlook.of(make_prediction(samples=60, times=times), 0.0)
     bodies = Bodies.of_samples(outlook.people[0], Limbs.for_outlook(outlook))
-    for place in PLACES:
-        robot = arm(place, capsules=8)
-        expected = np.full(len(times), np.inf)
-        for c, (i, j) in enumerate(bodies.limbs.ends):
-            ends = (bodies.joints[:, :, k].reshape(-1, 3).astype(float) for k in (i, j))
-            p, q = ends
-            for r in range(8):
-                axis = (np.broadcast_to(x[r], p.shape) for x in (robot.starts, robot.ends))
-                d = segment_to_segment(p, q, *axis).reshape(60, -1).min(0)
-                expected = np.minimum(expected, d - bodies.radii[:, c] - robot.radii[r])
-        np.testing.assert_allclose(nearest(bodies, robot)[0], expected, atol=1e-9)
-        assert over(outlook, robot).distance_m == pytest.approx(expected.min(), abs=1e-9)
+    robot = arm(place, capsules=8, times=len(times) if moving else 0)
+    expected = np.full((8, 60, len(times)), np.inf)
+    starts, ends = robot.over(len(times))
+    for (c, (i, j)), r in itertools.product(enumerate(bodies.limbs.ends), range(8)):
+        p, q = (bodies.joints[:, :, k].reshape(-1, 3).astype(float) for k in (i, j))
+        axis = (
+            np.broadcast_to(x[:, r], (60, *x[:, r].shape)).reshape(-1, 3) for x in (starts, ends)
+        )
+        apart = segment_to_segment(p, q, *axis).reshape(60, -1)
+        np.minimum(expected[r], apart - bodies.radii[:, c] - robot.radii[r], out=expected[r])
+    np.testing.assert_allclose(nearest(bodies, robot)[0], expected.min((0, 1)), atol=1e-9)
+    assert over(outlook, robot).distance_m == pytest.approx(expected.min(), abs=1e-9)
+    for margin_m in (0.0, 0.5):
+        np.testing.assert_array_equal(
+            touching(bodies, robot, margin_m), (expected <= margin_m).any(2)
+        )
+
+
+def test_unfamiliar_people_are_anywhere_within_their_radius(
+    make_prediction: Callable[..., Any],
+) -> None:
+    message = make_prediction(people=2, samples=20)
+    message.motions[1].unfamiliar = True
+    outlook = Outlook.of(message, 0.0)
+    for robot in (arm((0.6, 2.3, 1.0)), arm((0.5, 3.4, 1.0))):
+        found = over(outlook, robot)
+        by_radius = over(replace(outlook, people=outlook.people[1:]), robot, by_samples=False)
+        by_samples = over(replace(outlook, people=outlook.people[:1]), robot)
+        assert found == min(by_radius, by_samples, key=lambda closest: closest.distance_m)
+        assert found.person == 'person 1'
+        hit = touch(outlook, robot, 0.1, 0.8)
+        assert (hit.share == 1) == (by_radius.distance_m <= 0)
+        assert (hit.of_capsule == 1).any() == (hit.share == 1)
+    _, apart = distances(outlook, arm((0.5, 3.4, 1.0)), 0.8)
+    assert apart.min() == pytest.approx(by_radius.distance_m, abs=0.05)
 
 
 def test_a_span_is_looked_at_at_both_ends_and_every_frame(

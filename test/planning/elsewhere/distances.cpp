@@ -57,7 +57,7 @@ int main()
   for (std::size_t p = 0; p < people; ++p) {
     mp::msg::PredictedMotion person;
     std::size_t predicted = 0;
-    std::cin >> person.id >> status >> predicted;
+    std::cin >> person.id >> status >> predicted >> person.unfamiliar;
     person.status = static_cast<std::uint8_t>(status);
     for (float & axis : person.place) {std::cin >> axis;}
     std::cin >> person.reach >> person.last_seen.sec >> person.last_seen.nanosec;
