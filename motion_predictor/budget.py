@@ -33,7 +33,6 @@ def rungs(samples: int) -> tuple[int, ...]:
 
 
 def survey(
-    warm_up: Callable[[int, int], object],
     run: Callable[[int, int], object],
     people: int,
     ladder: tuple[int, ...],
@@ -43,8 +42,7 @@ def survey(
     """Measure the time of each case, from one person upwards, until the time is up.
 
     Args:
-        warm_up: prepares for so many people and samples.
-        run: predicts for so many.
+        run: predicts for so many people and samples; the first call of each case does not count.
         people: the largest number.
         ladder: numbers of samples.
         limit_s: no further number of people is started after this time.
@@ -54,7 +52,7 @@ def survey(
     began_s = clock()
     for count in range(1, people + 1):
         for samples in ladder:
-            warm_up(count, samples)
+            run(count, samples)
             stamps_s = [clock()]
             for _ in range(2):  # the faster of two, since one may be disturbed
                 run(count, samples)

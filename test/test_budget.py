@@ -126,14 +126,14 @@ def test_the_state_says_what_was_decided_and_why() -> None:
 
 def test_a_survey_times_each_case_after_warming_it_up() -> None:
     now_s = 0.0
-    warm: list[tuple[int, int]] = []
+    warm: set[tuple[int, int]] = set()
 
     def run(people: int, samples: int) -> None:
         nonlocal now_s
-        assert (people, samples) in warm
-        now_s += people * samples / 1000
+        now_s += people * samples / 1000 * (1 if (people, samples) in warm else 3)
+        warm.add((people, samples))
 
-    costs = survey(lambda p, s: warm.append((p, s)), run, 100, (4, 2), 0.05, lambda: now_s)
+    costs = survey(run, 100, (4, 2), 0.1, lambda: now_s)
     assert costs == pytest.approx(
         {(1, 4): 4, (1, 2): 2, (2, 4): 8, (2, 2): 4, (3, 4): 12, (3, 2): 6}
     )

@@ -15,7 +15,7 @@ from motion_predictor.ros.node.reader import SkeletonInput
 from motion_predictor.ros.node.scheduling import Precedence
 from motion_predictor.tracking.people import People
 
-SURVEY_S = 0.3
+SURVEY_S = 0.15
 """Time for finding what predictions on the CPU cost: of few people, and in proportion of more."""
 CROWD = (
     'max_gap_s',
@@ -103,7 +103,6 @@ def measure_costs(
             predictor.rehearse(people, samples)
 
     return survey(
-        warm_up=lambda people, samples: predictor.warm_up([people], [samples]),
         run=rehearse,
         people=values['max_people'],
         ladder=rungs(values['samples']),
