@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -135,7 +136,7 @@ def _end_to_end(runs: list[Row]) -> list[str]:
     latency, stages, use = [], [], []
     for run in runs:
         people = {'people': run['people']}
-        counted = {key: _said(run[key]) for key in ('statuses', 'samples')}
+        counted = {'statuses': _shares(run['statuses']), 'samples': _middle(run['samples'])}
         latency.append(
             people
             | {key: run[key] for key in ('sent', 'unanswered', 'over_budget')}
@@ -155,10 +156,15 @@ def _end_to_end(runs: list[Row]) -> list[str]:
         'sent': 'sent',
         'unanswered': 'unanswered',
         'over_budget': 'over budget',
-        'samples': 'samples',
+        'samples': 'samples, median / least',
         'statuses': 'statuses',
     }
-    start = {'cache': 'cache', 'active_s': 'active, s', 'predicting_s': 'first prediction, s'}
+    start = {
+        'cache': 'cache',
+        'active_s': 'active, s',
+        'predicting_s': 'first prediction, s',
+        'engine_s': 'best engine, s',
+    }
     memory = {'start': 'memory, MB', 'end': 'at the end, MB'}
     rest = {'cpu': 'CPU, % of a core', 'scheduling': 'scheduling'}
     percentiles = {key: TIMES[key] for key in ('median_ms', 'p99_ms', 'max_ms')}
@@ -174,8 +180,14 @@ def _end_to_end(runs: list[Row]) -> list[str]:
     ]
 
 
-def _said(counts: dict[str, int]) -> str:
-    return ', '.join(f'{name} ({count})' for name, count in counts.items())
+def _shares(counts: dict[str, int]) -> str:
+    every = sum(counts.values())
+    return ', '.join(f'{name} {n} ({100 * n / every:.1f} %)' for name, n in counts.items())
+
+
+def _middle(counts: dict[str, int]) -> str:
+    numbers = [int(number) for number, n in counts.items() for _ in range(n)]
+    return f'{median(numbers):g} / {min(numbers)}' if numbers else ''
 
 
 def _table(title: str, rows: list[Row], names: dict[str, str], form: str) -> str:

@@ -60,8 +60,7 @@ def _nearest(bodies: Bodies, robot: Capsules, each: bool) -> tuple[NDArray[np.fl
 
     def limits() -> NDArray[np.float64]:
         """Return what pairs of each span have to be nearer than, to be of interest."""
-        most = sweep.most_in_spans(limit)
-        return most if each else np.full_like(most, most.min())
+        return sweep.most_in_spans(limit if each else np.full_like(limit, limit.min()))
 
     # What looks nearest is measured first: its distance excludes most of the others.
     rest = np.flatnonzero(by_span <= limits()[:, None])

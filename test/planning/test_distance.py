@@ -99,17 +99,17 @@ def test_successive_poses_that_are_looked_at_together(
 ) -> None:
     """Against the vectorised distance, which the tests above compare with the slow one."""
     times = np.arange(1, 42) / 20  # the last span is shorter than the others
-    outlook = Outlook.of(make_prediction(samples=60, times=times), 0.0)
+    outlook = Outlook.of(make_prediction(samples=30, times=times), 0.0)
     bodies = Bodies.of_samples(outlook.people[0], Limbs.for_outlook(outlook))
     robot = arm(place, capsules=8, times=len(times) if moving else 0)
-    expected = np.full((8, 60, len(times)), np.inf)
+    expected = np.full((8, 30, len(times)), np.inf)
     starts, ends = robot.over(len(times))
     for (c, (i, j)), r in itertools.product(enumerate(bodies.limbs.ends), range(8)):
         p, q = (bodies.joints[:, :, k].reshape(-1, 3).astype(float) for k in (i, j))
         axis = (
-            np.broadcast_to(x[:, r], (60, *x[:, r].shape)).reshape(-1, 3) for x in (starts, ends)
+            np.broadcast_to(x[:, r], (30, *x[:, r].shape)).reshape(-1, 3) for x in (starts, ends)
         )
-        apart = segment_to_segment(p, q, *axis).reshape(60, -1)
+        apart = segment_to_segment(p, q, *axis).reshape(30, -1)
         np.minimum(expected[r], apart - bodies.radii[:, c] - robot.radii[r], out=expected[r])
     np.testing.assert_allclose(nearest(bodies, robot)[0], expected.min((0, 1)), atol=1e-9)
     assert over(outlook, robot).distance_m == pytest.approx(expected.min(), abs=1e-9)

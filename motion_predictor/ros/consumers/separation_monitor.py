@@ -145,6 +145,8 @@ class SeparationMonitor(ManagedNode):
         self._facts = {'people': str(len(outlook.people)), 'age (s)': f'{outlook.age_s:.3f}'}
         if outlook.unpredicted:
             self._facts['not predicted'] = ', '.join(person.id for person in outlook.unpredicted)
+        if unfamiliar := [person.id for person in outlook.people if person.unfamiliar]:
+            self._facts['unfamiliar'] = ', '.join(unfamiliar)
         if latest.is_nobody:
             return 1.0
         try:

@@ -74,8 +74,13 @@ class Cell:
         return self.scales[-1][1] if self.scales else -1.0
 
     def reason(self) -> str:
-        found = [s for d in self.planner.diagnostics for s in d.status if 'separation' in s.name]
-        return found[-1].message if found else ''
+        return self._said()[-1].message if self._said() else ''
+
+    def facts(self) -> dict[str, str]:
+        return {pair.key: pair.value for status in self._said()[-1:] for pair in status.values}
+
+    def _said(self) -> list[DiagnosticStatus]:
+        return [s for d in self.planner.diagnostics for s in d.status if 'separation' in s.name]
 
 
 def start_monitor(start: Any, *more: str) -> Any:
@@ -126,6 +131,13 @@ def spider(message: PredictedMotionArray) -> None:
     message.layout = 'spider'
 
 
+def unfamiliar(message: PredictedMotionArray) -> None:
+    """The samples still say that they stay where they are."""
+    for motion in message.motions:
+        motion.unfamiliar = True
+        motion.radius = flat(np.full(len(motion.radius), 1.2, np.float32))
+
+
 def test_it_stops_on_everything_that_is_not_known_to_be_good(
     planner: Any, start: Any, stride: NDArray[np.float32]
 ) -> None:
@@ -151,6 +163,11 @@ def test_it_slows_for_whoever_is_near_and_rises_slowly(
     start_monitor(start)
     cell.people = {'near': 1.2}
     cell.run(lambda: cell.scale > 0.3, 'it moves')
+    cell.change = unfamiliar
+    cell.run(lambda: cell.scale == 0, 'somebody unfamiliar is anywhere within the radius')
+    cell.run(lambda: cell.facts().get('unfamiliar') == 'near', 'it says so')
+    assert cell.reason() == 'watching', 'a person is no fault'
+    cell.change = lambda message: None
     cell.people = {'near': 0.9}
     cell.run(lambda: 0 < cell.scale < 0.7, 'it slows')
     cell.people = {'near': 0.3}
