@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from motion_predictor.model.dropout import Dropout
 from motion_predictor.model.layers import zero_init
 
 
@@ -15,7 +16,7 @@ class GraphLayer(nn.Module):
         self.edges = nn.Parameter(torch.eye(joints) + 0.01 * torch.randn(joints, joints))
         self.norm = nn.LayerNorm(width)
         self.values = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return joints (B, J, width) with the contributions of their neighbours."""

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from motion_predictor.model.dropout import Dropout
+
 REDUCED_TRUNK_WIDTH = 256
 """Channels from which a shared trunk is faster in reduced precision, on a CPU with AMX."""
 
@@ -54,7 +56,7 @@ class MixingMLP(nn.Module):
         super().__init__()
         self.fc1 = nn.Linear(width, width)
         self.fc2 = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix along the last dimension of x (..., width)."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from motion_predictor.model.dropout import Dropout
 from motion_predictor.model.layers import SqueezeExcitation, zero_init
 
 
@@ -49,7 +50,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.linear1 = nn.Linear(width, ff_width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.linear2 = zero_init(nn.Linear(ff_width, width))
 
     def forward(self, x: Tensor) -> Tensor:
