@@ -80,6 +80,7 @@ class MotionPredictor:
         self._embed = torch.no_grad()(model.embed)
         self._embedded = self._embed(self._noise)
         self._module = WithStatistics(model)
+        self._synthesis = self._module.synthesis.cpu().numpy()  # (F, K)
         self._switching = threading.Lock()
         self.engine = choose(self._case(), backend, precision, make_engines)
         self.coverage = self._coverage(samples)
@@ -228,7 +229,7 @@ class MotionPredictor:
             noise = torch.randn_like(noise)
             embedded = self._embed(noise)
         results = self.engine(torch.from_numpy(observed), noise, embedded)
-        futures, mean, spread = (result.numpy() for result in results)
+        deviations, mean, spread = (result.numpy() for result in results)
         if not np.isfinite(mean).all():
             raise RuntimeError('the network returned numbers that are not finite')
         state = self._state_of(observed)
@@ -247,7 +248,15 @@ class MotionPredictor:
             body_scale[row] = np.maximum(1, (body / reach).max(-1))
             radius[row] = np.maximum(radius[row], reach)
         return Prediction(
-            futures, mean, radius, body_scale, coverage, self.times, familiarity, unfamiliar
+            deviations,
+            self._synthesis,
+            mean,
+            radius,
+            body_scale,
+            coverage,
+            self.times,
+            familiarity,
+            unfamiliar,
         )
 
     def _radius(

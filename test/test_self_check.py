@@ -40,7 +40,8 @@ def prediction(people: list[Person], radius_m: float, coverage: float = 0.95) ->
     radius = np.full(mean.shape[:3], radius_m, np.float32)
     count = len(people)
     return Prediction(
-        samples=mean[:, None],
+        deviations=np.zeros((count, 1, 1, mean.shape[2], 3), np.float32),
+        synthesis=np.ones((FRAMES, 1), np.float32),
         mean=mean,
         radius=radius,
         body_radius_scale=np.full((count, FRAMES), 1.5, np.float32),

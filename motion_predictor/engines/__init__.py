@@ -1,9 +1,9 @@
 """Backends that run the predictor's module, one file each.
 
 Each has ``build(module, inputs, path)``, which returns a callable like the module. It takes a
-history on the CPU, and noise and embedded noise on the device. It returns samples, mean and spread
-on the CPU. `inputs` are an example with many samples on the module's device. `path` is the file of
-a compiled artefact. If it cannot be built, it raises an error with a readable message.
+history on the CPU, and noise and embedded noise on the device. It returns deviations, mean and
+spread on the CPU. `inputs` are an example with many samples on the module's device. `path` is the
+file of a compiled artefact. If it cannot be built, it raises an error with a readable message.
 """
 
 from collections.abc import Callable

@@ -23,6 +23,8 @@ from motion_predictor.engines import (
 )
 from motion_predictor.engines.cache import artefact, cpu_capabilities
 from motion_predictor.model.layers import reduce_precision
+from motion_predictor.model.one_step import synthesised
+from motion_predictor.model.statistics import WithStatistics
 from motion_predictor.skeleton import Layout
 
 logger = logging.getLogger(__name__)
@@ -62,7 +64,7 @@ Attempt = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Engine:
-    """Runs the module: histories on the CPU in, samples, mean and spread on the CPU out."""
+    """Runs the module: histories on the CPU in, deviations, mean and spread on the CPU out."""
 
     backend: str
     precision: str
@@ -77,7 +79,7 @@ class Engine:
     """Those that ran and then failed."""
 
     def __call__(self, history: Tensor, noise: Tensor, embedded: Tensor) -> Result:
-        """Return samples (P, S, F, J, 3), mean (P, F, J, 3) and spread (P, F, J), metres.
+        """Return deviations (P, S, K, J, 3), mean (P, F, J, 3), spread (P, F, J), metres.
 
         Args:
             history: (P, H, J, 3) on the CPU.
@@ -92,14 +94,14 @@ class Case:
     """Data from which engines are built, and on which they are compared.
 
     Args:
-        module: from history, noise and embedded noise to samples, mean and spread.
+        module: from history, noise and embedded noise to what is said of samples.
         noise: (S, K, D) of all samples, on the module's device.
         embedded: what the network's `embed` made of it.
         histories: (P, H, J, 3) of several people to compare engines on.
         checkpoint: hash of the checkpoint, empty if it was never saved.
     """
 
-    module: nn.Module
+    module: WithStatistics
     noise: Tensor
     embedded: Tensor
     histories: Tensor
@@ -162,7 +164,7 @@ def _first(case: Case, candidates: Sequence[Candidate], make: bool, otherwise: E
                 reduced = copy.deepcopy(case.module)
                 reduce_precision(reduced)
             run = BUILDERS[name](reduced, case.inputs, path)
-            error_m = disagreement_m(run, plain, case.histories, case.noise, case.embedded)
+            error_m = disagreement_m(run, plain, case)
         except Exception as error:  # compilers and drivers may raise any error, and eager remains
             outcome = one_line(error)[:300]
         else:
@@ -194,21 +196,22 @@ def _candidates(backend: str, precision: str, device: torch.device) -> list[Cand
 
 
 @torch.inference_mode()
-def disagreement_m(
-    run: Run, reference: Run, histories: Tensor, noise: Tensor, embedded: Tensor
-) -> float:
+def disagreement_m(run: Run, reference: Run, case: Case) -> float:
     """Return how far two engines lie apart in metres, for one person and for all.
 
     The 99th percentile over joints, horizon and samples; of the samples, the mean or the spread,
     whichever differs most. Infinite where a result is not a number.
     """
+    synthesis = case.module.synthesis.cpu()
     differences = []
-    for people in (histories[:1], histories):
-        ours, theirs = run(people, noise, embedded), reference(people, noise, embedded)
+    for people in (case.histories[:1], case.histories):
+        ours, theirs = (engine(people, case.noise, case.embedded) for engine in (run, reference))
+        deviations, mean, spread = (a - b for a, b in zip(ours, theirs, strict=True))
+        samples = mean[:, None] + synthesised(synthesis, deviations)
         distances = (
-            torch.linalg.vector_norm(ours[0] - theirs[0], dim=-1),
-            torch.linalg.vector_norm(ours[1] - theirs[1], dim=-1),
-            (ours[2] - theirs[2]).abs(),
+            torch.linalg.vector_norm(samples, dim=-1),
+            torch.linalg.vector_norm(mean, dim=-1),
+            spread.abs(),
         )
         differences += [float(np.quantile(d.numpy(), 0.99)) for d in distances]
     worst = float(np.max(differences))  # max keeps NaN

@@ -42,8 +42,8 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
     loaded = torch._C._aoti.AOTIModelContainerRunnerCpu(str(library), 1)
 
     def run(history: Tensor, noise: Tensor, embedded: Tensor) -> Result:
-        samples, mean, spread = loaded.run([history, noise, embedded])
-        return samples, mean, spread
+        deviations, mean, spread = loaded.run([history, noise, embedded])
+        return deviations, mean, spread
 
     return run
 

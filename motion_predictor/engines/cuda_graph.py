@@ -46,8 +46,9 @@ class _Graph:
             host.copy_(output, non_blocking=True)
         self._done.record()
         self._done.synchronize()
-        samples, mean, spread = (host.clone() for host in self._host)  # the next call overwrites
-        return samples, mean, spread
+        # The next call overwrites what is on the host.
+        deviations, mean, spread = (host.clone() for host in self._host)
+        return deviations, mean, spread
 
 
 def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:

@@ -9,7 +9,7 @@ def build(module: nn.Module) -> Run:
     """Return the module as it is, for histories on the CPU."""
 
     def run(history: Tensor, noise: Tensor, embedded: Tensor) -> Result:
-        samples, mean, spread = module(history.to(noise.device), noise, embedded)
-        return samples.cpu(), mean.cpu(), spread.cpu()
+        deviations, mean, spread = module(history.to(noise.device), noise, embedded)
+        return deviations.cpu(), mean.cpu(), spread.cpu()
 
     return run

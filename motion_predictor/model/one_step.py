@@ -50,6 +50,11 @@ class DampedRoot(nn.Module):
         return root[:, -1:] + self.path @ root
 
 
+def synthesised(synthesis: Tensor, coefficients: Tensor) -> Tensor:
+    """Return what coefficients (..., K, J, 3) are at the frames (F, K) of a synthesis."""
+    return (synthesis @ coefficients.flatten(-2)).unflatten(-1, (-1, 3))  # (..., F, J, 3)
+
+
 def _halves(samples: Tensor, people: int) -> Tensor:
     """Return even and odd samples (2P, S / 2, ...) of (P or 1, S, ...), person by person.
 
@@ -170,6 +175,17 @@ class OneStep(nn.Module):
         Returns:
             (P, S, F, J, 3) metres, world frame; frame f lies (f + 1) / rate_hz after the last.
         """
+        coefficients, base = self.coefficients(history, noise, embedded)
+        return synthesised(self.parametrisation.synthesis, coefficients) + base[:, None]
+
+    def coefficients(
+        self, history: Tensor, noise: Tensor, embedded: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Predict like `forward`, but for its last step: futures = synthesis @ c + base.
+
+        Returns:
+            c (P, S, K, J, 3), and the base (P, F or 1, J, 3), both in metres, world frame.
+        """
         frame = person_frame(history[:, -1], self.facing)
         local = to_model(history, frame)  # (P, H, J, 3)
         features = to_features(local, self.predicts_root)  # (P, H, D)
@@ -185,18 +201,16 @@ class OneStep(nn.Module):
                 x0 = x0 + (self._kept(local) - 1)[:, None, None, None] * mean
 
         # All that follows is linear. So it is applied to K coefficients instead of F frames, and
-        # time comes last: future = synthesis @ coefficients + offset.
+        # time comes last.
         offset = self.parametrisation.offset(features)[:, None]  # (P, 1, F or 1, D)
         moves = still = None
         if not self.predicts_root:
             moves = self.damped_root(local[:, :, 0])[:, None]  # (P, 1, F, 3)
             offset = offset.expand(-1, -1, moves.shape[2], -1)
             still = x0.new_zeros(*x0.shape[:-1], 3)
-        base = to_world(from_features(offset, moves), frame)  # (P, 1, F or 1, J, 3)
+        base = to_world(from_features(offset, moves), frame)[:, 0]  # (P, F or 1, J, 3)
         expanded = from_features(self.parametrisation.expand(x0), still)  # (P, S, K, J, 3)
-        coefficients = turn_to_world(expanded, frame)
-        future = self.parametrisation.synthesis @ coefficients.flatten(-2)  # (P, S, F, 3J)
-        return future.unflatten(-1, (-1, 3)) + base
+        return turn_to_world(expanded, frame), base
 
     def _kept(self, local: Tensor) -> Tensor:
         """Return which share of the mean that the network adds counts (P,).

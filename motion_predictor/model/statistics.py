@@ -5,6 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from motion_predictor.model.one_step import OneStep, synthesised
+
 
 def spread_of(samples: Tensor, mean: Tensor) -> Tensor:
     """Return the root mean square distance (P, F, J) of samples (P, S, F, J, 3) to their mean."""
@@ -20,20 +22,43 @@ def speed_of(history: NDArray[np.float32], rate_hz: float) -> NDArray[np.float32
 
 
 class WithStatistics(nn.Module):
-    """A module from history and noise to samples, their mean and their spread.
+    """A model as what is said of its samples: how they deviate, their mean and their spread.
+
+    Mean and spread of all frames follow from the K coefficients, without the samples at F frames:
+    those are most of the numbers, and few of them are published.
 
     Args:
-        model: from history (P, H, J, 3) and noise (S, K, D) to samples (P, S, F, J, 3).
+        model: from history and noise to samples.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: OneStep) -> None:
         super().__init__()
         self.model = model
+
+    @property
+    def synthesis(self) -> Tensor:
+        """The frames (F, K) of the coefficients."""
+        return self.model.parametrisation.synthesis
 
     def forward(
         self, history: Tensor, noise: Tensor, embedded: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return samples (P, S, F, J, 3), mean (P, F, J, 3) and spread (P, F, J), metres."""
-        samples = self.model(history, noise, embedded)
-        mean = samples.mean(1)
-        return samples, mean, spread_of(samples, mean)
+        """Return deviations (P, S, K, J, 3), mean (P, F, J, 3) and spread (P, F, J), metres.
+
+        Sample s is ``mean + synthesis @ deviations[:, s]``.
+
+        Args:
+            history: (P, H, J, 3).
+            noise: (S, K, D).
+            embedded: what `embed` of the model made of it.
+        """
+        coefficients, base = self.model.coefficients(history, noise, embedded)
+        middle = coefficients.mean(1, keepdim=True)  # (P, 1, K, J, 3)
+        deviations = coefficients - middle
+        mean = synthesised(self.synthesis, middle[:, 0]) + base
+        # With G the second moments of the coefficients of a joint, the square of its spread at a
+        # frame is r G r for the row r of the frame.
+        by_joint = deviations.permute(0, 3, 2, 1, 4).flatten(3)  # (P, J, K, 3S)
+        moments = by_joint @ by_joint.transpose(-1, -2) / deviations.shape[1]  # (P, J, K, K)
+        square = ((self.synthesis @ moments) * self.synthesis).sum(-1)  # (P, J, F)
+        return deviations, mean, square.clamp(min=0).sqrt().transpose(1, 2)

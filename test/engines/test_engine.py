@@ -185,8 +185,8 @@ def test_an_engine_that_disagrees_is_not_used(
 
     def build_a_wrong_one(module: torch.nn.Module, *_: object) -> object:
         def run(*inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            samples, mean, spread = module(*inputs)
-            return samples + 2 * TOLERANCE_M, mean, spread
+            deviations, mean, spread = module(*inputs)
+            return deviations, mean + 2 * TOLERANCE_M, spread
 
         return run
 
@@ -199,15 +199,14 @@ def test_an_engine_that_disagrees_is_not_used(
     assert '17.3 mm' in caplog.text
 
 
-def test_results_that_are_no_numbers_are_not_agreement(saved: Path, crowd: FloatArray) -> None:
+def test_results_that_are_no_numbers_are_not_agreement(saved: Path) -> None:
     def silent(*inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return tuple(torch.full_like(tensor, torch.nan) for tensor in right(*inputs))
 
     predictor = load(saved, 'eager')
     right = predictor.engine
-    arguments = torch.from_numpy(crowd), predictor._noise, predictor._embedded
-    assert choice.disagreement_m(right, right, *arguments) == 0
-    assert choice.disagreement_m(silent, right, *arguments) == np.inf
+    assert choice.disagreement_m(right, right, predictor._case()) == 0
+    assert choice.disagreement_m(silent, right, predictor._case()) == np.inf
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
@@ -228,8 +227,6 @@ def test_what_needs_a_gpu_is_refused_without_one(
 )
 def test_reduced_precision_is_safe_for_what_ships(name: str, of_trunk: torch.dtype) -> None:
     predictor = MotionPredictor.load(name, device='cpu', samples=8, backend='eager')
-    header = predictor.checkpoint.header
-    histories = walkers(header.layout, header.window.history_frames, header.window.rate_hz)
     reduced = WithStatistics(predictor.checkpoint.build())
     reduce_precision(reduced)
     network = reduced.model.network
@@ -239,8 +236,7 @@ def test_reduced_precision_is_safe_for_what_ships(name: str, of_trunk: torch.dty
         assert {p.dtype for m in mixing for p in m.parameters()} == {precision}
         assert {block.get_parameter('LN1.weight').dtype for block in blocks} == {torch.float32}
     run = eager.build(reduced)
-    arguments = histories, predictor._noise, predictor._embedded
-    assert 0 < choice.disagreement_m(run, predictor.engine, *arguments) < TOLERANCE_M
+    assert 0 < choice.disagreement_m(run, predictor.engine, predictor._case()) < TOLERANCE_M
 
 
 @pytest.mark.parametrize('kind', ['tiny', 'tiny_official'])

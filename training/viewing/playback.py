@@ -72,11 +72,12 @@ class Watcher:
             prediction = self._predictor.predict(history).widened(doubt_m)
             took_ms = 1000 * (time.perf_counter() - before_s)
             coverage = prediction.coverage
+            samples = prediction.samples_at(self._frames)
             people = tuple(
                 Person(
                     person,
                     window.observed_fraction,
-                    prediction.samples[row].take(self._frames, axis=1),
+                    samples[row],
                     prediction.mean[row].take(self._frames, axis=0),
                     prediction.radius[row].take(self._frames, axis=0),
                 )

@@ -161,14 +161,16 @@ class MotionOutput:
             published_ns: the time now.
             at_least: lower bound of every status, for what ails the source or the node.
         """
-        samples = prediction.samples if prediction else None
+        samples = None
+        if prediction is not None and self._publish_samples:
+            samples = prediction.samples_at(self._frames)
         message = self._message
         message.header.stamp = time_message(scene.stamp_ns)
         message.header.frame_id = scene.frame_id
         message.published = time_message(published_ns)
         message.coverage = self._coverage if prediction is None else prediction.coverage
-        message.drawn_samples = 0 if samples is None else len(samples[0])
-        message.num_samples = message.drawn_samples if self._publish_samples else 0
+        message.drawn_samples = 0 if prediction is None else prediction.deviations.shape[1]
+        message.num_samples = 0 if samples is None else message.drawn_samples
         message.unlisted = min(scene.unlisted, MAX_UINT16)
         message.motions = []
         # Somebody may be there of whom nothing is known: a list without them is not complete.
@@ -187,9 +189,9 @@ class MotionOutput:
             )
             status = most_severe([person.status, at_least])
             familiarity = math.nan
-            if person.window is not None and prediction is not None and samples is not None:
-                if self._publish_samples:
-                    motion.samples = flat(samples[row].take(self._frames, axis=1))
+            if person.window is not None and prediction is not None:
+                if samples is not None:
+                    motion.samples = flat(samples[row])
                 motion.mean = flat(prediction.mean[row].take(self._frames, axis=0))
                 motion.radius = flat(prediction.radius[row].take(self._frames, axis=0))
                 scale = prediction.body_radius_scale[row]
