@@ -145,6 +145,9 @@ class RefineConfig(Strict):
     """Weight of the last frame beside the average over all (nearest)."""
     committee_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the loss that compares the futures with those of a committee, if there is one."""
+    branch_layers: Count | None = None
+    """Blocks that a shared trunk's branch keeps, the first ones: it is run for every sample. None
+    keeps all of them."""
     quiet_m_per_s: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Speed of a person's joints at which half of what the network adds to going on counts."""
     symmetric: bool = True

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from motion_predictor.archive import load_archive
-from motion_predictor.checkpoint import Checkpoint, load_checkpoint
+from motion_predictor.checkpoint import Checkpoint, SharedTrunkSpec, load_checkpoint
 from motion_predictor.model.mirror import Mirror
 from motion_predictor.model.parametrisation import Parametrisation, ScaledParametrisation
 from motion_predictor_training.config import ConfigError, RefineConfig
@@ -68,6 +68,8 @@ def refine(
         )
     archive = load_archive(archive_path)
     ancestry = provenance(config, archive, parent, members)
+    if config.branch_layers is not None:
+        parent = _shortened(parent, config.branch_layers)
     validation = load_archive(validation_path) if validation_path else None
     if validation is not None:
         ancestry['data']['spread'] = validation.fingerprint
@@ -154,6 +156,30 @@ def _student(path: Path) -> Checkpoint:
             f'{path} takes {student.header.ddim_steps} steps: only what has one is refined'
         )
     return student
+
+
+def _shortened(student: Checkpoint, branch_layers: int) -> Checkpoint:
+    """Return a student whose branch has only its first blocks, which then have to learn the rest.
+
+    Raises:
+        ConfigError: if it has no branch of so many blocks.
+    """
+    network = student.header.network
+    if not isinstance(network, SharedTrunkSpec) or network.branch_layers < branch_layers:
+        raise ConfigError(
+            f'branch_layers is {branch_layers}, but the student is no shared trunk whose branch '
+            f'has so many: it is {network}'
+        )
+    header = student.header.model_copy(
+        update={'network': network.model_copy(update={'branch_layers': branch_layers})}
+    )
+    left_out = tuple(
+        f'network.branch.{block}.' for block in range(branch_layers, network.branch_layers)
+    )
+    tensors = {
+        name: tensor for name, tensor in student.tensors.items() if not name.startswith(left_out)
+    }
+    return Checkpoint(header, tensors)
 
 
 def _require_alike(parametrisation: Parametrisation, mirror: Mirror, path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from scipy.stats import energy_distance
 
 from motion_predictor.archive import load_archive
-from motion_predictor.checkpoint import Checkpoint, load_checkpoint
+from motion_predictor.checkpoint import Checkpoint, SharedTrunkSpec, load_checkpoint
 from motion_predictor.model.parametrisation import ScaledParametrisation
 from motion_predictor_training.cli import main
 from motion_predictor_training.config import Augmentation
@@ -145,7 +145,8 @@ def student(small_teacher: Path, recorded: Path, tmp_path_factory: pytest.TempPa
     """A student that was hardly trained."""
     out = tmp_path_factory.mktemp('student') / 'student.safetensors'
     settings = (
-        *('network={kind: swiftdiff, layers: 2, width: 64}', 'bank={size: 1024, chunk: 512}'),
+        'network={kind: shared_trunk, layers: 2, width: 64, branch_layers: 2, branch_width: 32}',
+        'bank={size: 1024, chunk: 512}',
         'optimisation={steps: 60, batch: 64, learning_rate: 0.003, precision: float32}',
     )
     overrides = [part for setting in settings for part in ('--set', setting)]
@@ -216,6 +217,24 @@ def test_a_student_learns_what_a_committee_expects_on_unseen_people(
     assert 'only what has one is refined' in capsys.readouterr().err
     assert main(arguments) == 2
     assert 'for a committee of 0' in capsys.readouterr().err
+
+
+def test_a_branch_is_cut_to_its_first_blocks_before_it_learns(
+    student: Path, recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = load_checkpoint(student).header.network
+    assert isinstance(whole, SharedTrunkSpec) and whole.branch_layers > 1
+    out = tmp_path / 'short.safetensors'
+    arguments = ['refine', '--student', str(student), '--train', str(recorded / 'train.npz')]
+    arguments += ['--out', str(out), *SMALL]
+    assert main([*arguments, '--set', 'branch_layers=1']) == 0
+    short = load_checkpoint(out)
+    assert short.header.network == whole.model_copy(update={'branch_layers': 1})
+    assert not any(name.startswith('network.branch.1.') for name in short.tensors)
+    before, after = (judged(path, recorded / 'val.npz') for path in (student, out))
+    assert after['energy'] < before['energy'], 'what it lost is learnt again'
+    assert main([*arguments, '--set', 'branch_layers=9']) == 2
+    assert 'branch_layers is 9' in capsys.readouterr().err
 
 
 def test_a_student_that_scales_left_and_right_differently_is_not_refined(
