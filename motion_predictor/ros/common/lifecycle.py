@@ -35,6 +35,19 @@ class ManagedNode(LifecycleNodeMixin, Node):
         Node.__init__(self, name)
         LifecycleNodeMixin.__init__(self, callback_group=callback_group)
 
+    def _LifecycleNodeMixin__change_state(self, transition: int) -> Return:  # noqa: N802
+        """Refuse a transition that is not allowed.
+
+        The rclpy of Jazzy raises an error instead, and whoever asked would wait for ever. Later
+        ones catch it themselves.
+        """
+        try:
+            # A name of rclpy's own, as the types do not know.
+            return super()._LifecycleNodeMixin__change_state(transition)  # type: ignore[misc]
+        except RCLError as error:
+            self.get_logger().error(one_line(error))
+            return Return.ERROR
+
     def _set_up(self, values: dict[str, Any]) -> None:
         """Make what the parameters ask for, or raise if it cannot be made."""
         raise NotImplementedError
@@ -118,6 +131,6 @@ def serve(node: ManagedNode, executor: Executor, start: Callable[[], None]) -> N
         while rclpy.ok():
             try:
                 executor.spin()
-            except RCLError as error:  # Jazzy raises it for a transition that is not allowed
+            except RCLError as error:
                 if rclpy.ok():  # otherwise it was interrupted while it published
                     node.get_logger().error(str(error))
