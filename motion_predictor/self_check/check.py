@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motion_predictor.prediction import Prediction
-from motion_predictor.self_check.memory import GUESSES, Memory
+from motion_predictor.self_check.memory import GUESSES, Memory, Past
 from motion_predictor.self_check.slots import Slots
 from motion_predictor.tracking.scene import Person
 from motion_predictor.uncertainty.adaptive import Adaptation
@@ -17,7 +17,7 @@ FloatArray = NDArray[np.floating]
 HORIZONS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 RUNNING_S = 20.0
 """Time constant of the averages."""
-CORRECTIONS = ('off', 'widen', 'both')
+CORRECTIONS = ('none', 'widen', 'both')
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class SelfCheck:
 
     Args:
         times: (F,) seconds, of the frames that are predicted.
-        correction: 'off'; 'widen', which never makes a radius narrower than calibrated; 'both'.
+        correction: 'none'; 'widen', which never makes a radius narrower than calibrated; 'both'.
 
     Raises:
         ValueError: if the correction is none of them.
@@ -83,11 +83,11 @@ class SelfCheck:
             return self._step(stamp_ns, people, prediction)
 
     def _step(self, stamp_ns: int, people: Sequence[Person], prediction: Prediction) -> Prediction:
-        self._memory.forget_the_future(stamp_ns)
         windows = [person.window for person in people if person.window is not None]
-        history = np.stack([window.positions for window in windows])
-        observed = np.stack([window.doubt_m for window in windows]) == 0
+        history = np.array([window.positions for window in windows])
+        hidden = np.array([window.doubt_m for window in windows]) > 0  # (P, J)
         tracks = np.array([person.track for person in people])
+        columns = self._memory.columns(stamp_ns, tracks, hidden.shape[1])
         for slot in self._slots.forget(stamp_ns):
             self._clear(slot)
         slots, elapsed_s, freed = self._slots.recognise(stamp_ns, people)
@@ -95,14 +95,17 @@ class SelfCheck:
             self._clear(slot)
         self._reserve(max(slots.tolist(), default=-1) + 1)
         coverage = prediction.coverage
-        self._judge(stamp_ns, tracks, slots, elapsed_s, history[:, -1], observed, coverage)
+        past = self._memory.recall(stamp_ns, columns)
+        if past is not None:
+            seen = np.where(hidden[..., None], np.float32(np.nan), history[:, -1])
+            self._judge(past, seen, slots, elapsed_s, coverage)
         factor: FloatArray = np.zeros((len(people), len(self.horizons_s)))
-        if self.correction != 'off' and np.isfinite(coverage):
+        if self.correction != 'none' and np.isfinite(coverage):
             narrows = self.correction == 'both'
             factor = self._adaptation.adapt(slots, elapsed_s, coverage, narrows)
             factor = np.where(prediction.unfamiliar[:, None], 0, factor)
         self._factors[slots] = factor
-        self._memory.keep(stamp_ns, tracks, history, prediction, factor)
+        self._memory.keep(stamp_ns, columns, history, prediction, np.exp(factor))
         if not factor.any():
             return prediction
         scale = np.exp(factor.astype(np.float32) @ self._spread)  # (P, F)
@@ -138,29 +141,22 @@ class SelfCheck:
 
     def _judge(
         self,
-        stamp_ns: int,
-        tracks: NDArray[np.int64],
+        past: Past,
+        seen: FloatArray,
         slots: NDArray[np.int64],
         elapsed_s: FloatArray,
-        positions: FloatArray,
-        observed: NDArray[np.bool_],
         coverage: float,
     ) -> None:
-        """Compare the predictions for now with positions (P, J, 3)."""
-        past = self._memory.recall(stamp_ns, tracks)
-        if past is None:
-            return
-        seen = observed[:, None]  # (P, 1, J)
-        off = past.guesses - positions[:, None, None]  # (P, H, 3, J, 3)
+        """Compare the predictions for now with positions (P, J, 3), NaN where not observed."""
+        off = past.guesses - seen[:, None, None]  # (P, H, 3, J, 3)
         errors_m = np.sqrt(np.einsum('...i,...i', off, off))
-        ratio = np.where(seen, errors_m[:, :, 0] / past.radius, np.nan)  # (P, H, J)
-        known = ratio == ratio  # not NaN
-        missed = (ratio > np.exp(past.factor)[..., None]).sum(-1) / np.maximum(known.sum(-1), 1)
-        there = past.radius.shape[:2] + seen.shape[-1:]
-        told = np.broadcast_to(seen, there) & (errors_m[:, :, 0] == errors_m[:, :, 0])
-        self._record(slots, elapsed_s, errors_m, told, missed, known.any(-1))
+        told = errors_m[:, :, 0] == errors_m[:, :, 0]  # not NaN
+        ratio = errors_m[:, :, 0] / past.radius  # (P, H, J)
+        known = (ratio == ratio).sum(-1)
+        missed = (ratio > past.factor[..., None]).sum(-1) / np.maximum(known, 1)
+        self._record(slots, elapsed_s, errors_m, told, missed, known > 0)
         if np.isfinite(coverage):
-            ratio[past.learnt != 1] = np.nan
+            ratio *= past.learnt[..., None]
             self._adaptation.learn(slots, ratio, missed, elapsed_s, coverage)
 
     def _record(
@@ -181,4 +177,5 @@ class SelfCheck:
         new[..., 1:-2] = errors_m.sum(-1) * (weight / np.maximum(count, 1))[..., None]
         new[..., -2] = weight * promised
         new[..., -1] = new[..., -2] * (1 - missed)
-        self._sums[slots] = self._sums[slots] * np.exp(-weight / RUNNING_S)[..., None] + new
+        new += self._sums[slots] * np.exp(-weight / RUNNING_S)[..., None]
+        self._sums[slots] = new

@@ -28,6 +28,7 @@ EDGES = np.linspace(np.log(1 / 16), np.log(16), 129)
 """Edges of the bins: logarithms of errors over radii. One of them is 0."""
 UNIT = len(EDGES) // 2
 BINS = len(EDGES) + 1
+_RATIOS = np.exp(EDGES)
 
 
 class Adaptation:
@@ -77,15 +78,17 @@ class Adaptation:
         known = ratio == ratio  # not NaN
         count = known.sum(-1)  # (n, H)
         told = np.where(count > 0, elapsed_s[:, None], 0.0)
-        bins = np.searchsorted(EDGES, np.log(np.maximum(ratio, 1e-9)))
+        bins = np.searchsorted(_RATIOS, ratio)
         bins += BINS * np.arange(count.size).reshape(*count.shape, 1)
-        weight = np.broadcast_to((told / np.maximum(count, 1))[..., None], ratio.shape)
-        added = np.bincount(bins[known], weight[known], BINS * count.size)
-        evidence = self._evidence[slots] * np.exp(-told / MEMORY_S)[..., None]
-        self._evidence[slots] = evidence + added.reshape(evidence.shape)
+        weight = known * (told / np.maximum(count, 1))[..., None]
+        added = np.bincount(bins.reshape(-1), weight.reshape(-1), BINS * count.size)
+        evidence = self._evidence[slots]
+        evidence *= np.exp(-told / MEMORY_S)[..., None]
+        evidence += added.reshape(evidence.shape)
+        self._evidence[slots] = evidence
         promised = 1 - coverage
-        share = self._share[slots] + STEP_PER_S * told * (promised - missed) / promised
-        self._share[slots] = share.clip(LEAST_SHARE, 1.0)
+        share = self._share[slots] + STEP_PER_S / promised * told * (promised - missed)
+        self._share[slots] = np.minimum(np.maximum(share, LEAST_SHARE), 1.0)
 
     def adapt(
         self,
@@ -104,7 +107,7 @@ class Adaptation:
         """
         heard = self._evidence[slots].cumsum(-1)  # (n, H, B)
         level = (1 - (1 - coverage) * self._share[slots]) * (1 - 1e-9)  # (n, H)
-        lacking = (PRIOR_S - heard[..., -1]).clip(0)
+        lacking = np.maximum(PRIOR_S - heard[..., -1], 0)
         bins = (heard < (level * heard[..., -1])[..., None]).sum(-1)
         for person in np.flatnonzero(lacking.any(-1)):
             before = UNIT  # the bin whose upper edge is believed in
@@ -115,7 +118,8 @@ class Adaptation:
                 before = min(int((own < level[person, horizon] * own[-1]).sum()), BINS - 2)
                 bins[person, horizon] = before
         least, most = np.log(BOUNDS)
-        wanted = EDGES[bins.clip(0, len(EDGES) - 1)].clip(least if narrows else 0.0, most)
+        wanted = EDGES[np.minimum(bins, len(EDGES) - 1)]
+        wanted = np.minimum(np.maximum(wanted, least if narrows else 0.0), most)
         slowly = self._logs[slots] - NARROWS_PER_S * elapsed_s[:, None]
-        self._logs[slots] = np.maximum(wanted, slowly)
-        return self._logs[slots]
+        self._logs[slots] = logs = np.maximum(wanted, slowly)
+        return logs

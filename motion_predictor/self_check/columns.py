@@ -1,0 +1,50 @@
+"""Assigns columns of an array to people, by their tracks."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+MORE = 4
+"""Number of columns that are added at once."""
+
+
+class Columns:
+    """Columns of tracks. One that was not asked for during a while goes to another track.
+
+    Args:
+        kept_s: how long.
+    """
+
+    def __init__(self, kept_s: float) -> None:
+        self.count = 0
+        self._kept_ns = round(kept_s * 1e9)
+        self._of_tracks: dict[int, int] = {}
+        self._asked_ns: dict[int, int] = {}  # of tracks
+        self._last: tuple[list[int], NDArray[np.int64]] = [], np.zeros(0, np.int64)
+
+    def of(self, stamp_ns: int, tracks: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[int]]:
+        """Return the columns (P,) of tracks, and which of them are new to their track."""
+        asked = tracks.tolist()
+        self._asked_ns.update(dict.fromkeys(asked, stamp_ns))
+        if asked == self._last[0]:
+            return self._last[1], []
+        fresh = [track for track in asked if track not in self._of_tracks]
+        if fresh:
+            self._forget(stamp_ns)
+        for track in fresh:
+            taken = set(self._of_tracks.values())
+            self._of_tracks[track] = next(i for i in range(len(taken) + 1) if i not in taken)
+        columns = [self._of_tracks[track] for track in asked]
+        while max(columns, default=-1) >= self.count:
+            self.count += MORE
+        self._last = asked, np.array(columns, np.int64)
+        return self._last[1], [self._of_tracks[track] for track in fresh]
+
+    def _forget(self, stamp_ns: int) -> None:
+        """Free the columns of tracks that were not asked for lately; time may have gone back."""
+        late = [
+            track
+            for track, asked_ns in self._asked_ns.items()
+            if abs(stamp_ns - asked_ns) > self._kept_ns
+        ]
+        for track in late:
+            del self._of_tracks[track], self._asked_ns[track]
