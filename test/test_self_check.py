@@ -123,13 +123,13 @@ def test_radii_that_are_too_small_are_widened_within_seconds() -> None:
 
 
 def test_radii_are_never_narrower_than_calibrated_unless_asked() -> None:
-    for correction, least, most in (('off', 1, 1), ('widen', 1, 1), ('both', *BOUNDS)):
+    for correction, least, most in (('none', 1, 1), ('widen', 1, 1), ('both', *BOUNDS)):
         check = SelfCheck(TIMES, correction)
         result = Trembling(check, 1.0).go_on(30)
         assert (result.radius >= least * 0.999).all(), correction
         assert (result.radius <= most * 1.001).all(), correction
         assert (result.radius < 0.9).any() == (correction == 'both')
-    check = SelfCheck(TIMES, 'off')
+    check = SelfCheck(TIMES, 'none')
     np.testing.assert_array_equal(Trembling(check, 0.01).go_on(10).radius, np.float32(0.01))
     (quality,) = check.report()
     assert (quality.coverage < 0.2).all(), 'it is judged all the same'
@@ -208,7 +208,7 @@ def test_without_calibration_only_errors_are_told() -> None:
 
 
 def test_a_way_to_correct_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match="must be one of off, widen, both, got 'narrow'"):
+    with pytest.raises(ValueError, match="must be one of none, widen, both, got 'narrow'"):
         SelfCheck(TIMES, 'narrow')
 
 

@@ -17,6 +17,7 @@ from motion_predictor.self_check.check import SelfCheck
 RECENT = 1000
 SHOWN = 8
 """People of whom diagnostics say how well they were predicted."""
+GUESSED = ('the mean', 'zero velocity', 'constant velocity')
 STAGES = (
     'age at arrival',
     'wait',
@@ -168,9 +169,9 @@ def judged(check: SelfCheck) -> dict[str, str]:
     for quality in check.report()[-SHOWN:]:
         held = ' / '.join(f'{100 * share:.0f}' for share in quality.coverage)
         values[f'{quality.id}: held after {ahead} s (%)'] = held
-        errors = ' / '.join(f'{100 * error_m:.1f}' for error_m in quality.error_m[:, -1])
-        last = f'{check.horizons_s[-1]:g} s'
-        values[f'{quality.id}: error after {last}, zero, constant velocity (cm)'] = errors
+        for name, errors_m in zip(GUESSED, quality.error_m, strict=True):
+            errors = ' / '.join(f'{100 * error_m:.1f}' for error_m in errors_m)
+            values[f'{quality.id}: error of {name} (cm)'] = errors
         factors = ' / '.join(f'{factor:.2f}' for factor in quality.factor)
         values[f'{quality.id}: factor of the radius'] = factors
     return values

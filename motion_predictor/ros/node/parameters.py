@@ -68,7 +68,7 @@ PARAMETERS = (
         'self_correction',
         'widen',
         'Whether radii are corrected by how often they held each person: "widen" corrects to '
-        'wider ones only, "both" to narrower ones too, "off" uses them as calibrated.',
+        'wider ones only, "both" to narrower ones too, "none" uses them as calibrated.',
         live=True,
     ),
     Parameter(

@@ -60,4 +60,5 @@ def test_a_node_that_is_too_sure_finds_out_and_widens_its_radii(
     assert (np.array(quality.zero_velocity_error)[JUDGED] > 0).all()
     shown = {pair.key: pair.value for pair in planner.diagnostics[-1].status[0].values}
     assert 'someone: held after 0.1 / 0.2 / 0.5 / 1 / 2 s (%)' in shown
+    assert shown['someone: error of zero velocity (cm)'].count('/') == 4
     assert 'predictions with unfamiliar people' in shown
