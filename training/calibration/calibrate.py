@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from motion_predictor.archive import load_archive
-from motion_predictor.checkpoint import Header, load_checkpoint
+from motion_predictor.archive import MotionArchive, load_archive
+from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor.uncertainty.calibration import Calibration, parts_of
 from motion_predictor_training.calibration.conformal import carries
 from motion_predictor_training.calibration.errors import knots_of, score, together
@@ -37,8 +37,9 @@ def calibrate(
         config: how.
         checkpoint_path: what to calibrate.
         archives: of people whom the network was not trained on.
-        trained_on: archives that it was trained on, which have more people; may be empty. Their
-            errors are scaled up where those of the others are larger.
+        trained_on: archives that it was trained on, which have more people; may be empty. The
+            errors of those people are scaled up where those of the others are larger. Others may
+            be among them, if the checkpoint names whom it was trained on.
         out: checkpoint to write.
 
     Returns:
@@ -52,9 +53,12 @@ def calibrate(
     header = checkpoint.header
     samples = sorted(config.samples, reverse=True)
     predictor = predictor_of(checkpoint, samples[0])
-    given = [(load_archive(path), False) for path in archives]
-    _require_unseen(header, archives, config)
-    given += [(load_archive(path), True) for path in trained_on]
+    others = [load_archive(path) for path in archives]
+    known = Known.to(header)
+    _require_unseen(known, others, archives)
+    learnt = [load_archive(path) for path in trained_on]
+    given = [(archive, [False] * len(archive)) for archive in others]
+    given += [(archive, known.learnt_from(archive)) for archive in learnt]
     scores = together(
         [score(predictor, archive, samples, config, trained) for archive, trained in given]
     )
@@ -80,11 +84,11 @@ def calibrate(
     tensors, left_out = fit_sets(scores, calibration, parts_of(header.layout), config)
     fitted = {name: torch.from_numpy(values) for name, values in tensors.items()}
     result = checkpoint.calibrated(calibration, fitted)
-    result = with_familiarity(result, [archive for archive, _ in given], config)
+    result = with_familiarity(result, [*others, *learnt], config)
     facts = {
-        'data': [archive.fingerprint for archive, trained in given if not trained],
-        'trained_on': [archive.fingerprint for archive, trained in given if trained],
-        'people': people_in(*(archive for archive, _ in given)),
+        'data': [archive.fingerprint for archive in others],
+        'trained_on': [archive.fingerprint for archive in learnt],
+        'people': people_in(*others, *learnt),
         'left_out': left_out.facts(),
         **config.model_dump(mode='json'),
     }
@@ -96,11 +100,12 @@ def calibrate(
     return left_out.table(header.window.rate_hz)
 
 
-def _require_unseen(header: Header, paths: Sequence[Path], config: CalibrationConfig) -> None:
+def _require_unseen(
+    known: Known, archives: Sequence[MotionArchive], paths: Sequence[Path]
+) -> None:
     """Refuse archives of people whom the network was trained on, as far as it names them."""
-    trained = Known.to(header).trained - {''} - set(config.held_out)
-    for path in paths:
-        if seen := sorted(trained.intersection(load_archive(path).subjects)):
+    for archive, path in zip(archives, paths, strict=True):
+        if seen := sorted((known.trained - {''}).intersection(archive.subjects)):
             raise ConfigError(
                 f'the network was trained on {", ".join(seen)} of {path}, whose errors are too '
                 'small to calibrate by: give the archive under --train'

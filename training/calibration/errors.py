@@ -70,7 +70,7 @@ def score(
     archive: MotionArchive,
     samples: Sequence[int],
     config: CalibrationConfig,
-    trained: bool,
+    trained: Sequence[bool],
 ) -> Scores:
     """Predict windows of an archive and compare them with what then happened.
 
@@ -82,8 +82,8 @@ def score(
         predictor: with the largest of the numbers of samples.
         archive: recorded motion.
         samples: R numbers of samples, descending; fewer are the first of more.
-        config: which windows, and which people were left out of training.
-        trained: whether the network was trained on these people.
+        config: which windows.
+        trained: of each clip, whether the network was trained on that person.
     """
     header = predictor.checkpoint.header
     windows, people, share = calibration_windows(archive, header, config)
@@ -105,7 +105,7 @@ def score(
     return Scores(
         times_s=((frames + 1) / header.window.rate_hz).astype(np.float32),
         people=people,
-        trained=trained & ~np.isin(people, config.held_out),
+        trained=np.asarray(trained, bool)[windows.clips],
         share=share,
         state=State(*map(np.concatenate, zip(*states, strict=True))),
         spread=np.concatenate(spreads, 1),

@@ -31,7 +31,8 @@ def fit_expected_error(
 
     The pinball loss of the logarithm of the error has its least value where a share LEVEL of the
     errors is smaller. No term is negative, and those of the state do not fall with the frame. A
-    part that the layout lacks has terms of one metre.
+    part that the layout lacks has terms of one metre. A part that nobody was measured at, as legs
+    behind a bench, has the largest terms of the others, since small ones would be dangerous.
 
     Args:
         scores: W windows; their largest number of samples counts.
@@ -45,14 +46,21 @@ def fit_expected_error(
     still = scores.still(parts)  # (A', W, J)
     body = np.sqrt((spread**2).mean(-1, keepdims=True))
     terms = np.ones((len(PARTS), len(TERMS), error.shape[1]), np.float32)
+    measured, unknown = [], []
     for part in np.unique(parts):
         own = np.flatnonzero(np.asarray(parts) == part)
+        if not np.isfinite(error[..., own]).any():
+            unknown.append(part)
+            continue
+        measured.append(part)
         shape = (*error.shape[:2], len(own))
         inputs = np.stack(
             [np.broadcast_to(term[:, None, own], shape) for term in still]
             + [spread[..., own], np.broadcast_to(body, shape)]
         )
         terms[part] = _fit_part(inputs, error[..., own], weights, steps)
+    if measured and unknown:
+        terms[unknown] = terms[measured].max(0)
     return terms
 
 

@@ -14,8 +14,6 @@ class CalibrationConfig(Strict):
     """Those with enough data are calibrated."""
     stride: Count = 10
     windows_per_person: Count = 300
-    held_out: list[str] = []
-    """Subjects of the archives trained on whom the network was not trained on."""
     samples: Annotated[list[Count], Field(min_length=1)] = [50, 32, 16, 8]
     """Numbers of samples per person, each with sets of its own."""
     speeds: list[Annotated[float, Field(gt=0)]] = [0.3, 1.0, 2.0]

@@ -54,6 +54,14 @@ class Known:
         more = self.people | set(people)
         return Known(self.archives, more, self.trained, self.whole or bool(people))
 
+    def learnt_from(self, archive: MotionArchive) -> list[bool]:
+        """Return for each clip of an archive whether the weights were fitted to that person.
+
+        Clips of nobody by name count as learnt from, and so do all if the checkpoint names nobody.
+        """
+        named = self.trained - {''}
+        return [not (named and name) or name in named for name in archive.subjects]
+
     def of(self, archive: MotionArchive) -> dict[str, str]:
         """Return SEEN, UNSEEN or NOT_RECORDED for each subject of an archive ('': no name)."""
         found = {}

@@ -153,6 +153,19 @@ def test_what_was_not_measured_counts_for_nothing(fitted: Any, known: Scores) ->
     assert bodies.mean() == pytest.approx(0.9, abs=0.05)
 
 
+def test_joints_that_nobody_was_measured_at_have_the_largest_balls(known: Scores) -> None:
+    error = known.error.copy()
+    error[..., 2] = np.nan
+    tensors, _ = fit_sets(replace(known, error=error), CALIBRATION, parts_of(BODY), CONFIG)
+    still = known.state._replace(speed=known.state.speed[:, :1].repeat(3, 1))
+    still = still._replace(own_speed=still.speed)
+    spread = np.full((len(known), FRAMES[-1], 3), 0.02, np.float32)
+    made = Sets(CALIBRATION, tensors, BODY, FRAMES[-1], 0.9)(still, spread, 8)
+    assert made is not None
+    ankle = made[0][..., 2]
+    assert (ankle > 0.8 * made[0][..., :2].max(-1)).mean() > 0.9
+
+
 def test_somebody_seen_all_day_does_not_outvote_the_others() -> None:
     people = {f'person {i}': 60 for i in range(8)} | {'guest': 900}
     scores = crowd(people, habits=0.0)

@@ -11,6 +11,7 @@ from motion_predictor.checkpoint import Checkpoint
 from motion_predictor_training.calibration.calibrate import calibrate
 from motion_predictor_training.cli import main
 from motion_predictor_training.config import CalibrationConfig, ConfigError
+from motion_predictor_training.data.known_people import Known
 from motion_predictor_training.recipe import Archives
 
 Archive = Callable[..., Path]
@@ -84,3 +85,21 @@ def test_sets_are_not_calibrated_on_people_trained_on(
     make_checkpoint(provenance={'trained': ['a', 'z']}).save(student)
     with pytest.raises(ConfigError, match='was trained on a of'):
         calibrate(CalibrationConfig(), student, [people], [], tmp_path / 'x.safetensors')
+
+
+def test_whom_the_weights_have_learnt_from_is_known_by_name(
+    people: Path, write_archive: Archive, make_checkpoint: Callable[..., Checkpoint]
+) -> None:
+    archive = load_archive(people)
+    for trained, expected in (
+        (['a', 'z'], [True] * 2 + [False] * 6),
+        (['', 'a', 'b'], [True] * 4 + [False] * 4),
+        (['x'], [False] * 8),
+        ([''], [True] * 8),
+        ([], [True] * 8),
+    ):
+        known = Known.to(make_checkpoint(provenance={'trained': trained}).header)
+        assert known.learnt_from(archive) == expected, trained
+    nameless = load_archive(write_archive(subject=None))
+    known = Known.to(make_checkpoint(provenance={'trained': ['a']}).header)
+    assert all(known.learnt_from(nameless))
