@@ -3,7 +3,6 @@
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 
 from motion_predictor.archive import MotionArchive, open_archive
 from motion_predictor.checkpoint import shipped_checkpoints
+from motion_predictor.common.arguments import Help, whole
 from motion_predictor.engines.choice import BACKENDS
 from motion_predictor_benchmark import model, planning, published, training
 from motion_predictor_benchmark.contenders import Contender, contenders
@@ -30,13 +30,13 @@ QUICK = {'calls': 4, 'seconds': 2.0, 'people': (0, 1), 'steps': 2}
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='benchmark',
-        description='Measure predictions: every engine, the published sizes, and the whole way '
-        'from message to message.',
+        description='Measure engines, published sizes, training, planning and the whole node.',
+        formatter_class=Help,
     )
     add = parser.add_argument
     add('--archive', default='bundled', help='motion to predict: "bundled" or a .npz file')
     add('--checkpoint', type=Path, action='append', default=[],
-        help='a file to measure beside those that ship')  # fmt: skip
+        help='another checkpoint to measure beside those that ship')  # fmt: skip
     add(
         '--only', type=_sections, default=SECTIONS, metavar='SECTION,...', help=', '.join(SECTIONS)
     )
@@ -44,27 +44,39 @@ def _parser() -> argparse.ArgumentParser:
         help='engine to measure besides eager (default: all for the device)')  # fmt: skip
     add('--eager', action='store_const', dest='backend', const=[], help='measure eager alone')
     add('--device', default='auto', help='cpu, cuda, ... or auto')
-    add('--threads', type=_integer(1), default=1, help='CPU threads of the network, everywhere')
-    add('--samples', type=_integer(1), default=50, help='futures per person')
-    add('--calls', type=_integer(1), default=1000,
-        help='of each engine; a tenth for each size, a twentieth for published sizes')  # fmt: skip
-    add('--node-checkpoint', default='default', help='end to end: what the node predicts with')
+    add('--threads', type=whole(1), default=1, help='CPU threads of every network')
+    add('--samples', type=whole(1), default=50, help='futures per person')
+    add('--calls', type=whole(1), default=1000,
+        help='calls of each engine (sizes: a tenth, published: a twentieth)')  # fmt: skip
+    add('--node-checkpoint', default='default', help='end to end: checkpoint of the node')
     add('--people', type=_crowds, default=(0, 1, 2, 3, 4), metavar='N,...',
-        help='end to end: each of these numbers by itself; 0, nobody, also starts with an empty '
-        'cache and compiles')  # fmt: skip
-    add('--seconds', type=float, default=20.0, help='end to end: for each number of people')
-    add('--busy', type=_integer(0, 64), default=0, metavar='N',
-        help='end to end: beside so many processes that never rest; see "message to message", '
-        'as source and listener wait for their turn like them')  # fmt: skip
-    add('--realtime-priority', type=_integer(0, 99), default=10, metavar='N',
-        help='end to end: of the thread that predicts; 0 for ordinary scheduling')  # fmt: skip
-    add('--budget-ms', type=float, default=20.0, help='latency above which a prediction is late')
+        help='end to end: each of these numbers of people in turn; 0 also measures the start '
+            'with an empty cache')  # fmt: skip
     add(
-        '--steps', type=_integer(1), default=100, help="denoising steps of the published teacher's"
+        '--seconds',
+        type=float,
+        default=20.0,
+        help='end to end: seconds for each number of people',
     )
-    add('--quick', action='store_true', help='a few seconds; its figures mean nothing')
-    add('--json', type=Path, metavar='FILE', help='write all figures')
-    add('--plot', type=Path, metavar='FILE', help='draw the curves of scaling and end-to-end')
+    add('--busy', type=whole(0, 64), default=0, metavar='N',
+        help='end to end: number of busy processes beside it. They delay source and listener '
+            'too, so read "message to message"')  # fmt: skip
+    add('--realtime-priority', type=whole(0, 99), default=10, metavar='N',
+        help='end to end: priority of the predicting thread; 0: ordinary scheduling')  # fmt: skip
+    add(
+        '--budget-ms',
+        type=float,
+        default=20.0,
+        help='latency above which a prediction counts as late',
+    )
+    add('--steps', type=whole(1), default=100, help='denoising steps of the published teacher')
+    add(
+        '--quick',
+        action='store_true',
+        help='a few seconds, to try it out; the figures mean nothing',
+    )
+    add('--json', type=Path, metavar='FILE', help='file for all figures')
+    add('--plot', type=Path, metavar='FILE', help='file for a plot of scaling and end-to-end')
     return parser
 
 
@@ -76,19 +88,7 @@ def _sections(text: str) -> list[str]:
 
 
 def _crowds(text: str) -> tuple[int, ...]:
-    return tuple(map(_integer(0, 8), text.split(',')))
-
-
-def _integer(least: int, most: int = 1_000_000) -> Callable[[str], int]:
-    """Return a parser of integers in this range."""
-
-    def integer(text: str) -> int:
-        value = int(text)
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f'{text} is not between {least} and {most}')
-        return value
-
-    return integer
+    return tuple(map(whole(0, 8), text.split(',')))
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.plot and not {'scaling', 'end-to-end'} & set(arguments.only):
-        parser.error('--plot draws what scaling and end-to-end measure: choose one of them')
+        parser.error('--plot draws scaling and end-to-end: measure one of them')
     if arguments.quick:
         vars(arguments).update(QUICK)
     try:
@@ -186,7 +186,7 @@ def main(argv: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(
             f'benchmark: the Python package {error.name} is missing; --only '
-            f'{",".join(SECTIONS[:-1])} does without ROS and psutil',
+            f'{",".join(SECTIONS[:-1])} needs neither ROS nor psutil',
             file=sys.stderr,
         )
         return 2

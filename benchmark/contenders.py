@@ -77,7 +77,7 @@ def contenders(
     """Load a checkpoint in eager single precision, and once for each engine and precision.
 
     Args:
-        name: what to call it.
+        name: in the tables.
         checkpoint: as `MotionPredictor.load` takes it.
         archive: of motion to predict.
         backends: engines besides eager; None takes those that are made for the device.

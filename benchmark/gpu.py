@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from tabulate import tabulate
 
+from motion_predictor.common.arguments import Help
 from motion_predictor.common.problems import one_line
 from motion_predictor_benchmark.gpu_parts import PARTS, Task
 from motion_predictor_training.evaluation.report.writing import write_json
@@ -78,12 +79,16 @@ def as_markdown(result: dict[str, Any]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure. The exit status is 1 if a part failed, 2 if nothing can be measured."""
-    parser = argparse.ArgumentParser(prog='gpu', description='Measure all that a GPU has to show.')
+    parser = argparse.ArgumentParser(
+        prog='gpu',
+        description='Measure a GPU: predictions, engines and training.',
+        formatter_class=Help,
+    )
     add = parser.add_argument
     add('--device', default='cuda', help='cuda, cuda:1, ... or cpu for a dry run')
     add('--out', type=Path, default=Path('gpu'), help='folder of gpu.json and gpu.md')
     add('--only', nargs='+', choices=PARTS, default=list(PARTS), help='parts to run')
-    add('--quick', action='store_true', help='a minute; its figures mean nothing')
+    add('--quick', action='store_true', help='a minute, to try it out; the figures mean nothing')
     add('--part', choices=PARTS, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     try:

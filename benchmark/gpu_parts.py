@@ -107,7 +107,7 @@ def _latency_of(
 
 
 def training(task: Task) -> Iterator[Row]:
-    """Yield how fast each stage of the shipped recipe learns; see `benchmark --only training`."""
+    """Yield the speed of each stage of the shipped recipe; see `benchmark --only training`."""
     if torch.device(task.device).type == 'cpu':
         torch.set_num_threads(1)  # as in `train`: two threads are slow on a busy machine
     yield from measure_training(30 if task.quick else 200, small=task.quick)

@@ -39,7 +39,7 @@ def side_by_side(
     """Time things in turns.
 
     Args:
-        calls: what to time, by name; each is given the number of the call.
+        calls: functions to time, by name. Each gets the number of the call.
         number: calls of each, or a few more.
         gap_s: sleep before each call, as between two messages; 0 calls back to back.
         description: of the progress bar.

@@ -37,7 +37,7 @@ BANK = 'bank={size: 1024, chunk: 256}'
 
 
 def measure(steps: int, small: bool = False) -> Iterator[Row]:
-    """Yield what each stage does, trained on the bundled clip on a GPU or else on the CPU.
+    """Yield the speed of each stage, trained on the bundled clip on a GPU or else on the CPU.
 
     Start-up, the bank and the first steps are not counted.
 

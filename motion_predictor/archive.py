@@ -115,18 +115,20 @@ def load_archive(path: Path) -> MotionArchive:
             f'{path} holds positions of shape {positions.shape}, expected (N, {len(names)}, 3)'
         )
     if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != len(positions):
-        raise ArchiveError(f'{path} has clip_offsets that do not span its {len(positions)} frames')
+        raise ArchiveError(
+            f'{path} has clip_offsets that do not go from 0 to its {len(positions)} frames'
+        )
     if (np.diff(offsets) <= 0).any():
-        raise ArchiveError(f'{path} has clips of no frames')
+        raise ArchiveError(f'{path} has an empty clip: clip_offsets must rise')
     if len(names) < 2 or len(set(names)) != len(names):
-        raise ArchiveError(f'{path} needs two joints or more, each of another name')
+        raise ArchiveError(f'{path} needs two joints or more, with different names')
     parents = tuple(int(parent) for parent in content['parents'])
     if len(parents) != len(names):
         raise ArchiveError(f'{path} has {len(parents)} parents for {len(names)} joints')
     if parents[0] != -1 or not all(0 <= p < joint for joint, p in enumerate(parents[1:], 1)):
         raise ArchiveError(
-            f'{path} has parents that are no tree with the root first, as -1, and every parent '
-            'before its children'
+            f'{path} has parents that form no tree: the root comes first with -1, and '
+            'every parent before its children'
         )
     clips = len(offsets) - 1
     shapes = dict.fromkeys(('clip_names', 'subject', 'category'), (clips,))
@@ -137,11 +139,13 @@ def load_archive(path: Path) -> MotionArchive:
             )
     rate_hz = float(content['fps'])
     if not 0 < rate_hz <= 1000:
-        raise ArchiveError(f'{path} states {rate_hz} frames per second')
+        raise ArchiveError(
+            f'{path} states {rate_hz} frames per second, expected more than 0 and at most 1000'
+        )
 
     scale = float(content.get('scale', 1.0))
     if not 0 < scale < np.inf:
-        raise ArchiveError(f'{path} states a scale of {scale}')
+        raise ArchiveError(f'{path} states a scale of {scale}, expected a positive number')
 
     def text(key: str) -> tuple[str, ...]:
         return tuple(str(entry) for entry in content.get(key, [''] * clips))
@@ -224,7 +228,7 @@ def save_archive(
                 f'{layout.name}'
             )
     if wrong := [field for field, entries in text.items() if len(entries) != len(clips)]:
-        raise ArchiveError(f'{wrong[0]} has not one entry for each of {len(clips)} clips')
+        raise ArchiveError(f'{wrong[0]} must have one entry for each of {len(clips)} clips')
     offsets = np.cumsum([0, *map(len, clips)])
     valid = np.empty((offsets[-1], joints), np.bool_)
     farthest = 0.0

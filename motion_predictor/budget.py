@@ -98,7 +98,8 @@ class Budget:
     Args:
         budget_ms: from a message until its prediction is read.
         samples: configured number, the top of the ladder.
-        costs: what predictions are known to cost, to start near the right rung.
+        costs: measured times of predictions, so that the first number of samples is near the right
+            one.
         clock: seconds.
     """
 
@@ -146,7 +147,9 @@ class Budget:
 
     def _descend(self, level: _Level, p99_ms: float, now_s: float) -> None:
         samples = self.ladder[level.rung]
-        level.reason = f'{samples} samples took {p99_ms:.1f} ms until read at p99'
+        level.reason = (
+            f'{samples} samples took {p99_ms:.1f} ms (p99) until the prediction was read'
+        )
         if level.rung == len(self.ladder) - 1:
             return
         doubled_s = min(2 * level.patience_s, LONGEST_PATIENCE_S)
@@ -176,7 +179,7 @@ class Budget:
             level.changed_s = now_s
 
     def _cost_ms(self, people: int, samples: int) -> float:
-        """Return what a case costs by itself: known, or in proportion to a smaller one."""
+        """Return the time of a case: measured, or in proportion to a smaller case."""
         smaller = [case for case in self._costs if case[0] <= people and case[1] <= samples]
         if not smaller:  # nothing is known: in proportion, and small enough to try
             return people * samples * 1e-3
@@ -185,7 +188,10 @@ class Budget:
 
 
 def _expectation(samples: int, p99_ms: float) -> str:
-    return f'{samples} samples are expected to take {p99_ms:.1f} ms until read at p99'
+    return (
+        f'{samples} samples are expected to take {p99_ms:.1f} ms (p99) until the prediction is '
+        'read'
+    )
 
 
 def _p99(times: list[float]) -> float:

@@ -46,7 +46,7 @@ class Maker:
         """Wait until it is done, and return what could not be made and why.
 
         Args:
-            unmade: what it has to make.
+            unmade: the engines to make.
         """
         assert self._process.stdout is not None
         lines = self._process.stdout.read().splitlines() or ['']

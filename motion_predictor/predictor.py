@@ -111,8 +111,8 @@ class MotionPredictor:
         checkpoint = load_checkpoint(name_or_path)
         if checkpoint.header.sampling != 'one_step':
             raise CheckpointError(
-                f'{name_or_path} is a teacher of {checkpoint.header.ddim_steps} denoising steps; '
-                'distil it to one step first'
+                f'{name_or_path} is a teacher of {checkpoint.header.ddim_steps} denoising '
+                'steps: distil it to one step first'
             )
         model = checkpoint.build()
         options = (device, samples, resample_noise, backend, precision, coverage, min_familiarity)
@@ -149,7 +149,7 @@ class MotionPredictor:
         """Take over a faster engine that exists by now and agrees. Any thread may call this.
 
         Args:
-            refused: what could not be made of `engine.unmade`, and why.
+            refused: the engines of `engine.unmade` that could not be made, and why.
 
         Returns:
             Whether there is one.
@@ -220,7 +220,9 @@ class MotionPredictor:
                 f'{expected} or (people, {", ".join(map(str, expected))})'
             )
         if not np.isfinite(observed).all():
-            raise ValueError('the history holds values that are not finite: fill gaps first')
+            raise ValueError(
+                'the history holds values that are not finite: fill gaps before predicting'
+            )
         count = self.samples if samples is None else samples
         if not 1 <= count <= self.samples:
             raise ValueError(f'samples must lie in 1..{self.samples}, got {count}')
@@ -231,7 +233,7 @@ class MotionPredictor:
         results = self.engine(torch.from_numpy(observed), noise, embedded)
         deviations, mean, spread = (result.numpy() for result in results)
         if not np.isfinite(mean).all():
-            raise RuntimeError('the network returned numbers that are not finite')
+            raise RuntimeError('the network returned values that are not finite')
         state = self._state_of(observed)
         radius, body_scale = self._radius(spread, state, count)
         coverage = self._coverage(count)
@@ -289,5 +291,5 @@ def _device(name: str) -> torch.device:
         torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"the device '{name}' is not there: {reason}") from error
+        raise ValueError(f"the device '{name}' is not available: {reason}") from error
     return device

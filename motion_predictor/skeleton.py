@@ -38,7 +38,7 @@ class Recipe(BaseModel):
     def _weights_sum_to_one(self) -> 'Recipe':
         total = sum(self.points.values())
         if abs(total - 1) > 1e-6:
-            raise ValueError(f'the weights of {dict(self.points)} sum to {total}, not to 1')
+            raise ValueError(f'the weights of {dict(self.points)} must sum to 1, got {total}')
         return self
 
 
@@ -72,8 +72,8 @@ class Layout(BaseModel):
         for joint, parent in self.joints.items():
             if (parent is None) != (not seen) or (parent is not None and parent not in seen):
                 raise ValueError(
-                    f'joint {joint!r} has the parent {parent!r}: only the first joint has none, '
-                    'and a parent stands before its children'
+                    f'joint {joint!r} has the parent {parent!r}, but the first joint alone '
+                    'has none, and every parent comes before its children'
                 )
             seen.add(joint)
         for joint in (*self.common_names, *self.made_from):
@@ -141,8 +141,8 @@ def read_layout(path: Path) -> Layout:
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise LayoutError(f'cannot read the layout {path}: {error}') from error
     except ValidationError as error:
-        problem = first_problem(error, 'the file')
-        raise LayoutError(f'{path} is not a layout: {problem}') from error
+        problem = first_problem(error)
+        raise LayoutError(f'{path} is not a valid layout: {problem}') from error
 
 
 @cache
@@ -245,7 +245,7 @@ class JointMap:
         wanted = [target.common_name(joint) for joint in target.joints]
         if missing := [name for name in wanted if name not in rows]:
             raise LayoutError(
-                f'no {target.name} can be made of the joints given: {", ".join(missing)} missing'
+                f'the joints of {target.name} cannot be made: {", ".join(missing)} missing'
             )
         left, right = order.get('l_hip'), order.get('r_hip')
         return cls(

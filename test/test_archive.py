@@ -94,14 +94,14 @@ BROKEN: dict[str, dict[str, Any]] = {
     r'positions of shape \(50, 66\)': {'positions': np.zeros((50, 66))},
     'positions of .* <U1': {'positions': np.full((50, 22, 3), 'x')},
     'not a readable': {'positions': np.full((50, 22, 3), None)},
-    'offsets that do not span its 50 frames': {'clip_offsets': np.array([0, 30])},
-    'do not span its 50 frames': {'clip_offsets': np.array([1, 50])},
-    'do not span its': {'clip_offsets': np.array([50])},
+    'offsets that do not go from 0 to its 50 frames': {'clip_offsets': np.array([0, 30])},
+    'do not go from 0 to its 50 frames': {'clip_offsets': np.array([1, 50])},
+    'do not go from 0': {'clip_offsets': np.array([50])},
     'clip_offsets of shape': {'clip_offsets': np.array(50)},
     'clip_offsets of .* float64': {'clip_offsets': np.array([0, 30.5, 50])},
-    'clips of no frames': {'clip_offsets': np.array([0, 30, 30, 50])},
-    'of no frames': {'clip_offsets': np.array([0, 40, 30, 50], np.uint8)},
-    'no frames': {'positions': np.zeros((0, 22, 3)), 'clip_offsets': np.array([0, 0])},
+    'an empty clip: clip_offsets must rise': {'clip_offsets': np.array([0, 30, 30, 50])},
+    'an empty clip': {'clip_offsets': np.array([0, 40, 30, 50], np.uint8)},
+    'empty clip': {'positions': np.zeros((0, 22, 3)), 'clip_offsets': np.array([0, 0])},
     '-5.0 frames per second': {'fps': -5},
     'nan frames per second': {'fps': np.nan},
     'fps of .* <U4': {'fps': 'fast'},
@@ -111,9 +111,9 @@ BROKEN: dict[str, dict[str, Any]] = {
     r'scale of shape \(3,\)': {'scale': np.ones(3)},
     r'21 parents for 22 joints': {'parents': np.array(SMPL.parents[1:])},
     'no tree': {'parents': np.array([-1, 22, *SMPL.parents[2:]])},
-    'tree with the root first': {'parents': np.array([-1, 5, *SMPL.parents[2:]])},
+    'the root comes first with -1': {'parents': np.array([-1, 5, *SMPL.parents[2:]])},
     'every parent before': {'parents': np.full(22, -1)},
-    'each of another name': {'joint_names': np.array(['hip'] * 22)},
+    'with different names': {'joint_names': np.array(['hip'] * 22)},
     'joint_names of shape': {'joint_names': np.array('hip')},
     r'valid of shape \(49, 22\)': {'valid': np.ones((49, 22), bool)},
     r'valid of .* int64': {'valid': np.ones((50, 22), np.int64)},
@@ -265,7 +265,9 @@ def test_an_archive_that_cannot_be_mapped_says_which_joints_it_lacks(
 
 
 def test_an_archive_without_a_long_enough_clip_is_refused(archive: MotionArchive) -> None:
-    with pytest.raises(ArchiveError, match='no clip of the archive holds 31 gapless frames at 60'):
+    with pytest.raises(
+        ArchiveError, match='no clip of the archive has 31 gapless frames in a row at 60'
+    ):
         cut_windows(archive, SMPL, 60, frames=31, stride=1)
 
 

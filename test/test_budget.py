@@ -104,7 +104,9 @@ def test_disturbance_that_fewer_samples_do_not_help_against_is_not_hidden() -> N
     assert machine.run(60) == 8
     assert machine.misses == len(machine.history)
     assert machine.budget.state.p99_ms > BUDGET_MS
-    assert machine.budget.state.reason == '8 samples took 30.7 ms until read at p99'
+    assert (
+        machine.budget.state.reason == '8 samples took 30.7 ms (p99) until the prediction was read'
+    )
 
 
 def test_each_number_of_people_has_a_rung_of_its_own() -> None:
@@ -121,7 +123,7 @@ def test_the_state_says_what_was_decided_and_why() -> None:
     state = machine.budget.state
     assert (state.people, state.samples) == (2, 16)
     assert state.p99_ms == pytest.approx(11.64)
-    assert state.reason == '32 samples took 20.3 ms until read at p99'
+    assert state.reason == '32 samples took 20.3 ms (p99) until the prediction was read'
 
 
 def test_a_survey_times_each_case_after_warming_it_up() -> None:

@@ -224,24 +224,24 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
         ({'noise_seed': 'lucky'}, 'noise_seed: '),
         ({'window.rate_hz': 0}, 'window.rate_hz: '),
         ({'window.history_frames': 1}, 'window.history_frames: '),
-        ({'window.coefficients': 13}, '13 coefficients are more than the frames'),
+        ({'window.coefficients': 13}, 'window.coefficients is 13, more than the frames'),
         ({'ddim_steps': 501}, 'ddim_steps: '),
-        ({'ddim_grid': 'trailing', 'prediction': 'epsilon'}, 'cannot start at a trailing grid'),
+        ({'ddim_grid': 'trailing', 'prediction': 'epsilon'}, 'cannot start at ddim_grid trailing'),
         ({'start_timestep': 1000}, 'start_timestep: '),
         ({'prediction': 'velocity'}, 'prediction: '),
         ({'layout.joints': {}}, 'layout.joints: '),
-        ({'layout.common_names': {'l_hip': 'spine'}}, 'no hips'),
+        ({'layout.common_names': {'l_hip': 'spine'}}, 'frame heading needs hips'),
         ({'calibration': CALIBRATION | {'coverages': [2]}}, 'calibration.coverages'),
-        ({'calibration': CALIBRATION | {'coverages': [0.9, 0.9]}}, 'coverages do not ascend'),
+        ({'calibration': CALIBRATION | {'coverages': [0.9, 0.9]}}, 'coverages must ascend'),
         ({'calibration': CALIBRATION | {'samples': []}}, 'calibration.samples'),
         ({'calibration': CALIBRATION | {'frames': [8]}}, 'calibration frame 8 lies after the 7'),
         ({'calibration': CALIBRATION | {'kind': 'psychic'}}, 'calibration.kind'),
-        ({'calibration': CALIBRATION}, 'calibration.body_scale, one of 5 tensors'),
+        ({'calibration': CALIBRATION}, r'missing: calibration.body_scale \(of 5\)'),
         ({'network.width': 9}, r'network\.'),
         ({'network.layers': 2}, 'network.blocks.1'),
         ({'window.coefficients': 5}, r'of shape \(7,\).* of shape \(6,\)'),
         ({'root': 'damped'}, 'of shape'),
-        ({'parametrisation': 'official'}, 'no place for the tensor parametrisation'),
+        ({'parametrisation': 'official'}, 'the tensor parametrisation.* does not belong'),
     ],
 )
 def test_a_header_that_does_not_hold_is_refused(
@@ -255,14 +255,14 @@ def test_a_header_that_asks_for_more_memory_than_there_is_is_refused(
     save_with: Callable[..., Path],
 ) -> None:
     path = save_with(edit={'network.width': 10_000, 'network.layers': 64})  # 51 GB
-    assert 'the header asks for' in refusal(path)
+    assert 'the header describes' in refusal(path)
 
 
 def test_a_width_that_heads_do_not_divide_is_refused(
     save_with: Callable[..., Path],
 ) -> None:
     network = {'kind': 'transfusion', 'layers': 1, 'width': 9, 'heads': 2, 'ff_width': 8}
-    assert 'no multiple of 2 heads' in refusal(save_with(edit={'network': network}))
+    assert 'no multiple of network.heads 2' in refusal(save_with(edit={'network': network}))
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_a_width_that_heads_do_not_divide_is_refused(
         ({'calibration.scale': torch.zeros(7, 22)}, 'calibration.scale .*not positive'),
         ({'calibration.terms': -torch.ones(7)}, 'calibration.terms .*negative'),
         ({'calibration.pace_floor': -torch.ones(7)}, 'calibration.pace_floor .*negative'),
-        ({'calibration.scale': torch.ones(1, 7)}, 'no place for the tensor calibration.scale'),
+        ({'calibration.scale': torch.ones(1, 7)}, 'the tensor calibration.scale does not belong'),
         ({'network.out.bias': torch.zeros(65)}, r'network.out.bias .*\(65,\)'),
         ({'network.out.bias': torch.zeros(66, dtype=torch.int64)}, 'network.out.bias .*int64'),
         ({'network.out.bias': torch.full((66,), torch.nan)}, 'network.out.bias .*not finite'),

@@ -272,8 +272,8 @@ def test_the_coverage_is_chosen_and_refused_by_name(
     with pytest.raises(ValueError) as refusal:
         predictor_of(checkpoint, coverage=0.999)
     assert str(refusal.value) == (
-        'a coverage of 0.999 is not to be had: the calibration data, 30 windows of 3 people, '
-        'carries 0.9, 0.95'
+        'coverage must be one that the checkpoint is calibrated for, '
+        '0.9, 0.95 (from 30 windows of 3 people), got 0.999'
     )
 
 
@@ -358,7 +358,7 @@ def test_a_way_to_run_that_does_not_exist_is_refused(tiny: Checkpoint, choice: s
 
 @pytest.mark.parametrize('device', ['abacus', 'cuda:99', 'meta', ''])
 def test_a_device_that_is_not_there_is_refused(tiny: Checkpoint, device: str) -> None:
-    with pytest.raises(ValueError, match=f"the device '{device}' is not there: .") as refusal:
+    with pytest.raises(ValueError, match=f"the device '{device}' is not available: .") as refusal:
         predictor_of(tiny, device=device)
     assert '\n' not in str(refusal.value)
 

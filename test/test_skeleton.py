@@ -210,8 +210,8 @@ def test_a_layout_is_read_from_yaml(tmp_path: Path) -> None:
         (GOOD + 'common_names: {hand: l_hand}', "'hand' is not a joint of arm"),
         (GOOD + 'bones: 2', 'bones: Extra'),
         (GOOD + 'joints: [', 'cannot read'),
-        ('- a list', 'the file: '),
-        ('', 'the file: '),
+        ('- a list', 'valid dictionary'),
+        ('', 'got None'),
         ('\x00', 'cannot read'),
     ],
 )

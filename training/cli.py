@@ -5,8 +5,9 @@ import sys
 
 import torch
 
+from motion_predictor.common.arguments import Help
 from motion_predictor_training.commands import chains, comparing, learning, material, measuring
-from motion_predictor_training.commands.arguments import Help, count
+from motion_predictor_training.commands.arguments import count
 from motion_predictor_training.learning.memory import keep_freed_memory
 from motion_predictor_training.learning.parallel import is_first, processes
 
@@ -21,8 +22,8 @@ def _parser() -> argparse.ArgumentParser:
         '--threads',
         type=count,
         default=1,
-        help='CPU threads of a process; two are quicker on idle cores, and far slower beside '
-        'another busy process',
+        help='CPU threads of each process; two are faster on idle cores, and much slower '
+        'beside another busy process',
     )
     stages = parser.add_subparsers(dest='stage', required=True, metavar='STAGE')
     for commands in (material, learning, chains, comparing, measuring):
@@ -49,8 +50,8 @@ def main(argv: list[str] | None = None) -> int:
                 _say_where(arguments)
     except ModuleNotFoundError as error:
         print(
-            f'train {arguments.stage}: the Python package {error.name} is missing: '
-            f'`pip install {error.name}` brings it',
+            f'train {arguments.stage}: the Python package {error.name} is missing: install '
+            f'it with `pip install {error.name}`',
             file=sys.stderr,
         )
         return 2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """Yield where to write a draft of a file; a reader sees the old file or the new one.
+    """Yield the path of a draft of a file, which replaces the file in one step.
 
     The draft always has the same name, so that interrupted runs leave at most one behind.
     """

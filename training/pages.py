@@ -50,7 +50,7 @@ def load_results(folder: Path) -> Results:
     files = sorted(folder.glob('*.json'), key=lambda file: (file.stem != 'default', file.stem))
     results = {file.stem: json.loads(file.read_text()) for file in files}
     if 'default' not in results:
-        raise ValueError(f'{folder} has no default.json: `train evaluate --summary` writes it')
+        raise ValueError(f'{folder} has no default.json: write it with `train evaluate --summary`')
     return results
 
 
@@ -67,7 +67,7 @@ def rewritten(page: str, results: Results) -> str:
         return f'{found[1]}\n{TABLES[found[2]](results)}\n\n{found[3]}'
 
     if not MARKED.search(page):
-        raise ValueError('the page marks no tables')
+        raise ValueError('the page has no marked table')
     return MARKED.sub(table, page)
 
 
@@ -138,14 +138,14 @@ def _sets(results: Results) -> str:
 
 
 def _cards(results: Results) -> str:
-    """Return what the checkpoints of the results say of themselves."""
+    """Return the cards of the checkpoints that were measured."""
     names = [name for name, _ in _evaluations(results)]
     shipped = [load_checkpoint(name) for name in names]
     return _table(cards(shipped), ['', *(f'`{name}`' for name in names)])
 
 
 def _shield(results: Results) -> str:
-    """Return what sets are worth to a robot, and what that was measured on."""
+    """Return the table of the simulated arm, with a line on its data."""
     found = results['shield']
     lines = []
     for sets in found['sets']:

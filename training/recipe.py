@@ -16,8 +16,8 @@ from motion_predictor_training.calibration.calibrate import calibrate
 from motion_predictor_training.config import (
     CalibrationConfig,
     ConfigError,
-    Count,
     DistilConfig,
+    Measurement,
     RefineConfig,
     Strict,
     TeacherConfig,
@@ -60,27 +60,21 @@ class Step(Strict):
     """Changes of it, by key: `optimisation.steps`."""
 
 
-class Measurement(Strict):
-    """How the product is measured."""
-
-    samples: Count = 50
-    stride: Count = 30
-
-
 class Recipe(Strict):
     """The stages of a product, in their order."""
 
     stages: list[Step] = Field(min_length=2)
     evaluate: Measurement = Measurement()
+    """How the finished checkpoint is measured."""
 
     @field_validator('stages')
     @classmethod
     def _begins_and_ends(cls, stages: list[Step]) -> list[Step]:
         kinds = [stage.kind for stage in stages]
         if kinds[0] != 'teacher' or kinds[-1] != 'calibrate':
-            raise ValueError('stages begin with teacher and end with calibrate')
+            raise ValueError('stages must begin with teacher and end with calibrate')
         if kinds.count('teacher') > 1 or kinds.count('calibrate') > 1:
-            raise ValueError('teacher and calibrate are there once')
+            raise ValueError('teacher and calibrate must each appear once')
         return stages
 
 
@@ -164,14 +158,17 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), direct: bool = False)
             after = 'teacher'
         for other in (*([after] if after else []), *step.committee):
             if other not in before:
-                raise ConfigError(f'{name} needs {other}, which is not among {before} before it')
+                raise ConfigError(
+                    f'the stage {name} needs the stage {other} before it, but before it are '
+                    f'only {before}'
+                )
         config = load_config(SCHEMAS[step.kind], file, wanted)
         stages.append(Stage(name, step.kind, config, after, step.committee))
     known = sorted({*kinds, *(stage.name for stage in stages)})
     for override in overrides:
         if override.partition('.')[0] not in known:
             raise ConfigError(
-                f'an override here begins with one of {", ".join(known)}, got {override!r}'
+                f'an override must begin with one of {", ".join(known)}, got {override!r}'
             )
     return stages
 

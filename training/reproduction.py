@@ -160,9 +160,13 @@ def table(result: dict[str, Any]) -> str:
     off = max(abs(ours[metric] - theirs[metric]) for metric in METRICS)
     windows = result['rows']['zero velocity']['windows']
     verdict = (
-        f'Zero velocity is as published, to {off:.3f} m: data and protocol are the same.'
+        f'Zero velocity agrees with the publication to {off:.3f} m, so data and protocol '
+        'are the same.'
         if off < 0.005
-        else f'Zero velocity is up to {off:.3f} m off what is published: the data are other ones.'
+        else (
+            f'Zero velocity differs from the publication by up to {off:.3f} m, so the data are '
+            'not the same.'
+        )
     )
     head = ['', *METRICS]
     text = tabulate(lines, head, tablefmt='github', disable_numparse=True)
@@ -176,7 +180,7 @@ def _prepared(
     train, test = out / 'train.npz', out / 'test.npz'
     wanted = 1 if name == 'h36m' else 2
     if len(sources) != wanted:
-        raise ConfigError(f'{name} is prepared from {wanted} files, got {len(sources)}')
+        raise ConfigError(f'{name} needs {wanted} files as --source, got {len(sources)}')
     for path, source, subjects in (
         (train, sources[0], benchmark.train),
         (test, sources[-1], benchmark.test),

@@ -25,7 +25,7 @@ class Perceptron(nn.Module):
         )
 
     def embed(self, noise: Tensor) -> Tensor:
-        """Return what is made of noise (..., K, D) alone, before anybody is seen."""
+        """Embed noise (..., K, D), without the history."""
         return self.noise_embed(noise.flatten(-2))
 
     def denoise(self, embedded: Tensor, condition: Tensor) -> Tensor:

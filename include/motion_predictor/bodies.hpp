@@ -44,7 +44,7 @@ inline Between between(const Latest & latest, double time_s)
   const auto & times = latest.message().times;
   const double after = time_s + latest.age_s();
   if (times.empty() || after < -1e-6 || after > times.back() + 1e-6) {
-    throw std::out_of_range("a time was asked for that is not predicted");
+    throw std::out_of_range("the prediction does not reach the time that was asked for");
   }
   if (times.size() == 1) {return {};}
   const auto above = std::lower_bound(times.begin(), times.end(), after, [](float a, double b) {return a < b;});
@@ -90,7 +90,7 @@ inline std::vector<Vec3> sample_at(
 inline std::vector<Vec3> mean_at(
   const Latest & latest, const msg::PredictedMotion & person, double time_s, const Rigid * to_robot = nullptr)
 {
-  if (!is_predicted(person)) {throw std::out_of_range("somebody was asked for who is not predicted");}
+  if (!is_predicted(person)) {throw std::out_of_range("there is no prediction of this person");}
   const Between at = between(latest, time_s);
   std::vector<Vec3> found;
   for (std::size_t j = 0; j < latest.message().num_joints; ++j) {
@@ -103,7 +103,7 @@ inline std::vector<Vec3> mean_at(
 inline double radius_at(
   const Latest & latest, const msg::PredictedMotion & person, std::size_t joint, double time_s)
 {
-  if (!is_predicted(person)) {throw std::out_of_range("somebody was asked for who is not predicted");}
+  if (!is_predicted(person)) {throw std::out_of_range("there is no prediction of this person");}
   Between at = between(latest, time_s);
   at.share = std::clamp(at.share, 0.0, 1.0);
   return mixed(person.radius.data(), latest.message().num_joints, joint, at);
@@ -162,7 +162,7 @@ struct Bodies
         const double first = radius_at(latest, person, limbs[c].first, times[t]);
         const double second = radius_at(latest, person, limbs[c].second, times[t]);
         if (!std::isfinite(first) || !std::isfinite(second)) {
-          throw std::invalid_argument("the predictor is not calibrated: its radius is not known");
+          throw std::invalid_argument("the radius is unknown, because the checkpoint of the predictor is not calibrated");
         }
         found.radii[t * limbs.size() + c] += std::max(first, second);
       }

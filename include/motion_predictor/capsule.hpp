@@ -48,7 +48,7 @@ public:
   {
     bool fits = at_.size() == 1 || at_.size() == times;
     for (const auto & capsules : at_) {fits = fits && capsules.size() == size();}
-    if (!fits) {throw std::invalid_argument("the robot and the people are not given at the same times");}
+    if (!fits) {throw std::invalid_argument("the robot must be given once, or at the times of the people");}
   }
 
 private:

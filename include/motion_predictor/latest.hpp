@@ -25,16 +25,16 @@ using Message = msg::PredictedMotionArray;
 enum class Reason
 {
   usable,        // everybody is predicted
-  silent,        // nothing comes from the predictor
-  malformed,     // the message contradicts itself
-  fault,         // the predictor is broken
+  silent,        // no messages come from the predictor
+  malformed,     // the contents of the message do not fit each other
+  fault,         // the predictor reports a fault
   clock,         // the message is stamped in the future: clocks differ or time jumped
   stale,         // the newest observation is too old
-  unreadable,    // somebody or something is seen that cannot be predicted
-  warming_up,    // somebody has not been seen for long enough
-  too_many,      // more people are there than are predicted
-  too_short,     // the prediction does not reach as far as asked for
-  unfamiliar,    // somebody moves in a way that the predictor does not know
+  unreadable,    // somebody or something is in view that cannot be predicted
+  warming_up,    // the history of somebody is still too short
+  too_many,      // more people are in view than are predicted
+  too_short,     // the prediction ends before the time that was asked for
+  unfamiliar,    // somebody moves unlike everybody in the calibration data
   no_transform,  // there is no transform from the frame of the predictions
 };
 

@@ -38,7 +38,7 @@ inline Limbs parse_limbs(const std::string & text, const std::vector<std::string
   const auto index = [&](const std::string & joint) {
       const auto found = std::find(joint_names.begin(), joint_names.end(), joint);
       if (found == joint_names.end()) {
-        throw std::invalid_argument("the limbs need a joint that the predictions lack: " + joint);
+        throw std::invalid_argument("the limbs need a joint that is not predicted: " + joint);
       }
       return static_cast<std::size_t>(found - joint_names.begin());
     };
@@ -50,7 +50,7 @@ inline Limbs parse_limbs(const std::string & text, const std::vector<std::string
     if (open == std::string::npos) {continue;}
     const auto comma = line.find(',', open), second = line.find(',', comma + 1);
     if (colon > open || close == std::string::npos || comma > close || second > close) {
-      throw std::invalid_argument("a limb is written name: [joint, joint, radius], got: " + line);
+      throw std::invalid_argument("a limb must have the form name: [joint, joint, radius], got: " + line);
     }
     Limb limb;
     limb.name = trimmed(line.substr(0, colon));
@@ -63,7 +63,7 @@ inline Limbs parse_limbs(const std::string & text, const std::vector<std::string
     }
     limbs.push_back(limb);
   }
-  if (limbs.empty()) {throw std::invalid_argument("there are no limbs");}
+  if (limbs.empty()) {throw std::invalid_argument("the text of the limbs is empty");}
   return limbs;
 }
 
@@ -83,7 +83,7 @@ inline Limbs limbs_of(const msg::PredictedMotionArray & message)
   for (const auto & [layout, text] : limbs_that_ship) {
     if (layout == message.layout) {return parse_limbs(text, message.joint_names);}
   }
-  throw std::invalid_argument("no limbs are known for the layout '" + message.layout + "': write and read them");
+  throw std::invalid_argument("there are no limbs for the layout '" + message.layout + "': write a file like those in config/flesh");
 }
 
 }  // namespace motion_predictor

@@ -1,4 +1,4 @@
-// Somebody who is there but not predicted: only their greatest possible distance is known.
+// People who are there but not predicted. Only where they can have got to at most is known.
 #ifndef MOTION_PREDICTOR__REACHABLE_HPP_
 #define MOTION_PREDICTOR__REACHABLE_HPP_
 

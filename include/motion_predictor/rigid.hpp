@@ -39,7 +39,7 @@ struct Rigid
   {
     const double length = std::sqrt(x * x + y * y + z * z + w * w);
     if (!(std::abs(length - 1) <= 1e-3)) {
-      throw std::invalid_argument("a quaternion that is no rotation: its length is not 1");
+      throw std::invalid_argument("a rotation needs a quaternion of length 1");
     }
     x /= length, y /= length, z /= length, w /= length;
     Rigid found;

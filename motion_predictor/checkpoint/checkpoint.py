@@ -101,7 +101,7 @@ class Checkpoint:
         """Return it with a familiarity, which replaces the present one.
 
         Args:
-            familiarity: what the tensors were fitted to.
+            familiarity: the data to which the tensors were fitted.
             tensors: in the order of `Familiarity.shapes`.
         """
         names = familiarity.shapes(len(self.header.layout.joints))
@@ -155,11 +155,13 @@ class Checkpoint:
                 expected[name] = torch.empty(shape, device='meta')
         if missing := sorted(expected.keys() - self.tensors.keys()):
             raise CheckpointError(
-                f'the header asks for {missing[0]}, one of {len(missing)} tensors that are missing'
+                f'tensors that the header describes are missing: {missing[0]} (of {len(missing)})'
             )
         for name, tensor in self.tensors.items():
             if name not in expected:
-                raise CheckpointError(f'the header leaves no place for the tensor {name}')
+                raise CheckpointError(
+                    f'the tensor {name} does not belong to the network that the header describes'
+                )
             if tensor.shape != expected[name].shape or not tensor.is_floating_point():
                 raise CheckpointError(
                     f'the tensor {name} is {tensor.dtype} of shape {tuple(tensor.shape)}, the '

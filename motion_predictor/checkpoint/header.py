@@ -75,33 +75,50 @@ class Header(Strict):
     def _fits_itself(self) -> 'Header':
         window = self.window
         if window.coefficients > window.history_frames + window.future_frames:
-            raise ValueError(f'{window.coefficients} coefficients are more than the frames')
+            raise ValueError(
+                f'window.coefficients is {window.coefficients}, more than the frames of '
+                'history and future'
+            )
         if self.parametrisation == 'anchored' and window.coefficients > window.future_frames:
-            raise ValueError(f'{window.coefficients} coefficients are more than the future frames')
+            raise ValueError(
+                f'window.coefficients is {window.coefficients}, more than the future frames'
+            )
         if self.network.kind == 'transfusion' and self.network.width % self.network.heads:
             raise ValueError(
-                f'width {self.network.width} is no multiple of {self.network.heads} heads'
+                f'network.width {self.network.width} is no multiple of network.heads '
+                f'{self.network.heads}'
             )
         if self.quiet_m_per_s and self.parametrisation == 'official':
-            raise ValueError('quiet_m_per_s needs a base line to go on along, official has none')
+            raise ValueError(
+                'quiet_m_per_s needs a base line, which parametrisation official does not have'
+            )
         counts = {len(part) for part in self.spread or ()}
         if counts - {window.coefficients}:
-            raise ValueError(f'{sorted(counts)} factors of spread are not one a coefficient')
+            raise ValueError(
+                f'spread must have {window.coefficients} factors, one for each coefficient, got '
+                f'{sorted(counts)}'
+            )
         if self.network.kind != 'transfusion' and self.sampling == 'ddim':
-            raise ValueError(f'a {self.network.kind} has one step, not {self.ddim_steps}')
+            raise ValueError(
+                f'a {self.network.kind} takes one step, got ddim_steps {self.ddim_steps}'
+            )
         if self.prediction == 'epsilon' and self.ddim_grid == 'trailing':
             raise ValueError(
-                'a network that returns noise cannot start at a trailing grid, where no motion is '
-                'left: its errors would count twenty thousandfold'
+                'prediction epsilon cannot start at ddim_grid trailing: no motion is left '
+                'there, and the error of the noise would be multiplied by 20,000'
             )
         if self.parametrisation == 'official' and self.noise_schedule != 'cosine':
-            raise ValueError(f'official is completed by the cosine, not the {self.noise_schedule}')
+            raise ValueError(
+                f'parametrisation official needs noise_schedule cosine, got {self.noise_schedule}'
+            )
         if self.frame == 'heading' and self.layout.hips is None:
-            raise ValueError(f'layout {self.layout.name} has no hips to take a heading from')
+            raise ValueError(
+                f'frame heading needs hips, which layout {self.layout.name} does not have'
+            )
         if self.calibration and self.calibration.frames[-1] > window.future_frames:
             raise ValueError(
                 f'calibration frame {self.calibration.frames[-1]} lies after the '
-                f'{window.future_frames} that are predicted'
+                f'{window.future_frames} predicted frames'
             )
         return self
 

@@ -64,15 +64,15 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     metadata, tensors = _read(path)
     if METADATA_KEY not in metadata:
         raise CheckpointError(
-            f'{path} is a safetensors file of something else; official weights become a '
-            'checkpoint by `train import`'
+            f'{path} is a safetensors file, but not a checkpoint of motion_predictor: turn '
+            'official weights into one with `train import`'
         )
     is_outdated = _leave_out_old_calibration(metadata, tensors)
     try:
         header = Header.model_validate_json(metadata[METADATA_KEY])
     except ValidationError as error:
-        problem = first_problem(error, 'the header')
-        raise CheckpointError(f'{path} has a header that does not hold: {problem}') from error
+        problem = first_problem(error)
+        raise CheckpointError(f'{path} has an invalid header: {problem}') from error
     for key, tensor in tensors.items():
         if not torch.isfinite(tensor.float()).all():
             raise CheckpointError(f'{path} holds values in {key} that are not finite numbers')

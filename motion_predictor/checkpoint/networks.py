@@ -120,10 +120,12 @@ def _brought() -> list[type[BaseModel]]:
             spec = entry.load()
             known = isinstance(spec.model_fields['kind'].default, str) and callable(spec.build)
             if not known:
-                raise TypeError('it lacks a kind or a build')
+                raise TypeError('it must have a default for kind, and a method build')
             found.append(spec)
         except Exception as error:  # whatever its module does
-            warnings.warn(f'no network {entry.value}: {one_line(error)}', stacklevel=2)
+            warnings.warn(
+                f'the network {entry.value} cannot be used: {one_line(error)}', stacklevel=2
+            )
     return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield where to write a draft of a file; it takes the file's place only when it is done.
+    """Yield the path of a draft of a file. The draft replaces the file when the block ends well.
 
     Several processes may do so at the same time.
 

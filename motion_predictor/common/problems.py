@@ -1,13 +1,25 @@
 """Refusals in one sentence."""
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+SHOWN = 80
+"""Characters of a wrong value that a sentence shows."""
 
 
-def first_problem(error: ValidationError, whole: str) -> str:
-    """Return the place and text of the first problem; `whole` names the top level."""
-    first = error.errors()[0]
-    where = '.'.join(str(part) for part in first['loc']) or whole
-    return f'{where}: {first["msg"]}'
+def problem(details: ErrorDetails) -> str:
+    """Return the place of a problem that pydantic found, what is wrong there, and the value."""
+    place = '.'.join(map(str, details['loc']))
+    if details['type'] == 'value_error':  # raised by a validator of ours, which names the value
+        return ': '.join(filter(None, (place, str(details['ctx']['error']))))
+    value = repr(details['input'])
+    value = value if len(value) <= SHOWN else f'{value[:SHOWN]}...'
+    return ': '.join(filter(None, (place, f'{details["msg"]}, got {value}')))
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the first problem in a sentence; see `problem`."""
+    return problem(error.errors()[0])
 
 
 def one_line(error: BaseException) -> str:

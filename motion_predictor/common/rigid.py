@@ -33,11 +33,12 @@ class Rigid:
         """
         values = np.asarray(numbers, np.float64)
         if values.shape != (7,) or not np.isfinite(values).all():
-            raise ValueError(f'a transform is x, y, z, qx, qy, qz, qw, got {list(numbers)}')
+            raise ValueError(f'a transform must be x, y, z, qx, qy, qz, qw, got {list(numbers)}')
         length = float(np.linalg.norm(values[3:]))
         if not abs(length - 1) <= UNIT_TOLERANCE:
             raise ValueError(
-                f'the quaternion {list(numbers[3:])} has length {length:.4g}: a rotation has 1'
+                f'a rotation needs a quaternion of length 1, got {list(numbers[3:])} of '
+                f'length {length:.4g}'
             )
         x, y, z, w = values[3:] / length
         rotation = np.array(
@@ -66,7 +67,9 @@ class Rigid:
         if values.shape != (4, 4) or not np.allclose(
             values[:3, :3] @ values[:3, :3].T, np.eye(3), atol=UNIT_TOLERANCE
         ):
-            raise ValueError('a rigid transform is a matrix (4, 4) whose rotation is orthonormal')
+            raise ValueError(
+                'a rigid transform must be a matrix (4, 4) whose rotation is orthonormal'
+            )
         return cls(values[:3, :3], values[:3, 3])
 
     @property

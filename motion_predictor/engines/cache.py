@@ -36,7 +36,7 @@ def artefact(
     device: torch.device,
     versions: tuple[str, ...] = (),
 ) -> Path:
-    """Return where an engine lies: ~/.cache/motion_predictor, or below XDG_CACHE_HOME.
+    """Return the file of an engine in ~/.cache/motion_predictor, or below XDG_CACHE_HOME.
 
     The name is a hash of everything that it depends on: the checkpoint (by its hash), backend and
     precision, device, number of threads, versions, and the source code of this package. Shapes
@@ -46,8 +46,8 @@ def artefact(
         checkpoint: hash of the checkpoint.
         backend: of the engine.
         precision: of the engine.
-        device: that it runs on.
-        versions: of the other software that it is made with.
+        device: on which it runs.
+        versions: of other software on which it depends.
     """
     digest = hashlib.sha256()
     for pattern in ('model/*.py', 'engines/export.py', f'engines/{backend}.py'):
@@ -134,8 +134,8 @@ def _require_room(folder: Path) -> None:
     free_mb = shutil.disk_usage(folder).free / MEGABYTE
     if free_mb < NEEDED_MB:
         raise OSError(
-            f'{free_mb:.0f} MB are free in {folder}, and making an engine takes {NEEDED_MB}: make '
-            'room, or have XDG_CACHE_HOME say where there is more'
+            f'making an engine takes {NEEDED_MB} MB, but {folder} has only {free_mb:.0f} '
+            'MB free: make room, or set XDG_CACHE_HOME to another folder'
         )
 
 

@@ -84,7 +84,7 @@ class Engine:
         Args:
             history: (P, H, J, 3) on the CPU.
             noise: (S, K, D) on the module's device.
-            embedded: what the network's `embed` made of the noise.
+            embedded: result of the network's `embed` for the noise.
         """
         return self.run(history, noise, embedded)
 
@@ -96,8 +96,8 @@ class Case:
     Args:
         module: from history, noise and embedded noise to what is said of samples.
         noise: (S, K, D) of all samples, on the module's device.
-        embedded: what the network's `embed` made of it.
-        histories: (P, H, J, 3) of several people to compare engines on.
+        embedded: result of the network's `embed` for it.
+        histories: (P, H, J, 3) of several people, with which engines are compared.
         checkpoint: hash of the checkpoint, empty if it was never saved.
     """
 
@@ -114,7 +114,7 @@ class Case:
         return self.histories.to(self.noise.device), self.noise[chosen], self.embedded[chosen]
 
     def path(self, name: str, numbers: str) -> Path:
-        """Return where an engine is kept."""
+        """Return the file in which an engine is cached."""
         device = self.noise.device
         versions = tensorrt.versions(device) if name == 'tensorrt' else ()
         return artefact(self.checkpoint, name, numbers, device, versions)
@@ -154,7 +154,10 @@ def _first(case: Case, candidates: Sequence[Candidate], make: bool, otherwise: E
     for name, numbers in candidates:
         try:
             if not case.checkpoint:
-                raise RuntimeError('the checkpoint was never saved, so it has no name to cache by')
+                raise RuntimeError(
+                    'an engine is cached by the hash of the checkpoint file, but this '
+                    'checkpoint was never saved'
+                )
             path = case.path(name, numbers)
             if not make and HAS_TO_BE_MADE[name](case.inputs, path):
                 unmade.append((name, numbers))
@@ -170,7 +173,7 @@ def _first(case: Case, candidates: Sequence[Candidate], make: bool, otherwise: E
         else:
             if error_m <= TOLERANCE_M:
                 return Engine(name, numbers, run, error_m, tuple(attempts), tuple(unmade))
-            outcome = f'joints lie {1000 * error_m:.1f} mm from where eager puts them'
+            outcome = f'its joints are {1000 * error_m:.1f} mm from those of eager'
         attempts.append((name, numbers, outcome))
         logger.warning('the %s engine in %s is not used: %s', name, numbers, outcome)
     return replace(otherwise, attempts=tuple(attempts), unmade=tuple(unmade))
@@ -197,10 +200,10 @@ def _candidates(backend: str, precision: str, device: torch.device) -> list[Cand
 
 @torch.inference_mode()
 def disagreement_m(run: Run, reference: Run, case: Case) -> float:
-    """Return how far two engines lie apart in metres, for one person and for all.
+    """Return by how much the results of two engines differ, in metres, for one person and for all.
 
-    The 99th percentile over joints, horizon and samples; of the samples, the mean or the spread,
-    whichever differs most. Infinite where a result is not a number.
+    This is the 99th percentile over joints, horizon and samples, of whichever differs most: the
+    samples, the mean or the spread. It is infinite where a result is not a number.
     """
     synthesis = case.module.synthesis.cpu()
     differences = []

@@ -35,7 +35,7 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
         Exception: whatever the compiler raises.
     """
     if not _is_for(inputs):
-        raise RuntimeError('it is made for the CPU')
+        raise RuntimeError('it needs the CPU')
     library = _library(path)
     with torchs_own_warnings_ignored():
         ensure(library, lambda draft: _compile(module, inputs, draft))

@@ -59,7 +59,7 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
     """
     device = inputs[1].device
     if device.type != 'cuda':
-        raise RuntimeError(f"it needs an NVIDIA GPU, the device is '{device}'")
+        raise RuntimeError(f"it needs an NVIDIA GPU, but the device is '{device}'")
     graphs: dict[tuple[int, int], _Graph] = {}
     pool = torch.cuda.graph_pool_handle()
 

@@ -28,7 +28,7 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
     """
     device = inputs[1].device
     if device.type != 'cuda':
-        raise RuntimeError(f"it needs an NVIDIA GPU, the device is '{device}'")
+        raise RuntimeError(f"it needs an NVIDIA GPU, but the device is '{device}'")
     import torch_tensorrt  # loading an engine needs it too
 
     file = _file(inputs, path)

@@ -48,7 +48,7 @@ class GraphDenoiser(nn.Module):
         self.out = zero_init(nn.Linear(width, 3 * coefficients))
 
     def embed(self, noise: Tensor) -> Tensor:
-        """Return what is made of noise (..., K, D) alone, (..., J, width)."""
+        """Embed noise (..., K, D), without the history: (..., J, width)."""
         return self.noise_embed(_by_joint(noise))
 
     def denoise(self, embedded: Tensor, condition: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class GruDenoiser(nn.Module):
         self.out = zero_init(nn.Linear(2 * width, features))
 
     def embed(self, noise: Tensor) -> Tensor:
-        """Return what is made of noise (..., K, D) alone, (..., K, width)."""
+        """Embed noise (..., K, D), without the history: (..., K, width)."""
         return self.noise_embed(noise)
 
     def denoise(self, embedded: Tensor, condition: Tensor) -> Tensor:

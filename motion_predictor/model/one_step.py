@@ -76,11 +76,11 @@ class OneStep(nn.Module):
         network: of one step, or a TransFusion that was distilled to one.
         parametrisation: how motion becomes coefficients.
         rate_hz: frames per second of history and future.
-        timestep: diffusion timestep that the noise stands for.
+        timestep: diffusion timestep at which the noise enters.
         predicts_noise: whether the network returns epsilon (else the clean coefficients).
         facing: joints that tell the heading, or None for the world's axes.
         predicts_root: whether the features hold the root (else it is damped).
-        noise_schedule: what the timestep is of.
+        noise_schedule: schedule of that timestep.
         spread: (2, K) factors of the samples' deviations from their mean, of the root and of all
             else; None: one.
         quiet_m_per_s: average speed of the joints at which half of the mean that the network adds
@@ -140,7 +140,7 @@ class OneStep(nn.Module):
         Args:
             noise: (P, S, K, D); a first dimension of 1 serves all people.
             condition: (P, K, D).
-            embedded: what `embed` returned for the noise, if that is known already.
+            embedded: result of `embed` for the noise, if it was computed before.
         """
         if embedded is None:
             embedded = self.embed(noise)
@@ -170,7 +170,7 @@ class OneStep(nn.Module):
         Args:
             history: (P, H, J, 3) metres, world frame, z up.
             noise: (S, K, D) unit normal; sample s of every person starts from noise[s].
-            embedded: what `embed` returned for the noise, if that is known already.
+            embedded: result of `embed` for the noise, if it was computed before.
 
         Returns:
             (P, S, F, J, 3) metres, world frame; frame f lies (f + 1) / rate_hz after the last.

@@ -59,7 +59,7 @@ class Parametrisation(nn.Module, ABC):
 
     @abstractmethod
     def offset(self, history: Tensor) -> Tensor:
-        """Return what is added to the synthesis after histories (B, H, D): (B, F or 1, D)."""
+        """Return the base line (B, F or 1, D) after histories (B, H, D)."""
 
 
 class OfficialParametrisation(Parametrisation):

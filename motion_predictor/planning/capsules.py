@@ -40,7 +40,7 @@ class Capsules:
                 f'{a.shape}, {b.shape} and {r.shape}'
             )
         if not (np.isfinite(a).all() and np.isfinite(b).all() and (r >= 0).all()):
-            raise ValueError('a capsule has an end that is not finite, or no radius')
+            raise ValueError('capsules need finite ends and radii of 0 or more')
         return cls(a, b, r)
 
     def moved(self, transform: Rigid) -> 'Capsules':
@@ -56,7 +56,7 @@ class Capsules:
         shape = (times, *self.starts.shape[-2:])
         if self.starts.ndim == 3 and len(self.starts) != times:
             raise ValueError(
-                f'the robot is given at {len(self.starts)} times, the people at {times}'
+                f'the robot is given at {len(self.starts)} times, but the people at {times}'
             )
         return np.broadcast_to(self.starts, shape), np.broadcast_to(self.ends, shape)
 

@@ -55,10 +55,10 @@ class Limbs:
         try:
             content = _File.model_validate(yaml.safe_load(path.read_text()))
         except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise FleshError(f'cannot read the limbs {path}: {error}') from error
+            raise FleshError(f'cannot read the file of limbs {path}: {error}') from error
         except ValidationError as error:
-            problem = first_problem(error, 'the file')
-            raise FleshError(f'{path} holds no limbs: {problem}') from error
+            problem = first_problem(error)
+            raise FleshError(f'{path} is not a file of limbs: {problem}') from error
         order = {name: index for index, name in enumerate(joint_names)}
         rows = [(a, b) for a, b, _ in content.limbs.values()]
         if missing := sorted({joint for row in rows for joint in row} - order.keys()):
@@ -82,8 +82,8 @@ class Limbs:
         path = installed('config', 'flesh', f'{layout}.yaml')
         if not layout or not path.is_file():
             raise FleshError(
-                f"no limbs are known for the layout '{layout}': write them, as config/flesh does, "
-                'and read them from there'
+                f"there are no limbs for the layout '{layout}': write a file like those in "
+                'config/flesh and read it with Limbs.read'
             )
         return cls.read(path, joint_names)
 
@@ -149,6 +149,9 @@ class Bodies:
         radii = np.broadcast_to(limbs.radii, (len(person.mean), len(limbs.radii)))
         if inflated:
             if not np.isfinite(person.radius).all():
-                raise FleshError('the predictor is not calibrated: its radius is not known')
+                raise FleshError(
+                    'the radius is unknown, because the checkpoint of the predictor is not '
+                    'calibrated'
+                )
             radii = radii + person.radius[:, limbs.ends].max(-1)
         return cls(person.mean[None], limbs, radii)

@@ -18,17 +18,17 @@ class Reason(Enum):
     """Why predictions can be used or not; the value is a sentence."""
 
     USABLE = 'everybody is predicted'
-    SILENT = 'nothing comes from the predictor'
-    MALFORMED = 'the message contradicts itself'
-    FAULT = 'the predictor is broken'
+    SILENT = 'no messages come from the predictor'
+    MALFORMED = 'the contents of the message do not fit each other'
+    FAULT = 'the predictor reports a fault'
     CLOCK = 'the message is stamped in the future: clocks differ or time jumped'
     STALE = 'the newest observation is too old'
-    UNREADABLE = 'somebody or something is seen that cannot be predicted'
-    WARMING_UP = 'somebody has not been seen for long enough'
+    UNREADABLE = 'somebody or something is in view that cannot be predicted'
+    WARMING_UP = 'the history of somebody is still too short'
     TOO_MANY = 'more people are in view than are predicted'
-    SHORT = 'the prediction does not reach as far as asked for'
-    UNFAMILIAR = 'somebody moves as nobody did whom the predictor knows'
-    NO_TRANSFORM = 'it is not known how the frame of the predictions lies'
+    SHORT = 'the prediction ends before the time that was asked for'
+    UNFAMILIAR = 'somebody moves unlike everybody in the calibration data'
+    NO_TRANSFORM = 'there is no transform from the frame of the predictions'
 
 
 class BlindError(RuntimeError):

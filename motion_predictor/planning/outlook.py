@@ -69,7 +69,7 @@ class Outlook:
         Args:
             message: in which everybody listed is predicted, or has a place and a reach.
             age_s: time since its header's stamp.
-            unpredicted_m_per_s: how fast whoever is not predicted goes at most.
+            unpredicted_m_per_s: greatest speed of people without a prediction.
         """
         shape = (message.num_frames, message.num_joints)
         stamp = message.header.stamp

@@ -53,10 +53,10 @@ class Mounted:
         try:
             self._file = _File.model_validate(yaml.safe_load(path.read_text()))
         except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise RobotError(f'cannot read the capsules {path}: {error}') from error
+            raise RobotError(f'cannot read the file of capsules {path}: {error}') from error
         except ValidationError as error:
-            problem = first_problem(error, 'the file')
-            raise RobotError(f'{path} holds no capsules: {problem}') from error
+            problem = first_problem(error)
+            raise RobotError(f'{path} is not a file of capsules: {problem}') from error
         self.base = self._file.base
         self.frames = tuple(dict.fromkeys(c.frame for c in self._file.capsules))
 
@@ -133,7 +133,7 @@ class RobotModel:
         chain: list[Joint] = []
         while frame != self.base:
             if frame not in self._joints or len(chain) > len(self._joints):
-                raise RobotError(f"the URDF does not place frame '{frame}' in '{self.base}'")
+                raise RobotError(f"the URDF does not connect frame '{frame}' to '{self.base}'")
             chain.insert(0, self._joints[frame])
             frame = chain[0].parent
         return chain
@@ -149,7 +149,7 @@ class RobotModel:
         """
         for name in self.joint_names:
             if not np.isfinite(positions.get(name, np.nan)):
-                raise RobotError(f"the position of joint '{name}' is not known")
+                raise RobotError(f"there is no position for joint '{name}'")
         places = {}
         for frame, chain in self._chains.items():
             place = Rigid.identity()
@@ -167,7 +167,7 @@ def _turn(axis: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
 
 
 def _mimics(element: ElementTree.Element | None) -> tuple[str, float, float] | None:
-    """Return which joint another one follows, with multiplier and offset."""
+    """Return the joint that a mimic joint follows, with multiplier and offset."""
     if element is None:
         return None
     given = element.attrib
@@ -175,13 +175,13 @@ def _mimics(element: ElementTree.Element | None) -> tuple[str, float, float] | N
 
 
 def _joints(urdf: str) -> dict[str, Joint]:
-    """Return the joints of a URDF by the link that they lead to."""
+    """Return the joints of a URDF, by their child links."""
     try:
         found = {}
         for element in ElementTree.fromstring(urdf).findall('joint'):
             name, kind = element.attrib['name'], element.attrib['type']
             if kind not in ('fixed', 'revolute', 'continuous', 'prismatic'):
-                raise RobotError(f"joint '{name}' is {kind}, which is not supported")
+                raise RobotError(f"joint '{name}' is {kind}: this type is not supported")
             parent, child = element.find('parent'), element.find('child')
             assert parent is not None and child is not None
             origin, axis = element.find('origin'), element.find('axis')

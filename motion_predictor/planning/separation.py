@@ -37,7 +37,7 @@ class Robot:
     stop_s: float = 0.3
     """T_s: from the start of braking to standing still."""
     stop_m: float = 0.15
-    """S_s: how far it moves while braking."""
+    """S_s: distance that it moves while it brakes."""
     reach_in_m: float = 0.0
     """C"""
     uncertainty_m: float = 0.05
@@ -79,7 +79,7 @@ def distances(
     Args:
         outlook: who is there, in the frame of the robot.
         robot: where it is now.
-        span_s: how far from now.
+        span_s: length of the span, from now.
         limbs: of the people; those that ship for their layout unless given.
         by_samples: every sample, or else the mean inflated by the radius. Unfamiliar people are
             always the latter.
@@ -107,7 +107,7 @@ def walking(
 
     Args:
         distance_m: of where they are now.
-        span_s: how far from now.
+        span_s: length of the span, from now.
         speed: metres per second; 0 for people who stay where they are.
     """
     times: NDArray[np.float64] = np.linspace(0, span_s, STEPS + 1, dtype=np.float64)
@@ -118,7 +118,7 @@ class Governor:
     """Turns the allowed speed into the commanded one: it falls at once, and rises slowly.
 
     Args:
-        rise_per_s: how fast the scale may rise.
+        rise_per_s: greatest rise of the scale in a second.
         hysteresis: how much more than the present scale must be allowed before it rises.
         hold_s: for how long.
         asleep_after_s: after so long without an update, it starts from 0 again. The process may

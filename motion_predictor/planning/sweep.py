@@ -43,7 +43,7 @@ class Pairs:
         return Pairs(self.n[chosen], self.t[chosen], self.c[chosen], self.r[chosen])
 
     def __len__(self) -> int:
-        """Return how many they are."""
+        """Return their number."""
         return len(self.n)
 
 

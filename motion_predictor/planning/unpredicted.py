@@ -36,10 +36,10 @@ class Unpredicted:
     def of(
         cls, message: Any, motion: Any, age_s: float, speed_m_per_s: float = float('inf')
     ) -> 'Unpredicted':
-        """Return what a PredictedMotion says.
+        """Return the person of a PredictedMotion.
 
         Args:
-            message: that it is in.
+            message: the array that holds it.
             motion: of somebody who is not predicted.
             age_s: time since the message's stamp.
             speed_m_per_s: of them at most; the message's `max_speed` if that is less.

@@ -38,7 +38,9 @@ class AzureKinectSource:
     def read(self, message: Any) -> Bodies:
         """Return the people in a message."""
         if len(message.markers) > MAX_PEOPLE * IDS_A_BODY:
-            raise InputError(f'{len(message.markers)} markers are no skeletons')
+            raise InputError(
+                f'a message of {len(message.markers)} markers is refused as too large'
+            )
         markers = _shown(message.markers)
         if not markers:
             headers = [m.header for m in message.markers if m.header.stamp.sec > 0]
@@ -47,11 +49,16 @@ class AzureKinectSource:
             return Bodies(stamp_of(headers[-1]), headers[-1].frame_id)
         frames = {marker.header.frame_id for marker in markers}
         if len(frames) > 1:
-            raise InputError(f'markers come in several frames: {", ".join(sorted(frames))}')
+            raise InputError(
+                f'all markers of a message must come in one frame, got {", ".join(sorted(frames))}'
+            )
         stamps = {(m.header.stamp.sec, m.header.stamp.nanosec): m.header for m in markers}
         oldest, newest = stamp_of(stamps[min(stamps)]), stamp_of(stamps[max(stamps)])
         if newest - oldest > MAX_SPREAD_NS:
-            raise InputError(f'markers were captured {(newest - oldest) / 1e9:.3f} s apart')
+            raise InputError(
+                'the markers of a message must be captured at one time, got '
+                f'{(newest - oldest) / 1e9:.3f} s apart'
+            )
         places = [(p.x, p.y, p.z) for p in (marker.pose.position for marker in markers)]
         numbers = np.array([marker.id for marker in markers], np.int64)
         owners, joints = np.divmod(numbers, IDS_A_BODY)

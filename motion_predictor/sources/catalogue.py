@@ -58,7 +58,7 @@ def open_source(
     """
     if settings.layout and settings.layout not in settings.layouts:
         known = ', '.join(sorted(settings.layouts))
-        raise InputError(f"input_layout '{settings.layout}' is unknown: known are {known}")
+        raise InputError(f"input_layout must be one of {known}, got '{settings.layout}'")
     if name == 'skeleton_array':
         return SkeletonArraySource(settings.layouts)
     if name == 'azure_kinect':
@@ -75,7 +75,7 @@ def open_source(
         return Mocap4r2Source(layout, settings.marker_separator)
     if name == 'ros4hri':
         return Ros4HriSource()
-    raise InputError(f"input_type '{name}' is not one of {', '.join(SOURCES)}")
+    raise InputError(f"input_type must be one of {', '.join(SOURCES)}, got '{name}'")
 
 
 def _joints(name: str, settings: Settings) -> tuple[tuple[str, ...], str]:
@@ -86,5 +86,7 @@ def _joints(name: str, settings: Settings) -> tuple[tuple[str, ...], str]:
     if not names:
         raise InputError(f'input_type {name} needs joint_names, or an input_layout')
     if len(set(names)) != len(names) or '' in names or len(names) > MAX_JOINTS:
-        raise InputError(f'joint_names must be at most {MAX_JOINTS}, each once: {list(names)}')
+        raise InputError(
+            f'joint_names must hold at most {MAX_JOINTS} names, all different, got {list(names)}'
+        )
     return names, settings.layout

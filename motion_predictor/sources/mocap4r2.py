@@ -45,7 +45,7 @@ class Mocap4r2Source:
             named = ', '.join(repr(m.marker_name) for m in message.markers[:5])
             raise InputError(
                 f'none of the {len(found)} markers ({named}, ...) is a joint of '
-                f'{self._layout.name}: give input_layout'
+                f'{self._layout.name}: set input_layout'
             )
         owners = np.array([person for person, _ in found])
         count = len(self._layout.joints)

@@ -23,7 +23,7 @@ class PointCloudSource:
     """Reads sensor_msgs/PointCloud2; an empty one says that nobody is there.
 
     Args:
-        joint_names: what joint 0, joint 1, ... are.
+        joint_names: names of joint 0, joint 1, ...
         layout: name of the layout that they are of, if they are of one.
         fields: names of the fields for x, y, z, joint, person and, if there is one, confidence.
         read_points: of `sensor_msgs_py.point_cloud2` or of `pointcloud2`.
@@ -42,7 +42,7 @@ class PointCloudSource:
     ) -> None:
         if len(fields) not in (5, 6) or len(set(fields)) != len(fields) or '' in fields:
             raise InputError(
-                f'point_fields must name x, y, z, joint, person and perhaps confidence, '
+                'point_fields must name x, y, z, joint, person and optionally confidence, '
                 f'got {list(fields)}'
             )
         self._joint_names = joint_names
@@ -54,7 +54,9 @@ class PointCloudSource:
         """Return the people in a message."""
         stamp_ns = stamp_of(message.header)
         if message.width * message.height > MAX_PEOPLE * MAX_JOINTS:
-            raise InputError(f'{message.width * message.height} points are no skeletons')
+            raise InputError(
+                f'a cloud of {message.width * message.height} points is refused as too large'
+            )
         if not message.width * message.height:
             return Bodies(stamp_ns, message.header.frame_id)
         there = {point_field.name for point_field in message.fields}
@@ -71,7 +73,7 @@ class PointCloudSource:
         numbers = np.stack(columns[:3] + columns[5:], axis=-1)  # (N, 3 or 4)
         owners = _whole(columns[4])
         if (owners == NOT_WHOLE).any():
-            raise InputError(f'field {wanted[4]} must hold whole numbers, one a person')
+            raise InputError(f'field {wanted[4]} must hold the number of a person, a whole number')
         joints = len(self._joint_names)
         ids, table, rejected = gather(owners, _whole(columns[3]), numbers, joints)
         return Bodies(

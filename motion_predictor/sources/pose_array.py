@@ -11,7 +11,7 @@ class PoseArraySource:
     """Reads geometry_msgs/PoseArray; an empty one says that nobody is there.
 
     Args:
-        joint_names: what the poses are, in order.
+        joint_names: joints of the poses, in order.
         layout: name of the layout that they are of, if they are of one.
     """
 
@@ -30,8 +30,9 @@ class PoseArraySource:
             return Bodies(stamp_ns, message.header.frame_id)
         if len(message.poses) != len(self._joint_names):
             raise InputError(
-                f'{len(message.poses)} poses do not fit the {len(self._joint_names)} joints '
-                f'from {self._joint_names[0]} to {self._joint_names[-1]}'
+                f'expected one pose for each of {len(self._joint_names)} joints, from '
+                f'{self._joint_names[0]} to {self._joint_names[-1]}, got '
+                f'{len(message.poses)}'
             )
         places = [(p.x, p.y, p.z) for p in (pose.position for pose in message.poses)]
         return Bodies(

@@ -65,8 +65,8 @@ class Ros4HriSource:
         stamps = {person: place.stamp_ns for person, place in newest.items() if place}
         if not stamps:
             raise InputError(
-                f'no tf frame {root}_{self._ids[0]} in {frame_id}: who publishes the bodies that '
-                'are tracked?'
+                f'tf has no frame {root}_{self._ids[0]} in {frame_id}: start the node that '
+                'publishes the tracked bodies'
             )
         there = [p for p, stamp in stamps.items() if stamp > max(stamps.values()) - MAX_BEHIND_NS]
         stamp_ns = min(stamps[person] for person in there)

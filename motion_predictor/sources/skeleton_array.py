@@ -57,12 +57,12 @@ class SkeletonArraySource:
             if layout is None:
                 known = ', '.join(sorted(self._layouts))
                 raise InputError(
-                    f"layout '{message.layout}' is unknown and the message names no joints: send "
-                    f'joint_names, or one of {known}'
+                    f"layout '{message.layout}' is unknown and the message names no "
+                    f'joints: send joint_names, or one of {known}'
                 )
             names = layout.joint_names
         if len(names) > MAX_JOINTS:
-            raise InputError(f'{len(names)} joints are more than the {MAX_JOINTS} allowed')
+            raise InputError(f'expected at most {MAX_JOINTS} joints, got {len(names)}')
         return names
 
 

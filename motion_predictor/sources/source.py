@@ -72,7 +72,7 @@ def stamp_of(header: Any) -> int:
     """
     stamp_ns = int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
     if stamp_ns <= 0:
-        raise InputError('header.stamp is not set: it must be the time of capture')
+        raise InputError('header.stamp is not set: set it to the time of capture')
     return stamp_ns
 
 
@@ -89,7 +89,7 @@ def check_count(people: int) -> None:
         InputError: naming both numbers.
     """
     if people > MAX_PEOPLE:
-        raise InputError(f'{people} people are more than the {MAX_PEOPLE} allowed in one message')
+        raise InputError(f'expected at most {MAX_PEOPLE} people in a message, got {people}')
 
 
 def gather(

@@ -37,7 +37,9 @@ class ZedSource:
         formats = {person.body_format for person in kept}
         if len(formats) > 1 or not 0 <= (body_format := formats.pop()) < len(LAYOUTS):
             there_are = sorted({person.body_format for person in kept})
-            raise InputError(f'body_format {there_are} is not one of 0, 1 and 2 for everyone')
+            raise InputError(
+                f'body_format must be 0, 1 or 2 and the same for everybody, got {there_are}'
+            )
         layout = known_layouts()[LAYOUTS[body_format]]
         joints = len(layout.joints)
         # There are always 70 key points, those beyond the format's at 0, 0, 0.

@@ -24,7 +24,7 @@ class Admission:
     Args:
         body: of their layout.
         rejected: where to count those that cannot, by reason.
-        remarks: where to say what is wrong and what to do, by reason.
+        remarks: collects sentences on what is wrong and what to do, by reason.
     """
 
     def __init__(self, body: Body, rejected: Counter[str], remarks: dict[str, str]) -> None:

@@ -101,7 +101,7 @@ class Body:
         self.feet = [(a, b) for a, b in feet if a is not None and b is not None]
 
     def reach_m(self, limbs_m: Floats) -> float:
-        """Return how far any joint can be from the root: all limbs between them straight.
+        """Return the greatest distance of each joint from the root, with straight limbs.
 
         Args:
             limbs_m: (J,) length of the limb from each joint to its parent, NaN where unknown.

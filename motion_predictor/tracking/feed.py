@@ -66,9 +66,9 @@ class Feed:
             if 0 <= now_ns - self._heard_ns <= self._quiet_after_ns:
                 self.rejected['another frame'] += 1
                 self.remarks['two frames'] = (
-                    f"skeletons come in frame '{frame_id}' and in frame '{self.frame_id}' at the "
-                    'same time: set fixed_frame, to which both are transformed, or let one '
-                    'tracker publish on this topic'
+                    f"skeletons come in the frames '{frame_id}' and '{self.frame_id}' at "
+                    'the same time: set fixed_frame, to which both are transformed, or '
+                    'let one tracker publish on this topic'
                 )
                 return Verdict.REFUSED
             self.frame_id = frame_id
@@ -91,13 +91,14 @@ class Feed:
         self._behind += 1
         if self._behind >= BEHIND and not behind_ns:
             self.remarks['the same stamp'] = (
-                'several messages carry the same stamp, and all but the first are refused: send '
-                'everybody who was captured at one time in one message'
+                'several messages carry the same stamp, and all but the first are '
+                'refused: send everybody who was captured at the same time in one message'
             )
         elif self._behind >= BEHIND:
             self.remarks['two clocks'] = (
-                f'messages come that are stamped {behind_ns * 1e-9:.3f} s before others, again '
-                'and again: two sources publish on this topic; keep one of them, or merge them'
+                f'messages keep arriving with stamps that are {behind_ns * 1e-9:.3f} s '
+                'older than others: two sources seem to publish on this topic; keep one '
+                'of them, or merge them'
             )
 
     def _note_restart(self, back_ns: int, now_ns: int) -> None:
@@ -106,13 +107,15 @@ class Feed:
         self._restarted_ns = now_ns
         if seldom:
             self.remarks['time went back'] = (
-                f'the stamps of the source went back by {back_ns * 1e-9:.3f} s for good: all '
-                'histories start anew; did a recording start over, or was a clock set?'
+                f'the stamps of the source went back by {back_ns * 1e-9:.3f} s and stay '
+                'there, so all histories start anew: did a recording start over, or was a '
+                'clock set?'
             )
         else:
             self.remarks['two clocks'] = (
-                f'stamps go back by {back_ns * 1e-9:.3f} s again and again: two sources with '
-                'different clocks publish on this topic; synchronise them, or keep one of them'
+                f'stamps keep going back by {back_ns * 1e-9:.3f} s: two sources with '
+                'different clocks seem to publish on this topic; synchronise their '
+                'clocks, or keep one of them'
             )
 
     def _time_restarted(self, stamp_ns: int, newest_ns: int) -> bool:

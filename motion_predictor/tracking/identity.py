@@ -30,7 +30,7 @@ JUMPED = 'person jumped'
 
 
 class Identities:
-    """Finds the tracks that poses belong to.
+    """Assigns poses to tracks.
 
     Args:
         fresh: makes the track of somebody new.

@@ -144,8 +144,8 @@ class People:
         self._tracks.drop_forgotten(stamp_ns, now_ns)
         self._presence.note_others(self._tracks.limit(), now_ns)
         if len(self._tracks) and (sentence := self._axes.wrong()):
-            self.rejected['axes or sides of nobody'] += 1
-            self.remarks['axes or sides of nobody'] = sentence
+            self.rejected['axes or sides of no person'] += 1
+            self.remarks['axes or sides of no person'] = sentence
         return True
 
     def refused(
@@ -183,7 +183,7 @@ class People:
         self._presence.note_others(others.at_most(now_ns), now_ns)
 
     def at_most(self, now_ns: int) -> int:
-        """Return how many people may be there, listed or not."""
+        """Return the number of people who may be there, listed or not."""
         self._tracks.drop_forgotten(now_ns, now_ns)
         return len(self._tracks) + self._unlisted(now_ns)
 
@@ -242,6 +242,6 @@ class People:
         return replace(listing, people=tuple(people.values()))
 
     def _unlisted(self, now_ns: int) -> int:
-        """Return how many may be there beside those who are listed."""
+        """Return the number of people who may be there and are not listed."""
         remembered = self._presence.unlisted(len(self._tracks), now_ns)
         return max(remembered, self._unreadable, self._tracks.left_behind(now_ns))

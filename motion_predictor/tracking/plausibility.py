@@ -35,7 +35,7 @@ def limbs_of(body: Body, pose: FloatArray) -> NDArray[np.float64]:
 
 
 def wrong_size(body: Body, limbs_m: NDArray[np.floating]) -> str:
-    """Return what is wrong with limbs (J,), NaN = unknown, and what to do; nothing if all is well.
+    """Return a sentence if the limbs (J,), NaN = unknown, do not have the size of a person.
 
     It takes a few limbs to tell.
     """
@@ -48,13 +48,13 @@ def wrong_size(body: Body, limbs_m: NDArray[np.floating]) -> str:
     likely = [unit for unit, many in UNITS.items() if 0.5 <= size / many <= 1.6]
     guess = f': positions seem to be in {likely[0]}' if likely else ''
     return (
-        f'a body of about {TALL_M * size:.3g} m is no person in metres{guess}; send metres '
-        '(REP-103)'
+        f'a body of about {TALL_M * size:.3g} m is not the size of a person{guess}; send '
+        'metres (REP-103)'
     )
 
 
 def wrong_proportions(body: Body, limbs_m: NDArray[np.floating]) -> str:
-    """Return what is wrong with usual limb lengths (J,), NaN = unknown, and what to do."""
+    """Return a sentence if the limb lengths (J,), NaN = unknown, do not fit a person."""
     told = np.isfinite(limbs_m) & (body.lengths > 0.05) & (limbs_m > 0)
     if told.sum() < MOST_LIMBS:
         return ''
@@ -62,8 +62,8 @@ def wrong_proportions(body: Body, limbs_m: NDArray[np.floating]) -> str:
     if float(np.median(np.abs(ratios - np.median(ratios)))) <= MISFIT:
         return ''
     return (
-        'the lengths of the limbs are those of nobody: the joints seem to come in another order '
-        'than their names, or under another layout; check joint_names and layout'
+        'the limb lengths do not fit a person: the joints seem to come in another order '
+        'than their names, or in another layout; check joint_names and layout'
     )
 
 
@@ -105,18 +105,19 @@ class Axes:
         self._lying[name] = min(self._lying[name] + 1, VOTES_MOST)
 
     def wrong(self) -> str:
-        """Return what is wrong, and what to do; nothing if all is well, or nothing is known."""
+        """Return a sentence if axes or sides seem to be wrong, else nothing."""
         up, votes = self._lying['z'], self._lying - Counter(z=VOTES_MOST)
         (axis, lying), *_ = votes.most_common(1) or [('', 0)]
         if lying >= VOTES_LEAST and lying > TIMES * up:
             return (
-                f'everybody lies along {axis}, nobody stands: {axis} seems to be up and not z; '
-                'set fixed_frame to a frame with z up, and input_transform where there is no tf'
+                f'everybody seems to lie along {axis}, so {axis} seems to point up instead '
+                'of z: set fixed_frame to a frame with z up, and without tf also '
+                'input_transform'
             )
         ahead, back = self._sides['ahead'], self._sides['back']
         if back >= 2 * VOTES_LEAST and back > TIMES * ahead:
             return (
-                'toes point backwards: left and right seem to be mirrored; check the joint names '
-                'of the source, and whether its image is mirrored'
+                'toes point backwards, so left and right seem to be mirrored: check the '
+                'joint names of the source, and whether its image is mirrored'
             )
         return ''

@@ -23,9 +23,7 @@ class Preference:
     def __init__(self, robot_position: Sequence[float], max_people: int) -> None:
         robot = np.array(robot_position, np.float64)
         if robot.shape != (3,) or not np.isfinite(robot).all():
-            raise ValueError(
-                f'robot_position must be three numbers [x, y, z], got {list(robot_position)}'
-            )
+            raise ValueError(f'robot_position must be x, y, z, got {list(robot_position)}')
         self.robot = robot
         self.max_people = max_people
 

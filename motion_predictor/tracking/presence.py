@@ -27,7 +27,7 @@ class Presence:
     """Remembers how many may be there who are not listed.
 
     Args:
-        hold_ns: how long they are remembered.
+        hold_ns: time for which they are remembered.
     """
 
     def __init__(self, hold_ns: int) -> None:
@@ -45,7 +45,7 @@ class Presence:
             self._somebody.note(people, now_ns + self._hold_ns)
 
     def unlisted(self, listed: int, now_ns: int) -> int:
-        """Return how many people may be there beside so many who are listed."""
+        """Return the number of people who may be there, besides those who are listed."""
         return max(self._others.at(now_ns), self._somebody.at(now_ns) - listed)
 
     def time_jumped(self, now_ns: int) -> None:

@@ -15,7 +15,7 @@ predicted from, unless `min_observed_fraction` is lower than this."""
 
 
 def status_of(track: Track, newest_ns: int | None, axes_are_wrong: bool) -> Status:
-    """Return what can be said of a person without a look at the window.
+    """Return a person with the status that is known without the window.
 
     Args:
         track: of the person.
@@ -54,8 +54,8 @@ class WindowCheck:
         """Return a person of a full history with the window, or STALE_INPUT without one."""
         window = track.window()
         if sentence := wrong_proportions(self._body, track.gates.limbs_m):
-            self._rejected['limbs of nobody'] += 1
-            self._remarks['limbs of nobody'] = sentence
+            self._rejected['limb lengths of no person'] += 1
+            self._remarks['limb lengths of no person'] = sentence
             return replace(person, status=Status.STALE_INPUT)
         if window is None:
             self._rejected['too little observed'] += 1

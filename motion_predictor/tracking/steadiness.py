@@ -26,7 +26,7 @@ positions, measured where depth sways by 3 cm within 0.15 s."""
 
 
 def sway_m(window: FloatArray, rate_hz: float) -> float:
-    """Return how far off the window's last frame may be because the body sways.
+    """Return the error of the window's last frame that swaying may cause, in metres.
 
     A depth camera may move the whole body by centimetres from frame to frame. No muscle can.
 
@@ -73,7 +73,7 @@ class Steadiness:
     def check(
         self, elapsed_ns: int, stamp_ns: int, frame: FloatArray, going: FloatArray
     ) -> Steadied:
-        """Return what to believe of a frame.
+        """Return the frame with joints that can be believed.
 
         Args:
             elapsed_ns: since the frame before.

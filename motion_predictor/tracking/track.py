@@ -53,7 +53,7 @@ class Track:
         self.gates = Gates(body)
         self._steadiness = Steadiness()
         self.doubt_m = 0.0
-        """How far off all of the newest frame may be."""
+        """Common error of all joints that the newest frame may have, in metres."""
         self.before: Track | None = None
         """The track that the id had until it jumped. The tracker may have been wrong for a
         moment."""
@@ -141,7 +141,7 @@ class Track:
         Args:
             said: all that it says of the person.
             stamp_ns: when.
-            frozen_after_ns: what is too long; 0 is never.
+            frozen_after_ns: time after which it counts as frozen; 0: never.
         """
         if said != self._said:
             self._said, self._said_since_ns = said, stamp_ns
@@ -152,15 +152,15 @@ class Track:
         return 0 < frozen_after_ns <= stamp_ns - self._said_since_ns
 
     def way_m(self, positions: FloatArray) -> float:
-        """Return how far a pose (J, 3) is from the last one."""
+        """Return the distance of a pose (J, 3) from the last one."""
         return float(distances_m(positions, self._comparable(positions)[None])[0])
 
     def going(self, stamp_ns: int) -> NDArray[np.floating]:
-        """Return where the joints (J, 3) are by now, if the person goes on."""
+        """Return the joints (J, 3) extrapolated to now."""
         return self.gates.newest + self._step(stamp_ns)
 
     def surprise_m(self, stamp_ns: int, positions: FloatArray) -> float:
-        """Return how far a pose (J, 3) is from where the person was going."""
+        """Return the distance of a pose (J, 3) from the extrapolated one."""
         going = self._comparable(positions) + self._step(stamp_ns)
         return float(distances_m(positions, going[None])[0])
 
@@ -206,7 +206,7 @@ class Crowd:
 
     @cached_property
     def going(self) -> NDArray[np.floating]:
-        """(N, J, 3) where each joint is by now, if they all go on."""
+        """(N, J, 3) joints extrapolated to now."""
         return np.stack([track.going(self._stamp_ns) for track in self.tracks])
 
 

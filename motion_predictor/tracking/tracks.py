@@ -20,7 +20,7 @@ class Tracks:
     Args:
         body: of the layout.
         window: frames per second and frames of a history, and the gap that it bears in seconds.
-        forget_after_ns: how long somebody who is no longer reported is kept.
+        forget_after_ns: time for which somebody who is no longer reported is kept.
         max_speed: metres per second that no person exceeds.
         frozen_after_ns: positions that stay the same for so long are frozen; 0 never are.
         rejected: where to count, by reason, what is not believed.
@@ -117,7 +117,7 @@ class Tracks:
         }
 
     def left_behind(self, now_ns: int) -> int:
-        """Return how many may still be where they were when their id jumped away."""
+        """Return the number of people who may still be where their id was before it jumped."""
         oldest_ns = now_ns - self._forget_after_ns
         jumped = [track.before for track in self.by_id.values() if track.left_behind]
         return sum(before is not None and before.heard_ns >= oldest_ns for before in jumped)
@@ -141,7 +141,7 @@ class Tracks:
         )
 
     def _last_seen(self, track: Track, newest_ns: int) -> LastSeen:
-        """Return where somebody was last seen, with the reach that they have since had time for.
+        """Return the place where somebody was last seen, and how far they can have moved since.
 
         Args:
             track: of the person.

@@ -70,7 +70,7 @@ class Calibration(BaseModel):
         for name in ('coverages', 'frames', 'speeds', 'body_speeds', 'paces'):
             values = getattr(self, name)
             if list(values) != sorted(set(values)):
-                raise ValueError(f'{name} do not ascend')
+                raise ValueError(f'{name} must ascend')
         return self
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -96,9 +96,9 @@ class Calibration(BaseModel):
         nearest = int(np.argmin(np.abs(np.array(self.coverages) - coverage)))
         if abs(self.coverages[nearest] - coverage) > 1e-6:
             raise ValueError(
-                f'a coverage of {coverage:g} is not to be had: the calibration data, '
-                f'{self.windows} windows of {self.people} people, carries '
-                f'{", ".join(f"{c:g}" for c in self.coverages)}'
+                'coverage must be one that the checkpoint is calibrated for, '
+                f'{", ".join(f"{c:g}" for c in self.coverages)} (from {self.windows} '
+                f'windows of {self.people} people), got {coverage:g}'
             )
         return nearest
 

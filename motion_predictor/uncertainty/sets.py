@@ -1,4 +1,4 @@
-"""Balls that hold the joints of a person with a promised probability, and the body at once.
+"""Balls that hold each joint of a person, or all joints at once, with a promised probability.
 
 The expected error of a joint at a frame is the root of a sum of squares: a floor, and shares of
 how the joint, the body and the root move just now, of the jitter of the observation and of the
@@ -24,7 +24,7 @@ class ExpectedError:
 
     Args:
         terms: (G, A, F) share of each of TERMS in the error of each of PARTS, at each frame.
-        parts: (J,) the part that each joint is of.
+        parts: (J,) the part of the body to which each joint belongs.
     """
 
     def __init__(self, terms: ArrayLike, parts: ArrayLike) -> None:
@@ -45,7 +45,7 @@ class ExpectedError:
 
 
 def trunk_of(parts: ArrayLike) -> NDArray[np.int64]:
-    """Return which joints are of the trunk or the head."""
+    """Return which joints belong to the trunk or the head."""
     return np.flatnonzero(np.asarray(parts) == PARTS.index('others'))
 
 
@@ -84,7 +84,7 @@ class Sets:
         tensors: its tensors, by name.
         layout: of the joints.
         frames: F, that are predicted.
-        coverage: which of the calibrated ones; None means 0.95, or else the highest.
+        coverage: one of the calibrated coverages. None means 0.95, or else the highest.
 
     Raises:
         ValueError: if the coverage is not calibrated.

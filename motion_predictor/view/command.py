@@ -4,30 +4,36 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from motion_predictor.common.arguments import number, whole
+
 RATE_HZ = 15.0
 """How often the page is drawn at most."""
 
 if TYPE_CHECKING:
     from motion_predictor.view.page import Page
 
-MISSING = "the page is drawn by viser, which is not installed: pip install 'viser>=1.1'"
+MISSING = "the page needs viser, which is not installed: pip install 'viser>=1.1'"
 
 
 def add_page_arguments(parser: argparse.ArgumentParser, truth: bool) -> None:
     """Add the arguments for serving the page and for how it looks at first."""
-    parser.add_argument('--port', type=int, default=8080, help='of the page (default: 8080)')
+    parser.add_argument('--port', type=whole(1, 65535), default=8080, help='port of the page')
     parser.add_argument(
-        '--host', default='127.0.0.1', help='address to serve on (default: this machine alone)'
+        '--host', default='127.0.0.1', help='address to serve on (default: this machine only)'
     )
-    parser.add_argument('--light', action='store_true', help='colours of the day')
+    parser.add_argument('--light', action='store_true', help='light colours')
     parser.add_argument(
-        '--ahead', type=float, default=0.5, metavar='S', help='time ahead that is drawn at first'
+        '--ahead',
+        type=number(0, 10),
+        default=0.5,
+        metavar='S',
+        help='time ahead that is shown at first, in seconds',
     )
     parser.add_argument(
         '--truth',
         action=argparse.BooleanOptionalAction,
         default=truth,
-        help='show what then happened from the start',
+        help='show from the start what then happened',
     )
 
 

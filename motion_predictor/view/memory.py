@@ -45,7 +45,7 @@ class Memory:
         return nearest if gap_s <= 0.1 else None
 
     def trail(self, person: str, joints: list[int], until: Moment, span_s: float) -> FloatArray:
-        """Return where joints of a person were (T, joints, 3) until a moment, oldest first."""
+        """Return the path of joints of a person until a moment (T, joints, 3), oldest first."""
         places = [
             moment.poses[person][joints]
             for moment in self._moments

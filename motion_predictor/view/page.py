@@ -29,12 +29,15 @@ BANNER = (
 )
 GOOD, PARTLY, BAD = '#2da44e', '#e08a2c', '#d1242f'
 SWITCHES = {
-    'fan': ('Fan of futures', 'Some of the futures: ways of the hands, feet, head and hips.'),
+    'fan': ('Fan of futures', 'Hands, feet, head and hips in some of the futures.'),
     'mean': ('Mean', 'The mean of all futures.'),
-    'balls': ('Balls', 'Each holds its joint with the promised probability.'),
-    'trails': ('Trails', 'Where hands, feet, head and hips have been.'),
-    'truth': ('What then happened', 'Goes back by the time ahead; the ghost is what came.'),
-    'flesh': ('Flesh', 'People as thick as distances are measured to.'),
+    'balls': ('Balls', 'Each holds its joint with the stated probability.'),
+    'trails': ('Trails', 'Where hands, feet, head and hips were.'),
+    'truth': (
+        'What then happened',
+        'Shows an earlier prediction, with the motion that followed it as a ghost.',
+    ),
+    'flesh': ('Flesh', 'Limbs with the thickness that distances are measured to.'),
 }
 
 
@@ -65,7 +68,7 @@ class Page:
         self.memory = Memory()
         self._hindsight = Hindsight()
         self._timeline: deque[tuple[float, float]] = deque(maxlen=TIMELINE)
-        self._condition = ('nothing has come yet', False)
+        self._condition = ('no message yet', False)
         self._told_s = 0.0
         with _quiet():
             self.server = viser.ViserServer(
@@ -99,13 +102,13 @@ class Page:
         self._banner = gui.add_html('')
         self._ahead = gui.add_slider(
             'Time ahead (s)', 0.0, HORIZON_S, 0.05, self.show.ahead_s,
-            hint='Of the futures that are drawn, after the last observation.',
+            hint='Time after the last observation that is shown of the futures.',
         )  # fmt: skip
         self._ahead.on_update(lambda _: setattr(self.show, 'ahead_s', self._ahead.value))
         with gui.add_folder('Show'):
             for name, (title, hint) in SWITCHES.items():
                 self._switch(title, hint, getattr(self.show, name), self._setter(name))
-            self._switch('Dark', 'Colours of the night.', dark, self.paint)
+            self._switch('Dark', 'Dark colours.', dark, self.paint)
         with gui.add_folder('Accuracy'):
             self._figures = gui.add_markdown('')
         with gui.add_folder('On time'):
@@ -213,7 +216,7 @@ class Page:
             self._plot.data = (steps, ages.astype(np.float64), latencies.astype(np.float64))
         if newest and newest.robot and np.isfinite(newest.robot.speed_scale):
             text.append(f'speed left to the robot: **{100 * newest.robot.speed_scale:.0f} %**')
-        self._set(self._timing, '\n\n'.join(text) or 'Nothing has come yet.')
+        self._set(self._timing, '\n\n'.join(text) or 'No message yet.')
 
     @staticmethod
     def _set(handle: Any, text: str) -> None:

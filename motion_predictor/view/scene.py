@@ -41,7 +41,7 @@ class Show:
     truth: bool = False
     """Whether the scene is as it was `ahead_s` ago, with a ghost of what then happened."""
     flesh: bool = False
-    """People as thick as distances are measured to."""
+    """Limbs with the thickness that distances are measured to."""
 
 
 class Scene:

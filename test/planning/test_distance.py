@@ -254,8 +254,8 @@ def test_every_layout_has_limbs_that_leave_no_part_of_the_body_out(name: str) ->
             'layout: x\nlimbs: {arm: [nose, l_elbow, 0.1]}',
             'joints that the predictions lack: nose',
         ),
-        ('layout: x\nlimbs: {arm: [l_elbow, l_wrist, -1]}', 'holds no limbs: limbs.arm.2'),
-        ('layout: x\nlimbs: {}', 'holds no limbs'),
+        ('layout: x\nlimbs: {arm: [l_elbow, l_wrist, -1]}', 'is not a file of limbs: limbs.arm.2'),
+        ('layout: x\nlimbs: {}', 'is not a file of limbs'),
         ('][', 'cannot read'),
     ],
 )
@@ -264,14 +264,14 @@ def test_limbs_that_do_not_fit_are_refused(tmp_path: Any, content: str, sentence
     path.write_text(content)
     with pytest.raises(FleshError, match=sentence):
         Limbs.read(path, known_layouts()['smpl22'].joint_names)
-    with pytest.raises(FleshError, match="no limbs are known for the layout 'spider'"):
+    with pytest.raises(FleshError, match="there are no limbs for the layout 'spider'"):
         Limbs.of('spider', ('a', 'b'))
 
 
 def test_capsules_that_are_none_are_refused() -> None:
     with pytest.raises(ValueError, match='capsules need ends'):
         Capsules.of(np.zeros((2, 3)), np.zeros((2, 3)), [1.0])
-    with pytest.raises(ValueError, match='not finite'):
+    with pytest.raises(ValueError, match='finite ends'):
         Capsules.of(np.full((1, 3), np.nan), np.zeros((1, 3)), [1.0])
-    with pytest.raises(ValueError, match='at 4 times, the people at 3'):
+    with pytest.raises(ValueError, match='at 4 times, but the people at 3'):
         arm((0, 0, 0), times=4).over(3)

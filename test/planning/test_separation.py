@@ -104,7 +104,7 @@ def test_capsules_follow_the_joints() -> None:
     tip = elbow + lower.apply([0, 0, 0.4])
     np.testing.assert_allclose(capsules.ends, [[0, 0, 0.8], elbow, tip], atol=1e-12)
     for positions in ({}, angles | {'turn': np.nan}):
-        with pytest.raises(RobotError, match="of joint 'elbow'|of joint 'turn'"):
+        with pytest.raises(RobotError, match="for joint 'elbow'|for joint 'turn'"):
             model.at(positions)
 
 
@@ -137,7 +137,7 @@ def test_axes_and_origins_of_a_urdf(tmp_path: Path) -> None:
     turn = Rotation.from_euler('xyz', [0.1, 0.2, 0.3])
     np.testing.assert_allclose(found.starts[0], [1, 2, 3] + turn.apply([0, 0.5, 0]), atol=1e-12)
     np.testing.assert_allclose(found.ends[0], [1, 2, 3] + turn.apply([1, 0.5, 0]), atol=1e-12)
-    with pytest.raises(RobotError, match="does not place frame 'tool'"):
+    with pytest.raises(RobotError, match="does not connect frame 'tool'"):
         RobotModel(path, '<robot/>')
     with pytest.raises(RobotError, match='URDF cannot be read'):
         RobotModel(path, '<robot')
@@ -146,5 +146,5 @@ def test_axes_and_origins_of_a_urdf(tmp_path: Path) -> None:
     with pytest.raises(RobotError, match='cannot read'):
         RobotModel(tmp_path / 'none.yaml')
     path.write_text('base: base\ncapsules: []')
-    with pytest.raises(RobotError, match='holds no capsules'):
+    with pytest.raises(RobotError, match='is not a file of capsules'):
         RobotModel(path)

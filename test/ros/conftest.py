@@ -287,7 +287,7 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     assert process.popen.poll() is None, f'the predictor ended by itself:\n{process.output}'
     assert process.stop() == 0
     assert 'Traceback' not in process.output
-    assert 'fell over' not in process.output
+    assert 'inference thread failed' not in process.output
 
 
 def clip_of(archive: MotionArchive, longest: int = 0) -> Pose:

@@ -175,7 +175,8 @@ def test_quality_of_service_can_be_overridden(planner: Any, start: Any) -> None:
     assert subscribed.qos_profile.reliability == ReliabilityPolicy.RELIABLE
     planner.wait_for(  # the planner's skeletons are best effort
         lambda: any(
-            'do not match in type or QoS: 1' in d.status[0].message for d in planner.diagnostics
+            'publishers with another type or QoS: 1' in d.status[0].message
+            for d in planner.diagnostics
         ),
         'diagnostics say why nothing comes',
     )

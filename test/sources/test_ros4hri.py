@@ -64,7 +64,7 @@ def test_whose_frames_are_old_or_not_there_is_counted(track: Callable[..., Any])
     reader.read(track('a1', 'b2', 'c3'))
     bodies = reader.sample(Frames({'a1': [10, 2 * 10**9], 'b2': [10, 900]}), 'map')
     assert (bodies.ids, bodies.rejected) == (['a1'], {'body without frames': 2})
-    with pytest.raises(InputError, match='no tf frame body_a1 in map'):
+    with pytest.raises(InputError, match='no frame body_a1 in map'):
         reader.sample(Frames({}), 'map')
 
 

@@ -109,7 +109,7 @@ def test_a_body_with_a_wrong_marker_is_left_out_and_counted() -> None:
 def test_markers_of_several_frames_or_times_are_refused() -> None:
     reader = source('azure_kinect')
     several = [marker(100, frame_id='a'), marker(101, frame_id='b')]
-    assert 'frames: a, b' in refusal(reader, MarkerArray(markers=several))
+    assert 'in one frame, got a, b' in refusal(reader, MarkerArray(markers=several))
     apart = [marker(100), marker(101, stamp_s=5.6)]
     assert '0.100 s apart' in refusal(reader, MarkerArray(markers=apart))
     assert 'stamp is not set' in refusal(reader, MarkerArray(markers=[marker(1, stamp_s=0)]))
@@ -180,7 +180,7 @@ def test_a_person_of_poses(settings: dict[str, Any]) -> None:
     assert len(bodies.joint_names) == len(pose)
     np.testing.assert_array_equal(bodies.positions[0], pose)
     assert read(reader, poses(pose[:0])).ids == []
-    assert f'2 poses do not fit the {len(pose)} joints' in refusal(reader, poses(pose[:2]))
+    assert f'one pose for each of {len(pose)} joints' in refusal(reader, poses(pose[:2]))
     assert 'stamp is not set' in refusal(reader, poses(pose, stamp_s=0.0))
 
 
@@ -271,12 +271,12 @@ def test_points_that_cannot_be_right() -> None:
     halves = given | {'joint': given['joint'] + 0.5}
     assert read(reader, cloud(halves, floats)).rejected == {'joint number out of range': 3}
     unknown = given | {'person': np.full(51, NAN)}
-    assert 'whole numbers' in refusal(reader, cloud(unknown, floats))
+    assert 'a whole number' in refusal(reader, cloud(unknown, floats))
     torn = cloud(given)
     torn.data = torn.data[:100]
     assert 'cannot be read' in refusal(reader, torn)
     torn.width = 10_000_000
-    assert 'no skeletons' in refusal(reader, torn)
+    assert 'refused as too large' in refusal(reader, torn)
 
 
 # --- Motion capture ---
@@ -319,11 +319,11 @@ def test_a_marker_twice(make_markers: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ('name', 'settings', 'sentence'),
     [
-        ('kinect', {}, f"'kinect' is not one of {', '.join(SOURCES)}"),
+        ('kinect', {}, f"input_type must be one of {', '.join(SOURCES)}, got 'kinect'"),
         ('pose_array', {}, 'needs joint_names, or an input_layout'),
-        ('point_cloud', {'joint_names': ['a', 'a']}, 'each once'),
+        ('point_cloud', {'joint_names': ['a', 'a']}, 'all different'),
         ('point_cloud', {'layout': 'coco17', 'point_fields': ['x', 'y']}, "got ['x', 'y']"),
-        ('mocap4r2', {'layout': 'gait'}, "input_layout 'gait' is unknown"),
+        ('mocap4r2', {'layout': 'gait'}, "zed38, got 'gait'"),
         ('mocap4r2', {'marker_separator': ''}, 'must not be empty'),
     ],
 )

@@ -151,7 +151,7 @@ def test_another_frame_is_refused_while_the_first_one_still_comes() -> None:
     assert statuses(people) == {'anna': Status.OK}
     assert scene_of(people).unlisted == 1, 'where she of the other frame is, nobody knows'
     assert people.rejected['another frame'] == FULL
-    assert "in frame 'odom' and in frame ''" in people.feed.remarks['two frames']
+    assert "in the frames 'odom' and ''" in people.feed.remarks['two frames']
 
 
 def test_another_frame_restarts_everyone_once_the_first_one_is_quiet() -> None:

@@ -59,9 +59,9 @@ def in_another_order(motion: FloatArray) -> FloatArray:
     [
         (lambda motion: 1000 * motion, 'in millimetres; send metres'),
         (lambda motion: 100 * motion, 'in centimetres; send metres'),
-        (lambda motion: 0.1 * motion, 'no person in metres; send metres'),
-        (y_up, 'y seems to be up'),
-        (z_down, '-z seems to be up'),
+        (lambda motion: 0.1 * motion, 'not the size of a person; send metres'),
+        (y_up, 'y seems to point up'),
+        (z_down, '-z seems to point up'),
         (mirrored, 'left and right seem to be mirrored'),
         (in_another_order, 'check joint_names and layout'),
     ],

@@ -213,7 +213,7 @@ def test_of_a_source_with_a_clock_of_its_own_nothing_is_lost() -> None:
         people.update(now_ns - 100 * MS, late, now_ns=now_ns)
         scene = people.scene(now_ns)
         assert scene is not None and (scene.people or scene.unlisted)
-    assert 'again and again' in people.feed.remarks['two clocks']
+    assert 'keep arriving' in people.feed.remarks['two clocks']
 
 
 def test_people_of_one_stamp_in_messages_of_their_own_are_there_and_that_is_said() -> None:

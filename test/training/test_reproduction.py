@@ -92,4 +92,4 @@ def test_another_number_of_files_is_one_sentence(
 ) -> None:
     arguments = ['reproduce', 'amass', '--source', 'one.npz', '--out', str(tmp_path)]
     assert main(arguments) == 2
-    assert 'amass is prepared from 2 files, got 1' in capsys.readouterr().err
+    assert 'amass needs 2 files as --source, got 1' in capsys.readouterr().err

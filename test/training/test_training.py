@@ -88,7 +88,7 @@ def test_the_chain_survives_a_kill_and_beats_standing_still(
             'optimisation.steps: Input should be greater than or equal to 1',
         ),
         ('window.rate_hz=fast', 'window.rate_hz: Input should be a valid number'),
-        ('optimisation', "an override reads key=value, got 'optimisation'"),
+        ('optimisation', "an override must have the form key=value, got 'optimisation'"),
     ],
 )
 def test_a_wrong_configuration_is_refused_by_name(
@@ -161,7 +161,7 @@ def test_recipes_say_how_what_ships_was_made(name: str) -> None:
 
 
 def test_an_override_of_no_stage_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match='begins with one of calibrate, .*refine-2'):
+    with pytest.raises(ConfigError, match='must begin with one of calibrate, .*refine-2'):
         read_recipe(configuration_file('miniature', folder='recipes'), ['distil.steps=3'])
 
 

@@ -37,7 +37,7 @@ def measure_rows(
     Args:
         variants: references come first.
         config: how they are measured.
-        about: what the report says beside its rows, fingerprints in `data`.
+        about: the rest of the report, with the fingerprints of the archives in `data`.
         validation: motion archive to measure on.
         out: holds a folder a variant.
         name: of the report's files, `.json` and `.md`.

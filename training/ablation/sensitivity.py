@@ -42,7 +42,7 @@ def measure_sensitivity(
     writes `sensitivity.json`, `sensitivity.md` and `sensitivity.png`.
 
     Args:
-        config: which values, and how they are measured.
+        config: values to compare, and how they are measured.
         stages: what is trained.
         train: motion archive to learn from.
         validation: motion archive to measure on.

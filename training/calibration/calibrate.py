@@ -67,8 +67,9 @@ def calibrate(
     if not coverages:
         least = min(config.coverages)
         raise ConfigError(
-            f'{windows:.0f} windows half a second apart are too few for a coverage of {least}: '
-            f'{np.ceil(least / (1 - least)):.0f} are needed'
+            f'a coverage of {least} needs {np.ceil(least / (1 - least)):.0f} windows half '
+            f'a second apart, but the archives have only {windows:.0f}: give more '
+            'recordings'
         )
     calibration = Calibration(
         kind='floored',
@@ -107,6 +108,6 @@ def _require_unseen(
     for archive, path in zip(archives, paths, strict=True):
         if seen := sorted((known.trained - {''}).intersection(archive.subjects)):
             raise ConfigError(
-                f'the network was trained on {", ".join(seen)} of {path}, whose errors are too '
-                'small to calibrate by: give the archive under --train'
+                f'the network was trained on {", ".join(seen)} of {path}, so their errors '
+                'are too small to calibrate with: give the archive under --train'
             )

@@ -120,7 +120,7 @@ def _usable(factor: float, otherwise: float) -> float:
 
 
 def margins(scores: FloatArray, held: NDArray[np.bool_], of: Grouped, coverage: float) -> Doubles:
-    """Return what factors are to be multiplied by in each group at each frame (G, K).
+    """Return the correction of the factors in each group at each frame (G, K).
 
     It keeps the promise on average over people, and nearly for each.
 

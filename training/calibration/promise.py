@@ -16,7 +16,7 @@ class Promise:
     """What scores of W windows, n each, are multiplied by to keep a promise."""
 
     factors: Doubles
-    """(rows, columns, K) made of everybody."""
+    """(rows, columns, K) from everybody."""
     margin: Doubles
     """(Q, K), made of everybody left out."""
     coverage: float

@@ -5,22 +5,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from motion_predictor.common.arguments import Help, whole
 from motion_predictor_training.config import Config, ConfigError, load_config
 from motion_predictor_training.shipped import configuration_file
 
 Stages: TypeAlias = 'argparse._SubParsersAction[argparse.ArgumentParser]'
 Run = Callable[[argparse.Namespace], None]
-
-
-class Help(argparse.HelpFormatter):
-    """Help with the default of every option that has one."""
-
-    def _get_help_string(self, action: argparse.Action) -> str:
-        text = action.help or ''
-        silent = action.default in (None, False, argparse.SUPPRESS, [], ())
-        if silent or action.required or not action.option_strings or '%(default)' in text:
-            return text
-        return f'{text} (default: %(default)s)'.lstrip()
+count = whole(1)
 
 
 def stage(stages: Stages, name: str, summary: str, run: Run) -> argparse.ArgumentParser:
@@ -30,49 +21,81 @@ def stage(stages: Stages, name: str, summary: str, run: Run) -> argparse.Argumen
     return sub
 
 
-def count(text: str) -> int:
-    """Return a number of 1 or more."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{text} is not 1 or more')
-    return value
-
-
 def add_archive(sub: argparse.ArgumentParser, *uses: str) -> None:
     """Add an option for a motion archive of each use, as `train`."""
     for use in uses:
         sub.add_argument(f'--{use}', type=Path, required=True, help='motion archive (.npz)')
 
 
-def add_config(sub: argparse.ArgumentParser, default: str) -> None:
+def add_archives(
+    sub: argparse.ArgumentParser, option: str, purpose: str, required: bool = False
+) -> None:
+    """Add an option for several motion archives; without `required` there may be none."""
+    sub.add_argument(
+        option, type=Path, nargs='+', required=required, default=[], help=f'{purpose} (.npz)'
+    )
+
+
+def add_out(sub: argparse.ArgumentParser, what: str) -> None:
+    """Add the option for the file or folder that the command makes."""
+    sub.add_argument('--out', type=Path, required=True, help=what)
+
+
+def add_seed(sub: argparse.ArgumentParser, of: str) -> None:
+    """Add the option for the seed of random numbers."""
+    sub.add_argument('--seed', type=whole(0), default=0, help=f'seed of {of}')
+
+
+def add_seen(sub: argparse.ArgumentParser) -> None:
+    """Add the option that names people whom the checkpoint was trained on."""
+    sub.add_argument(
+        '--seen',
+        nargs='+',
+        default=[],
+        metavar='SUBJECT',
+        help='subjects that were trained on, if the checkpoint does not name them',
+    )
+
+
+def add_config(
+    sub: argparse.ArgumentParser, default: str, overrides: str = 'KEY=VALUE', what: str = ''
+) -> None:
     """Add the options for a configuration, which is a file or a name."""
     sub.add_argument(
         '--config',
         type=Path,
         default=default,
-        help='YAML file, or the name of one that ships',
+        help=f'{what}YAML file, or the name of one that ships',
     )
-    add_set(sub, 'KEY=VALUE')
+    add_set(sub, overrides)
 
 
 def add_set(sub: argparse.ArgumentParser, metavar: str) -> None:
     """Add the option that overrides a configuration."""
     sub.add_argument(
-        '--set', action='append', default=[], metavar=metavar, help='override the configuration'
+        '--set',
+        action='append',
+        default=[],
+        metavar=metavar,
+        help='override a value of the configuration',
     )
 
 
 def add_direct(sub: argparse.ArgumentParser) -> None:
     """Add the option that leaves the stage of one step out."""
     sub.add_argument(
-        '--direct', action='store_true', help='learn from the multi-step teacher: no one-step'
+        '--direct',
+        action='store_true',
+        help='learn from the multi-step teacher, without the stage one-step',
     )
 
 
 def add_clean(sub: argparse.ArgumentParser) -> None:
     """Add the option that removes what only an interrupted run needs."""
     sub.add_argument(
-        '--clean', action='store_true', help='remove training states and banks when all is done'
+        '--clean',
+        action='store_true',
+        help='at the end, remove what only an interrupted run needs (training states and banks)',
     )
 
 
@@ -82,14 +105,18 @@ def add_measured(
     """Add the options for a checkpoint and the windows that it is measured on."""
     sub.add_argument('--checkpoint', default='default', help='"default", "accurate" or a file')
     sub.add_argument('--archive', type=Path, required=True, help=archive)
-    sub.add_argument('--samples', type=count, default=samples, help='futures of a window')
-    sub.add_argument('--stride', type=count, default=stride, help='frames between window starts')
+    sub.add_argument(
+        '--samples', type=count, default=samples, help='futures drawn for each window'
+    )
+    sub.add_argument(
+        '--stride', type=count, default=stride, help='frames between the starts of windows'
+    )
 
 
 def add_files(sub: argparse.ArgumentParser) -> None:
     """Add the options for the files that results go to."""
     sub.add_argument('--json', type=Path, help='file for the results')
-    sub.add_argument('--markdown', type=Path, help='file for the results as a page to read')
+    sub.add_argument('--markdown', type=Path, help='file for the results as a readable page')
 
 
 def load(schema: type[Config], arguments: argparse.Namespace) -> Config:
@@ -104,7 +131,7 @@ def by_stage(given: list[str], stages: Sequence[str]) -> dict[str, list[str]]:
         name, _, rest = override.partition('.')
         if name not in overrides:
             raise ConfigError(
-                f'an override here begins with one of {", ".join(stages)}, got {override!r}'
+                f'an override must begin with one of {", ".join(stages)}, got {override!r}'
             )
         overrides[name].append(rest)
     return overrides

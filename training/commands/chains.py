@@ -7,8 +7,11 @@ from motion_predictor_training import reproduction
 from motion_predictor_training.commands.arguments import (
     Stages,
     add_archive,
+    add_archives,
     add_clean,
+    add_config,
     add_direct,
+    add_out,
     add_set,
     by_stage,
     count,
@@ -27,31 +30,22 @@ def add(stages: Stages) -> None:
 
 
 def _add_all(stages: Stages) -> None:
-    summary = 'Run a recipe from motion archive to calibrated checkpoint; resumes.'
+    summary = (
+        'Run a recipe, from motion archives to a calibrated checkpoint. Continues an '
+        'interrupted run.'
+    )
     sub = stage(stages, 'all', summary, _all)
-    sub.add_argument(
-        '--config',
-        type=Path,
-        default='default',
-        help='recipe: a YAML file, or the name of one that ships, as accurate',
-    )
+    add_config(sub, 'default', 'STAGE.KEY=VALUE', 'recipe: a ')
     add_archive(sub, 'train', 'validation')
-    sub.add_argument(
-        '--calibration',
-        type=Path,
-        nargs='+',
-        default=[],
-        help='archives to calibrate on (default: that of --validation)',
-    )
-    sub.add_argument('--test', type=Path, help='archive to measure the product on')
-    sub.add_argument('--out', type=Path, required=True, help='folder for all that is made')
+    add_archives(sub, '--calibration', 'archives to calibrate on, instead of --validation')
+    sub.add_argument('--test', type=Path, help='archive to measure the finished checkpoint on')
+    add_out(sub, 'folder for everything that is made')
     add_direct(sub)
     add_clean(sub)
-    add_set(sub, 'STAGE.KEY=VALUE')
 
 
 def _add_reproduce(stages: Stages) -> None:
-    summary = "Run the paper's chain on the paper's data; resumes."
+    summary = 'Train and measure as in the paper, on its data. Continues an interrupted run.'
     sub = stage(stages, 'reproduce', summary, _reproduce)
     sub.add_argument('benchmark', choices=sorted(reproduction.BENCHMARKS))
     sub.add_argument(
@@ -59,14 +53,19 @@ def _add_reproduce(stages: Stages) -> None:
         type=Path,
         nargs='+',
         required=True,
-        help='what is downloaded: data_3d_h36m.npz, or data_3d_amass.npz data_3d_amass_test.npz',
+        help='the downloaded files: data_3d_h36m.npz, or data_3d_amass.npz data_3d_amass_test.npz',
     )
-    sub.add_argument('--out', type=Path, required=True, help='folder for all that is made')
+    add_out(sub, 'folder for everything that is made')
     sub.add_argument(
-        '--weights', type=Path, help="the authors' TransFusion (.pt), instead of training it"
+        '--weights',
+        type=Path,
+        help='TransFusion weights of the authors (.pt), instead of training a teacher',
     )
     sub.add_argument(
-        '--samples', type=count, default=50, help='futures of a window, of which the best counts'
+        '--samples',
+        type=count,
+        default=50,
+        help='futures drawn for each window; the best one counts',
     )
     add_set(sub, 'STAGE.KEY=VALUE')
 

@@ -12,7 +12,7 @@ from motion_predictor_training.commands.arguments import (
     Stages,
     add_archive,
     add_config,
-    add_set,
+    add_out,
     by_stage,
     count,
     load,
@@ -42,23 +42,31 @@ def _add_tune(stages: Stages) -> None:
     sub = stage(stages, 'tune', summary, _tune)
     sub.add_argument('--teacher', type=Path, required=True, help='checkpoint to learn from')
     add_archive(sub, 'train', 'validation')
-    sub.add_argument('--out', type=Path, required=True, help='folder for all that is made')
-    sub.add_argument('--workers', type=count, help='trials to train at the same time, by ray')
+    add_out(sub, 'folder for everything that is made')
+    sub.add_argument(
+        '--workers', type=count, help='trials that are trained at the same time, with ray'
+    )
     add_config(sub, 'tune')
 
 
 def _add_comparisons(stages: Stages) -> None:
     for name, summary, run in (
-        ('ablate', 'Train and measure what the method could have left out; resumes.', _ablate),
+        (
+            'ablate',
+            'Train variants of a student and compare them (parts of the method). Continues an '
+            'interrupted run.',
+            _ablate,
+        ),
         (
             'sensitivity',
-            "Train and measure what a student's training depends on; resumes.",
+            'Train variants of a student and compare them (steps, bank, noises). '
+            'Continues an interrupted run.',
             _sensitivity,
         ),
     ):
         sub = stage(stages, name, summary, run)
         add_archive(sub, 'train', 'validation')
-        sub.add_argument('--out', type=Path, required=True, help='folder for all that is made')
+        add_out(sub, 'folder for everything that is made')
         sub.add_argument('--teacher', type=Path, help='teacher to use instead of training one')
         if name == 'ablate':
             sub.add_argument(
@@ -67,12 +75,9 @@ def _add_comparisons(stages: Stages) -> None:
         sub.add_argument(
             '--seeds',
             type=count,
-            help='seeds that every row is averaged over (default: as configured)',
+            help='seeds that every row is averaged over (default: as in the configuration)',
         )
-        sub.add_argument(
-            '--config', type=Path, default=name, help='YAML file, or the name of one that ships'
-        )
-        add_set(sub, 'STAGE.KEY=VALUE')
+        add_config(sub, name, 'STAGE.KEY=VALUE')
 
 
 def _tune(arguments: argparse.Namespace) -> None:
@@ -103,7 +108,7 @@ def _sensitivity(arguments: argparse.Namespace) -> None:
 def _comparison(
     schema: type[Config], arguments: argparse.Namespace
 ) -> tuple[Config, StageConfigs]:
-    """Return what is compared, and what is trained; overrides are `stage.key=value`."""
+    """Return the configurations of the comparison and of the stages."""
     own = arguments.stage
     overrides = by_stage(arguments.set, ('teacher', 'one-step', 'student', own))
     seeds = [] if arguments.seeds is None else [f'seeds={arguments.seeds}']

@@ -8,9 +8,11 @@ from motion_predictor_training.calibration.calibrate import calibrate
 from motion_predictor_training.commands.arguments import (
     Stages,
     add_archive,
+    add_archives,
     add_clean,
     add_config,
     add_direct,
+    add_out,
     load,
     stage,
 )
@@ -39,22 +41,24 @@ def add(stages: Stages) -> None:
 def _add_teacher(stages: Stages) -> None:
     sub = stage(stages, 'teacher', 'Train the teacher, a TransFusion, on motion.', _teacher)
     add_archive(sub, 'train')
-    _add_checkpoint(sub)
-    sub.add_argument('--from', dest='start', type=Path, help='teacher to go on from')
-    sub.add_argument('--validation', type=Path, help='motion archive to measure it on meanwhile')
+    add_out(sub, 'checkpoint to write')
+    sub.add_argument('--from', dest='start', type=Path, help='teacher to continue from')
+    sub.add_argument(
+        '--validation', type=Path, help='motion archive on which it is measured during training'
+    )
     add_clean(sub)
     add_config(sub, 'teacher')
 
 
 def _add_distillation(stages: Stages) -> None:
     for name, summary in (
-        ('one-step', "Distil a teacher's many steps into one step of the same network."),
-        ('student', 'Distil a one-step teacher into SwiftDiff.'),
+        ('one-step', 'Distil the many steps of a teacher into one step of the same network.'),
+        ('student', 'Distil a one-step teacher into a smaller network (SwiftDiff).'),
     ):
         sub = stage(stages, name, summary, _distil)
         sub.add_argument('--teacher', type=Path, required=True, help='checkpoint to learn from')
         add_archive(sub, 'train')
-        _add_checkpoint(sub)
+        add_out(sub, 'checkpoint to write')
         if name == 'student':
             add_direct(sub)
         add_clean(sub)
@@ -62,37 +66,35 @@ def _add_distillation(stages: Stages) -> None:
 
 
 def _add_refine(stages: Stages) -> None:
-    summary = 'Refine a student on recorded futures, by a proper score.'
+    summary = 'Refine a student with recorded futures, by a proper score.'
     sub = stage(stages, 'refine', summary, _refine)
-    sub.add_argument('--student', type=Path, required=True, help='checkpoint to go on from')
+    sub.add_argument('--student', type=Path, required=True, help='checkpoint to continue from')
     sub.add_argument(
-        '--committee', type=Path, nargs='+', default=(), help='students to learn from as well'
+        '--committee',
+        type=Path,
+        nargs='+',
+        default=(),
+        help='students whose average prediction it also learns',
     )
     add_archive(sub, 'train')
-    _add_checkpoint(sub)
+    add_out(sub, 'checkpoint to write')
     sub.add_argument(
-        '--validation', type=Path, help='other people, to whom the spread of the samples is fitted'
+        '--validation',
+        type=Path,
+        help='motion of other people, to fit the spread of the samples to',
     )
     add_clean(sub)
     add_config(sub, 'refine')
 
 
 def _add_calibrate(stages: Stages) -> None:
-    summary = 'Calibrate the published sets on motion not trained on.'
+    summary = 'Calibrate the published sets on motion that was not trained on.'
     sub = stage(stages, 'calibrate', summary, _calibrate)
     sub.add_argument('--checkpoint', type=Path, required=True, help='checkpoint to calibrate')
-    sub.add_argument(
-        '--validation', type=Path, nargs='+', required=True, help='motion archives (.npz)'
-    )
-    sub.add_argument(
-        '--train', type=Path, nargs='+', help='archives trained on, for there are more people'
-    )
-    _add_checkpoint(sub)
+    add_archives(sub, '--validation', 'motion that was not trained on', required=True)
+    add_archives(sub, '--train', 'motion that was trained on, to calibrate on more people')
+    add_out(sub, 'checkpoint to write')
     add_config(sub, 'calibrate')
-
-
-def _add_checkpoint(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument('--out', type=Path, required=True, help='checkpoint to write')
 
 
 def _teacher(arguments: argparse.Namespace) -> None:
@@ -110,14 +112,14 @@ def _distil(arguments: argparse.Namespace) -> None:
 
 
 def _require_stage(teacher: Path, direct: bool) -> None:
-    """Refuse a teacher that does not stand where the student is to start from."""
+    """Refuse a teacher from the wrong stage."""
     header = load_checkpoint(teacher).header
     if direct and header.sampling == 'one_step':
-        raise ConfigError(f'{teacher} has one step already: leave out --direct')
+        raise ConfigError(f'{teacher} already takes one step: leave out --direct')
     if not direct and header.sampling == 'ddim':
         raise ConfigError(
-            f'{teacher} takes {header.ddim_steps} steps: distil it with `train one-step` first, '
-            'or skip that with --direct'
+            f'{teacher} takes {header.ddim_steps} steps: distil it with `train one-step` '
+            'first, or skip that stage with --direct'
         )
 
 
@@ -135,5 +137,5 @@ def _clean(arguments: argparse.Namespace) -> None:
 
 def _calibrate(arguments: argparse.Namespace) -> None:
     config = load(CalibrationConfig, arguments)
-    archives = arguments.validation, arguments.train or ()
+    archives = arguments.validation, arguments.train
     print(calibrate(config, arguments.checkpoint, *archives, arguments.out))

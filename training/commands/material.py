@@ -4,9 +4,17 @@ import argparse
 from pathlib import Path
 
 from motion_predictor.checkpoint import load_checkpoint
-from motion_predictor_training.commands.arguments import Stages, count, stage
+from motion_predictor.common.arguments import number
+from motion_predictor_training.commands.arguments import (
+    Stages,
+    add_archives,
+    add_out,
+    add_seed,
+    count,
+    stage,
+)
+from motion_predictor_training.commands.preparing import add_prepare
 from motion_predictor_training.data.inventory import inventory, inventory_table
-from motion_predictor_training.data.prepare import add_prepare
 from motion_predictor_training.evaluation.report.writing import write_json
 from motion_predictor_training.learning.official import PRESETS, import_official
 from motion_predictor_training.predicting.generate import generate
@@ -23,42 +31,43 @@ def add(stages: Stages) -> None:
 def _add_inspect(stages: Stages) -> None:
     sub = stage(stages, 'inspect', 'Say what is in a motion archive.', _inspect)
     sub.add_argument('archive', type=Path, help='motion archive (.npz)')
-    sub.add_argument(
-        '--others',
-        type=Path,
-        nargs='+',
-        default=[],
-        help='archives to look for the same people in',
-    )
+    add_archives(sub, '--others', 'archives to search for the same people')
     sub.add_argument('--json', type=Path, help='file for the results')
 
 
 def _add_generate(stages: Stages) -> None:
-    summary = "Make a motion archive of a model's own motion."
+    summary = 'Make a motion archive from the motion that a model predicts.'
     sub = stage(stages, 'generate', summary, _generate)
-    sub.add_argument('--checkpoint', default='default', help='one that ships, or a file')
+    sub.add_argument('--checkpoint', default='default', help='"default", "accurate" or a file')
     sub.add_argument(
         '--archive', default='bundled', help='motion to start from: "bundled" or a file (.npz)'
     )
-    sub.add_argument('--clips', type=count, default=3, help='clips to make')
-    sub.add_argument('--seconds', type=float, default=10.0, help='length of each clip')
-    sub.add_argument('--seed', type=int, default=0, help='of the noises')
-    sub.add_argument('--out', type=Path, required=True, help='motion archive to write')
+    sub.add_argument('--clips', type=count, default=3, help='number of clips')
+    sub.add_argument(
+        '--seconds', type=number(0.1, 3600), default=10.0, help='length of each clip, in seconds'
+    )
+    add_seed(sub, 'the random noise')
+    add_out(sub, 'motion archive to write')
 
 
 def _add_import(stages: Stages) -> None:
     sub = stage(stages, 'import', 'Turn official weights (.pt) into a checkpoint.', _import)
     sub.add_argument('kind', choices=('transfusion', 'swiftdiff'))
     sub.add_argument('--weights', type=Path, required=True, help='state dict (.pt)')
-    sub.add_argument('--preset', choices=PRESETS, required=True, help='data set and sizes')
-    sub.add_argument('--out', type=Path, required=True, help='checkpoint to write')
+    sub.add_argument(
+        '--preset',
+        choices=PRESETS,
+        required=True,
+        help='data set and sizes of the published network',
+    )
+    add_out(sub, 'checkpoint to write')
     for size in ('layers', 'width', 'heads', 'ff-width', 'ddim-steps'):
-        sub.add_argument(f'--{size}', type=int, help='(default: the published size)')
+        sub.add_argument(f'--{size}', type=count, help='(default: the published size)')
     sub.add_argument(
         '--sampling',
         choices=('one_step', 'ddim'),
         default='one_step',
-        help='ddim: a TransFusion that needs all its steps, to be evaluated',
+        help='ddim: a TransFusion with all its denoising steps, for evaluation only',
     )
 
 

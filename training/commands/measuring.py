@@ -7,9 +7,12 @@ from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor_training import pages
 from motion_predictor_training.commands.arguments import (
     Stages,
+    add_archives,
     add_config,
     add_files,
     add_measured,
+    add_seed,
+    add_seen,
     count,
     load,
     stage,
@@ -44,7 +47,7 @@ def add(stages: Stages) -> None:
 
 
 def _add_evaluate(stages: Stages) -> None:
-    summary = 'Measure a checkpoint beside zero velocity and constant velocity.'
+    summary = 'Measure a checkpoint on an archive, beside simple baselines.'
     sub = stage(stages, 'evaluate', summary, _evaluate)
     add_measured(sub, 'motion archive (.npz)')
     sub.add_argument(
@@ -53,80 +56,76 @@ def _add_evaluate(stages: Stages) -> None:
         action='store_const',
         const=None,
         default=argparse.SUPPRESS,
-        help='windows that do not overlap, instead of --stride',
+        help='use windows that do not overlap, instead of --stride',
     )
     sub.add_argument(
         '--multimodal-threshold',
         type=float,
         default=0.4,
-        help='metres; windows whose last poses are nearer share their futures',
+        help='windows whose last poses are nearer than this share their futures, in metres',
     )
-    sub.add_argument(
-        '--seen',
-        nargs='+',
-        default=[],
-        metavar='SUBJECT',
-        help='subjects that were trained on, where the checkpoint does not say so',
-    )
+    add_seen(sub)
     sub.add_argument(
         '--coverage',
         type=float,
-        help='that the sets promise, one of those calibrated (default: 0.95)',
+        help='coverage of the sets; the checkpoint must be calibrated for it (default: 0.95)',
     )
     add_files(sub)
     sub.add_argument(
-        '--summary', type=Path, help='file for what the tables of the documentation need'
+        '--summary', type=Path, help='file of the figures in the tables of the documentation'
     )
     sub.add_argument('--plots', type=Path, help='folder for plots of the results')
     sub.add_argument(
-        '--record', type=Path, metavar='FILE', help='copy of the checkpoint with its figures in it'
+        '--record',
+        type=Path,
+        metavar='FILE',
+        help='where to write a copy of the checkpoint that holds the figures',
     )
 
 
 def _add_tables(stages: Stages) -> None:
-    sub = stage(stages, 'tables', 'Write the tables of pages anew from result files.', _tables)
-    sub.add_argument('pages', type=Path, nargs='+', help='pages that mark tables (.md)')
+    sub = stage(stages, 'tables', 'Rewrite the tables of pages from result files.', _tables)
+    sub.add_argument('pages', type=Path, nargs='+', help='pages with marked tables (.md)')
     sub.add_argument(
-        '--results', type=Path, required=True, help='folder of what `evaluate --summary` wrote'
+        '--results',
+        type=Path,
+        required=True,
+        help='folder of the files that `evaluate --summary` wrote',
     )
 
 
 def _add_robustness(stages: Stages) -> None:
-    summary = 'Measure a checkpoint through the faults of trackers.'
+    summary = 'Measure a checkpoint on an archive with simulated faults of trackers.'
     sub = stage(stages, 'robustness', summary, _robustness)
     add_measured(sub, 'motion archive (.npz)')
     add_files(sub)
 
 
 def _add_memorisation(stages: Stages) -> None:
-    summary = 'Measure whether futures are recited from what was trained on.'
+    summary = 'Measure whether predictions repeat the training data.'
     sub = stage(stages, 'memorisation', summary, _memorisation)
-    add_measured(sub, 'people whom the checkpoint does not know (.npz)', samples=10)
-    sub.add_argument(
-        '--train', type=Path, nargs='+', required=True, help='archives that were trained on (.npz)'
-    )
+    add_measured(sub, 'motion of people whom the checkpoint was not trained on (.npz)', samples=10)
+    add_archives(sub, '--train', 'motion that was trained on', required=True)
     sub.add_argument('--json', type=Path, help='file for the results')
 
 
 def _add_shield(stages: Stages) -> None:
-    summary = 'Measure what sets are worth to an arm that stops for people.'
+    summary = 'Measure what the sets are worth to an arm that stops for people.'
     sub = stage(stages, 'shield', summary, _shield)
-    add_measured(sub, 'people beside the arm (.npz)', stride=12)
+    add_measured(sub, 'motion of the people beside the arm (.npz)', stride=12)
+    calibrated_on = 'motion of other people, to calibrate the baselines on'
+    add_archives(sub, '--calibration', calibrated_on, required=True)
     sub.add_argument(
-        '--calibration',
-        type=Path,
+        '--coverages',
+        type=float,
         nargs='+',
-        required=True,
-        help='other people, to calibrate the sets of zero and constant velocity on (.npz)',
+        help='coverages to measure (default: all that the checkpoint is calibrated for)',
     )
     sub.add_argument(
-        '--coverages', type=float, nargs='+', help='default: all that the checkpoint carries'
+        '--scenes', type=count, default=20_000, help='number of simulated control cycles'
     )
-    sub.add_argument('--scenes', type=count, default=20_000, help='control cycles that are drawn')
-    sub.add_argument('--seed', type=int, default=0, help='of the scenes')
-    sub.add_argument(
-        '--seen', nargs='+', default=[], metavar='SUBJECT', help='more subjects to leave out'
-    )
+    add_seed(sub, 'the control cycles')
+    add_seen(sub)
     add_files(sub)
     sub.add_argument('--plot', type=Path, help='file for a plot of time lost against misses')
     add_config(sub, 'calibrate')

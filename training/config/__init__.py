@@ -7,6 +7,7 @@ from motion_predictor_training.config.comparison import (
     SensitivityConfig,
 )
 from motion_predictor_training.config.fitting import Augmentation, Optimisation
+from motion_predictor_training.config.measurement import Measurement
 from motion_predictor_training.config.reading import (
     Config,
     ConfigError,
@@ -28,7 +29,6 @@ from motion_predictor_training.config.tuning import (
     Number,
     Pruning,
     Score,
-    TrialValidation,
     TuneConfig,
 )
 
@@ -45,6 +45,7 @@ __all__ = [
     'Dimension',
     'DistilConfig',
     'LatencyConfig',
+    'Measurement',
     'Number',
     'Optimisation',
     'Pruning',
@@ -52,7 +53,6 @@ __all__ = [
     'Score',
     'Strict',
     'TeacherConfig',
-    'TrialValidation',
     'TuneConfig',
     'ValidationConfig',
     'layout_of',

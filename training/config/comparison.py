@@ -6,19 +6,17 @@ from pydantic import Field
 
 from motion_predictor.checkpoint import NetworkSpec
 from motion_predictor.model.diffusion import NOISE_STEPS, Grid, NoiseSchedule
-from motion_predictor_training.config.reading import Count, Strict
+from motion_predictor_training.config.measurement import Measurement
+from motion_predictor_training.config.reading import Count
 
 Steps = Annotated[int, Field(ge=1, le=500)]
 
 
-class ComparisonConfig(Strict):
+class ComparisonConfig(Measurement):
     """How variants are measured and compared."""
 
     seeds: Count = 3
     """Seeds of the noises of every row, and of the training of every student."""
-    samples: Annotated[int, Field(ge=2, le=1000)] = 50
-    stride: Count = 30
-    """Frames between the starts of the windows measured."""
     batches: tuple[Count, ...] = (1, 8, 32)
     """Numbers of people for which predictions are timed."""
     repeats: Count = 20

@@ -33,7 +33,9 @@ class Optimisation(Strict):
     @model_validator(mode='after')
     def _has_equal_parts(self) -> 'Optimisation':
         if self.batch % self.accumulate:
-            raise ValueError(f'batch {self.batch} is no multiple of accumulate {self.accumulate}')
+            raise ValueError(
+                f'batch {self.batch} must be a multiple of accumulate {self.accumulate}'
+            )
         return self
 
     @property
@@ -79,3 +81,13 @@ class Augmentation(Strict):
     """Share of windows that are observed with every second or fourth frame only."""
     hidden: Share = 0.25
     """Share of windows in which the tracker misses some joints for a while."""
+
+
+class Fitting(Strict):
+    """How weights are fitted to recorded motion: the settings that the stages share."""
+
+    name: str
+    stride: Count = 1
+    """Frames between the starts of the training windows."""
+    augmentation: Augmentation = Augmentation()
+    optimisation: Optimisation

@@ -5,7 +5,8 @@ from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+
+from motion_predictor.common.problems import problem
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -38,7 +39,7 @@ def load_config(schema: type[Config], path: Path, overrides: list[str]) -> Confi
     for override in overrides:
         key, separator, value = override.partition('=')
         if not separator:
-            raise ConfigError(f'an override reads key=value, got {override!r}')
+            raise ConfigError(f'an override must have the form key=value, got {override!r}')
         *sections, last = key.split('.')
         target = content
         try:
@@ -52,12 +53,5 @@ def load_config(schema: type[Config], path: Path, overrides: list[str]) -> Confi
     try:
         return schema.model_validate(content, context={'folder': path.parent})
     except ValidationError as error:
-        problems = '; '.join(map(_problem, error.errors()))
-        raise ConfigError(f'{path} does not hold: {problems}') from error
-
-
-def _problem(error: ErrorDetails) -> str:
-    place = '.'.join(map(str, error['loc']))
-    if error['type'] == 'value_error':  # ours: it says what was got, and the input is a section
-        return ': '.join(filter(None, (place, str(error['ctx']['error']))))
-    return f'{place}: {error["msg"]}, got {error["input"]!r}'
+        problems = '; '.join(map(problem, error.errors()))
+        raise ConfigError(f'{path} is invalid: {problems}') from error

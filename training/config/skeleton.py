@@ -30,5 +30,5 @@ def layout_of(choice: Layout | str) -> Layout:
         return choice
     if choice not in known_layouts():
         known = ', '.join(known_layouts())
-        raise ConfigError(f"layout: there is no '{choice}', only {known}, or a .yaml file")
+        raise ConfigError(f"layout must be one of {known} or a .yaml file, got '{choice}'")
     return known_layouts()[choice]

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from motion_predictor.checkpoint import NetworkSpec, TransFusionSpec, Window
 from motion_predictor.model.diffusion import NOISE_STEPS, Grid, NoiseSchedule
-from motion_predictor_training.config.fitting import Augmentation, Optimisation
+from motion_predictor_training.config.fitting import Augmentation, Fitting, Optimisation
 from motion_predictor_training.config.reading import Count, Share, Strict
 from motion_predictor_training.config.skeleton import LayoutChoice
 
@@ -22,7 +22,7 @@ class ValidationConfig(Strict):
     """Samples a window, of which the best counts."""
 
 
-class TeacherConfig(Strict):
+class TeacherConfig(Fitting):
     """The `teacher` stage."""
 
     name: str = 'teacher'
@@ -37,14 +37,10 @@ class TeacherConfig(Strict):
     """How the noise grows with the timestep; `official` needs `cosine`."""
     condition_drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the steps that are trained without the observed motion."""
-    stride: Count = 1
-    """Frames between the starts of the training windows."""
     network: TransFusionSpec
     ddim_steps: Annotated[int, Field(ge=1, le=500)]
     ddim_grid: Grid = 'leading'
     """`leading` as published; `trailing` starts where no motion is left (arXiv 2305.08891)."""
-    augmentation: Augmentation = Augmentation()
-    optimisation: Optimisation
     validation: ValidationConfig = ValidationConfig()
     snr_clamp: tuple[float, float] = (0.05, 5.0)
     """Bounds of the signal-to-noise ratio by which a timestep's loss is weighted (anchored)."""
@@ -63,7 +59,7 @@ class TeacherConfig(Strict):
 
 
 class BankConfig(Strict):
-    """The results that a student learns from."""
+    """The teacher's results, from which a student learns."""
 
     size: Count
     """Rows of noise, condition and result."""
@@ -80,7 +76,7 @@ class BankConfig(Strict):
     def _holds_whole_conditions(self) -> 'BankConfig':
         for name in ('size', 'chunk'):
             if (value := getattr(self, name)) % self.noises:
-                raise ValueError(f'{name} {value} is no multiple of noises {self.noises}')
+                raise ValueError(f'{name} {value} must be a multiple of noises {self.noises}')
         return self
 
 
@@ -116,10 +112,14 @@ class DistilConfig(Strict):
         noises, rows = self.bank.noises, self.optimisation.at_once
         if rows % noises:
             raise ValueError(
-                f'optimisation.batch, or its part, {rows} is no multiple of bank.noises {noises}'
+                f'optimisation.batch / optimisation.accumulate is {rows}, but must be a '
+                f'multiple of bank.noises {noises}'
             )
         if self.loss == 'kl' and self.targets == 'recorded':
-            raise ValueError('loss kl compares spreads, and one recorded future has none')
+            raise ValueError(
+                'loss kl does not work with targets recorded: a single recorded future has no '
+                'spread'
+            )
         if self.loss == 'kl' and noises < 2:
             raise ValueError(f'loss kl needs bank.noises of 2 or more, got {noises}')
         if self.truth_weight and (noises < 2 or not self.bank.truth):
@@ -129,10 +129,9 @@ class DistilConfig(Strict):
         return self
 
 
-class RefineConfig(Strict):
+class RefineConfig(Fitting):
     """The `refine` stage."""
 
-    name: str
     objective: Literal['energy', 'nearest']
     """`energy` is a proper score of all futures, `nearest` the error of the one that fits best."""
     samples: Annotated[int, Field(ge=2, le=1000)]
@@ -154,7 +153,3 @@ class RefineConfig(Strict):
     """Whether every other sample is of the mirror image. That is better, and a sixth slower."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Dropout of the network during training."""
-    stride: Count = 1
-    """Frames between the starts of the training windows."""
-    augmentation: Augmentation = Augmentation()
-    optimisation: Optimisation

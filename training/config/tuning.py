@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from motion_predictor_training.config.measurement import Measurement
 from motion_predictor_training.config.reading import Count, Strict, load_config
 from motion_predictor_training.config.stages import DistilConfig
 
@@ -29,9 +30,9 @@ class Dimension(Strict):
             raise ValueError('give either low and high, or choices')
         if self.choices is not None:
             if self.log:
-                raise ValueError('log goes with low and high')
+                raise ValueError('log needs low and high')
             if len(set(self.choices)) < len(self.choices):
-                raise ValueError('a choice is there twice')
+                raise ValueError('choices must be different')
             return self
         if self.low is None or self.high is None or not self.low < self.high:
             raise ValueError('low must lie below high')
@@ -56,15 +57,6 @@ class LatencyConfig(Strict):
     predictions: Count = 100
     gap_s: Annotated[float, Field(ge=0, le=1)] = 0.02
     """Pause between predictions: a robot waits for its tracker, and caches cool down."""
-
-
-class TrialValidation(Strict):
-    """How the accuracy of a trial is measured on validation data."""
-
-    samples: Annotated[int, Field(ge=2, le=1000)] = 50
-    """Of every window."""
-    stride: Count = 30
-    """Frames between the starts of windows."""
 
 
 class Pruning(Strict):
@@ -104,15 +96,16 @@ class TuneConfig(Strict):
     accuracy_loss: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """Share of the least score by which that of the balance product may be greater."""
     latency: LatencyConfig = LatencyConfig()
-    validation: TrialValidation = TrialValidation()
+    validation: Measurement = Measurement()
+    """Windows of the validation data on which the accuracy of a trial is measured."""
 
     @field_validator('base')
     @classmethod
     def _shares_the_bank(cls, base: DistilConfig) -> DistilConfig:
         if base.layout is not None or base.window is not None or base.targets != 'teacher':
             raise ValueError(
-                'a search is for students of their teacher, on its layout and window; layout and '
-                'window must be null, and targets must be teacher'
+                'tune trains students of the teacher on its own layout and window: layout '
+                'and window must be null, and targets must be teacher'
             )
         return base
 

@@ -47,7 +47,7 @@ class Drawer:
     Args:
         pool: to draw from.
         history_frames: H.
-        settings: how much is changed.
+        settings: of the changes.
     """
 
     def __init__(self, pool: Pool, history_frames: int, settings: Augmentation) -> None:

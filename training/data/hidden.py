@@ -50,7 +50,7 @@ def complete(seen: Tensor, hidden: NDArray[np.bool_], layout: Layout, rate_hz: f
         pose = seen[window].numpy()
         whole = body.fill(pose, visible, stamps_ns, limb_lengths(pose, visible, parents))
         if whole is None:
-            raise ValueError('a history cannot be completed of which nothing was measured')
+            raise ValueError('no joint of the history was measured, so it cannot be completed')
         frames[window] = torch.from_numpy(whole.frames)
         doubt_m[window] = whole.doubt_m
     return Completed(frames, doubt_m)

@@ -77,6 +77,6 @@ def _overlap(archive: MotionArchive, other: MotionArchive) -> dict[str, Any]:
 
 
 def _prints(archive: MotionArchive) -> set[bytes]:
-    """Return what identifies the motion of each clip, in millimetres."""
+    """Return a key of the motion of each clip, rounded to millimetres."""
     clips = (archive.clip(i) for i in range(len(archive)))
     return {np.round(np.nan_to_num(clip) * 1000).astype(np.int32).tobytes() for clip in clips}

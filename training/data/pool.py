@@ -85,7 +85,9 @@ def pool_of(
     room = np.minimum(windows.room, rooted)
     long_enough = np.flatnonzero(room >= windows.frames)
     if not len(long_enough):
-        raise ArchiveError('the root of nobody in the archive was measured for a whole window')
+        raise ArchiveError(
+            'the archive has no window in which the root was measured in every frame'
+        )
     windows, room = windows.choose(long_enough), room[long_enough]
     motion = windows.motion if measured.all() else _completed(windows, measured)
     chances = _chances(windows, archive, rate_hz, balance)

@@ -39,7 +39,7 @@ def require_apart(people: Mapping[str, Sequence[str]]) -> None:
     for name, count in counts.items():
         if count > 1:
             uses = ' and '.join(use for use, names in people.items() if name in names)
-            raise ConfigError(f'{name} serves {uses}: nobody may serve two uses')
+            raise ConfigError(f'{name} is listed under {uses}: list everybody under one use only')
 
 
 def split_archives(sources: Sequence[Path], split_path: Path, folder: Path) -> list[str]:
@@ -59,7 +59,10 @@ def split_archives(sources: Sequence[Path], split_path: Path, folder: Path) -> l
     placed = {name for names in people.values() for name in names}
     there = {subject for source in sources for subject in load_archive(source).subjects}
     if left_out := sorted(there - placed):
-        raise ConfigError(f'{split_path} says nothing of {", ".join(left_out)}')
+        raise ConfigError(
+            f'{split_path} does not list {", ".join(left_out)}: list everybody in the archives '
+            'under a use'
+        )
     folder.mkdir(parents=True, exist_ok=True)
     return [
         join_archives(sources, names, [], folder / f'{use}.npz') for use, names in people.items()

@@ -95,7 +95,9 @@ def cut_windows(
         motion = np.asarray(np.memmap(file, np.float32, 'r', shape=shape))
     if not sum(map(len, starts)):
         kind = 'frames with a measured joint' if partial else 'gapless frames'
-        raise ArchiveError(f'no clip of the archive holds {frames} {kind} at {rate_hz:g} Hz')
+        raise ArchiveError(
+            f'no clip of the archive has {frames} {kind} in a row at {rate_hz:g} Hz'
+        )
     return Windows(
         motion,
         np.concatenate(starts),

@@ -119,7 +119,7 @@ def evaluate_checkpoint(
         checkpoint.header = checkpoint.header.model_copy(update={'noise_seed': noise_seed})
     archive = load_archive(archive_path)
     if seen and not any(archive.subjects):
-        raise ArchiveError(f'{archive_path} names no subjects that could have been seen')
+        raise ArchiveError(f'{archive_path} names no subjects, so --seen cannot be applied')
     known = Known.to(checkpoint.header).also(seen).of(archive)
     if stride is None:
         stride = checkpoint.header.window.history_frames + checkpoint.header.window.future_frames

@@ -1,4 +1,4 @@
-"""Whether a model has learnt motion by heart: how near its futures are to what it was trained on.
+"""Memorisation: how near the predicted futures of a model are to its training motion.
 
 What a model recites lies nearer to a training future than what really happens does. Smooth futures
 lie near to many by themselves, so three things stand beside: what happened, going on at a damped
@@ -32,7 +32,7 @@ from motion_predictor_training.predicting.every_window import predict_windows, p
 MOMENTS = 12
 """Frames of a future, spread evenly, at which it is compared."""
 REFERENCE_STRIDE = 15
-"""Frames between the starts of the training windows that are compared with."""
+"""Frames between the starts of the training windows in the comparison."""
 COPY = 1 / 3
 """A sample is a copy where the nearest training clip is so many times as near as the next (Yoon et
 al. 2023, Diffusion probabilistic models generalize when they fail to memorize)."""
@@ -90,7 +90,9 @@ def measure_memorisation(
     unseen = load_archive(archive_path)
     known = [name for name, how in Known.to(header).of(unseen).items() if how == SEEN]
     if both := sorted({*known, *names.intersection(unseen.subjects)}):
-        raise ArchiveError(f'{archive_path} is to be of people not trained on, but has {both}')
+        raise ArchiveError(
+            f'{archive_path} must hold only people who were not trained on, but holds {both}'
+        )
     trained_on = [model_windows(archive, header, REFERENCE_STRIDE) for archive in archives]
     reference = _reference(trained_on, header)
     windows = model_windows(unseen, header, stride)
@@ -126,7 +128,7 @@ def compare(
         samples: (B, S, MOMENTS, D) scaled poses.
         truth: (B, 1, MOMENTS, D) of what happened.
         going_on: (B, 1, MOMENTS, D) of a baseline.
-        reference: what is compared with.
+        reference: the training futures.
         own_clips: (B,) clips of the windows, which do not count; None: they are not among them.
     """
     near, copied = _nearest(samples, reference, own_clips)
@@ -148,7 +150,7 @@ def compare(
 def _nearest(
     futures: Tensor, reference: Reference, own_clips: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Return how far the nearest training future of each is, and whether it is a copy: (B, S)."""
+    """Return distances from the nearest training futures, and which are copies: (B, S)."""
     people, count = futures.shape[:2]
     flat = futures.flatten(0, 1).transpose(0, 1)  # (MOMENTS, B * S, D)
     distance = torch.stack(list(map(torch.cdist, flat, reference.poses))).mean(0)  # (B * S, R)
@@ -183,10 +185,10 @@ def _measured(
     """Yield ROWS of a few windows at a time, with `clip` and `person`.
 
     Args:
-        predictor: whose futures are compared.
+        predictor: its futures are compared.
         windows: of the archive.
-        archive: whose people they are of.
-        reference: what is compared with.
+        archive: of the people.
+        reference: the training futures.
         first_clip: number of the archive's first clip in the reference; None: it is not there.
     """
     header = predictor.checkpoint.header
@@ -208,7 +210,7 @@ def _measured(
 
 
 def memorisation_table(result: dict[str, Any]) -> str:
-    """Return what `measure_memorisation` found, for a terminal; it is valid Markdown."""
+    """Return the result of `measure_memorisation` as a table in Markdown."""
     groups = ('seen', 'unseen')
     lines = [['windows', *(result[name]['windows'] for name in groups)]]
     for row, about in ROWS.items():

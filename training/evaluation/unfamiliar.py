@@ -201,7 +201,7 @@ def measure_familiarity(
 
 
 def auroc(high: FloatArray, low: FloatArray) -> float:
-    """Return how often one of the first is larger than one of the second; ties count half."""
+    """Return the probability that one of the first exceeds one of the second; ties count half."""
     ranks = rankdata(np.concatenate([high, low]))[: len(high)]
     return float((ranks.sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))
 

@@ -27,7 +27,7 @@ class Bank:
     arrays: dict[str, NDArray[np.float32]]
 
     def on(self, device: torch.device) -> 'DrawnBank':
-        """Return what draws from it on a device. All of it must fit into the memory of a GPU."""
+        """Return an object that draws rows on a device. A GPU must hold the whole bank."""
         return DrawnBank(
             {field: torch.from_numpy(array).to(device) for field, array in self.arrays.items()}
         )
@@ -67,7 +67,7 @@ def fill_bank(
         folder: holds one .npy for each field, and the progress. A bank of other settings, of
             another teacher or for another kind of student is replaced.
         teacher: sampled as its header says.
-        archive: what the windows were cut from.
+        archive: from which the windows were cut.
         windows: their histories are the conditions; see `targets.windows_for`.
         config: size, noises, chunk, augmentation and seed.
         student: whose layout, window and scales the rows are for, trained or not; None: of the

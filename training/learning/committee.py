@@ -25,7 +25,7 @@ class Committee:
     Args:
         members: students of one step; their networks may differ.
         like: the student that is to learn from them.
-        frames: how many frames of the future are looked at.
+        frames: number of future frames that are compared.
         device: where they run.
 
     Raises:
@@ -43,7 +43,7 @@ class Committee:
                 if theirs != ours:
                     raise ConfigError(
                         f'a member of the committee has another {name} than the student: '
-                        f'{theirs} for {ours}'
+                        f'{theirs} instead of {ours}'
                     )
             model = member.build().to(device)
             model.requires_grad_(False)
@@ -69,7 +69,7 @@ class Committee:
 def agreement(
     samples: Tensor, expected: Tensor, weights: Tensor, mean_weight: float, body_weight: float
 ) -> Tensor:
-    """Return how far samples are from a forecast of what a committee expects: metres.
+    """Return the score of samples against the average forecast of a committee, in metres.
 
     Args:
         samples: (P, S, F, J, 3).

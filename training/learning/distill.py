@@ -165,28 +165,29 @@ def _header(config: DistilConfig, teacher: Header, ancestry: dict[str, Any]) -> 
     )
     if header.prediction == 'epsilon' and header.ddim_grid == 'trailing':
         raise ConfigError(
-            'prediction: epsilon cannot be learnt from a teacher of a trailing grid, which starts '
-            'where no motion is left'
+            'prediction epsilon does not work with a teacher of ddim_grid trailing, which '
+            'starts where no motion is left'
         )
     if config.network is None and header.prediction != teacher.prediction:
         raise ConfigError(
-            f"the teacher's weights predict {teacher.prediction}, not {header.prediction}: name "
-            'a network to start afresh'
+            f'the weights of the teacher predict {teacher.prediction}, not '
+            f'{header.prediction}: configure a network, to start from new weights'
         )
     if same_skeleton(teacher, header):
         return header
     if config.network is None:
         raise ConfigError(
-            "the teacher's network fits its own layout and window only: name a network"
+            'the network of the teacher works only with its own layout and window: '
+            'configure a network'
         )
     if teacher.root == 'damped':
-        raise ConfigError('a teacher that leaves out the root cannot teach another skeleton')
+        raise ConfigError('a teacher with root damped cannot teach another skeleton')
     if layout.hips is None:
         raise ConfigError(f'layout: {layout.name} has no hips to take a heading from')
     reach_s, taught_s = (h.window.future_frames / h.window.rate_hz for h in (header, teacher))
     if config.targets == 'teacher' and reach_s > taught_s + 1e-6:
         raise ConfigError(
-            f"window: the student's future of {reach_s:g} s is longer than its teacher's "
-            f'{taught_s:g} s'
+            f'window: the future of the student, {reach_s:g} s, must not be longer than '
+            f'that of the teacher, {taught_s:g} s'
         )
     return header

@@ -94,7 +94,8 @@ def optimise(
         state = torch.load(state_path, map_location=device, weights_only=True)
         if state.get('identity') != identity:
             raise ConfigError(
-                f'{state_path} is of other settings, data or teacher: remove it or write elsewhere'
+                f'{state_path} was made with other settings, data or teacher: remove it or '
+                'write elsewhere'
             )
         first = state['step']
         for name, part in stateful.items():
@@ -142,7 +143,7 @@ def optimise(
             if (save or done % LOG_EVERY == 0) and not torch.isfinite(losses[-1] + norm):
                 raise DivergedError(
                     f'the loss is {losses[-1].item()} after {done} steps: lower '
-                    f'optimisation.learning_rate, and remove {state_path} to begin again'
+                    f'optimisation.learning_rate, and remove {state_path} to start again'
                 )
             if last or done % LOG_EVERY == 0:
                 figures = {
@@ -184,7 +185,8 @@ def _optimisers(network: nn.Module, settings: Optimisation) -> list[torch.optim.
         if not hasattr(torch.optim, 'Muon'):
             raise ConfigError(
                 'optimisation.matrix_learning_rate needs Muon, which torch '
-                f'{torch.__version__} lacks: install torch 2.9 or newer, or set it to null'
+                f'{torch.__version__} does not have: install torch 2.9 or newer, or set it '
+                'to null'
             )
         matrices = {
             name: weights

@@ -31,7 +31,7 @@ class Futures:
         parametrisation: of the model, with its scales if it has any.
         rate_hz: of its frames.
         with_root: whether its features hold the root.
-        frames: how many of the F frames are used; None: all.
+        frames: number of the F frames that are used; None: all.
         early: whether they are denser at the beginning.
     """
 
@@ -87,7 +87,7 @@ def mean_over(values: Tensor, measured: Tensor, weights: Tensor) -> Tensor:
 
 
 def error_of_mean(samples: Tensor, truth: Tensor, measured: Tensor, weights: Tensor) -> Tensor:
-    """Return how far the mean of samples is from what was recorded: metres, in the world.
+    """Return the distance of the mean from the recorded future, in the world; metres.
 
     Args:
         samples: (P, S, F, J, 3).
@@ -172,7 +172,7 @@ def mean_square(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
     Args:
         output: (..., K, D) what the network returned.
         result: its targets.
-        weights: that broadcast to them.
+        weights: broadcast to the samples.
     """
     return (weights * (output - result).square()).mean()
 
@@ -184,7 +184,7 @@ def best_of(output: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     So only the nearest one is. This is an addition to a teacher, not a replacement.
 
     Args:
-        output: what the student returned.
+        output: of the student.
         truth: (P, K, D) what was recorded.
         weights: (K, D) of the coefficients.
     """
@@ -206,8 +206,8 @@ def gaussian_kl(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
     independent, and a single sample is compared with its result only through both moments.
 
     Args:
-        output: what the student returned.
-        result: what the teacher returned for the same noises.
+        output: of the student.
+        result: of the teacher for the same noises.
         weights: (K, D) of the coefficients.
     """
     variance, mean = torch.var_mean(result, 1, correction=0)  # (P, K, D)

@@ -85,14 +85,14 @@ def import_official(
     """Read an official state dict as a checkpoint that runs in the node.
 
     Args:
-        kind: which network the weights are of.
+        kind: network of the weights.
         weights: .pt file of a state dict; read without executing anything in it.
         preset_name: one of PRESETS; gives layout, window and published sizes.
         layers: overrides the preset, as do the next four.
         width: channels per token.
         heads: attention heads (TransFusion).
         ff_width: hidden width of the feed-forward layers (TransFusion).
-        ddim_steps: of the sequence whose last timestep the single step starts from.
+        ddim_steps: length of the DDIM sequence. The single step starts from its last timestep.
         sampling: `ddim` for a TransFusion that still needs all its steps.
 
     Raises:
@@ -111,7 +111,7 @@ def import_official(
             provenance={'imported': weights.name, 'preset': preset_name},
         )
     except ValidationError as error:
-        problem = first_problem(error, 'the sizes')
+        problem = first_problem(error)
         raise CheckpointError(f'there is no such {kind}: {problem}') from error
     state = _read_state_dict(weights)
     checkpoint = Checkpoint(header, {f'network.{name}': value for name, value in state.items()})

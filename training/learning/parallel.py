@@ -75,7 +75,9 @@ def share(*drawn: Tensor) -> tuple[Tensor, ...]:
         return drawn
     rank, count = distributed.get_rank(), distributed.get_world_size()
     if len(drawn[0]) % count:
-        raise ConfigError(f'{count} processes cannot share a batch of {len(drawn[0])} evenly')
+        raise ConfigError(
+            f'a batch of {len(drawn[0])} cannot be shared evenly by {count} processes'
+        )
     torch.manual_seed(torch.initial_seed() + (rank << 32))
     return tuple(rows.chunk(count)[rank] for rows in drawn)
 

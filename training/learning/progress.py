@@ -16,7 +16,7 @@ class Progress:
             it resumes from is struck out.
         first: steps that are done already.
         steps: steps that there are.
-        description: what the bar says.
+        description: text of the bar.
     """
 
     def __init__(self, folder: Path, first: int, steps: int, description: str) -> None:

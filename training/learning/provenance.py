@@ -25,11 +25,11 @@ def provenance(
     parent: Checkpoint | None = None,
     committee: Sequence[Checkpoint] = (),
 ) -> dict[str, Any]:
-    """Return what a stage's result depends on, the versions in use, and its ancestors' own.
+    """Return the settings, data and versions of a stage, and the same of the stages before it.
 
     Args:
         config: of the stage.
-        archive: what is learnt from.
+        archive: training motion.
         parent: the teacher that it learns from, or the checkpoint that it goes on from.
         committee: checkpoints that it learns from beside what was recorded.
     """
@@ -55,7 +55,7 @@ def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str | None]:
-    """Return what runs here; `commit` is None where the package was not built from a commit."""
+    """Return the versions in use. `commit` is None if the package was not built from a commit."""
     built_from = installed('built_from.txt')
     return {
         'motion_predictor': motion_predictor.__version__,

@@ -63,8 +63,8 @@ def refine(
     members = [_student(path) for path in committee_paths]
     if bool(members) != bool(config.committee_weight):
         raise ConfigError(
-            f'committee_weight is {config.committee_weight:g} for a committee of {len(members)}: '
-            'give a committee and a weight, or neither'
+            f'committee_weight is {config.committee_weight:g}, but the committee has '
+            f'{len(members)} members: give both or neither'
         )
     archive = load_archive(archive_path)
     ancestry = provenance(config, archive, parent, members)
@@ -153,7 +153,8 @@ def _student(path: Path) -> Checkpoint:
     student = load_checkpoint(path).uncalibrated()
     if student.header.sampling != 'one_step':
         raise ConfigError(
-            f'{path} takes {student.header.ddim_steps} steps: only what has one is refined'
+            f'only students of one step can be refined, but {path} takes '
+            f'{student.header.ddim_steps} steps'
         )
     return student
 
@@ -194,4 +195,4 @@ def _require_alike(parametrisation: Parametrisation, mirror: Mirror, path: Path)
     alike = all(torch.allclose(scale, mirror(scale).abs(), rtol=1e-4) for scale in scales)
     mean = parametrisation.condition_mean
     if not (alike and torch.allclose(mean, mirror(mean), atol=1e-4)):
-        raise ConfigError(f'{path} scales left and right differently: make its teacher anew')
+        raise ConfigError(f'{path} scales left and right differently: train its teacher anew')

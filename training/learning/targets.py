@@ -62,7 +62,7 @@ def supervisor_of(
     augmentation: Augmentation,
     targets: Targets,
 ) -> Supervisor:
-    """Return what supervises a student on the windows of `windows_for`, cut from an archive."""
+    """Return the object that makes the targets of a student on windows from an archive."""
     device = training_device()
     if targets == 'recorded':
         examples = Examples(windows, archive, student.header, augmentation, device)
@@ -257,7 +257,7 @@ class OtherSkeleton:
 
 
 def _common_history(teacher: Header, student: Header) -> int:
-    """Return how many of the teacher's frames reach back as far as both histories."""
+    """Return the number of the teacher's frames that cover both histories."""
     own = (student.window.history_frames - 1) * teacher.window.rate_hz / student.window.rate_hz
     return max(teacher.window.history_frames, math.ceil(own - 1e-6) + 1)
 

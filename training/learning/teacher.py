@@ -152,4 +152,4 @@ def _require_same(header: Header, parent: Header, start: Path | None) -> None:
     for name in (*names, 'prediction', 'frame', 'root'):
         wanted, got = getattr(header, name), getattr(parent, name)
         if wanted != got:
-            raise ConfigError(f'cannot go on from {start}: its {name} is {got}, not {wanted}')
+            raise ConfigError(f'cannot continue from {start}: its {name} is {got}, not {wanted}')

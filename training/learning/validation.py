@@ -19,7 +19,7 @@ class Validation:
     """Best-of-S ADE on a fixed subset of an archive's windows, always from the same noise.
 
     Args:
-        config: how often, and how many windows and samples.
+        config: interval, windows and samples.
         checkpoint: says how to sample; its weights are replaced by those that are measured.
         archive: motion of people that are not trained on.
 

@@ -98,7 +98,7 @@ def foresee(
         for coverage in coverages:
             ours = checkpoint.sets(coverage)
             if ours is None:
-                raise ValueError(f'{checkpoint.model_id} is not calibrated: it has no sets')
+                raise ValueError(f'{checkpoint.model_id} is not calibrated, so it has no sets')
             radius, body_scale = _balls(ours, state, spread, samples)
             if corrects:
                 radius = corrected(observed, archive.subjects, header, mean, radius, coverage)
@@ -129,7 +129,7 @@ def _balls(
     """Return radii (W, F, J) and factors for the body (W, F)."""
     balls = sets(state, spread, samples)
     if balls is None:
-        raise ValueError(f'there is no promise for {samples} samples: take more')
+        raise ValueError(f'the checkpoint is not calibrated for {samples} samples: draw more')
     return balls
 
 

@@ -78,8 +78,8 @@ def measure_shield(
     history_frames, future_frames = header.window.history_frames, header.window.future_frames
     if frames[-1] > future_frames:
         raise ConfigError(
-            f'a stop reaches {frames[-1] / rate_hz:g} s ahead, the predictions of '
-            f'{checkpoint.model_id} {future_frames / rate_hz:g} s'
+            f'a stop takes {frames[-1] / rate_hz:g} s, but {checkpoint.model_id} predicts '
+            f'only {future_frames / rate_hz:g} s'
         )
     windows = cut_windows(archive, header.layout, rate_hz, history_frames + frames[-1], stride)
     windows, left_out = _unknown(windows, archive, Known.to(header).also(seen))
@@ -153,8 +153,8 @@ def _unknown(windows: Windows, archive: MotionArchive, known: Known) -> tuple[Wi
     kept = np.flatnonzero(~np.isin(np.array(archive.subjects)[windows.clips], left_out))
     if not len(kept):
         raise ArchiveError(
-            f'the checkpoint was trained or calibrated on everybody in the archive: '
-            f'{", ".join(left_out)}; take other people'
+            'the checkpoint was trained or calibrated on everybody in the archive '
+            f'({", ".join(left_out)}): take other people'
         )
     return windows.choose(kept), left_out
 
@@ -167,7 +167,8 @@ def _require_others(
         both = sorted(beside & set(other.subjects))
         if both or other.fingerprint == archive.fingerprint:
             raise ConfigError(
-                f'the sets must not be calibrated on who stands beside the arm: '
+                'the baselines must be calibrated on other people than those beside the '
+                'arm, but both archives hold '
                 f'{", ".join(both) or "it is the same archive"}'
             )
 

@@ -42,7 +42,7 @@ class Near:
     def touched(
         self, radius: FloatArray | None = None, asked: NDArray[np.bool_] | None = None
     ) -> NDArray[np.bool_]:
-        """Return which of the bodies (N,) touch a capsule.
+        """Return whether each of the bodies (N,) touches a capsule.
 
         Args:
             radius: (N, Q, J) metres of balls around the joints. A limb is the convex hull of the

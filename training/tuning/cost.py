@@ -1,4 +1,4 @@
-"""What a search has cost, and what pruning saved and risked."""
+"""The cost of a search, and what pruning saved."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -38,9 +38,12 @@ def said(spent: dict[str, Any]) -> str:
     """Return a cost in a sentence."""
     agreement = spent['agreement']
     told = (
-        '' if agreement is None else f'; scores on the way and in the end agree by {agreement:.2f}'
+        ''
+        if agreement is None
+        else f'; rank correlation of early and final scores {agreement:.2f}'
     )
     return (
-        f'{spent["steps"]} steps of {spent["finished"]} finished, {spent["pruned"]} stopped and '
-        f'{spent["failed"]} failed trials, {spent["saved"]:.0%} saved by stopping{told}'
+        f'{spent["steps"]} steps of {spent["finished"]} finished, {spent["pruned"]} '
+        f'stopped and {spent["failed"]} failed trials; stopping early saved '
+        f'{spent["saved"]:.0%}{told}'
     )

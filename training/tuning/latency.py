@@ -27,7 +27,7 @@ def untrained(teacher: Checkpoint, network: object, samples: int) -> Checkpoint:
     Args:
         teacher: gives the window and the layout.
         network: its sizes.
-        samples: that it is calibrated for.
+        samples: for which it is calibrated.
 
     Raises:
         ValidationError: if the network does not fit its teacher's window or itself.
@@ -88,7 +88,7 @@ def _predictor(checkpoint: Checkpoint, config: LatencyConfig) -> MotionPredictor
         )
     if predictor.engine.backend != config.backend:
         refused = '; '.join(outcome for _, _, outcome in predictor.engine.attempts)
-        raise ConfigError(f'latency.backend: {config.backend} cannot be used here: {refused}')
+        raise ConfigError(f'latency.backend {config.backend} cannot be used here: {refused}')
     return predictor
 
 

@@ -61,8 +61,8 @@ def timed(study: Study, teacher: Checkpoint, trial: Trial) -> Trial:
         return trial.with_(problem=sentence(error))
     if latency.least_ms > config.latency_budget_ms:
         problem = (
-            f'even its fastest prediction took {latency.least_ms:.1f} ms, beyond the budget of '
-            f'{config.latency_budget_ms:g} ms'
+            f'even its fastest prediction took {latency.least_ms:.1f} ms, more than the '
+            f'budget of {config.latency_budget_ms:g} ms'
         )
         return trial.with_(latency=latency, problem=problem)
     return trial.with_(latency=latency)
@@ -87,7 +87,7 @@ def trained(study: Study, trial: Trial) -> Trial:
         return trial.with_(problem=sentence(error))
     else:
         if not math.isfinite(score_m):
-            return trial.with_(problem=f'its score is {score_m}')
+            return trial.with_(problem=f'its score {score_m} is not finite')
         trial = trial.with_(score_m=score_m, figures=figures)
     out.with_suffix('.state').unlink(missing_ok=True)  # as large as several students
     return trial.with_(halfway_m=halfway_m(folder))
@@ -96,5 +96,5 @@ def trained(study: Study, trial: Trial) -> Trial:
 def sentence(error: Exception) -> str:
     """Return what went wrong, in a line."""
     if isinstance(error, ValidationError):
-        return first_problem(error, 'the student')
+        return first_problem(error)
     return one_line(error)

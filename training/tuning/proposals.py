@@ -143,7 +143,7 @@ class Search:
         """Return the keys of the base that can be searched, with its values."""
         base = self.config.base
         if base.network is None:
-            raise ConfigError('base: a student that is to be tuned needs a network section')
+            raise ConfigError('base: a student to be tuned needs a network section')
         sections = {'network': base.network, 'optimisation': base.optimisation}
         return {
             f'{name}.{key}': value
@@ -155,18 +155,16 @@ class Search:
     def _require_fit(self, key: str, dimension: Dimension) -> None:
         if key not in self._base:
             raise ConfigError(
-                f'space.{key}: the student has no such key to search; it has '
-                f'{", ".join(self._base)}'
+                f'space.{key} is not a key of the student: choose one of {", ".join(self._base)}'
             )
         if dimension.choices is None and isinstance(self._base[key], str):
-            raise ConfigError(f'space.{key}: it takes no numbers: give choices')
+            raise ConfigError(f'space.{key} is not a number: give choices')
         for value in dimension.choices or (dimension.low, dimension.high):
             assert value is not None
             try:
                 with_values(self.config.base, {key: value})
             except ValidationError as error:
-                problem = first_problem(error, 'it').rpartition(': ')[2]
-                raise ConfigError(f'space.{key}: {problem}, got {value!r}') from error
+                raise ConfigError(f'space: {first_problem(error)}') from error
 
     def _dimension(self, key: str, dimension: Dimension) -> Any:
         """Return it as a dimension of scikit-optimize; numbers to choose from by their positions.

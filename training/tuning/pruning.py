@@ -20,7 +20,7 @@ class Hopeless(Exception):  # noqa: N818  it is no error
 
 
 def bar_m(config: TuneConfig, done: Sequence[Trial]) -> float | None:
-    """Return what the next trial has to reach on the way: the median of those before, or None."""
+    """Return the early score that the next trial must reach: the median so far, or None."""
     reached = [trial.halfway_m for trial in done if trial.halfway_m is not None]
     if config.pruning is None or len(reached) < config.pruning.after:
         return None
@@ -44,7 +44,7 @@ def require_hope(score_m: float | None, bar: float | None) -> None:
         ValueError: if it is no number.
     """
     if score_m is not None and not math.isfinite(score_m):
-        raise ValueError(f'its score is {score_m} on the way')
+        raise ValueError(f'its early score {score_m} is not finite')
     if score_m is not None and bar is not None and score_m > bar:
         raise Hopeless
 
@@ -57,7 +57,7 @@ class Rung:
     Args:
         config: of the search.
         validation: motion to measure on.
-        bar: what has to be reached, in metres; None stops nothing.
+        bar: score to reach, in metres; None stops nothing.
         folder: of the trial.
         student: before it is trained.
     """

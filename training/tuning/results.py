@@ -98,8 +98,8 @@ class Trials:
             raise ConfigError(f'{self.path} is damaged: {one_line(error)}') from error
         if theirs != {'identity': identity}:
             raise ConfigError(
-                f'{self.path} is of other settings, data or another teacher: remove the folder or '
-                'write elsewhere'
+                f'{self.path} was made with other settings, data or teacher: remove the '
+                'folder or write elsewhere'
             )
 
     @property
@@ -136,8 +136,9 @@ def choose(product: Product, trials: Sequence[Trial], config: TuneConfig) -> Tri
     if not fit:
         fastest_ms = min(trial.median_ms for trial in finished)
         raise ConfigError(
-            f'no student keeps the latency budget of {config.latency_budget_ms:g} ms, the fastest '
-            f'took {fastest_ms:.1f} ms: run it again when the machine is idle, or raise the budget'
+            f'no student keeps the latency budget of {config.latency_budget_ms:g} ms; the '
+            f'fastest took {fastest_ms:.1f} ms: run it again on an idle machine, or raise '
+            'the budget'
         )
     best = min(fit, key=lambda trial: (trial.reached_m, trial.median_ms))
     if product == 'accuracy':

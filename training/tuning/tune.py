@@ -145,7 +145,7 @@ def _conclude(
     finished = [trial for trial in trials if trial.finished]
     if not finished:
         failed = [trial.problem for trial in trials if trial.problem]
-        raise ConfigError(f'all {len(trials)} trials failed, the first: {failed[0]}')
+        raise ConfigError(f'all {len(trials)} trials failed, the first with: {failed[0]}')
     students = [study.untrained(trial, teacher) for trial in finished]
     latencies = measure_latencies(students, config.latency)
     for trial, latency in zip(finished, latencies, strict=True):
@@ -169,7 +169,10 @@ def _conclude(
     for product, trial in chosen.items():
         keys = search.at_bounds(trial.values)
         if keys:
-            print(f'{product} lies on the bounds of {", ".join(keys)}: widen the space')
+            print(
+                f'the {product} product lies on the bounds of {", ".join(keys)}: widen the '
+                'space and tune again'
+            )
     return summary
 
 

@@ -10,6 +10,7 @@ import torch
 
 from motion_predictor.archive import ArchiveError
 from motion_predictor.checkpoint import CheckpointError, Header
+from motion_predictor.common.arguments import Help, whole
 from motion_predictor.common.problems import one_line
 from motion_predictor.planning.outlook import Outlook, Person
 from motion_predictor.predictor import MotionPredictor
@@ -162,13 +163,19 @@ def play(page: 'Page', player: Player) -> None:
 def main(args: list[str] | None = None) -> int:
     """Play a recording. A problem is one sentence on stderr, and exit status 1 or 2."""
     parser = argparse.ArgumentParser(
-        prog='view', description='Play recorded people in the browser, with their futures.'
+        prog='view',
+        description='Play recorded people in the browser, with their predicted futures.',
+        formatter_class=Help,
     )
     parser.add_argument('recording', help='"bundled", a motion archive (.npz) or a rosbag')
     parser.add_argument('--checkpoint', default='default', help='"default", "accurate" or a file')
-    parser.add_argument('--clip', default='0', help='name or number of the first (default: 0)')
-    parser.add_argument('--people', type=int, default=1, help='clips side by side (default: 1)')
-    parser.add_argument('--backend', default='auto', help='of the predictor (eager: no compiler)')
+    parser.add_argument('--clip', default='0', help='name or number of the first clip')
+    parser.add_argument(
+        '--people', type=whole(1, 20), default=1, help='number of clips side by side'
+    )
+    parser.add_argument(
+        '--backend', default='auto', help='engine of the predictor (eager: no compiler)'
+    )
     add_page_arguments(parser, truth=True)
     arguments = parser.parse_args(args)
     torch.set_num_threads(1)  # two are no faster, and far slower beside a busy process

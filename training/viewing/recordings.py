@@ -20,7 +20,7 @@ SIDE_BY_SIDE_M = 1.6
 
 @dataclass(frozen=True)
 class Recording:
-    """Takes that can be played one after the other, in the layout that was asked for."""
+    """Takes of a recording, in the layout that was asked for."""
 
     names: tuple[str, ...]
     frames: Callable[[int], Frames]
@@ -32,7 +32,7 @@ def open_recording(source: str, layout: Layout, people: int = 1) -> Recording:
 
     Args:
         source: name or path.
-        layout: which joints are wanted.
+        layout: to map the joints to.
         people: so many clips of an archive are played side by side.
 
     Raises:
@@ -91,7 +91,7 @@ def _of_bag(path: Path, layout: Layout) -> Recording:
 
 
 def choose(names: Sequence[str], wanted: str) -> int:
-    """Return the take that a name or a number stands for.
+    """Return the take of a name or a number.
 
     Raises:
         ValueError: if there is none.
@@ -100,4 +100,4 @@ def choose(names: Sequence[str], wanted: str) -> int:
         return list(names).index(wanted)
     if wanted.isdecimal() and int(wanted) < len(names):
         return int(wanted)
-    raise ValueError(f"none of the {len(names)} takes is named or numbered '{wanted}'")
+    raise ValueError(f"none of the {len(names)} clips is named or numbered '{wanted}'")

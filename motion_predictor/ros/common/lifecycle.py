@@ -70,7 +70,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
             self.trigger_activate()
 
     def on_configure(self, state: LifecycleState) -> Return:
-        """Read the parameters and make what they ask for."""
+        """Read the parameters and make the objects that they describe."""
         with self._table.alone:
             for name in self._table.unknown():
                 self.get_logger().warning(f"there is no parameter '{name}'; it has no effect")
@@ -121,7 +121,7 @@ def serve(node: ManagedNode, executor: Executor, start: Callable[[], None]) -> N
 
     Args:
         node: the node.
-        executor: which runs its callbacks.
+        executor: runs its callbacks.
         start: is called first, to configure and activate the node.
     """
     executor.add_node(node)

@@ -50,7 +50,7 @@ class Parameter:
         return descriptor
 
     def expectation(self) -> str:
-        """Return what a value must be, in words."""
+        """Describe the values that are allowed, in words."""
         kind = {bool: 'true or false', int: 'an integer', float: 'a number with a point (1.0)'}
         if isinstance(self.default, list):
             return f'a list like {self.default}'
@@ -65,7 +65,7 @@ class Parameters:
     set.
 
     Args:
-        node: whose parameters they are.
+        node: declares the parameters.
         table: of them.
         objection: says in a sentence why a configured node cannot take these values, or nothing.
         apply: takes changed values while the node is configured.

@@ -63,7 +63,7 @@ class Tf:
     """Asks tf2. It subscribes at the first question, since a busy /tf costs time.
 
     Args:
-        node: whose executor then handles /tf and /tf_static.
+        node: its executor handles /tf and /tf_static.
 
     Raises:
         ImportError: if tf2_ros is not installed.
@@ -93,8 +93,8 @@ class Tf:
                     time.sleep(ASK_EVERY_S)
                     continue
                 raise InputError(
-                    f"skeletons come in frame '{source}', but fixed_frame is '{target}', and tf "
-                    f'does not tell how they lie: {one_line(error)}'
+                    f"skeletons come in frame '{source}', but fixed_frame is '{target}', "
+                    f'and tf has no transform between them: {one_line(error)}'
                 ) from error
         p, q = moved.translation, moved.rotation
         return Transform.of([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
@@ -163,10 +163,11 @@ class FixedFrame:
     ) -> None:
         if name.endswith(OPTICAL):
             raise InputError(
-                f"fixed_frame '{name}' is a camera's optical frame, whose z is not up"
+                f"fixed_frame '{name}' is the optical frame of a camera, whose z is not "
+                'up: choose another'
             )
         if static is not None and not name:
-            raise InputError('input_transform needs fixed_frame, the frame that it leads to')
+            raise InputError('input_transform leads to fixed_frame, which is empty: set it too')
         self.name = name
         self._static = static
         self._transforms = transforms
@@ -190,8 +191,8 @@ class FixedFrame:
         if not self.name:
             if optical or frame_id.endswith(OPTICAL):
                 raise InputError(
-                    f"frame '{frame_id}' is a camera's optical frame, whose z is not up: set "
-                    'fixed_frame, and input_transform where there is no tf'
+                    f"frame '{frame_id}' is the optical frame of a camera, whose z is not "
+                    'up: set fixed_frame, and without tf also input_transform'
                 )
             return None
         if frame_id == self.name:
@@ -200,8 +201,8 @@ class FixedFrame:
             self._frame_of_static = self._frame_of_static or frame_id
             if frame_id != self._frame_of_static:
                 raise InputError(
-                    f"skeletons come in frame '{frame_id}', but input_transform is that of "
-                    f"'{self._frame_of_static}', in which they came before"
+                    f"skeletons come in frame '{frame_id}', but input_transform belongs to "
+                    f"frame '{self._frame_of_static}', in which they came at first"
                 )
             return self._static
         if self._transforms is None:

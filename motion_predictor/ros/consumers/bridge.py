@@ -29,12 +29,20 @@ from motion_predictor.ros.consumers.subscription import Predictions
 FloatArray = NDArray[np.float32]
 FEET = ('ankle', 'foot', 'heel', 'toe')
 PARAMETERS = (
-    Parameter('rate_hz', 10.0, 'How often it publishes.', 1.0, 200.0),
-    Parameter('frame', '', 'Frame to publish in, by tf; empty takes that of the predictions.'),
-    Parameter('look_ahead_s', 0.5, 'The time from now that is published.', 0.0, 10.0),
-    Parameter('robot_position', [0.0] * 3, 'Where somebody is said to stand while it is blind.'),
+    Parameter('rate_hz', 10.0, 'How many messages a second it publishes.', 1.0, 200.0),
+    Parameter('frame', '', 'Frame to publish in, by tf. Empty: the frame of the predictions.'),
+    Parameter('look_ahead_s', 0.5, 'Time that is published, in seconds from now.', 0.0, 10.0),
     Parameter(
-        'max_age_s', 0.25, 'Age of the newest observation after which it is blind.', 0.02, 10.0
+        'robot_position',
+        [0.0] * 3,
+        'Place of the person whom it publishes while predictions are not usable.',
+    ),
+    Parameter(
+        'max_age_s',
+        0.25,
+        'Age of the newest observation beyond which predictions are not usable, in seconds.',
+        0.02,
+        10.0,
     ),
     Parameter(
         'pose_array', False, 'geometry_msgs/PoseArray on predicted_poses: joints of the mean.'
@@ -48,10 +56,16 @@ PARAMETERS = (
     Parameter(
         'relay',
         False,
-        'PredictedMotionArray on predicted_motion_relayed: each message as it comes, with at most '
-        'relay_samples, for links that are too thin for all of them.',
+        'PredictedMotionArray on predicted_motion_relayed: every message with at most '
+        'relay_samples samples, for slow links.',
     ),
-    Parameter('relay_samples', 5, 'Samples that are relayed; 0: mean and radius alone.', 0, 1000),
+    Parameter(
+        'relay_samples',
+        5,
+        'Samples per person that are relayed. 0: only mean and radius.',
+        0,
+        1000,
+    ),
     Parameter(
         'collision_objects', False, 'moveit_msgs/CollisionObject on collision_object: limbs.'
     ),
@@ -174,7 +188,7 @@ class Bridge(Node):
         self._values = values = table.read()
         table.in_use = True
         if len(values['robot_position']) != 3:
-            raise ParameterError(f'robot_position is x, y, z, got {values["robot_position"]}')
+            raise ParameterError(f'robot_position must be x, y, z, got {values["robot_position"]}')
         self._frame = values['frame']
         """Frame for messages while predictions are not usable; empty until it is known."""
         reach_s = values['look_ahead_s']
@@ -217,7 +231,8 @@ class Bridge(Node):
             return
         if not self._frame:  # a position without a frame means nothing
             self.get_logger().warning(
-                "blind, and no frame is known to say so in: set the parameter 'frame'",
+                'predictions are not usable, and there is no frame to publish a warning '
+                "in: set the parameter 'frame'",
                 throttle_duration_sec=10.0,
             )
             return

@@ -26,7 +26,7 @@ class MonitoredRobot:
     """Knows where the robot is while a separation monitor runs on this machine.
 
     Args:
-        node: whose executor handles what comes.
+        node: its executor handles the messages.
     """
 
     def __init__(self, node: Node) -> None:
@@ -43,7 +43,7 @@ class MonitoredRobot:
         node.create_timer(ASK_S, self._ask)
 
     def now(self) -> Robot | None:
-        """Return where the robot is; None without a monitor, or if the place is not known."""
+        """Return the robot. None without a monitor, or if the place of the robot is unknown."""
         if self._model is None or self._base is None:
             return None
         try:

@@ -20,7 +20,7 @@ class RobotState(Protocol):
     """The frame that its capsules are given in."""
 
     def capsules(self) -> Capsules:
-        """Return where they are now.
+        """Return the capsules at their present place.
 
         Raises:
             RobotError: if that is not known.
@@ -34,7 +34,7 @@ class FromJoints:
     """Places the capsules by `joint_states`.
 
     Args:
-        node: whose executor handles the messages.
+        node: its executor handles the messages.
         model: of the robot.
         silent_after_s: after so long without a message, a joint is not known (monotonic clock).
     """
@@ -54,7 +54,7 @@ class FromJoints:
         names = self._model.joint_names
         silent = [name for name in names if self._told_s.get(name, float('-inf')) < oldest_s]
         if silent:
-            raise RobotError(f'the robot is silent: no joint states of {", ".join(silent)} come')
+            raise RobotError(f'the robot is silent: no joint states of {", ".join(silent)} arrive')
         return self._model.at(self._positions)
 
     def close(self) -> None:
@@ -88,7 +88,8 @@ class FromTf:
             place = Rigid.identity() if here else self._transform(self.base, frame)
             if place is None:
                 raise RobotError(
-                    f"the robot is not known: tf does not place '{frame}' in '{self.base}' now"
+                    'the place of the robot is unknown: tf has no current transform from '
+                    f"'{frame}' to '{self.base}'"
                 )
             places[frame] = place
         return self._mounted.at(places)

@@ -47,7 +47,9 @@ class SeparationMonitor(ManagedNode):
 
     def _set_up(self, values: dict[str, Any]) -> None:
         if not values['capsules_file']:
-            raise RobotError("parameter 'capsules_file' says where the robot's capsules are")
+            raise RobotError(
+                "set the parameter 'capsules_file' to the file of the robot's capsules"
+            )
         self._mounted = Mounted(Path(values['capsules_file']))
         self._model: RobotModel | None = None
         if values['urdf_file'] or set(self._mounted.frames) == {self._mounted.base}:
@@ -116,7 +118,7 @@ class SeparationMonitor(ManagedNode):
         except Blocked as reason:
             allowed, self._reason = 0.0, str(reason)
         except Exception as error:  # after any error, nothing is known to be good
-            allowed, self._reason = 0.0, f'it fell over: {one_line(error)}'
+            allowed, self._reason = 0.0, f'computing the scale failed: {one_line(error)}'
         scale = self._governor.update(allowed, now_s)
         self._scale.publish(Float64(data=scale))
         if self._reason:
@@ -154,7 +156,7 @@ class SeparationMonitor(ManagedNode):
             limbs = self._limbs_of(outlook)
             times, apart = distances(outlook, capsules, self._span_s, limbs, by_samples)
         except (FleshError, HorizonError) as error:
-            raise Blocked(f'people cannot be measured: {error}') from error
+            raise Blocked(f'the distance to people is unknown: {error}') from error
         self._facts |= {'least distance (m)': f'{apart.min():.3f}'}
         return self._robot.allowed(times, apart)
 
@@ -174,8 +176,8 @@ class SeparationMonitor(ManagedNode):
             self._frame = self._frame or frame
             if frame != self._frame:
                 raise Blocked(
-                    f"no transform: base_pose is that in '{self._frame}', in which predictions "
-                    f"came at first, and now they come in '{frame}'"
+                    f"no transform: base_pose is given in '{self._frame}', the first frame "
+                    f"of the predictions, but they now come in '{frame}'"
                 )
         return latest.moved(self._known, self._state.base)
 

@@ -14,7 +14,7 @@ class Predictions:
     """Owns the subscription to `predicted_motion`, and says whether the newest message is usable.
 
     Args:
-        node: whose executor handles the messages, and whose clock tells the time.
+        node: its executor handles the messages, and its clock gives the time.
         limits: when a message may no longer be acted on.
         topic: to subscribe to.
     """

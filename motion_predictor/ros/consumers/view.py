@@ -17,6 +17,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.utilities import remove_ros_args
 
+from motion_predictor.common.arguments import Help
 from motion_predictor.common.status import Status
 from motion_predictor.msg import PredictedMotionArray
 from motion_predictor.planning.latest import Inbox, Limits, Reason, is_well_formed
@@ -88,7 +89,9 @@ def _name_of(status: int) -> str:
 def main(args: list[str] | None = None) -> int:
     """Serve the page until it is interrupted. Without viser, print one sentence to stderr."""
     command_line = sys.argv if args is None else ['view', *args]
-    parser = argparse.ArgumentParser(prog='view', description='Show predictions in the browser.')
+    parser = argparse.ArgumentParser(
+        prog='view', description='Show predictions in the browser.', formatter_class=Help
+    )
     add_page_arguments(parser, truth=False)
     page = open_page(parser.parse_args(remove_ros_args(command_line)[1:]))
     rclpy.init(args=command_line)

@@ -20,7 +20,7 @@ class NodeClock:
     It has to live as long as the node.
 
     Args:
-        node: whose clock it is.
+        node: its clock is read.
         on_jump: called when time goes back, or becomes or ceases to be simulated, or when the
             system's clock is set.
     """

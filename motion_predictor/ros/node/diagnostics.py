@@ -37,7 +37,7 @@ class Condition:
     silence: str
     """What of the input is missing."""
     shortfall: str
-    """What is less than asked for."""
+    """What does not work as configured; empty if everything does."""
 
 
 class Health:
@@ -89,7 +89,7 @@ class Health:
         Args:
             name: of the node.
             hardware_id: of the predictor.
-            condition: how the node is.
+            condition: of the node.
             facts: more to show.
         """
         with self._lock:
@@ -145,7 +145,7 @@ class Health:
 
 
 def facts(predictor: MotionPredictor, budget: Budget, threads: int) -> dict[str, str]:
-    """Return what predicts, and with how much, as values to show."""
+    """Return the network, its engine and its budget, as values to show."""
     engine, state = predictor.engine, budget.state
     return {
         'model': predictor.checkpoint.model_id,
@@ -163,7 +163,7 @@ def facts(predictor: MotionPredictor, budget: Budget, threads: int) -> dict[str,
 
 
 def judged(check: SelfCheck) -> dict[str, str]:
-    """Return how well people were predicted, those who were seen last, as values to show."""
+    """Return the accuracy for the people seen last, as values to show."""
     ahead = ' / '.join(f'{horizon_s:g}' for horizon_s in check.horizons_s)
     values = {}
     for quality in check.report()[-SHOWN:]:
@@ -178,12 +178,12 @@ def judged(check: SelfCheck) -> dict[str, str]:
 
 
 def shortfall(predictor: MotionPredictor, budget: Budget, backend: str) -> str:
-    """Return what is less than asked for, nothing if all is as configured.
+    """Return what does not work as configured, or nothing.
 
     Args:
         predictor: what predicts.
-        budget: how much of it.
-        backend: that was asked for; 'auto' is content with what the machine has.
+        budget: of the samples.
+        backend: as configured. 'auto' accepts any engine.
     """
     state, engine, words = budget.state, predictor.engine, []
     if 0 < state.samples < budget.ladder[0]:
@@ -199,5 +199,5 @@ def shortfall(predictor: MotionPredictor, budget: Budget, backend: str) -> str:
 
 
 def _told(attempts: Sequence[Attempt]) -> str:
-    """Return which engines were tried and why they are not used."""
+    """Return the engines that were tried and are not used, with the reasons."""
     return '; '.join(f'{name} in {kind}: {why}' for name, kind, why in attempts)

@@ -49,8 +49,9 @@ class Footing:
         if newest is None or newest.is_fixed or newest.fixed:
             return ''
         return (
-            f"nothing says whether frame '{newest.name}' moves, and it must not: set fixed_frame "
-            f'to a frame of tf that stands still ({", ".join(FIXED)})'
+            f"frame '{newest.name}' of the input may move, and tf does not say whether it "
+            'does: set fixed_frame to a frame of tf that stands still '
+            f'({", ".join(FIXED)})'
         )
 
     def moves(self, frame_id: str, now_ns: int) -> str:
@@ -68,8 +69,9 @@ class Footing:
         if self._tf is None or frame.is_fixed or not frame.moves(self._tf, now_ns):
             return ''
         return (
-            f"frame '{frame_id}' moves in '{frame.fixed}', and so does everybody in it: set "
-            f"fixed_frame to '{frame.fixed}', to which tf transforms"
+            f"frame '{frame_id}' moves in '{frame.fixed}', so everybody in it seems to "
+            f"move: set fixed_frame to '{frame.fixed}', and the node transforms the input "
+            'by tf'
         )
 
 
@@ -109,7 +111,7 @@ class _Frame:
             self._moved_ns = now_ns
 
     def _place(self, tf: Tf, now_ns: int) -> Rigid | None:
-        """Return how the frame lies in the smoothest fixed one that tf knows."""
+        """Return the transform to the first of the FIXED frames that tf knows."""
         for name in [self.fixed] if self.fixed else self._references:
             place = tf.newest(name, self.name, now_ns, OLDEST_S)
             if place is not None:

@@ -16,7 +16,7 @@ class Improvement:
     """Has made what the predictor lacks, and lets it take that over once it agrees with eager.
 
     Args:
-        predictor: which starts with what is there.
+        predictor: uses an engine that is already there.
         maker: starts what makes the rest.
         taken_over: called when the predictor has a faster engine.
         logger: of the node.
@@ -40,8 +40,8 @@ class Improvement:
         self._began_s = time.monotonic()
         wanted = ' or '.join(f'{name} in {numbers}' for name, numbers in predictor.engine.unmade)
         logger.info(
-            f'the engine {wanted} is made for this machine in the background, once; until then '
-            f'{predictor.engine.backend} predicts'
+            f'making the engine {wanted} for this machine in the background, once; until '
+            f'then {predictor.engine.backend} predicts'
         )
         made = maker()
         self._undo.callback(made.stop)
@@ -60,7 +60,7 @@ class Improvement:
             for name, numbers, why in refused:
                 self._logger.warning(f'the {name} engine in {numbers} is not used: {why}')
         except Exception as error:  # what predicts goes on
-            self._logger.error(f'no faster engine: {one_line(error)}')
+            self._logger.error(f'making a faster engine failed: {one_line(error)}')
         finally:
             self._began_s = None
 

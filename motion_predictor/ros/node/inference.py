@@ -75,11 +75,11 @@ class Loop:
         return 0.0 if since_s is None else time.monotonic() - since_s
 
     def restless_s(self) -> float:
-        """Return how long it has kept the processor without a pause, seconds; 0 if it waits."""
+        """Return for how many seconds it has run without a pause; 0 if it waits."""
         return 0.0 if self._busy_since_s is None else time.monotonic() - self._rested_s
 
     def has_died(self) -> bool:
-        """Whether it ended although nobody told it to."""
+        """Whether it ended by itself."""
         return self._ended.is_set() and not self.told_to_end
 
 

@@ -41,6 +41,7 @@ def require_tested(untested_middleware: bool, identifier: str = '') -> None:
     used = identifier or rclpy.get_rmw_implementation_identifier()
     if not used.startswith(TESTED) and not untested_middleware:
         raise MiddlewareError(
-            f'the node was tested over Fast DDS alone, and this is {used}: start it with '
-            'RMW_IMPLEMENTATION=rmw_fastrtps_cpp, or set the parameter untested_middleware'
+            f'the node was tested with Fast DDS only, but runs with {used}: start it with '
+            'RMW_IMPLEMENTATION=rmw_fastrtps_cpp, or set the parameter '
+            'untested_middleware'
         )

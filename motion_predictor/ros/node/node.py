@@ -194,7 +194,7 @@ class PredictorNode(ManagedNode):
     def _end(self, pipeline: Pipeline) -> None:
         if not pipeline.loop.end(PATIENCE_S):
             self.hung = True
-            self.get_logger().error(f'the prediction in hand did not end within {PATIENCE_S:g} s')
+            self.get_logger().error(f'the running prediction did not end within {PATIENCE_S:g} s')
 
     def _free(self) -> None:
         with self._alone:
@@ -220,7 +220,7 @@ class PredictorNode(ManagedNode):
                 self._quality.publish(pipeline.quality())
 
     def _look(self, pipeline: Pipeline) -> None:
-        """Do what the watchdog is there for."""
+        """Check the inference thread and the age of the input."""
         try:
             if pipeline.loop.has_died():
                 self._inference.run(pipeline.loop)
@@ -229,7 +229,7 @@ class PredictorNode(ManagedNode):
                 pipeline.watch()
         except Exception as error:  # as when everything is being shut down
             if rclpy.ok(context=self.context):
-                self.get_logger().error(f'the watchdog tripped: {one_line(error)}')
+                self.get_logger().error(f'the watchdog failed: {one_line(error)}')
 
     def _on_jump(self) -> None:
         if self._pipeline is not None:
@@ -245,13 +245,13 @@ class PredictorNode(ManagedNode):
         predictor = self._setup.predictor
         if values['samples'] > predictor.samples:
             return (
-                f'{values["samples"]} samples are more than the {predictor.samples} that the node '
-                f'was configured for: {AFRESH}'
+                f'the node was configured for {predictor.samples} samples at most, got '
+                f'{values["samples"]}: {AFRESH}'
             )
         if values['stale_after_s'] > self._longest_s:
             return (
-                f'stale_after_s of {values["stale_after_s"]:g} is longer than the '
-                f'{self._longest_s:g} after which subscribers were promised a message: {AFRESH}'
+                f'subscribers were promised a message every {self._longest_s:g} s at '
+                f'least, got stale_after_s {values["stale_after_s"]:g}: {AFRESH}'
             )
         try:
             SelfCheck(predictor.times, values['self_correction'])

@@ -36,7 +36,7 @@ class Observer:
 
     Args:
         clock: of the node.
-        setup: what the node is configured with.
+        setup: of the node.
         people: to begin with.
         health: counts what happens.
         complaints: says what is wrong.
@@ -121,7 +121,7 @@ class Observer:
         people.remarks.clear()
 
     def _robot_position(self, now_ns: int) -> list[float]:
-        """Return where the robot stands, as tf says if there is a frame of it."""
+        """Return the place of the robot, from tf or `robot_position`."""
         values = self._setup.values
         if values['robot_frame']:
             try:
@@ -132,10 +132,10 @@ class Observer:
         return position
 
     def _age_at_arrival_ms(self, scan: Scan | None, now_ns: int, waited_s: float) -> float:
-        """Return how old a scan was when it came in.
+        """Return the age of a scan when it arrived, in milliseconds.
 
         Raises:
-            InputError: if it was not even captured.
+            InputError: if its stamp lies in the future.
         """
         if scan is None:
             return 0.0
@@ -186,9 +186,9 @@ class Observer:
         return self._since_usable.elapsed_s() > self._setup.values['stale_after_s']
 
     def doubts(self) -> dict[str, str]:
-        """Return what may be wrong with the input and cannot be known, as values to show."""
+        """Return doubts about the input that cannot be decided, as values to show."""
         doubts = {'stamps': self._stamps.doubt(), 'frame': self._setup.input.footing.doubt}
         for name, doubt in doubts.items():
             if doubt:
                 self._complaints.mention(name, doubt)
-        return {name: doubt or 'nothing wrong is known' for name, doubt in doubts.items()}
+        return {name: doubt or 'no problem is known' for name, doubt in doubts.items()}

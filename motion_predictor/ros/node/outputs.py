@@ -39,10 +39,10 @@ def flat(values: FloatArray) -> 'array[float]':
 def chosen_frames(
     frames: int, rate_hz: float, stride: int, times_s: Sequence[float]
 ) -> NDArray[np.int64]:
-    """Return which of the future frames are published, in order.
+    """Return the indices of the future frames that are published, in order.
 
     Args:
-        frames: how many there are.
+        frames: number of future frames.
         rate_hz: of the checkpoint; frame f lies (f + 1) / rate_hz after the last observation.
         stride: every n-th of them; 0 takes those nearest to the times.
         times_s: seconds after the last observation; those beyond the last frame are left out.
@@ -53,17 +53,18 @@ def chosen_frames(
     if stride:
         if stride > frames:
             raise ValueError(
-                f"parameter 'frame_stride' of {stride} leaves none of the {frames} future frames"
+                f"parameter 'frame_stride' must be at most the {frames} future frames, got "
+                f'{stride}'
             )
         return np.arange(stride - 1, frames, stride)
     times = np.asarray(times_s, np.float64)
     if not (np.isfinite(times).all() and (times > 0).all()):
-        raise ValueError(f"parameter 'frame_times' holds more than times after now: {[*times_s]}")
+        raise ValueError(f"parameter 'frame_times' must hold positive seconds, got {[*times_s]}")
     wanted = np.maximum(np.rint(times * rate_hz).astype(np.int64), 1)
     chosen = np.unique(wanted[wanted <= frames]) - 1
     if not chosen.size:
         raise ValueError(
-            f"parameter 'frame_times' of {[*times_s]} leaves none of the {frames} future frames"
+            f"parameter 'frame_times' must lie within the {frames} future frames, got {[*times_s]}"
         )
     return chosen
 

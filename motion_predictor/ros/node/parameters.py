@@ -13,26 +13,27 @@ PARAMETERS = (
     Parameter(
         'untested_middleware',
         False,
-        'Run over any middleware. Only Fast DDS was tested, and others are refused by name.',
+        'Run with any middleware. Only Fast DDS was tested, so the node refuses others '
+        'unless this is true.',
     ),
     Parameter('checkpoint', 'default', 'The predictor: "default", or a .safetensors file.'),
     Parameter(
         'device',
         'auto',
-        'Where it runs: "cpu", "cuda", "cuda:1", or "auto", a GPU if there is one.',
+        'Device of the network: "cpu", "cuda", "cuda:1", or "auto" for a GPU if there is one.',
     ),
     Parameter(
         'backend',
         'auto',
-        'How the network runs: "eager", "compiled", "cuda_graph", "tensorrt", or "auto": the '
-        'fastest that is available and agrees with eager. What has to be compiled first is '
-        'compiled in the background and taken over when it is ready.',
+        'How the network runs: "eager", "compiled", "cuda_graph", "tensorrt", or "auto" '
+        'for the fastest that is available and agrees with eager. An engine that must '
+        'first be made is made in the background and used when it is ready.',
     ),
     Parameter(
         'threads',
         1,
-        'CPU threads of the network. More threads are faster on idle cores and much slower on '
-        'busy ones, since all threads wait for the slowest at every layer.',
+        'CPU threads of the network. More threads are faster on idle cores and much '
+        'slower on busy ones.',
         1,
         256,
     ),
@@ -57,9 +58,9 @@ PARAMETERS = (
     Parameter(
         'min_familiarity',
         0.003,
-        'Least familiarity (a p-value) of observed motion for which learnt radii are used. Below '
-        'it a radius covers what can be reached at the speeds of ISO 13855. 0 always uses learnt '
-        'radii.',
+        'Least familiarity (a p-value) of observed motion for which the calibrated radii '
+        'are used. Below it a radius covers what can be reached at the speeds of ISO '
+        '13855. 0: always the calibrated radii.',
         0.0,
         0.5,
         live=True,
@@ -74,8 +75,8 @@ PARAMETERS = (
     Parameter(
         'resample_noise',
         False,
-        'Draw new noise for every prediction. Otherwise sample s is the same kind of future each '
-        'time.',
+        'Draw new noise for every prediction. If false, sample s shows the same kind of '
+        'future each time.',
     ),
     Parameter(
         'publish_samples', True, 'Publish the samples, not only their mean and radius.', live=True
@@ -89,7 +90,7 @@ PARAMETERS = (
     Parameter(
         'frame_stride',
         0,
-        'Publish every n-th future frame, 1 for all; 0 publishes those of frame_times.',
+        'Publish every n-th future frame; 1 for all. 0: the frames of frame_times.',
         0,
         1000,
         live=True,
@@ -100,35 +101,39 @@ PARAMETERS = (
         'What sends the skeletons: skeleton_array, azure_kinect, zed, pose_array, point_cloud, '
         'mocap4r2 or ros4hri.',
     ),
-    Parameter('input_topic', '', 'Topic to listen to; empty for the usual topic of input_type.'),
+    Parameter('input_topic', '', 'Topic of the skeletons. Empty: the usual topic of input_type.'),
     Parameter(
         'input_layout',
         '',
-        'Layout of the joints of a pose_array, a point_cloud or mocap4r2 (empty there: smpl22).',
+        'Layout of the joints of a pose_array, a point_cloud or mocap4r2. Empty: smpl22 '
+        'for mocap4r2.',
     ),
     Parameter(
         'joint_names',
         [''],
-        'Joints of a pose_array or a point_cloud, in order, if they are no whole layout.',
+        'Joints of a pose_array or a point_cloud, in order, if they are not those of a layout.',
     ),
     Parameter(
         'point_fields',
         list(FIELDS),
-        'Fields of a point_cloud for x, y, z, joint, person and, if it is there, confidence.',
+        'Fields of a point_cloud for x, y, z, joint, person and, optionally, confidence.',
     ),
     Parameter('marker_separator', ':', 'Separates person and joint in marker names (mocap4r2).'),
-    Parameter('tf_rate_hz', 30.0, 'How often the frames of ros4hri are read.', 1.0, 200.0),
+    Parameter(
+        'tf_rate_hz', 30.0, 'How many times a second the frames of ros4hri are read.', 1.0, 200.0
+    ),
     Parameter(
         'fixed_frame',
         '',
-        'Frame to predict in: at rest, gravity-aligned, z up. Other input is transformed to it: '
-        '"odom" or "map" on a robot that moves. Empty takes the frame of the input.',
+        'Frame to predict in: at rest, z up against gravity. On a robot that moves this '
+        'is "odom" or "map". Other input is transformed to it. Empty: the frame of the '
+        'input.',
     ),
     Parameter(
         'input_transform',
         [0.0] * 7,
-        "Pose of the input's frame in fixed_frame (x, y, z, qx, qy, qz, qw), where it never "
-        'changes. All zeros: the pose is read from tf.',
+        "Constant pose of the input's frame in fixed_frame (x, y, z, qx, qy, qz, qw). All "
+        'zeros: the pose is read from tf.',
     ),
     Parameter('layout_folder', '', 'Folder of further skeleton layouts (*.yaml).'),
     Parameter(
@@ -179,8 +184,8 @@ PARAMETERS = (
     Parameter(
         'reassociate_s',
         0.3,
-        'How long after a person was lost a new id at their place, with nobody else near, '
-        'continues their history. At most max_gap_s; 0 never does.',
+        'Time after losing a person in which a new id at their place, with nobody else '
+        'near, continues their history. At most max_gap_s; 0: never.',
         0.0,
         10.0,
         live=True,

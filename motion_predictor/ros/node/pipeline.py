@@ -1,4 +1,4 @@
-"""From what arrives to what is published: what the node does while it is active."""
+"""What the active node does with each message: read, predict, publish."""
 
 import threading
 import time
@@ -43,11 +43,11 @@ class Pipeline:
     in a third.
 
     Args:
-        node: whose logger and context are used.
+        node: gives logger and context.
         clock: of the node.
-        setup: what it is configured with.
+        setup: of the node.
         people: to begin with.
-        intake: where messages come in.
+        intake: receives the messages.
     """
 
     def __init__(
@@ -192,13 +192,13 @@ class Pipeline:
         if self.loop.restless_s() > STUCK_S and self._precedence.give_up():
             self._complaints.warn(
                 'realtime_priority',
-                f'predicting has left no time for anything else for {STUCK_S:g} s: the thread is '
-                'scheduled like others until it rests',
+                f'predictions have left no idle time for {STUCK_S:g} s: their thread gives '
+                'up its real-time priority until it has caught up',
             )
 
     def fell_over(self) -> None:
-        """Report that the loop ended where it should not have, and goes on."""
-        self._fault = f'the inference thread fell over and is up again: {self.loop.error}'
+        """Report that the inference loop failed and was restarted."""
+        self._fault = f'the inference thread failed and was restarted: {self.loop.error}'
         self._complaints.warn('inference thread', self._fault)
         self._health.count('thread restarted')
         self._publish(self.observer.scene_or_nobody(), None, Status.FAULT)
@@ -212,8 +212,9 @@ class Pipeline:
         if (publishers := self._intake.publishers()) > 1:
             self._complaints.remark(
                 'several publishers',
-                f'{publishers} publishers send skeletons on this topic: whoever is missing in a '
-                'message counts as lost; let one tracker publish, or merge them',
+                f'{publishers} publishers send skeletons on this topic, and people who are '
+                'missing in one message count as lost: let one tracker publish, or merge '
+                'them',
             )
         report = self._health.report(
             self._node.get_fully_qualified_name(),
@@ -244,16 +245,16 @@ class Pipeline:
         )
 
     def _busy(self, longest_s: float) -> str:
-        """Return what to say of work that takes longer, nothing if none does."""
+        """Return a sentence if a prediction has run for longer than this, else nothing."""
         busy_s = self.loop.busy_s()
         if busy_s <= longest_s:
             return ''
-        return f'the prediction in hand has taken {busy_s:.1f} s so far'
+        return f'the running prediction has taken {busy_s:.1f} s so far'
 
     def _silence(self) -> str:
         """Return why nothing usable comes: a prediction takes long, or the source is silent."""
         if busy := self._busy(self._setup.values['stale_after_s']):
             return busy
         mismatched = self._intake.mismatched()
-        why = f'; publishers that do not match in type or QoS: {mismatched}' if mismatched else ''
+        why = f'; publishers with another type or QoS: {mismatched}' if mismatched else ''
         return f'no usable input{why}'

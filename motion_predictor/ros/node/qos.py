@@ -33,5 +33,5 @@ def output_qos(stale_after_s: float) -> QoSProfile:
 
 
 def overridable() -> QoSOverridingOptions:
-    """Return which of it parameters may change."""
+    """Return the QoS policies that parameters may override."""
     return QoSOverridingOptions(policy_kinds=OVERRIDABLE)

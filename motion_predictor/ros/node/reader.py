@@ -124,7 +124,7 @@ class SkeletonInput:
         return None if bodies is None else self._scan(bodies, now_ns)
 
     def robot_place(self, robot_frame: str, now_ns: int) -> list[float]:
-        """Return where a robot's frame is now, in metres in the frame of the newest scan.
+        """Return the place of a robot's frame now, in the frame of the newest scan; metres.
 
         Raises:
             InputError: if tf does not tell.
@@ -133,8 +133,8 @@ class SkeletonInput:
         place = tf.newest(frame_id, robot_frame, now_ns, ROBOT_SEEN_S) if tf is not None else None
         if place is None:
             raise InputError(
-                f"tf does not tell where robot_frame '{robot_frame}' is in '{frame_id}': those "
-                'nearest to robot_position go first'
+                f"tf has no transform from robot_frame '{robot_frame}' to '{frame_id}': "
+                'the people nearest to robot_position are predicted first'
             )
         return [float(number) for number in place.translation]
 
@@ -216,7 +216,7 @@ def open_input(
         values: the node's parameters by name.
         target: the model's layout.
         layouts: layouts that may be named.
-        node: which will subscribe, and listen to tf if that is needed.
+        node: subscribes, and listens to tf if that is needed.
 
     Raises:
         InputError: in one sentence, if parameters do not fit or a package is missing.
@@ -237,17 +237,17 @@ def open_input(
     except ImportError:
         tf = None  # skeletons must come in the fixed frame, then
     if values['robot_frame'] and tf is None:
-        raise InputError('robot_frame is looked up in tf: it needs the ROS package tf2_ros')
+        raise InputError('robot_frame needs tf, but the ROS package tf2_ros is missing')
     from_tf = tf if fixed and static is None else None
     if isinstance(source, Ros4HriSource) and from_tf is None:
         raise InputError(
-            "input_type 'ros4hri' finds people in tf: it needs the ROS package tf2_ros, a "
-            'fixed_frame and no input_transform'
+            "input_type 'ros4hri' reads people from tf: it needs the ROS package tf2_ros "
+            'and fixed_frame, and input_transform must be unset'
         )
     if source.optical and not fixed:
         raise InputError(
-            f"input_type '{name}' sends a camera's optical frame, whose z is not up: set "
-            'fixed_frame, and input_transform where there is no tf'
+            f"input_type '{name}' comes in the optical frame of a camera, whose z is not "
+            'up: set fixed_frame, and without tf also input_transform'
         )
     frame = FixedFrame(fixed, static, from_tf)
     shipped = layouts.get(target.name)
@@ -257,6 +257,6 @@ def open_input(
     try:
         validate_topic_name(topic)
     except InvalidTopicNameException as error:
-        raise InputError(f"input_topic '{topic}' is no name of a topic") from error
+        raise InputError(f"input_topic '{topic}' is not a valid name of a topic") from error
     confident = values['min_confidence']
     return SkeletonInput(source, target, layouts, confident, frame, tf, topic), kind

@@ -31,8 +31,8 @@ class Intake:
     Args:
         node: which subscribes.
         kind: class of the messages.
-        topic: where they come from.
-        qos: which overrides by parameters may change.
+        topic: of the messages.
+        qos: its policies may be overridden by parameters.
     """
 
     def __init__(self, node: Node, kind: Any, topic: str, qos: QoSProfile) -> None:
@@ -82,11 +82,11 @@ class Intake:
             yield message, info['received_timestamp']
 
     def publishers(self) -> int:
-        """Return how many publishers are heard."""
+        """Return the number of matched publishers."""
         return int(self._subscription.get_publisher_count())
 
     def mismatched(self) -> int:
-        """Return how many publishers cannot be heard because their type or QoS is another."""
+        """Return the number of publishers that do not match in type or QoS."""
         publishers = self._node.count_publishers(self._subscription.topic_name)
         return max(0, publishers - self.publishers())
 

@@ -34,10 +34,10 @@ class Precedence:
                 self._before = before
         except (AttributeError, OSError) as error:  # systems other than Linux do not have it
             self._warn(
-                f'priority {self._priority} was refused ({error}), so whatever else keeps the '
-                'machine busy delays predictions: allow it (rtprio '
-                f'{self._priority + 1} in limits.conf, LimitRTPRIO of systemd, --cap-add SYS_NICE '
-                'of docker), or set realtime_priority to 0'
+                f'real-time priority {self._priority} was refused ({error}), so other busy '
+                f'processes can delay predictions: allow it (rtprio {self._priority + 1} '
+                'in limits.conf, LimitRTPRIO of systemd, --cap-add SYS_NICE of docker), '
+                'or set realtime_priority to 0'
             )
 
     def __exit__(self, *error: object) -> None:

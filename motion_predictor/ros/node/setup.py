@@ -32,7 +32,7 @@ PREFERENCE = ('robot_position', 'max_people')
 
 @dataclass
 class Setup:
-    """What the node is configured with."""
+    """The objects that the node's parameters describe."""
 
     predictor: MotionPredictor
     input: SkeletonInput
@@ -59,13 +59,13 @@ def load(values: dict[str, Any]) -> MotionPredictor:
 
 
 def engine_options(values: dict[str, Any]) -> dict[str, Any]:
-    """Return what the engine that the parameters ask for depends on."""
+    """Return the parameters on which the engine depends."""
     names = {'checkpoint': 'name_or_path'} | {n: n for n in ('device', 'samples', 'backend')}
     return {keyword: values[name] for name, keyword in names.items()}
 
 
 def make_output(predictor: MotionPredictor, values: dict[str, Any]) -> MotionOutput:
-    """Return what makes messages of the predictor's results."""
+    """Return the object that turns predictions into messages."""
     return MotionOutput(
         predictor.checkpoint,
         values['frame_stride'],
@@ -123,10 +123,10 @@ def log_setup(setup: Setup, logger: RcutilsLogger) -> None:
     calibration = checkpoint.header.calibration
     uncalibrated = [n for n in budget.ladder if not calibration or calibration.rung(n) is None]
     if uncalibrated:
-        why = 'the checkpoint is not calibrated for them'
+        why = 'the checkpoint is not calibrated for these numbers'
         if checkpoint.is_outdated:
-            why = 'its calibration is of an older kind, `train calibrate` makes a new one'
+            why = 'its calibration has an older format: run `train calibrate`'
         logger.warning(
-            'radius and coverage will be NaN with '
-            f'{", ".join(map(str, uncalibrated))} samples: {why}'
+            f'radius and coverage will be NaN with {", ".join(map(str, uncalibrated))} '
+            f'samples: {why}'
         )

@@ -27,8 +27,8 @@ class Stamps:
         if quickest_ms > PROMPT_MS:
             return ''
         return (
-            f'messages arrive {max(0.0, quickest_ms):.1f} ms after the time that they are stamped '
-            'with: no camera is so fast, so that is the time of sending; stamp them with the time '
-            'of capture, or predictions lag by as much as the tracker takes (a simulation or a '
-            'recording is right)'
+            f'messages arrive {max(0.0, quickest_ms):.1f} ms after their stamp, faster '
+            'than any camera delivers: the stamp is probably the time of sending. Stamp '
+            'messages with the time of capture, otherwise predictions are late by the '
+            'delay of the tracker (for a simulation or a recording this is right)'
         )

@@ -18,6 +18,7 @@ from tabulate import tabulate
 
 from motion_predictor.archive import ArchiveError, open_archive
 from motion_predictor.checkpoint import CheckpointError
+from motion_predictor.common.arguments import Help
 from motion_predictor.msg import PredictedMotion, PredictedMotionArray, SkeletonArray
 from motion_predictor.ros.common.processes import (
     end_on_sigterm,
@@ -130,7 +131,7 @@ def print_report(result: dict[str, Any]) -> None:
     ]
     print('\n' + tabulate(rows, ['', 'p50', 'p99', 'max'], 'github', '.1f'))
     if not result['scored predictions']:
-        print('\nno prediction could be scored: no person was seen for long enough')
+        print('\nno prediction could be scored: nobody was in view for long enough')
         return
     names = [('best of the samples', 'best'), ('mean', 'mean'), ('zero velocity', 'zero velocity')]
     rows = [
@@ -185,7 +186,9 @@ def run(arguments: argparse.Namespace) -> ScorerNode:
                 node.scorer.score_due(node.newest_truth_s)
                 time.sleep(0.05)
                 if predictor.poll() is not None:
-                    raise RuntimeError(f'the predictor ended with status {predictor.returncode}')
+                    raise RuntimeError(
+                        f'the predictor ended early with status {predictor.returncode}'
+                    )
         time.sleep(DRAIN_S)
         node.scorer.score_due(node.newest_truth_s)
     return node
@@ -194,7 +197,7 @@ def run(arguments: argparse.Namespace) -> ScorerNode:
 def _offline(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     """Compute the demo of the monitor; see `main`."""
     if not arguments.monitor or arguments.view:
-        parser.error('--offline goes with --monitor, and without --view')
+        parser.error('--offline needs --monitor and does not work with --view')
     try:
         monitor_demo.show(monitor_trial.run(arguments), arguments.out)
     except (ArchiveError, CheckpointError) as error:
@@ -206,19 +209,27 @@ def _offline(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
 def main() -> int:
     """Run the demo. A problem is one sentence on stderr, and exit status 1 or 2."""
     parser = argparse.ArgumentParser(
-        prog='demo', description='Replay motion, predict it, and score the predictions.'
+        prog='demo',
+        description='Replay motion, predict it, and score the predictions.',
+        formatter_class=Help,
     )
     parser.add_argument('--checkpoint', default='default', help='"default" or a file')
-    parser.add_argument('--backend', default='auto', help="the predictor's (eager: no compiler)")
-    parser.add_argument('--out', type=Path, default=Path('demo'), help='folder for the results')
     parser.add_argument(
-        '--monitor', action='store_true', help='have an arm give way to the people instead'
+        '--backend', default='auto', help='engine of the predictor (eager: no compiler)'
     )
     parser.add_argument(
-        '--offline', action='store_true', help='with --monitor: compute it, without processes'
+        '--out', type=Path, default=Path('demo'), help='folder to write the results to'
     )
     parser.add_argument(
-        '--view', action='store_true', help='show it in the browser; ends when interrupted'
+        '--monitor', action='store_true', help='instead, show how an arm gives way to the people'
+    )
+    parser.add_argument(
+        '--offline',
+        action='store_true',
+        help='with --monitor: compute it without starting processes',
+    )
+    parser.add_argument(
+        '--view', action='store_true', help='show it in the browser, until interrupted'
     )
     add_arguments(parser)
     arguments = parser.parse_args()

@@ -135,8 +135,11 @@ def show(result: dict[str, Any], out: Path) -> None:
     """Print the figures and write them."""
     names = list(next(iter(result.values())))
     rows = [[arm, *(figures[name] for name in names)] for arm, figures in result.items()]
-    print(tabulate(rows, ['the arm gives way to people as', *names], 'github', '.2f'))
-    print('the same motion beside the same people; a person may touch an arm that stands')
+    print(tabulate(rows, ['How the arm gives way to people, with', *names], 'github', '.2f'))
+    print(
+        'The motion and the people are the same each time. A person may touch an arm that '
+        'stands still.'
+    )
     out.mkdir(parents=True, exist_ok=True)
     path = out / 'monitor.json'
     path.write_text(json.dumps(result, indent=2) + '\n')

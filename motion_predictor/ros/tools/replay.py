@@ -15,6 +15,7 @@ from rclpy.qos import qos_profile_sensor_data
 from rclpy.utilities import remove_ros_args
 
 from motion_predictor.archive import ArchiveError, MotionArchive, open_archive
+from motion_predictor.common.arguments import Help, number, whole
 from motion_predictor.msg import Skeleton, SkeletonArray
 from motion_predictor.ros.common.processes import until_interrupted
 from motion_predictor.ros.node.outputs import flat
@@ -139,41 +140,41 @@ def choose_clips(archive: MotionArchive, wanted: str) -> list[int]:
     if wanted.isdecimal() and int(wanted) < len(archive):
         return [int(wanted)]
     raise ArchiveError(
-        f"the archive's {len(archive)} clips have none named or numbered '{wanted}'"
+        f"the archive has {len(archive)} clips, none of them named or numbered '{wanted}'"
     )
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f'{text} is not between 0 and 1')
-    return value
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1000:
-        raise argparse.ArgumentTypeError(f'{text} is not between 0 and 1000')
-    return value
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what says how to play, to this node's command line and the demo's."""
     parser.add_argument('archive', nargs='?', default='bundled', help='"bundled" or a .npz file')
-    parser.add_argument('--clip', default='all', help='name or number of one clip (default: all)')
-    parser.add_argument('--rate', type=_positive, default=30.0, help='messages per second')
-    parser.add_argument('--people', type=int, choices=range(21), default=1, metavar='N',
+    parser.add_argument('--clip', default='all', help='name or number of one clip')
+    parser.add_argument(
+        '--rate', type=number(0.001, 1000), default=30.0, help='messages per second'
+    )
+    parser.add_argument('--people', type=whole(0, 20), default=1,
                         help='people side by side, each on another clip (0: nobody)')  # fmt: skip
-    parser.add_argument('--drop-joints', type=_share, default=0.0, help='share of joints missing')
-    parser.add_argument('--drop-frames', type=_share, default=0.0, help='share of people missed')
-    parser.add_argument('--noise-m', type=float, default=0.0, help='noise on every coordinate')
-    parser.add_argument('--seed', type=int, default=0, help='of drop-outs and noise')
+    parser.add_argument(
+        '--drop-joints', type=number(0, 1), default=0.0, help='share of joints missing'
+    )
+    parser.add_argument(
+        '--drop-frames',
+        type=number(0, 1),
+        default=0.0,
+        help='share of frames in which a person is missing',
+    )
+    parser.add_argument(
+        '--noise-m',
+        type=float,
+        default=0.0,
+        help='standard deviation of noise on every coordinate, in metres',
+    )
+    parser.add_argument('--seed', type=int, default=0, help='seed of drop-outs and noise')
 
 
 def parse(command_line: list[str]) -> argparse.Namespace:
     """Return the parsed command line; an invalid one is a sentence on stderr and exit status 2."""
     parser = argparse.ArgumentParser(
-        prog='replay', description='Play a motion archive as skeletons.'
+        prog='replay', description='Play a motion archive as skeletons.', formatter_class=Help
     )
     parser.add_argument('--loop', action='store_true', help='start again at the end')
     parser.add_argument('--frame', default='map', help='frame_id of the messages')

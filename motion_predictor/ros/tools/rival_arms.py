@@ -59,7 +59,7 @@ def arm_robot(model: RobotModel) -> Robot:
 
 
 def place_of(archive: MotionArchive, chosen: Sequence[int]) -> Rigid:
-    """Return where the arm stands: facing the path of the person who walks farthest."""
+    """Return the place of the arm: it faces the path of the person who walks farthest."""
     clips = [archive.clip(i) for i in chosen]
     walk = max(clips, key=lambda clip: float(np.linalg.norm(np.ptp(clip[:, 0, :2], axis=0))))
     way = walk[-1, 0, :2] - walk[0, 0, :2]
@@ -75,9 +75,9 @@ class RivalArms:
     """The arms, and the people beside them.
 
     Args:
-        place: how the arms' base lies in the frame of the people.
+        place: pose of the arms' base in the frame of the people.
         model: of an arm.
-        robot: what has to be known of it.
+        robot: speeds and times of the arm.
         start_s: where in their motion they start.
     """
 
@@ -136,7 +136,7 @@ class RivalArms:
         )
 
     def report(self) -> dict[str, dict[str, float]]:
-        """Return how each of them fared."""
+        """Return the results of each arm."""
         return {name: arm.report() for name, arm in self.arms.items()}
 
 

@@ -85,7 +85,7 @@ class SimulatedArm:
 
 
 def full_speed_m_per_s(model: RobotModel) -> float:
-    """Return how fast the fastest point of the arm moves at full speed."""
+    """Return the speed of the arm's fastest point at full speed."""
     arms = [SimulatedArm(model, phase_s=p, speed=1.0) for p in np.linspace(0, CYCLE_S, 41)]
     return max(arm.fastest_m_per_s() for arm in arms)
 

@@ -107,7 +107,7 @@ FAULTS = {
     'malformed': lambda cell: setattr(
         cell, 'change', lambda message: setattr(message, 'num_frames', 3)
     ),
-    'people cannot be measured': lambda cell: setattr(cell, 'change', spider),
+    'the distance to people is unknown': lambda cell: setattr(cell, 'change', spider),
     'no transform': lambda cell: setattr(
         cell, 'change', lambda message: setattr(message.header, 'frame_id', 'camera')
     ),

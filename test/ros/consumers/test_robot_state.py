@@ -92,7 +92,7 @@ def test_without_tf_no_transform_is_known(node: Node, monkeypatch: pytest.Monkey
 def test_capsules_on_frames_of_tf() -> None:
     places = {'post': Rigid.identity(), 'upper': Rigid.of_pose([0, 0, 1, 0, 0, 0, 1])}
     state = FromTf(Mounted(ARM), lambda target, source: places.get(source))
-    with pytest.raises(RobotError, match="tf does not place 'lower' in 'base' now"):
+    with pytest.raises(RobotError, match="tf has no current transform from 'lower' to 'base'"):
         state.capsules()
     places['lower'] = Rigid.of_pose([0, 0, 2, 0, 0, 0, 1])
     np.testing.assert_allclose(state.capsules().starts, [[0, 0, 0], [0, 0, 1], [0, 0, 2]])

@@ -112,7 +112,7 @@ def test_two_cameras_with_frames_of_their_own(cell: Any, pose: Any) -> None:
             cell.message({}),
             in_frame(cell.message({'a': moved(pose, step)}), 'camera'),
         ],
-        remark="in frame 'camera' and in frame 'map'",
+        remark="in the frames 'camera' and 'map'",
     )
     assert {message.status for message in cell.received[2:]} == {STALE}
 

@@ -109,7 +109,9 @@ def test_input_in_the_fixed_frame_is_left_alone(stride: FloatArray) -> None:
 def test_a_static_transform_holds_for_one_frame(stride: FloatArray) -> None:
     reader = skeleton_input(frame=FixedFrame('cell', Transform.of(OPTICAL)))
     reader.read(message_in('left', stride), NOW_NS)
-    with pytest.raises(InputError, match="frame 'right', but input_transform is that of 'left'"):
+    with pytest.raises(
+        InputError, match="frame 'right', but input_transform belongs to frame 'left'"
+    ):
         reader.read(message_in('right', stride), NOW_NS)
     reader.clear()
     assert reader.read(message_in('right', stride), NOW_NS) is not None
@@ -133,10 +135,10 @@ def test_frames_that_nobody_can_transform_are_refused(
 @pytest.mark.parametrize(
     ('numbers', 'sentence'),
     [
-        ([0, 0, 0, 0, 0, 0, 1.1], 'has length 1.1'),
-        ([0, 0, 0, 0, 0, 0, 0], 'has length 0'),
-        ([0, 0, 0, 1], 'a transform is x, y, z, qx'),
-        ([math.nan, 0, 0, 0, 0, 0, 1], 'a transform is x, y, z, qx'),
+        ([0, 0, 0, 0, 0, 0, 1.1], 'of length 1.1'),
+        ([0, 0, 0, 0, 0, 0, 0], 'of length 0'),
+        ([0, 0, 0, 1], 'a transform must be x, y, z, qx'),
+        ([math.nan, 0, 0, 0, 0, 0, 1], 'a transform must be x, y, z, qx'),
     ],
 )
 def test_numbers_that_are_no_transform(numbers: list[float], sentence: str) -> None:

@@ -324,7 +324,7 @@ def test_coverages_that_the_data_does_not_carry_are_not_promised(
     few = ['--set', 'coverages=[0.99, 0.999]', '--set', 'stride=4']
     arguments = ['--checkpoint', str(student), '--validation', str(archive), '--out', str(out)]
     assert main(['calibrate', *arguments, *few]) == 2
-    with pytest.raises(ConfigError, match='too few for a coverage of 0.99: 99 are needed'):
+    with pytest.raises(ConfigError, match='a coverage of 0.99 needs 99 windows'):
         calibrate(CalibrationConfig(coverages=[0.99], stride=4), student, [archive], [], out)
 
 

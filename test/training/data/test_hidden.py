@@ -122,7 +122,7 @@ def test_what_is_left_of_a_person_is_not_hidden_too(stride: FloatArray) -> None:
     filled = complete(seen, hidden, SMPL, 60.0).frames
     assert filled.isfinite().all()
     torch.testing.assert_close(filled[:, :, arm], seen[:, :, arm])
-    with pytest.raises(ValueError, match='of which nothing was measured'):
+    with pytest.raises(ValueError, match='no joint of the history was measured'):
         complete(torch.full_like(seen, torch.nan), hidden, SMPL, 60.0)
 
 

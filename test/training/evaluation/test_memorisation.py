@@ -68,4 +68,7 @@ def test_the_command_sets_seen_beside_unseen_people(
     assert result['unseen']['samples_mm']['mean'] > 1
 
     assert main([*command, '--archive', str(trained)]) == 2
-    assert "is to be of people not trained on, but has ['1', '2']" in capsys.readouterr().err
+    assert (
+        "must hold only people who were not trained on, but holds ['1', '2']"
+        in capsys.readouterr().err
+    )

@@ -69,4 +69,4 @@ def test_an_archive_that_is_too_short_is_one_sentence(
     write_archive: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(['robustness', '--archive', str(write_archive())]) == 2
-    assert 'no clip of the archive holds' in capsys.readouterr().err
+    assert 'no clip of the archive has' in capsys.readouterr().err

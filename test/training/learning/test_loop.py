@@ -208,7 +208,7 @@ def test_two_processes_reach_what_one_does(
 def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {'is_initialized': True, 'get_rank': 0, 'get_world_size': 2}.items():
         monkeypatch.setattr(distributed, name, lambda value=value: value)
-    with pytest.raises(ConfigError, match='2 processes cannot share a batch of 5 evenly'):
+    with pytest.raises(ConfigError, match='a batch of 5 cannot be shared evenly by 2 processes'):
         share(torch.zeros(5, 3))
 
 

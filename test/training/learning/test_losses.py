@@ -214,9 +214,9 @@ def test_a_student_learns_what_a_committee_expects_on_unseen_people(
     learnt_from = [member['sha256'] for member in header.provenance['committee']]
     assert learnt_from == [load_checkpoint(member).sha256 for member in members]
     assert main([*arguments, '--committee', str(small_teacher)]) == 2
-    assert 'only what has one is refined' in capsys.readouterr().err
+    assert 'only students of one step can be refined' in capsys.readouterr().err
     assert main(arguments) == 2
-    assert 'for a committee of 0' in capsys.readouterr().err
+    assert 'the committee has 0 members' in capsys.readouterr().err
 
 
 def test_a_branch_is_cut_to_its_first_blocks_before_it_learns(
@@ -259,7 +259,7 @@ def test_a_teacher_is_not_refined(
 ) -> None:
     arguments = ['refine', '--student', str(small_teacher), '--train', 'none.npz']
     assert main([*arguments, '--out', str(tmp_path / 'out.safetensors')]) == 2
-    assert 'only what has one is refined' in capsys.readouterr().err
+    assert 'only students of one step can be refined' in capsys.readouterr().err
 
 
 def test_the_spread_is_fitted_to_the_errors_of_the_mean() -> None:

@@ -187,6 +187,8 @@ def test_nobody_whom_the_checkpoint_knows_stands_beside_the_arm(
     assert main([*command, '--calibration', f'{others}', '--seen', 'walks', 'strolls']) == 2
     assert 'everybody in the archive' in capsys.readouterr().err
     assert main([*command, '--calibration', f'{beside}']) == 2
-    assert 'must not be calibrated on who stands beside the arm' in capsys.readouterr().err
-    with pytest.raises(ValueError, match=r'reaches 0\.95 s ahead'):
+    assert (
+        'must be calibrated on other people than those beside the arm' in capsys.readouterr().err
+    )
+    with pytest.raises(ValueError, match=r'a stop takes 0\.95 s'):
         measure_shield(calibrated, beside, [others], CONFIG, cell=Cell(stop_s=0.8))

@@ -1,1 +1,1 @@
-"""Importers of recorded motion, one file a format."""
+"""Importers of recorded motion, one file for each format."""

@@ -1,15 +1,16 @@
-"""AMASS: joints that others computed for the BeLFusion split, or the raw body model parameters.
+"""AMASS: the joints of the BeLFusion split, or the raw parameters of body models.
 
-All of AMASS is in metres with z up. Written is the layout smpl22 at 60 Hz. Three kinds of source:
+All of AMASS is in metres with z up. Its archives have the layout smpl22. There are three kinds of
+source:
 
 - `data_3d_amass.npz` and `data_3d_amass_test.npz` as TransFusion reads them: the array `arr_0`
-  (windows, 150, 22, 3), 60 Hz, one clip a window;
-- the folders that BeLFusion's preprocessing leaves, one a data set, with poses.zarr (N, 22, 3) and
-  poses_index.zarr (files, 2), first frame and end of each file, 60 Hz;
+  (windows, 150, 22, 3), 60 Hz; each window becomes a clip;
+- the folders that BeLFusion's preprocessing writes, one for each data set, with poses.zarr
+  (N, 22, 3), 60 Hz, and poses_index.zarr (files, 2): the first frame and the end of each file;
 - AMASS as it is downloaded (SMPL+H or SMPL-X): <data set>/<subject>/<recording>.npz with poses
-  (T, 156 or 165) axis-angle, trans (T, 3), betas, gender and the frame rate. Joints are made of
-  them by the package smplx and a body model, which AMASS's users download themselves. (smplx uses
-  10 of SMPL+H's 16 betas.)
+  (T, 156 or 165) axis-angle, trans (T, 3), betas, gender and the frame rate. The package smplx
+  computes the joints with a body model, which users download from the SMPL site. (smplx uses 10
+  of the 16 betas of SMPL+H.)
 """
 
 import importlib
@@ -36,7 +37,7 @@ from motion_predictor_training.data.importers.plain import array_names, read_arr
 RATE_HZ = 60.0
 JOINTS = 22
 NEAR_M = 0.3
-"""Hips lie nearer than this to the pelvis; in the world they are further from the origin."""
+"""Joints are relative to the pelvis if both hips lie nearer than this to the origin."""
 BATCH = 512
 
 TEST_WINDOWS = {
@@ -48,10 +49,10 @@ TEST_WINDOWS = {
     'HUMAN4D': 1880,
     'SOMA': 410,
 }
-"""Windows of each data set in data_3d_amass_test.npz, in their order."""
+"""Number of windows of each data set in data_3d_amass_test.npz, in the order of the file."""
 
 MODEL_OF_COLUMNS = {156: 'smplh', 165: 'smplx'}
-"""The body model, by the number of values of a pose: 3 for each of 52 or 55 joints."""
+"""Body model by the number of values of a pose, which is 3 for each of 52 or 55 joints."""
 
 
 def import_amass(
@@ -61,18 +62,19 @@ def import_amass(
     body_models: Path | None = None,
     rate_hz: float = RATE_HZ,
 ) -> str:
-    """Write AMASS, or the data sets (CMU) and people (CMU/01) named; return one line on it.
+    """Write motion from AMASS and return a line that sums it up.
 
     Args:
         source: file or folder of one of the three kinds.
-        subjects: data sets or people.
+        subjects: data sets (CMU) and people (CMU/01) to keep; None keeps all.
         out: archive to write.
-        body_models: folder with smplh/SMPLH_MALE.pkl or smplx/SMPLX_NEUTRAL.npz and so on, for
-            raw files.
+        body_models: folder with files like smplh/SMPLH_MALE.pkl or smplx/SMPLX_NEUTRAL.npz, for
+            raw recordings.
         rate_hz: of the archive.
 
     Raises:
-        ArchiveError: if a file is damaged or of another kind, or something needed is missing.
+        ArchiveError: if a file is damaged or of another kind, or a body model or package is
+            missing.
     """
     if not source.exists():
         raise ArchiveError(f'there is no file or folder {source}')
@@ -86,7 +88,7 @@ def import_amass(
 
 
 def _of_windows(source: Path, subjects: Sequence[str] | None, rate_hz: float) -> list[Clip]:
-    """Read windows; those of the test file are named by their data sets."""
+    """Read windows. Those of the test file are named by their data sets."""
     windows = read_arrays(source, ['arr_0'])['arr_0']
     _check(source, 'arr_0', windows, 4)
     relative = _is_relative(windows)
@@ -104,7 +106,7 @@ def _of_windows(source: Path, subjects: Sequence[str] | None, rate_hz: float) ->
 def _of_zarr(
     source: Path, folders: Sequence[Path], subjects: Sequence[str] | None, rate_hz: float
 ) -> list[Clip]:
-    """Read the data sets that were preprocessed into zarr arrays."""
+    """Read data sets that were preprocessed into zarr arrays."""
     zarr = _optional('zarr', 'to read preprocessed AMASS folders')
     check_subjects(subjects, [folder.parent.name for folder in folders], source)
     clips = []
@@ -116,16 +118,19 @@ def _of_zarr(
             poses = np.asarray(zarr.open(str(folder), mode='r')[:])
             index = np.asarray(zarr.open(str(folder.parent / 'poses_index.zarr'), mode='r')[:])
         except Exception as error:  # zarr's own errors changed from version to version
-            raise ArchiveError(f'{folder.parent} is not readable: {error}') from error
+            raise ArchiveError(f'{folder.parent} cannot be read: {error}') from error
         _check(folder, 'poses', poses, 3)
         relative = _is_relative(poses)
         if index.ndim != 2 or index.shape[1] != 2 or not (index >= 0).all():
-            raise ArchiveError(f'{folder.parent} holds poses_index of shape {index.shape}')
+            raise ArchiveError(
+                f'{folder.parent} holds poses_index of shape {index.shape}, expected (files, '
+                '2) with numbers of 0 or more'
+            )
         for number, (start, end) in enumerate(index):
             if not start < end <= len(poses):
                 raise ArchiveError(
-                    f'{folder.parent} says that recording {number} is frames {start} to {end} of '
-                    f'{len(poses)}'
+                    f'{folder.parent} says that recording {number} has the frames {start} '
+                    f'to {end}, but it has {len(poses)} frames in all'
                 )
             motion = at_rate(_in_world(poses[start:end], relative), RATE_HZ, rate_hz)
             clips.append(Clip(f'{name}/{number}', name, name, motion))
@@ -142,7 +147,7 @@ def _check(source: Path, name: str, positions: NDArray[np.generic], dimensions: 
 
 
 def _is_relative(positions: NDArray[np.generic]) -> bool:
-    """Whether joints (..., 22, 3) are given relative to the pelvis, as loaders leave them."""
+    """Whether joints (..., 22, 3) are relative to the pelvis, as some loaders return them."""
     hips = positions[..., 1:3, :].astype(np.float32)
     return bool(np.linalg.norm(hips, axis=-1).max() < NEAR_M)
 
@@ -168,13 +173,13 @@ def _of_raw(
     for path, subject in recordings.items():
         if not is_wanted(subject, subjects):
             continue
-        # Beside the recordings lie files with nothing but a person's shape.
+        # Some files hold only the shape of a person.
         if 'poses' not in array_names(path):
             continue
         motion = _raw_joints(path, models, rate_hz)
         clips.append(Clip(f'{subject}/{path.stem}', subject, subject.split('/')[0], motion))
     if not clips:
-        raise ArchiveError(f'{source} holds no AMASS recording: no .npz there has poses')
+        raise ArchiveError(f'{source} holds no AMASS recording: none of its .npz files has poses')
     return clips
 
 
@@ -185,23 +190,28 @@ def _raw_joints(path: Path, models: 'BodyModels', rate_hz: float) -> FloatArray:
     rate = next((arrays[name] for name in rates if name in arrays), None)
     for name in ('trans', 'betas', 'gender'):
         if name not in arrays:
-            raise ArchiveError(f'{path} is no AMASS recording: it lacks {name}')
+            raise ArchiveError(f'{path} is not an AMASS recording: it has no {name}')
     if rate is None or rate.size != 1 or not 0 < float(rate.reshape(())) <= 1000:
-        raise ArchiveError(f'{path} states the frame rate {rate}')
+        raise ArchiveError(
+            f'{path} states a frame rate of {rate}, expected more than 0 and at most 1000'
+        )
     poses, trans, betas = (arrays[name] for name in ('poses', 'trans', 'betas'))
     kind = MODEL_OF_COLUMNS.get(poses.shape[-1]) if poses.ndim == 2 else None
     if kind is None or not len(poses) or trans.shape != (len(poses), 3) or betas.ndim != 1:
         raise ArchiveError(
-            f'{path} holds poses {poses.shape}, trans {trans.shape} and betas {betas.shape}: '
-            'expected (T, 156) for SMPL+H or (T, 165) for SMPL-X, (T, 3) and (B,)'
+            f'{path} holds poses {poses.shape}, trans {trans.shape} and betas '
+            f'{betas.shape}, expected (T, 156) for SMPL+H or (T, 165) for SMPL-X, (T, 3) '
+            'and (B,)'
         )
     gender = arrays['gender'].reshape(-1)[0]
     gender = gender.decode() if isinstance(gender, bytes) else str(gender)
     recorded_hz = float(rate.reshape(()))
     step = round(recorded_hz / rate_hz)
-    if step > 1 and abs(recorded_hz - step * rate_hz) < 1e-6:  # what is skipped needs no joints
+    if (
+        step > 1 and abs(recorded_hz - step * rate_hz) < 1e-6
+    ):  # no joints for frames that are left out
         poses, trans, recorded_hz = poses[::step], trans[::step], rate_hz
-    # Some files hold the text of a byte string: b'female'.
+    # Some files hold the printed form of a byte string: "b'female'".
     joints = models.joints(kind, gender.removeprefix("b'").rstrip("'"), poses, trans, betas)
     return at_rate(joints, recorded_hz, rate_hz)
 
@@ -210,7 +220,8 @@ class BodyModels:
     """Body models, read once each by the package smplx.
 
     Args:
-        folder: has a folder a kind of model, with SMPLH_MALE.pkl and so on; None if not given.
+        folder: has a folder for each kind of model, with files like SMPLH_MALE.pkl. None if the
+            user gave none.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -230,7 +241,7 @@ class BodyModels:
             self._models[kind, gender] = self._load(kind, gender, len(betas))
         model = self._models[kind, gender]
         shape = torch.from_numpy(betas.astype(np.float32))[: int(model.num_betas)]  # type: ignore[arg-type]
-        # The joints of the body do not depend on the hands' and the face's.
+        # The body joints do not depend on hands and face.
         rest = {'left_hand_pose': 45, 'right_hand_pose': 45}
         if kind == 'smplx':
             expressions = int(model.num_expression_coeffs)  # type: ignore[arg-type]
@@ -252,10 +263,10 @@ class BodyModels:
         return np.concatenate(parts)
 
     def _load(self, kind: str, gender: str, betas: int) -> torch.nn.Module:
-        smplx = _optional('smplx', 'to make joints of raw AMASS recordings')
+        smplx = _optional('smplx', 'to compute joints from raw AMASS recordings')
         if self._folder is None:
             raise ArchiveError(
-                'raw AMASS recordings need a body model: name the folder that holds '
+                'raw AMASS recordings need a body model: give the folder of '
                 f'{kind}/{kind.upper()}_{gender.upper()}.npz with --body-models'
             )
         stem = self._folder / kind / f'{kind.upper()}_{gender.upper()}'
@@ -271,7 +282,7 @@ class BodyModels:
                 num_betas=betas,
                 use_pca=False,
             )
-        except Exception as error:  # whatever a foreign file makes it raise
+        except Exception as error:  # a file of other origin may raise anything
             raise ArchiveError(f'smplx cannot read {stem}.{kinds[0]}: {error}') from error
         return model.eval()
 

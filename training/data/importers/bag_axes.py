@@ -1,4 +1,4 @@
-"""Turns recorded people upright: bags of cameras have axes of their own."""
+"""Turns recorded people so that z points up. Cameras record them in their own axes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,26 +12,31 @@ from motion_predictor_training.data.importers.bag_reading import BagOptions, Rec
 from motion_predictor_training.data.importers.clips import FloatArray
 
 OPTICAL = (-0.5, 0.5, -0.5, 0.5)
-"""Turns the axes of a level camera (x right, y down, z forward) into x forward, y left, z up."""
+"""Quaternion x, y, z, w that turns the axes of a level camera (x right, y down, z forward) into
+x forward, y left, z up."""
 
 
 def _turn(source: Path, recording: Recording, options: BagOptions) -> Rotation | None:
-    """Return what turns the recorded frame level, None if it is."""
+    """Return the rotation that makes z of the recorded frame point up, or None if it does."""
     if options.rotation is not None:
         if not np.isfinite(options.rotation).all() or not np.any(options.rotation):
-            raise ArchiveError(f'{options.rotation} is not a quaternion')
+            raise ArchiveError(
+                f'the rotation {options.rotation} is not a quaternion: give four finite '
+                'numbers x, y, z, w'
+            )
         return Rotation.from_quat(options.rotation)
     frame = recording.frame_id
     if frame.endswith(('_optical_frame', '_optical')) or _lies(recording):
         raise ArchiveError(
-            f"{source} is recorded in frame '{frame}', whose z does not point up: give --optical "
-            'for the optical frame of a level camera, or its --rotation X Y Z W'
+            f"{source} is recorded in frame '{frame}', whose z does not point up: give "
+            '--optical for the optical frame of a level camera, or else --rotation X Y Z '
+            'W'
         )
     return None
 
 
 def _lies(recording: Recording) -> bool:
-    """Whether the people on an Azure Kinect's topic, whose frame is optical, lie on their side."""
+    """Whether people seen by an Azure Kinect seem to lie, as they do in its optical frame."""
     if recording.joint_names != known_layouts()['azure32'].joint_names:
         return False
     poses = np.concatenate([np.stack(track.poses) for track in recording.tracks.values()])
@@ -46,10 +51,10 @@ def _lies(recording: Recording) -> bool:
 def level_motion(
     source: Path, recording: Recording, options: BagOptions
 ) -> Callable[[FloatArray], FloatArray]:
-    """Return what turns motion (..., 3) of a recording so that z points up.
+    """Return a function that turns motion (..., 3) of a recording so that z points up.
 
     Raises:
-        ArchiveError: if z does not, and the options do not say how to turn it.
+        ArchiveError: if z does not point up and the options give no rotation.
     """
     turn = _turn(source, recording, options)
     if turn is None:

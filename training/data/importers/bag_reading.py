@@ -1,6 +1,6 @@
-"""Reads a topic of a rosbag2 as it was recorded, by `rosbags` and without ROS.
+"""Reads a topic of a rosbag2 with the package `rosbags`, without ROS.
 
-Messages are read by the adapters of the node, `motion_predictor.sources`.
+The messages are read like in the node, by `motion_predictor.sources`.
 """
 
 import os
@@ -31,7 +31,7 @@ from motion_predictor_training.data.importers.clips import FloatArray
 
 PACKAGE = 'motion_predictor'
 OBVIOUS = ('skeleton_array', 'azure_kinect', 'zed', 'mocap4r2')
-"""Sources whose messages hardly hold anything else than people."""
+"""Sources whose message types are made for people. Others need --topic."""
 
 
 @dataclass(frozen=True)
@@ -39,22 +39,22 @@ class BagOptions:
     """How a bag is read."""
 
     topic: str | None = None
-    """Needed only where a bag has several that could be read."""
+    """Needed only if a bag has several topics that could be read."""
     input_type: str | None = None
-    """One of INPUT_TYPES; needed for messages that may hold anything."""
+    """One of INPUT_TYPES. Needed for message types that are not made for people."""
     input_layout: str = ''
-    """Of the joints where messages do not say it: a name, or a .yaml file."""
+    """Layout of the joints if the messages do not name it: a name, or a .yaml file."""
     joint_names: Sequence[str] = ()
-    """Of a pose_array or a point_cloud, in order."""
+    """Joints of a pose_array or a point_cloud, in order."""
     point_fields: Sequence[str] = FIELDS
     marker_separator: str = ':'
     layout: str | None = None
-    """Layout wanted; otherwise the joints stay as they were recorded."""
+    """Layout to map the joints to. None keeps them as recorded."""
     rate_hz: float = 60.0
     max_gap_s: float = 0.3
     """A longer gap between two frames of a person starts a new clip."""
     min_confidence: float = 0.0
-    """Joints that the tracker was less sure of count as missing."""
+    """Joints with less confidence count as missing."""
     rotation: tuple[float, float, float, float] | None = None
     """Quaternion x, y, z, w that turns the recorded frame so that z points up."""
 
@@ -69,20 +69,20 @@ class Frames:
 
 @dataclass
 class Recording:
-    """What a topic holds."""
+    """The content of a topic."""
 
     joint_names: tuple[str, ...] = ()
     layout: Layout | None = None
-    """Which the joints are of, if the source says so."""
+    """Layout of the joints, if it is known."""
     frame_id: str = ''
     tracks: dict[str, Frames] = field(default_factory=dict)
     out_of_order: int = 0
-    """Frames left out because they were not newer than the one before."""
+    """Number of frames that were dropped because they were not newer than the one before."""
     rejected: Counter[str] = field(default_factory=Counter)
     """People and messages left out, by reason."""
 
     def add(self, person: str, stamp_ns: int, pose: FloatArray) -> None:
-        """Append a person's frame, unless it came too late."""
+        """Append a frame of a person. Count it instead if it is not newer than the last one."""
         track = self.tracks.setdefault(person, Frames())
         if track.stamps_ns and stamp_ns <= track.stamps_ns[-1]:
             self.out_of_order += 1
@@ -92,7 +92,7 @@ class Recording:
 
 
 def read_recording(source: Path, options: BagOptions) -> Recording:
-    """Read a bag's skeletons as they were recorded.
+    """Read the skeletons of a bag as they were recorded.
 
     Raises:
         ArchiveError: if the bag is damaged, lacks the topic or holds something else there.
@@ -107,12 +107,12 @@ def read_recording(source: Path, options: BagOptions) -> Recording:
             name, connections = _connections(source, reader.connections, options)
             kind = connections[0].msgtype
             adapter = open_source(name, settings, _point_reader)
-            # A bag need not hold the definitions of all its types.
+            # Some bags lack the definitions of their types.
             types = reader.typestore if kind in reader.typestore.fielddefs else own
             if kind not in types.fielddefs:
                 raise ArchiveError(
-                    f'{source} does not define {kind}, and no installed {PACKAGE} does: import '
-                    'it where the package is built'
+                    f'{source} does not define {kind}, and no installed {PACKAGE} does: '
+                    'import it on a machine on which the package is built'
                 )
             for _, _, data in reader.messages(connections=connections):
                 try:
@@ -126,16 +126,16 @@ def read_recording(source: Path, options: BagOptions) -> Recording:
         raise
     except InputError as error:
         raise ArchiveError(f'{source}: {error}') from error
-    except Exception as error:  # whatever rosbags, sqlite and zstd raise on damaged files
+    except Exception as error:  # rosbags, sqlite and zstd raise many types on damaged files
         raise ArchiveError(f'{source} is not a readable rosbag2: {error}') from error
     if not recording.tracks:
         why = listed(recording.rejected)
-        raise ArchiveError(f'{source} holds nobody on {connections[0].topic}{why}')
+        raise ArchiveError(f'{source} has nobody on the topic {connections[0].topic}{why}')
     return recording
 
 
 def _settings(options: BagOptions) -> Settings:
-    """Return what messages do not say, with the layout of a file that was named."""
+    """Return what the messages do not say. A layout that is given as a file is read."""
     layouts, name = dict(known_layouts()), options.input_layout
     if name.endswith(('.yaml', '.yml')):
         try:
@@ -156,12 +156,14 @@ def _point_reader() -> Callable[..., Any]:
     try:
         from pointcloud2 import read_points
     except ImportError as error:
-        raise InputError('point clouds are read by pointcloud2: pip install it') from error
+        raise InputError(
+            'point clouds need the package pointcloud2: pip install pointcloud2'
+        ) from error
     return read_points
 
 
 def _own_types() -> Typestore:
-    """Return the types of ROS 2 and of this package, if it is installed with its messages."""
+    """Return the message types of ROS 2, and those of this package if they are installed."""
     types = get_typestore(Stores.LATEST)
     for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep):
         folder = Path(prefix) / 'share' / PACKAGE / 'msg'
@@ -176,10 +178,10 @@ def _own_types() -> Typestore:
 def _connections(
     source: Path, connections: Sequence[Connection], options: BagOptions
 ) -> tuple[str, list[Connection]]:
-    """Choose the topic: the one asked for, or the only one of a type that can be read.
+    """Choose the topic: the one that was asked for, or else the only one that can be read.
 
     Returns:
-        The source that sends such messages, and the topic's connections.
+        The name of the source that sends such messages, and the connections of the topic.
     """
     readable = INPUT_TYPES if options.topic else OBVIOUS
     names = [options.input_type] if options.input_type else readable
@@ -191,13 +193,13 @@ def _connections(
         usual = [t for t, name in usable.items() if t.endswith(SOURCES[name].topic)]
         choice = usual if len(usual) == 1 else list(usable)
         if len(choice) > 1:
-            raise ArchiveError(f'{source} has several topics, name one with --topic: {listed}')
+            raise ArchiveError(f'{source} has several topics, choose one with --topic: {listed}')
         topic = choice[0] if choice else ''
     if topic not in usable:
         kinds = ', '.join(f'{kind} ({name})' for kind, name in by_kind.items())
         raise ArchiveError(
-            f'{source} has no {topic or "topic"} of {kinds}: give --input-type for others; it '
-            f'has {listed}'
+            f'{source} has no {topic or "topic"} of {kinds}: its topics are {listed}. For '
+            'other types give --input-type'
         )
     return usable[topic], [connection for connection in connections if connection.topic == topic]
 
@@ -209,7 +211,7 @@ def _add(
     options: BagOptions,
     into: Recording,
 ) -> None:
-    """Add what one message says; refuse a topic on which joints or frame change."""
+    """Add the people of one message. Refuse a topic on which joints or frame change."""
     into.rejected += bodies.rejected
     if not bodies.ids or bodies.stamp_ns is None:
         return
@@ -219,21 +221,21 @@ def _add(
         into.layout = settings.layouts.get(bodies.layout) or recognised_layout(names)
     if into.joint_names != names:
         raise ArchiveError(
-            f'{source} changes its joints on the way: from {len(into.joint_names)}'
-            f' ({into.joint_names[0]}, ...) to {len(names)} ({names[0]}, ...)'
+            f'{source} changes its joints between messages, from {len(into.joint_names)} '
+            f'({into.joint_names[0]}, ...) to {len(names)} ({names[0]}, ...)'
         )
     if into.frame_id != frame_id:
         raise ArchiveError(
-            f"{source} changes its frame on the way: from '{into.frame_id}' to '{frame_id}'"
+            f"{source} changes its frame between messages, from '{into.frame_id}' to '{frame_id}'"
         )
     poses = np.array(bodies.positions, np.float32)
     if bodies.confidence is not None:
-        # Written so that NaN counts as not confident.
+        # Negated so that NaN counts as missing too.
         poses[~(bodies.confidence >= options.min_confidence)] = np.nan
     for person, pose in zip(bodies.ids, poses, strict=True):
         into.add(person, bodies.stamp_ns, pose)
 
 
 def listed(rejected: Counter[str]) -> str:
-    """Return what was left out and how often, to be added to a sentence."""
+    """Return what was left out and how often, as the end of a sentence."""
     return ''.join(f', {count} x {reason}' for reason, count in rejected.most_common(5))

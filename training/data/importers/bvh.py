@@ -1,10 +1,12 @@
 """BVH motion capture of any rig, mapped to a layout by joint names.
 
-Read by a parser of our own: the libraries there are leave out the position channels that many
-rigs give to every joint (pybvh, bvhTools), never end on a truncated file (bvhio) or only split
-the text (bvh). Conventions: a joint's rotations apply in the order of its channels, each about the
-axes that the ones before have turned; its position channels, if it has any, take the place of its
-OFFSET; angles are degrees; lengths and the axis that points up are not in the file.
+The parser is our own, because no library would do. pybvh and bvhTools ignore the position channels
+that many rigs give to every joint. bvhio never ends on a truncated file, and bvh only splits the
+text.
+
+Conventions of BVH: the rotations of a joint apply in the order of its channels, each about axes
+that the earlier ones have turned. Position channels, if a joint has them, replace its OFFSET.
+Angles are in degrees. The file states neither the unit of length nor the axis that points up.
 """
 
 import re
@@ -38,33 +40,34 @@ CHANNEL = re.compile(r'([XYZ])(position|rotation)', re.IGNORECASE)
 
 
 class RigMapping(BaseModel):
-    """How a rig is read: a file of config/bvh."""
+    """How to read the files of a rig: the content of a file in config/bvh."""
 
     model_config = ConfigDict(extra='forbid', frozen=True)
 
     layout: str = 'smpl22'
-    """Layout that is written."""
+    """Layout of the archive."""
     up: Literal['y', 'z'] = 'y'
     """Axis of the files that points up."""
     scale_to_metres: Annotated[float, Field(gt=0)]
-    """Metres a unit of the files."""
+    """Metres of one unit of the files."""
     skip_frames: Annotated[int, Field(ge=0)] = 0
-    """Frames left out at the start of every file, such as a T-pose."""
+    """Number of frames to leave out at the start of every file, such as a T-pose."""
     make_missing: bool = False
-    """Whether joints not listed are made of others, as the layout says, instead of masked."""
+    """Whether joints that are not listed are computed from others by the recipes of the layout. If
+    not, they are missing."""
     subject: str = ''
-    """Regular expression; its first group, found in a file's path, names the person."""
+    """Regular expression for the path of a file. Its first group is the name of the person."""
     category: str = ''
-    """Likewise the kind of motion."""
+    """Regular expression for the path of a file. Its first group is the kind of motion."""
     joints: Annotated[dict[str, str], Field(min_length=1)]
-    """Common name of a joint: its name in the rig; NAME_end is the end site below NAME."""
+    """Name in the rig, by the common name of a joint. NAME_end is the end site below NAME."""
 
 
 @dataclass(frozen=True)
 class BvhMotion:
-    """What a BVH file says, as it says it."""
+    """The motion of a BVH file, in its own units and axes."""
 
-    positions: NDArray[np.float64]  # (T, J, 3) the file's units and axes
+    positions: NDArray[np.float64]  # (T, J, 3)
     names: list[str]
     rate_hz: float
 
@@ -84,15 +87,17 @@ def import_bvh(
     rate_hz: float,
     out: Path,
 ) -> str:
-    """Write BVH files, and those in folders, one clip a file; return one line on them.
+    """Write BVH files, and those in folders, as one clip each. Return a line that sums it up.
 
     Raises:
-        ArchiveError: if a file is damaged or has not the mapped joints.
+        ArchiveError: if a file is damaged or lacks mapped joints.
     """
     layout = layout_named(mapping.layout)
     known = {layout.common_name(joint) for joint in layout.joints}
     if unknown := [name for name in mapping.joints if name not in known]:
-        raise ArchiveError(f'{layout.name} has no joint {", ".join(unknown)}, which is mapped')
+        raise ArchiveError(
+            f'the mapping names the joint {", ".join(unknown)}, which {layout.name} does not have'
+        )
     files = [f for s in sources for f in (sorted(s.rglob('*.bvh')) if s.is_dir() else [s])]
     if not files:
         raise ArchiveError(f'there is no .bvh file in {", ".join(map(str, sources))}')
@@ -110,7 +115,9 @@ def import_bvh(
         if twice := [name for name in mapping.joints.values() if bvh.names.count(name) > 1]:
             raise ArchiveError(f'{file} has several joints named {", ".join(twice)}')
         if len(bvh.positions) <= mapping.skip_frames:
-            raise ArchiveError(f'{file} has {len(bvh.positions)} frames, all of them left out')
+            raise ArchiveError(
+                f'{file} has only {len(bvh.positions)} frames, and the mapping skips that many'
+            )
         chosen = [bvh.names.index(name) for name in mapping.joints.values()]
         metres = bvh.positions[mapping.skip_frames :, chosen] * mapping.scale_to_metres
         motion = z_up(metres.astype(np.float32), mapping.up)
@@ -126,10 +133,10 @@ def _found(pattern: str, file: Path) -> str:
 
 
 def read_mapping(name_or_path: str) -> RigMapping:
-    """Read a mapping that ships with the package, by name, or a file.
+    """Read a mapping from a file, or one that ships with the package by its name.
 
     Raises:
-        ArchiveError: in one sentence, if there is none or it does not hold.
+        ArchiveError: in one sentence, if there is none or it is invalid.
     """
     shipped = installed('config', 'bvh')
     path = Path(name_or_path)
@@ -137,22 +144,26 @@ def read_mapping(name_or_path: str) -> RigMapping:
         path = shipped / f'{name_or_path}.yaml'
         if not path.is_file():
             names = ', '.join(sorted(file.stem for file in shipped.glob('*.yaml')))
-            raise ArchiveError(f"there is no mapping '{name_or_path}': give a .yaml, or {names}")
+            raise ArchiveError(
+                f"there is no mapping '{name_or_path}': give a .yaml file, or one of {names}"
+            )
     try:
         mapping = RigMapping.model_validate(yaml.safe_load(path.read_text()))
         for pattern in filter(None, (mapping.subject, mapping.category)):
             if not re.compile(pattern).groups:
-                raise ArchiveError(f'{path}: {pattern} has no group (...) that names something')
+                raise ArchiveError(
+                    f'{path}: the pattern {pattern} needs a group (...) for the name'
+                )
     except (OSError, yaml.YAMLError, UnicodeDecodeError, re.error) as error:
         raise ArchiveError(f'cannot read the mapping {path}: {error}') from error
     except ValidationError as error:
-        problem = first_problem(error, 'the file')
-        raise ArchiveError(f'{path} is not a mapping: {problem}') from error
+        problem = first_problem(error)
+        raise ArchiveError(f'{path} is not a valid mapping: {problem}') from error
     return mapping
 
 
 def read_bvh(path: Path) -> BvhMotion:
-    """Read where every joint and end site of a BVH file is in every frame.
+    """Read the positions of all joints and end sites in all frames of a BVH file.
 
     Raises:
         ArchiveError: in one sentence, if the file is missing, damaged or empty.
@@ -169,21 +180,22 @@ def read_bvh(path: Path) -> BvhMotion:
     channels = sum(len(joint.channels) for joint in joints)
     if values.size != count * channels or not np.isfinite(values).all():
         raise ArchiveError(
-            f'{path} holds {values.size} numbers, expected {count} frames of {channels} channels'
+            f'{path} holds {values.size} numbers, expected {count} frames '
+            f'of {channels} finite values'
         )
     positions = _positions(joints, values.reshape(count, channels))
     return BvhMotion(positions, [joint.name for joint in joints], rate_hz)
 
 
 def _parse_joints(words: Iterator[str]) -> list[_Joint]:
-    """Read the hierarchy: joints and end sites, parents first."""
+    """Read the joints and end sites of the hierarchy, parents first."""
     joints: list[_Joint] = []
     open_joints = [-1]
     for word in words:
         key, parent = word.upper(), open_joints[-1]
         if key in ('ROOT', 'JOINT', 'END'):
             name = ' '.join(iter(words.__next__, '{'))
-            if key == 'END':  # of its parent; it has no name
+            if key == 'END':  # an end site has no name: use that of its parent
                 name = f'{joints[parent].name}_end'
             joints.append(_Joint(name, parent, [0.0, 0.0, 0.0], []))
             open_joints.append(len(joints) - 1)
@@ -194,23 +206,23 @@ def _parse_joints(words: Iterator[str]) -> list[_Joint]:
         elif key == 'CHANNELS' and parent >= 0:
             joints[parent].channels = [next(words) for _ in range(int(next(words)))]
         elif key != 'HIERARCHY':
-            raise ValueError(f"'{word}' has no place in the hierarchy")
+            raise ValueError(f"'{word}' is unexpected in the hierarchy")
     if len(open_joints) != 1 or not joints:
         raise ValueError('its hierarchy is incomplete')
     for channel in (channel for joint in joints for channel in joint.channels):
         if CHANNEL.fullmatch(channel) is None:
-            raise ValueError(f"there is no channel '{channel}'")
+            raise ValueError(f"'{channel}' is not a channel")
     return joints
 
 
 def _parse_motion(text: str) -> tuple[int, float, str]:
-    """Read how many frames there are and how many a second; the rest are their numbers."""
+    """Return the number of frames, their rate in Hz, and the text of their values."""
     header = re.match(r'\s*Frames:\s*(\d+)\s+Frame\s+Time:\s*(\S+)(.*)', text, re.DOTALL | re.I)
     if header is None:
-        raise ValueError('it lacks the lines Frames: and Frame Time: after MOTION')
+        raise ValueError('the lines Frames: and Frame Time: are missing after MOTION')
     count, seconds = int(header[1]), float(header[2])
     if not count or not 1e-3 <= seconds < np.inf:
-        raise ValueError(f'it states {count} frames of {seconds} s')
+        raise ValueError(f'it states {count} frames of {seconds} s each')
     rate_hz = 1 / seconds
     if abs(rate_hz - round(rate_hz)) < 1e-4 * rate_hz:  # 0.0083333 stands for 1/120
         rate_hz = float(round(rate_hz))
@@ -218,7 +230,7 @@ def _parse_motion(text: str) -> tuple[int, float, str]:
 
 
 def _positions(joints: Sequence[_Joint], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Chain the joints of frames (T, channels): positions (T, J, 3)."""
+    """Return the positions (T, J, 3) of all joints from the channels (T, channels)."""
     places: list[NDArray[np.float64]] = []
     turns: list[Rotation] = []
     column = 0
@@ -243,7 +255,7 @@ def _positions(joints: Sequence[_Joint], values: NDArray[np.float64]) -> NDArray
 
 
 def _rotation(order: str, angles: list[NDArray[np.float64]], frames: int) -> Rotation:
-    """Return the rotations (frames,) by angles in degrees about axes in order, each turned on."""
+    """Return rotations (frames,) about axes in order, each turned by the ones before; degrees."""
     turn = Rotation.identity(frames)
     for axis, angle in zip(order, angles, strict=True):
         turn = turn * Rotation.from_euler(axis, angle, degrees=True)

@@ -1,4 +1,4 @@
-"""What every importer does with motion: choose people, turn, resample, map joints, write."""
+"""Steps that importers share: choose people, turn, resample, map joints, write."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ SAME_FRAME = 1e-6
 
 @dataclass(frozen=True)
 class Clip:
-    """One person's motion without a break."""
+    """Motion of one person without a break."""
 
     name: str
     subject: str
@@ -36,28 +36,32 @@ def layout_named(name: str) -> Layout:
     """
     layouts = known_layouts()
     if name not in layouts:
-        raise ArchiveError(f"there is no layout '{name}': known are {', '.join(sorted(layouts))}")
+        raise ArchiveError(
+            f"there is no layout '{name}': choose one of {', '.join(sorted(layouts))}"
+        )
     return layouts[name]
 
 
 def plain_layout(joint_names: Sequence[str]) -> Layout:
-    """Return a layout of joints of which only the names are known: the first is the parent."""
+    """Return a layout for joints of which only the names are known. All hang from the first."""
     if len(joint_names) < 2 or len(set(joint_names)) != len(joint_names):
-        raise ArchiveError(f'two joints or more are needed, each named once: {list(joint_names)}')
+        raise ArchiveError(
+            f'expected two or more joints with different names, got {list(joint_names)}'
+        )
     root, *others = joint_names
     return Layout(name='joints', joints={root: None, **dict.fromkeys(others, root)})
 
 
 def is_wanted(subject: str, wanted: Sequence[str] | None) -> bool:
-    """Whether a subject was asked for: by name, or as all below a name (CMU asks for CMU/01)."""
+    """Whether a subject was asked for, by its name or by a folder above it (CMU for CMU/01)."""
     return wanted is None or any(f'{subject}/'.startswith(f'{name}/') for name in wanted)
 
 
 def check_subjects(wanted: Sequence[str] | None, available: Iterable[str], source: Path) -> None:
-    """Refuse to split by people whom a source does not have.
+    """Refuse names of people whom a source does not have.
 
     Raises:
-        ArchiveError: naming those who are missing and those who are there.
+        ArchiveError: with the missing names and those that the source has.
     """
     there = sorted(set(available))
     missing = [name for name in wanted or () if not any(is_wanted(s, [name]) for s in there)]
@@ -67,7 +71,7 @@ def check_subjects(wanted: Sequence[str] | None, available: Iterable[str], sourc
 
 
 def z_up(motion: FloatArray, up: str) -> FloatArray:
-    """Turn motion (..., 3) whose y or z points up so that z does; right-handed stays so."""
+    """Turn motion (..., 3) so that z points up, if y does. The axes stay right-handed."""
     if up == 'z':
         return motion
     x, y, z = np.moveaxis(motion, -1, 0)
@@ -75,9 +79,9 @@ def z_up(motion: FloatArray, up: str) -> FloatArray:
 
 
 def read_at(motion: FloatArray, places: NDArray[np.float64]) -> FloatArray:
-    """Read motion (T, J, 3) at fractional frames (F,), linearly in between: (F, J, 3).
+    """Interpolate motion (T, J, 3) linearly at fractional frames (F,): (F, J, 3).
 
-    Between a frame that has a joint and one that lacks it, the joint is missing (NaN).
+    A joint is missing (NaN) between two frames if one of them lacks it.
     """
     nearest = np.round(places)
     places = np.where(np.abs(places - nearest) < SAME_FRAME, nearest, places)
@@ -104,19 +108,19 @@ def in_layout(
     make_missing: bool,
     source_layout: Layout | None = None,
 ) -> FloatArray:
-    """Bring motion (T, J, 3) of joints given by common name into a layout: (T, J_layout, 3).
+    """Map motion (T, J, 3) by the common names of its joints to a layout: (T, J_layout, 3).
 
     Args:
-        source: where the motion is from.
+        source: file of the motion, for errors.
         motion: z up.
         common_names: of its J joints.
-        layout: wanted.
-        make_missing: whether joints that are not there are made of others by the layout's
-            recipes. Those that are neither there nor made are NaN.
-        source_layout: whose the joints are, if it is known, with recipes of its own.
+        layout: to map to.
+        make_missing: whether missing joints are computed from others by recipes. Joints that
+            stay missing are NaN.
+        source_layout: layout of the motion, if it is known. Its recipes are used as well.
 
     Raises:
-        ArchiveError: if none of the joints is one of the layout's, or two are the same one.
+        ArchiveError: if the layout has none of the joints, or two of them have the same name.
     """
     wanted = [layout.common_name(joint) for joint in layout.joints]
     within_reach = set(common_names)
@@ -130,7 +134,8 @@ def in_layout(
         within_reach |= made
     if not within_reach & set(wanted):
         raise ArchiveError(
-            f'{source}: none of the joints {", ".join(common_names)} is one of {layout.name}'
+            f'{source}: none of the joints {", ".join(common_names)} is in the layout '
+            f'{layout.name}'
         )
     absent = [name for name in wanted if name not in within_reach]
     names = [*common_names, *absent]
@@ -145,15 +150,15 @@ def in_layout(
 def write_clips(
     out: Path, clips: Sequence[Clip], layout: Layout, rate_hz: float, source: str
 ) -> str:
-    """Write clips as a motion archive and return one line on what it holds.
+    """Write clips as a motion archive and return a line that sums it up.
 
     Raises:
-        ArchiveError: if there are none, or no joint was measured.
+        ArchiveError: if there are no clips, or no joint was measured.
     """
     frames = sum(len(clip.motion) for clip in clips)
     seen = sum(int(np.isfinite(clip.motion).all(axis=-1).sum()) for clip in clips)
     if clips and not seen:
-        raise ArchiveError(f'no joint of any frame for {out} was measured')
+        raise ArchiveError(f'no joint was measured in any frame of {out}')
     text = {
         'clip_names': [clip.name for clip in clips],
         'subject': [clip.subject for clip in clips],
@@ -170,13 +175,14 @@ def write_clips(
 
 
 def _warn_of_size(clips: Sequence[Clip]) -> None:
-    """Say so if people are too small or large for their positions to be metres."""
+    """Print a warning if people are too small or too large for positions in metres."""
     poses = [pose for clip in clips for pose in clip.motion[:: max(1, len(clip.motion) // 8)]]
     seen = [pose[np.isfinite(pose).all(axis=-1)] for pose in poses]
     size = float(np.median([np.ptp(pose, axis=0).max() for pose in seen if len(pose)] or [0.0]))
     least, most = PLAUSIBLE_SIZE_M
     if not least <= size <= most:
         print(
-            f'prepare: people measure {size:.3g} m from end to end: is that the right unit?',
+            f'prepare: people seem to be {size:.3g} m long, so check the unit (metres are '
+            'expected)',
             file=sys.stderr,
         )

@@ -1,8 +1,8 @@
-"""Human3.6M, from `data_3d_h36m.npz` as VideoPose3D makes it and GSPS and TransFusion read it.
+"""Human3.6M, from the file `data_3d_h36m.npz` that VideoPose3D makes (GSPS, TransFusion read it).
 
 The file holds one array, `positions_3d`: a pickled dictionary of subject ('S1', ...) -> action
 ('Directions 1', ...) -> positions (T, 32, 3) float32. VideoPose3D's converter divides the data
-set's world coordinates by 1000: metres, z up (the cameras hang 1.5 m above the floor), 50 Hz.
+set's world coordinates by 1000, so they are in metres. z points up, the rate is 50 Hz.
 """
 
 import pickle
@@ -28,14 +28,15 @@ RATE_HZ = 50.0
 MEMBER = 'positions_3d'
 JOINTS = 32
 KEPT = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
-"""The joints of the layout h36m17, in its order; others repeat them or are fingers and toes."""
+"""The joints of the layout h36m17, in its order. The others repeat these, or are fingers and
+toes."""
 
 
 def import_human36m(source: Path, subjects: Sequence[str] | None, out: Path) -> str:
-    """Write the motion of some subjects, or of all; return one line on it.
+    """Write the motion of some subjects, or of all, and return a line that sums it up.
 
     Raises:
-        ArchiveError: if the file is damaged, is not such a file, or lacks a subject.
+        ArchiveError: if the file is damaged or of another kind, or lacks a subject.
     """
     content = read_pickled_array(source, MEMBER)
     if not isinstance(content, Mapping) or not content:
@@ -54,7 +55,7 @@ def import_human36m(source: Path, subjects: Sequence[str] | None, out: Path) -> 
 
 
 def _actions(source: Path, subject: object, actions: object) -> dict[str, Any]:
-    """Check one subject's actions: name -> positions (T, 32, 3) float32."""
+    """Check the actions of a subject and return them by name: positions (T, 32, 3) float32."""
     if not isinstance(actions, Mapping):
         raise ArchiveError(
             f'{source} holds {type(actions).__name__} for {subject}, expected a dictionary of '
@@ -72,14 +73,14 @@ def _actions(source: Path, subject: object, actions: object) -> dict[str, Any]:
 
 
 def _category(action: str) -> str:
-    """Return the kind of action without the number of its repetition: Walking 1 -> Walking."""
+    """Return an action without the number of its repetition: Walking 1 -> Walking."""
     return re.sub(r'\s*\d+$', '', action)
 
 
 def read_pickled_array(path: Path, member: str) -> object:
-    """Return the object that an .npz holds pickled, without running what else a pickle can hold.
+    """Return the object that an .npz holds as a pickle, without running code from the file.
 
-    numpy's own `allow_pickle=True` would run any code that a file names.
+    `allow_pickle=True` of numpy would run any function that the file names.
 
     Raises:
         ArchiveError: if the file is damaged, or holds anything but arrays and containers.
@@ -100,7 +101,7 @@ def read_pickled_array(path: Path, member: str) -> object:
         raise
     except KeyError as error:
         raise ArchiveError(f'{path} has no array {member}') from error
-    except Exception as error:  # whatever zipfile, zlib and pickle raise on damaged files
+    except Exception as error:  # zipfile, zlib and pickle raise many types on damaged files
         raise ArchiveError(f'{path} is not a readable .npz: {error}') from error
     if not isinstance(content, np.ndarray) or content.size != 1 or shape not in ((), (1,)):
         raise ArchiveError(f'{path} holds {member} of shape {shape}, expected a single object')
@@ -108,10 +109,10 @@ def read_pickled_array(path: Path, member: str) -> object:
 
 
 class ArrayUnpickler(pickle.Unpickler):
-    """Makes numpy arrays and builtin containers, and refuses everything else."""
+    """Unpickles numpy arrays and builtin containers, and refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return what a pickle names, if it is one of the few things that arrays are made of."""
+        """Return the function or class that a pickle names, if arrays need it."""
         module = module.replace('numpy.core', 'numpy._core')
         if (module, name) == ('numpy', 'ndarray'):
             return np.ndarray
@@ -121,13 +122,13 @@ class ArrayUnpickler(pickle.Unpickler):
             return _empty_array
         if (module, name) == ('_codecs', 'encode'):
             return _latin1
-        raise pickle.UnpicklingError(f'it asks for {module}.{name}, which is no part of an array')
+        raise pickle.UnpicklingError(f'it asks for {module}.{name}, which is not part of an array')
 
 
 def _empty_array(kind: type, shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
-    """Do what numpy's `_reconstruct` does; the array's content follows in the pickle."""
+    """Return an empty array like numpy's `_reconstruct`. The pickle then fills it."""
     if kind is not np.ndarray or shape != (0,):
-        raise pickle.UnpicklingError('it rebuilds an array in a way that numpy does not')
+        raise pickle.UnpicklingError('it rebuilds an array in a way that numpy never does')
     return np.ndarray(shape, np.dtype('b'))
 
 

@@ -1,4 +1,4 @@
-"""Several motion archives as one, whole or by people."""
+"""Joins motion archives, whole or by people."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +19,13 @@ def join_archives(
 
     Args:
         sources: motion archives.
-        subjects: people to take; None: all.
+        subjects: people to keep; None keeps all.
         without: people to leave out.
-        out: where the archive goes.
+        out: archive to write.
 
     Raises:
-        ArchiveError: if an archive cannot be read, differs in joints or rate from the first, or
-            nobody of that name is there.
+        ArchiveError: if an archive cannot be read, differs from the first in joints or rate, or
+            a name is in none of them.
     """
     archives = [load_archive(source) for source in sources]
     first = archives[0]
@@ -33,8 +33,8 @@ def join_archives(
         same = (archive.joint_names, archive.parents) == (first.joint_names, first.parents)
         if not same or archive.rate_hz != first.rate_hz:
             raise ArchiveError(
-                f'{source} has other joints or another rate than {sources[0]}: bring both to one '
-                'layout and rate first'
+                f'{source} has other joints or another rate than {sources[0]}: bring both '
+                'to one layout and rate first'
             )
     there = {subject for archive in archives for subject in archive.subjects}
     check_subjects(list(subjects or ()) + list(without) or None, there, sources[0])

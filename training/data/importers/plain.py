@@ -1,4 +1,4 @@
-"""Plain arrays of positions, from an .npz or .npy that holds nothing that says what they are."""
+"""Plain arrays of positions (.npz, .npy), which the user has to describe."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ from motion_predictor_training.data.importers.clips import (
 
 @dataclass(frozen=True)
 class PlainFormat:
-    """What the files do not say themselves."""
+    """Description of the files."""
 
     rate_hz: float
     layout: str | None = None
-    """Layout wanted; without joint names, the positions' own."""
+    """Layout of the archive. Without joint names the positions have it too."""
     joint_names: Sequence[str] | None = None
-    """Of the J joints, in order, where they are not those of the layout."""
+    """Names of the J joints in order, if they are not those of the layout."""
     key: str | None = None
-    """Array to read; needed only where a file holds several that could be positions."""
+    """Array to read. Needed only if a file has several that could be positions."""
     scale_to_metres: float = 1.0
     up: str = 'z'
     zeros_are_missing: bool = False
@@ -41,9 +41,10 @@ class PlainFormat:
 def import_plain(
     sources: Sequence[Path], form: PlainFormat, subjects: Sequence[str] | None, out: Path
 ) -> str:
-    """Write arrays (T, J, 3) or (N, T, J, 3), one clip or N; NaN joints are masked.
+    """Write arrays (T, J, 3) as one clip each, or (N, T, J, 3) as N clips.
 
-    A clip's subject is the file's entry of `subject` (N,), if there is one, else the file's name.
+    NaN joints are missing. The subject of a clip is its entry in the array `subject` (N,), or else
+    the name of the file. Returns a line that sums it up.
 
     Raises:
         ArchiveError: if a file is damaged or its arrays do not fit the description.
@@ -75,10 +76,12 @@ def import_plain(
 
 
 def _joints(form: PlainFormat) -> tuple[Layout, list[str]]:
-    """Return the layout of the positions as they are, and the joints' common names."""
+    """Return the layout of the positions in the file, and the common names of the joints."""
     if form.joint_names is None:
         if form.layout is None:
-            raise ArchiveError('say what the joints are: --layout NAME or --joint-names NAME ...')
+            raise ArchiveError(
+                'the joints are not known: give --layout NAME or --joint-names NAME ...'
+            )
         layout = layout_named(form.layout)
         return layout, [layout.common_name(joint) for joint in layout.joints]
     return plain_layout(form.joint_names), common_names_of(form.joint_names, None)
@@ -87,7 +90,7 @@ def _joints(form: PlainFormat) -> tuple[Layout, list[str]]:
 def read_arrays(
     path: Path, wanted: Collection[str] | None = None
 ) -> dict[str, NDArray[np.generic]]:
-    """Read every array of an .npz, or those wanted that it has, or an .npy; nothing is unpickled.
+    """Read the wanted arrays of an .npz (None: all), or an .npy. Nothing is unpickled.
 
     Raises:
         ArchiveError: in one sentence, if the file is missing or damaged.
@@ -99,20 +102,20 @@ def read_arrays(
         with content:
             names = [n for n in content.files if wanted is None or n in wanted]
             return {name: content[name] for name in names}
-    except Exception as error:  # whatever zipfile, zlib and numpy raise on damaged files
-        raise ArchiveError(f'{path} is not a readable .npz: {error}') from error
+    except Exception as error:  # zipfile, zlib and numpy raise many types on damaged files
+        raise ArchiveError(f'{path} is not a readable .npz or .npy: {error}') from error
 
 
 def array_names(path: Path) -> list[str]:
-    """Return what arrays an .npz holds.
+    """Return the names of the arrays in an .npz.
 
     Raises:
-        ArchiveError: in one sentence, if it is not one.
+        ArchiveError: in one sentence, if it is not an .npz.
     """
     try:
         with np.load(path, allow_pickle=False) as content:
             return list(content.files)
-    except Exception as error:  # whatever zipfile, zlib and numpy raise on damaged files
+    except Exception as error:  # zipfile, zlib and numpy raise many types on damaged files
         raise ArchiveError(f'{path} is not a readable .npz: {error}') from error
 
 
@@ -123,7 +126,9 @@ def _positions(
         likely = [n for n, a in arrays.items() if a.ndim in (3, 4) and a.dtype.kind in 'fiu']
         if len(likely) != 1:
             there = ', '.join(f'{name} {array.shape}' for name, array in arrays.items())
-            raise ArchiveError(f'{source}: --key must say which array the positions are: {there}')
+            raise ArchiveError(
+                f'{source}: choose with --key which of its arrays holds the positions: {there}'
+            )
         key = likely[0]
     if key not in arrays:
         raise ArchiveError(f'{source} has no array {key}: it has {", ".join(array_names(source))}')

@@ -1,7 +1,7 @@
-"""Recorded skeleton topics of a rosbag2 (sqlite3 or MCAP) as clips of a motion archive.
+"""Skeleton topics of a rosbag2 (sqlite3 or MCAP), as clips of a motion archive.
 
-A person's frames become one clip for every stretch without a gap, resampled on the stamps of
-capture.
+The frames of a person become one clip for each stretch without a gap. They are resampled by their
+stamps of capture.
 """
 
 from collections import Counter
@@ -37,7 +37,9 @@ from motion_predictor_training.data.importers.clips import (
 def import_rosbag(
     sources: Sequence[Path], options: BagOptions, subjects: Sequence[str] | None, out: Path
 ) -> str:
-    """Write the people recorded in bags; a subject is <bag>/<person>. Return one line on them.
+    """Write the people recorded in bags, and return a line that sums it up.
+
+    The subject of a clip is <bag>/<person>.
 
     Raises:
         ArchiveError: if a bag is damaged or has no such topic, or its frame is not level.
@@ -53,7 +55,9 @@ def import_rosbag(
         rejected += recording.rejected
         layout = _output_layout(source, recording, options)
         if kept not in (None, layout):
-            raise ArchiveError(f'{source} has other joints than {sources[0]}: give --layout')
+            raise ArchiveError(
+                f'{source} has other joints than {sources[0]}: give --layout to map both to one'
+            )
         kept = layout
         level = level_motion(source, recording, options)
         for person, track in recording.tracks.items():
@@ -71,10 +75,11 @@ def import_rosbag(
     check_subjects(subjects, there, sources[0])
     if not clips or kept is None:
         raise ArchiveError(
-            f'{", ".join(map(str, sources))}: nobody is seen twice within {options.max_gap_s:g} s'
+            f'nobody in {", ".join(map(str, sources))} is seen twice within '
+            f'{options.max_gap_s:g} s'
         )
     summary = write_clips(out, clips, kept, options.rate_hz, 'rosbag')
-    return f'{summary}, {late} out-of-order frames dropped{listed(rejected)}'
+    return f'{summary}, {late} frames dropped because they came out of order{listed(rejected)}'
 
 
 def _output_layout(source: Path, recording: Recording, options: BagOptions) -> Layout:
@@ -90,7 +95,7 @@ def _output_layout(source: Path, recording: Recording, options: BagOptions) -> L
 
 
 def _stretches(track: Frames, options: BagOptions) -> Iterator[FloatArray]:
-    """Yield the stretches (T, J, 3) of a person without gaps, at the rate wanted."""
+    """Yield the stretches (T, J, 3) of a person without gaps, at the rate of the archive."""
     stamps = np.array(track.stamps_ns, np.int64)
     poses = np.stack(track.poses)
     poses[~np.isfinite(poses).all(axis=-1)] = np.nan
@@ -102,7 +107,7 @@ def _stretches(track: Frames, options: BagOptions) -> Iterator[FloatArray]:
 
 
 def _places(stamps_ns: NDArray[np.int64], rate_hz: float) -> NDArray[np.float64]:
-    """Return where between stamps (T,) the instants of a rate lie, as fractional frames."""
+    """Return the instants of a rate between stamps (T,), as fractional frames."""
     seconds = (stamps_ns - stamps_ns[0]) / 1e9
     instants = np.arange(int(seconds[-1] * rate_hz + 1e-6) + 1) / rate_hz
     return np.interp(instants, seconds, np.arange(len(seconds), dtype=np.float64))

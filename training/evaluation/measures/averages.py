@@ -45,7 +45,7 @@ def horizon_of(sums: dict[str, Sums], rows: Sequence[str], rate_hz: float) -> di
 
 
 def joints_of(sums: dict[str, Sums], rows: Sequence[str], layout: Layout) -> dict[str, Any]:
-    """Return the errors of the rows by joint."""
+    """Return the errors of each row, by joint."""
     return {
         row: {
             name: dict(zip(layout.joint_names, errors_mm.tolist(), strict=True))
@@ -56,7 +56,7 @@ def joints_of(sums: dict[str, Sums], rows: Sequence[str], layout: Layout) -> dic
 
 
 def coverage_of(sums: Sums, layout: Layout, rate_hz: float) -> dict[str, Any]:
-    """Return how often the radius held: overall, over the horizon, and by joint."""
+    """Return the share of joints inside the radius: overall, over the horizon, and by joint."""
     by_frame = sums.pooled('coverage', 'covered', 1)  # (F,)
     by_joint = sums.pooled('coverage', 'covered', 0)  # (J,), NaN where never measured
     times_s = _times(len(by_frame), rate_hz)

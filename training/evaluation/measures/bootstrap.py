@@ -52,7 +52,7 @@ def resampled_means(values: FloatArray, clips: NDArray[np.void]) -> NDArray[np.f
 
 @lru_cache(maxsize=4)
 def _draw(people: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return how often each clip is in each resample (DRAWS, clips), given its person."""
+    """Return the number of times that each clip is in each resample (DRAWS, clips)."""
     rng = np.random.default_rng(SEED)
     owners = np.array(people)
     alone = np.bincount(owners)[owners] == 1

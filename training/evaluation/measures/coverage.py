@@ -73,7 +73,7 @@ def sets_report(
     """Return coverage and size of the sets, overall and by group, joint and speed.
 
     Args:
-        collected: what `measure_sets` returned, of all W windows.
+        collected: results of `measure_sets` for all W windows.
         labels: (W,) name of the group that each window is in, by kind.
         layout: of the joints.
         times_s: (T,) of what was collected.
@@ -141,7 +141,7 @@ def _sizes(sets: dict[str, FloatArray]) -> dict[str, Any]:
 def _equal(
     ours: dict[str, FloatArray], iso: dict[str, FloatArray], way: FloatArray
 ) -> dict[str, Any]:
-    """Return how much faster people are to the standard's balls that hold as much as ours do."""
+    """Return the factor of ISO 13855's speeds at which its balls hold as much as ours."""
     share, _ = _share(ours['held'], (0, 2))
     times, smaller = [], []
     for index, held in enumerate(share):

@@ -32,7 +32,7 @@ def body_speed(history: Tensor, rate_hz: float) -> Tensor:
 
 
 def joint_speed(history: Tensor, rate_hz: float) -> Tensor:
-    """Return how fast each joint (B, J) moved in the last STEP_S of histories (B, H, J, 3)."""
+    """Return the speeds of the joints (B, J) in the last STEP_S of histories (B, H, J, 3), m/s."""
     step = min(history.shape[1] - 1, max(1, round(STEP_S * rate_hz)))
     return (history[:, -1] - history[:, -1 - step]).norm(dim=-1) * rate_hz / step
 
@@ -48,7 +48,7 @@ def groups_of(
 
     Args:
         archive: of the windows.
-        clips: (B,) that each window is of.
+        clips: (B,) index of the clip of each window.
         history: (B, H, J, 3) metres.
         rate_hz: frames per second.
         seen: of each subject, whether they were trained or calibrated on (see `known`).

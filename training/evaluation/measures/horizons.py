@@ -84,7 +84,7 @@ def summarise_world(
 
     Args:
         world: (W, R, 3, T) what `measure_world` returned.
-        clips: (W,) that each window is of.
+        clips: (W,) index of the clip of each window.
         people: (W,) whose it is, where known.
 
     Returns:
@@ -139,7 +139,7 @@ def world_report(
     Args:
         world: (W, R, 3, T).
         labels: (W,) name of the group that each window is in, by kind.
-        clips: (W,) that each window is of.
+        clips: (W,) index of the clip of each window.
         times_s: (T,).
     """
     people = labels.get('subject')

@@ -14,7 +14,7 @@ class Collected:
     the large ones back.
 
     Args:
-        windows: how many there will be.
+        windows: their number.
     """
 
     def __init__(self, windows: int) -> None:
@@ -32,7 +32,7 @@ class Collected:
         self._filled += len(next(iter(values.values())))
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return what was collected under a name, (W, ...)."""
+        """Return the values that were collected under a name, (W, ...)."""
         return self._arrays[name]
 
     def all(self) -> dict[str, NDArray[Any]]:

@@ -160,7 +160,7 @@ def summarise_scores(
 
     Args:
         collected: (W, T + 1) what `measure_scores` returned.
-        clips: (W,) that each window is of.
+        clips: (W,) index of the clip of each window.
         samples: S.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Cards: what checkpoints are, and on whom they were made, from what they say themselves."""
+"""Cards: size, training and data of checkpoints, from their headers."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -170,7 +170,7 @@ def plot_fans(
 
     Args:
         shown: the result's entries of the windows.
-        predicted: what was predicted of them, in their order.
+        predicted: their predictions, in the same order.
         layout: of the joints.
         rate_hz: frames per second.
         folder: one file for each window goes there.

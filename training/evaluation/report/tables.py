@@ -96,7 +96,7 @@ def world_groups(kind: str, result: dict[str, Any]) -> str:
 
 
 def baseline_wins(result: dict[str, Any]) -> str:
-    """Return where a baseline is better, one line for each group and quantity."""
+    """Return the cases in which a baseline is better, one line for each group and quantity."""
     wins = result['world']['where_a_baseline_is_better']
     parts = []
     for title, beyond in (
@@ -174,7 +174,7 @@ def sets(result: dict[str, Any]) -> str:
 
 
 def sets_least(result: dict[str, Any]) -> str:
-    """Return what the sets hold of whom they hold least: people, joints, groups, fast limbs.
+    """Return the lowest shares that the sets hold: of people, joints, groups and fast limbs.
 
     Groups of fewer than FEW_WINDOWS windows, and limbs seen so fast less often, tell nothing.
     """
@@ -221,7 +221,7 @@ def _least(shares: dict[str, list[float | None]], most: bool = False) -> list[st
 
 
 def sets_groups(kind: str, result: dict[str, Any]) -> str:
-    """Return which share of the joints, and of whole bodies, is held in each group of a kind."""
+    """Return the shares of joints and of whole bodies that are held in each group of a kind."""
     found = result['sets']
     lines = []
     for name, group in found['groups'][kind].items():
@@ -232,7 +232,7 @@ def sets_groups(kind: str, result: dict[str, Any]) -> str:
 
 
 def extremities(result: dict[str, Any]) -> str:
-    """Return which share of wrists and ankles is held, by the speed at which they were seen."""
+    """Return the share of wrists and ankles that is held, by their speed when last seen."""
     found = result['sets']
     lines = []
     for row in found['extremities']:

@@ -15,7 +15,7 @@ from rosbags.typesys.store import Typestore
 
 from motion_predictor.archive import ArchiveError, MotionArchive
 from motion_predictor.skeleton import known_layouts
-from motion_predictor_training.data.prepare import add_prepare
+from motion_predictor_training.commands.preparing import add_prepare
 
 SMPL22 = known_layouts()['smpl22']
 FloatArray = NDArray[np.float32]

@@ -181,8 +181,8 @@ def test_bag_refusals(
     assert "layout '' is unknown" in sentence(two(layout='', joint_names=[]))
     assert '2 x wrong number of positions' in sentence(two(joint_names=['a', 'b', 'c']))
     assert 'stamp is not set' in sentence([skeletons(0, {'a': standing})])
-    assert 'nobody is seen twice' in sentence([skeletons(1, {'a': standing})])
-    assert 'holds nobody' in sentence([skeletons(1, {})])
+    assert 'is seen twice within' in sentence([skeletons(1, {'a': standing})])
+    assert 'has nobody' in sentence([skeletons(1, {})])
     assert "from 'map' to 'odom'" in sentence([*two(), skeletons(1.2, {'a': standing}, 'odom')])
     assert 'changes its joints' in sentence(
         [*two(), skeletons(1.2, {'a': standing[:2]}, joint_names=['x', 'y'])]
@@ -201,7 +201,7 @@ def test_bag_refusals(
     text = sentence([make_header(1, 'map')])
     assert 'no topic of motion_predictor/msg/SkeletonArray' in text and 'std_msgs' in text
     bag = write_bag(tmp_path / 'fine', two())
-    assert 'each named once' in refused(
+    assert 'with different names' in refused(
         'rosbag',
         write_bag(tmp_path / 'twice', two(layout='', joint_names=['a'] * 22)),
         '--out',

@@ -112,4 +112,4 @@ def test_an_archive_without_subjects_has_no_groups_of_them(
     assert set(groups['training']) == {'not recorded'}
     arguments = ['evaluate', '--checkpoint', str(checkpoint), '--archive', str(archive)]
     assert main([*arguments, '--seen', '7']) == 2
-    assert 'names no subjects that could have been seen\n' in capsys.readouterr().err
+    assert 'names no subjects, so --seen cannot be applied\n' in capsys.readouterr().err

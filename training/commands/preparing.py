@@ -1,67 +1,73 @@
-"""The `prepare` stage: makes motion archives of recordings."""
+"""The command `train prepare`: makes motion archives from recordings."""
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from motion_predictor.common.arguments import Help, number
 from motion_predictor.skeleton import known_layouts
 from motion_predictor.sources.catalogue import INPUT_TYPES
 from motion_predictor.sources.point_cloud import FIELDS
+from motion_predictor_training.commands.arguments import Stages, add_out
 from motion_predictor_training.data.importers.clips import MAX_RATE_HZ
 
-if TYPE_CHECKING:
-    Stages = argparse._SubParsersAction[argparse.ArgumentParser]
+RATE_HZ = number(0.001, MAX_RATE_HZ)
 
 
-def add_prepare(stages: 'Stages') -> None:
-    """Add the stage and its sources to the subcommands of `train`."""
-    summary = 'Make a motion archive of recordings from elsewhere.'
-    prepare = stages.add_parser('prepare', help=summary, description=summary)
+def add_prepare(stages: Stages) -> None:
+    """Add `prepare` and its sources to the subcommands of `train`."""
+    summary = 'Make a motion archive from recordings.'
+    prepare = stages.add_parser('prepare', help=summary, description=summary, formatter_class=Help)
     sources = prepare.add_subparsers(dest='source_kind', required=True, metavar='SOURCE')
 
     def source(name: str, summary: str, files: str, many: bool = True) -> argparse.ArgumentParser:
-        sub = sources.add_parser(name, help=summary, description=summary)
+        sub = sources.add_parser(name, help=summary, description=summary, formatter_class=Help)
         sub.add_argument('source', type=Path, nargs='+' if many else None, help=files)
-        sub.add_argument('--out', type=Path, required=True, help='motion archive to write (.npz)')
+        add_out(sub, 'motion archive to write (.npz)')
         sub.add_argument(
-            '--subjects', nargs='+', metavar='NAME', help='people to take (default: all)'
+            '--subjects', nargs='+', metavar='NAME', help='people to keep (default: all)'
         )
         return sub
 
-    sub = source('human36m', 'Human3.6M as VideoPose3D makes it.', 'data_3d_h36m.npz', many=False)
+    sub = source(
+        'human36m', 'Human3.6M, as VideoPose3D prepares it.', 'data_3d_h36m.npz', many=False
+    )
     sub.set_defaults(run=_human36m)
 
     sub = source(
         'amass',
-        'AMASS: the arrays of the BeLFusion split, or the files as they are downloaded.',
-        'data_3d_amass.npz, a folder of preprocessed data sets, or of raw recordings',
+        'AMASS: the arrays of the BeLFusion split, or the downloaded files.',
+        'data_3d_amass.npz, a folder of preprocessed data sets, or a folder of raw recordings',
         many=False,
     )
     sub.add_argument(
-        '--body-models', type=Path, metavar='FOLDER', help='with smplh/ and smplx/, for raw files'
+        '--body-models',
+        type=Path,
+        metavar='FOLDER',
+        help='folder with smplh/ and smplx/, for raw recordings',
     )
     _add_rate(sub)
     sub.set_defaults(run=_amass)
 
     sub = source('bvh', 'BVH files of any rig.', '.bvh files, or folders of them')
     sub.add_argument(
-        '--mapping', required=True, metavar='NAME', help='cmu, lafan1, or a .yaml like theirs'
+        '--mapping', required=True, metavar='NAME', help='cmu, lafan1, or a .yaml file like these'
     )
     _add_rate(sub)
     sub.set_defaults(run=_bvh)
 
-    sub = source('rosbag', 'Recorded skeleton topics: rosbag2, sqlite3 or MCAP.', 'bags')
-    sub.add_argument('--topic', help='needed where a bag has several skeleton topics')
+    sub = source('rosbag', 'Skeleton topics in a rosbag2 (sqlite3 or MCAP).', 'bags')
+    sub.add_argument('--topic', help='topic to read, if the bag has several')
     sub.add_argument(
         '--input-type',
         choices=INPUT_TYPES,
-        help="what sent the messages, as the predictor's parameter (default: by their type)",
+        help="type of the source, like the predictor's parameter (default: chosen by the "
+        'message type)',
     )
     sub.add_argument(
         '--input-layout',
         default='',
         metavar='NAME',
-        help='layout of their joints, known or a .yaml, where messages do not say it',
+        help='layout of the joints, if the messages do not name it: a name or a .yaml file',
     )
     sub.add_argument(
         '--joint-names',
@@ -75,21 +81,27 @@ def add_prepare(stages: 'Stages') -> None:
         nargs='+',
         default=FIELDS,
         metavar='NAME',
-        help=f'fields of a point_cloud ({" ".join(FIELDS)})',
+        help=f'fields of a point_cloud (default: {" ".join(FIELDS)})',
     )
     sub.add_argument(
         '--marker-separator',
         default=':',
         metavar='TEXT',
-        help="between person and joint in mocap4r2's names (:)",
+        help='text between person and joint in the names of mocap4r2',
     )
     _add_layout(sub, 'layout to map the joints to (default: as recorded)')
     _add_rate(sub)
     sub.add_argument(
-        '--max-gap-s', type=_positive, default=0.3, help='a longer gap starts a new clip (0.3)'
+        '--max-gap-s',
+        type=number(0.001, 1e6),
+        default=0.3,
+        help='a longer gap starts a new clip, in seconds',
     )
     sub.add_argument(
-        '--min-confidence', type=float, default=0.0, help='less sure joints are missing (0)'
+        '--min-confidence',
+        type=float,
+        default=0.0,
+        help='joints with less confidence count as missing',
     )
     turns = sub.add_mutually_exclusive_group()
     turns.add_argument(
@@ -100,45 +112,57 @@ def add_prepare(stages: 'Stages') -> None:
         help='quaternion that turns the recorded frame so that z points up',
     )
     turns.add_argument(
-        '--optical', action='store_true', help='recorded in the optical frame of a level camera'
+        '--optical',
+        action='store_true',
+        help='the recorded frame is the optical frame of a level camera',
     )
     sub.set_defaults(run=_rosbag)
 
     sub = source('npz', 'Plain arrays (frames, joints, 3) or (clips, frames, joints, 3).', 'files')
-    sub.add_argument('--rate-hz', type=_rate, required=True, help='frames per second of the files')
-    _add_layout(sub, 'layout of the joints, or to map --joint-names to')
-    sub.add_argument('--joint-names', nargs='+', metavar='NAME', help='in the order of the array')
-    sub.add_argument('--key', help='array to read, where a file has several')
     sub.add_argument(
-        '--scale-to-metres', type=_positive, default=1.0, help='metres a unit (1; 0.001 for mm)'
+        '--rate-hz', type=RATE_HZ, required=True, help='frames per second of the files'
     )
-    sub.add_argument('--up', choices=('y', 'z'), default='z', help='axis that points up (z)')
+    _add_layout(sub, 'layout of the joints, or the one to map --joint-names to')
+    sub.add_argument(
+        '--joint-names', nargs='+', metavar='NAME', help='joints, in the order of the array'
+    )
+    sub.add_argument('--key', help='array to read, if a file has several')
+    sub.add_argument(
+        '--scale-to-metres',
+        type=number(1e-6, 1e6),
+        default=1.0,
+        help='metres of one unit of the file: 0.001 for mm',
+    )
+    sub.add_argument('--up', choices=('y', 'z'), default='z', help='axis that points up')
     sub.add_argument(
         '--zeros-are-missing',
         action='store_true',
-        help='joints at exactly 0, 0, 0 were not measured',
+        help='joints at exactly 0, 0, 0 count as missing',
     )
     sub.set_defaults(run=_npz)
 
-    sub = source('join', 'Motion archives of one layout and rate, as one.', 'archives')
+    sub = source('join', 'Join motion archives of the same layout and rate.', 'archives')
     sub.add_argument(
         '--without', nargs='+', default=(), metavar='NAME', help='people to leave out'
     )
     sub.set_defaults(run=_join)
 
-    summary = 'Split archives by people, so that nobody serves two uses.'
-    sub = sources.add_parser('split', help=summary, description=summary)
+    summary = 'Split archives by people, so that everybody has one use only.'
+    sub = sources.add_parser('split', help=summary, description=summary, formatter_class=Help)
     sub.add_argument('source', type=Path, nargs='+', help='motion archives (.npz)')
     sub.add_argument(
-        '--split', type=Path, required=True, help='a YAML file, or one that ships, as cmu'
+        '--split',
+        type=Path,
+        required=True,
+        help='a YAML file, or the name of one that ships, like cmu',
     )
-    sub.add_argument('--out', type=Path, required=True, help='folder for an archive a use')
+    add_out(sub, 'folder for the archives, one for each use')
     sub.set_defaults(run=_split)
 
 
 def _add_rate(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
-        '--rate-hz', type=_rate, default=60.0, help='frames per second of the archive (60)'
+        '--rate-hz', type=RATE_HZ, default=60.0, help='frames per second of the archive'
     )
 
 
@@ -146,21 +170,7 @@ def _add_layout(sub: argparse.ArgumentParser, purpose: str) -> None:
     sub.add_argument('--layout', choices=sorted(known_layouts()), help=purpose)
 
 
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float('inf'):
-        raise argparse.ArgumentTypeError(f'{text} is not a positive number')
-    return value
-
-
-def _rate(text: str) -> float:
-    value = _positive(text)
-    if value > MAX_RATE_HZ:
-        raise argparse.ArgumentTypeError(f'{text} is more than {MAX_RATE_HZ:g} frames per second')
-    return value
-
-
-# Importers are loaded on demand.
+# Importers are loaded when they are needed: some import large packages.
 
 
 def _human36m(arguments: argparse.Namespace) -> None:
