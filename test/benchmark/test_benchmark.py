@@ -100,7 +100,7 @@ def test_tables_and_plot_are_made(quick: Any) -> None:
     [
         (['--archive', '/nowhere.npz'], 'there is no motion archive /nowhere.npz'),
         (['--checkpoint', '/nowhere.safetensors'], 'there is no checkpoint /nowhere.safetensors'),
-        (['--device', 'abacus'], "the device 'abacus' is not there"),
+        (['--device', 'abacus'], "the device 'abacus' is not available"),
     ],
 )
 def test_what_cannot_be_measured_is_said_in_one_sentence(
@@ -116,8 +116,8 @@ def test_what_cannot_be_measured_is_said_in_one_sentence(
     ('arguments', 'sentence'),
     [
         (['--only', 'model,speed'], "there is no section 'speed'"),
-        (['--calls', '0'], '0 is not between 1 and'),
-        (['--only', 'model', '--plot', 'curves.png'], 'choose one of them'),
+        (['--calls', '0'], 'must lie between 1 and'),
+        (['--only', 'model', '--plot', 'curves.png'], 'measure one of them'),
     ],
 )
 def test_a_wrong_command_line_is_refused(

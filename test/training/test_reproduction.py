@@ -69,7 +69,7 @@ def test_human36m_from_the_file_to_the_table(
     assert found['rows']['SwiftDiff']['windows'] == 4, 'two of each, 25 frames apart'
     assert list(found['rows']) == ['TransFusion, 3 steps', 'TransFusion, 20 steps', *ROWS]
     printed = capsys.readouterr().out
-    assert 'TransFusion, published' in printed and 'the data are other ones' in printed
+    assert 'TransFusion, published' in printed and 'the data are not the same' in printed
 
 
 def test_amass_from_windows_of_recorded_motion(recorded: Path, tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_the_robots_place_is_that_of_its_frame(
 ) -> None:
     reader, _ = opened(node, robot_frame='base_link')
     reader.read(message_in('map', stride), NOW_NS)
-    with pytest.raises(InputError, match="robot_frame 'base_link' is in 'map'"):
+    with pytest.raises(InputError, match="robot_frame 'base_link' to 'map'"):
         reader.robot_place('base_link', NOW_NS)
     for x in (1.0, 4.0):
         tf2.known['base_link'] = turned_by(0.5, x)

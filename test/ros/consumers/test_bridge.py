@@ -137,7 +137,7 @@ def test_blindness_is_said_in_the_frame_that_came_last(
     ('parameter', 'sentence'),
     [
         ('rate_hz:=0.0', "'rate_hz' must be a number with a point (1.0) from 1 to 200"),
-        ('robot_position:=[1.0]', 'robot_position is x, y, z'),
+        ('robot_position:=[1.0]', 'robot_position must be x, y, z'),
         ('people:=true', "not installed: No module named 'people_msgs'"),
     ],
 )

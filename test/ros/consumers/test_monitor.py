@@ -213,8 +213,11 @@ def test_whoever_is_not_predicted_stops_it_where_they_can_reach_it(
 @pytest.mark.parametrize(
     ('parameter', 'sentence'),
     [
-        ("capsules_file:=''", "'capsules_file' says where"),
-        ('base_pose:=[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]', 'a rotation has 1'),
+        ("capsules_file:=''", "'capsules_file' to the file"),
+        (
+            'base_pose:=[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]',
+            'a rotation needs a quaternion of length 1',
+        ),
         ('stop_s:=-1.0', "'stop_s' must be a number with a point (1.0) from 0 to 10"),
         ('urdf_file:=/nowhere.urdf', 'No such file'),
         ("urdf_file:=''", 'tf2_ros'),

@@ -79,10 +79,10 @@ def test_a_bad_quality_of_service_is_a_sentence_and_the_node_stays(
         ('samples', 5000, 4, "parameter 'samples' must be an integer from 1 to 1000, got 5000"),
         ('max_gap_s', '"much"', 0.3, "parameter 'max_gap_s' must be a number"),
         ('checkpoint', '/nowhere.safetensors', 'default', 'there is no checkpoint'),
-        ('device', 'abacus', 'cpu', "the device 'abacus' is not there"),
-        ('frame_stride', 1000, 4, "'frame_stride' of 1000 leaves none of the 120"),
-        ('frame_times', '[9.0]', [0.5, 1.0], "'frame_times' of [9.0] leaves none of the 120"),
-        ('layout_folder', '{folder}', '""', 'is not a layout'),
+        ('device', 'abacus', 'cpu', "the device 'abacus' is not available"),
+        ('frame_stride', 1000, 4, "'frame_stride' must be at most the 120"),
+        ('frame_times', '[9.0]', [0.5, 1.0], "'frame_times' must lie within the 120"),
+        ('layout_folder', '{folder}', '""', 'is not a valid layout'),
     ],
 )
 def test_a_bad_parameter_fails_configure_and_the_node_stays_usable(

@@ -89,9 +89,9 @@ def test_what_cannot_be_changed_is_refused_in_one_sentence(cell: Any, walker: An
         assert not result.successful
         assert f'{name} is in use: clean up the node' in result.reason
     for name, value, reason in (
-        ('samples', 5, '5 samples are more than the 4'),
-        ('frame_stride', 121, "'frame_stride' of 121 leaves none of the 120"),
-        ('frame_times', [0.0, 1.0], 'holds more than times after now'),
+        ('samples', 5, 'configured for 4 samples at most, got 5'),
+        ('frame_stride', 121, "'frame_stride' must be at most the 120"),
+        ('frame_times', [0.0, 1.0], 'must hold positive seconds'),
         ('max_age_s', 1000.0, 'max_age_s'),
         ('robot_position', [1.0], 'robot_position'),
     ):

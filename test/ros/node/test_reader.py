@@ -120,7 +120,7 @@ def test_a_static_transform_holds_for_one_frame(stride: FloatArray) -> None:
 @pytest.mark.parametrize(
     ('fixed', 'frame_id', 'sentence'),
     [
-        ('', 'camera_optical_frame', "camera's optical frame"),
+        ('', 'camera_optical_frame', 'optical frame of a camera'),
         ('cell', 'camera_link', "in frame 'camera_link', but fixed_frame is 'cell'"),
         ('cell', '', "in frame '', but fixed_frame is 'cell'"),
     ],
@@ -185,17 +185,17 @@ def test_an_empty_message_without_stamp_lies_between_its_neighbours(stride: Floa
 @pytest.mark.parametrize(
     ('values', 'sentence'),
     [
-        ({'input_type': 'kinect'}, "input_type 'kinect' is not one of skeleton_array, azure"),
+        ({'input_type': 'kinect'}, 'input_type must be one of skeleton_array, azure'),
         ({'input_type': 'zed'}, "input_type 'zed' needs the ROS package zed_msgs"),
         ({'input_type': 'mocap4r2'}, "'mocap4r2' needs the ROS package mocap4r2_msgs"),
         ({'input_type': 'ros4hri'}, "'ros4hri' needs the ROS package hri_msgs"),
         ({'input_type': 'pose_array'}, 'needs joint_names, or an input_layout'),
-        ({'input_type': 'azure_kinect'}, 'set fixed_frame, and input_transform'),
-        ({'input_topic': 'my tracker'}, "input_topic 'my tracker' is no name of a topic"),
-        ({'input_layout': 'zed'}, "input_layout 'zed' is unknown: known are azure32"),
+        ({'input_type': 'azure_kinect'}, 'and without tf also input_transform'),
+        ({'input_topic': 'my tracker'}, "input_topic 'my tracker' is not a valid name of a topic"),
+        ({'input_layout': 'zed'}, 'input_layout must be one of azure32'),
         ({'fixed_frame': 'x_optical_frame'}, 'whose z is not up'),
-        ({'input_transform': [0.0] * 6 + [1.0]}, 'input_transform needs fixed_frame'),
-        ({'fixed_frame': 'a', 'input_transform': [1.0] * 7}, 'has length 2'),
+        ({'input_transform': [0.0] * 6 + [1.0]}, 'input_transform leads to fixed_frame'),
+        ({'fixed_frame': 'a', 'input_transform': [1.0] * 7}, 'of length 2'),
     ],
 )
 def test_parameters_that_do_not_fit_are_one_sentence(

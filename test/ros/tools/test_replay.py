@@ -53,7 +53,7 @@ def test_people_stand_side_by_side_and_drop_out(
     ('arguments', 'sentence'),
     [
         (['/nowhere.npz'], 'there is no motion archive /nowhere.npz'),
-        (['--clip', 'moonwalk'], "none named or numbered 'moonwalk'"),
+        (['--clip', 'moonwalk'], "none of them named or numbered 'moonwalk'"),
         (['--rate', '0'], '--rate'),
         (['--drop-joints', '2'], '--drop-joints'),
     ],

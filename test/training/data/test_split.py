@@ -51,7 +51,7 @@ def test_every_use_gets_its_people(people: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ('test', 'sentence'),
-    [(['d', 'b'], 'b serves validation and test'), (['c'], 'says nothing of d')],
+    [(['d', 'b'], 'b is listed under validation and test'), (['c'], 'does not list d')],
 )
 def test_a_split_that_does_not_hold_is_refused(
     people: Path,
@@ -74,7 +74,7 @@ def test_the_shipped_split_is_of_all_recorded_people(recorded: Path, tmp_path: P
 
 
 def test_a_recipe_refuses_people_who_serve_twice(people: Path) -> None:
-    with pytest.raises(ConfigError, match='serves train and validation'):
+    with pytest.raises(ConfigError, match='is listed under train and validation'):
         Archives(people, people).facts()
 
 

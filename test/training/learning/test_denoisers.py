@@ -78,4 +78,4 @@ def test_a_network_that_cannot_be_loaded_is_left_out_with_a_warning(tmp_path: Pa
     command = [sys.executable, '-c', code]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert json.loads(ended.stdout) == 'shared_trunk'
-    assert 'no network no_such_module:PerceptronSpec' in ended.stderr
+    assert 'the network no_such_module:PerceptronSpec cannot be used' in ended.stderr

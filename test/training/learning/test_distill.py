@@ -254,7 +254,7 @@ def test_every_student_comes_near_its_teacher(
 @pytest.mark.parametrize(
     ('override', 'sentence'),
     [
-        ('bank.noises=3', 'bank: size 102400 is no multiple of noises 3'),
+        ('bank.noises=3', 'bank: size 102400 must be a multiple of noises 3'),
         ('loss=kl', 'loss kl needs bank.noises of 2 or more, got 1'),
         ('truth_weight=0.5', 'truth_weight needs bank.truth and bank.noises of 2 or more, got 1'),
         ('loss=huber', "loss: Input should be 'mse' or 'kl', got 'huber'"),
@@ -273,11 +273,11 @@ def test_a_student_that_cannot_be_is_refused_by_name(
     ('changes', 'sentence'),
     [
         ({'network': None, 'prediction': 'epsilon'}, 'predict sample, not epsilon'),
-        ({'network': None, 'layout': 'h36m17'}, 'fits its own layout and window only'),
-        ({'layout': 'lego'}, "there is no 'lego', only azure32, "),
+        ({'network': None, 'layout': 'h36m17'}, 'works only with its own layout and window'),
+        ({'layout': 'lego'}, "layout must be one of azure32, .*got 'lego'"),
         (
             {'window': Window(rate_hz=20, history_frames=5, future_frames=8, coefficients=6)},
-            "future of 0.4 s is longer than its teacher's 0.35 s",
+            '0.4 s, must not be longer than that of the teacher, 0.35 s',
         ),
     ],
 )
@@ -301,7 +301,7 @@ def test_a_student_that_its_teacher_cannot_teach_is_refused(
     ('sampling', 'direct', 'sentence'),
     [
         ('ddim', [], 'takes 20 steps: distil it with `train one-step` first'),
-        ('one_step', ['--direct'], 'has one step already: leave out --direct'),
+        ('one_step', ['--direct'], 'already takes one step: leave out --direct'),
     ],
 )
 def test_stage_1_is_skipped_only_on_purpose(

@@ -123,8 +123,7 @@ def _of_zarr(
         relative = _is_relative(poses)
         if index.ndim != 2 or index.shape[1] != 2 or not (index >= 0).all():
             raise ArchiveError(
-                f'{folder.parent} holds poses_index of shape {index.shape}, expected (files, '
-                '2) with numbers of 0 or more'
+                f'{folder.parent} holds poses_index of shape {index.shape}, expected (files, 2)'
             )
         for number, (start, end) in enumerate(index):
             if not start < end <= len(poses):

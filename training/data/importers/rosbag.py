@@ -79,7 +79,7 @@ def import_rosbag(
             f'{options.max_gap_s:g} s'
         )
     summary = write_clips(out, clips, kept, options.rate_hz, 'rosbag')
-    return f'{summary}, {late} frames dropped because they came out of order{listed(rejected)}'
+    return f'{summary}, {late} out-of-order frames dropped{listed(rejected)}'
 
 
 def _output_layout(source: Path, recording: Recording, options: BagOptions) -> Layout:

@@ -182,8 +182,8 @@ def test_raw_amass_refusals(
 
     assert '--body-models' in sentence()
     assert 'SMPLH_OTHER' in sentence(*models, gender=np.array('other'))
-    assert 'frame rate None' in sentence(*models, mocap_framerate=None)
-    assert 'lacks trans' in sentence(*models, trans=None)
+    assert 'frame rate of None' in sentence(*models, mocap_framerate=None)
+    assert 'has no trans' in sentence(*models, trans=None)
     assert '(30, 72)' in sentence(*models, columns=72)
     assert '(7, 3)' in sentence(*models, trans=np.zeros((7, 3)))
     assert 'no subject KIT: it has CMU/01' in sentence(*models, '--subjects', 'KIT')
