@@ -42,10 +42,15 @@ def touching(bodies: Bodies, robot: Capsules, margin_m: float = 0.0) -> NDArray[
     touched = np.asarray((sweep.at_most() <= margin_m).any(0))
     # Samples that touch already need no second look.
     spans = sweep.pairs(np.flatnonzero((sweep.at_least() <= margin_m) & ~touched[..., None]))
-    spans = spans[sweep.closer(spans) <= margin_m]
-    pairs = sweep.over_times(spans)
-    hit = sweep.measure(pairs) <= margin_m
-    touched[pairs.r[hit], pairs.n[hit]] = True
+    closer = sweep.closer(spans)
+    order = closer.argsort()
+    order = order[closer[order] <= margin_m]
+    _, first = np.unique(spans.r[order] * touched.shape[1] + spans.n[order], return_index=True)
+    for some in (order[first], np.delete(order, first)):
+        part = spans[some[~touched[spans.r[some], spans.n[some]]]]
+        pairs = sweep.over_times(part)
+        hit = sweep.measure(pairs) <= margin_m
+        touched[pairs.r[hit], pairs.n[hit]] = True
     return touched
 
 
