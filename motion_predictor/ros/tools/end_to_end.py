@@ -174,11 +174,11 @@ def _run(load: Load, people: int, cache: Path | None) -> dict[str, Any]:
             sent_before, before, since_s = source.published, _usage(usage), time.time()
             with _busy(load.busy):
                 source.play(load.seconds)
-            sent, after, spent_s = source.published, _usage(usage), time.time() - since_s
+            sent, after, until_s = source.published, _usage(usage), time.time()
             sent -= sent_before
             time.sleep(DRAIN_S)
             _require(process)
-            answers = [answer for answer in listener.answers if answer.stamp_s >= since_s]
+            answers = _between(listener.answers, since_s, until_s)
             diagnostics = listener.diagnostics
     finally:
         source.destroy_node()
@@ -195,10 +195,23 @@ def _run(load: Load, people: int, cache: Path | None) -> dict[str, Any]:
         'received_ms': [a.received_ms for a in answers if a.predicted == people > 0],
         'published_ms': [a.published_ms for a in answers if a.predicted == people > 0],
         'stages': stages(diagnostics),
-        'cpu_share': (after['cpu_s'] - before['cpu_s']) / spent_s,
+        'cpu_share': (after['cpu_s'] - before['cpu_s']) / (until_s - since_s),
         'memory_mb': {'start': before['memory_mb'], 'end': after['memory_mb']},
         'diagnostics': diagnostics,
     }
+
+
+def _between(answers: Sequence[Answer], since_s: float, until_s: float) -> list[Answer]:
+    """Return the answers to what was sent in a time.
+
+    Afterwards the node says again that the input has stopped, which answers nothing.
+    """
+    found: dict[float, list[Answer]] = {}
+    for answer in answers:
+        same = found.setdefault(answer.stamp_s, [])
+        if not same or answer.stamp_s + answer.received_ms / 1000 <= until_s:
+            same.append(answer)
+    return [a for stamp_s, same in found.items() if stamp_s >= since_s for a in same]
 
 
 @contextmanager
