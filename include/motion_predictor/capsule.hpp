@@ -65,8 +65,8 @@ inline double point_to_segment(const Vec3 & p, const Vec3 & a, const Vec3 & b)
 }
 
 /// The distance of the segments a-b and c-d. The nearest points are an end of one and a point of the other, or lie
-/// inside both, where the lines are nearest. All candidates are distances between points of the segments, so none is
-/// too small, also where rounding affects segments that are nearly parallel.
+/// inside both, where the lines are nearest. Every candidate is the distance of two points of the segments. So the
+/// result is never too small, even if rounding affects segments that are nearly parallel.
 inline double segment_to_segment(const Vec3 & a, const Vec3 & b, const Vec3 & c, const Vec3 & d)
 {
   const Vec3 u = b - a, v = d - c, w = a - c;

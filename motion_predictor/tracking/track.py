@@ -58,7 +58,7 @@ class Track:
         """The track that the id had until it jumped. The tracker may have been wrong for a
         moment."""
         self.left_behind = False
-        """Whether that one may still be where they were."""
+        """Whether the person may still be at the place from before the jump."""
         self.heard_ns = 0
         """Time of arrival of the last message that named the person."""
         self.frozen = False

@@ -83,7 +83,7 @@ class Sets:
         calibration: of the checkpoint.
         tensors: its tensors, by name.
         layout: of the joints.
-        frames: F, that are predicted.
+        frames: number F of predicted frames.
         coverage: one of the calibrated coverages. None means 0.95, or else the highest.
 
     Raises:

@@ -32,7 +32,7 @@ class Watch(Protocol):
     """Looks at the averaged weights now and then while they are fitted."""
 
     every: int
-    """Steps between looks; there is one at the end, too."""
+    """Steps between measurements. The last step is measured too."""
 
     def __call__(self, network: nn.Module, step: int) -> dict[str, float]:
         """Return figures to log; what it raises ends the training."""

@@ -134,7 +134,7 @@ class SeparationMonitor(ManagedNode):
             Blocked: if that is not known.
         """
         jumped_s = self._jumped_s()
-        if abs(jumped_s) > JUMP_S:  # positions from before the jump mean nothing now
+        if abs(jumped_s) > JUMP_S:  # positions from before the jump are too old
             raise Blocked(f'clock: ROS time jumped by {jumped_s:.1f} s')
         try:
             capsules = self._state.capsules()

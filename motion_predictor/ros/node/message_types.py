@@ -11,7 +11,7 @@ def message_class(input_type: str, kind: str) -> Any:
     """Return the class of a message type.
 
     Args:
-        input_type: the source that needs it.
+        input_type: source that needs the package.
         kind: the type, as package/msg/Name.
 
     Raises:

@@ -27,7 +27,7 @@ CROWD = (
 )
 """Parameters whose change starts everyone's history anew."""
 PREFERENCE = ('robot_position', 'max_people')
-"""Parameters that say who is predicted where there are more."""
+"""Parameters that choose the people to predict if there are more than max_people."""
 
 
 @dataclass
