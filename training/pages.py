@@ -13,8 +13,6 @@ from typing import Any
 from tabulate import tabulate
 
 from motion_predictor.checkpoint import load_checkpoint
-from motion_predictor_training.ablation.report import ablation_table
-from motion_predictor_training.ablation.sensitivity_report import sensitivity_table
 from motion_predictor_training.evaluation.report.cards import cards
 
 Results = dict[str, dict[str, Any]]
@@ -41,8 +39,7 @@ def summary(result: dict[str, Any]) -> dict[str, Any]:
 def load_results(folder: Path) -> Results:
     """Return all result files of a folder, `default` first, then by name.
 
-    They are evaluations, by the name of the checkpoint, and what other commands found: `shield`,
-    `ablation`, `sensitivity` and, of another teacher, `schedule`.
+    They are evaluations, by the name of the checkpoint, and `shield`, what `train shield` found.
 
     Raises:
         ValueError: if there is no `default.json`.
@@ -171,27 +168,12 @@ def _shield(results: Results) -> str:
     return f'{about}\n\n{_table(lines, head)}'
 
 
-def _ablation(results: Results) -> str:
-    return ablation_table(results['ablation'])
-
-
-def _sensitivity(results: Results) -> str:
-    return sensitivity_table(results['sensitivity'])
-
-
-def _schedule(results: Results) -> str:
-    return sensitivity_table(results['schedule'])
-
-
 TABLES: dict[str, Callable[[Results], str]] = {
     'where': _where,
     'futures': _futures,
     'sets': _sets,
     'cards': _cards,
     'shield': _shield,
-    'ablation': _ablation,
-    'sensitivity': _sensitivity,
-    'schedule': _schedule,
 }
 
 

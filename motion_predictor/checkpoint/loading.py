@@ -72,6 +72,8 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
         header = Header.model_validate_json(metadata[METADATA_KEY])
     except ValidationError as error:
         problem = first_problem(error)
+        if error.errors()[0]['type'] == 'union_tag_invalid':  # only of networks
+            problem += '; install the package that brings this network'
         raise CheckpointError(f'{path} has an invalid header: {problem}') from error
     for key, tensor in tensors.items():
         if not torch.isfinite(tensor.float()).all():

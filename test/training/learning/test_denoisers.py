@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from motion_predictor.checkpoint import CheckpointError, load_checkpoint
 from motion_predictor.checkpoint.networks import GraphSpec, GruSpec
 
 EXAMPLE = Path(__file__).parents[3] / 'examples' / 'denoiser'
@@ -69,6 +70,8 @@ def test_a_denoiser_of_another_package_is_trained_and_predicts(
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert ended.stdout.split()[-1] == 'my_perceptron'
+    with pytest.raises(CheckpointError, match='install the package that brings this network'):
+        load_checkpoint(tmp_path / 'student.safetensors')  # here it is not installed
 
 
 def test_a_network_that_cannot_be_loaded_is_left_out_with_a_warning(tmp_path: Path) -> None:
