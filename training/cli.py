@@ -33,8 +33,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _say_where(arguments: argparse.Namespace) -> None:
     """Print where the results of a command lie."""
-    for name in ('out', 'record', 'json', 'markdown', 'plots', 'plot'):
-        if (path := getattr(arguments, name, None)) is not None:
+    for name in ('out', 'record', 'json', 'summary', 'markdown', 'plots', 'plot', 'pages'):
+        paths = getattr(arguments, name, None) or []
+        for path in paths if isinstance(paths, list) else [paths]:
             print(f'written: {path}')
 
 
