@@ -18,8 +18,9 @@ PRIOR_S = 2.0
 """Weight of the calibration, as seconds of evidence."""
 STEP_PER_S = 0.3
 """Gamma of Gibbs and Candes: the change of a in a second in which every joint is missed."""
-LEAST_SHARE = 0.2
-"""Lower limit of a, as a share of the promised one."""
+SHARES = (0.2, 2.0)
+"""Limits of a, as shares of the promised one. If it could not rise above that, people would be
+held too often, since factors rise at once and fall slowly."""
 NARROWS_PER_S = 0.05
 """Greatest fall of a factor: five percent in a second. A rise is not limited."""
 BOUNDS = (0.5, 8.0)
@@ -88,7 +89,7 @@ class Adaptation:
         self._evidence[slots] = evidence
         promised = 1 - coverage
         share = self._share[slots] + STEP_PER_S / promised * told * (promised - missed)
-        self._share[slots] = np.minimum(np.maximum(share, LEAST_SHARE), 1.0)
+        self._share[slots] = np.minimum(np.maximum(share, SHARES[0]), SHARES[1])
 
     def adapt(
         self,
