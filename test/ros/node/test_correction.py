@@ -37,7 +37,7 @@ KNOWN_S = 20.0
 COMPARED = 5
 """One observation of so many is predicted as calibrated as well."""
 PATIENCE_S = 180.0
-LOST_S = 5.0
+LOST_S = 2.0
 """Neither an observation nor its prediction is sure to arrive. Real time."""
 
 Clip = NDArray[np.float32]
