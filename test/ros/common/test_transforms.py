@@ -199,7 +199,7 @@ def test_the_robots_place_is_that_of_its_frame(
 
 
 def test_a_robots_frame_needs_tf(node: Node) -> None:
-    with pytest.raises(InputError, match='it needs the ROS package tf2_ros'):
+    with pytest.raises(InputError, match='robot_frame needs tf'):
         opened(node, robot_frame='base_link')
 
 
