@@ -45,6 +45,6 @@ def test_configurations_that_ship_are_found_by_name(
     archive = write_archive()
     command = ['teacher', '--train', f'{archive}', '--out', f'{tmp_path / "teacher.safetensors"}']
     assert main([*command, '--config', name]) == 2  # of the archive, whose clips are too short
-    assert 'holds 150 gapless frames' in capsys.readouterr().err
+    assert 'has 150 gapless frames' in capsys.readouterr().err
     assert main([*command, '--config', f'elsewhere/{name}']) == 2
     assert 'cannot read the configuration elsewhere' in capsys.readouterr().err
