@@ -62,7 +62,7 @@ def _add_import(stages: Stages) -> None:
     )
     add_out(sub, 'checkpoint to write')
     for size in ('layers', 'width', 'heads', 'ff-width', 'ddim-steps'):
-        sub.add_argument(f'--{size}', type=count, help='(default: the published size)')
+        sub.add_argument(f'--{size}', type=int, help='(default: the published size)')
     sub.add_argument(
         '--sampling',
         choices=('one_step', 'ddim'),

@@ -117,7 +117,7 @@ def test_every_joint_has_to_be_told_lately(node: Node, planner: Any) -> None:
     until_s = time.monotonic() + 0.6
     while time.monotonic() < until_s:
         told(turn=0.0, shoulder=0.0)
-    with pytest.raises(RobotError, match='no joint states of elbow come'):
+    with pytest.raises(RobotError, match='no joint states of elbow arrive'):
         state.capsules()
     planner._executor.remove_node(node)
     state.close()

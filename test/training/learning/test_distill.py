@@ -333,6 +333,7 @@ def test_everything_runs_without_stage_1(
         'refine.optimisation.steps': 2,
         'refine.optimisation.batch': 8,
         'refine-2.optimisation.seed': 9,
+        'refine-4.branch_layers': 'null',
         'calibrate.coverages': [0.5],
         'calibrate.steps': 2,
         'calibrate.stride': 1,
