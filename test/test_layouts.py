@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from motion_predictor.archive import load_archive
 from motion_predictor.skeleton import JointMap, Layout, common_names_of, known_layouts
+from motion_predictor.uncertainty.calibration import PARTS, parts_of
 
 FloatArray = NDArray[np.float32]
 SMPL = known_layouts()['smpl22']
@@ -154,3 +155,12 @@ def test_there_and_back(layout: Layout, recorded: Path) -> None:
     for index, name in enumerate(SMPL.joint_names):
         error = np.median(np.linalg.norm(back[name] - poses[:, index], axis=-1))
         assert error < (1e-5 if name in given else 0.06), (name, error)
+
+
+def test_what_is_of_no_limb_is_of_the_trunk_or_the_head() -> None:
+    words = 'spine', 'torso', 'waist', 'neck', 'head', 'nose', 'eye', 'ear', 'collar', 'clavicle'
+    for layout in known_layouts().values():
+        for joint, part in zip(layout.joints, parts_of(layout), strict=True):
+            name = layout.common_name(joint)
+            if PARTS[part] == 'others':
+                assert name.endswith('shoulder') or any(word in name for word in words), joint

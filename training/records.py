@@ -36,7 +36,8 @@ class Records:
     def stage(self, name: str, configuration: dict[str, Any]) -> Iterator[None]:
         """Time a stage. The times of several calls are added.
 
-        Times with another configuration do not count. Times of interrupted calls are not known.
+        Times with another configuration are left out of the sum. Times of interrupted calls are
+        not known.
         """
         before = self.content['stages'].get(name, {})
         minutes = before['minutes'] if before.get('configuration') == configuration else 0.0

@@ -109,7 +109,9 @@ class Bodies:
 
     @classmethod
     def of(cls, person: Person, limbs: Limbs, by_samples: bool = True) -> 'Bodies':
-        """Return every sample, or the inflated mean: of unfamiliar people always the latter.
+        """Return the body of every sample, or of the mean with the radius.
+
+        For unfamiliar people it is always the mean with the radius.
 
         Raises:
             FleshError: if the message came without them.

@@ -16,8 +16,8 @@ Array = NDArray[np.float64]
 class Unpredicted:
     """A person of whom only the greatest speed is known.
 
-    If all joints were seen last, each is in a ball about its place of then. Otherwise all of them
-    are in one ball.
+    If the last observation had all joints, each joint has a ball of its own, about where it was
+    seen. Otherwise one ball holds all of them.
     """
 
     id: str

@@ -25,6 +25,7 @@ STILL_TERMS = 7
 # The joints of `others` are the trunk and the head.
 PARTS = ('wrists', 'elbows', 'feet', 'knees', 'hips', 'others')
 _PART_OF = {'wrist': 0, 'hand': 0, 'thumb': 0, 'elbow': 1, 'ankle': 2, 'foot': 2, 'heel': 2}
+_PART_OF |= dict.fromkeys(('finger', 'index', 'pinky'), 0)
 _PART_OF |= {'toe': 2, 'knee': 3, 'hip': 4, 'pelvis': 4, 'spine1': 4}
 USUAL = 0.95
 """The default coverage."""
@@ -36,7 +37,7 @@ Speed = Annotated[float, Field(gt=0)]
 
 
 class Calibration(BaseModel):
-    """Data and cases of a calibration, by which its tensors are read.
+    """What sets were calibrated on, and what the axes of their tensors stand for.
 
     `calibration.terms` (G, A, K) are the weights of the A TERMS in the expected error, for each of
     G PARTS. `calibration.scale` (C, R, G, B, K) and `calibration.pace_scale` (C, R, Q, K) are the

@@ -53,7 +53,7 @@ class Batch:
         """Move the copies; None hides them.
 
         Returns:
-            whether they were added again, and so are drawn last.
+            whether the copies were added to the scene again. They are then drawn after all else.
         """
         used = 0 if placed is None else len(placed.positions)
         if not used and not self._used:

@@ -34,7 +34,7 @@ def ablate(
         stages: what is trained.
         train: motion archive to learn from.
         validation: motion archive to measure on.
-        out: folder for all that is made, one folder a variant.
+        out: folder for all that is made, one folder for each variant.
         teacher: a trained one; None trains it.
         one_step: its one-step form, which students learn from; None trains it.
 

@@ -39,7 +39,7 @@ def measure_rows(
         config: how they are measured.
         about: the rest of the report, with the fingerprints of the archives in `data`.
         validation: motion archive to measure on.
-        out: holds a folder a variant.
+        out: folder that gets one subfolder for each variant.
         name: of the report's files, `.json` and `.md`.
         write_markdown: writes the report for people to read.
 

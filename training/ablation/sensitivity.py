@@ -46,7 +46,7 @@ def measure_sensitivity(
         stages: what is trained.
         train: motion archive to learn from.
         validation: motion archive to measure on.
-        out: folder for all that is made, one folder a variant.
+        out: folder for all that is made, one folder for each variant.
         teacher: a trained one; None trains it.
 
     Returns:

@@ -166,7 +166,10 @@ def _trust(of: Grouped, own: NDArray[np.int64], coverage: float) -> float:
 
 
 def rising(values: Doubles, weights: Doubles) -> Doubles:
-    """Return the rising sequence (B,) nearest to values in weighted squares."""
+    """Return the sequence (B,) that never falls and is nearest to values (B,).
+
+    By weighted least squares: isotonic regression.
+    """
     blocks: list[tuple[float, float, int]] = []  # mean, weight, length
     for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
         mean, heavy, length = value, weight + 1e-9, 1

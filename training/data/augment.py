@@ -145,7 +145,12 @@ def turn(motion: Tensor, angle: Tensor) -> Tensor:
 
 
 def thin_out(seen: Tensor, step: Tensor) -> Tensor:
-    """Keep every step-th (B,) frame of (B, H, J, 3), the last among them; linear in between."""
+    """Keep every `step`-th frame, the last one included, and interpolate the others.
+
+    Args:
+        seen: positions (B, H, J, 3).
+        step: frames from one that is kept to the next (B,).
+    """
     last = seen.shape[1] - 1
     age = last - torch.arange(last + 1, device=seen.device)  # (H,) frames before the newest
     newer = age // step[:, None] * step[:, None]  # (B, H)

@@ -171,8 +171,8 @@ def mean_square(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
 
     Args:
         output: (..., K, D) what the network returned.
-        result: its targets.
-        weights: broadcast to the samples.
+        result: what it should have returned, likewise.
+        weights: of the squared errors, broadcast over the samples.
     """
     return (weights * (output - result).square()).mean()
 

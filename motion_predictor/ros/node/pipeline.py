@@ -46,7 +46,7 @@ class Pipeline:
         node: gives logger and context.
         clock: of the node.
         setup: of the node.
-        people: to begin with.
+        people: the tracker that follows everybody.
         intake: receives the messages.
     """
 
