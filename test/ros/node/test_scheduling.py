@@ -93,5 +93,5 @@ def test_what_is_refused_is_said_and_nothing_else_happens() -> None:
     with Precedence(100, refusals.append):  # more than any system has
         assert scheduled() == ORDINARY
     (sentence,) = refusals
-    assert sentence.startswith('priority 100 was refused ([Errno 22] Invalid argument)')
+    assert sentence.startswith('real-time priority 100 was refused ([Errno 22] Invalid argument)')
     assert scheduled() == ORDINARY
