@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import viser
+from numpy.typing import NDArray
 from viser import uplot
 
 from motion_predictor.view.hindsight import Hindsight
@@ -22,6 +23,8 @@ from motion_predictor.view.scene import Scene, Show
 FIGURES_S = 0.5
 """How often the figures are updated."""
 HORIZON_S = 2.0
+FOLLOWED_M = 0.7
+"""How far people may go from what the camera looks at before it goes with them."""
 TIMELINE = 300
 BANNER = (
     '<div style="margin: 0.4em 0.6em; padding-left: 0.6em; border-left: 4px solid {}; '
@@ -76,7 +79,7 @@ class Page:
             )
         self.server.gui.main_panel.dock_right()
         self._look_at(0.0, 0.0)
-        self._placed = False
+        self._follows = True
         self.paint(dark)
         self._furnish(dark)
 
@@ -108,6 +111,7 @@ class Page:
         with gui.add_folder('Show'):
             for name, (title, hint) in SWITCHES.items():
                 self._switch(title, hint, getattr(self.show, name), self._setter(name))
+            self._switch('Follow', 'The camera goes with the people.', True, self._set_following)
             self._switch('Dark', 'Dark colours.', dark, self.paint)
         with gui.add_folder('Accuracy'):
             self._figures = gui.add_markdown('')
@@ -168,15 +172,30 @@ class Page:
 
     def _draw(self, condition: str, good: bool) -> Moment | None:
         drawn = self._scene.draw(self.memory, self.show, stale=not good)
-        if drawn is not None and drawn.poses and not self._placed:
-            self._placed = True  # the camera starts with the people who came first
-            x, y, _ = np.concatenate(list(drawn.poses.values())).mean(axis=0).tolist()
-            self._look_at(x, y)
+        if drawn is not None and drawn.poses:
+            joints = np.concatenate(list(drawn.poses.values()))
+            seen = joints[np.isfinite(joints).all(-1)]
+            if len(seen):
+                self._follow(seen.mean(axis=0))
         now_s = time.monotonic()
         if now_s - self._told_s > FIGURES_S or self._condition != (condition, good):
             self._told_s, self._condition = now_s, (condition, good)
             self._tell(condition, good)
         return drawn
+
+    def _set_following(self, value: bool) -> None:
+        self._follows = value
+
+    def _follow(self, middle: NDArray[np.floating]) -> None:
+        """Keep the middle of the people (3,) near what is looked at, also for who comes next."""
+        if not self.is_watched:
+            self._look_at(*middle[:2].tolist())
+        for client in self.server.get_clients().values() if self._follows else ():
+            camera = client.camera
+            way = (middle - camera.look_at) * (1, 1, 0)
+            length = float(np.hypot(*way[:2]))
+            if length > FOLLOWED_M:
+                camera.position = camera.position + way * (1 - FOLLOWED_M / length)
 
     def _look_at(self, x: float, y: float) -> None:
         self.server.initial_camera.look_at = (x, y, 0.9)

@@ -19,10 +19,10 @@ PATIENCE_S = 240.0
 """Without a graphics card everything is drawn by the processor."""
 
 
-def standing() -> Moment:
+def standing(aside_m: float = 0.0) -> Moment:
     """Return somebody who stands now and is predicted to walk off."""
     archive = open_archive('bundled')
-    pose = archive.clip(0)[0]
+    pose = archive.clip(0)[0] + np.array([aside_m, 0, 0], np.float32)
     times_s = np.arange(1, 21) / 10
     mean = np.repeat(pose[None], 20, 0)
     mean[..., 0] += times_s[:, None].astype(np.float32)
@@ -74,5 +74,9 @@ def test_page_draws_people_and_the_slider_moves_the_future(
             wait_for(lambda: page.show.ahead_s == pytest.approx(1.0), 'the slider is heard')
             page.draw('OK', good=True)
             wait_for(lambda: pixels_like(page, DARK.future) > 50, 'the future is drawn')
+            page.forget()
+            page.take(standing(aside_m=20.0))
+            page.draw('OK', good=True)
+            wait_for(lambda: pixels_like(page, DARK.person) > 50, 'the camera has gone with them')
     finally:
         page.close()
