@@ -2,6 +2,9 @@
 
 import argparse
 from collections.abc import Callable
+from typing import TypeVar
+
+Number = TypeVar('Number', int, float)
 
 
 class Help(argparse.HelpFormatter):
@@ -17,32 +20,26 @@ class Help(argparse.HelpFormatter):
 
 def whole(least: int, most: int = 1_000_000) -> Callable[[str], int]:
     """Return a parser of whole numbers from `least` to `most`."""
-
-    def read(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"must be a whole number, got '{text}'") from error
-        _require(least <= value <= most, least, most, text)
-        return value
-
-    return read
+    return _between(int, 'a whole number', least, most)
 
 
 def number(least: float, most: float) -> Callable[[str], float]:
     """Return a parser of numbers from `least` to `most`."""
+    return _between(float, 'a number', least, most)
 
-    def read(text: str) -> float:
+
+def _between(
+    kind: Callable[[str], Number], kind_name: str, least: float, most: float
+) -> Callable[[str], Number]:
+    def read(text: str) -> Number:
         try:
-            value = float(text)
+            value = kind(text)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(f"must be a number, got '{text}'") from error
-        _require(least <= value <= most, least, most, text)
+            raise argparse.ArgumentTypeError(f"must be {kind_name}, got '{text}'") from error
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(
+                f'must lie between {least:g} and {most:g}, got {text}'
+            )
         return value
 
     return read
-
-
-def _require(lies_within: bool, least: float, most: float, text: str) -> None:
-    if not lies_within:
-        raise argparse.ArgumentTypeError(f'must lie between {least:g} and {most:g}, got {text}')
