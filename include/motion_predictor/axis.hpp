@@ -1,4 +1,4 @@
-// The axis of a capsule in float, for bounds on many distances.
+// The axis of a capsule in single precision, for bounds on many distances.
 #ifndef MOTION_PREDICTOR__AXIS_HPP_
 #define MOTION_PREDICTOR__AXIS_HPP_
 
@@ -9,12 +9,12 @@
 namespace motion_predictor
 {
 
-/// The axis of a capsule that is fat enough to hold a capsule at several times.
+/// The axis of a fat capsule, which holds a capsule of the robot at all times of a span.
 struct Axis
 {
   Vec3 start, end;
   float ax, ay, az, ux, uy, uz, length;
-  float radius = 0, inner = 0;  // of what holds the capsule at all times of the span, and of what it always holds
+  float radius = 0, inner = 0;  // of the fat capsule; of a thin one that the robot's capsule holds at all times
 
   Axis(const Vec3 & from, const Vec3 & to)
   : start(from), end(to)
@@ -27,7 +27,7 @@ struct Axis
     length = static_cast<float>(far);
   }
 
-  /// The squared distance of a point.
+  /// The squared distance of a point from the axis.
   float square(float x, float y, float z) const
   {
     const float px = x - ax, py = y - ay, pz = z - az;

@@ -1,4 +1,4 @@
-// Capsules of a robot, and the exact distance of segments.
+// Capsules of a robot, and the exact distance between segments.
 #ifndef MOTION_PREDICTOR__CAPSULE_HPP_
 #define MOTION_PREDICTOR__CAPSULE_HPP_
 
@@ -14,14 +14,14 @@
 namespace motion_predictor
 {
 
-/// A segment with a radius; a ball where both ends are in one place. Metres.
+/// A segment with a radius; a ball if both ends are in one place. Metres.
 struct Capsule
 {
   Vec3 start, end;
   double radius = 0;
 };
 
-/// The capsules of a robot that is still, or those at each of several times.
+/// The capsules of a robot, in one pose (it stands still) or in one pose per time (it moves).
 class Robot
 {
 public:
@@ -43,7 +43,8 @@ public:
     }
     return found;
   }
-  /// Throws std::invalid_argument unless it is still or given at so many times, with as many capsules at each.
+  /// Throws std::invalid_argument unless the robot has one pose, or one pose at each of this number of times. All poses
+  /// must have the same number of capsules.
   void require(std::size_t times) const
   {
     bool fits = at_.size() == 1 || at_.size() == times;
@@ -64,9 +65,9 @@ inline double point_to_segment(const Vec3 & p, const Vec3 & a, const Vec3 & b)
   return left.dot(left);
 }
 
-/// The distance of the segments a-b and c-d. The nearest points are an end of one and a point of the other, or lie
-/// inside both, where the lines are nearest. Every candidate is the distance of two points of the segments. So the
-/// result is never too small, even if rounding affects segments that are nearly parallel.
+/// The distance between the segments a-b and c-d. There are five candidates: each of the four ends with the other
+/// segment, and the two points where the lines are nearest, clipped to the segments. Every candidate is a distance
+/// between points of the segments. So the result is never too small, even if rounding affects nearly parallel segments.
 inline double segment_to_segment(const Vec3 & a, const Vec3 & b, const Vec3 & c, const Vec3 & d)
 {
   const Vec3 u = b - a, v = d - c, w = a - c;

@@ -1,4 +1,4 @@
-// Eigen maps over a message: nothing is copied. The message has to outlive them.
+// Eigen maps over a message. They copy nothing, so the message must outlive them.
 #ifndef MOTION_PREDICTOR__EIGEN_HPP_
 #define MOTION_PREDICTOR__EIGEN_HPP_
 
@@ -11,9 +11,9 @@
 namespace motion_predictor
 {
 
-/// J joints of one frame, a row each: x, y, z in metres.
+/// The J joints of one frame, one row per joint: x, y, z in metres.
 using JointsMap = Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, 3, Eigen::RowMajor>>;
-/// F frames, a row each, of a number a joint.
+/// One number per joint and frame: one row per frame, one column per joint.
 using FramesMap = Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
 
 /// Sample s of a person at frame f, (J, 3).
@@ -30,7 +30,7 @@ inline JointsMap mean_map(
   return JointsMap(person.mean.data() + f * m.num_joints * 3, m.num_joints, 3);
 }
 
-/// Radii of a person, (F, J): of points, not of limbs.
+/// Radii of a person, (F, J). They are for joints as points; limbs need their own radius in addition.
 inline FramesMap radius_map(const msg::PredictedMotionArray & m, const msg::PredictedMotion & person)
 {
   return FramesMap(person.radius.data(), m.num_frames, m.num_joints);

@@ -1,4 +1,4 @@
-// Whether the newest message may be acted on: usable predictions, or the one reason why not.
+// Decides whether the newest message may be acted on: usable predictions, or a reason why not.
 #ifndef MOTION_PREDICTOR__LATEST_HPP_
 #define MOTION_PREDICTOR__LATEST_HPP_
 
@@ -46,16 +46,16 @@ inline const char * to_string(Reason reason)
   return names[static_cast<int>(reason)];
 }
 
-/// When a message may no longer be acted on; seconds.
+/// When a message may no longer be acted on. Times are in seconds.
 struct Limits
 {
-  double silent_after_s = 0.2;  // without any message, by the monotonic clock
-  double max_age_s = 0.25;      // since the capture of the newest observation, with the latency of the tracker
-  double max_ahead_s = 0.1;     // how far in the future a stamp may be, for clocks that differ a little
+  double silent_after_s = 0.2;  // longest time without any message, on the monotonic clock
+  double max_age_s = 0.25;      // longest time since the newest observation was captured, tracker's latency included
+  double max_ahead_s = 0.1;     // how far in the future a stamp may lie, for clocks that differ a little
   double reach_s = 0.0;         // how far from now the prediction must reach at least
-  bool reachable_ok = false;    // whether people without a prediction may be there: anywhere in reach (reachable.hpp)
+  bool reachable_ok = false;    // usable while some people are not predicted; distances are to all that they can reach
   double unpredicted_m_per_s = std::numeric_limits<double>::infinity();  // their greatest speed, if less than max_speed
-  bool unfamiliar_ok = true;    // whether people may be unfamiliar: distances go by their radii, not by samples
+  bool unfamiliar_ok = true;    // usable while somebody is unfamiliar; distances are to their radii, not their samples
 };
 
 /// The answer: usable predictions, or the reason why there are none.
@@ -71,11 +71,11 @@ public:
 
   explicit operator bool() const {return reason_ == Reason::usable;}
   Reason reason() const {return reason_;}
-  /// Whether it is known that nobody is there; false where nothing is known.
+  /// Whether it is known that nobody is there; false if nothing is known.
   bool is_nobody() const {return message_ && message_->motions.empty();}
 
-  /// The message, in which everybody listed is predicted or, with Limits::reachable_ok, has a place and a reach.
-  /// Throws std::logic_error if there is none: blind does not mean that nobody is there.
+  /// The message. Everybody listed in it is predicted or, with Limits::reachable_ok, has a place and a reach.
+  /// Throws std::logic_error if there is no usable message. This does not mean that nobody is there.
   const Message & message() const
   {
     if (!message_) {
@@ -83,13 +83,13 @@ public:
     }
     return *message_;
   }
-  /// The same as a shared pointer, to keep the message.
+  /// The message as a shared pointer, to keep it; null if there is no usable message.
   const std::shared_ptr<const Message> & shared() const {return message_;}
   /// Seconds since the newest observation: frame f lies message().times[f] - age_s() from now.
   double age_s() const {return age_s_;}
-  /// How fast whoever is not predicted goes at most, metres per second.
+  /// Greatest speed of people who are not predicted, metres per second.
   double unpredicted_m_per_s() const {return std::min(speed_, static_cast<double>(message().max_speed));}
-  /// How far from now the prediction reaches.
+  /// Time from now to the last predicted frame, seconds.
   double horizon_s() const {return message().times.empty() ? 0.0 : message().times.back() - age_s_;}
 
 private:
@@ -115,7 +115,7 @@ inline bool is_well_formed(const Message & m)
   if (m.times.size() != F) {return false;}
   if (!m.motions.empty() && (F == 0 || m.joint_names.size() != J || m.parents.size() != J)) {return false;}
   const auto finite = [](const std::vector<float> & numbers) {
-      double sum = 0;  // of finite float32 numbers it is finite
+      double sum = 0;  // finite exactly if all float32 numbers are
       for (float number : numbers) {sum += number;}
       return std::isfinite(sum);
     };
@@ -135,9 +135,9 @@ inline bool is_well_formed(const Message & m)
 /// Whether somebody is predicted, not only listed.
 inline bool is_predicted(const msg::PredictedMotion & person) {return !person.mean.empty();}
 
-/// Whether the place of everybody is known, predicted or reachable. The status of the message must be that of one of
-/// them, so that nothing else is wrong. A pose that is new and still STALE_INPUT is not believed: axes may be mixed up,
-/// or most joints hidden.
+/// Whether everybody listed is predicted, or has a known place and reach. The status of the message must not be worse
+/// than the worst status of a person. Otherwise something else is wrong. A person with STALE_INPUT whose pose is as new
+/// as the message is not trusted: its axes may be mixed up, or most of its joints hidden.
 inline bool all_are_placed(const Message & m)
 {
   std::uint8_t worst = Message::DEGRADED;
@@ -153,7 +153,7 @@ inline bool all_are_placed(const Message & m)
   return !m.unlisted && m.status <= worst;
 }
 
-/// Why a well-formed message of some age may be acted on or not, apart from silence.
+/// The reason why a well-formed message of this age may be acted on or not, apart from silence.
 inline Reason judge(const Message & m, double age_s, const Limits & limits)
 {
   if (m.status == Message::FAULT) {return Reason::fault;}
@@ -173,18 +173,18 @@ inline Reason judge(const Message & m, double age_s, const Limits & limits)
   return Reason::usable;
 }
 
-/// Owns the subscription to predicted_motion, and says whether the newest message is usable.
+/// Owns the subscription to predicted_motion and says whether the newest message is usable.
 class Predictions
 {
 public:
   using Steady = std::chrono::steady_clock;
 
-  /// Without a subscription, for messages that come another way: hand them to put().
+  /// Without a subscription, for messages that come another way. Pass them to put().
   explicit Predictions(Limits limits = {})
   : limits_(limits), inbox_(std::make_shared<Inbox>()) {}
 
-  /// Subscribes with an rclcpp::Node or anything else that has create_subscription<Message>(topic, depth, callback).
-  /// Reliable, since a message of many fragments would rarely arrive complete otherwise.
+  /// Subscribes with an rclcpp::Node, or anything else that has create_subscription<Message>(topic, depth, callback).
+  /// The subscription is reliable: otherwise a message of many fragments would rarely arrive complete.
   template<class Node>
   explicit Predictions(Node & node, Limits limits = {}, const char * topic = "predicted_motion")
   : Predictions(limits)
@@ -197,7 +197,8 @@ public:
   void put(std::shared_ptr<const Message> message) {inbox_->put(std::move(message));}
 
   /// The newest predictions if they can be used, otherwise the reason why not.
-  /// @param now_ns the time of the clock by which messages are stamped: ROS time, node.now().nanoseconds()
+  /// @param now_ns time of the clock that stamps the messages (ROS time): node.now().nanoseconds()
+  /// @param steady time of the monotonic clock
   Latest latest(std::int64_t now_ns, Steady::time_point steady = Steady::now()) const
   {
     const std::lock_guard<std::mutex> lock(inbox_->mutex);

@@ -1,4 +1,4 @@
-// Limbs with flesh: joints are points, and a robot touches what is around them.
+// Limbs as capsules: joints are points, and a robot touches the flesh around them.
 #ifndef MOTION_PREDICTOR__LIMBS_HPP_
 #define MOTION_PREDICTOR__LIMBS_HPP_
 
@@ -17,7 +17,7 @@
 namespace motion_predictor
 {
 
-/// A capsule between two joints; a ball where both are the same.
+/// A capsule between two joints; a ball if both joints are the same.
 struct Limb
 {
   std::string name;
@@ -27,8 +27,8 @@ struct Limb
 
 using Limbs = std::vector<Limb>;
 
-/// Limbs in the text of a file like those in config/flesh, a limb a line: `name: [joint, joint, radius]`.
-/// Throws std::invalid_argument if it holds none, or names a joint that the predictions lack.
+/// Limbs in the text of a file like those in config/flesh. Each line has one limb: `name: [joint, joint, radius]`.
+/// Throws std::invalid_argument if the text has no limb, or names a joint that the predictions lack.
 inline Limbs parse_limbs(const std::string & text, const std::vector<std::string> & joint_names)
 {
   const auto trimmed = [](std::string part) {
@@ -67,7 +67,8 @@ inline Limbs parse_limbs(const std::string & text, const std::vector<std::string
   return limbs;
 }
 
-/// Limbs of a file like those in config/flesh. Throws as parse_limbs, and if there is no such file.
+/// Limbs in a file like those in config/flesh. Throws std::invalid_argument like parse_limbs(), and if there is no such
+/// file.
 inline Limbs read_limbs(const std::string & path, const std::vector<std::string> & joint_names)
 {
   std::ifstream file(path);

@@ -1,5 +1,5 @@
-// How near people come to a robot within a time span, and how likely they touch it. This header includes all others
-// that a planner needs.
+// How near people come to a robot within a time span, and how likely they touch it. This header includes all other
+// headers that a planner needs.
 #ifndef MOTION_PREDICTOR__PLANNING_HPP_
 #define MOTION_PREDICTOR__PLANNING_HPP_
 
@@ -26,17 +26,18 @@ struct Closest
 {
   double distance_m = std::numeric_limits<double>::infinity();  // of surfaces; negative: overlap; infinite: nobody
   double time_s = std::numeric_limits<double>::quiet_NaN();  // from now
-  std::string person, limb;  // no limb: somebody who is not predicted, anywhere in reach
+  std::string person, limb;  // the limb is empty for a person who is not predicted
   std::size_t capsule = 0, sample = 0;
 };
 
-/// The least distance of a body, with indices: one for each of T times if `each`, otherwise one over all times.
+/// The least distance between bodies and a robot, and its sample n, time t, limb c and capsule r.
 struct Nearest
 {
   double distance_m = std::numeric_limits<double>::infinity();
   std::size_t n = 0, t = 0, c = 0, r = 0;
 };
 
+/// The least distance at each of the T times if `each`, otherwise one least distance over all times.
 inline std::vector<Nearest> nearest(const Bodies & bodies, const Robot & robot, bool each)
 {
   const Robot there = bodies.seen_from_here(robot);
@@ -44,7 +45,7 @@ inline std::vector<Nearest> nearest(const Bodies & bodies, const Robot & robot, 
   std::vector<Nearest> found(each ? bodies.times.size() : 1);
   std::vector<std::size_t> order(sweep.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  // What looks nearest comes first: its distance excludes most of the others.
+  // Bodies with the smallest bounds come first: their distances exclude most others.
   std::sort(
     order.begin(), order.end(), [&](std::size_t a, std::size_t b) {return sweep.at_least(a) < sweep.at_least(b);});
   for (std::size_t body : order) {
@@ -74,7 +75,7 @@ inline std::vector<Nearest> nearest(const Bodies & bodies, const Robot & robot, 
   return found;
 }
 
-/// Which samples touch which capsule at any of the times: [n * R + r].
+/// Whether sample n touches capsule r of R at any of the times: element [n * R + r].
 inline std::vector<bool> touching(const Bodies & bodies, const Robot & robot, double margin_m = 0)
 {
   const Robot there = bodies.seen_from_here(robot);
@@ -100,17 +101,17 @@ inline std::vector<bool> touching(const Bodies & bodies, const Robot & robot, do
   return touched;
 }
 
-/// Options of a planner.
+/// What a planner asks: a time span, and how people are represented.
 struct Look
 {
-  double start_s = 0, end_s = 1;  // of the span, from now
-  bool by_samples = true;  // every sample, or else (and always of unfamiliar people) the mean inflated by the radius
-  const Rigid * to_robot = nullptr;  // from the frame of the predictions to the robot's
-  const Limbs * limbs = nullptr;  // those that ship for the layout unless given
+  double start_s = 0, end_s = 1;  // start and end of the span, seconds from now
+  bool by_samples = true;  // every sample; false: the mean inflated by the radius, as always for unfamiliar people
+  const Rigid * to_robot = nullptr;  // from the frame of the predictions to the frame of the robot
+  const Limbs * limbs = nullptr;  // null: the limbs that ship for the layout
 
   Limbs flesh(const Latest & latest) const {return limbs ? *limbs : limbs_of(latest.message());}
 
-  /// Everybody who is predicted, as bodies with flesh at the instants of the span.
+  /// Calls use(person, bodies) for everybody who is predicted. The bodies are at the instants of the span.
   template<class Use>
   void each_person(const Latest & latest, Use use) const
   {
@@ -126,7 +127,8 @@ struct Look
     }
   }
 
-  /// Everybody who is not predicted, with the distance of their reach from each capsule at each of the instants.
+  /// Calls use(person, time_s, r, distance_m) for everybody who is not predicted, at each instant and for each capsule
+  /// r. distance_m is the distance between the capsule and the space that the person can reach.
   template<class Use>
   void each_unpredicted(const Latest & latest, const Robot & robot, Use use) const
   {
@@ -144,9 +146,9 @@ struct Look
   }
 };
 
-/// The least distance of anybody within a span, at both ends and every published frame in between. Give a moving robot
-/// at those instants(). Throws std::logic_error without usable predictions, std::out_of_range if the span is longer
-/// than the prediction.
+/// The least distance between people and the robot within a span. Distances are computed at both ends of the span and
+/// at every published frame in between: the instants(). If the robot moves, give one pose per instant. Throws
+/// std::logic_error without usable predictions, and std::out_of_range if the span is longer than the prediction.
 inline Closest closest(const Latest & latest, const Robot & robot, const Look & look = {})
 {
   Closest best;
@@ -163,7 +165,7 @@ inline Closest closest(const Latest & latest, const Robot & robot, const Look & 
   return best;
 }
 
-/// Upper bound of a probability, with 95 % confidence (Clopper and Pearson), from the number of hits among draws.
+/// Upper bound of a probability, with 95 % confidence (Clopper and Pearson), given `hits` among `of` draws.
 inline double at_most(std::size_t hits, std::size_t of)
 {
   if (hits >= of) {return 1;}
@@ -180,23 +182,25 @@ inline double at_most(std::size_t hits, std::size_t of)
   return high;
 }
 
-/// The probability that a robot is touched, estimated from the samples. It is that of the model, which is not
+/// The probability that a robot is touched, estimated from the samples. The model gives this probability, and it is not
 /// calibrated.
 struct Touch
 {
-  double share = 0;  // of anything of the robot
-  double at_most = 0;  // what it is below, with 95 % confidence in the samples: none of 50 still leaves 6 %
-  std::vector<double> of_capsule;
+  double share = 0;  // probability that any part of the robot is touched
+  double at_most = 0;  // upper bound with 95 % confidence: if none of 50 samples touches, it is still 6 %
+  std::vector<double> of_capsule;  // probability that each capsule is touched
 };
 
-/// The probability that anybody touches the robot within a span. People are taken as independent. Somebody who is not
-/// predicted, or unfamiliar, touches everything that they can reach.
+/// The probability that anybody touches the robot within a span. People are taken as independent of each other. A
+/// person who is unfamiliar or not predicted counts as touching everything that they can reach. Distances up to
+/// margin_m count as touching.
 inline Touch touch(const Latest & latest, const Robot & robot, Look look = {}, double margin_m = 0)
 {
   const std::size_t R = robot.size();
   double spared = 1, spared_at_least = 1;
   std::vector<double> capsules(R, 1);
-  const auto reach = [&](std::size_t r) {spared = spared_at_least = capsules[r] = 0;};  // whose samples say nothing
+  // For people who are unfamiliar or not predicted: whatever they can reach is touched.
+  const auto reach = [&](std::size_t r) {spared = spared_at_least = capsules[r] = 0;};
   look.by_samples = true;
   look.each_person(latest, [&](const msg::PredictedMotion & person, const Bodies & bodies) {
       const auto touched = touching(bodies, robot, margin_m);

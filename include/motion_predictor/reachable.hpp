@@ -1,4 +1,4 @@
-// People who are there but not predicted. Only where they can have got to at most is known.
+// People who are there but not predicted: only how far they can have moved is known.
 #ifndef MOTION_PREDICTOR__REACHABLE_HPP_
 #define MOTION_PREDICTOR__REACHABLE_HPP_
 
@@ -15,41 +15,42 @@
 namespace motion_predictor
 {
 
-/// Where a person was last seen, in another frame if a transform is given; metres.
+/// The place where a person was last seen, metres. It is in another frame if a transform is given.
 inline Vec3 place_of(const msg::PredictedMotion & person, const Rigid * to_robot = nullptr)
 {
   const Vec3 place{person.place[0], person.place[1], person.place[2]};
   return to_robot ? (*to_robot)(place) : place;
 }
 
-/// How long before header.stamp a person was last seen; seconds.
+/// The time between the last sight of a person and header.stamp; seconds.
 inline double lost_s(const Latest & latest, const msg::PredictedMotion & person)
 {
   const auto since = nanoseconds(latest.message().header.stamp) - nanoseconds(person.last_seen);
   return std::max(0.0, static_cast<double>(since) * 1e-9);
 }
 
-/// How far a person can have moved since they were last seen, at time_s from now; metres.
+/// How far a person can have moved from the last sight until time_s from now; metres.
 inline double walked_in(const Latest & latest, const msg::PredictedMotion & person, double time_s)
 {
   return latest.unpredicted_m_per_s() * (lost_s(latest, person) + latest.age_s() + time_s);
 }
 
-/// Radius around place_of() that holds all joints of a person at time_s from now, predicted or not; metres.
+/// Radius around place_of() that holds all joints of a person at time_s from now; metres. It is also known for people who
+/// are predicted.
 inline double reach_in(const Latest & latest, const msg::PredictedMotion & person, double time_s)
 {
   const double grown = static_cast<double>(latest.message().max_speed) * lost_s(latest, person);
   return std::max(0.0, static_cast<double>(person.reach) - grown) + walked_in(latest, person, time_s);
 }
 
-/// The distance between a capsule and everything that a person can reach, with flesh added; negative: overlap. If the
-/// last pose has all joints, each is in a ball about its place there. Otherwise all are in one ball.
+/// The distance between a capsule and the space that a person's limbs can reach; negative if they overlap. If the last
+/// pose has all joints, each joint has its own ball around its place in that pose. Otherwise one ball holds all joints.
 inline double reachable_distance(
   const Latest & latest, const msg::PredictedMotion & person, const Limbs & limbs, double time_s,
   const Capsule & capsule, const Rigid * to_robot = nullptr)
 {
   const auto & pose = person.last_pose;
-  float sum = 0;  // of finite numbers it is finite
+  float sum = 0;  // finite if all numbers are
   for (float number : pose) {sum += number;}
   const bool whole = pose.size() == latest.message().joint_names.size() * 3 && std::isfinite(sum);
   const auto joint = [&](std::size_t j) {

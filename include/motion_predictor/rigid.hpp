@@ -1,4 +1,4 @@
-// Points, and rigid transforms from the frame of the predictions to that of a robot.
+// Points, and rigid transforms from the frame of the predictions to the frame of a robot.
 #ifndef MOTION_PREDICTOR__RIGID_HPP_
 #define MOTION_PREDICTOR__RIGID_HPP_
 
@@ -27,13 +27,14 @@ struct Vec3
   double norm() const {return std::sqrt(dot(*this));}
 };
 
-/// A rotation and a translation: takes positions in one frame to another.
+/// A rotation and a translation. It transforms positions from one frame to another.
 struct Rigid
 {
   std::array<Vec3, 3> rows{Vec3{1, 0, 0}, Vec3{0, 1, 0}, Vec3{0, 0, 1}};
   Vec3 translation;
 
-  /// The transform of x, y, z and a quaternion x, y, z, w. Throws std::invalid_argument if it is not a rotation.
+  /// The transform of a position px, py, pz and a quaternion x, y, z, w. Throws std::invalid_argument if the length of
+  /// the quaternion is not 1.
   static Rigid of_pose(
     double px, double py, double pz, double x, double y, double z, double w)
   {
@@ -50,7 +51,7 @@ struct Rigid
     return found;
   }
 
-  /// The transform of a geometry_msgs/Transform, as tf2's lookupTransform gives.
+  /// The transform of a geometry_msgs/Transform, as tf2's lookupTransform returns it.
   template<class Transform>
   static Rigid of_message(const Transform & t)
   {
@@ -63,7 +64,7 @@ struct Rigid
     return Vec3{rows[0].dot(p), rows[1].dot(p), rows[2].dot(p)} + translation;
   }
 
-  /// The inverse.
+  /// The inverse transform.
   Rigid inverse() const
   {
     Rigid back;
@@ -76,8 +77,8 @@ struct Rigid
   }
 };
 
-/// The transform between two frames from a tf2_ros::Buffer. Empty if tf2 has none, or if it is older than max_age_s.
-/// Static transforms hold for ever. Transforms with a stamp in the future hold for two seconds.
+/// The newest transform from source to target in a tf2_ros::Buffer. Empty if tf2 has none, if it is older than
+/// max_age_s, or if its stamp is more than two seconds in the future. Static transforms are valid for ever.
 template<class Buffer>
 std::optional<Rigid> newest_transform(
   const Buffer & buffer, const std::string & target, const std::string & source, std::int64_t now_ns,
@@ -91,7 +92,7 @@ std::optional<Rigid> newest_transform(
     const double age_s = static_cast<double>(now_ns - stamp_ns) * 1e-9;
     if (stamp_ns != 0 && !(age_s >= -2.0 && age_s <= max_age_s)) {return std::nullopt;}
     return Rigid::of_message(found.transform);
-  } catch (const std::exception &) {  // tf2::TransformException, or no rotation
+  } catch (const std::exception &) {  // tf2::TransformException, or a quaternion that is no rotation
     return std::nullopt;
   }
 }

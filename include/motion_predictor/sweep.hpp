@@ -1,13 +1,15 @@
 // Which limbs may come near a robot: exact bounds on many distances at once.
 //
-// A body moves little from one frame to the next. So successive poses of a sample are taken together, as one fat body:
-// each joint is a ball that holds the joint at all of these times, and each limb is as much thicker. In the same way
-// the robot is made fatter if it moves. What holds for fat bodies, holds for all their poses:
-// - A body lies in a ball around one of its joints, the hub; most are too far away as a whole.
-// - An overlap is at most the sum of both radii. If some limb overlaps a capsule deeply, thin limbs need no look.
-// - A joint lies on the axis of its limbs, and every point of a limb is within half its length from its nearer end. The
-//   squared distance of joints from the axis of a capsule is computed in float, eight joints at a time.
-// Only limbs that these bounds leave in question are measured, in double.
+// A body moves little from one frame to the next. So the times are divided into spans, and all poses of a sample in a
+// span are replaced by one fat body: each joint becomes a ball that holds the joint at all times of the span, and the
+// limbs become thicker by the radius of these balls. If the robot moves, its capsules are made fatter in the same way.
+// The bounds of fat bodies are valid at every time of the span:
+// - A body lies in a ball around one of its joints, the hub. Most of these balls are too far away as a whole.
+// - The depth of an overlap is at most the sum of both radii. If a thick limb overlaps a capsule deeply, thin limbs
+//   cannot overlap more deeply and are skipped.
+// - Every point of a limb's axis is within half its length of the nearer end. So the distances of the joints from the
+//   axis of a capsule give a bound. Their squares are computed in float, eight joints at a time.
+// Only limbs that these bounds do not exclude are measured, in double.
 #ifndef MOTION_PREDICTOR__SWEEP_HPP_
 #define MOTION_PREDICTOR__SWEEP_HPP_
 
@@ -29,7 +31,7 @@ namespace motion_predictor
 class Sweep
 {
 public:
-  /// The robot is in the frame of the bodies, still or at the same times.
+  /// The robot must be in the frame of the bodies, in one pose or in one pose per time.
   Sweep(const Bodies & bodies, const Robot & robot)
   : bodies_(bodies), robot_(robot), T_(bodies.times.size()), R_(robot.size()), C_(bodies.limbs.size()),
     together_(std::max<std::size_t>(1, (T_ + SPANS - 1) / SPANS)), spans_((T_ + together_ - 1) / together_)
@@ -40,15 +42,15 @@ public:
     find_bodies();
   }
 
-  /// The number of fat bodies: body b is that of sample b / spans() in the span b % spans().
+  /// The number of fat bodies. Body b belongs to sample b / spans() and span b % spans().
   std::size_t size() const {return bodies_.samples * spans_;}
   std::size_t spans() const {return spans_;}
-  /// The times of a span are those from first_time() to before the first of the next one.
+  /// The first time of a span. Its last time is the one before first_time(span + 1).
   std::size_t first_time(std::size_t span) const {return std::min(span * together_, T_);}
   /// Lower bound of the distance of a fat body from the robot.
   float at_least(std::size_t body) const {return at_least_[body];}
 
-  /// Select a fat body for the following functions, for limits up to this one.
+  /// Select a fat body for the functions below. Their limits must not be above this limit.
   void turn_to(std::size_t body, float limit)
   {
     body_ = body, span_ = body % spans_;
@@ -66,8 +68,9 @@ public:
     }
   }
 
-  /// The number of limbs that are thick enough for the limit. They are counted from the thickest one on.
+  /// The number of limbs that are thick enough to come nearer than the limit. The thickest limb is number 0.
   std::size_t limbs() const {return used_;}
+  /// The index in Bodies::limbs of the k-th thickest limb.
   std::size_t limb(std::size_t k) const {return limbs_[k];}
 
   /// Whether any limb may come nearer to a capsule than a limit.
@@ -91,7 +94,8 @@ public:
     return any;
   }
 
-  /// Whether some joint is certainly nearer than a limit to the capsule of the last question, at all of the times.
+  /// Whether some joint is certainly nearer than a limit to capsule r, at all times of the span. Ask is_in_question()
+  /// for this capsule first.
   bool is_within(std::size_t r, float limit) const
   {
     const Axis & axis = axes_[span_ * R_ + r];
@@ -103,7 +107,7 @@ public:
     return false;
   }
 
-  /// Whether a limb may come nearer than a limit to the capsule of the last question.
+  /// Whether a limb may come nearer than a limit to capsule r. Ask is_in_question() for this capsule first.
   bool is_limb_in_question(std::size_t k, std::size_t r, float limit) const
   {
     const Axis & axis = axes_[span_ * R_ + r];
@@ -126,8 +130,8 @@ public:
   }
 
 private:
-  static constexpr std::size_t SPANS = 16;  // into which the times are divided at most
-  static constexpr std::size_t LANES = 8;
+  static constexpr std::size_t SPANS = 16;  // greatest number of spans
+  static constexpr std::size_t LANES = 8;  // joints that are computed at a time
 
   Vec3 end(std::size_t lane) const
   {
@@ -135,7 +139,8 @@ private:
     return {x_[at], y_[at], z_[at]};
   }
 
-  /// Order limbs from the thickest to the thinnest, and joints as these limbs need them: thick limbs need few lanes.
+  /// Order limbs from the thickest to the thinnest, and joints (lanes) in the order in which these limbs use them. So if
+  /// only thick limbs are in question, only the first lanes are computed.
   void order_limbs()
   {
     std::vector<float> thickest(C_, 0.0f);
@@ -224,7 +229,7 @@ private:
     find_balls();
   }
 
-  /// Find the ball around the hub of every fat body, and how near it comes to the robot.
+  /// Find the ball around the hub of every fat body, and the distance of the ball from the robot.
   void find_balls()
   {
     const std::size_t hub = find_hub();
@@ -250,7 +255,7 @@ private:
       at_least_[body] = nearest - ball;
       farthest_ = std::max(farthest_, std::abs(hx) + std::abs(hy) + std::abs(hz) + ball);
     }
-    slack_ = 1e-5f * farthest_ + 1e-5f;  // far more than what rounding does
+    slack_ = 1e-5f * farthest_ + 1e-5f;  // far more than the rounding errors
     for (float & least : at_least_) {least -= slack_;}
   }
 
@@ -272,12 +277,12 @@ private:
 
   const Bodies & bodies_;
   const Robot & robot_;
-  std::size_t T_, R_, C_, together_, spans_, W_ = 0;  // W_: lanes of a body
-  std::vector<std::size_t> limbs_, lanes_of_, joints_;  // limbs by thickness, lanes that they need, joints of lanes
-  std::vector<std::array<std::size_t, 2>> ends_;  // lanes of the ends of limbs
-  std::vector<float> thickest_limb_, radius_, thickest_;  // of limbs; of limbs in spans; of lanes in spans
-  std::vector<Axis> axes_;  // of capsules in spans
-  std::vector<float> x_, y_, z_, spread_, at_least_;  // of bodies
+  std::size_t T_, R_, C_, together_, spans_, W_ = 0;  // together_: times per span; W_: lanes per body
+  std::vector<std::size_t> limbs_, lanes_of_, joints_;  // limbs by thickness; lanes up to each; the joint of each lane
+  std::vector<std::array<std::size_t, 2>> ends_;  // the lanes of both ends of each limb
+  std::vector<float> thickest_limb_, radius_, thickest_;  // per limb; per span and limb; per span and lane
+  std::vector<Axis> axes_;  // per span and capsule
+  std::vector<float> x_, y_, z_, spread_, at_least_;  // per body and lane, but at_least_ per body
   float slack_ = 0, farthest_ = 0, thickest_capsule_ = 0;
   std::size_t body_ = 0, span_ = 0, used_ = 0, lanes_ = 0;
   std::vector<float> square_, reach_, half_, flesh_;  // of the selected body

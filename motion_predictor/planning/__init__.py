@@ -1,4 +1,4 @@
-"""The planner's side: what a robot needs to act on predictions. Needs numpy, not rclpy."""
+"""For planners: everything that a robot needs to act on predictions. Needs numpy, not rclpy."""
 
 from motion_predictor.common.rigid import Rigid
 from motion_predictor.planning.approach import NOBODY, Closest, closest, nearest, over

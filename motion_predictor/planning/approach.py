@@ -1,4 +1,4 @@
-"""How near people come to a robot in a time span: when, who, which limb, and which part of it."""
+"""How near people come to a robot in a time span: who, when, which limb, which robot capsule."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from motion_predictor.planning.outlook import Outlook
 from motion_predictor.planning.sweep import Pairs, Sweep
 
 FIRST = 64
-"""Number of pairs that are measured first, at all times of a span: those that look nearest."""
+"""Number of pairs (limb, capsule) to measure first: those with the smallest lower bounds."""
 
 
 @dataclass(frozen=True)
@@ -19,33 +19,33 @@ class Closest:
     """The least distance between a person and the robot."""
 
     distance_m: float
-    """Between surfaces; negative if they overlap, infinite if nobody is there."""
+    """Distance between the surfaces; negative if they overlap, infinite if nobody is there."""
     time_s: float = float('nan')
     """Seconds from now."""
     person: str = ''
     limb: str = ''
-    """Empty for somebody who is not predicted."""
+    """Name of the limb; empty for a person who is not predicted."""
     capsule: int = -1
-    """Of the robot."""
+    """Index of the robot's capsule; -1 if nobody is there."""
     sample: int = -1
-    """Sample of the person; 0 for the mean, -1 for somebody who is not predicted."""
+    """Index of the person's sample; 0 for the mean, -1 for a person who is not predicted."""
 
 
 NOBODY = Closest(float('inf'))
 
 
 def nearest(bodies: Bodies, robot: Capsules) -> tuple[NDArray[np.float64], Pairs]:
-    """Return the distance at each time (T,), and what it is between.
+    """Return the least distance at each time (T,), and the limb and capsule that have it.
 
     Args:
-        bodies: N versions of a person at T times.
-        robot: still, or at the same times.
+        bodies: N futures of one person at T times.
+        robot: capsules in one pose, or one pose at each of the T times.
     """
     return _nearest(bodies, robot, each=True)
 
 
 def _nearest(bodies: Bodies, robot: Capsules, each: bool) -> tuple[NDArray[np.float64], Pairs]:
-    """Return the distance and the pair at each time, or (1,) over all of them."""
+    """Return the least distance and its pair: per time (T,) if `each`, otherwise overall (1,)."""
     sweep = Sweep(bodies, robot)
     least = sweep.at_least()
     by_span = least.reshape(len(least), -1)
@@ -59,10 +59,10 @@ def _nearest(bodies: Bodies, robot: Capsules, each: bool) -> tuple[NDArray[np.fl
         found.append((pairs, distance_m))
 
     def limits() -> NDArray[np.float64]:
-        """Return what pairs of each span have to be nearer than, to be of interest."""
+        """Return for each span (B,) the distance beyond which no pair can be the nearest."""
         return sweep.most_in_spans(limit if each else np.full_like(limit, limit.min()))
 
-    # What looks nearest is measured first: its distance excludes most of the others.
+    # Pairs with the smallest bounds are measured first: their distances exclude most others.
     rest = np.flatnonzero(by_span <= limits()[:, None])
     if len(rest) > FIRST:
         measure(sweep.pairs(rest[np.argpartition(least.ravel()[rest], FIRST)[:FIRST]]))
@@ -96,16 +96,17 @@ def closest(
     Distances are computed at both ends of the span and at every published frame in between.
 
     Args:
-        outlook: who is there, in the frame of the robot.
-        robot: still; or moving, and then given at `outlook.instants(start_s, end_s)`.
-        start_s: of the span, seconds from now.
-        end_s: of the span.
-        limbs: of the people; those that ship for their layout unless given.
-        by_samples: every sample, or else the mean inflated by the radius. Unfamiliar people are
-            always the latter.
+        outlook: the predictions, in the frame of the robot.
+        robot: capsules of the robot. If it moves, one pose per time of
+            `outlook.instants(start_s, end_s)`.
+        start_s: start of the span, seconds from now.
+        end_s: end of the span, seconds from now.
+        limbs: limbs of the people; the limbs that ship for their layout by default.
+        by_samples: True to measure every sample, False to measure the mean inflated by the
+            radius. For unfamiliar people the mean is always used.
 
     Raises:
-        HorizonError: if the span is not within what is predicted.
+        HorizonError: if the span is not within the predicted times.
         FleshError: if there are no limbs for the layout, no samples, or no radius.
     """
     if outlook.is_empty:
@@ -116,7 +117,7 @@ def closest(
 def over(
     outlook: Outlook, robot: Capsules, limbs: Limbs | None = None, by_samples: bool = True
 ) -> Closest:
-    """Return the least distance at the times of an outlook; see `closest`."""
+    """Return the least distance over all times of an outlook. Arguments are as in `closest`."""
     if outlook.is_empty:
         return NOBODY
     limbs = limbs or Limbs.for_outlook(outlook)

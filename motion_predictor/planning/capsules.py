@@ -1,4 +1,4 @@
-"""Capsules, and the exact distance of segments."""
+"""Capsules, and the exact distance between segments."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,26 +11,26 @@ from motion_predictor.common.rigid import Rigid
 Array = NDArray[np.float64]
 Some = TypeVar('Some', np.float32, np.float64)
 TINY = 1e-30
-"""Least squared length, and area, by which is divided; float32 has it."""
+"""Lower limit of divisors (squared lengths, areas) against division by zero; fits float32."""
 
 
 @dataclass(frozen=True)
 class Capsules:
-    """R capsules of a robot, still or at T times; a ball has both ends in one place."""
+    """R capsules of a robot, in one pose or in T poses. A ball has both ends in one place."""
 
     starts: Array
     """(R, 3) or (T, R, 3) metres"""
     ends: Array
-    """the same shape"""
+    """(R, 3) or (T, R, 3) metres, the same shape as `starts`"""
     radii: Array
     """(R,) metres"""
 
     @classmethod
     def of(cls, starts: ArrayLike, ends: ArrayLike, radii: ArrayLike) -> 'Capsules':
-        """Return them, checked.
+        """Return capsules, after a check of the numbers.
 
         Raises:
-            ValueError: if shapes differ or a number is not finite or a radius negative.
+            ValueError: if the shapes do not fit, a number is not finite, or a radius is negative.
         """
         a, b = np.asarray(starts, np.float64), np.asarray(ends, np.float64)
         r = np.asarray(radii, np.float64)
@@ -44,14 +44,14 @@ class Capsules:
         return cls(a, b, r)
 
     def moved(self, transform: Rigid) -> 'Capsules':
-        """Return them in another frame."""
+        """Return the capsules in another frame."""
         return Capsules.of(transform(self.starts), transform(self.ends), self.radii)
 
     def over(self, times: int) -> tuple[Array, Array]:
-        """Return starts and ends (T, R, 3) at so many times.
+        """Return the starts and the ends, (T, R, 3) each, for this number T of times.
 
         Raises:
-            ValueError: if they are at another number of times.
+            ValueError: if the capsules are given at another number of times.
         """
         shape = (times, *self.starts.shape[-2:])
         if self.starts.ndim == 3 and len(self.starts) != times:
@@ -64,7 +64,7 @@ class Capsules:
 def point_to_segment(
     points: NDArray[Some], starts: NDArray[Some], ends: NDArray[Some]
 ) -> NDArray[Some]:
-    """Return the squared distance of points (K, 3) from segments (K, 3)."""
+    """Return the squared distances (K,) of points (K, 3) from segments (K, 3)."""
     along, away = ends - starts, points - starts
     length = np.einsum('kx,kx->k', along, along)
     share = np.einsum('kx,kx->k', away, along) / np.maximum(length, TINY)
@@ -75,11 +75,12 @@ def point_to_segment(
 def segment_to_segment(
     a: NDArray[Some], b: NDArray[Some], c: NDArray[Some], d: NDArray[Some]
 ) -> NDArray[Some]:
-    """Return the distance (K,) of segments a-b from segments c-d, each (K, 3), in metres.
+    """Return the distances (K,) of segments a-b from segments c-d, each (K, 3), in metres.
 
-    The nearest points of two segments are an end of one and a point of the other, or lie inside
-    both, where the two lines are nearest. All five candidates are distances between points of the
-    segments. So none is too small, also where rounding affects segments that are nearly parallel.
+    There are five candidates: each of the four ends with the other segment, and the two points
+    where the lines are nearest, clipped to the segments. Every candidate is a distance between
+    points of the segments. So the result is never too small, even if rounding affects nearly
+    parallel segments.
     """
     u, v, w = b - a, d - c, a - c
     uu, uv, vv = (np.einsum('kx,kx->k', x, y) for x, y in ((u, u), (u, v), (v, v)))

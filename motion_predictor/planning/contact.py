@@ -18,29 +18,29 @@ CONFIDENCE = 0.95
 class Touch:
     """The probability that capsules are touched, estimated from the samples.
 
-    It is an estimate: if none of 50 samples touches, the probability may still be 6 %. It is the
-    model's own probability, which is not calibrated.
+    It is an estimate: if none of 50 samples touches, the probability may still be 6 %. The model
+    gives this probability, and it is not calibrated.
     """
 
     share: float
-    """Of any part of the robot."""
+    """Probability that any part of the robot is touched."""
     at_most: float
     """Upper bound of the probability, with 95 % confidence (Clopper and Pearson)."""
     of_capsule: NDArray[np.float64]
-    """(R,) of each capsule."""
+    """(R,) probability that each capsule is touched."""
 
 
 def touching(bodies: Bodies, robot: Capsules, margin_m: float = 0.0) -> NDArray[np.bool_]:
-    """Return which of the samples touch which capsule (R, N) at any of the times.
+    """Return whether each sample touches each capsule at any of the times, (R, N).
 
     Args:
-        bodies: N versions of a person at T times.
-        robot: still, or at the same times.
-        margin_m: a distance that counts as touching.
+        bodies: N samples of one person at T times.
+        robot: capsules in one pose, or one pose at each of the T times.
+        margin_m: distances up to this count as touching.
     """
     sweep = Sweep(bodies, robot)
     touched = np.asarray((sweep.at_most() <= margin_m).any(0))
-    # Samples that touch already need no second look.
+    # Samples whose upper bound already shows a touch are not measured.
     spans = sweep.pairs(np.flatnonzero((sweep.at_least() <= margin_m) & ~touched[..., None]))
     closer = sweep.closer(spans)
     order = closer.argsort()
@@ -55,7 +55,7 @@ def touching(bodies: Bodies, robot: Capsules, margin_m: float = 0.0) -> NDArray[
 
 
 def at_most(hits: int, of: int) -> float:
-    """Return the one-sided upper bound of a probability, from the number of hits among draws."""
+    """Return the one-sided 95 % upper bound of a probability, given `hits` among `of` draws."""
     if hits >= of:
         return 1.0
     low, high = hits / of, 1.0
@@ -76,19 +76,20 @@ def touch(
 ) -> Touch:
     """Return the probability that anybody touches the robot within a time span.
 
-    People are taken as independent of each other. Somebody who is not predicted, or unfamiliar,
-    touches everything that they can reach.
+    People are taken as independent of each other. A person who is unfamiliar or not predicted
+    counts as touching everything that they can reach.
 
     Args:
-        outlook: who is there, in the frame of the robot.
-        robot: still; or moving, and then given at `outlook.instants(start_s, end_s)`.
-        start_s: of the span, seconds from now.
-        end_s: of the span.
-        limbs: of the people; those that ship for their layout unless given.
-        margin_m: a distance that counts as touching.
+        outlook: the predictions, in the frame of the robot.
+        robot: capsules of the robot. If it moves, one pose per time of
+            `outlook.instants(start_s, end_s)`.
+        start_s: start of the span, seconds from now.
+        end_s: end of the span, seconds from now.
+        limbs: limbs of the people; the limbs that ship for their layout by default.
+        margin_m: distances up to this count as touching.
 
     Raises:
-        HorizonError: if the span is not within what is predicted.
+        HorizonError: if the span is not within the predicted times.
         FleshError: if there are no limbs for the layout, or no samples.
     """
     spared, spared_at_least = 1.0, 1.0
@@ -97,7 +98,7 @@ def touch(
         return Touch(0.0, 0.0, 1 - capsules)
     limbs = limbs or Limbs.for_outlook(outlook)
     outlook = outlook.at(outlook.instants(start_s, end_s))
-    reached = np.zeros(len(capsules), bool)  # by people whose samples say nothing
+    reached = np.zeros(len(capsules), bool)  # by people who are unfamiliar or not predicted
     for person in outlook.people:
         touched = touching(Bodies.of(person, limbs), robot, margin_m)
         if person.unfamiliar:

@@ -1,4 +1,4 @@
-"""Limbs with flesh: joints are points, and a robot touches what is around them."""
+"""Limbs as capsules: joints are points, and a robot touches the flesh around them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class FleshError(ValueError):
 
 
 class _File(BaseModel):
-    """What a file of limbs holds."""
+    """The content of a file of limbs."""
 
     model_config = ConfigDict(extra='forbid', allow_inf_nan=False)
 
@@ -43,14 +43,14 @@ class Limbs:
 
     @classmethod
     def read(cls, path: Path, joint_names: Sequence[str]) -> 'Limbs':
-        """Read them from a YAML file like those in config/flesh.
+        """Read limbs from a YAML file like those in config/flesh.
 
         Args:
-            path: of the file.
-            joint_names: of the predictions, whose order the ends follow.
+            path: path of the file.
+            joint_names: names of the predicted joints. `ends` are indices into this list.
 
         Raises:
-            FleshError: in one sentence, if the file cannot be read, or names other joints.
+            FleshError: with one sentence, if the file cannot be read or names other joints.
         """
         try:
             content = _File.model_validate(yaml.safe_load(path.read_text()))
@@ -99,22 +99,22 @@ class Limbs:
 
 @dataclass(frozen=True)
 class Bodies:
-    """N versions of one person at T times, as limbs with flesh."""
+    """N futures of one person at T times: the samples, or the mean (N = 1). Limbs are capsules."""
 
     joints: NDArray[np.floating]
     """(N, T, J, 3) metres"""
     limbs: Limbs
     radii: NDArray[np.float64]
-    """(T, C) metres, of the limbs"""
+    """(T, C) radii of the limbs, metres"""
 
     @classmethod
     def of(cls, person: Person, limbs: Limbs, by_samples: bool = True) -> 'Bodies':
-        """Return the body of every sample, or of the mean with the radius.
+        """Return every sample as a body, or the mean inflated by the radius.
 
-        For unfamiliar people it is always the mean with the radius.
+        For unfamiliar people the inflated mean is always returned.
 
         Raises:
-            FleshError: if the message came without them.
+            FleshError: if the message has no samples, or no radius, where they are needed.
         """
         if by_samples and not person.unfamiliar:
             return cls.of_samples(person, limbs)
@@ -136,17 +136,17 @@ class Bodies:
 
     @classmethod
     def of_mean(cls, person: Person, limbs: Limbs, inflated: bool = True) -> 'Bodies':
-        """Return the mean, each limb thicker by the larger radius of its two joints.
+        """Return the mean as one body; each limb is thickened by the larger radius of its joints.
 
-        If both joints are in their balls, the line between them is in the limb.
+        So if both joints lie in their balls, the line between them lies in the limb.
 
         Args:
-            person: whose.
-            limbs: of the layout.
-            inflated: whether the radius of the prediction is added.
+            person: the person.
+            limbs: limbs of the person's layout.
+            inflated: whether the radius of the prediction is added to the limbs.
 
         Raises:
-            FleshError: if the radius is not known, as of a checkpoint that is not calibrated.
+            FleshError: if the radius is unknown, because the checkpoint is not calibrated.
         """
         radii = np.broadcast_to(limbs.radii, (len(person.mean), len(limbs.radii)))
         if inflated:

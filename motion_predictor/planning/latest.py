@@ -32,7 +32,7 @@ class Reason(Enum):
 
 
 class BlindError(RuntimeError):
-    """An outlook was asked for and there is none. This does not mean that nobody is there."""
+    """An outlook was asked for, and there is none. This does not mean that nobody is there."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(f'there is no outlook: {reason.value}')
@@ -44,10 +44,10 @@ class Limits:
     """When a message may no longer be acted on."""
 
     silent_after_s: float = 0.2
-    """Time without any message, on the monotonic clock. In a simulation at a tenth of real
-    time, set it ten times as long. `max_age_s` counts simulated seconds."""
+    """Longest time without any message, on the monotonic clock. If a simulation runs at a tenth
+    of real time, set it ten times as long. (`max_age_s` counts simulated seconds.)"""
     max_age_s: float = 0.25
-    """Time since the newest observation was captured; a tracker's own latency is part of it."""
+    """Longest time since the newest observation was captured, the tracker's latency included."""
     max_ahead_s: float = 0.1
     """How far in the future a stamp may lie, for clocks that are not quite in step."""
     reach_s: float = 0.0
@@ -55,15 +55,16 @@ class Limits:
     max_transform_age_s: float = 0.5
     """Greatest age of a transform in tf. Static transforms hold for ever."""
     reachable_ok: bool = False
-    """Whether people may be there who are not predicted: they have just come, were lost, or are
-    too many. They are then in `outlook.unpredicted`. Distances and touches include them."""
+    """Whether a message is usable while some people are not predicted, because they have just
+    come, were lost, or are too many. These people are in `outlook.unpredicted`. Distances and
+    touches include them."""
     unpredicted_m_per_s: float = float('inf')
     """Greatest speed of these people, if it is less than `max_speed` of the message. ISO 13855
-    has 1.6."""
+    gives 1.6."""
     unfamiliar_ok: bool = True
-    """Whether people may be unfamiliar. Their radii hold everything that they can reach;
-    distances and touches use these, not their samples. A planner that goes by samples itself sets
-    this to false."""
+    """Whether a message is usable while somebody is unfamiliar. The balls of an unfamiliar person
+    hold everything that they can reach. Distances and touches use these balls, not the samples.
+    A planner that reads the samples itself sets this to false."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Latest:
         """The predictions. If they are empty, nobody is seen now, and nobody was a moment ago.
 
         Raises:
-            BlindError: if there are none. Then it is not known who is there.
+            BlindError: if there are no usable predictions. Then it is unknown who is there.
         """
         if self._outlook is None:
             raise BlindError(self.reason)
@@ -89,11 +90,11 @@ class Latest:
         return self._outlook is not None
 
     def moved(self, transform: Rigid | None, frame_id: str) -> 'Latest':
-        """Return the answer in another frame; one without predictions stays as it is.
+        """Return the answer in another frame; an answer without predictions does not change.
 
         Args:
-            transform: takes positions to it; None if it is not known.
-            frame_id: name of the frame.
+            transform: transform to the other frame; None if it is unknown.
+            frame_id: name of the other frame.
         """
         if self._outlook is None:
             return self
@@ -108,12 +109,12 @@ class Latest:
 
 
 def judge(message: Any, age_s: float, limits: Limits) -> Reason:
-    """Return why a PredictedMotionArray may be acted on or not, apart from silence.
+    """Return the reason why a PredictedMotionArray may be acted on or not, apart from silence.
 
     Args:
-        message: of which `is_well_formed` holds.
-        age_s: time since its header's stamp.
-        limits: when not.
+        message: a message for which `is_well_formed` is true.
+        age_s: time since the stamp in its header.
+        limits: limits beyond which it may not be acted on.
     """
     if message.status == FAULT:
         return Reason.FAULT
@@ -139,10 +140,11 @@ def judge(message: Any, age_s: float, limits: Limits) -> Reason:
 
 
 def _all_are_placed(message: Any) -> bool:
-    """Return whether the place of everybody is known, predicted or reachable.
+    """Return whether everybody listed is predicted, or has a known place and reach.
 
-    The status of the message must be that of one of them, so that nothing else is wrong. A pose
-    that is new and still STALE_INPUT is not believed: axes may be mixed up, or most joints hidden.
+    The status of the message must not be worse than the worst status of a person. Otherwise
+    something else is wrong. A person with STALE_INPUT whose pose is as new as the message is not
+    trusted: its axes may be mixed up, or most of its joints hidden.
     """
     stamp = message.header.stamp
     statuses = [motion.status for motion in message.motions]
@@ -177,7 +179,7 @@ def is_well_formed(message: Any) -> bool:
         if sizes != (S * F * J * 3, F * J * 3, F * J):
             return False
         for numbers in (motion.samples, motion.mean):
-            # The sum of finite float32 numbers in float64 is finite; one pass, no copy.
+            # A float64 sum is finite exactly if all float32 numbers are: one pass, no copy.
             if not np.isfinite(np.asarray(numbers, np.float32).sum(dtype=np.float64)):
                 return False
     return True
@@ -187,7 +189,7 @@ class Inbox:
     """Keeps the newest message and says whether it may be acted on.
 
     Args:
-        limits: when not.
+        limits: limits beyond which it may not be acted on; `Limits()` by default.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -198,8 +200,8 @@ class Inbox:
         """Take a PredictedMotionArray that has just arrived.
 
         Args:
-            message: it.
-            steady_s: time of the monotonic clock; `time.monotonic` unless given.
+            message: the message.
+            steady_s: time of the monotonic clock, seconds; `time.monotonic()` by default.
         """
         arrived_s = time.monotonic() if steady_s is None else steady_s
         self._newest = message, is_well_formed(message), arrived_s
@@ -208,11 +210,11 @@ class Inbox:
         """Return the newest predictions if they can be used, otherwise the reason why not.
 
         Args:
-            now_ns: the time of the clock by which messages are stamped: ROS time.
-            steady_s: as in `put`.
+            now_ns: time of the clock that stamps the messages (ROS time), nanoseconds.
+            steady_s: time of the monotonic clock, seconds; `time.monotonic()` by default.
         """
         steady_s = time.monotonic() if steady_s is None else steady_s
-        newest = self._newest  # another thread may replace it
+        newest = self._newest  # read once: another thread may replace it
         if newest is None:
             return Latest(Reason.SILENT)
         message, well_formed, arrived_s = newest

@@ -22,31 +22,31 @@ class HorizonError(ValueError):
 class Person:
     """The possible futures of one person, metres, in the frame of the outlook.
 
-    Published numbers are float32. At other times, or in another frame, they are float64.
+    Numbers are float32 as published, and float64 after `Outlook.at` or `Outlook.moved`.
     """
 
     id: str
     observed_fraction: float
     samples: NDArray[np.floating]
-    """(S, F, J, 3) equally likely futures; S is 0 where samples are not published."""
+    """(S, F, J, 3) equally likely futures; S is 0 if samples are not published."""
     mean: NDArray[np.floating]
     """(F, J, 3)"""
     radius: NDArray[np.floating]
-    """(F, J) radius of the ball around the mean that holds the joint (a point) with probability
-    `coverage`, on average over the joints of a frame; NaN if that is not known."""
+    """(F, J) radius of a ball around the mean; NaN if it is unknown. The ball holds the joint (a
+    point) with probability `coverage`, on average over the joints of a frame."""
     unfamiliar: bool = False
-    """Whether the person moves in a way that the predictor does not know. Then `radius` holds
-    everything that they can reach, and the samples say little."""
+    """Whether the person moves unlike everybody in the calibration data. Then the balls hold
+    everything that the person can reach, and the samples say little."""
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """Everybody's possible futures, with times from now. If it is empty, nobody is there."""
+    """The possible futures of all people, at times from now. If it is empty, nobody is there."""
 
     stamp_ns: int
-    """When the newest observation used was captured."""
+    """Time at which the newest observation used was captured."""
     age_s: float
-    """How long ago that is."""
+    """Time since that observation."""
     frame_id: str
     layout: str
     joint_names: tuple[str, ...]
@@ -58,17 +58,17 @@ class Outlook:
     degraded: bool = False
     """Whether the prediction came late, or lacks its radius."""
     unpredicted: tuple[Unpredicted, ...] = ()
-    """Who else is there; nobody unless `Limits.reachable_ok`."""
+    """People who are there but not predicted; empty unless `Limits.reachable_ok`."""
 
     @classmethod
     def of(
         cls, message: Any, age_s: float, unpredicted_m_per_s: float = float('inf')
     ) -> 'Outlook':
-        """Return what a PredictedMotionArray says; its numbers are not copied.
+        """Return the outlook of a PredictedMotionArray; its numbers are not copied.
 
         Args:
-            message: in which everybody listed is predicted, or has a place and a reach.
-            age_s: time since its header's stamp.
+            message: a message whose people all are predicted, or have a place and a reach.
+            age_s: time since the stamp in its header.
             unpredicted_m_per_s: greatest speed of people without a prediction.
         """
         shape = (message.num_frames, message.num_joints)
@@ -111,16 +111,16 @@ class Outlook:
 
     @property
     def horizon_s(self) -> float:
-        """How far from now the prediction reaches."""
+        """Time from now to the last predicted frame."""
         return float(self.times[-1]) if len(self.times) else 0.0
 
     def instants(self, start_s: float, end_s: float) -> NDArray[np.float64]:
-        """Return the times (T,) at which a span is described: both ends and the frames between."""
+        """Return the times (T,) that represent a span: its two ends and the frames between."""
         within = self.times[(self.times > start_s) & (self.times < end_s)]
         return np.unique([start_s, *within, end_s])
 
     def at(self, times_s: ArrayLike) -> 'Outlook':
-        """Return the outlook at other times, linear between frames.
+        """Return the outlook at other times, interpolated linearly between frames.
 
         Times before the first frame are extrapolated, at most back to the observation.
 
@@ -131,7 +131,7 @@ class Outlook:
             HorizonError: if a time lies before the observation or beyond the last frame.
         """
         times = np.atleast_1d(np.asarray(times_s, np.float64))
-        if not self.people:  # an empty outlook is empty at any time
+        if not self.people:  # nothing to interpolate, so any time is allowed
             return replace(self, times=times)
         early, late = -self.age_s - SLACK_S, self.horizon_s + SLACK_S
         if not ((times >= early) & (times <= late)).all():
@@ -159,7 +159,7 @@ class Outlook:
             values: NDArray[np.floating], axis: int, weight: NDArray[np.float64]
         ) -> NDArray[np.floating]:
             found = values.take(right, axis).astype(np.float64)
-            rest = np.flatnonzero(weight != 1)  # most times are times of frames
+            rest = np.flatnonzero(weight != 1)  # most times are those of frames: no work
             weight = weight[rest].reshape(-1, *(1,) * (values.ndim - axis - 1))
             first = values.take(left[rest], axis).astype(np.float64)
             place = (slice(None),) * axis + (rest,)
@@ -181,8 +181,8 @@ class Outlook:
         """Return the outlook in another frame.
 
         Args:
-            transform: takes positions in this frame to that one.
-            frame_id: its name.
+            transform: transform from this frame to the other one.
+            frame_id: name of the other frame.
         """
         people = tuple(
             replace(

@@ -35,18 +35,18 @@ class _File(BaseModel):
     model_config = ConfigDict(extra='forbid', allow_inf_nan=False)
 
     base: str
-    """Frame in which the capsules are placed."""
+    """Frame in which `Mounted.at` returns the capsules."""
     capsules: Annotated[list[_Capsule], Field(min_length=1)]
 
 
 class Mounted:
-    """The capsules of a robot, each on one of its frames.
+    """The capsules of a robot, each fixed to one frame of the robot.
 
     Args:
         path: a YAML file: `base`, and `capsules` as `{frame, start, end, radius_m}`.
 
     Raises:
-        RobotError: in one sentence, if it cannot be used.
+        RobotError: with one sentence, if the file cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,7 +64,7 @@ class Mounted:
         """Return the capsules in the base frame.
 
         Args:
-            places: pose of each frame in it.
+            places: pose of each frame, in the base frame.
         """
         rows = [(places[c.frame], c) for c in self._file.capsules]
         return Capsules.of(
@@ -84,10 +84,10 @@ class Joint:
     origin: Rigid
     axis: NDArray[np.float64]
     mimics: tuple[str, float, float] | None = None
-    """The joint that it follows, with multiplier and offset."""
+    """Of a mimic joint: the joint that it follows, the multiplier and the offset."""
 
     def transform(self, position: float) -> Rigid:
-        """Return the pose of the child in the parent at a position, in radians or metres."""
+        """Return the child's pose in the parent's frame at a position (radians or metres)."""
         if self.kind == 'prismatic':
             return self.origin @ Rigid(np.eye(3), self.axis * position)
         if self.kind == 'fixed':
@@ -102,7 +102,7 @@ class Joint:
         return self.mimics[0] if self.mimics else self.name
 
     def position(self, positions: Mapping[str, float]) -> float:
-        """Return its own position, of those of all."""
+        """Return the position of this joint, given the positions of all joints."""
         if not self.mimics:
             return positions.get(self.name, 0.0)
         leader, multiplier, offset = self.mimics
@@ -110,14 +110,14 @@ class Joint:
 
 
 class RobotModel:
-    """Capsules on frames, placed by joint positions.
+    """The capsules of a robot as a function of its joint positions.
 
     Args:
-        capsules: a YAML file, as of `Mounted`.
-        urdf: the robot's description; not needed where every capsule is on the base.
+        capsules: path of a YAML file, as in `Mounted`.
+        urdf: text of the robot's URDF; not needed if every capsule is fixed to the base.
 
     Raises:
-        RobotError: in one sentence, if one of them cannot be used.
+        RobotError: with one sentence, if the file or the URDF cannot be used.
     """
 
     def __init__(self, capsules: Path, urdf: str = '') -> None:
@@ -127,7 +127,7 @@ class RobotModel:
         self._chains = {frame: self._chain(frame) for frame in self._mounted.frames}
         moving = {joint.follows for chain in self._chains.values() for joint in chain}
         self.joint_names = tuple(sorted(moving - {''}))
-        """Joints whose positions have to be known."""
+        """Names of the joints whose positions `at` needs."""
 
     def _chain(self, frame: str) -> list[Joint]:
         chain: list[Joint] = []
@@ -142,10 +142,10 @@ class RobotModel:
         """Return the capsules in the base frame.
 
         Args:
-            positions: of every joint in `joint_names`, radians or metres.
+            positions: position of every joint in `joint_names`, radians or metres.
 
         Raises:
-            RobotError: naming a joint whose position is missing or no number.
+            RobotError: if the position of a joint is missing or not finite; names the joint.
         """
         for name in self.joint_names:
             if not np.isfinite(positions.get(name, np.nan)):
@@ -160,14 +160,14 @@ class RobotModel:
 
 
 def _turn(axis: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
-    """Return the rotation about an axis of length 1 (Rodrigues)."""
+    """Return the rotation matrix about an axis of length 1 (formula of Rodrigues)."""
     x, y, z = axis
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
 
 
 def _mimics(element: ElementTree.Element | None) -> tuple[str, float, float] | None:
-    """Return the joint that a mimic joint follows, with multiplier and offset."""
+    """Return the joint that a mimic joint follows, the multiplier and the offset."""
     if element is None:
         return None
     given = element.attrib

@@ -1,11 +1,16 @@
 """Speed and separation monitoring: how fast a robot may move, given how near people will come.
 
 The protective separation distance of ISO/TS 15066, now in ISO 10218-2:2025, is
-S_p = S_h + S_r + S_s + C + Z_d + Z_r. These are the distance that the person moves until the robot
-has stopped, the distance that the robot moves until it reacts and while it stops, an allowance for
-reaching in, and the uncertainty of both positions. At a share s of its full speed, the robot
-reacts in the same time and moves s times as far meanwhile. It stops in s times the time, and
-within s^2 of the distance.
+S_p = S_h + S_r + S_s + C + Z_d + Z_r:
+
+- S_h: distance that the person moves until the robot has stopped;
+- S_r: distance that the robot moves until it reacts;
+- S_s: distance that the robot moves while it brakes;
+- C: allowance for reaching in;
+- Z_d and Z_r: uncertainty of the positions of the person and of the robot.
+
+If the robot moves at a share s of its full speed, its reaction time stays the same and S_r is
+multiplied by s. The braking time is multiplied by s, and S_s by s^2.
 
 The prediction replaces S_h: people move as predicted, instead of at 1.6 m/s towards the robot. The
 standard does not allow that. Nothing here is safety-rated.
@@ -30,18 +35,19 @@ class Robot:
     """Speed and stopping behaviour of a robot at full speed."""
 
     speed_m_per_s: float = 1.0
-    """Speed of its fastest point; S_r is this times the reaction time."""
+    """Speed of the robot's fastest point. S_r is this speed times the reaction time."""
     reaction_s: float = 0.1
-    """T_r: from the observation to the start of braking; includes sensor, prediction and
+    """T_r: time from the observation to the start of braking; includes sensor, prediction and
     controller."""
     stop_s: float = 0.3
-    """T_s: from the start of braking to standing still."""
+    """T_s: time from the start of braking to standstill."""
     stop_m: float = 0.15
-    """S_s: distance that it moves while it brakes."""
+    """S_s: distance that the robot moves while it brakes."""
     reach_in_m: float = 0.0
-    """C"""
+    """C: allowance for reaching in."""
     uncertainty_m: float = 0.05
-    """Z_d + Z_r: uncertainty of the measured positions. The samples have that of the future."""
+    """Z_d + Z_r: uncertainty of the measured positions. (The samples cover the uncertainty of the
+    future.)"""
 
     def until_stopped_s(self, scale: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return T_r + T_s at a share of full speed."""
@@ -53,15 +59,15 @@ class Robot:
         return way + self.reach_in_m + self.uncertainty_m
 
     def allowed(self, times_s: NDArray[np.float64], distances_m: NDArray[np.float64]) -> float:
-        """Return the largest share of full speed that keeps the distance, 0 if none does.
+        """Return the largest share of full speed that keeps the needed distance; 0 if none does.
 
         Args:
-            times_s: (T,) from now, ascending, up to `reaction_s + stop_s` at least.
-            distances_m: (T,) of people from where the robot is now.
+            times_s: (T,) times from now, ascending, up to `reaction_s + stop_s` at least.
+            distances_m: (T,) distances of people from the present pose of the robot.
         """
         scale = np.linspace(0, 1, STEPS + 1, dtype=np.float64)
         least = np.minimum.accumulate(distances_m)
-        # Between two times, the smaller distance is used.
+        # Between two times the later one counts: the least distance so far is smaller there.
         at = np.searchsorted(times_s, self.until_stopped_s(scale)).clip(0, len(times_s) - 1)
         keeps = least[at] >= self.needed_m(scale)
         return float(scale[keeps].max(initial=0.0))
@@ -74,18 +80,18 @@ def distances(
     limbs: Limbs | None = None,
     by_samples: bool = True,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return times (T,) from now to the end of a span, and the least distance to people at each.
+    """Return the times (T,) of a span from now on, and the least distance to people at each.
 
     Args:
-        outlook: who is there, in the frame of the robot.
-        robot: where it is now.
+        outlook: the predictions, in the frame of the robot.
+        robot: capsules of the robot in its present pose.
         span_s: length of the span, from now.
-        limbs: of the people; those that ship for their layout unless given.
-        by_samples: every sample, or else the mean inflated by the radius. Unfamiliar people are
-            always the latter.
+        limbs: limbs of the people; the limbs that ship for their layout by default.
+        by_samples: True to measure every sample, False to measure the mean inflated by the
+            radius. For unfamiliar people the mean is always used.
 
     Raises:
-        HorizonError: if the span is not within what is predicted.
+        HorizonError: if the span is not within the predicted times.
         FleshError: if there are no limbs for the layout, no samples, or no radius.
     """
     times = outlook.instants(0.0, span_s)
@@ -106,23 +112,25 @@ def walking(
     """Return times and distances of people who come straight at the robot, as standards assume.
 
     Args:
-        distance_m: of where they are now.
+        distance_m: distance of the people now.
         span_s: length of the span, from now.
-        speed: metres per second; 0 for people who stay where they are.
+        speed: speed of the people, metres per second; 0 if they stay where they are.
     """
     times: NDArray[np.float64] = np.linspace(0, span_s, STEPS + 1, dtype=np.float64)
     return times, np.asarray(distance_m - speed * times, np.float64)
 
 
 class Governor:
-    """Turns the allowed speed into the commanded one: it falls at once, and rises slowly.
+    """Turns the allowed speed into the commanded speed, which falls at once and rises slowly.
+
+    Speeds are scales: 1 is full speed.
 
     Args:
-        rise_per_s: greatest rise of the scale in a second.
-        hysteresis: how much more than the present scale must be allowed before it rises.
-        hold_s: for how long.
-        asleep_after_s: after so long without an update, it starts from 0 again. The process may
-            have been suspended, and receivers took its silence for 0.
+        rise_per_s: greatest rise of the scale per second.
+        hysteresis: how much more than the present scale must be allowed before the scale rises.
+        hold_s: how long this must be allowed before the scale rises, seconds.
+        asleep_after_s: after this time without an update, the scale starts from 0 again. The
+            process may have been suspended, and receivers took its silence for 0.
     """
 
     def __init__(
@@ -143,7 +151,7 @@ class Governor:
         """Return the scale to command now.
 
         Args:
-            allowed: the upper limit; above 1 counts as 1, negative or NaN as 0.
+            allowed: upper limit of the scale; above 1 counts as 1, negative or NaN as 0.
             now_s: time of the monotonic clock.
         """
         allowed = min(allowed, 1.0) if allowed >= 0 else 0.0  # NaN is not >= 0

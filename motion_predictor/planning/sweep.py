@@ -1,15 +1,17 @@
 """Which limbs may come near a robot: exact bounds on many distances at once.
 
 Fifty samples, 120 frames, 22 limbs and 8 capsules make a million pairs of segments. But a body
-moves little from one frame to the next. So successive poses of a sample are taken together, as one
-fat body: each joint is a ball that holds the joint at all of these times, and each limb is as much
-thicker. In the same way the robot is made fatter if it moves. A distance of fat bodies is a lower
-bound of the distance of all their poses.
+moves little from one frame to the next. So the times are divided into spans, and all poses of a
+sample in a span are replaced by one fat body: each joint becomes a ball that holds the joint at
+all times of the span, and the limbs become thicker by the radius of these balls. If the robot
+moves, its capsules are made fatter in the same way. The distance between fat bodies is a lower
+bound of the distance at every time of the span.
 
 For fat bodies, the distance of every joint from the axis of every capsule is computed in float32,
-with an allowance for rounding. A limb is at least as far away as the mean of its ends minus half
-its length. And an overlap is at most the sum of both radii. Only limbs that these bounds leave in
-question are measured, in float64.
+with an allowance for rounding. Two bounds follow. The distance of a limb from an axis is at least
+the mean distance of its two joints, minus half the length of the limb. The depth of an overlap is
+at most the sum of both radii. Only pairs that these bounds do not exclude are measured, in
+float64.
 """
 
 from dataclasses import dataclass
@@ -21,10 +23,10 @@ from motion_predictor.planning.capsules import Capsules, segment_to_segment
 from motion_predictor.planning.flesh import Bodies
 
 SPANS = 16
-"""Into so many spans the times are divided at most."""
+"""Greatest number of spans into which the times are divided."""
 ROUNDING = 1e-6
-"""Allowance for rounding of squares in float32, as a share of the largest; several times the
-true error."""
+"""Allowance for rounding of squares in float32, relative to the largest square. It is several
+times the true error."""
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
@@ -39,20 +41,22 @@ class Pairs:
     r: Indices
 
     def __getitem__(self, chosen: NDArray[np.generic]) -> 'Pairs':
-        """Return some of them."""
+        """Return the chosen pairs."""
         return Pairs(self.n[chosen], self.t[chosen], self.c[chosen], self.r[chosen])
 
     def __len__(self) -> int:
-        """Return their number."""
+        """Return the number of pairs."""
         return len(self.n)
 
 
 class Sweep:
     """Bounds of the distances between bodies and a robot.
 
+    Shapes: T times, B spans, N bodies, C limbs, J joints, R capsules of the robot.
+
     Args:
-        bodies: N versions of a person at T times.
-        robot: still, or at the same times.
+        bodies: N futures of one person at T times.
+        robot: capsules in one pose, or one pose at each of the T times.
     """
 
     def __init__(self, bodies: Bodies, robot: Capsules) -> None:
@@ -60,8 +64,8 @@ class Sweep:
         times = bodies.joints.shape[1]
         self._starts, self._ends = robot.over(times)  # (T, R, 3)
         self._together = max(1, -(-times // SPANS))
-        self._first: Indices = np.arange(0, times, self._together)  # (B,) of the spans
-        near = self._starts.reshape(-1, 3).mean(0)  # about which float32 is precise
+        self._first: Indices = np.arange(0, times, self._together)  # (B,) first time of a span
+        near = self._starts.reshape(-1, 3).mean(0)  # new origin: float32 is precise around it
         self._thicken_robot(near)
         self._thicken_bodies(near)
         largest = max(float(np.abs(x).max(initial=0)) for x in (self._joints, self._axis))
@@ -85,7 +89,7 @@ class Sweep:
     def _extremes(
         self, values: NDArray[np.floating]
     ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        """Return the least and the largest (B, ...) of values (T, ...) in every span."""
+        """Return the least and the largest value in every span, (B, ...) each."""
         low, high = values[self._first], values[self._first]
         for after in range(1, self._together):  # many times faster than reduceat
             part = values[after :: self._together]
@@ -95,13 +99,13 @@ class Sweep:
         return low, high
 
     def _from_axes(self) -> Floats:
-        """Return the distance (B, R, N, J) of joints of fat bodies from the axes of capsules."""
+        """Return the distances of fat bodies' joints from the axes of capsules, (B, R, N, J)."""
         spans, samples, joints, _ = self._joints.shape
         start, end = self._axis[:, :, 0], self._axis[:, :, 1]  # (B, R, 3)
         along = end - start
         length = np.linalg.norm(along, axis=-1)  # (B, R)
         unit = along / np.maximum(length, 1e-12)[..., None]
-        # In (p, |p|^2, 1), with a the start: the way along the axis, and |p - a|^2.
+        # Rows times (p, |p|^2, 1): the way of p along the axis from its start a, and |p - a|^2.
         rows = np.zeros((2, *length.shape, 5))
         rows[0, ..., :3], rows[0, ..., 4] = unit, -(start * unit).sum(-1)
         rows[1, ..., :3], rows[1, ..., 3], rows[1, ..., 4] = -2 * start, 1, (start**2).sum(-1)
@@ -110,7 +114,7 @@ class Sweep:
         np.einsum('bxk,bxk->bk', columns[:, :3], columns[:, :3], out=columns[:, 3])
         way, square = rows.astype(np.float32) @ columns  # (B, R, N * J)
         inside = np.minimum(np.maximum(way, 0), length.astype(np.float32)[..., None])
-        way += way  # with s inside, s (2 way - s) of the square lies along the axis
+        way += way  # the square of the distance is |p - a|^2 - s (2 way - s), with s = inside
         way -= inside
         way *= inside
         square -= way
@@ -119,7 +123,7 @@ class Sweep:
         return square.reshape(spans, -1, samples, joints)
 
     def at_least(self) -> Floats:
-        """Return a lower bound of the distance (B, R, N, C) of limbs and capsules in a span."""
+        """Return lower bounds of the distances of limbs from capsules in spans, (B, R, N, C)."""
         first, second = self.bodies.limbs.ends.T
         limb = self._joints[:, :, first] - self._joints[:, :, second]  # (B, N, C, 3)
         limb *= limb
@@ -137,7 +141,10 @@ class Sweep:
         return least
 
     def at_most(self) -> Floats:
-        """Return an upper bound (B, R, N) of the distance, at all times of a span."""
+        """Return upper bounds (B, R, N) of the distance of bodies; valid at all times of a span.
+
+        The distance is that of the nearest limb from a capsule.
+        """
         thick = np.full((len(self._first), self._joints.shape[2]), -np.inf, np.float32)
         for c, joints in enumerate(self.bodies.limbs.ends):
             for j in joints:
@@ -147,13 +154,13 @@ class Sweep:
         return np.asarray(most.min(-1) + robot[:, :, None], np.float32)
 
     def pairs(self, flat: Indices) -> Pairs:
-        """Return the pairs of spans at places in the flat `at_least`."""
+        """Return the pairs at these indices of the flattened `at_least`; their t is a span."""
         shape = (*self._joints_m.shape[:3], len(self.bodies.limbs.names))
         t, r, n, c = np.unravel_index(flat, shape)
         return Pairs(n, t, c, r)
 
     def closer(self, pairs: Pairs) -> Floats:
-        """Return a closer lower bound (K,) of the distance of pairs of spans."""
+        """Return tighter lower bounds (K,) of the distances of pairs whose t is a span."""
         first, second = self.bodies.limbs.ends[pairs.c].T
         a, b = (self._joints[pairs.t, pairs.n, j] for j in (first, second))
         axis = self._axis[pairs.t, pairs.r].astype(np.float32)
@@ -164,13 +171,16 @@ class Sweep:
         return np.asarray(apart - thick, np.float32)
 
     def over_times(self, spans: Pairs) -> Pairs:
-        """Return pairs of spans at all the times of their span; a short span's last one again."""
+        """Return each pair at every time of its span.
+
+        The last span may be shorter than the others. Then its last time is repeated.
+        """
         times = self._first[spans.t][:, None] + np.arange(self._together)
         n, c, r = (np.repeat(x, self._together) for x in (spans.n, spans.c, spans.r))
         return Pairs(n, np.minimum(times, self.bodies.joints.shape[1] - 1).ravel(), c, r)
 
     def measure(self, pairs: Pairs) -> NDArray[np.float64]:
-        """Return the distance (K,) of the surfaces of pairs; negative where they overlap."""
+        """Return the distances (K,) between the surfaces of pairs; negative if they overlap."""
         joints = self.bodies.joints
         first, second = self.bodies.limbs.ends[pairs.c].T
         a = joints[pairs.n, pairs.t, first].astype(np.float64)
@@ -180,10 +190,10 @@ class Sweep:
         return axes - self.bodies.radii[pairs.t, pairs.c] - self.robot.radii[pairs.r]
 
     def of_spans(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return values (B,) of the spans at all times (T,)."""
+        """Return for every time (T,) the value of its span (B,)."""
         spans = np.arange(self.bodies.joints.shape[1]) // self._together
         return np.asarray(values[spans], np.float64)
 
     def most_in_spans(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the largest of values (T,) in every span (B,)."""
+        """Return for every span (B,) the largest of its values (T,)."""
         return np.asarray(np.maximum.reduceat(values, self._first), np.float64)

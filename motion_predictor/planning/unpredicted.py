@@ -1,4 +1,4 @@
-"""Somebody who is there but not predicted: only their greatest possible distance is known."""
+"""People who are there but not predicted: only how far they can have moved is known."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,33 +16,33 @@ Array = NDArray[np.float64]
 class Unpredicted:
     """A person of whom only the greatest speed is known.
 
-    If the last observation had all joints, each joint has a ball of its own, about where it was
-    seen. Otherwise one ball holds all of them.
+    If the last observation had all joints, each joint has its own ball, around the place where it
+    was seen. Otherwise one ball holds all joints.
     """
 
     id: str
     place: Array
-    """(3,) metres, the middle of the ball that holds all joints"""
+    """(3,) centre of the ball that holds all joints, metres"""
     reach_m: float
-    """its radius now"""
+    """radius of this ball now"""
     speed_m_per_s: float
-    """how fast it grows"""
+    """how fast the radius grows"""
     pose: Array | None = None
-    """(J, 3) metres, as last seen; None unless all joints were"""
+    """(J, 3) joints as last seen, metres; None unless all joints were seen"""
     walked_m: float = 0.0
-    """how far they can have moved from it by now"""
+    """how far the person can have moved from `pose` by now"""
 
     @classmethod
     def of(
         cls, message: Any, motion: Any, age_s: float, speed_m_per_s: float = float('inf')
     ) -> 'Unpredicted':
-        """Return the person of a PredictedMotion.
+        """Return the person that a PredictedMotion without a prediction describes.
 
         Args:
-            message: the array that holds it.
-            motion: of somebody who is not predicted.
-            age_s: time since the message's stamp.
-            speed_m_per_s: of them at most; the message's `max_speed` if that is less.
+            message: the PredictedMotionArray that holds `motion`.
+            motion: the PredictedMotion of a person who is not predicted.
+            age_s: time since the stamp of the message.
+            speed_m_per_s: greatest speed of the person, if less than `max_speed` of the message.
         """
         speed = min(float(message.max_speed), speed_m_per_s)
         before_s = max(0.0, _seconds(message.header.stamp) - _seconds(motion.last_seen))
@@ -60,21 +60,21 @@ class Unpredicted:
         )
 
     def radius_m(self, times_s: ArrayLike) -> Array:
-        """Return the radius of the ball that holds all joints (T,) at times from now."""
+        """Return the radius (T,) of the ball that holds all joints, at times from now."""
         return self.reach_m + self.speed_m_per_s * np.asarray(times_s, np.float64)
 
     def apart_m(
         self, robot: Capsules, times_s: ArrayLike, limbs: NDArray[np.int64], flesh_m: Array
     ) -> Array:
-        """Return the distance (T, R) of all that can be reached from each capsule.
+        """Return the distance (T, R) between each capsule and the space that can be reached.
 
-        Negative where they overlap.
+        It is negative where they overlap.
 
         Args:
-            robot: still, or at the same times.
+            robot: capsules in one pose, or one pose at each of the T times.
             times_s: (T,) seconds from now.
-            limbs: (C, 2) joints at their ends.
-            flesh_m: (C,) their radii, which are added.
+            limbs: (C, 2) indices of the joints at the ends of the limbs.
+            flesh_m: (C,) radii of the limbs; the space is larger by them.
         """
         times = np.asarray(times_s, np.float64)
         starts, ends = (x.reshape(-1, 3) for x in robot.over(len(times)))  # (T * R, 3)
@@ -92,7 +92,7 @@ class Unpredicted:
         return np.asarray(apart, np.float64)
 
     def moved(self, transform: Rigid) -> 'Unpredicted':
-        """Return it in another frame."""
+        """Return the person in another frame."""
         pose = None if self.pose is None else np.asarray(transform(self.pose), np.float64)
         return replace(self, place=np.asarray(transform(self.place), np.float64), pose=pose)
 

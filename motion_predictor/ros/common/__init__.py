@@ -1,1 +1,1 @@
-"""What all nodes share."""
+"""Code that all nodes share."""

@@ -1,4 +1,4 @@
-"""What the lifecycle nodes share: configuring and activating by themselves, and ending."""
+"""The base of the lifecycle nodes: they can configure and activate themselves, and end cleanly."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -19,14 +19,14 @@ Return = TransitionCallbackReturn
 
 
 class ManagedNode(LifecycleNodeMixin, Node):
-    """A lifecycle node that makes what its parameters ask for, and frees it however it ends.
+    """A lifecycle node that makes objects from its parameters and always frees them.
 
-    A node says what to do in `_set_up`, `_listen`, `_stop` and `_free`. The last two are also
-    called when there is nothing to stop or free. It needs a parameter `autostart`.
+    A subclass implements `_set_up`, `_listen`, `_stop` and `_free`. The last two are also called
+    when there is nothing to stop or free. The subclass must declare a parameter `autostart`.
 
     Args:
-        name: of the node.
-        callback_group: of the services that managers call; None takes the node's own.
+        name: name of the node.
+        callback_group: group of the lifecycle services; None takes the default group of the node.
     """
 
     _table: Parameters
@@ -38,30 +38,30 @@ class ManagedNode(LifecycleNodeMixin, Node):
     def _LifecycleNodeMixin__change_state(self, transition: int) -> Return:  # noqa: N802
         """Refuse a transition that is not allowed.
 
-        The rclpy of Jazzy raises an error instead, and whoever asked would wait for ever. Later
-        ones catch it themselves.
+        The rclpy of Jazzy raises an error here, so that the caller of the service would wait for
+        ever. Later versions of rclpy catch the error.
         """
         try:
-            # A name of rclpy's own, as the types do not know.
+            # A private name of rclpy, which its type stubs lack.
             return super()._LifecycleNodeMixin__change_state(transition)  # type: ignore[misc]
         except RCLError as error:
             self.get_logger().error(one_line(error))
             return Return.ERROR
 
     def _set_up(self, values: dict[str, Any]) -> None:
-        """Make what the parameters ask for, or raise if it cannot be made."""
+        """Make the objects that the parameters describe, or raise an error."""
         raise NotImplementedError
 
     def _listen(self) -> None:
-        """Begin to work, or raise if that is not possible."""
+        """Begin to work, or raise an error."""
         raise NotImplementedError
 
     def _stop(self) -> None:
-        """End what `_listen` began."""
+        """Stop what `_listen` started."""
         raise NotImplementedError
 
     def _free(self) -> None:
-        """Let go of what `_set_up` made."""
+        """Free the objects that `_set_up` made."""
         raise NotImplementedError
 
     def start(self) -> None:
@@ -76,7 +76,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
                 self.get_logger().warning(f"there is no parameter '{name}'; it has no effect")
             try:
                 self._set_up(self._table.read())
-            except Exception as error:  # ours, or whatever the device or the middleware raises
+            except Exception as error:  # the device and the middleware may raise anything
                 self._free()
                 self.get_logger().error(f'cannot configure: {one_line(error)}')
                 return Return.FAILURE
@@ -87,19 +87,19 @@ class ManagedNode(LifecycleNodeMixin, Node):
         with self._table.alone:
             try:
                 self._listen()
-            except Exception as error:  # whatever the middleware raises
+            except Exception as error:  # the middleware may raise anything
                 self._stop()
                 self.get_logger().error(f'cannot activate: {one_line(error)}')
                 return Return.FAILURE
             return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> Return:
-        """Stop listening; what was observed is forgotten."""
+        """Stop listening, and forget all observations."""
         self._stop()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> Return:
-        """Free everything; the parameters can be changed again."""
+        """Free everything. Then all parameters can be changed again."""
         self._free()
         return Return.SUCCESS
 
@@ -110,7 +110,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         return Return.SUCCESS
 
     def on_error(self, state: LifecycleState) -> Return:
-        """Free what an error in a transition left behind; the node can be configured again."""
+        """Free what a failed transition left behind. Then the node can be configured again."""
         self._stop()
         self._free()
         return Return.SUCCESS
@@ -122,7 +122,7 @@ def serve(node: ManagedNode, executor: Executor, start: Callable[[], None]) -> N
     Args:
         node: the node.
         executor: runs its callbacks.
-        start: is called first, to configure and activate the node.
+        start: called first, to configure and activate the node.
     """
     executor.add_node(node)
     with until_interrupted(), ExitStack() as undo:
@@ -132,5 +132,5 @@ def serve(node: ManagedNode, executor: Executor, start: Callable[[], None]) -> N
             try:
                 executor.spin()
             except RCLError as error:
-                if rclpy.ok():  # otherwise it was interrupted while it published
+                if rclpy.ok():  # otherwise a signal interrupted the node while it published
                     node.get_logger().error(str(error))

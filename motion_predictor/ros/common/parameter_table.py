@@ -1,4 +1,4 @@
-"""Parameters of a node: one table of them, declared, read and guarded."""
+"""The parameters of a node in one table: declares them, reads them and checks changes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class ParameterError(ValueError):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter; its type is that of the default."""
+    """One parameter. Its type is the type of its default."""
 
     name: str
     default: Value
@@ -59,16 +59,17 @@ class Parameter:
 
 
 class Parameters:
-    """Declares the table on a node, reads it and guards it.
+    """Declares a table of parameters on a node, reads the values and checks changes.
 
-    An invalid value never stops the node. It is remembered, and `read` raises until a valid one is
-    set.
+    An invalid value at the start does not stop the node. `read` raises an error until a valid
+    value is set.
 
     Args:
-        node: declares the parameters.
-        table: of them.
-        objection: says in a sentence why a configured node cannot take these values, or nothing.
-        apply: takes changed values while the node is configured.
+        node: the node on which the parameters are declared.
+        table: the parameters.
+        objection: returns a sentence that says why a configured node cannot take these values, or
+            an empty string.
+        apply: called with all values when parameters change while the node is configured.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Parameters:
         self._objection = objection
         self._apply = apply
         self.alone = RLock()
-        """Held while changes are checked and applied. Other code holds it to exclude changes."""
+        """Lock held while changes are checked and applied. Other code takes it to stop changes."""
         self._given = node._parameter_overrides  # rclpy has no public access to them
         self._problems: dict[str, str] = {}
         self.in_use = False
@@ -103,7 +104,7 @@ class Parameters:
         node.add_post_set_parameters_callback(self._accepted)
 
     def unknown(self) -> list[str]:
-        """Return the names that were given to the node but are unknown."""
+        """Return the names of parameters that were given to the node but do not exist."""
         known = {*self._by_name, 'use_sim_time', 'start_type_description_service'}
         return sorted(n for n in self._given.keys() - known if not n.startswith('qos_overrides.'))
 
@@ -111,7 +112,7 @@ class Parameters:
         """Return all values by name.
 
         Raises:
-            ParameterError: in one sentence, if a value given at the start is invalid.
+            ParameterError: with one sentence, if a value given at the start is invalid.
         """
         if self._problems:
             raise ParameterError('; '.join(self._problems.values()))

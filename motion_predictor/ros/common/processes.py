@@ -1,4 +1,4 @@
-"""Executables of the package as processes, and a node that listens to them."""
+"""Runs executables of the package as processes, and a node that listens to them."""
 
 import os
 import signal
@@ -18,25 +18,26 @@ PATIENCE_S = 10.0
 
 
 def isolate() -> None:
-    """Isolate this process and those that it starts from other ROS nodes; call before rclpy.init.
+    """Isolate this process and its child processes from all other ROS nodes.
 
-    They receive no messages of others, and no robot receives theirs.
+    They receive no messages of other nodes, and no robot receives theirs. Call this before
+    rclpy.init.
     """
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
 
 
 def end_on_sigterm() -> None:
-    """Have SIGTERM raise KeyboardInterrupt, as SIGINT does; call before rclpy.init.
+    """Make SIGTERM raise KeyboardInterrupt, as SIGINT does. Call this before rclpy.init.
 
-    rclpy handles SIGTERM otherwise, and a program that waits for messages would wait on.
+    Otherwise rclpy handles SIGTERM, and a program that waits for messages would not end.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @contextmanager
 def until_interrupted() -> Iterator[None]:
-    """End quietly when the process is interrupted, and shut ROS down in any case."""
+    """End without a traceback when the process is interrupted, and always shut ROS down."""
     try:
         yield
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -49,14 +50,14 @@ def until_interrupted() -> Iterator[None]:
 def running(
     name: str, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> Iterator['subprocess.Popen[bytes]']:
-    """Run an executable of the same folder as this process's own, and interrupt it at the end.
+    """Run an executable from the folder of this process's executable; interrupt it at the end.
 
-    If it does not end within `PATIENCE_S` then, it is killed.
+    It is killed if it does not end within `PATIENCE_S` after the interrupt.
 
     Args:
-        name: of the executable.
-        arguments: of its command line.
-        environment: further environment variables.
+        name: name of the executable.
+        arguments: arguments of its command line.
+        environment: environment variables to add.
     """
     path = Path(sys.argv[0]).resolve().parent / name
     process = subprocess.Popen([path, *arguments], env={**os.environ, **(environment or {})})
@@ -74,7 +75,7 @@ def running(
 
 @contextmanager
 def listening(node: Node) -> Iterator[None]:
-    """Have a thread handle what arrives at a node."""
+    """Run the callbacks of a node in a thread."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)
 
@@ -90,5 +91,5 @@ def listening(node: Node) -> Iterator[None]:
 
 
 def seconds(stamp: Any) -> float:
-    """Return a stamp in seconds."""
+    """Return the time of a builtin_interfaces/Time in seconds."""
     return float(stamp.sec + stamp.nanosec * 1e-9)

@@ -1,4 +1,4 @@
-"""Yes and no, as people spell them on a command line."""
+"""Spellings of yes and no on a command line."""
 
 YES = ('true', 'yes', 'on', '1', 't', 'y')
 NO = ('false', 'no', 'off', '0', 'f', 'n')

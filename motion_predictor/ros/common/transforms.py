@@ -1,4 +1,4 @@
-"""From the frame of a source to the fixed frame, which is gravity-aligned, z up."""
+"""Transforms positions from the frame of a source to the fixed frame, whose z points up."""
 
 import time
 from collections.abc import Sequence
@@ -17,10 +17,11 @@ from motion_predictor.sources.ros4hri import Place
 from motion_predictor.sources.source import FloatArray, InputError
 
 WAIT_S, ASK_EVERY_S = 0.005, 0.001
-"""How long to wait for a transform at a stamp: a quarter of the usual latency budget."""
+"""Time to wait for a transform at a stamp (a quarter of the usual latency budget), and the period
+of the questions."""
 AHEAD_S = 2.0
-"""Localisation stamps its transforms in the future, by up to a second. A transform further
-ahead is from before the clock was set back."""
+"""Localisation stamps its transforms up to a second in the future. If a stamp is further ahead,
+the transform is from before the clock was set back."""
 OPTICAL = ('_optical_frame', '_optical')
 
 
@@ -35,7 +36,7 @@ class Transform(NamedTuple):
         """Return the transform of x, y, z and a quaternion x, y, z, w.
 
         Raises:
-            InputError: if they are not seven finite numbers or the quaternion is no rotation.
+            InputError: unless there are seven finite numbers and the quaternion has length 1.
         """
         try:
             rigid = Rigid.of_pose(numbers)
@@ -44,23 +45,23 @@ class Transform(NamedTuple):
         return cls(rigid.rotation, rigid.translation)
 
     def __call__(self, positions: FloatArray) -> FloatArray:
-        """Transform positions (..., 3); if one coordinate of a joint is NaN, all become NaN."""
+        """Transform positions (..., 3). If one coordinate of a joint is NaN, all become NaN."""
         return np.asarray(positions @ self.rotation.T + self.translation, np.float32)
 
 
 class Transforms(Protocol):
-    """Knows the transform between two frames at a time."""
+    """A source of transforms between two frames at a given time."""
 
     def between(self, target: str, source: str, stamp_ns: int) -> Transform:
-        """Return the transform that takes positions in `source` to `target`.
+        """Return the transform of positions from frame `source` to frame `target`.
 
         Raises:
-            InputError: if it is not known.
+            InputError: if the transform is unknown.
         """
 
 
 class Tf:
-    """Asks tf2. It subscribes at the first question, since a busy /tf costs time.
+    """Transforms from tf2. It subscribes at the first question, since a busy /tf costs time.
 
     Args:
         node: its executor handles /tf and /tf_static.
@@ -76,12 +77,12 @@ class Tf:
         self._listener: Any = None
 
     def between(self, target: str, source: str, stamp_ns: int) -> Transform:
-        """Return the transform that takes positions in `source` to `target`.
+        """Return the transform of positions from frame `source` to frame `target`.
 
-        It waits a few milliseconds for a transform that is about to come.
+        It waits up to `WAIT_S` for a transform that has not arrived yet.
 
         Raises:
-            InputError: if tf does not know it at that time, by now.
+            InputError: if tf still has no transform at that stamp.
         """
         until_s = time.monotonic() + WAIT_S
         while True:
@@ -112,8 +113,8 @@ class Tf:
         """Return the transform from `source` to `target` now; None if it is not known.
 
         Args:
-            target: frame that is asked for.
-            source: frame that they are in.
+            target: frame to transform to.
+            source: frame to transform from.
             now_ns: ROS time.
             max_age_s: older transforms count as unknown; static ones never do.
         """
@@ -146,12 +147,12 @@ class Tf:
 
 
 class FixedFrame:
-    """Brings positions to the fixed frame, or says why it cannot.
+    """Finds the transform from the frame of the input to the fixed frame.
 
     Args:
-        name: of the fixed frame; empty takes the frame of the input.
-        static: pose of the input's frame in it, if that never changes.
-        transforms: the source of other transforms; None if there is none.
+        name: name of the fixed frame; if empty, the frame of the input is used as it is.
+        static: pose of the input's frame in the fixed frame, if it never changes.
+        transforms: source of all other transforms; None if there is none.
 
     Raises:
         InputError: if the fixed frame is an optical frame, or if there is a static transform but
@@ -174,16 +175,16 @@ class FixedFrame:
         self._frame_of_static = ''
 
     def clear(self) -> None:
-        """Forget which frame came first."""
+        """Forget to which frame of the input the static transform belongs."""
         self._frame_of_static = ''
 
     def transform(self, frame_id: str, stamp_ns: int, optical: bool) -> Transform | None:
         """Return the transform to the fixed frame; None if none is needed.
 
         Args:
-            frame_id: the frame they are in.
-            stamp_ns: when they were captured.
-            optical: whether their source sends an optical frame, whatever its name.
+            frame_id: frame of the positions.
+            stamp_ns: time at which the positions were captured.
+            optical: whether the source sends an optical frame, whatever its name.
 
         Raises:
             InputError: if there is no such transform.

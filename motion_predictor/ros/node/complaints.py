@@ -1,4 +1,4 @@
-"""What goes wrong while the node works: counted for diagnostics, and logged now and then."""
+"""Problems of the active node: counted for diagnostics, and logged without repetition."""
 
 import time
 from collections import Counter
@@ -8,15 +8,15 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from motion_predictor.ros.node.diagnostics import Health
 
 REPEAT_S = 30.0
-"""The same reason is logged again after so long."""
+"""Time after which the same reason is logged again."""
 
 
 class Complaints:
-    """Says what is wrong.
+    """Reports problems in diagnostics and in the log.
 
     Args:
-        health: counts it for diagnostics.
-        logger: of the node.
+        health: counts problems for diagnostics.
+        logger: logger of the node.
     """
 
     def __init__(self, health: Health, logger: RcutilsLogger) -> None:
@@ -30,19 +30,19 @@ class Complaints:
         self.warn(reason, sentence)
 
     def remark(self, reason: str, sentence: str) -> None:
-        """Log a problem of an input that was used, and what to do about it."""
+        """Log a problem of an input that was used all the same, and what to do about it."""
         self._health.remark(sentence)
         self.warn(reason, sentence)
 
     def warn(self, reason: str, sentence: str) -> None:
-        """Log a warning, but not the same reason again and again."""
+        """Log a warning, unless the same reason was logged less than `REPEAT_S` ago."""
         now_s = time.monotonic()
         if now_s - self._logged_s.get(reason, -REPEAT_S) >= REPEAT_S:
             self._logged_s[reason] = now_s
             self._logger.warning(f'{reason}: {sentence}')
 
     def mention(self, reason: str, sentence: str) -> None:
-        """Log once what may be wrong."""
+        """Log a possible problem, once per reason."""
         if reason not in self._logged_s:
             self._logged_s[reason] = time.monotonic()
             self._logger.info(f'{reason}: {sentence}')

@@ -1,4 +1,4 @@
-"""What the node says of itself on /diagnostics."""
+"""The node's own report on /diagnostics."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ from motion_predictor.self_check.check import SelfCheck
 
 RECENT = 1000
 SHOWN = 8
-"""People of whom diagnostics say how well they were predicted."""
+"""Number of people for whom diagnostics show how well they were predicted."""
 GUESSED = ('the mean', 'zero velocity', 'constant velocity')
 STAGES = (
     'age at arrival',
@@ -30,18 +30,18 @@ STAGES = (
 
 @dataclass(frozen=True)
 class Condition:
-    """How the node is, from the most severe; each empty where all is well."""
+    """Problems of the node, the most severe first. Each is an empty string if all is well."""
 
     fault: str
     """What is broken."""
     silence: str
-    """What of the input is missing."""
+    """Why there is no usable input."""
     shortfall: str
-    """What does not work as configured; empty if everything does."""
+    """What does not work as configured."""
 
 
 class Health:
-    """Counts and timings since activation, written by any thread and read once per period."""
+    """Counts and timings since activation. Any thread writes them; one reads them per period."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -61,7 +61,7 @@ class Health:
             self._counts[event] += 1
 
     def reject(self, reasons: Counter[str], sentence: str = '') -> None:
-        """Count what was rejected, by reason, and keep the sentence that says why."""
+        """Count rejected input by reason, and keep the sentence that says why."""
         with self._lock:
             self._rejected.update(reasons)
             self._last_problem = sentence or self._last_problem
@@ -87,10 +87,10 @@ class Health:
         """Return the diagnostics since the last report.
 
         Args:
-            name: of the node.
-            hardware_id: of the predictor.
-            condition: of the node.
-            facts: more to show.
+            name: name of the node.
+            hardware_id: identifier of the predictor's checkpoint.
+            condition: problems of the node.
+            facts: further values to show.
         """
         with self._lock:
             counts, rejected = self._counts.copy(), self._rejected.copy()
@@ -119,7 +119,7 @@ class Health:
             status.level = DiagnosticStatus.STALE
         elif warnings:
             status.level = DiagnosticStatus.WARN
-        # What came before a silence is often why.
+        # Earlier warnings stay in the message: they often explain a silence.
         said = [sentence for sentence in (condition.fault, silence, *warnings) if sentence]
         status.message = '; '.join(said) or 'predicting'
         values = {
@@ -163,7 +163,7 @@ def facts(predictor: MotionPredictor, budget: Budget, threads: int) -> dict[str,
 
 
 def judged(check: SelfCheck) -> dict[str, str]:
-    """Return the accuracy for the people seen last, as values to show."""
+    """Return how well the people seen last were predicted, as values to show."""
     ahead = ' / '.join(f'{horizon_s:g}' for horizon_s in check.horizons_s)
     values = {}
     for quality in check.report()[-SHOWN:]:
@@ -178,12 +178,12 @@ def judged(check: SelfCheck) -> dict[str, str]:
 
 
 def shortfall(predictor: MotionPredictor, budget: Budget, backend: str) -> str:
-    """Return what does not work as configured, or nothing.
+    """Return what does not work as configured, or an empty string.
 
     Args:
-        predictor: what predicts.
-        budget: of the samples.
-        backend: as configured. 'auto' accepts any engine.
+        predictor: the predictor.
+        budget: chooses the number of samples.
+        backend: configured backend. 'auto' accepts any engine.
     """
     state, engine, words = budget.state, predictor.engine, []
     if 0 < state.samples < budget.ladder[0]:

@@ -1,4 +1,4 @@
-"""Tells by tf whether the frame of prediction moves. If it does, everybody seems to move."""
+"""Checks by tf whether the frame of the predictions moves. Then everybody in it seems to move."""
 
 from collections import deque
 from typing import NamedTuple
@@ -11,11 +11,11 @@ from motion_predictor.ros.common.transforms import Tf
 FIXED = ('odom', 'map', 'world', 'earth')
 """Fixed frames of REP-105, the smoothest first."""
 ASK_EVERY_NS, LOOK_BACK_NS, HOLD_NS = 50_000_000, 500_000_000, 1_000_000_000
-"""Period of the checks, span over which movement is measured, and how long a frame that moved
-counts as moving. After that span no history holds frames from while it moved."""
+"""Period of the checks; span over which movement is measured; how long a frame counts as moving
+after it moved. After that time, no history contains observations from during the movement."""
 WAY_M, TURN_RAD = 0.03, 0.02
-"""Movement that localisation alone may cause in that span. Either makes 6 cm at a distance of 3
-m."""
+"""Movement within `LOOK_BACK_NS` that localisation alone may cause. The turn moves a person at a
+distance of 3 m by 6 cm."""
 OLDEST_S = 1.0
 """Transforms older than this are ignored."""
 WATCHED = 8
@@ -27,10 +27,10 @@ class _Place(NamedTuple):
 
 
 class Footing:
-    """Watches frames by tf.
+    """Watches by tf whether frames move.
 
     Args:
-        tf: whom to ask; None where there is nobody.
+        tf: source of the transforms; None if tf2_ros is not installed.
     """
 
     def __init__(self, tf: Tf | None) -> None:
@@ -38,13 +38,13 @@ class Footing:
         self.clear()
 
     def clear(self) -> None:
-        """Forget what was seen, as when time jumps."""
+        """Forget all earlier poses, for example when time jumps."""
         self._watched: dict[str, _Frame] = {}
         self._newest: _Frame | None = None
 
     @property
     def doubt(self) -> str:
-        """Why nobody knows whether the newest frame moves, and what to do; empty if known."""
+        """Why it is unknown whether the newest frame moves, and what to do; empty if known."""
         newest = self._newest
         if newest is None or newest.is_fixed or newest.fixed:
             return ''
@@ -55,10 +55,12 @@ class Footing:
         )
 
     def moves(self, frame_id: str, now_ns: int) -> str:
-        """Return a warning with the remedy if a frame moves; nothing if it stands or is unknown.
+        """Return a warning that names the remedy, if a frame moves.
+
+        The string is empty if the frame stands still, or if it is unknown whether it moves.
 
         Args:
-            frame_id: in which people are predicted.
+            frame_id: frame in which people are predicted.
             now_ns: ROS time.
         """
         if frame_id not in self._watched:
@@ -76,14 +78,14 @@ class Footing:
 
 
 class _Frame:
-    """One frame, and its recent poses."""
+    """One frame and its recent poses."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         prefix, slash, last = name.rpartition('/')
         self.is_fixed = last in FIXED
         self.fixed = ''
-        """The fixed frame in which its place is known."""
+        """The fixed frame in which tf knows the pose of this frame; empty if none is found yet."""
         self._references = [prefix + slash + fixed for fixed in FIXED] + [*FIXED] * bool(slash)
         self._places: deque[_Place] = deque()
         self._asked_ns: int | None = None
@@ -96,7 +98,7 @@ class _Frame:
         return self._moved_ns is not None and 0 <= now_ns - self._moved_ns <= HOLD_NS
 
     def _look(self, tf: Tf, now_ns: int) -> None:
-        """See where the frame is, and whether it was elsewhere."""
+        """Read the pose of the frame, and compare it with the oldest recent pose."""
         place = self._place(tf, now_ns)
         if place is None:
             return

@@ -1,4 +1,4 @@
-"""A faster engine, taken over while the node predicts with what it has."""
+"""Makes a faster engine while the node predicts with the present one."""
 
 import threading
 import time
@@ -13,13 +13,15 @@ from motion_predictor.predictor import MotionPredictor
 
 
 class Improvement:
-    """Has made what the predictor lacks, and lets it take that over once it agrees with eager.
+    """Has missing engines made in the background. The predictor then takes over the faster one.
+
+    It takes over only an engine that agrees with eager.
 
     Args:
-        predictor: uses an engine that is already there.
-        maker: starts what makes the rest.
-        taken_over: called when the predictor has a faster engine.
-        logger: of the node.
+        predictor: predicts with an engine that already exists.
+        maker: starts the process that makes the missing engines.
+        taken_over: called when the predictor has taken over a faster engine.
+        logger: logger of the node.
     """
 
     def __init__(
@@ -59,18 +61,18 @@ class Improvement:
                 self._logger.info(f'{engine.backend} in {engine.precision} predicts from now on')
             for name, numbers, why in refused:
                 self._logger.warning(f'the {name} engine in {numbers} is not used: {why}')
-        except Exception as error:  # what predicts goes on
+        except Exception as error:  # the present engine continues to predict
             self._logger.error(f'making a faster engine failed: {one_line(error)}')
         finally:
             self._began_s = None
 
     def stop(self) -> None:
-        """Give it up."""
+        """Stop making engines."""
         self._is_stopped = True
         self._undo.close()
 
     def __str__(self) -> str:
-        """Return in words what is being made."""
+        """Return in words which engine is being made."""
         began_s, unmade = self._began_s, self._predictor.engine.unmade
         if began_s is None or not unmade:
             return 'none'

@@ -1,4 +1,4 @@
-"""The one thread in which the network runs, and what it does there."""
+"""The one thread in which the network runs, and the loop that it executes."""
 
 import threading
 import time
@@ -15,16 +15,16 @@ from motion_predictor.ros.node.scheduling import Precedence
 Result = TypeVar('Result')
 
 REST_S = 0.001
-"""A shorter wait leaves no time to others."""
+"""A shorter wait leaves other threads no time."""
 
 
 class Loop:
-    """Work that is done whenever something comes in.
+    """Does work whenever messages arrive.
 
     Args:
-        intake: where to wait.
-        work: does all that there is to do. It must not raise.
-        precedence: of the thread that runs the loop.
+        intake: waits for messages.
+        work: does all the work at hand. It must not raise.
+        precedence: real-time priority of the thread that runs the loop.
     """
 
     def __init__(self, intake: Intake, work: Callable[[], None], precedence: Precedence) -> None:
@@ -33,10 +33,10 @@ class Loop:
         self._precedence = precedence
         self.told_to_end = False
         self.error = ''
-        """What it fell over, if it did."""
+        """The error that ended the loop; empty if there was none."""
         self._ended = threading.Event()
         self._rested_s = time.monotonic()
-        self._busy_since_s: float | None = self._rested_s  # whatever it has to wait for
+        self._busy_since_s: float | None = self._rested_s  # busy until `run` begins
 
     def run(self) -> None:
         """Wait and work until told to end."""
@@ -49,7 +49,7 @@ class Loop:
                     self._busy_since_s = time.monotonic()
                     self._work()
                     self._busy_since_s = None
-        except BaseException as error:  # it can be run again
+        except BaseException as error:  # the watchdog runs the loop again
             self.error = one_line(error)
         finally:
             self._busy_since_s = None
@@ -64,32 +64,35 @@ class Loop:
             self._precedence.resume()
 
     def end(self, patience_s: float) -> bool:
-        """End it and return whether the work in hand was done in time."""
+        """End the loop, and return whether the work in hand was finished within `patience_s`."""
         self.told_to_end = True
         self._intake.ring()
         return self._ended.wait(patience_s)
 
     def busy_s(self) -> float:
-        """Return for how long it has worked, or waited to begin; 0 if it has nothing to do."""
+        """Return how long the present work has taken so far, seconds; 0 if the loop waits.
+
+        Before `run` begins, this is the time since the loop was made.
+        """
         since_s = self._busy_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
     def restless_s(self) -> float:
-        """Return for how many seconds it has run without a pause; 0 if it waits."""
+        """Return how long the loop has worked without a pause, seconds; 0 if it waits."""
         return 0.0 if self._busy_since_s is None else time.monotonic() - self._rested_s
 
     def has_died(self) -> bool:
-        """Whether it ended by itself."""
+        """Whether the loop ended without being told to."""
         return self._ended.is_set() and not self.told_to_end
 
 
 class InferenceThread:
     """Runs everything that touches the network in one thread.
 
-    Loading, warming up and predicting share one thread for two reasons. Each thread that calls
-    torch gets its own OpenMP team; with more teams than cores their threads sleep between
-    operations, which doubles the time of a small network. And CUDA graphs must be captured and
-    replayed by the same thread.
+    Loading, warming up and predicting share one thread for two reasons. First, each thread that
+    calls torch gets its own OpenMP team. If there are more teams than cores, their threads sleep
+    between operations, which doubles the time of a small network. Second, a CUDA graph must be
+    captured and replayed by the same thread.
 
     Args:
         threads: CPU threads of the network.
@@ -104,14 +107,14 @@ class InferenceThread:
         )
 
     def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Run a function there and return its result, or raise what it raised.
+        """Run a function in the thread. Return its result, or raise the error that it raised.
 
-        It waits for a loop that runs there to end.
+        If a loop is running in the thread, this call waits for its end.
         """
         return self._pool.submit(function, *arguments).result()
 
     def run(self, loop: Loop) -> None:
-        """Run a loop there until it is told to end. Returns at once."""
+        """Start a loop in the thread, which runs until it is told to end. Returns at once."""
         self._pool.submit(loop.run)
 
     def stop(self) -> None:

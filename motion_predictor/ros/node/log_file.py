@@ -1,4 +1,4 @@
-"""The file that ROS logs to, kept small: ROS itself neither rotates nor removes it."""
+"""Keeps the log file of this process small: ROS itself neither rotates nor removes it."""
 
 import os
 import shutil
@@ -9,16 +9,16 @@ from rclpy.logging import get_logging_directory
 
 MOST_BYTES = 10_000_000
 CHECKED_S = 60.0
-"""How often somebody is to look."""
+"""Period at which the node calls `keep_log_small`."""
 
 
 def keep_log_small(most_bytes: int = MOST_BYTES) -> None:
-    """Move what the file holds to `FILE.1`, over what that held, once it is larger.
+    """If the log file is larger than this, move its content to `FILE.1`, which is overwritten.
 
-    ROS appends to it, so that it goes on in the file that was emptied. Where there is no room for
-    both, what was logged is lost.
+    ROS has the file open for appending, so it continues in the emptied file. If the disk has no
+    room for the copy, the content is lost.
     """
-    with suppress(OSError):  # somebody else may clear the folder up
+    with suppress(OSError):  # another program may clean the folder up
         path = own_log_file()
         if path is None or path.stat().st_size <= most_bytes:
             return
@@ -31,7 +31,7 @@ def keep_log_small(most_bytes: int = MOST_BYTES) -> None:
 
 
 def own_log_file() -> Path | None:
-    """Return the file that is open in the folder of logs, or None where ROS writes none."""
+    """Return the log file that this process has open, or None if ROS writes none."""
     folder = os.path.realpath(get_logging_directory())
     for descriptor in Path('/proc/self/fd').iterdir():
         path = Path(os.path.realpath(descriptor))

@@ -1,4 +1,4 @@
-"""What the library logs goes to the log of ROS."""
+"""Sends the log records of the library to the log of ROS."""
 
 import logging
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 
 
 class _ToRos(logging.Handler):
-    """Hands records over to a node's logger, whose level decides."""
+    """Passes log records to the logger of a node. The level of that logger decides."""
 
     def __init__(self, logger: RcutilsLogger) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class _ToRos(logging.Handler):
 
 @contextmanager
 def logged_by(logger: RcutilsLogger) -> Iterator[None]:
-    """Have the node's logger say what the library logs, instead of standard error."""
+    """Send the log records of the library to the node's logger, not to standard error."""
     library = logging.getLogger('motion_predictor')
     handler = _ToRos(logger)
     library.addHandler(handler)

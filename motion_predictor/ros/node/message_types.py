@@ -1,4 +1,4 @@
-"""Message types by name, imported when they are chosen."""
+"""Message types by name. Their package is imported only when one is chosen."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -11,11 +11,11 @@ def message_class(input_type: str, kind: str) -> Any:
     """Return the class of a message type.
 
     Args:
-        input_type: source that needs the package.
-        kind: the type, as package/msg/Name.
+        input_type: value of the parameter input_type, for the error message.
+        kind: name of the type, as package/msg/Name.
 
     Raises:
-        InputError: naming the package, if it is not installed.
+        InputError: if the package or the message does not exist; names the package.
     """
     package, _, name = kind.split('/')
     try:
@@ -33,7 +33,7 @@ def point_reader() -> Callable[..., Any]:
     """Return the function that reads point clouds.
 
     Raises:
-        InputError: if neither package that has it is installed.
+        InputError: if neither of the two packages that have the function is installed.
     """
     for module in ('sensor_msgs_py.point_cloud2', 'pointcloud2'):
         try:

@@ -1,4 +1,4 @@
-"""How the middleware carries predictions."""
+"""Configures the middleware for predictions, which are large messages."""
 
 import os
 
@@ -8,20 +8,20 @@ from motion_predictor.common.installed import installed
 
 PROFILES, OLD_PROFILES = 'FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'
 OLD = ('humble', 'iron', 'jazzy')
-"""Distributions with Fast DDS 2, which reads the old variable alone; newer ones warn of it."""
+"""Distributions with Fast DDS 2, which reads only the old variable. Fast DDS 3 warns about it."""
 FAST_DDS = (PROFILES, OLD_PROFILES, 'FASTDDS_BUILTIN_TRANSPORTS')
-"""Variables with which an integrator configures it; one that is set is left to have its way."""
+"""Variables with which an integrator configures Fast DDS. If one is set, nothing is changed."""
 TESTED = 'rmw_fastrtps'
 
 
 class MiddlewareError(RuntimeError):
-    """The node was never run over this middleware."""
+    """The node was never tested with this middleware."""
 
 
 def carry_large_messages() -> None:
-    """Have Fast DDS hand whole predictions over in shared memory; call it before rclpy.init.
+    """Make Fast DDS pass whole predictions through shared memory. Call this before rclpy.init.
 
-    Other middlewares do not read the variable.
+    It sets an environment variable, which other middlewares do not read.
     """
     if not any(name in os.environ for name in FAST_DDS):
         name = OLD_PROFILES if os.environ.get('ROS_DISTRO') in OLD else PROFILES
@@ -29,14 +29,14 @@ def carry_large_messages() -> None:
 
 
 def require_tested(untested_middleware: bool, identifier: str = '') -> None:
-    """Refuse a middleware over which nothing was tested.
+    """Refuse a middleware with which the node was not tested.
 
     Args:
-        untested_middleware: whether to use any.
-        identifier: of the middleware, if not the one of this process.
+        untested_middleware: whether to accept any middleware.
+        identifier: identifier of the middleware; the middleware of this process if empty.
 
     Raises:
-        MiddlewareError: naming it.
+        MiddlewareError: if the middleware is refused; names it.
     """
     used = identifier or rclpy.get_rmw_implementation_identifier()
     if not used.startswith(TESTED) and not untested_middleware:

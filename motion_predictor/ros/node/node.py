@@ -1,4 +1,4 @@
-"""The `predictor` node: skeletons in, predicted motion out. It wires; it does no maths."""
+"""The `predictor` node: skeletons in, predicted motion out. It only connects other parts."""
 
 import gc
 import os
@@ -58,18 +58,18 @@ PATIENCE_S = 5.0
 KEPT_MESSAGES = 60
 """Number of messages that can wait during a prediction: two seconds at 30 Hz."""
 SWITCH_S = 0.0005
-"""Time after which a Python thread gives way to one that waits. Python's default of 5 ms would
-be a quarter of the budget."""
+"""Time after which a Python thread gives way to a waiting one. Python's default of 5 ms would be a
+quarter of the budget."""
 CALLBACKS = 3
-"""Threads of the executor: a transition, what waits for it to end, and who asks for the state."""
+"""Threads of the executor: for a transition, a callback that waits for its end, a state query."""
 
 
 class PredictorNode(ManagedNode):
-    """Predicts the motion of everyone a source shows and publishes it on `predicted_motion`.
+    """Predicts the motion of everybody whom a source sees, and publishes on `predicted_motion`.
 
     The inference thread takes the messages, predicts on the newest data and publishes. The node's
-    executor serves the rest, so that managers are answered while a transition takes its time; a
-    watchdog on the steady clock publishes STALE_INPUT or FAULT when the thread cannot.
+    executor runs everything else, so that managers get answers during a long transition. A
+    watchdog thread publishes STALE_INPUT or FAULT when the inference thread cannot publish.
     """
 
     def __init__(self) -> None:
@@ -85,18 +85,18 @@ class PredictorNode(ManagedNode):
         self._left: People | None = None
         """People at the last deactivation."""
         self._configured, self._active = ExitStack(), ExitStack()
-        """What a transition has to undo, however it ends."""
+        """What to undo at cleanup and at deactivation, or if configuring or activating fails."""
 
     # Lifecycle
 
     def on_configure(self, state: LifecycleState) -> Return:
-        """Load and warm up the predictor, and say what it is."""
+        """Load and warm up the predictor, and log which one it is."""
         with self._alone:
             done = super().on_configure(state)
             if done == Return.SUCCESS:
                 log_setup(self._setup, self.get_logger())
                 gc.collect()
-                gc.freeze()  # what was loaded stays, and need not be searched again and again
+                gc.freeze()  # what was loaded stays, so that no collection needs to search it
             return done
 
     def _set_up(self, values: dict[str, Any]) -> None:
@@ -107,7 +107,7 @@ class PredictorNode(ManagedNode):
         undo.callback(self._inference.stop)
         predictor = self._inference.call(load, values)
         self._costs = self._inference.call(measure_costs, predictor, values)
-        nobody(predictor, values)  # refuses now what it would refuse later
+        nobody(predictor, values)  # raises now for values that would fail at activation
         SelfCheck(predictor.times, values['self_correction'])
         layouts = known_layouts()
         if values['layout_folder']:
@@ -139,7 +139,7 @@ class PredictorNode(ManagedNode):
         self._table.in_use = True
 
     def _survey_again(self, predictor: MotionPredictor, values: dict[str, Any]) -> None:
-        """Find what predictions cost with another engine."""
+        """Measure the time of predictions again, after a change of the engine."""
         costs = measure_costs(predictor, values)
         with self._alone:
             if self._table.in_use and self._setup.predictor is predictor:
@@ -148,7 +148,7 @@ class PredictorNode(ManagedNode):
 
     def _listen(self) -> None:
         undo, setup = self._active, self._setup
-        # Of its own: what hung in an earlier activation may still read the message that it fills.
+        # A new one: a prediction that hung in an earlier activation may still use the old message.
         setup.output = make_output(setup.predictor, setup.values)
         qos = copy(qos_profile_sensor_data)
         qos.depth = KEPT_MESSAGES
@@ -159,7 +159,7 @@ class PredictorNode(ManagedNode):
             people.succeed(self._left, self._time.now_ns())
         pipeline = Pipeline(self, self._time, setup, people, intake)
         self._pipeline = pipeline
-        undo.callback(self._watch(pipeline).stop)  # when all else has ended
+        undo.callback(self._watch(pipeline).stop)  # ends after the loop, which it watches
         self._inference.run(pipeline.loop)
         undo.callback(self._end, pipeline)
         self._start_reporting(pipeline)
@@ -170,7 +170,7 @@ class PredictorNode(ManagedNode):
             undo.callback(self.destroy_timer, sampling)
 
     def _watch(self, pipeline: Pipeline) -> Watchdog:
-        """Look after a pipeline, before all that it does."""
+        """Start a watchdog for a pipeline, with a higher priority than the pipeline's thread."""
         priority = self._setup.values['realtime_priority']
         return Watchdog(
             WATCHDOG_PERIOD_S,
@@ -179,7 +179,7 @@ class PredictorNode(ManagedNode):
         )
 
     def destroy_node(self) -> None:
-        """End from any state, and let go of everything."""
+        """End from any state, and free everything."""
         self._stop()
         self._free()
         super().destroy_node()
@@ -215,7 +215,7 @@ class PredictorNode(ManagedNode):
 
     def _report(self, pipeline: Pipeline) -> None:
         with self._alone:
-            if pipeline is self._pipeline:  # a transition may just have ended it
+            if pipeline is self._pipeline:  # otherwise a transition has just ended it
                 self._diagnostics.publish(pipeline.report())
                 self._quality.publish(pipeline.quality())
 
@@ -227,7 +227,7 @@ class PredictorNode(ManagedNode):
                 pipeline.fell_over()
             else:
                 pipeline.watch()
-        except Exception as error:  # as when everything is being shut down
+        except Exception as error:  # for example while ROS shuts down
             if rclpy.ok(context=self.context):
                 self.get_logger().error(f'the watchdog failed: {one_line(error)}')
 
@@ -241,7 +241,7 @@ class PredictorNode(ManagedNode):
         return Budget(values['latency_budget_ms'], values['samples'], self._costs)
 
     def _objection(self, values: dict[str, Any]) -> str:
-        """Return why these values cannot be used as the node is configured, or nothing."""
+        """Return why these values do not fit the configured node, or an empty string."""
         predictor = self._setup.predictor
         if values['samples'] > predictor.samples:
             return (
@@ -262,7 +262,7 @@ class PredictorNode(ManagedNode):
         return ''
 
     def _use(self, values: dict[str, Any]) -> None:
-        """Take changed values at once."""
+        """Apply changed values at once."""
         setup, pipeline = self._setup, self._pipeline
         changed = {name for name, value in values.items() if value != setup.values[name]}
         setup.values = values
@@ -290,7 +290,7 @@ def main(args: list[str] | None = None) -> Any:
     sys.setswitchinterval(SWITCH_S)
     rclpy.init(args=args)
     node = PredictorNode()
-    # Started aside, so that services answer meanwhile.
+    # In a thread, so that the node answers service calls while it starts.
     start = threading.Thread(target=node.start, name='autostart', daemon=True).start
     serve(node, MultiThreadedExecutor(CALLBACKS), start)
     if node.hung:

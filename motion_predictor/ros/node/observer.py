@@ -1,4 +1,4 @@
-"""From the messages that arrive to the people who are there."""
+"""Turns the messages that arrive into the people who are there."""
 
 import threading
 import time
@@ -21,25 +21,25 @@ from motion_predictor.tracking.scene import Scene
 
 @dataclass(frozen=True)
 class News:
-    """The newest observation that nothing was predicted on yet."""
+    """The newest observation for which no prediction has been made yet."""
 
     scene: Scene | None
-    """Everyone; None if all were forgotten meanwhile."""
+    """Everybody; None if all histories were forgotten meanwhile."""
     arrived_s: float
-    """When it arrived, by `time.monotonic`."""
+    """When the observation arrived, by `time.monotonic`."""
     age_ms: float
-    """How old it was then."""
+    """Age of the observation when it arrived."""
 
 
 class Observer:
-    """Reads what arrives and keeps who is there. Any thread may call it.
+    """Reads messages and tracks the people in them. Any thread may call it.
 
     Args:
-        clock: of the node.
-        setup: of the node.
-        people: to begin with.
-        health: counts what happens.
-        complaints: says what is wrong.
+        clock: clock of the node.
+        setup: objects that the node's parameters describe.
+        people: the people at the start.
+        health: counts events for diagnostics.
+        complaints: reports problems.
     """
 
     def __init__(
@@ -53,16 +53,16 @@ class Observer:
         self._clock = clock
         self._setup = setup
         self.people = people
-        """Who is there."""
+        """The people who are there, with their histories."""
         self._health = health
         self._complaints = complaints
-        self._reading = threading.Lock()  # guards the input, which may take its time
-        self._lock = threading.Lock()  # guards people and what the last message said
+        self._reading = threading.Lock()  # guards the input; may be held for long (tf)
+        self._lock = threading.Lock()  # guards `people` and the state of the newest observation
         self._stamps = Stamps()
         self._since_usable = Stopwatch(clock)
         self._arrived_s = self._age_ms = 0.0
         self.has_news = False
-        """Whether something came in on which nothing was predicted yet."""
+        """Whether an observation has come for which no prediction has been made yet."""
         setup.input.clear()
 
     # What arrives
@@ -71,15 +71,15 @@ class Observer:
         """Take a message.
 
         Args:
-            message: as it came.
-            received_s: when the middleware had it, by `time.time`.
+            message: the message, of the type of the source.
+            received_s: when the middleware received it, by `time.time`.
         """
         self._health.count('received')
         waited_s = max(0.0, time.time() - received_s)
         self._take(partial(self._setup.input.read, message), waited_s)
 
     def sample(self) -> None:
-        """Take what tf says."""
+        """Take the people whom tf describes."""
         self._take(self._setup.input.sample)
 
     def _take(self, read: Callable[[int], Scan | None], waited_s: float = 0.0) -> None:
@@ -91,9 +91,9 @@ class Observer:
             try:
                 scan = read(now_ns)
                 age_ms = self._age_at_arrival_ms(scan, now_ns, waited_s)
-            except Exception as error:  # InputError; or a message that its reader trips over
+            except Exception as error:  # InputError, or any error of a reader on bad content
                 scan, refusal = None, str(error) or type(error).__name__
-                with self._lock:  # the people in the message are there all the same
+                with self._lock:  # the people in a refused message are there all the same
                     self.people.somebody(getattr(error, 'people', 1), now_ns)
             if scan is not None:
                 self._stamps.see(age_ms)
@@ -121,7 +121,7 @@ class Observer:
         people.remarks.clear()
 
     def _robot_position(self, now_ns: int) -> list[float]:
-        """Return the place of the robot, from tf or `robot_position`."""
+        """Return the position of the robot, from tf or from the parameter `robot_position`."""
         values = self._setup.values
         if values['robot_frame']:
             try:
@@ -151,42 +151,42 @@ class Observer:
     # Who is there
 
     def begin_afresh(self, people: People) -> None:
-        """Go on with other people, of whom nothing has been seen yet."""
+        """Replace `people` by new ones without any history."""
         with self._lock:
             people.succeed(self.people, self._clock.now_ns())
             self.people = people
 
     def prefer(self, robot_position: list[float], max_people: int) -> None:
-        """Set who is predicted where there are more."""
+        """Set which people are predicted if there are more than `max_people`."""
         with self._lock:
             self.people.prefer(robot_position, max_people)
 
     def forget(self) -> None:
-        """Forget all histories, as when time jumps."""
+        """Forget all histories, for example when time jumps."""
         with self._reading, self._lock:
             self.people.clear(self._clock.now_ns())
             self._setup.input.clear()
 
     def news(self) -> News:
-        """Return the newest observation, with the windows to predict on."""
+        """Return the newest observation, with the history windows to predict from."""
         with self._lock:
             self.has_news = False
             scene = self.people.scene(self._clock.now_ns())
             return News(scene, self._arrived_s, self._age_ms)
 
     def scene_or_nobody(self) -> Scene:
-        """Return everyone who is listed, without windows; before any input an empty scene."""
+        """Return everybody who is listed, without windows; an empty scene before any input."""
         with self._lock:
             return self.people.listing(self._clock.now_ns()) or Scene(0, '', ())
 
-    # How the input is
+    # State of the input
 
     def is_stale(self) -> bool:
-        """Whether nothing usable has come for too long."""
+        """Whether no usable input has come for longer than `stale_after_s`."""
         return self._since_usable.elapsed_s() > self._setup.values['stale_after_s']
 
     def doubts(self) -> dict[str, str]:
-        """Return doubts about the input that cannot be decided, as values to show."""
+        """Return possible problems of the input that the node cannot verify, as values to show."""
         doubts = {'stamps': self._stamps.doubt(), 'frame': self._setup.input.footing.doubt}
         for name, doubt in doubts.items():
             if doubt:

@@ -1,4 +1,4 @@
-"""Predictions as messages. Numbers are flat buffers, which rclpy copies as a whole."""
+"""Turns predictions into messages. Numbers are flat buffers, which rclpy copies as a whole."""
 
 import math
 from array import array
@@ -30,7 +30,7 @@ def time_message(nanoseconds: int) -> Time:
 
 
 def flat(values: FloatArray) -> 'array[float]':
-    """Return the numbers of an array that is not empty, as the type that rclpy takes at once."""
+    """Return the numbers of a non-empty array as a flat buffer, which rclpy copies as a whole."""
     numbers = array('f')
     numbers.frombytes(np.ascontiguousarray(values, np.float32).data.cast('B'))
     return numbers
@@ -39,16 +39,17 @@ def flat(values: FloatArray) -> 'array[float]':
 def chosen_frames(
     frames: int, rate_hz: float, stride: int, times_s: Sequence[float]
 ) -> NDArray[np.int64]:
-    """Return the indices of the future frames that are published, in order.
+    """Return the indices of the future frames to publish, in order.
 
     Args:
         frames: number of future frames.
-        rate_hz: of the checkpoint; frame f lies (f + 1) / rate_hz after the last observation.
-        stride: every n-th of them; 0 takes those nearest to the times.
-        times_s: seconds after the last observation; those beyond the last frame are left out.
+        rate_hz: frame rate of the checkpoint. Frame f lies (f + 1) / rate_hz seconds after the
+            last observation.
+        stride: publish every `stride`-th frame; 0 publishes the frames nearest to `times_s`.
+        times_s: seconds after the last observation. Times beyond the last frame are ignored.
 
     Raises:
-        ValueError: if none is left, or a time is no time in the future.
+        ValueError: if no frame is left, or a time is not positive and finite.
     """
     if stride:
         if stride > frames:
@@ -70,7 +71,7 @@ def chosen_frames(
 
 
 def even_step(times_s: FloatArray) -> float:
-    """Return the time from frame to frame, the first's from 0 too; NaN if they are uneven."""
+    """Return the step between frames, which is also the first time; NaN if steps are uneven."""
     even = times_s[0] * np.arange(1, len(times_s) + 1)
     return float(times_s[0]) if np.allclose(times_s, even, rtol=0, atol=1e-5) else float('nan')
 
@@ -82,7 +83,7 @@ def quality_message(
     coverage: float,
     published_ns: int,
 ) -> MotionQualityArray:
-    """Return the message of how well everybody was predicted."""
+    """Return the message that says how well everybody was predicted."""
     message = MotionQualityArray(model=model, coverage=coverage, horizons=flat(horizons_s))
     message.header.stamp = time_message(published_ns)
     for quality in found:
@@ -105,17 +106,17 @@ class MotionOutput:
     """Builds PredictedMotionArray messages.
 
     Args:
-        checkpoint: what predicts.
-        frame_stride: every n-th frame is published, the last one always among them if n divides
-            their number; 0 publishes those at `frame_times`.
+        checkpoint: the predictor's checkpoint.
+        frame_stride: publish every n-th frame. The last frame is among them if n divides the
+            number of frames. 0 publishes the frames at `frame_times`.
         frame_times: seconds after the last observation.
-        publish_samples: whether the samples are.
-        coverage: probability that radii stand for, for messages without any.
-        wanted_samples: futures that are asked for.
-        max_speed: metres per second that no person exceeds.
+        publish_samples: whether to publish the samples.
+        coverage: probability of the radii, for messages without a prediction.
+        wanted_samples: configured number of samples.
+        max_speed: greatest speed of a person, metres per second.
 
     Raises:
-        ValueError: if these leave no frame.
+        ValueError: if no frame is left to publish.
     """
 
     def __init__(
@@ -154,13 +155,13 @@ class MotionOutput:
         published_ns: int,
         at_least: Status = Status.OK,
     ) -> PredictedMotionArray:
-        """Return the message for a scene, which the next call fills again.
+        """Return the message for a scene. The next call reuses the same message object.
 
         Args:
-            scene: everyone; those with a window are the prediction's people, in order.
-            prediction: None if nothing may be published as fresh.
-            published_ns: the time now.
-            at_least: lower bound of every status, for what ails the source or the node.
+            scene: everybody. People with a window are the prediction's people, in this order.
+            prediction: the prediction; None if nothing may be published as fresh.
+            published_ns: the present time.
+            at_least: lower bound of every status, for problems of the source or the node.
         """
         samples = None
         if prediction is not None and self._publish_samples:
@@ -174,7 +175,7 @@ class MotionOutput:
         message.num_samples = 0 if samples is None else message.drawn_samples
         message.unlisted = min(scene.unlisted, MAX_UINT16)
         message.motions = []
-        # Somebody may be there of whom nothing is known: a list without them is not complete.
+        # With unlisted people the list is not complete, so the message cannot be OK.
         statuses = [at_least, *([Status.STALE_INPUT] if scene.unlisted else [])]
         row = 0
         for person in scene.people:
@@ -186,7 +187,7 @@ class MotionOutput:
                 place=seen.place.astype(np.float32),
                 reach=seen.reach_m,
                 observed_fraction=person.observed_fraction,
-                check_fields=True,  # takes arrays as they are, where others copy them
+                check_fields=True,  # rclpy then takes arrays without a copy
             )
             status = most_severe([person.status, at_least])
             familiarity = math.nan

@@ -1,4 +1,4 @@
-"""What the active node does with each message: read, predict, publish."""
+"""The work of the active node on each message: read, predict, publish."""
 
 import threading
 import time
@@ -29,23 +29,23 @@ from motion_predictor.tracking.people import People
 from motion_predictor.tracking.scene import Scene
 
 STUCK_S = 1.0
-"""A prediction that takes longer is a fault; until then there is just nothing fresh."""
+"""A prediction that takes longer is a FAULT. Before that, the status is STALE_INPUT at worst."""
 READING = 2.0
-"""What a message takes from its publication until a Python process has read it, as a multiple of
-what publishing it took: both copy the same numbers. Measured: twice up to 1 MB, which is four
-people with the frames that are published by default; three to four times for 3 MB and more."""
+"""Time from the publication of a message until a Python process has read it, as a multiple of the
+time that publishing took. Both copy the same numbers. Measured: 2 up to 1 MB (four people with the
+frames that are published by default), 3 to 4 for 3 MB and more."""
 
 
 class Pipeline:
-    """Takes what arrives, predicts on the newest of it and publishes.
+    """Takes the messages that arrive, predicts on the newest observation and publishes.
 
-    One thread works; a watchdog in another publishes when it cannot, and the parameters may change
-    in a third.
+    One thread does this work. A watchdog in a second thread publishes when the first cannot.
+    Parameters may change in a third thread.
 
     Args:
-        node: gives logger and context.
-        clock: of the node.
-        setup: of the node.
+        node: provides the logger and the context.
+        clock: clock of the node.
+        setup: objects that the node's parameters describe.
         people: the tracker that follows everybody.
         intake: receives the messages.
     """
@@ -64,15 +64,15 @@ class Pipeline:
             setup.values['realtime_priority'], partial(self._complaints.warn, 'realtime_priority')
         )
         self.observer = Observer(clock, setup, people, self._health, self._complaints)
-        """What is known of the people."""
+        """Tracks the people who are there."""
         self.loop = Loop(intake, self._work, self._precedence)
-        """The work, to be run in the inference thread."""
+        """The loop that the inference thread must run."""
         self._node = node
         self._clock = clock
         self._setup = setup
         self._intake = intake
         self.check = SelfCheck(setup.predictor.times, setup.values['self_correction'])
-        """What became of the predictions."""
+        """Compares predictions with what then happened."""
         self._publish_lock = threading.Lock()
         self._fault = ''
         self._since_published = Stopwatch(clock)
@@ -80,15 +80,15 @@ class Pipeline:
     # Input
 
     def _work(self) -> None:
-        """Take what has come in and predict on it."""
+        """Read all new messages and predict on the newest observation."""
         for message, received_ns in self._intake.take():
-            # The time is missing with some middlewares.
+            # With some middlewares received_ns is 0, that is unknown.
             self.observer.read(message, received_ns / 1e9 or time.time())
         if self.observer.has_news:
             self._predict_newest()
 
     def sample(self) -> None:
-        """Take what tf says, and have it predicted on."""
+        """Take the people whom tf describes, and wake the loop to predict them."""
         self.observer.sample()
         if self.observer.has_news:
             self._intake.ring()
@@ -99,7 +99,7 @@ class Pipeline:
         try:
             self._predict_and_publish()
             self._fault = ''
-        except BaseException as error:  # the engine may raise anything, and the thread goes on
+        except BaseException as error:  # an engine may raise anything; the thread must continue
             if rclpy.ok(context=self._node.context):
                 sentence = one_line(error)
                 self._fault = f'prediction failed: {sentence}'
@@ -150,11 +150,14 @@ class Pipeline:
         )
 
     def _lacks_radius(self, prediction: Prediction) -> bool:
-        """Whether there is no radius with so few samples, where all of them have one."""
+        """Whether there is no radius because too few samples were drawn.
+
+        The checkpoint is calibrated for the configured number of samples, but not for this one.
+        """
         return bool(np.isnan(prediction.coverage)) and not np.isnan(self._setup.predictor.coverage)
 
     def _predict(self, histories: NDArray[np.float32], samples: int) -> Prediction:
-        """Predict. An engine that fails is replaced by a slower one."""
+        """Predict. If the engine fails, a slower one replaces it."""
         predictor = self._setup.predictor
         while True:
             try:
@@ -168,22 +171,25 @@ class Pipeline:
     def _publish(self, scene: Scene, prediction: Prediction | None, at_least: Status) -> None:
         setup = self._setup
         with self._publish_lock:
-            if self.loop.told_to_end:  # what hung until now belongs to an earlier activation
+            if self.loop.told_to_end:  # this prediction hung and belongs to an earlier activation
                 return
             now_ns = self._clock.now_ns()
             age_s = (now_ns - scene.stamp_ns) / 1e9
             oldest_s, newest_s = setup.values['max_age_s'], -setup.values['max_ahead_s']
             if prediction is not None and not newest_s <= age_s <= oldest_s:
-                # It grew old while predicting, or time jumped back.
+                # The observation grew too old during the prediction, or time jumped back.
                 prediction, at_least = None, Status.STALE_INPUT
             setup.publisher.publish(setup.output.message(scene, prediction, now_ns, at_least))
             self._since_published.start()
         self._health.count('published')
 
-    # How it is
+    # State, for the watchdog and for diagnostics
 
     def watch(self) -> None:
-        """Publish STALE_INPUT or FAULT if nothing else can be said, and let others have a turn."""
+        """Publish STALE_INPUT or FAULT if no prediction can be published.
+
+        If the loop takes no pause, it also gives up the thread's real-time priority for a while.
+        """
         overdue = self._since_published.elapsed_s() > self._setup.values['stale_after_s']
         if self._busy(STUCK_S) or (self._fault and overdue):
             self._publish(self.observer.scene_or_nobody(), None, Status.FAULT)
@@ -234,7 +240,7 @@ class Pipeline:
         return report
 
     def quality(self) -> MotionQualityArray:
-        """Return how well everybody was predicted lately."""
+        """Return the message that says how well everybody was predicted lately."""
         predictor, check = self._setup.predictor, self.check
         return quality_message(
             check.report(),
@@ -245,14 +251,14 @@ class Pipeline:
         )
 
     def _busy(self, longest_s: float) -> str:
-        """Return a sentence if a prediction has run for longer than this, else nothing."""
+        """Return a sentence if a prediction has run for longer than this; otherwise empty."""
         busy_s = self.loop.busy_s()
         if busy_s <= longest_s:
             return ''
         return f'the running prediction has taken {busy_s:.1f} s so far'
 
     def _silence(self) -> str:
-        """Return why nothing usable comes: a prediction takes long, or the source is silent."""
+        """Return why no usable input comes: a prediction takes long, or the source is silent."""
         if busy := self._busy(self._setup.values['stale_after_s']):
             return busy
         mismatched = self._intake.mismatched()

@@ -1,14 +1,14 @@
-"""What the middleware promises of predictions, so that silence is noticed by those who ask it."""
+"""QoS of the predictions. By its deadline and liveliness, subscribers can notice silence."""
 
 from rclpy.duration import Duration
 from rclpy.qos import LivelinessPolicy, QoSPolicyKind, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 SLACK_S = 0.2
-"""How much later than `stale_after_s` something may be published: the watchdog looks ten times a
+"""How much later than `stale_after_s` a message may come: the watchdog checks only ten times per
 second."""
 LEASE_S = 1.0
-"""After this a process that is gone is known to be."""
+"""Time after which subscribers know that the process is gone."""
 OVERRIDABLE = (
     QoSPolicyKind.HISTORY,
     QoSPolicyKind.DEPTH,
@@ -19,10 +19,10 @@ OVERRIDABLE = (
 
 
 def output_qos(stale_after_s: float) -> QoSProfile:
-    """Return the profile of predictions: the newest alone, reliably, and never late.
+    """Return the QoS profile of predictions: reliable, only the newest message, with a deadline.
 
     Args:
-        stale_after_s: silence of the source after which the node publishes all the same.
+        stale_after_s: silence of the source after which the node publishes STALE_INPUT.
     """
     return QoSProfile(
         depth=1,

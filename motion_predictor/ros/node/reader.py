@@ -1,4 +1,4 @@
-"""Reads messages of any source as observations in the model's layout and frame."""
+"""Reads messages of any source. Returns observations in the model's layout and fixed frame."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from motion_predictor.tracking.scene import Observation
 
 MAX_REMEMBERED_MAPS = 32
 MAX_NUMBER = 1e9
-"""Larger coordinates would overflow float32 when squared. They count as missing."""
+"""Larger coordinates count as missing: their squares might overflow float32."""
 ASSUMED_LAG_NS = 200_000_000
 """Assumed time from capture to arrival of messages without a stamp."""
 ROBOT_SEEN_S = 1.0
@@ -42,20 +42,20 @@ class Scan:
     frame_id: str
     observations: list[Observation]
     rejected: Counter[str] = field(default_factory=Counter)
-    """People left out, by reason."""
+    """Number of people left out, by reason."""
 
 
 class SkeletonInput:
     """Reads the messages of a source.
 
     Args:
-        source: reads them.
+        source: extracts the people from a message.
         target: the model's layout, to which joints are mapped by name.
         layouts: layouts that messages may name.
-        min_confidence: joints with less count as missing.
-        fixed_frame: brings positions to where they are wanted.
-        tf: where people of sources made of frames are, where the robot is, which frames move.
-        topic: where to listen; empty for the usual topic of the source.
+        min_confidence: joints with a lower confidence count as missing.
+        fixed_frame: finds the transform to the fixed frame.
+        tf: gives the people of ros4hri, the robot's position, and whether frames move.
+        topic: topic to subscribe to; empty for the usual topic of the source.
     """
 
     def __init__(
@@ -76,18 +76,18 @@ class SkeletonInput:
         self._fixed_frame = fixed_frame
         self._tf = tf
         self.footing = Footing(tf)
-        """Whether the frame stands still in which positions are wanted."""
+        """Watches whether the frame of the observations moves."""
         self._maps: dict[tuple[str, tuple[str, ...]], JointMap | InputError] = {}
         self._newest_ns, self._newest_frame_id = 0, fixed_frame.name
         self._lag_ns = ASSUMED_LAG_NS
 
     @property
     def is_sampled(self) -> bool:
-        """Whether people are sampled from tf by a timer, since no message holds them."""
+        """Whether a timer samples the people from tf, because no message contains them."""
         return isinstance(self._source, Ros4HriSource)
 
     def clear(self) -> None:
-        """Forget what earlier messages said, as when time jumps."""
+        """Forget everything that was learned from messages, for example when time jumps."""
         self._newest_ns, self._newest_frame_id = 0, self._fixed_frame.name
         self._lag_ns = ASSUMED_LAG_NS
         self._fixed_frame.clear()
@@ -106,16 +106,16 @@ class SkeletonInput:
         """Return the people of a message; None for sources that are sampled by a timer.
 
         Raises:
-            InputError: if nothing of it can be used.
+            InputError: if nothing in the message can be used.
         """
         bodies = self._source.read(message)
         return None if bodies is None else self._scan(bodies, now_ns)
 
     def sample(self, now_ns: int) -> Scan | None:
-        """Return everyone who is tracked, as tf has them; None if nothing is new.
+        """Return everybody who is tracked, with poses from tf; None if nothing is new.
 
         Raises:
-            InputError: if it says nothing of anybody.
+            InputError: if tf knows nobody's pose.
         """
         if not isinstance(self._source, Ros4HriSource) or (tf := self._tf) is None:
             return None
@@ -124,10 +124,10 @@ class SkeletonInput:
         return None if bodies is None else self._scan(bodies, now_ns)
 
     def robot_place(self, robot_frame: str, now_ns: int) -> list[float]:
-        """Return the place of a robot's frame now, in the frame of the newest scan; metres.
+        """Return the present position of a robot's frame, in the newest scan's frame, metres.
 
         Raises:
-            InputError: if tf does not tell.
+            InputError: if tf does not know it.
         """
         tf, frame_id = self._tf, self._newest_frame_id
         place = tf.newest(frame_id, robot_frame, now_ns, ROBOT_SEEN_S) if tf is not None else None
@@ -157,7 +157,7 @@ class SkeletonInput:
             )
         frame_id = self._fixed_frame.name or bodies.frame_id
         if not bodies.ids and not frame_id:
-            frame_id = self._newest_frame_id  # nobody is in no frame: those lost are remembered
+            frame_id = self._newest_frame_id  # so that people who were just lost stay remembered
         scan = Scan(bodies.stamp_ns, frame_id, [], bodies.rejected)
         if bodies.ids:
             scan.observations = self._observations(bodies, transform)
@@ -168,8 +168,8 @@ class SkeletonInput:
     def _guess_stamp(self, now_ns: int) -> int:
         """Return a time of capture for a message without a stamp.
 
-        It is later than that of the message before. It is earlier than now, so that messages
-        captured later still count as newer.
+        The guess is later than the stamp of the message before. It is earlier than now, so that
+        messages captured later still count as newer.
         """
         guess = max(now_ns - self._lag_ns, min(self._newest_ns + 1, now_ns))
         self._newest_ns = guess
@@ -215,11 +215,11 @@ def open_input(
     Args:
         values: the node's parameters by name.
         target: the model's layout.
-        layouts: layouts that may be named.
-        node: subscribes, and listens to tf if that is needed.
+        layouts: layouts that messages and parameters may name.
+        node: node that listens to tf if it is needed.
 
     Raises:
-        InputError: in one sentence, if parameters do not fit or a package is missing.
+        InputError: with one sentence, if parameters do not fit or a package is missing.
     """
     name, fixed = values['input_type'], values['fixed_frame']
     settings = Settings(
@@ -235,7 +235,7 @@ def open_input(
     try:
         tf = Tf(node)
     except ImportError:
-        tf = None  # skeletons must come in the fixed frame, then
+        tf = None  # then skeletons must come in the fixed frame
     if values['robot_frame'] and tf is None:
         raise InputError('robot_frame needs tf, but the ROS package tf2_ros is missing')
     from_tf = tf if fixed and static is None else None
@@ -252,7 +252,7 @@ def open_input(
     frame = FixedFrame(fixed, static, from_tf)
     shipped = layouts.get(target.name)
     if shipped is not None and shipped.joints == target.joints:
-        target = shipped  # its recipes are newer than those that a checkpoint remembers
+        target = shipped  # its recipes for missing joints are newer than the checkpoint's
     topic = values['input_topic'] or source.topic
     try:
         validate_topic_name(topic)

@@ -1,4 +1,4 @@
-"""The input's subscription, waited for by the thread that works on what arrives."""
+"""The subscription of the input. The inference thread itself waits for its messages."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -24,15 +24,15 @@ class _Aside(MutuallyExclusiveCallbackGroup):
 class Intake:
     """Takes the messages of a topic in the thread that asks for them.
 
-    An executor in Python checks every service and timer of a node for each message. That costs
-    more than the rest of the work on a message about nobody, and a second thread must then be
-    woken. This waits for the subscription alone, as `rclpy.wait_for_message` does.
+    A Python executor checks every service and timer of a node for each message. This costs more
+    than all other work on a message without people, and the executor must then wake a second
+    thread. `Intake` waits only for the subscription, as `rclpy.wait_for_message` does.
 
     Args:
-        node: which subscribes.
+        node: node that subscribes.
         kind: class of the messages.
-        topic: of the messages.
-        qos: its policies may be overridden by parameters.
+        topic: topic of the messages.
+        qos: QoS profile; parameters may override its policies.
     """
 
     def __init__(self, node: Node, kind: Any, topic: str, qos: QoSProfile) -> None:
@@ -43,10 +43,10 @@ class Intake:
             self._subscription = node.create_subscription(
                 kind,
                 topic,
-                lambda message: None,  # never called: messages are taken
+                lambda message: None,  # never called: `take` takes the messages
                 qos,
                 callback_group=group,
-                # An executor that waits for its events takes the wake-ups of its messages.
+                # If an executor waits for QoS events, it also takes the wake-ups for messages.
                 event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
@@ -54,25 +54,28 @@ class Intake:
             self._bell = node.create_guard_condition(lambda: None, callback_group=group)
             undo.callback(node.destroy_guard_condition, self._bell)
             for used in (self._subscription, self._bell):
-                undo.enter_context(used.handle)  # once: it costs time
+                undo.enter_context(used.handle)  # entered once, because it costs time
             assert node.context.handle is not None
             self._waiting = rclpy_implementation.WaitSet(1, 1, 0, 0, 0, 0, node.context.handle)
             self._open = undo.pop_all()
 
     def wait(self) -> None:
-        """Wait until there is a message or the bell rings."""
+        """Wait until there is a message, or until `ring` is called."""
         self._waiting.clear_entities()
         self._waiting.add_subscription(self._subscription.handle)
         self._waiting.add_guard_condition(self._bell.handle)
         self._waiting.wait(FOREVER)
 
     def ring(self) -> None:
-        """End a wait, this one or the next; any thread may."""
+        """End the present wait, or else the next one. Any thread may call this."""
         self._bell.trigger()
 
     def take(self) -> Iterator[tuple[Any, int]]:
-        """Yield what has arrived, the oldest first, and when: in ns, 0 if nobody says so."""
-        for _ in range(self._most):  # what comes meanwhile is for the next time
+        """Yield the messages that have arrived, oldest first, each with its time of arrival.
+
+        The time is in nanoseconds; 0 if the middleware does not report it.
+        """
+        for _ in range(self._most):  # later messages wait for the next call
             taken = self._subscription.handle.take_message(
                 self._subscription.msg_type, self._subscription.raw
             )
@@ -91,5 +94,5 @@ class Intake:
         return max(0, publishers - self.publishers())
 
     def close(self) -> None:
-        """Unsubscribe; nobody may be waiting any more."""
+        """Unsubscribe. No thread may be in `wait` any more."""
         self._open.close()

@@ -7,13 +7,14 @@ from contextlib import suppress
 
 
 class Precedence:
-    """Real-time priority (SCHED_FIFO) of the thread that enters it, where the system allows it.
+    """Real-time priority (SCHED_FIFO) for the thread that enters this context.
 
-    A thread that comes with a higher one keeps that.
+    A thread that already has a higher priority keeps it. If the system refuses the priority, the
+    thread continues without it.
 
     Args:
         priority: from 1 to 99; 0 leaves the thread as it is.
-        warn: is told in a sentence if it is refused.
+        warn: called with a sentence if the system refuses the priority.
     """
 
     def __init__(self, priority: int, warn: Callable[[str], object]) -> None:
@@ -32,7 +33,7 @@ class Precedence:
             if before[1].sched_priority < self._priority:
                 os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self._priority))
                 self._before = before
-        except (AttributeError, OSError) as error:  # systems other than Linux do not have it
+        except (AttributeError, OSError) as error:  # AttributeError: the system is not Linux
             self._warn(
                 f'real-time priority {self._priority} was refused ({error}), so other busy '
                 f'processes can delay predictions: allow it (rtprio {self._priority + 1} '
@@ -42,28 +43,28 @@ class Precedence:
 
     def __exit__(self, *error: object) -> None:
         if self._before is not None:
-            with suppress(OSError):  # what it came with may need a right of its own
+            with suppress(OSError):  # the earlier scheduling may need a right of its own
                 os.sched_setscheduler(0, *self._before)
         self._thread = self._before = None
 
     def give_up(self) -> bool:
-        """Have the thread scheduled like others until it resumes; any thread may call this.
+        """Give the thread ordinary scheduling until `resume`. Any thread may call this.
 
         Returns:
-            whether it was not already.
+            Whether the thread had real-time priority until now.
         """
         thread = self._thread
         if thread is None or self._before is None or self._given_up:
             return False
-        with suppress(OSError):  # where only a thread itself may
+        with suppress(OSError):  # some systems let only the thread itself change it
             os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
         self._given_up = True
         return True
 
     def resume(self) -> None:
-        """Take the priority again if it was given up; for the thread itself."""
+        """Take the priority again if it was given up. Only the thread itself calls this."""
         if self._given_up:
-            with suppress(OSError):  # the right to it may be gone
+            with suppress(OSError):  # the right to the priority may be gone
                 os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self._priority))
             self._given_up = False
 
@@ -74,6 +75,6 @@ class Precedence:
             return 'not running'
         try:
             priority = os.sched_getparam(thread).sched_priority
-        except (AttributeError, OSError):  # as on other systems than Linux
+        except (AttributeError, OSError):  # for example if the system is not Linux
             return 'unknown'
         return f'real-time, priority {priority}' if priority else 'ordinary'

@@ -1,7 +1,7 @@
-"""Shared memory that killed processes left behind.
+"""Removes shared memory that killed processes left behind.
 
-Fast DDS removes a segment when its process ends, and cannot when the process is killed. Each
-predictor would leave 17 MB, of the 64 MB that a container has.
+Fast DDS removes a shared-memory segment when its process ends, but not if the process is killed.
+Each killed predictor would leave 17 MB; a container has 64 MB of shared memory.
 """
 
 import fcntl
@@ -12,21 +12,22 @@ from pathlib import Path
 
 SHARED_MEMORY = Path('/dev/shm')
 LOCK = re.compile(r'(fast(?:dds|rtps)_[0-9a-f]{16})_el')
-"""Beside each segment lies a file that its process holds locked: of Fast DDS 3, and of 2."""
+"""Lock file beside each segment, named by Fast DDS 3 or 2. The process of the segment keeps this
+file locked as long as it lives."""
 YOUNG_S = 10.0
-"""A process that starts makes the file before it locks it."""
+"""Younger lock files are left alone: a starting process creates the file before it locks it."""
 
 
 def remove_segments_of_the_dead(folder: Path = SHARED_MEMORY) -> int:
     """Remove the segments of this user's dead processes, as `fastdds shm clean` does.
 
     Returns:
-        how many.
+        Number of segments removed.
     """
     removed = 0
     try:
         found = list(folder.iterdir())
-    except OSError:  # no such folder: nothing lies there
+    except OSError:  # the folder does not exist
         return 0
     for path in found:
         if match := LOCK.fullmatch(path.name):
@@ -40,13 +41,13 @@ def _remove_if_dead(lock: Path, segment: Path) -> bool:
         if status.st_uid != os.getuid() or time.time() - status.st_mtime < YOUNG_S:
             return False
         descriptor = os.open(lock, os.O_RDONLY)
-    except OSError:  # somebody else removed it just now
+    except OSError:  # another process has just removed it
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         segment.unlink(missing_ok=True)
         lock.unlink(missing_ok=True)
-    except OSError:  # it lives
+    except OSError:  # locked: its process is alive
         return False
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""What the parameters of the node ask for: the predictor, its budget, its messages, its people."""
+"""Makes the objects that the node's parameters describe: predictor, budget, output, people."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ from motion_predictor.ros.node.scheduling import Precedence
 from motion_predictor.tracking.people import People
 
 SURVEY_S = 0.15
-"""Time for finding what predictions on the CPU cost: of few people, and in proportion of more."""
+"""Time for measuring predictions on the CPU. It suffices for a few people; the times for more
+people are extrapolated in proportion."""
 CROWD = (
     'max_gap_s',
     'forget_after_s',
@@ -25,7 +26,7 @@ CROWD = (
     'reassociate_s',
     'frozen_after_s',
 )
-"""Parameters whose change starts everyone's history anew."""
+"""Parameters whose change restarts the histories of all people."""
 PREFERENCE = ('robot_position', 'max_people')
 """Parameters that choose the people to predict if there are more than max_people."""
 
@@ -38,7 +39,7 @@ class Setup:
     input: SkeletonInput
     publisher: LifecyclePublisher
     values: dict[str, Any]
-    """The parameters; like what follows, they may change at any time."""
+    """Values of the parameters. This attribute and the following ones may change at any time."""
     output: MotionOutput
     budget: Budget
     improvement: Improvement
@@ -78,7 +79,7 @@ def make_output(predictor: MotionPredictor, values: dict[str, Any]) -> MotionOut
 
 
 def nobody(predictor: MotionPredictor, values: dict[str, Any]) -> People:
-    """Return people none of whom has been seen."""
+    """Return an empty `People`: nobody has been seen yet."""
     header = predictor.checkpoint.header
     return People(
         layout=header.layout,
@@ -91,14 +92,14 @@ def nobody(predictor: MotionPredictor, values: dict[str, Any]) -> People:
 def measure_costs(
     predictor: MotionPredictor, values: dict[str, Any]
 ) -> dict[tuple[int, int], float]:
-    """Warm the predictor up and return what its predictions cost.
+    """Warm the predictor up, and return the milliseconds of a prediction by (people, samples).
 
-    On a GPU for everybody who may come: what is captured there for so many people must not be
-    captured while somebody waits for a prediction.
+    On a GPU all numbers of people up to `max_people` are measured. So the CUDA graph of each
+    number is captured now, and not while somebody waits for a prediction.
     """
 
     def rehearse(people: int, samples: int) -> None:
-        # Scheduled as when it counts: on a busy machine it takes many times as long otherwise.
+        # Same priority as in real predictions: on a busy machine the times would be far too long.
         with Precedence(values['realtime_priority'], warn=lambda refused: None):
             predictor.rehearse(people, samples)
 
@@ -111,7 +112,7 @@ def measure_costs(
 
 
 def log_setup(setup: Setup, logger: RcutilsLogger) -> None:
-    """Log what predicts, and warn where there will be no radius."""
+    """Log which model predicts, and warn of numbers of samples for which there is no radius."""
     predictor, budget = setup.predictor, setup.budget
     checkpoint, engine = predictor.checkpoint, predictor.engine
     window = checkpoint.header.window

@@ -1,4 +1,4 @@
-"""Measures how long something has not happened, in simulated or real time."""
+"""A stopwatch for the time since an event, in simulated or real time."""
 
 import time
 
@@ -9,13 +9,13 @@ STANDS_STILL_S = 1.0
 
 
 class Stopwatch:
-    """Measures from the last time that it was started.
+    """Measures the time since its last start.
 
-    In a simulation it counts simulated seconds: a source of 30 Hz may send once in a real second.
-    While the simulated clock stands still, it counts real seconds.
+    In a simulation it counts simulated seconds, because a source of 30 Hz may send only once per
+    real second. While the simulated clock stands still, it counts real seconds.
 
     Args:
-        clock: of the node.
+        clock: clock of the node.
     """
 
     def __init__(self, clock: NodeClock) -> None:
@@ -23,12 +23,12 @@ class Stopwatch:
         self.start()
 
     def start(self) -> None:
-        """Begin to measure."""
+        """Start, or start again."""
         self._started_s = self._moved_s = time.monotonic()
         self._started_ns = self._seen_ns = self._clock.now_ns()
 
     def elapsed_s(self) -> float:
-        """Return the time since the start, seconds. Call it regularly, to see the clock move."""
+        """Return the seconds since the start. Call it often, so that it sees the clock move."""
         now_s = time.monotonic()
         if not self._clock.is_simulated:
             return now_s - self._started_s

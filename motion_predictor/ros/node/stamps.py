@@ -1,4 +1,4 @@
-"""Tells whether messages are stamped with the time of capture or with that of sending."""
+"""Checks whether messages are stamped with the time of capture, or with the time of sending."""
 
 from collections import deque
 
@@ -6,11 +6,12 @@ import numpy as np
 
 KEPT, FEW = 300, 100
 PROMPT_MS, SHARE = 2.0, 0.1
-"""A camera needs at least some 10 ms to find people in a picture."""
+"""If this share of the messages arrives within this time, the stamps are not times of capture. A
+camera needs at least about 10 ms to find people in a picture."""
 
 
 class Stamps:
-    """Looks at how old messages are when they arrive."""
+    """Collects the ages that messages have when they arrive."""
 
     def __init__(self) -> None:
         self._ages_ms: deque[float] = deque(maxlen=KEPT)
@@ -20,7 +21,10 @@ class Stamps:
         self._ages_ms.append(age_ms)
 
     def doubt(self) -> str:
-        """Return a warning with the remedy if stamps are not of capture; otherwise nothing."""
+        """Return a warning that names the remedy if stamps are probably not times of capture.
+
+        Otherwise the string is empty.
+        """
         if len(self._ages_ms) < FEW:
             return ''
         quickest_ms = float(np.quantile(self._ages_ms, SHARE))

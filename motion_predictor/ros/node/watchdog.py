@@ -1,4 +1,4 @@
-"""A thread that checks the rest of the node at a fixed period."""
+"""A thread that checks the other threads of the node at a fixed period."""
 
 import threading
 from collections.abc import Callable
@@ -9,15 +9,16 @@ PATIENCE_S = 1.0
 
 
 class Watchdog:
-    """Looks again and again until it is stopped.
+    """Calls a check periodically until it is stopped.
 
-    It is a thread and no timer for two reasons. An executor in Python needs far longer to find
-    that a timer is due than the check takes. And a stuck callback would stop the timer too.
+    It is a thread and not a timer, for two reasons. A Python executor needs far longer to find
+    that a timer is due than the check itself takes. And a callback that hangs would also stop the
+    timer.
 
     Args:
-        period_s: between two looks.
-        look: must not raise.
-        precedence: of the thread.
+        period_s: time between two checks.
+        look: the check. It must not raise.
+        precedence: real-time priority of the thread.
     """
 
     def __init__(self, period_s: float, look: Callable[[], None], precedence: Precedence) -> None:
@@ -29,7 +30,7 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more; waits for the look in hand unless that hangs."""
+        """Stop checking. Waits for a running check, but at most `PATIENCE_S`."""
         self._over.set()
         self._thread.join(PATIENCE_S)
 
