@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _say_where(arguments: argparse.Namespace) -> None:
-    """Print where the results of a command lie."""
+    """Print where the results of a command are."""
     for name in ('out', 'record', 'json', 'summary', 'markdown', 'plots', 'plot', 'pages'):
         paths = getattr(arguments, name, None) or []
         for path in paths if isinstance(paths, list) else [paths]:
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    except (ValueError, OSError) as error:  # ours all derive from the former
+    except (ValueError, OSError) as error:  # the project's own errors derive from ValueError
         print(f'train {arguments.stage}: {error}', file=sys.stderr)
         return 2
     return 0

@@ -26,8 +26,8 @@ def ablate(
     """Train and measure every variant; write the report as `ablation.json` and `ablation.md`.
 
     Data, seeds, network, bank size, batch and steps are the same for all students, unless a row
-    says otherwise. After an interruption, the same call continues with what is missing. A variant
-    that fails is a row with the reason, and is tried again by the next call.
+    says otherwise. After an interruption, the same call continues with what is missing. If a
+    variant fails, its row gives the reason, and the next call tries it again.
 
     Args:
         config: what is measured.
@@ -35,11 +35,12 @@ def ablate(
         train: motion archive to learn from.
         validation: motion archive to measure on.
         out: folder for all that is made, one folder for each variant.
-        teacher: a trained one; None trains it.
-        one_step: its one-step form, which students learn from; None trains it.
+        teacher: checkpoint of a trained teacher. With None, one is trained.
+        one_step: checkpoint of the one-step teacher, which students learn from. With None, one is
+            trained.
 
     Returns:
-        The report: what it is of, and `rows`.
+        The report: the data, the settings, the versions of the software, and a list `rows`.
 
     Raises:
         ValueError, OSError: if there is no teacher or no data to begin with.
@@ -53,7 +54,7 @@ def ablate(
 def begin(
     stages: Stages, train: Path, validation: Path, out: Path, teacher: Path | None
 ) -> tuple[Path, dict[str, Any]]:
-    """Return a trained teacher, and the common part of a report about its students."""
+    """Return the path of a trained teacher, and the first part of a report about its students."""
     data = {'train': load_archive(train).fingerprint}
     data['validation'] = load_archive(validation).fingerprint
     if teacher is None:

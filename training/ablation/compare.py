@@ -1,4 +1,4 @@
-"""Whether two variants differ: by paired differences on the same windows, with an interval."""
+"""Tests whether two variants differ: paired differences on the same windows, with an interval."""
 
 from typing import Any
 
@@ -28,19 +28,21 @@ def compare(
 ) -> dict[str, Any]:
     """Return the difference of our ADE from theirs, its interval, and a verdict.
 
-    Clips within people, and seeds, are resampled, the same for both. So effects that a window or a
-    seed has on both cancel out. With three seeds the interval is somewhat too narrow.
+    The bootstrap resamples seeds, and clips within people. Both variants get the same draws, so an
+    effect that a window or a seed has on both variants cancels out. With three seeds the interval
+    is slightly too narrow.
 
     Args:
-        ours: (W, N) errors by window and seed.
-        theirs: (W, N).
-        clips: (W,) see `bootstrap.clusters`.
-        tolerance: relative difference that does not matter.
+        ours: ADE of our variant by window and seed (W, N).
+        theirs: ADE of the other variant by window and seed (W, N).
+        clips: clip and person of each window (W,), see `bootstrap.clusters`.
+        tolerance: a smaller relative difference does not matter.
 
     Returns:
-        `ADE_change` relative to theirs, `interval` of it (None for a single clip), `verdict`:
-        `better` or `worse` if the interval holds no zero, `parity` if all of it is within the
-        tolerance, else `not told apart`.
+        `ADE_change` is the difference relative to theirs. `interval` is its interval, or None if
+        there is only one clip. `verdict` is `parity` if the interval is within the tolerance. Else
+        it is `better` or `worse` if the interval does not contain zero, and `not told apart` if it
+        does.
     """
     change = float(np.nanmean(ours) / np.nanmean(theirs) - 1)
     if len(np.unique(clips['clip'])) < 2:

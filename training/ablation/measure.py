@@ -36,13 +36,13 @@ def measure(
     """Evaluate a checkpoint and time it, or return the results of an earlier call.
 
     Args:
-        path: of the checkpoint.
-        seed: number of the seed of its noise and of its training.
-        precision: in which its network runs.
-        validation: motion to measure on.
+        path: the checkpoint.
+        seed: number of the seed that the checkpoint was trained with and its noise is drawn with.
+        precision: precision in which the network runs.
+        validation: motion archive to measure on.
         facts: fingerprints of the data.
         config: what is measured.
-        folder: of the results.
+        folder: where the results are written.
     """
     checkpoint = load_checkpoint(path)
     asked = config.model_dump(include={'samples', 'stride', 'batches', 'repeats'})
@@ -57,7 +57,7 @@ def measure(
         path, validation, config.samples, config.stride, precision=precision, noise_seed=seed
     )
     result['parameters'] = sum(t.numel() for t in checkpoint.build_network().parameters())
-    if seed == 0:  # others take as long
+    if seed == 0:  # networks of other seeds take as long
         # Teachers are timed for one person only, since many steps take long.
         batches = config.batches[: None if checkpoint.header.sampling == 'one_step' else 1]
         result['latency_ms'] = {
@@ -84,7 +84,7 @@ def _latency_ms(
 def _bfloat16_error_cm(
     checkpoint: Checkpoint, validation: Path, config: ComparisonConfig
 ) -> dict[str, float]:
-    """Return the distance of joints from those of single precision, for the same noise."""
+    """Return how far joints are from those in single precision, for the same noise."""
     windows = model_windows(load_archive(validation), checkpoint.header, config.stride)
     chosen = np.linspace(0, len(windows) - 1, min(COMPARED, len(windows))).astype(np.int64)
     exact, rounded = (

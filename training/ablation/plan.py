@@ -28,7 +28,7 @@ def plan(
     teacher: Path,
     given_one_step: Path | None = None,
 ) -> Iterator[Variant]:
-    """Yield the variants; references come first."""
+    """Yield the variants, each of them after the one that it is compared with."""
     header = load_checkpoint(teacher).header
     own_steps = header.ddim_steps
     yield Variant('teacher', f'{own_steps} denoising steps', None, lambda _: teacher)
@@ -55,7 +55,8 @@ def plan(
         def make(seed: int) -> Path:
             student = out / variant.folder / of_seed(seed, 'student')
             settings = _change(stages.student, config, changes | {'name': variant.folder})
-            parent = teacher if direct else first_stage(0)  # so that all learn from one bank
+            # Students of all seeds learn from the first stage of one seed, and so share a bank.
+            parent = teacher if direct else first_stage(0)
             source = changes.get('targets', 'teacher' if direct else 'one-step')
             distil(reseeded(settings, seed), parent, train, student, out / 'banks' / source)
             return student

@@ -1,4 +1,4 @@
-"""The rows of a report: every variant made, measured and compared."""
+"""Makes, measures and compares variants. Each of them is one row of a report."""
 
 import platform
 from collections.abc import Callable, Iterable
@@ -32,15 +32,15 @@ def measure_rows(
 ) -> dict[str, Any]:
     """Make, measure and compare variants; write the report after each.
 
-    A variant that fails is a row with the reason, and is tried again by the next call.
+    If a variant fails, its row gives the reason, and the next call tries it again.
 
     Args:
-        variants: references come first.
+        variants: what to measure. A variant comes after the one that it is compared with.
         config: how they are measured.
-        about: the rest of the report, with the fingerprints of the archives in `data`.
+        about: the first part of the report, with the fingerprints of the archives in `data`.
         validation: motion archive to measure on.
         out: folder that gets one subfolder for each variant.
-        name: of the report's files, `.json` and `.md`.
+        name: name of the report's files, without the endings `.json` and `.md`.
         write_markdown: writes the report for people to read.
 
     Returns:
@@ -70,7 +70,7 @@ def measure_rows(
                 )
                 for seed in range(config.seeds)
             ]
-        except Exception as error:  # any error; the other rows continue
+        except Exception as error:  # whatever the error, the other rows are still measured
             row['failed'] = one_line(error)
         else:
             report['windows'] = measured[0]['windows']

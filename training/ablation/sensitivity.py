@@ -1,4 +1,4 @@
-"""What a student depends on: teacher's steps, grid, schedule, timestep, bank, noises."""
+"""How a student depends on the teacher's steps, grid, schedule and timestep, and on its bank."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -35,11 +35,11 @@ def measure_sensitivity(
     out: Path,
     teacher: Path | None = None,
 ) -> dict[str, Any]:
-    """Change one setting of a student's training at a time, over its whole range, and measure.
+    """Vary each setting of a student's training alone, over its whole range, and measure.
 
     Every student learns directly from the multi-step teacher, so that there is only one stage
-    between the setting and the measurement. After an interruption, the same call continues. It
-    writes `sensitivity.json`, `sensitivity.md` and `sensitivity.png`.
+    between the setting and the measurement. After an interruption, the same call continues. The
+    report is written to `sensitivity.json`, `sensitivity.md` and `sensitivity.png`.
 
     Args:
         config: values to compare, and how they are measured.
@@ -47,10 +47,10 @@ def measure_sensitivity(
         train: motion archive to learn from.
         validation: motion archive to measure on.
         out: folder for all that is made, one folder for each variant.
-        teacher: a trained one; None trains it.
+        teacher: checkpoint of a trained teacher. With None, one is trained.
 
     Returns:
-        The report; its rows say the values that they differ in from `reference`.
+        The report. Each row has those settings in which it differs from `reference`.
 
     Raises:
         ValueError, OSError: if there is no teacher or no data to begin with.
@@ -74,7 +74,7 @@ def measure_sensitivity(
 def _plan(
     config: SensitivityConfig, stages: Stages, train: Path, out: Path, teacher: Path
 ) -> Iterator[Variant]:
-    """Yield the variants; references come first."""
+    """Yield the variants, each of them after the one that it is compared with."""
     header, base = load_checkpoint(teacher).header, stages.student
     student = partial(_student, train, out)
     facts: dict[str, str | int]
@@ -124,7 +124,7 @@ def _student(
     config: DistilConfig,
     facts: Mapping[str, str | int] = MappingProxyType({}),
 ) -> Variant:
-    """Return the variant that is a student of a teacher."""
+    """Return a variant: a student that learns from a teacher."""
 
     def make(seed: int) -> Path:
         settings = reseeded(config.model_copy(update={'name': variant.folder}), seed)

@@ -16,7 +16,7 @@ AXES = {
     'timestep': 'timestep of the one step',
 }
 BASES = {'timestep': 'one-step'}
-"""Rows that those of an axis are compared with, where that is not `student`."""
+"""Name of the row that the rows of an axis are compared with. Other axes: `student`."""
 COLOURS = {'leading': '#1f4e79', 'trailing': '#d9822b'}
 Row = dict[str, Any]
 
@@ -76,7 +76,7 @@ def plot_sensitivity(report: dict[str, Any], path: Path) -> None:
 
 
 def _draw(axes: Axes, axis: str, rows: dict[str, Row], reference: Row) -> None:
-    """Draw the lines of one axis, the reference among their points."""
+    """Draw the lines of one axis. The reference is one of their points."""
     grids = ('leading', 'trailing') if axis == 'ddim_steps' else (reference['grid'],)
     for name, style in (('teacher', '--'), (BASES.get(axis, 'student'), '-')):
         for grid in grids:

@@ -28,21 +28,21 @@ class Variant:
     name: str
     about: str
     against: str | None
-    """The row that it differs from in one part."""
+    """Name of the row that it is compared with. The two differ in one part."""
     make: Callable[[int], Path]
-    """Trains with the seed of this number what is not trained yet, and returns the checkpoint."""
+    """Takes the number of a seed, trains what is not trained yet, and returns the checkpoint."""
     precision: Precision = 'float32'
     facts: Mapping[str, str | int] = field(default_factory=dict)
-    """What else its row says."""
+    """Further entries of its row."""
 
     @property
     def folder(self) -> str:
-        """What its folder is called."""
+        """Name of its folder."""
         return self.name.replace(',', '').replace(' ', '-')
 
 
 def with_steps(teacher: Path, steps: int, grid: Grid, folder: Path, _: int = 0) -> Path:
-    """Write a copy of a teacher that is sampled in other steps."""
+    """Write a copy of a teacher that is sampled with other denoising steps."""
     checkpoint = load_checkpoint(teacher)
     checkpoint.header = checkpoint.header.model_copy(
         update={'ddim_steps': steps, 'ddim_grid': grid}
@@ -66,14 +66,19 @@ def of_seed(seed: int, name: str) -> Path:
 
 
 def reseeded(config: DistilConfig, seed: int) -> DistilConfig:
-    """Return it with the seed of this number: first weights, batches and dropout differ."""
+    """Return a configuration with another seed: first weights, batches and dropout differ.
+
+    Args:
+        config: configuration to change.
+        seed: number of the seed; 0 leaves the configuration as it is.
+    """
     settings = config.optimisation
     changed = settings.model_copy(update={'seed': settings.seed + 1000 * seed})
     return config.model_copy(update={'optimisation': changed})
 
 
 def changed(base: DistilConfig, changes: Mapping[str, Any]) -> DistilConfig:
-    """Return a student's configuration with some keys changed, sections key by key."""
+    """Return a student's configuration with some keys changed. In sections, other keys stay."""
     content = base.model_dump()
     for key, value in changes.items():
         content[key] = content[key] | value if isinstance(value, dict) else value

@@ -1,8 +1,9 @@
 """Conditional conformal calibration: sets with the promised coverage, in every state.
 
-First a model of the expected error is fitted (`fit_expected_error`). Scores are errors divided by
-the expected error of a model that did not know the person. Their quantiles in groups are the
-factors (`conformal`, `fit_sets`). A further margin covers people whom the factors do not know.
+First a model of the expected error is fitted (`fit_expected_error`). A score is an error divided
+by the expected error, which comes from a model that was fitted without the person. The scores are
+grouped, and the quantiles of the groups are the factors (`conformal`, `fit_sets`). A further
+margin covers people who were not among those that the factors were made from.
 Each person has the same weight. doc/sets.md says what is promised.
 """
 
@@ -34,19 +35,20 @@ def calibrate(
     """Calibrate a checkpoint and write the result.
 
     Args:
-        config: how.
-        checkpoint_path: what to calibrate.
-        archives: of people whom the network was not trained on.
-        trained_on: archives that it was trained on, which have more people; may be empty. The
-            errors of those people are scaled up where those of the others are larger. Others may
-            be among them, if the checkpoint names whom it was trained on.
+        config: settings of the calibration.
+        checkpoint_path: checkpoint to calibrate.
+        archives: motion archives of people whom the network was not trained on.
+        trained_on: archives that the network was trained on, since more people make the sets more
+            reliable; may be empty. Where people not trained on have larger errors, the errors of
+            trained people are scaled up. These archives may also hold people not trained on, if
+            the checkpoint names the people it was trained on.
         out: checkpoint to write.
 
     Returns:
-        A table of how the sets hold people who were left out.
+        A table of the coverage that people have who were left out.
 
     Raises:
-        ConfigError: if there are too few windows for all of the coverages, or the network was
+        ConfigError: if there are too few windows even for the lowest coverage, or the network was
             trained on somebody in `archives`.
     """
     checkpoint = load_checkpoint(checkpoint_path)
@@ -104,7 +106,7 @@ def calibrate(
 def _require_unseen(
     known: Known, archives: Sequence[MotionArchive], paths: Sequence[Path]
 ) -> None:
-    """Refuse archives of people whom the network was trained on, as far as it names them."""
+    """Refuse archives of people whom the network was trained on, if the checkpoint names them."""
     for archive, path in zip(archives, paths, strict=True):
         if seen := sorted((known.trained - {''}).intersection(archive.subjects)):
             raise ConfigError(

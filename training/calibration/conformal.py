@@ -1,4 +1,4 @@
-"""Conformal factors: expected errors times these give sets with the promised coverage."""
+"""Conformal factors. Expected errors times these factors give sets of the promised coverage."""
 
 from dataclasses import dataclass, replace
 
@@ -9,29 +9,32 @@ FloatArray = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 ENOUGH_WINDOWS = 10.0
-"""Number of windows in a group from which a person counts as one of the group."""
+"""With this many windows in a group, or more, a person counts fully as one of the group."""
 FEW_WINDOWS = 5.0
 ENOUGH_MISSES = 0.5
-"""Number of windows, and of misses that they allow, from which the margin of a person is known."""
+"""A person's margin counts fully with FEW_WINDOWS windows and ENOUGH_MISSES allowed misses."""
 MISSED_MORE = 2.0
-"""No person of the calibration may be missed more than this many times as often as promised."""
+"""Each person's share of misses may be this many times the promised share, but not more."""
 SMALLEST = 1e-6
 """Lower limit of factors."""
 CAUTION = 3.0
-"""Number of people with which the factor of a group has the same weight as that of everybody."""
+"""With this many people in a group, its own factor and that of everybody have equal weights."""
 
 
 @dataclass(frozen=True)
 class Grouped:
-    """N scores a frame, with their groups, people and weights."""
+    """N scores per frame, with their groups, people and weights.
 
-    groups: NDArray[np.int64]  # (N,)
+    The groups form a table. Within a row of it, factors never fall from one group to the next.
+    """
+
+    groups: NDArray[np.int64]  # (N,) number of the group: row * columns + column
     rows: int
-    columns: int  # groups of a row, from each of which to the next factors do not fall
-    people: NDArray[np.int64]  # (N,) who
+    columns: int
+    people: NDArray[np.int64]  # (N,) number of the person
     weights: Doubles  # (N,)
-    windows: Doubles  # (N,) how much of a window apart from the others each is, in its row
-    rows_each: int  # rows that each window has scores in
+    windows: Doubles  # (N,) share of an independent window that the score stands for in its row
+    rows_each: int  # number of rows in which each window has scores
 
     @property
     def total(self) -> float:
@@ -52,7 +55,7 @@ class Grouped:
 def quantile(scores: Doubles, weights: Doubles, level: float) -> float:
     """Return the weighted quantile of scores (N,) at `level`.
 
-    Scores that are NaN do not count. Without scores it is NaN.
+    Scores that are NaN do not count. If no other scores are left, the result is NaN.
     """
     known = np.isfinite(scores) & (weights > 0)
     scores, weights = scores[known], weights[known]
@@ -65,34 +68,39 @@ def quantile(scores: Doubles, weights: Doubles, level: float) -> float:
 
 
 def at_least(coverage: float, windows: float) -> float:
-    """Return the level of the quantile of n scores that holds the next one with this probability.
+    """Return the level at which a quantile of n scores holds the next score as often as promised.
 
-    Of n exchangeable scores and the next, each rank is as likely (Vovk et al. 2005).
+    If the n scores and the next one are exchangeable, the next one has each rank with the same
+    probability (Vovk et al. 2005).
+
+    Args:
+        coverage: probability that the next score is not above the quantile.
+        windows: n, the number of independent scores.
     """
     return min(1.0, coverage * (1 + 1 / max(windows, 1.0)))
 
 
 def carries(coverage: float, windows: float) -> bool:
-    """Return whether so many windows are enough for a quantile below their largest score."""
+    """Return whether there are enough windows: their largest score then reaches the coverage."""
     return windows >= coverage / (1 - coverage) - 1e-9
 
 
 def missed_at_most(coverage: float) -> float:
-    """Return the share that is to be missed of nobody calibrated on, at most."""
+    """Return the largest share of misses that is allowed for a person in the calibration."""
     return min(1.0, MISSED_MORE * (1 - coverage))
 
 
 def factors(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
-    """Return the factor of each group at each frame (G, B, K) for the promised coverage.
+    """Return the factors for the promised coverage, by row, column and frame (G, B, K).
 
-    The quantile of a group is drawn towards that of all, more strongly if it has few people or too
-    few windows for the coverage. Within a row of groups factors never fall (pooled adjacent
-    violators).
+    The quantile of a group is drawn towards the quantile of all scores. It is drawn more strongly
+    if the group has few people, or too few windows for the coverage. Within a row of groups
+    factors never fall (pooled adjacent violators).
 
     Args:
-        scores: (N, K), NaN where there is none.
+        scores: scores by frame (N, K); NaN where there is none.
         of: the groups of the N scores.
-        coverage: that is promised.
+        coverage: the promised coverage.
     """
     count = of.rows * of.columns
     members = [np.flatnonzero(of.groups == group) for group in range(count)]
@@ -115,31 +123,33 @@ def factors(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
 
 
 def _usable(factor: float, otherwise: float) -> float:
-    """Return factors within their limits; NaN stays."""
+    """Return a factor, raised to SMALLEST if it is less, or `otherwise` if it is NaN."""
     return otherwise if np.isnan(factor) else max(factor, SMALLEST)
 
 
 def margins(scores: FloatArray, held: NDArray[np.bool_], of: Grouped, coverage: float) -> Doubles:
-    """Return the correction of the factors in each group at each frame (G, K).
+    """Return the margin of each group at each frame (G, K), by which factors are multiplied.
 
-    It keeps the promise on average over people, and nearly for each.
+    With the margins the promise is kept on average over people, and nearly for each person.
 
     Args:
-        scores: (N, K) over factors that were made without the person.
-        held: (N, K) what is held whatever the margin, so that nobody needs one for it.
-        of: their groups, which are rows of one.
-        coverage: that is promised.
+        scores: scores divided by factors that were made without the person (N, K).
+        held: True where the ball holds the joint without any margin (N, K). No single person needs
+            a margin there.
+        of: the groups of the scores, with one group per row.
+        coverage: the promised coverage.
     """
     on_average = factors(scores, of, coverage)[:, 0]
     return np.maximum(on_average, worst_person(np.where(held, 0, scores), of, coverage))
 
 
 def worst_person(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
-    """Return for each group and frame (G, K) the largest factor that a person in it needs.
+    """Return the largest factor that any person of a group needs, by group and frame (G, K).
 
-    A person belongs to the group of most of their windows. The factor that they need lets at most
-    the share `missed_at_most` be missed. With fewer windows than FEW_WINDOWS, or than allow
-    ENOUGH_MISSES misses, it is drawn towards 1. Groups without people have 0.
+    A person belongs to the group that has most of their windows. The factor that a person needs
+    leaves at most the share `missed_at_most` outside. It is drawn towards 1 if the person has
+    fewer than FEW_WINDOWS windows, or if fewer than ENOUGH_MISSES of these may be missed. Groups
+    without people have 0.
     """
     result = np.zeros((of.rows * of.columns, scores.shape[1]))
     missed = missed_at_most(coverage)
@@ -168,7 +178,7 @@ def _trust(of: Grouped, own: NDArray[np.int64], coverage: float) -> float:
 def rising(values: Doubles, weights: Doubles) -> Doubles:
     """Return the sequence (B,) that never falls and is nearest to values (B,).
 
-    By weighted least squares: isotonic regression.
+    This is isotonic regression by weighted least squares.
     """
     blocks: list[tuple[float, float, int]] = []  # mean, weight, length
     for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
@@ -182,6 +192,6 @@ def rising(values: Doubles, weights: Doubles) -> Doubles:
 
 
 def smooth(values: Doubles) -> Doubles:
-    """Return values (..., K) smoothed over the frames, a quarter of each neighbour."""
+    """Return values (..., K) smoothed over the frames with the weights 1/4, 1/2 and 1/4."""
     padded = np.concatenate([values[..., :1], values, values[..., -1:]], -1)
     return padded[..., :-2] / 4 + padded[..., 1:-1] / 2 + padded[..., 2:] / 4

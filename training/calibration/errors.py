@@ -1,4 +1,4 @@
-"""Data of a calibration: errors of predictions, with person and state."""
+"""Data of a calibration: errors of predictions, with the person and the state of each window."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,15 +25,15 @@ KNOTS = 16
 
 @dataclass(frozen=True)
 class Scores:
-    """W predicted windows, at K of the future frames, for R numbers of samples."""
+    """W predicted windows, at K of the future frames, for each of R numbers of samples."""
 
-    times_s: FloatArray  # (K,) of the frames
-    people: NDArray[np.str_]  # (W,) who
-    trained: NDArray[np.bool_]  # (W,) whether the network was trained on them
-    share: FloatArray  # (W,) how much of a window it is that lies APART_S from the others
-    state: State  # of the W windows
-    spread: FloatArray  # (R, W, K, J) metres
-    error: FloatArray  # (R, W, K, J) metres, of the mean; NaN where it is unknown
+    times_s: FloatArray  # (K,) times of the frames after the last observation
+    people: NDArray[np.str_]  # (W,) name of the person
+    trained: NDArray[np.bool_]  # (W,) whether the network was trained on the person
+    share: FloatArray  # (W,) share of an independent window that it stands for (APART_S)
+    state: State  # states of the W windows
+    spread: FloatArray  # (R, W, K, J) spread of the samples, metres
+    error: FloatArray  # (R, W, K, J) error of the mean, metres; NaN where it is unknown
 
     def __len__(self) -> int:
         return len(self.people)
@@ -75,15 +75,15 @@ def score(
     """Predict windows of an archive and compare them with what then happened.
 
     Windows may be partial, for example of a person behind a bench. They are completed as in the
-    node. Only joints count that were measured in the future and seen in the last frame of the
-    history. For other joints a doubt is added to the radius (`Prediction.widened`).
+    node. A joint counts only if it was seen in the last frame of the history and measured in the
+    future. For other joints a doubt is added to the radius (`Prediction.widened`).
 
     Args:
-        predictor: with the largest of the numbers of samples.
+        predictor: predictor that draws the largest of the numbers of samples.
         archive: recorded motion.
-        samples: R numbers of samples, descending; fewer are the first of more.
-        config: which windows.
-        trained: of each clip, whether the network was trained on that person.
+        samples: R numbers of samples, the largest first. The first of the drawn samples are used.
+        config: says which windows are used.
+        trained: for each clip, whether the network was trained on its person.
     """
     header = predictor.checkpoint.header
     windows, people, share = calibration_windows(archive, header, config)
@@ -116,7 +116,10 @@ def score(
 def calibration_windows(
     archive: MotionArchive, header: Header, config: CalibrationConfig
 ) -> tuple[Windows, NDArray[np.str_], FloatArray]:
-    """Return the windows of an archive for calibration, their people (W,) and their weights."""
+    """Return the windows of an archive for calibration, their people (W,) and shares (W,).
+
+    The share says what part of an independent window each stands for, see `Scores`.
+    """
     windows = model_windows(archive, header, config.stride, partial=True)
     windows, share = _thinned(archive, windows, config.windows_per_person)
     share = share * config.stride / (APART_S * header.window.rate_hz)
@@ -138,13 +141,16 @@ def together(parts: Sequence[Scores]) -> Scores:
 
 
 def people_of(archive: MotionArchive) -> NDArray[np.str_]:
-    """Return who moves in each clip; where the archive does not say, each clip is of another."""
+    """Return the name of the person in each clip.
+
+    Each clip without a name counts as a person of its own.
+    """
     names = zip(archive.subjects, archive.clip_names, strict=True)
     return np.array([s or c or f'clip {i}' for i, (s, c) in enumerate(names)])
 
 
 def _thinned(archive: MotionArchive, windows: Windows, most: int) -> tuple[Windows, FloatArray]:
-    """Return at most a number of windows of each person, and how many each stands for (W,)."""
+    """Return at most `most` windows of each person, and how many windows each stands for (W,)."""
     owners = people_of(archive)[windows.clips]
     chosen, stands_for = [], []
     for person in np.unique(owners):

@@ -13,13 +13,13 @@ from motion_predictor_training.calibration.errors import Scores
 FloatArray = NDArray[np.float32]
 JITTER = TERMS.index('jitter')
 LEVEL = 0.95
-"""Level of the quantile, for all coverages: at 99.9 % it would depend on few people."""
+"""Level of the quantile, whatever the coverage: a fit at 99.9 % would depend on few people."""
 RATE, LAST_RATE = 0.1, 0.03
 """Learning rates, the second for the last third of the steps."""
 ENOUGH = 150
 """Greatest number of windows of a person in the fit."""
 LEAST = 0.1
-"""m/s, m/s2 or m: lower limit of the size of an input when first shares are chosen."""
+"""Lower limit of the size of an input where the fit starts (m/s, m/s2 or m)."""
 LEAST_M = 1e-4
 """Lower limit of errors, metres."""
 
@@ -27,18 +27,19 @@ LEAST_M = 1e-4
 def fit_expected_error(
     scores: Scores, weights: FloatArray, parts: Sequence[int], steps: int
 ) -> FloatArray:
-    """Return the terms (G, A, K) by quantile regression (Koenker and Bassett 1978).
+    """Return the terms of the model, by part, input and frame (G, A, K).
 
-    The pinball loss of the logarithm of the error has its least value where a share LEVEL of the
-    errors is smaller. No term is negative, and those of the state do not fall with the frame. A
-    part that the layout lacks has terms of one metre. A part that nobody was measured at, as legs
-    behind a bench, has the largest terms of the others, since small ones would be dangerous.
+    They are fitted by quantile regression (Koenker and Bassett 1978). The loss is the pinball loss
+    of the logarithm of the error. It is least where a share LEVEL of the errors is below the
+    expected error. No term is negative, and the terms of the state do not fall with the frame. A
+    part that the layout lacks has terms of one. A part that was measured on nobody, such as legs
+    behind a bench, gets the largest terms of the other parts, since small ones would be dangerous.
 
     Args:
-        scores: W windows; their largest number of samples counts.
-        weights: (W,) of the windows.
-        parts: (J,) the part of each joint.
-        steps: of the optimiser (Adam).
+        scores: W windows. Only the errors with the largest number of samples are used.
+        weights: weights of the windows (W,).
+        parts: part of each joint (J,).
+        steps: number of steps of the optimiser (Adam).
     """
     chosen = _evenly(scores.people)
     scores, weights = scores.choose(chosen), weights[chosen]
@@ -88,11 +89,15 @@ def _fit_part(
 
 
 def _terms(free: Tensor) -> Tensor:
-    """Return the terms (A, K) of free numbers; for the state these are increments over time."""
+    """Return the terms (A, K) for free numbers (A, K).
+
+    The free numbers are logarithms: of the term itself, or of its increments over time for the
+    terms of the state.
+    """
     steps = free.exp()
     rising = steps[:JITTER].cumsum(-1)
-    # An error of the observation has the same effect at all times. If it were free to rise, it
-    # would follow jerks of clean motion, and a noisy tracker would get balls of ten metres.
+    # An error of the observation has the same effect at all times. If the term of the jitter could
+    # rise, it would follow jerks of clean motion, and a noisy tracker would get balls of 10 m.
     level = steps[JITTER:STILL_TERMS, :1].expand(-1, steps.shape[1])
     return torch.cat([rising, level, steps[STILL_TERMS:]])
 
@@ -101,20 +106,21 @@ def _start(squares: Tensor, errors: Tensor) -> Tensor:
     """Return free numbers (A, K) with which all terms contribute equally.
 
     Args:
-        squares: of the inputs, (A, W, K, J).
-        errors: squared, (W, K, J).
+        squares: squared inputs (A, W, K, J).
+        errors: squared errors (W, K, J).
     """
     part = errors.mean((0, 2)).cummax(0).values / squares.mean((1, 3)).clamp(
         min=LEAST**2
     )  # (A, K)
     terms = (part / len(part)).sqrt()
     rising = terms[:STILL_TERMS].diff(dim=-1, prepend=torch.zeros(STILL_TERMS, 1))
-    rising = torch.maximum(rising, 0.02 * terms[:STILL_TERMS])  # or it would have no gradient
+    # An increment of zero would have no gradient.
+    rising = torch.maximum(rising, 0.02 * terms[:STILL_TERMS])
     return torch.cat([rising, terms[STILL_TERMS:]]).clamp(min=1e-6).log()
 
 
 def _evenly(people: NDArray[np.str_]) -> NDArray[np.int64]:
-    """Return at most ENOUGH windows of each person, evenly taken."""
+    """Return the numbers of at most ENOUGH windows of each person, evenly spaced."""
     chosen = []
     for person in np.unique(people):
         own = np.flatnonzero(people == person)

@@ -1,4 +1,4 @@
-"""Fits which motion is familiar, and the scores of people who are left out."""
+"""Fits which motion is familiar. The p-values come from people who are left out."""
 
 from collections.abc import Sequence
 
@@ -21,8 +21,8 @@ def with_familiarity(
 ) -> Checkpoint:
     """Return a checkpoint to which the motion of these archives is familiar.
 
-    Each person has the same weight. The p-values come from scores of people who are left out in
-    lots, as for the sets. Subjects that stand for several people are left out clip by clip.
+    Each person has the same weight. The p-values come from scores of people who are left out fold
+    by fold, as for the sets. A subject that stands for several people is left out clip by clip.
     """
     header = checkpoint.header
     read = [_poses(archive, header, config.stride) for archive in archives]
@@ -40,8 +40,8 @@ def with_familiarity(
         scores[own] = strangeness(poses[own], *_fit(poses[~own], people.weights[~own]))
     windows = max(1, round(float(share.sum())))
     familiarity = Familiarity(people=len(np.unique(names)), windows=windows)
-    # All ranks among n scores and the next one are equally likely: p (n + 1) - 1 are at least as
-    # large.
+    # The next score has each rank among the n scores with the same probability. So its p-value is
+    # p if p (n + 1) - 1 of the n scores are at least as large.
     above = (familiarity.levels() * (windows + 1) - 1) / windows
     weights = people.weights.astype(np.float64)
     kept = [quantile(scores, weights, level) for level in 1 - above]
@@ -52,7 +52,7 @@ def with_familiarity(
 def _poses(
     archive: MotionArchive, header: Header, stride: int
 ) -> tuple[FloatArray, NDArray[np.str_], NDArray[np.int64]]:
-    """Return the poses (W, N, D) of all histories of an archive, their people and clips."""
+    """Return the poses (W, N, D) of all histories of an archive, their people and their clips."""
     window = header.window
     frames, rate_hz = window.history_frames, window.rate_hz
     windows = cut_windows(archive, header.layout, rate_hz, frames, stride, partial=True)
@@ -64,9 +64,9 @@ def _poses(
 
 
 def _fit(poses: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the mean (D,) of poses (W, N, D), and what their differences are whitened by (D, D).
+    """Return the mean (D,) of poses (W, N, D), and the matrix that whitens deviations (D, D).
 
-    A variance of one is added to every feature, for differences of bodies and trackers.
+    A variance of one is added to every feature, because bodies and trackers differ.
     """
     values = poses.reshape(-1, poses.shape[-1]).astype(np.float64)
     weight = np.repeat(weights, poses.shape[1]).astype(np.float64)

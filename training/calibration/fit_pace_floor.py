@@ -1,8 +1,8 @@
-"""How large the balls of somebody who walks are at least, by other people who do.
+"""Fits the smallest radii for people who walk.
 
-Most who walk while they are recorded walk on, are predicted well, and a calibration takes their
-errors for those of walking. But whoever walks may stop, turn or speed up, whatever those did who
-were calibrated on, and is then off by a share of the way that they would have gone.
+Most people who walk in a recording go on walking. They are predicted well, so a calibration finds
+small errors for walking. But any walker may stop, turn or speed up, even if nobody in the
+calibration did. The error is then a share of the way that they would have gone.
 """
 
 from collections.abc import Sequence
@@ -15,27 +15,28 @@ from motion_predictor_training.calibration.errors import Scores
 
 FloatArray = NDArray[np.float32]
 LEVEL = 0.9
-"""The share of a person's errors that is looked at, if it is not more that must be held."""
+"""The floor of a person holds this share of their errors, or more if the coverage needs it."""
 PEOPLE = 0.8
-"""The share of the people who walk that need no more."""
+"""The floor of everybody is enough for this share of the people who walk."""
 FREE_S = 1.0
-"""A change of velocity takes time: before this, the floor falls with the square of the time."""
+"""Below this the floor falls with the square of the time, since changing velocity takes time."""
 KNOWN = 1.0
-"""Windows, half a second apart, in which somebody walks, from which on they are one of them."""
+"""With this many walking windows, half a second apart, or more, somebody is a person who walks."""
 
 
 class PaceFloors:
     """Floors of radii, which grow with the speed of the root.
 
-    Each person who walks needs a quantile of their errors over that speed: at LEVEL, or at what
-    `missed_at_most` leaves. The floor is what PEOPLE of them need, and zero if nobody walks.
+    The errors of a person who walks are divided by that speed. The person needs a quantile of
+    these ratios. Its level is LEVEL, or higher if `missed_at_most` allows fewer misses. The floor
+    is enough for the share PEOPLE of those who walk. It is zero if nobody walks.
 
     Args:
         scores: W windows.
-        off: (W, K, J) their errors, metres; NaN where there is none.
-        folds: (W,) who is left out together.
-        paces: m/s, of the root; from the first of them on somebody walks.
-        coverage: that is promised.
+        off: errors of the windows (W, K, J), metres; NaN where there is none.
+        folds: fold of each window (W,). A fold is left out as a whole.
+        paces: limits of the speed of the root, m/s. People walk from the first limit on.
+        coverage: the promised coverage.
     """
 
     def __init__(
@@ -51,7 +52,8 @@ class PaceFloors:
         self._folds = folds
         walks = self._speed >= (paces[0] if paces else np.inf)
         level = max(LEVEL, 1 - missed_at_most(coverage))
-        self._needed: list[tuple[int, NDArray[np.float64]]] = []  # by whom of which fold
+        # For each person who walks: the fold, and the floor that the person needs (K,), seconds.
+        self._needed: list[tuple[int, NDArray[np.float64]]] = []
         for person in np.unique(scores.people[walks]):
             own = walks & (scores.people == person)
             per_speed = off[own] / self._speed[own, None, None]
@@ -60,19 +62,19 @@ class PaceFloors:
                 needed = np.nanquantile(per_speed, level, axis=(0, 2))
                 self._needed.append((int(folds[own][0]), needed))
         self.everybodys: FloatArray = self._floor(None)
-        """(K,) seconds, that the speed of the root is to be multiplied by."""
+        """(K,) seconds. Multiplied by the speed of the root, they give the least radii."""
 
     def known(self) -> FloatArray:
         """Return the least radii (W, K, 1), metres."""
         return (self.everybodys * self._speed[:, None])[..., None]
 
     def left_out(self) -> FloatArray:
-        """Return the least radii (W, K, 1), metres, that were made without the person."""
+        """Return the least radii that were made without the person (W, K, 1), metres."""
         floors = np.stack([self._floor(fold) for fold in range(self._folds.max() + 1)])
         return (floors[self._folds] * self._speed[:, None])[..., None]
 
     def _floor(self, without: int | None) -> FloatArray:
-        """Return the floor (K,) that is made without the people of a fold."""
+        """Return the floor made without the people of a fold, or of everybody (K,), seconds."""
         needed = [values for fold, values in self._needed if fold != without]
         free = self._times_s >= FREE_S
         if not needed or not free.any():

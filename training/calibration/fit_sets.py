@@ -23,20 +23,20 @@ FEW = 30.0
 
 @dataclass(frozen=True)
 class People:
-    """People of the windows, who is left out together, and weights of the windows."""
+    """The person, the fold and the weight of each window. A fold is left out as a whole."""
 
-    index: NDArray[np.int64]  # (W,) who
-    folds: NDArray[np.int64]  # (W,) from 0 on
-    weights: FloatArray  # (W,) sum to one
+    index: NDArray[np.int64]  # (W,) number of the person
+    folds: NDArray[np.int64]  # (W,) number of the fold, from 0 on
+    weights: FloatArray  # (W,) they sum to one
 
     @classmethod
     def of(cls, people: NDArray[np.str_], share: FloatArray, folds: int) -> 'People':
         """Assign people to folds. If there is only one person, assign parts of their time.
 
         Args:
-            people: (W,) whose each window is.
-            share: (W,) how much of a window apart from the others each is.
-            folds: at most.
+            people: name of the person of each window (W,).
+            share: share of an independent window that each window stands for (W,).
+            folds: largest number of folds.
         """
         names, index = np.unique(people, return_inverse=True)
         windows = np.bincount(index, weights=share)
@@ -53,7 +53,14 @@ class People:
     def grouped(
         self, scores: Scores, groups: NDArray[np.int64], rows: int, columns: int
     ) -> Grouped:
-        """Return the groups (W, n) of n scores a window, window by window."""
+        """Return the groups of all W * n scores, window by window.
+
+        Args:
+            scores: W windows.
+            groups: number of the group of each of the n scores per window (W, n).
+            rows: number of rows in the table of groups.
+            columns: number of groups in a row.
+        """
         each = groups.shape[1]
         row = groups[0] // columns if columns > 1 else np.zeros(each, int)
         in_row = np.bincount(row)[row]  # (n,) scores of a window in the same row
@@ -72,7 +79,7 @@ class People:
 def fit_sets(
     scores: Scores, calibration: Calibration, parts: Sequence[int], config: CalibrationConfig
 ) -> tuple[dict[str, FloatArray], LeftOut]:
-    """Return the tensors of a calibration by name, and how they hold people left out."""
+    """Return the tensors of a calibration by name, and the coverage of people left out."""
     people = People.of(scores.people, scores.share, config.folds)
 
     def terms_for(chosen: NDArray[np.bool_]) -> FloatArray:
@@ -124,9 +131,9 @@ def fit_sets(
 
 
 def _raise_with_coverage(scale: FloatArray, pace_scale: FloatArray) -> None:
-    """Raise margins (C, R, Q, K): a higher coverage never gives a smaller set.
+    """Raise margins (C, R, Q, K) so that a higher coverage never gives a smaller set.
 
-    What is compared are their products with the factors (C, R, G, B, K).
+    A set grows with the product of its factor (C, R, G, B, K) and its margin.
     """
     for less in range(len(scale) - 1):
         larger = (scale[less] / scale[less + 1]).max((1, 2))  # (R, K)
@@ -135,15 +142,16 @@ def _raise_with_coverage(scale: FloatArray, pace_scale: FloatArray) -> None:
 
 
 def _radius(learnt: FloatArray, least: FloatArray) -> FloatArray:
-    """Return radii as they are published: with a floor, and not falling in time."""
+    """Return radii as they are published: not below a floor, and never shrinking over time."""
     return np.maximum.accumulate(np.maximum(learnt, least), axis=1)
 
 
 def overfit(ratio: FloatArray, scores: Scores, people: People) -> FloatArray:
-    """Return factors (W, K, 1), 1 or more, that scale scores of trained people to those of others.
+    """Return factors that scale scores of trained people up to those of others (W, K, 1).
 
-    They are the ratio of the medians of the 90 % quantiles, reduced by a standard error, since few
-    people say little.
+    The 90 % quantile of the scores of each person is taken. The factor is the ratio of the medians
+    of the two kinds of people. It is reduced by a standard error, since medians of few people are
+    uncertain. It is at least 1, and 1 for people not trained on.
     """
     result = np.ones((*ratio.shape[:2], 1), np.float32)
     if not scores.trained.any() or scores.trained.all():

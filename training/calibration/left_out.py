@@ -15,15 +15,15 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Figures of each person with sets that were fitted to other people."""
+    """Figures of each person, with sets that were fitted to other people."""
 
-    people: NDArray[np.str_]  # (W,) who
-    trained: NDArray[np.bool_]  # (W,) whether the network was trained on them
+    people: NDArray[np.str_]  # (W,) name of the person
+    trained: NDArray[np.bool_]  # (W,) whether the network was trained on the person
     weights: FloatArray  # (W,)
     calibration: Calibration
-    held: FloatArray  # (C, W, K) share of the joints that were; NaN where none was measured
-    whole: FloatArray  # (C, W, K) 1 where all joints were
-    radius: FloatArray  # (C, W, K) metres, median over the joints
+    held: FloatArray  # (C, W, K) share of the joints inside their sets; NaN if none was measured
+    whole: FloatArray  # (C, W, K) 1 if all joints were inside, else 0; NaN if none was measured
+    radius: FloatArray  # (C, W, K) median over the joints, metres
 
     @classmethod
     def of(cls, scores: Scores, weights: FloatArray, calibration: Calibration) -> 'LeftOut':
@@ -35,13 +35,13 @@ class LeftOut:
     def record(
         self, index: int, error: FloatArray, radius: FloatArray, body_scale: FloatArray
     ) -> None:
-        """Take the figures of one coverage.
+        """Store the figures of one coverage.
 
         Args:
-            index: of the coverage.
-            error: (W, K, J) metres, NaN where there is none.
-            radius: (W, K, J) metres.
-            body_scale: (W, K).
+            index: number of the coverage.
+            error: errors of the mean (W, K, J), metres; NaN where there is none.
+            radius: radii of the joints (W, K, J), metres.
+            body_scale: what radii are multiplied by for the whole body (W, K).
         """
         known = np.isfinite(error)
         count = known.sum(-1)
@@ -53,7 +53,10 @@ class LeftOut:
         self.radius[index] = np.median(radius, -1)
 
     def facts(self) -> dict[str, Any]:
-        """Return the shares that were held of people not trained on, by coverage and frame."""
+        """Return the shares of joints and bodies inside their sets, by coverage and frame.
+
+        Only people whom the network was not trained on count.
+        """
         new = ~self.trained
         result: dict[str, Any] = {'frames': list(self.calibration.frames)}
         for index, coverage in enumerate(self.calibration.coverages):
@@ -64,9 +67,12 @@ class LeftOut:
         return result
 
     def table(self, rate_hz: float) -> str:
-        """Return everything for a terminal, frames being so many a second; it is valid Markdown.
+        """Return a table of all figures for a terminal; it is valid Markdown.
 
-        Single persons are listed for the default coverage.
+        Single people are listed for the default coverage only.
+
+        Args:
+            rate_hz: number of frames per second.
         """
         frames = self.calibration.frames
         shown = np.unique(np.linspace(0, len(frames) - 1, 8).round().astype(int))
@@ -96,7 +102,7 @@ class LeftOut:
         return tabulate(lines, ['', *head], tablefmt='github')
 
     def _average(self, values: FloatArray, chosen: NDArray[np.bool_]) -> FloatArray:
-        """Return the averages over some windows, of values (W, K): (K,)."""
+        """Return the weighted averages (K,) of values (W, K) over some windows."""
         values, weights = values[chosen], self.weights[chosen, None]
         known = np.isfinite(values)
         total = np.where(known, weights, 0).sum(0)

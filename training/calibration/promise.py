@@ -1,4 +1,4 @@
-"""Factors and margins for scores, and what both are of people who had no part in them."""
+"""Factors and margins that keep a promise, also for people who were left out."""
 
 from dataclasses import dataclass
 
@@ -13,25 +13,25 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Promise:
-    """What scores of W windows, n each, are multiplied by to keep a promise."""
+    """The factors and margins that keep a promise for W windows with n scores each."""
 
     factors: Doubles
-    """(rows, columns, K) from everybody."""
+    """(rows, columns, K) factors made from everybody."""
     margin: Doubles
-    """(Q, K), made of everybody left out."""
+    """(Q, K) margins made from everybody's scores over factors made without the person."""
     coverage: float
     _others: Doubles  # (W * n, K) factors made without the person
-    _rest: FloatArray  # (W * n, K) scores over them
-    _held: NDArray[np.bool_]  # (W * n, K) whatever the margin
-    _groups: Grouped  # of the margins
-    _folds: NDArray[np.int64]  # (W,) who is left out together
+    _rest: FloatArray  # (W * n, K) scores divided by these factors
+    _held: NDArray[np.bool_]  # (W * n, K) True where the joint is held without any margin
+    _groups: Grouped  # groups of the margins
+    _folds: NDArray[np.int64]  # (W,) number of the fold; a fold is left out as a whole
 
     def cross_fitted(self) -> FloatArray:
-        """Return factors (W, K, n) without the person, and the margin that makes up for that."""
+        """Return factors made without the person, times margins made with everybody (W, K, n)."""
         return self._of_windows(self._others * self.margin[self._groups.groups])
 
     def left_out(self) -> FloatArray:
-        """Return factors (W, K, n) and margins that both were made without the person."""
+        """Return factors times margins, both made without the person (W, K, n)."""
         result = self._others.copy()
         folds = np.repeat(self._folds, len(self._others) // len(self._folds))
         for fold in range(folds.max() + 1):
@@ -39,7 +39,7 @@ class Promise:
             margin = margins(
                 self._rest[~own], self._held[~own], self._groups.choose(~own), self.coverage
             )
-            known = np.where(margin > 0, margin, margin.max(0))  # a group of nobody else
+            known = np.where(margin > 0, margin, margin.max(0))  # 0: nobody else is in the group
             result[own] *= known[self._groups.groups[own]]
         return self._of_windows(result)
 
@@ -56,18 +56,18 @@ def promise(
     folds: NDArray[np.int64],
     coverage: float,
 ) -> Promise:
-    """Return what keeps a promise.
+    """Return the factors and margins that keep a promise.
 
-    With the margins, factors that were made without a person keep it: on average over people, and
-    nearly for each.
+    The margins are made for factors that do not know the person. With both, the promise is kept on
+    average over people, and nearly for each person.
 
     Args:
-        ratio: (W, K, n) errors over what was to be expected; NaN where there is none.
-        held: (W, K, n) what is held by something else than factors and margins.
-        of: the groups of the W * n scores.
-        groups: the Q groups of the scores that get margins of their own.
-        folds: (W,) who is left out together.
-        coverage: that is promised.
+        ratio: errors divided by expected errors (W, K, n); NaN where there is none.
+        held: True where the ball holds the joint without factor and margin (W, K, n).
+        of: groups of the W * n scores, each of which has its own factor.
+        groups: Q groups of the W * n scores, each of which has its own margin.
+        folds: fold of each window (W,). A fold is left out as a whole.
+        coverage: the promised coverage.
     """
     _, frames, each = ratio.shape
     scores = ratio.swapaxes(1, 2).reshape(-1, frames)  # (W * n, K)

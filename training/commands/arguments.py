@@ -22,7 +22,7 @@ def stage(stages: Stages, name: str, summary: str, run: Run) -> argparse.Argumen
 
 
 def add_archive(sub: argparse.ArgumentParser, *uses: str) -> None:
-    """Add an option for a motion archive of each use, as `train`."""
+    """Add one required option for each use of a motion archive, for example `--train`."""
     for use in uses:
         sub.add_argument(f'--{use}', type=Path, required=True, help='motion archive (.npz)')
 
@@ -30,7 +30,7 @@ def add_archive(sub: argparse.ArgumentParser, *uses: str) -> None:
 def add_archives(
     sub: argparse.ArgumentParser, option: str, purpose: str, required: bool = False
 ) -> None:
-    """Add an option for several motion archives; without `required` there may be none."""
+    """Add an option for several motion archives. Unless it is required, it may be left out."""
     sub.add_argument(
         option, type=Path, nargs='+', required=required, default=[], help=f'{purpose} (.npz)'
     )
@@ -82,7 +82,7 @@ def add_set(sub: argparse.ArgumentParser, metavar: str) -> None:
 
 
 def add_direct(sub: argparse.ArgumentParser) -> None:
-    """Add the option that leaves the stage of one step out."""
+    """Add the option that leaves out the stage `one-step`."""
     sub.add_argument(
         '--direct',
         action='store_true',
@@ -120,7 +120,7 @@ def add_files(sub: argparse.ArgumentParser) -> None:
 
 
 def load(schema: type[Config], arguments: argparse.Namespace) -> Config:
-    """Return the configuration that was asked for, overridden."""
+    """Return the configuration that the arguments name, with their overrides."""
     return load_config(schema, configuration_file(arguments.config), arguments.set)
 
 

@@ -1,4 +1,4 @@
-"""The subcommands about what is learnt from: official weights, and motion archives."""
+"""The subcommands for what training starts from: motion archives, and official weights."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How weights are fitted, and to what: the optimiser, and the random changes of motion."""
+"""How weights are fitted: the optimiser, and the random changes of motion (augmentation)."""
 
 from typing import Annotated, Literal
 
@@ -8,22 +8,22 @@ from motion_predictor_training.config.reading import Count, Share, Strict
 
 
 class Optimisation(Strict):
-    """How weights are fitted: AdamW or, for matrices, Muon; with an average of the weights."""
+    """The optimiser: AdamW or, for matrices, Muon. A moving average of the weights is kept."""
 
     steps: Count
     batch: Count
-    """Windows of a step, of all processes together."""
+    """Windows per step, over all processes together."""
     accumulate: Count = 1
-    """Parts that a batch is computed in, one after the other, where it does not fit the memory."""
+    """Number of parts in which a batch is computed, one after the other, to need less memory."""
     learning_rate: Annotated[float, Field(gt=0)]
-    """The peak of a one-cycle schedule, or, where it decays stepwise, the first."""
+    """Peak of a one-cycle schedule. With `decay_every` it is the first learning rate."""
     matrix_learning_rate: Annotated[float, Field(gt=0)] | None = None
-    """The same for the matrices of a network's blocks, with Muon; None: AdamW for these, too."""
+    """The same for the matrices of a network's blocks, which Muon fits. None: AdamW fits them."""
     decay_every: Count | None = None
-    """Steps after which the learning rate is multiplied by 0.8; None is one cycle."""
+    """Each time after this many steps, the learning rate is multiplied by 0.8. None: one cycle."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     gradient_clip: Annotated[float, Field(gt=0)] | None = 1.0
-    """Largest norm of the gradient; None leaves it alone."""
+    """Largest norm of the gradient. With None it is not limited."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.995
     precision: Literal['float32', 'bfloat16'] = 'bfloat16'
     save_every: Count = 200
@@ -40,7 +40,7 @@ class Optimisation(Strict):
 
     @property
     def at_once(self) -> int:
-        """Rows that are computed at once."""
+        """Number of rows that are computed at once."""
         return self.batch // self.accumulate
 
 
@@ -48,33 +48,35 @@ class Augmentation(Strict):
     """Random changes to the windows trained on."""
 
     mirror: Share = 0.5
-    """Share of windows that are mirrored, left and right joints swapped."""
+    """Share of windows that are mirrored, with left and right joints swapped."""
     balance: Share = 0.5
     """0 draws every window equally often, 1 every kind of motion (category and pace)."""
     speed: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """Largest relative increase of each window's speed; as many are slowed down by the same
-    factors."""
+    """Windows are played up to 1 + this times as fast. Equally many are slowed down, by up to the
+    same factor."""
     slow_motion: Share = 0.1
-    """Share of windows that are played in slow motion, as of people who hardly move."""
+    """Share of windows that are played in slow motion, to resemble people who hardly move."""
     body_scale: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Largest relative change of each window's body size."""
     limb_scale: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    """Largest relative change of each bone's length, left and right alike."""
+    """Largest relative change of each bone's length. It is the same on the left and the right."""
     exchanged: Share = 0.6
-    """Share of windows in which arms, or all above the hips, move as in another window."""
+    """Share of windows in which arms, or all joints above the hips, come from another window."""
     yaw_deg: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """Largest turn about the vertical; it changes nothing where the heading is aligned."""
+    """Largest turn about the vertical. It changes nothing for a model that aligns the heading."""
     history_noise_m: Annotated[float, Field(ge=0)] = 0.01
-    """Observed positions get normal noise of a deviation drawn for each window from 0 to this."""
+    """Largest standard deviation of the normal noise on observed positions. Each window draws its
+    own, from 0 to this."""
     noisy: Share = 0.5
     """Share of windows with such noise."""
     sway_m: Annotated[float, Field(ge=0)] = 0.03
-    """The whole body sways, in root mean square by a length drawn from 0 to this."""
+    """Largest sway of the whole body (root mean square). Each window draws its own, from 0 to
+    this."""
     swaying: Share = 0.2
     """Share of windows that sway."""
     jump_m: Annotated[float, Field(ge=0)] = 0.1
-    """The whole body jumps for a few frames, by a length drawn from 0 to this. The node holds
-    bodies that jump farther."""
+    """Largest jump of the whole body, for a few frames. Each window draws its own, from 0 to this.
+    The node itself corrects jumps that are farther than anybody can move."""
     jumping: Share = 0.1
     """Share of windows with such a jump."""
     slower: Share = 0.25

@@ -30,7 +30,8 @@ def load_config(schema: type[Config], path: Path, overrides: list[str]) -> Confi
     """Read a YAML file and apply `key.subkey=value` overrides to it.
 
     Raises:
-        ConfigError: in one sentence, naming the key that is unknown or wrong.
+        ConfigError: if the file cannot be read, or a key is unknown or has a wrong value. The
+            message names it in one sentence.
     """
     try:
         content: dict[str, Any] = yaml.safe_load(path.read_text()) or {}

@@ -10,7 +10,7 @@ from motion_predictor_training.config.reading import ConfigError
 
 
 def _read_layout(value: Any, info: ValidationInfo) -> Any:
-    """Read a layout that is named by its file."""
+    """Read the layout from a file if the value names one."""
     if not isinstance(value, str) or not value.endswith('.yaml'):
         return value
     beside = info.context['folder'] / value if info.context else Path(value)
@@ -24,7 +24,7 @@ def layout_of(choice: Layout | str) -> Layout:
     """Return the layout that a configuration asks for.
 
     Raises:
-        ConfigError: if there is none of this name.
+        ConfigError: if no known layout has this name.
     """
     if isinstance(choice, Layout):
         return choice

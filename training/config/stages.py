@@ -15,11 +15,11 @@ class ValidationConfig(Strict):
     """How a teacher is measured during training, if an archive is given for that."""
 
     every: Count = 1000
-    """Steps between measurements."""
+    """Number of steps between measurements."""
     windows: Count = 64
-    """Windows, spread evenly over the archive."""
+    """Number of windows, spread evenly over the archive."""
     samples: Count = 10
-    """Samples a window, of which the best counts."""
+    """Number of samples per window. The best one counts."""
 
 
 class TeacherConfig(Fitting):
@@ -27,20 +27,20 @@ class TeacherConfig(Fitting):
 
     name: str = 'teacher'
     layout: LayoutChoice = 'smpl22'
-    """A known one, or a file: beside the configuration, or its path."""
+    """Name of a known layout, or a file: its path, or its name beside the configuration."""
     window: Window
     parametrisation: Literal['anchored', 'official'] = 'anchored'
-    """`anchored` predicts the difference from going on, with the root, in the person's heading.
-    `official` predicts the noise in raw coefficients of the root-relative pose, in the axes of
-    the world."""
+    """`anchored` predicts how the future differs from the observed motion going on. It includes
+    the root, and the frame has the heading of the person. `official` predicts the noise in the raw
+    coefficients of the root-relative pose, in the axes of the world."""
     noise_schedule: NoiseSchedule = 'cosine'
-    """How the noise grows with the timestep; `official` needs `cosine`."""
+    """How the noise grows with the timestep. `official` needs `cosine`."""
     condition_drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the steps that are trained without the observed motion."""
     network: TransFusionSpec
     ddim_steps: Annotated[int, Field(ge=1, le=500)]
     ddim_grid: Grid = 'leading'
-    """`leading` as published; `trailing` starts where no motion is left (arXiv 2305.08891)."""
+    """`leading`: as published. `trailing`: starts from pure noise (arXiv 2305.08891)."""
     validation: ValidationConfig = ValidationConfig()
     snr_clamp: tuple[float, float] = (0.05, 5.0)
     """Bounds of the signal-to-noise ratio by which a timestep's loss is weighted (anchored)."""
@@ -62,13 +62,13 @@ class BankConfig(Strict):
     """The teacher's results, from which a student learns."""
 
     size: Count
-    """Rows of noise, condition and result."""
+    """Number of rows. Each holds a noise, a condition and the result."""
     noises: Count = 1
-    """Rows that share a condition, each with a noise of its own."""
+    """Number of rows that share a condition, each with a noise of its own."""
     truth: bool = False
-    """Whether recorded futures are kept beside the results; `truth_weight` needs it."""
+    """Whether recorded futures are kept beside the results. `truth_weight` needs them."""
     chunk: Count = 256
-    """Rows computed at a time; an interrupted run resumes at a chunk."""
+    """Number of rows computed at a time. An interrupted run resumes after the last whole chunk."""
     augmentation: Augmentation = Augmentation()
     seed: Annotated[int, Field(ge=0)] = 1
 
@@ -85,25 +85,26 @@ class DistilConfig(Strict):
 
     name: str
     network: NetworkSpec | None = None
-    """The student's; left out, it is the teacher's and starts from the teacher's weights."""
+    """Network of the student. If left out, it is the teacher's, and starts from its weights."""
     layout: LayoutChoice | None = None
-    """Skeleton of the student; left out, it is the teacher's."""
+    """Skeleton of the student. If left out, it is the teacher's."""
     window: Window | None = None
-    """Rate and lengths of the student; left out, they are the teacher's."""
+    """Rate and lengths of the student's windows. If left out, they are the teacher's."""
     prediction: Literal['sample', 'epsilon'] | None = None
-    """What the student returns: the clean coefficients, or the noise that implies them; left out,
-    what its teacher does."""
+    """What the student returns: the clean coefficients, or the noise from which they follow. If
+    left out, it returns what its teacher returns."""
     timestep: Annotated[int, Field(ge=1, lt=NOISE_STEPS)] | None = None
-    """Diffusion timestep that the single step starts from; left out, where its teacher's sampling
-    starts. It tells TransFusion how much noise there is, and what an epsilon implies."""
+    """Diffusion timestep that the single step starts from. If left out, it is the one that the
+    teacher's sampling starts from. It is an input of TransFusion, and says how clean coefficients
+    follow from an epsilon."""
     targets: Literal['teacher', 'recorded'] = 'teacher'
-    """Learn the teacher's results or, as a baseline, recorded futures. In the latter case only
-    the layout, the window and, for a student of the same layout, the scales of the teacher are
-    used."""
+    """The student learns the teacher's results or, as a baseline, recorded futures. For recorded
+    futures, only the teacher's layout and window are used, and its scales if the student has the
+    same layout."""
     loss: Literal['mse', 'kl'] = 'mse'
-    """See `losses`."""
+    """The loss, see `losses`."""
     truth_weight: Share = 0.0
-    """Share of the loss between the nearest sample of a condition and the recorded future."""
+    """Share of the loss that compares the recorded future with the nearest sample."""
     bank: BankConfig
     optimisation: Optimisation
 
@@ -133,23 +134,25 @@ class RefineConfig(Fitting):
     """The `refine` stage."""
 
     objective: Literal['energy', 'nearest']
-    """`energy` is a proper score of all futures, `nearest` the error of the one that fits best."""
+    """`energy` is a proper score of all futures. `nearest` is the error of the best future."""
     samples: Annotated[int, Field(ge=2, le=1000)]
-    """Futures of each window that are compared with what was recorded."""
+    """Number of futures per window that are compared with the recorded one."""
     mean_weight: Annotated[float, Field(ge=0)] = 1.0
     """Weight of the error of the mean of the samples."""
     body_weight: Annotated[float, Field(ge=0)] = 0.3
-    """Weight of the score of the whole body beside that of single joints (energy)."""
+    """Weight of the score of the whole body, relative to that of single joints (`energy`)."""
     final_weight: Annotated[float, Field(ge=0)] = 0.3
-    """Weight of the last frame beside the average over all (nearest)."""
+    """Weight of the last frame, relative to the average over all frames (`nearest`)."""
     committee_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the loss that compares the futures with those of a committee, if there is one."""
     branch_layers: Count | None = None
-    """Blocks that a shared trunk's branch keeps, the first ones: it is run for every sample. None
-    keeps all of them."""
+    """Number of blocks that the branch of a shared trunk keeps, counted from the first. The branch
+    runs for every sample. None keeps all blocks."""
     quiet_m_per_s: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Speed of a person's joints at which half of what the network adds to going on counts."""
+    """Average speed of the joints at which half of the mean that the network adds to the base line
+    counts. It counts less for slower people. With 0 it always counts fully."""
     symmetric: bool = True
-    """Whether every other sample is of the mirror image. That is better, and a sixth slower."""
+    """Whether every other sample is predicted from the mirrored history and mirrored back. That
+    is more accurate, and a sixth slower."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Dropout of the network during training."""

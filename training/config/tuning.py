@@ -19,7 +19,7 @@ class Dimension(Strict):
     high: Number | None = None
     """The bounds, both included."""
     log: bool = False
-    """Whether values are spread by factors, not by differences."""
+    """Whether values are spread evenly on a logarithmic scale."""
     choices: Annotated[tuple[Number | str, ...], Field(min_length=2)] | None = None
     """Values to choose from, instead of bounds."""
 
@@ -42,59 +42,59 @@ class Dimension(Strict):
 
 
 class LatencyConfig(Strict):
-    """How the latency of one prediction is measured, on the machine that measures it."""
+    """How the latency of one prediction is measured, on the machine that `tune` runs on."""
 
     device: str = 'cpu'
     backend: Literal['eager', 'compiled', 'cuda_graph', 'tensorrt'] = 'eager'
     """How the network runs, like the node's parameter of this name. Compiling a student takes
     about a minute, in its trial and again at the end."""
     threads: Count = 1
-    """CPU threads of the network, as the node's parameter of this name."""
+    """CPU threads of the network, like the node's parameter of this name."""
     samples: Annotated[int, Field(ge=1, le=1000)] = 50
-    """Samples of the one person predicted."""
+    """Number of samples. One person is predicted."""
     warmup: Count = 10
-    """Predictions before the first that is timed."""
+    """Number of predictions before the first one that is timed."""
     predictions: Count = 100
     gap_s: Annotated[float, Field(ge=0, le=1)] = 0.02
     """Pause between predictions: a robot waits for its tracker, and caches cool down."""
 
 
 class Pruning(Strict):
-    """Trials are stopped on the way that are worse than most before them were there.
+    """Stops a trial early if it is worse than most earlier trials were after as many steps.
 
-    That is the median rule (Golovin et al. 2017, Google Vizier, 3.2.2).
+    This is the median rule (Golovin et al. 2017, Google Vizier, 3.2.2).
     """
 
     at: Annotated[float, Field(gt=0, lt=1)] = 0.33
     """Share of a trial's steps after which it is measured."""
     after: Count = 5
-    """Trials that are never stopped, as there is nothing to compare them with yet."""
+    """Number of first trials that are never stopped: there is nothing to compare them with yet."""
 
 
 class TuneConfig(Strict):
     """The `tune` stage."""
 
     base: DistilConfig
-    """What the trials vary; in YAML also the name of a file beside this one."""
+    """Configuration that the trials vary. In YAML it may be the name of a file beside this one."""
     space: Annotated[dict[str, Dimension], Field(min_length=1)]
-    """By key of the base, such as `network.layers`."""
+    """Values to try, by the key of the base, such as `network.layers`."""
     search: Literal['gaussian_process', 'random'] = 'gaussian_process'
     """`random` spreads all trials over the space, for comparison with the search."""
     trials: Count
     initial_trials: Count
-    """Trials spread over the space before the search learns from what they found."""
+    """Number of first trials, spread over the space. The search learns from their results."""
     steps: Count
-    """Training steps of a trial; the products have those of the base."""
+    """Training steps of a trial. The products are trained for as many steps as the base says."""
     score: Score = 'energy'
-    """What accuracy is: `energy`, the energy score of the pose in the world, as of what is refined
-    for robots; or `ADE`, of the sample that fits best, as the field counts. Metres."""
+    """How accuracy is measured, in metres. `energy` is the energy score of the pose in the world,
+    which `refine` uses for robots, too. `ADE` is that of the best sample, as usual in papers."""
     pruning: Pruning | None = None
-    """Whether hopeless trials are stopped on the way."""
+    """How trials without prospects are stopped early. None: they are not."""
     seed: Annotated[int, Field(ge=0)] = 0
     latency_budget_ms: Annotated[float, Field(gt=0)]
-    """Limit of the median. A student that never keeps it is not trained."""
+    """Limit of the median latency. A student is not trained if all its predictions exceed it."""
     accuracy_loss: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    """Share of the least score by which that of the balance product may be greater."""
+    """The score of the balance product may exceed the least score by this share of it."""
     latency: LatencyConfig = LatencyConfig()
     validation: Measurement = Measurement()
     """Windows of the validation data on which the accuracy of a trial is measured."""

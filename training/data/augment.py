@@ -1,4 +1,4 @@
-"""Random changes to windows, for more people and worse trackers than were recorded.
+"""Random changes to windows: they stand for more people and worse trackers than were recorded.
 
 All of it runs on the device of the motion, with the random numbers of torch. The same seed gives
 the same windows.
@@ -21,9 +21,9 @@ SLOWER = (2, 4)
 HIDDEN_SHARE = 0.3
 """Largest share of hidden joints in a window."""
 SLOW_MOTION = (0.1, 0.6)
-"""Speeds of the windows that are played in slow motion, as of people who hardly move."""
+"""Range of the speeds of windows in slow motion, which resemble people who hardly move."""
 SWAY_FRAMES = (3.0, 30.0)
-"""Correlation time of a sway in frames: 0.05 to 0.5 s for a model of 60 Hz."""
+"""Range of the correlation time of a sway, in frames: 0.05 to 0.5 s for a model of 60 Hz."""
 JUMP_FRAMES = 6
 """Longest duration of a jump in frames: 0.1 s for a model of 60 Hz."""
 
@@ -34,7 +34,7 @@ class Drawn(NamedTuple):
     motion: Tensor
     """(B, H + F, J, 3) metres, world frame, without gaps."""
     measured: Tensor
-    """(B, F, J) which positions of the future were measured; the rest is not learnt."""
+    """(B, F, J) which positions of the future were measured. Only these are learnt."""
 
 
 class Drawer:
@@ -45,9 +45,9 @@ class Drawer:
     the observed part only: noise, sway and jumps of the body, a lower rate, hidden joints.
 
     Args:
-        pool: to draw from.
-        history_frames: H.
-        settings: of the changes.
+        pool: recordings to draw from.
+        history_frames: number of observed frames H.
+        settings: how much is changed, and how often.
     """
 
     def __init__(self, pool: Pool, history_frames: int, settings: Augmentation) -> None:
@@ -96,11 +96,11 @@ class Drawer:
         return Drawn(torch.cat([seen, future], 1), future_measured)
 
     def _chosen(self, count: int, share: float) -> Tensor:
-        """Return a share of the windows (B,), at random."""
+        """Choose each window with probability `share` (B,)."""
         return torch.rand(count, device=self.pool.motion.device) < share
 
     def _speeds(self, count: int) -> Tensor:
-        """Return the speed of each window (B,); half of the changes are slower."""
+        """Draw the speed of each window, relative to the recording; half are slower (B,)."""
         device = self.pool.motion.device
         speed = torch.exp(math.log1p(self.settings.speed) * _symmetric(count, device))
         slow = torch.empty(count, device=device).uniform_(*SLOW_MOTION)
@@ -113,7 +113,7 @@ def _symmetric(count: int, device: torch.device) -> Tensor:
 
 
 def body_factors(layout: Layout, mirrored: Tensor, settings: Augmentation, count: int) -> Tensor:
-    """Draw factors (B, J) of bone lengths; that of joint 0 scales the path of the root.
+    """Draw factors of bone lengths (B, J). The factor of joint 0 scales the path of the root.
 
     Left and right bones have the same factors.
     """
@@ -149,7 +149,7 @@ def thin_out(seen: Tensor, step: Tensor) -> Tensor:
 
     Args:
         seen: positions (B, H, J, 3).
-        step: frames from one that is kept to the next (B,).
+        step: number of frames from one kept frame to the next (B,).
     """
     last = seen.shape[1] - 1
     age = last - torch.arange(last + 1, device=seen.device)  # (H,) frames before the newest
@@ -161,13 +161,13 @@ def thin_out(seen: Tensor, step: Tensor) -> Tensor:
 
 
 def draw_sway(frames: int, deviation_m: Tensor) -> Tensor:
-    """Draw errors of the position of the whole body in each frame: (B, H, 3) metres.
+    """Draw errors of the position of the whole body in each frame (B, H, 3), metres.
 
-    They are correlated noise, like that of a depth camera.
+    The errors are correlated over time, like those of a depth camera.
 
     Args:
-        frames: H.
-        deviation_m: (B,) root mean square of it.
+        frames: number of frames H.
+        deviation_m: root mean square of the errors (B,), metres.
     """
     count, device = len(deviation_m), deviation_m.device
     low, high = (math.log(many) for many in SWAY_FRAMES)
@@ -181,11 +181,11 @@ def draw_sway(frames: int, deviation_m: Tensor) -> Tensor:
 
 
 def draw_jumps(frames: int, metres: Tensor) -> Tensor:
-    """Draw an offset of a few frames in a row: (B, H, 3) metres.
+    """Draw an offset of the whole body that lasts a few frames in a row (B, H, 3), metres.
 
     Args:
-        frames: H.
-        metres: (B,) how far.
+        frames: number of frames H.
+        metres: length of the offset (B,).
     """
     count, device = len(metres), metres.device
     way = torch.nn.functional.normalize(torch.randn(count, 3, device=device), dim=-1)
@@ -197,16 +197,16 @@ def draw_jumps(frames: int, metres: Tensor) -> Tensor:
 
 
 def draw_hidden(count: int, frames: int, groups: Tensor, share: float) -> Tensor:
-    """Draw which positions (count, H, J) a tracker misses; the root is always seen.
+    """Draw which positions a tracker misses (B, H, J). The root is always seen.
 
     In a share of the windows some joints are hidden for a while. In half of these windows a group
     of joints is hidden all the time.
 
     Args:
-        count: B.
-        frames: H.
-        groups: (G, J) of `hidden_groups`.
-        share: of the windows.
+        count: number of windows B.
+        frames: number of frames H.
+        groups: groups of joints, as from `hidden_groups` (G, J).
+        share: share of the windows with hidden joints.
     """
     device, joints = groups.device, groups.shape[1]
     chosen = torch.rand(count, 1, device=device) < share
@@ -223,10 +223,10 @@ def draw_hidden(count: int, frames: int, groups: Tensor, share: float) -> Tensor
 
 
 def hidden_groups(layout: Layout) -> Tensor:
-    """Return (G, J) joints that a tracker may never see together.
+    """Return groups of joints that may all be hidden for a whole window (G, J).
 
-    Half of the groups are a joint with all its descendants. The others are legs behind a bench, an
-    arm at the edge of the image, or half a body.
+    Half of the groups consist of a joint with all its descendants. The others are legs behind a
+    bench, an arm at the edge of the image, or half a body.
     """
     names = [layout.common_name(joint) for joint in layout.joints]
     limbs = subtrees(layout)

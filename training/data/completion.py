@@ -10,12 +10,12 @@ from motion_predictor.tracking.body import Body
 class Completion:
     """`Body.fill` for training, where the root is seen in every frame and the rate is constant.
 
-    The node completes one person with numpy. Here it is thousands a second, on a GPU if there is
-    one, without synchronisation.
+    The node completes one person with numpy. Training completes thousands of histories per second,
+    on a GPU if there is one, without waiting for it.
 
     Args:
-        layout: of the joints.
-        device: of the histories.
+        layout: layout of the joints.
+        device: device of the histories.
     """
 
     def __init__(self, layout: Layout, device: torch.device) -> None:
@@ -34,8 +34,8 @@ class Completion:
         """Return histories (B, H, J, 3) with hidden joints filled.
 
         Args:
-            seen: (B, H, J, 3) metres; finite, also where it is not visible.
-            visible: (B, H, J), the root always.
+            seen: observed positions (B, H, J, 3), metres. Hidden joints must be finite, too.
+            visible: which positions are visible (B, H, J). The root must always be.
         """
         ever = visible.any(1)  # (B, J)
         lengths = self._own_lengths(seen, visible)
@@ -54,7 +54,10 @@ class Completion:
         return filled
 
     def _own_lengths(self, seen: Tensor, visible: Tensor) -> Tensor:
-        """Return limb lengths (B, J): measured, of the other side, or by the body size."""
+        """Return limb lengths (B, J), measured if possible.
+
+        If not, they are those of the other side, or else follow from the size of the body.
+        """
         bones = torch.linalg.vector_norm(seen - seen[:, :, self.parents], dim=-1).mean(1)
         measured = (visible & visible[:, :, self.parents]).any(1)  # (B, J)
         counts = measured & (self.lengths > 0)
@@ -68,7 +71,7 @@ class Completion:
         """Return the horizontal unit vectors (B, H, 2) of the heading; +x if unknown."""
         forward = torch.zeros_like(seen[:, :, 0, :2])
         forward[..., 0] = 1
-        for left, right in reversed(self.sides):  # the first that is seen decides
+        for left, right in reversed(self.sides):  # reversed: the first pair that is seen decides
             both = visible[:, :, left : left + 1] & visible[:, :, right : right + 1]
             across = (seen[:, :, left] - seen[:, :, right])[:, :, None]
             x, y, _ = _Between(both).fill(across)[:, :, 0].unbind(-1)
@@ -79,7 +82,7 @@ class Completion:
 
 
 class _Between:
-    """Between which frames each joint of each frame is to be interpolated: see `body.Gaps`."""
+    """The two frames between which each joint of each frame is interpolated, see `body.Gaps`."""
 
     def __init__(self, visible: Tensor) -> None:
         count = visible.shape[1]
@@ -92,7 +95,7 @@ class _Between:
         self.share = ((index - self.first) / span).clamp(0, 1)
 
     def fill(self, values: Tensor, joints: Tensor | None = None) -> Tensor:
-        """Return values (B, H, n, 3) of some joints, interpolated in time where not visible."""
+        """Return values of some joints, interpolated over time where hidden (B, H, n, 3)."""
         first, last, share = self.first, self.last, self.share
         if joints is not None:
             first, last, share = first[..., joints], last[..., joints], share[..., joints]
@@ -103,7 +106,7 @@ class _Between:
 
 
 def _turn(offsets: Tensor, forward: Tensor) -> Tensor:
-    """Turn offsets (B, n, 3), x forward, to headings (B, H, 2): (B, H, n, 3)."""
+    """Turn offsets with x forward (B, n, 3) to headings (B, H, 2); return them as (B, H, n, 3)."""
     cosine, sine = (forward[..., i, None] for i in (0, 1))  # (B, H, 1)
     x, y, z = (part[:, None] for part in offsets.unbind(-1))  # (B, 1, n)
     turned = (cosine * x - sine * y, sine * x + cosine * y, z.expand(-1, forward.shape[1], -1))

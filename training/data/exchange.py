@@ -1,4 +1,4 @@
-"""Puts limbs of one window on the body of another, for more motion than was recorded."""
+"""Puts limbs of one window on the body of another, to get more motion than was recorded."""
 
 import torch
 from torch import Tensor
@@ -14,9 +14,9 @@ class Exchange:
     motion relative to the hips, and is attached to the same joint.
 
     Args:
-        layout: of the joints.
-        history_frames: H; the last observed pose tells which way both people face.
-        device: where the windows lie.
+        layout: layout of the joints.
+        history_frames: number of observed frames H. The last one tells which way both people face.
+        device: device of the windows.
     """
 
     def __init__(self, layout: Layout, history_frames: int, device: torch.device) -> None:
@@ -27,17 +27,17 @@ class Exchange:
         self.anchors = _anchors(parts, layout.parents).to(device)  # (G, J)
 
     def __call__(self, motion: Tensor, measured: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Return windows and what of them was measured, with exchanged parts in the chosen ones.
+        """Exchange parts in the chosen windows; return the windows and what was measured.
 
         Args:
-            motion: (B, H + F, J, 3) metres, world frame.
-            measured: (B, H + F, J).
-            chosen: (B,) which windows get a part of another one.
+            motion: positions (B, H + F, J, 3), metres, world frame.
+            measured: which positions were measured (B, H + F, J).
+            chosen: which windows get a part of another window (B,).
         """
         count, device = len(motion), motion.device
         group = torch.randint(len(self.parts), (count,), device=device)
         part = (self.parts[group] & chosen[:, None])[:, None]  # (B, 1, J)
-        # A permutation that is drawn on the device, where randperm may be drawn on the host.
+        # A random permutation, drawn on the device: randperm might draw it on the host.
         giver = torch.rand(count, device=device).argsort()
         frame = person_frame(motion[:, self.history_frames - 1], self.facing)
         own = to_model(motion, frame)
@@ -50,7 +50,7 @@ class Exchange:
 
 
 def subtrees(layout: Layout) -> Tensor:
-    """Return (J, J) each joint with its descendants, a row each."""
+    """Return a row for each joint, which marks the joint and its descendants (J, J)."""
     limbs = torch.eye(len(layout.joints), dtype=torch.bool)
     for joint, parent in enumerate(layout.parents):  # parents come first
         if parent >= 0:
@@ -59,10 +59,10 @@ def subtrees(layout: Layout) -> Tensor:
 
 
 def exchanged_parts(layout: Layout) -> Tensor:
-    """Return (G, J) parts of the body that may be exchanged, with equal probability.
+    """Return the parts of the body that may be exchanged, with equal probability (G, J).
 
-    Both arms, and everything above the hips, are in it twice, each single arm once. For a layout
-    without these names it is each joint with its descendants.
+    Both arms together, and everything above the hips, are listed twice. Each single arm is listed
+    once. In a layout without these joint names, the parts are each joint with its descendants.
     """
     names = [layout.common_name(joint) for joint in layout.joints]
     limbs = subtrees(layout)
@@ -75,7 +75,7 @@ def exchanged_parts(layout: Layout) -> Tensor:
 
 
 def _anchors(parts: Tensor, parents: tuple[int, ...]) -> Tensor:
-    """Return (G, J) the nearest joint towards the root that is in no part."""
+    """Return for each joint the nearest one towards the root that is not in the part (G, J)."""
     anchors = torch.arange(len(parents)).repeat(len(parts), 1)
     for joint, parent in enumerate(parents):  # parents come first
         if parent >= 0:

@@ -18,24 +18,24 @@ class Completed(NamedTuple):
     frames: Tensor
     """(B, H, J, 3) metres."""
     doubt_m: NDArray[np.float32]
-    """(B, J) how far off each joint of the last frame may be; 0 where it was seen."""
+    """(B, J) how far off each joint of the last frame may be, metres; 0 if it was seen."""
 
 
 def complete(seen: Tensor, hidden: NDArray[np.bool_], layout: Layout, rate_hz: float) -> Completed:
-    """Complete histories whose positions are hidden or NaN.
+    """Complete histories in which positions are hidden or NaN.
 
-    Limbs have their average measured length, also while they are hidden, since a tracker has seen
-    the person before. If a history would have no visible joint, none of its measured joints is
-    hidden.
+    Limbs get their average measured length, even while they are hidden, since a real tracker has
+    seen the person before. If a history would have no visible joint, none of its measured joints
+    is hidden.
 
     Args:
-        seen: (B, H, J, 3) metres; NaN = not measured.
-        hidden: (B, H, J) further joints that are not seen.
-        layout: of the joints.
-        rate_hz: frames per second; only the doubt depends on it.
+        seen: positions (B, H, J, 3), metres; NaN where not measured.
+        hidden: which measured joints are hidden as well (B, H, J).
+        layout: layout of the joints.
+        rate_hz: frames per second. Only the doubt depends on it.
 
     Raises:
-        ValueError: if nothing of a history was measured.
+        ValueError: if no joint of a history was measured.
     """
     body = Body(layout)
     parents = list(layout.parents)
@@ -59,12 +59,14 @@ def complete(seen: Tensor, hidden: NDArray[np.bool_], layout: Layout, rate_hz: f
 def limb_lengths(
     motion: NDArray[np.float32], visible: NDArray[np.bool_], parents: Sequence[int]
 ) -> NDArray[np.floating]:
-    """Return the lengths (J,) of limbs that are seen at least once, NaN for the others.
+    """Return the lengths of limbs that are seen at least once, and NaN for the others (J,).
+
+    The lengths are averages over all measured frames, whether the limb is seen in them or not.
 
     Args:
-        motion: (T, J, 3) metres, NaN where not measured; averaged over all measured frames.
-        visible: (T, J) which joints are seen.
-        parents: (J,) of the joints.
+        motion: positions (T, J, 3), metres; NaN where not measured.
+        visible: which joints are seen (T, J).
+        parents: parent of each joint (J,).
     """
     bones = np.linalg.norm(motion - motion[:, parents], axis=-1)  # (T, J), NaN where unknown
     measured = np.isfinite(bones)

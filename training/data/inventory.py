@@ -15,16 +15,16 @@ def inventory(path: Path, others: Sequence[Path] = ()) -> dict[str, Any]:
 
     Args:
         path: the archive.
-        others: archives whose people and clips are searched in it.
+        others: archives in which the same people and clips are searched.
 
     Returns:
-        `minutes`, `clips`, `rate_hz`, `joints`, `layout` (`archive`: none that is known),
-        `measured` (the share of joints), minutes `by_person` and `by_category`, and for each of
-        the others the `people` of the same name and the number of `clips` that are the same to
-        the millimetre.
+        `minutes`, `clips`, `rate_hz`, `joints`, `layout` (`archive` if it is not a known one),
+        `measured` (the share of joints), minutes `by_person` and `by_category`, and `overlap`.
+        The last has for each of the others the `people` of the same name, and the number of
+        `clips` that are the same to the millimetre.
 
     Raises:
-        ArchiveError: if one of them cannot be read.
+        ArchiveError: if an archive cannot be read.
     """
     archive = load_archive(path)
     minutes = [len(archive.clip(i)) / archive.rate_hz / 60 for i in range(len(archive))]
@@ -45,7 +45,7 @@ def inventory(path: Path, others: Sequence[Path] = ()) -> dict[str, Any]:
 
 
 def inventory_table(found: dict[str, Any]) -> str:
-    """Return it for a terminal; it is valid Markdown."""
+    """Return the content of an archive as a table for a terminal; it is valid Markdown."""
     lines = [
         ['archive', found['archive']],
         ['minutes', f'{found["minutes"]:.1f}'],
@@ -64,7 +64,7 @@ def inventory_table(found: dict[str, Any]) -> str:
 
 
 def _sums(names: Sequence[str], minutes: Sequence[float]) -> dict[str, float]:
-    """Return the minutes of each name, most first."""
+    """Return the minutes of each name, the longest first."""
     sums: dict[str, float] = {}
     for name, of_clip in zip(names, minutes, strict=True):
         sums[name] = sums.get(name, 0.0) + of_clip

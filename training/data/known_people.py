@@ -15,13 +15,13 @@ class Known:
     """People and archives that a checkpoint was trained, fitted or calibrated on."""
 
     archives: frozenset[str]
-    """Fingerprints."""
+    """Fingerprints of the archives."""
     people: frozenset[str]
-    """Names in archives. A person of the same name in another archive counts as known, too."""
+    """Names of the people. A person of the same name in another archive counts as known, too."""
     trained: frozenset[str]
     """The people to whose motion the weights were fitted."""
     whole: bool
-    """Whether every stage has recorded its people, so that others were not used."""
+    """Whether every stage has recorded its people. If so, nobody else was used."""
 
     @classmethod
     def to(cls, header: Header) -> 'Known':
@@ -50,14 +50,14 @@ class Known:
         return cls(frozenset(archives), frozenset(people), frozenset(trained), whole)
 
     def also(self, people: Sequence[str]) -> 'Known':
-        """Return it with more people. The list then counts as complete."""
+        """Return a copy with more people. If there are any, the list counts as complete."""
         more = self.people | set(people)
         return Known(self.archives, more, self.trained, self.whole or bool(people))
 
     def learnt_from(self, archive: MotionArchive) -> list[bool]:
         """Return for each clip of an archive whether the weights were fitted to that person.
 
-        Clips of nobody by name count as learnt from, and so do all if the checkpoint names nobody.
+        Clips without a name count as learnt from. If the checkpoint names nobody, all clips do.
         """
         named = self.trained - {''}
         return [not (named and name) or name in named for name in archive.subjects]

@@ -17,7 +17,7 @@ from motion_predictor_training.data.windows import Windows
 PACES_M_S = (0.1, 0.6, 1.2, 2.0)
 """Speeds of the root that divide standing, shifting, strolling, walking and running."""
 PACE_OVER_S = 0.5
-"""From the beginning of a window on."""
+"""Time over which this speed is measured, from the beginning of a window on."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Pool:
     """
 
     motion: Tensor  # (N, J, 3) metres, without gaps
-    measured: Tensor  # (N, J)
+    measured: Tensor  # (N, J) which positions were measured
     starts: Tensor  # (W,) first frame of each window
-    room: Tensor  # (W,) frames from there on that a window could have
-    cumulative: Tensor  # (W,) float64: chance of this window or one before it
+    room: Tensor  # (W,) largest number of frames that a window from there on could have
+    cumulative: Tensor  # (W,) probability to draw this window or an earlier one, float64
     frames: int
     layout: Layout
 
@@ -40,12 +40,13 @@ class Pool:
         """Draw windows with replacement, by torch's random numbers.
 
         Args:
-            count: B.
-            speed: (B,) how much faster than recorded, as far as the recording reaches.
+            count: number of windows B.
+            speed: speed of each window, relative to the recording (B,). It is lowered where the
+                recording would end too early.
 
         Returns:
-            motion (B, frames, J, 3), metres, world frame, and what of it was measured
-            (B, frames, J).
+            The motion in the world frame (B, frames, J, 3), metres, and which positions of it were
+            measured (B, frames, J).
         """
         device = self.motion.device
         chance = torch.rand(count, device=device, dtype=torch.float64)
@@ -67,14 +68,14 @@ def pool_of(
     balance: float,
     device: torch.device,
 ) -> Pool:
-    """Return a pool of the windows with a root in all frames.
+    """Return a pool of the windows in which the root was measured in every frame.
 
     Args:
-        windows: of the archive, whole or partial.
-        archive: of the windows; kinds of motion are its categories by pace.
-        rate_hz: of the windows.
+        windows: windows of the archive, whole or partial.
+        archive: archive of the windows. A kind of motion is a category at a pace.
+        rate_hz: frames per second of the windows.
         balance: 0 draws every window equally often, 1 every kind of motion.
-        device: of the motion.
+        device: device for the motion.
 
     Raises:
         ArchiveError: if there is no such window.
@@ -105,7 +106,7 @@ def pool_of(
 def _chances(
     windows: Windows, archive: MotionArchive, rate_hz: float, balance: float
 ) -> NDArray[np.float64]:
-    """Return the chance (W,) that a draw is of this window or of one before it."""
+    """Return the probability to draw each window or an earlier one (W,)."""
     frames = min(round(PACE_OVER_S * rate_hz), windows.frames - 1)
     roots = windows.motion[:, 0, :2]
     way_m = np.linalg.norm(roots[windows.starts + frames] - roots[windows.starts], axis=-1)

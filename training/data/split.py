@@ -1,4 +1,4 @@
-"""The use of each person, in a file: nobody has two uses."""
+"""Splits people by what they are used for. A file lists them, and nobody has two uses."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ class Split(Strict):
 
     train: list[str] = Field(min_length=1)
     validation: list[str] = Field(min_length=1)
-    """Spread of the samples, tuning, ablations."""
+    """People for fitting the spread of the samples, for tuning and for ablations."""
     calibration: list[str] = Field(min_length=1)
     test: list[str] = Field(min_length=1)
 
@@ -33,7 +33,7 @@ def require_apart(people: Mapping[str, Sequence[str]]) -> None:
     """Refuse people with two uses. People without a name count as different ones.
 
     Raises:
-        ConfigError: naming them and the uses.
+        ConfigError: if somebody has two uses. The message names the person and the uses.
     """
     counts = Counter(name for names in people.values() for name in set(names) if name)
     for name, count in counts.items():
@@ -48,7 +48,7 @@ def split_archives(sources: Sequence[Path], split_path: Path, folder: Path) -> l
     Args:
         sources: archives of the same joints and rate, with the people of all uses.
         split_path: a file, or the name of one that ships.
-        folder: for `train.npz`, `validation.npz`, `calibration.npz` and `test.npz`.
+        folder: where `train.npz`, `validation.npz`, `calibration.npz` and `test.npz` are written.
 
     Raises:
         ArchiveError: if an archive cannot be read, or somebody of the split is not there.

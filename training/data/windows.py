@@ -24,8 +24,8 @@ class Windows:
 
     motion: NDArray[np.float32]  # (N, J, 3) metres, all clips, NaN where not measured
     starts: NDArray[np.int64]  # (W,) first frame of each window
-    room: NDArray[np.int64]  # (W,) frames from there on that a window could have
-    clips: NDArray[np.int64]  # (W,) clip each window is of
+    room: NDArray[np.int64]  # (W,) largest number of frames that a window from there could have
+    clips: NDArray[np.int64]  # (W,) number of the clip of each window
     bounds: NDArray[np.int64]  # (clips + 1,) first frame of each clip, and the end of the last
     frames: int
     layout: Layout
@@ -36,15 +36,16 @@ class Windows:
     def batch(self, indices: NDArray[np.int64]) -> Tensor:
         """Return windows (B, frames, J, 3), metres, world frame.
 
-        Positions that were not measured are NaN; only windows that were cut as `partial` have any.
+        Positions that were not measured are NaN. Only windows that were cut as `partial` have such
+        positions.
 
         Args:
-            indices: (B,) which.
+            indices: numbers of the windows (B,).
         """
         return torch.from_numpy(self.motion[self.starts[indices, None] + np.arange(self.frames)])
 
     def choose(self, indices: NDArray[np.int64]) -> 'Windows':
-        """Return some of the windows, of the same clips."""
+        """Return some of the windows. They share the motion with all of them."""
         chosen = {field: getattr(self, field)[indices] for field in ('starts', 'room', 'clips')}
         return replace(self, **chosen)
 
@@ -63,11 +64,19 @@ def cut_windows(
 ) -> Windows:
     """Cut an archive into windows of a layout and rate.
 
-    Joints are mapped by name and time is resampled linearly, clip by clip, into a temporary file
-    (in TMPDIR, 57 MB for an hour of 22 joints at 60 Hz) that goes when the windows do. Windows
-    with an unmeasured joint are left out, unless they may be partial: then those are kept of
-    which every frame has a measured joint, of a person behind a bench for instance, with NaN for
-    the others.
+    Joints are mapped by name and time is resampled linearly, clip by clip. The result is in a
+    temporary file (in TMPDIR, 57 MB for an hour of 22 joints at 60 Hz), which is deleted with the
+    windows.
+
+    Args:
+        archive: recorded motion.
+        layout: layout of the windows.
+        rate_hz: frames per second of the windows.
+        frames: number of frames of a window.
+        stride: number of frames between the starts of windows.
+        partial: whether windows may have joints that were not measured (NaN), for example of a
+            person behind a bench. Every frame must still have a measured joint. Otherwise windows
+            with an unmeasured joint are left out.
 
     Raises:
         LayoutError: if the archive's joints cannot be mapped.
@@ -112,14 +121,14 @@ def cut_windows(
 def model_windows(
     archive: MotionArchive, header: Header, stride: int, partial: bool = False
 ) -> Windows:
-    """Cut an archive into windows of a model's history and future; raises as `cut_windows`."""
+    """Cut an archive into windows of a model's history and future. Raises like `cut_windows`."""
     window = header.window
     frames = window.history_frames + window.future_frames
     return cut_windows(archive, header.layout, window.rate_hz, frames, stride, partial)
 
 
 def _resample(clip: NDArray[np.float32], step: float) -> NDArray[np.float32]:
-    """Read a clip (T, J, 3) at every `step`-th frame, linearly between frames."""
+    """Read a clip (T, J, 3) at every `step`-th frame. Interpolate linearly between frames."""
     if step == 1:
         return clip
     time = np.arange(0, len(clip) - 1 + 1e-9, step)

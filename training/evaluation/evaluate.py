@@ -1,4 +1,4 @@
-"""Evaluation of a checkpoint: by the published protocol, and by what a robot uses of it."""
+"""Evaluation of a checkpoint, by the published protocol and by what matters to a robot."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,43 +74,42 @@ def evaluate_checkpoint(
 ) -> dict[str, Any]:
     """Measure a checkpoint on an archive by the published protocol, and by further measures.
 
-    Windows are measured a few at a time and added up. Four kilobytes of each are kept, for
+    Windows are measured a few at a time and added up. Four kilobytes per window are kept, for
     averages over groups and their intervals. Histories with joints that were not measured are
     completed as in the node. Only measured joints count.
 
     Args:
         checkpoint_path: "default" or a file.
         archive_path: a motion archive.
-        samples: S of best of S.
-        stride: frames between the starts of windows; None: the length of a window, so that windows
+        samples: number of samples per window, S of "best of S".
+        stride: frames between the starts of windows. None: the length of a window, so that windows
             do not overlap.
-        multimodal_threshold: see `metrics`; published are 0.5 on Human3.6M and 0.4 on AMASS.
+        multimodal_threshold: see `published`. Papers use 0.5 on Human3.6M and 0.4 on AMASS.
         seen: subjects that were trained on, in addition to those that the checkpoint names.
-        precision: of the network of a one-step model.
-        noise_seed: of the noise of the samples; None: that of the checkpoint.
-        coverage: of the sets, one that the checkpoint is calibrated for; None: the usual one.
+        precision: precision of the network of a one-step model.
+        noise_seed: seed of the noise of the samples. None: the seed in the checkpoint.
+        coverage: coverage of the sets, for which the checkpoint is calibrated. None: the default.
 
     Returns:
-        Metres unless a name has another unit; None where nothing could be measured: `rows`: the
-        protocol's metrics and the figures of `measures`, of the model and baselines; `intervals`
-        and `people`: of each figure in `rows`, its interval over clips (see `bootstrap`) and the
-        average over people, each of whom counts the same; `truth`: the figures of the recorded
-        motion itself, for comparison; `world`: errors of the mean in mm in the world at moments
-        ahead, of the model and of what needs no learning, in all and by group, with intervals, and
-        `world.where_a_baseline_is_better` (see `horizons.summarise_world` and `baseline_wins`);
-        `scores`: whether the samples are a distribution (see `scores.summarise_scores`), with two
-        samples or more; `sets`: what the radius holds and how large it is (see
-        `sets.sets_report`), and `coverage` of the radius, where calibrated; `horizon`: errors of
-        the rows at `times_s`; `joints`: errors of the rows by joint; `groups`: rows and coverage
-        by `category`, `subject`, `training` (seen, unseen, or not recorded, as of checkpoints of
-        old), `pace` (still, slower, walking, running: of the root in the history) and `body`
-        (quiet, moving: of all joints); `shown`: windows that are easy, typical and hard for the
-        model; `per_window`: the model's ADE and FDE of every window, its clip and subject; and
-        what they were measured on.
+        A report with the following entries, and what they were measured on. They are in metres
+        unless a name has another unit, and None where nothing could be measured.
+
+        `rows`: for the model and the baselines, the metrics of the protocol and the figures of
+        `measures`. `intervals`: the interval of each figure over clips (see `bootstrap`).
+        `people`: the average of each figure over people, who all have the same weight. `truth`:
+        the figures of the recorded motion itself. `world`: errors of the mean in the world (mm),
+        by time ahead and by group, of the model and of baselines (see `horizons`). `scores`:
+        whether the samples are a distribution (see `scores`), for two samples or more. `sets`: the
+        coverage and size of the sets (see `coverage`), and `coverage` of the radius, both only if
+        calibrated. `horizon`: errors of the rows at `times_s`. `joints`: errors of the rows by
+        joint. `groups`: rows and coverage by `category`, `subject`, `training` (seen, unseen or,
+        for old checkpoints, not recorded), `pace` of the root (still, slower, walking, running)
+        and speed of the `body` (quiet, moving). `shown`: windows that are easy, typical and hard
+        for the model. `per_window`: ADE and FDE of the model, clip and subject of every window.
 
     Raises:
         ArchiveError: if there is nothing to measure on.
-        ValueError: if the threshold is not positive, or the coverage is not to be had.
+        ValueError: if the threshold is not positive, or the checkpoint lacks the coverage.
     """
     if not multimodal_threshold > 0:
         raise ValueError(f'the multimodal threshold must be positive, got {multimodal_threshold}')
@@ -184,7 +183,7 @@ def evaluate_checkpoint(
 
 
 def record(result: dict[str, Any], checkpoint_path: str | Path, out: Path) -> None:
-    """Write a copy of a checkpoint whose header holds what was measured of it."""
+    """Write a copy of a checkpoint, with what was measured in its header."""
     checkpoint = load_checkpoint(checkpoint_path)
     facts = ('archive', 'windows', 'stride', 'samples', 'coverage')
     metrics = {name: result[name] for name in facts if name in result}
@@ -199,7 +198,7 @@ def record(result: dict[str, Any], checkpoint_path: str | Path, out: Path) -> No
 def _measure(
     checkpoint: Checkpoint, predicted: Predicted, windows: Windows, threshold: float
 ) -> dict[str, Measured]:
-    """Measure the rows, and the truth, on a few windows."""
+    """Measure the model, the baselines and the truth on a few windows."""
     layout, rate_hz = checkpoint.header.layout, checkpoint.header.window.rate_hz
     frames = checkpoint.header.window.future_frames
     history, future = predicted.history, predicted.future
@@ -224,7 +223,7 @@ def _measure(
 
 
 def _is_calibrated(predicted: Predicted) -> bool:
-    """Whether the checkpoint is calibrated, for so many samples."""
+    """Whether the checkpoint is calibrated for this number of samples."""
     return not predicted.radius.isnan().any()
 
 

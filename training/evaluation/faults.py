@@ -20,7 +20,7 @@ class Source:
     random: np.random.Generator
 
     def joints(self, *parts: str) -> list[int]:
-        """Return the joints that the layout has of some, by common name."""
+        """Return the numbers of those of the joints that the layout has, by common name."""
         return [j for part in parts if (j := self.layout.index(part)) is not None]
 
     def frames(self, seconds: float) -> int:
@@ -29,8 +29,8 @@ class Source:
 
 
 Fault = Callable[[FloatArray, Source], FloatArray]
-"""Corrupts what a tracker reports, (T, J, 3) metres, in place or as a copy; frames left out are
-NaN."""
+"""Corrupts what a tracker reports (T, J, 3), metres, in place or in a copy. NaN marks what the
+tracker leaves out."""
 
 
 def _clean(motion: FloatArray, source: Source) -> FloatArray:
@@ -96,7 +96,7 @@ def _jumps(motion: FloatArray, source: Source) -> FloatArray:
 
 
 def _body_off(metres: float) -> Fault:
-    """Move the whole body away in one of ten frames, including the last one, at 30 Hz."""
+    """Move the whole body away in every tenth frame, including the last one, at 30 Hz."""
 
     def fault(motion: FloatArray, source: Source) -> FloatArray:
         step = max(1, round(source.rate_hz / 30))

@@ -1,9 +1,9 @@
 """Memorisation: how near the predicted futures of a model are to its training motion.
 
-What a model recites lies nearer to a training future than what really happens does. Smooth futures
-lie near to many by themselves, so three things stand beside: what happened, going on at a damped
-velocity (which has learnt nothing), and the same figures for people who were trained on, whose own
-clip then does not count.
+A future that a model repeats from memory is nearer to a training future than the true future is.
+But any smooth future is near to many training futures. So there are three comparisons: the true
+future, a damped velocity (which has learnt nothing), and the same figures for people who were
+trained on. For these, the clip that a window is from does not count.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,12 +30,13 @@ from motion_predictor_training.predicting.baselines import baselines
 from motion_predictor_training.predicting.every_window import predict_windows, predictor_of
 
 MOMENTS = 12
-"""Frames of a future, spread evenly, at which it is compared."""
+"""Number of frames, spread evenly, at which a future is compared."""
 REFERENCE_STRIDE = 15
 """Frames between the starts of the training windows in the comparison."""
 COPY = 1 / 3
-"""A sample is a copy where the nearest training clip is so many times as near as the next (Yoon et
-al. 2023, Diffusion probabilistic models generalize when they fail to memorize)."""
+"""A sample is a copy if its distance to the nearest training clip is less than this share of the
+distance to the next one (Yoon et al. 2023, Diffusion probabilistic models generalize when they
+fail to memorize)."""
 ROWS = {
     'error_mm': 'mean of the samples from what happened, mm',
     'nearest_sample_mm': 'nearest sample from what happened, mm',
@@ -50,10 +51,10 @@ ROWS = {
 
 @dataclass(frozen=True)
 class Reference:
-    """Training futures, each also mirrored, as MOMENTS poses in the person's frame."""
+    """R training futures as MOMENTS poses in the person's frame. Each is there mirrored, too."""
 
-    poses: Tensor  # (MOMENTS, R, D)
-    clips: Tensor  # (R,) unique over all archives
+    poses: Tensor  # (MOMENTS, R, D) scaled poses, see `_poses`
+    clips: Tensor  # (R,) number of the clip, unique over all archives
 
 
 def measure_memorisation(
@@ -70,18 +71,19 @@ def measure_memorisation(
 
     Args:
         checkpoint_path: "default" or a file.
-        trained: the archives that it was trained on.
-        archive_path: people whom it does not know.
-        samples: S of each window.
-        stride: frames between the starts of the windows of the unseen; of the seen, as many are
-            taken, spread evenly.
+        trained: the archives that the checkpoint was trained on.
+        archive_path: archive of people whom the checkpoint does not know (unseen).
+        samples: number of samples S per window.
+        stride: frames between the starts of the windows of unseen people. Equally many windows of
+            seen people are used, spread evenly.
 
     Returns:
-        `seen` and `unseen`: each of ROWS as `mean`, `low` and `high` (over clips within people),
-        with `windows` and `people`; and what they were measured on.
+        `seen` and `unseen` have each of ROWS with its `mean` and the ends `low` and `high` of its
+        interval (over clips within people), `windows` and `people`. Further entries say what they
+        were measured on.
 
     Raises:
-        ArchiveError: if there is nothing to measure on, or somebody of the unseen was trained on.
+        ArchiveError: if there is nothing to measure on, or an unseen person was trained on.
     """
     checkpoint = load_checkpoint(checkpoint_path)
     header = checkpoint.header
@@ -122,14 +124,15 @@ def compare(
     reference: Reference,
     own_clips: Tensor | None = None,
 ) -> dict[str, NDArray[np.float32]]:
-    """Return ROWS (B,) of windows.
+    """Return ROWS of B windows (B,).
 
     Args:
-        samples: (B, S, MOMENTS, D) scaled poses.
-        truth: (B, 1, MOMENTS, D) of what happened.
-        going_on: (B, 1, MOMENTS, D) of a baseline.
+        samples: scaled poses of the samples (B, S, MOMENTS, D), see `_poses`.
+        truth: scaled poses of the true future (B, 1, MOMENTS, D).
+        going_on: scaled poses of the damped velocity (B, 1, MOMENTS, D).
         reference: the training futures.
-        own_clips: (B,) clips of the windows, which do not count; None: they are not among them.
+        own_clips: number of each window's clip in the reference, which does not count (B,). None:
+            the reference does not contain the clips.
     """
     near, copied = _nearest(samples, reference, own_clips)
     true_near, true_copied = _nearest(truth, reference, own_clips)
@@ -150,7 +153,10 @@ def compare(
 def _nearest(
     futures: Tensor, reference: Reference, own_clips: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Return distances from the nearest training futures, and which are copies: (B, S)."""
+    """Return the distances of futures from the nearest training future, and which are copies.
+
+    Both have the shape (B, S).
+    """
     people, count = futures.shape[:2]
     flat = futures.flatten(0, 1).transpose(0, 1)  # (MOMENTS, B * S, D)
     distance = torch.stack(list(map(torch.cdist, flat, reference.poses))).mean(0)  # (B * S, R)
@@ -166,7 +172,7 @@ def _nearest(
 
 
 def _evenly(parts: Sequence[Windows], count: int) -> list[Windows]:
-    """Return so many windows, spread evenly over all, part by part."""
+    """Return `count` windows, spread evenly over all parts, as chosen windows of each part."""
     first = np.cumsum([0, *map(len, parts)])
     chosen = np.linspace(0, first[-1] - 1, min(count, first[-1])).astype(np.int64)
     return [
@@ -185,11 +191,12 @@ def _measured(
     """Yield ROWS of a few windows at a time, with `clip` and `person`.
 
     Args:
-        predictor: its futures are compared.
-        windows: of the archive.
-        archive: of the people.
+        predictor: predictor whose futures are compared.
+        windows: windows of the archive.
+        archive: archive of the people.
         reference: the training futures.
-        first_clip: number of the archive's first clip in the reference; None: it is not there.
+        first_clip: number of the archive's first clip in the reference. None: the reference does
+            not contain the archive.
     """
     header = predictor.checkpoint.header
     frames, rate_hz = header.window.future_frames, header.window.rate_hz
@@ -261,9 +268,9 @@ def _reference(parts: Sequence[Windows], header: Header) -> Reference:
 
 
 def _poses(history: Tensor, futures: Tensor, header: Header) -> Tensor:
-    """Return futures (B, S, F, J, 3) at MOMENTS, in the person's frame: (B, S, MOMENTS, D).
+    """Return MOMENTS poses of futures (B, S, F, J, 3) in the person's frame (B, S, MOMENTS, D).
 
-    Distances of them are root mean squares over joints, in mm.
+    They are scaled so that the distance of two poses is the root mean square over joints, in mm.
     """
     facing = header.layout.facing if header.layout.hips is not None else None
     frame = person_frame(history[:, -1], facing)

@@ -1,7 +1,7 @@
-"""How accurate predictions are with a bad tracker: the code of the node, fed with faults.
+"""How accurate predictions are with a bad tracker.
 
-Recorded motion gets the faults of trackers. It then goes, frame by frame, through the tracking
-code of the node. The truth is the recording itself.
+The faults of trackers are added to recorded motion. The result goes, frame by frame, through the
+tracking code of the node. The truth is the recording without faults.
 """
 
 from collections import Counter
@@ -31,7 +31,7 @@ from motion_predictor_training.predicting.every_window import predictor_of
 
 FloatArray = NDArray[np.float32]
 LEAD_S = 0.5
-"""Time before the history, in which the gates warm up."""
+"""Time before the history, in which the gates of the tracking code warm up."""
 TOGETHER = 8
 
 
@@ -47,17 +47,20 @@ def measure_robustness(
     Args:
         checkpoint_path: "default" or a file.
         archive_path: a motion archive.
-        samples: S of best of S.
+        samples: number of samples per window, S of "best of S".
         stride: frames between the starts of windows.
-        seed: of the faults.
+        seed: seed of the random faults.
 
     Returns:
-        `rows`, by fault: `ADE`, `FDE` of the pose and `root_ADE_m`, best of S, in metres, over the
-        people who were predicted; `predicted`, their share; `coverage` of the radius over all
-        joints, and `coverage_unseen` over those that the newest frame lacks, where calibrated;
-        `observed` fraction; `rejected` by reason; `joint_error_m` and `joint_seen`, for each joint
-        the error of the mean where the newest frame has it and how often it has. `familiarity`:
-        see `measure_familiarity`. And what they were measured on.
+        `rows` has the following figures for each fault. `predicted`: share of people who were
+        predicted. The other figures are about these. `ADE`, `FDE` (of the pose) and `root_ADE_m`:
+        errors of the best of S, metres. `coverage`: of the radius over all joints.
+        `coverage_unseen`: the same over the joints that the newest frame lacks; both only if
+        calibrated. `observed`: fraction of positions that were observed. `rejected`: counts by
+        reason. `joint_error_m`: for each joint, the error of the mean where the newest frame has
+        the joint. `joint_seen`: for each joint, how often it has.
+
+        `familiarity`: see `measure_familiarity`. Further entries say what was measured on.
 
     Raises:
         ArchiveError: if there is nothing to measure on.
@@ -90,7 +93,7 @@ def measure_robustness(
 
 
 def table(result: dict[str, Any]) -> str:
-    """Return the rows of `measure_robustness` beside clean input, for a terminal.
+    """Return the rows of `measure_robustness` for a terminal, with changes from clean input.
 
     It is valid Markdown.
     """
@@ -119,7 +122,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """Return everything as a page of Markdown."""
+    """Return the result of `measure_robustness` as a page of Markdown."""
     nominal = f', nominal coverage {result["nominal"]:.0%}' if result['nominal'] else ''
     about = (
         f'`{result["checkpoint"]}` on {result["windows"]} windows of the archive '
@@ -133,14 +136,14 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def _against(row: dict[str, Any], clean: dict[str, Any], key: str) -> tuple[float | None, str]:
-    """Return a figure and its change from clean input, as text."""
+    """Return a figure, and its change from clean input as text."""
     if row.get(key) is None:
         return None, ''
     return row[key], '' if row is clean else f'{row[key] / clean[key] - 1:+.0%}'
 
 
 def _of_seen_joints(row: dict[str, Any], clean: dict[str, Any]) -> tuple[float | None, str]:
-    """Return the mean's error, mm, of the joints that the newest frame has, and its change."""
+    """Return the error of the mean at joints that the newest frame has, mm, and its change."""
     if 'joint_error_m' not in row:
         return None, ''
     seen = np.array(row['joint_seen'])
@@ -153,7 +156,7 @@ def _of_seen_joints(row: dict[str, Any], clean: dict[str, Any]) -> tuple[float |
 def _row(
     predictor: MotionPredictor, observed: Tensor, futures: Tensor, fault: Fault, seed: int
 ) -> dict[str, Any]:
-    """Measure all windows through one fault."""
+    """Measure all windows with one fault."""
     header = predictor.checkpoint.header
     source = Source(header.layout, header.window.rate_hz, np.random.default_rng(seed))
     rejected: Counter[str] = Counter()
@@ -192,9 +195,9 @@ def _row(
 def _follow(
     predictor: MotionPredictor, motion: FloatArray, rejected: Counter[str]
 ) -> ObservedWindow | None:
-    """Return the window that the node would predict from after a motion (T, J, 3), or None.
+    """Return the history that the node would predict from after a motion (T, J, 3), or None.
 
-    Frames without any joint are not sent.
+    Frames without any joint are not sent to the tracking code.
     """
     window = predictor.checkpoint.header.window
     people = People(  # with the defaults of the node's parameters
@@ -216,7 +219,11 @@ def _follow(
 def _figures(
     predictor: MotionPredictor, windows: Sequence[ObservedWindow], truths: Sequence[Tensor]
 ) -> dict[str, Tensor]:
-    """Return the figures of a few windows: one value each, or one for each joint that counts."""
+    """Return the figures of a few windows, by name.
+
+    A figure has a value for each window, for each window and joint (`joint_error_m`), or for each
+    unseen joint (`coverage_unseen`).
+    """
     doubt_m = np.stack([w.doubt_m for w in windows])
     prediction: Prediction = predictor.predict(np.stack([w.positions for w in windows]))
     prediction = prediction.widened(doubt_m)

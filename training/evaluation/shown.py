@@ -16,13 +16,13 @@ from motion_predictor_training.predicting.every_window import (
 )
 
 SHOWN = {'easy': 0.1, 'typical': 0.5, 'hard': 0.9}
-"""Windows that are shown, by the quantile of the model's ADE."""
+"""Labels of the windows that are shown, and their quantiles of the model's ADE."""
 
 
 def choose_shown(
     errors: NDArray[np.float32], windows: Windows, archive: MotionArchive
 ) -> list[dict[str, Any]]:
-    """Choose the windows to show by the model's ADE (W,) on them; of few windows, fewer."""
+    """Choose the windows to show by the model's ADE on them (W,). With few windows, show fewer."""
     order = np.argsort(errors, kind='stable')[: np.isfinite(errors).sum()]
     if not len(order):
         return []
@@ -43,7 +43,7 @@ def choose_shown(
 def predict_shown(
     checkpoint_path: str | Path, archive_path: Path, result: dict[str, Any]
 ) -> Predicted:
-    """Predict the windows that a result shows again, with the same settings."""
+    """Predict once more the windows that a result shows, with the same settings."""
     checkpoint = load_checkpoint(checkpoint_path)
     archive = load_archive(archive_path)
     windows = model_windows(archive, checkpoint.header, result['stride'], partial=True)

@@ -62,7 +62,7 @@ def import_amass(
     body_models: Path | None = None,
     rate_hz: float = RATE_HZ,
 ) -> str:
-    """Write motion from AMASS and return a line that sums it up.
+    """Write motion from AMASS to an archive, and return a line that sums it up.
 
     Args:
         source: file or folder of one of the three kinds.
@@ -70,7 +70,7 @@ def import_amass(
         out: archive to write.
         body_models: folder with files like smplh/SMPLH_MALE.pkl or smplx/SMPLX_NEUTRAL.npz, for
             raw recordings.
-        rate_hz: of the archive.
+        rate_hz: frames per second of the archive.
 
     Raises:
         ArchiveError: if a file is damaged or of another kind, or a body model or package is
@@ -163,7 +163,7 @@ def _in_world(motion: NDArray[np.generic], relative: bool) -> FloatArray:
 def _of_raw(
     source: Path, subjects: Sequence[str] | None, body_models: Path | None, rate_hz: float
 ) -> list[Clip]:
-    """Compute the joints of recordings of body model parameters."""
+    """Compute the joints of recordings that hold parameters of a body model."""
     files = sorted(source.rglob('*.npz')) if source.is_dir() else [source]
     recordings = {path: '/'.join(path.resolve().parts[-3:-1]) for path in files}
     check_subjects(subjects, recordings.values(), source)
@@ -183,7 +183,7 @@ def _of_raw(
 
 
 def _raw_joints(path: Path, models: 'BodyModels', rate_hz: float) -> FloatArray:
-    """Compute one recording's joints (T, 22, 3) at a rate."""
+    """Compute the joints of one recording, at `rate_hz` frames per second (T, 22, 3)."""
     rates = ('mocap_framerate', 'mocap_frame_rate')
     arrays = read_arrays(path, ['poses', 'trans', 'betas', 'gender', *rates])
     rate = next((arrays[name] for name in rates if name in arrays), None)
@@ -216,7 +216,7 @@ def _raw_joints(path: Path, models: 'BodyModels', rate_hz: float) -> FloatArray:
 
 
 class BodyModels:
-    """Body models, read once each by the package smplx.
+    """Body models of the package smplx. Each is read only once.
 
     Args:
         folder: has a folder for each kind of model, with files like SMPLH_MALE.pkl. None if the

@@ -1,6 +1,6 @@
 """Reads a topic of a rosbag2 with the package `rosbags`, without ROS.
 
-The messages are read like in the node, by `motion_predictor.sources`.
+The messages are read as in the node, by `motion_predictor.sources`.
 """
 
 import os
@@ -135,7 +135,7 @@ def read_recording(source: Path, options: BagOptions) -> Recording:
 
 
 def _settings(options: BagOptions) -> Settings:
-    """Return what the messages do not say. A layout that is given as a file is read."""
+    """Return the settings for what messages do not say. A layout given as a file is read."""
     layouts, name = dict(known_layouts()), options.input_layout
     if name.endswith(('.yaml', '.yml')):
         try:
@@ -178,7 +178,7 @@ def _own_types() -> Typestore:
 def _connections(
     source: Path, connections: Sequence[Connection], options: BagOptions
 ) -> tuple[str, list[Connection]]:
-    """Choose the topic: the one that was asked for, or else the only one that can be read.
+    """Choose the topic that the options name, or else the only one that can be read.
 
     Returns:
         The name of the source that sends such messages, and the connections of the topic.
@@ -211,7 +211,7 @@ def _add(
     options: BagOptions,
     into: Recording,
 ) -> None:
-    """Add the people of one message. Refuse a topic on which joints or frame change."""
+    """Add the people of one message. Refuse a topic if its joints or its frame change."""
     into.rejected += bodies.rejected
     if not bodies.ids or bodies.stamp_ns is None:
         return

@@ -87,7 +87,10 @@ def import_bvh(
     rate_hz: float,
     out: Path,
 ) -> str:
-    """Write BVH files, and those in folders, as one clip each. Return a line that sums it up.
+    """Write an archive with one clip for each BVH file, also of those in folders.
+
+    Returns:
+        A line that sums it up.
 
     Raises:
         ArchiveError: if a file is damaged or lacks mapped joints.
@@ -133,10 +136,10 @@ def _found(pattern: str, file: Path) -> str:
 
 
 def read_mapping(name_or_path: str) -> RigMapping:
-    """Read a mapping from a file, or one that ships with the package by its name.
+    """Read a mapping from a file, or by the name of one that ships with the package.
 
     Raises:
-        ArchiveError: in one sentence, if there is none or it is invalid.
+        ArchiveError: in one sentence, if there is no such mapping or it is invalid.
     """
     shipped = installed('config', 'bvh')
     path = Path(name_or_path)
@@ -255,7 +258,7 @@ def _positions(joints: Sequence[_Joint], values: NDArray[np.float64]) -> NDArray
 
 
 def _rotation(order: str, angles: list[NDArray[np.float64]], frames: int) -> Rotation:
-    """Return rotations (frames,) about axes in order, each turned by the ones before; degrees."""
+    """Return rotations (frames,) by angles in degrees about axes that the earlier ones turn."""
     turn = Rotation.identity(frames)
     for axis, angle in zip(order, angles, strict=True):
         turn = turn * Rotation.from_euler(axis, angle, degrees=True)

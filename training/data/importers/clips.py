@@ -32,7 +32,7 @@ def layout_named(name: str) -> Layout:
     """Return a layout that ships with the package.
 
     Raises:
-        ArchiveError: if there is none of that name.
+        ArchiveError: if no layout has that name.
     """
     layouts = known_layouts()
     if name not in layouts:
@@ -43,7 +43,7 @@ def layout_named(name: str) -> Layout:
 
 
 def plain_layout(joint_names: Sequence[str]) -> Layout:
-    """Return a layout for joints of which only the names are known. All hang from the first."""
+    """Return a layout for joints of which only the names are known. The first is their parent."""
     if len(joint_names) < 2 or len(set(joint_names)) != len(joint_names):
         raise ArchiveError(
             f'expected two or more joints with different names, got {list(joint_names)}'
@@ -79,7 +79,7 @@ def z_up(motion: FloatArray, up: str) -> FloatArray:
 
 
 def read_at(motion: FloatArray, places: NDArray[np.float64]) -> FloatArray:
-    """Interpolate motion (T, J, 3) linearly at fractional frames (F,): (F, J, 3).
+    """Interpolate motion (T, J, 3) linearly at fractional frames (F,); return it as (F, J, 3).
 
     A joint is missing (NaN) between two frames if one of them lacks it.
     """
@@ -108,13 +108,13 @@ def in_layout(
     make_missing: bool,
     source_layout: Layout | None = None,
 ) -> FloatArray:
-    """Map motion (T, J, 3) by the common names of its joints to a layout: (T, J_layout, 3).
+    """Map the joints of motion to a layout by their common names (T, J_layout, 3).
 
     Args:
         source: file of the motion, for errors.
-        motion: z up.
-        common_names: of its J joints.
-        layout: to map to.
+        motion: positions with z up (T, J, 3).
+        common_names: common names of these J joints.
+        layout: layout to map to.
         make_missing: whether missing joints are computed from others by recipes. Joints that
             stay missing are NaN.
         source_layout: layout of the motion, if it is known. Its recipes are used as well.

@@ -1,1 +1,1 @@
-"""What is measured of predictions, one idea a file."""
+"""Measures of predictions, one idea per file."""

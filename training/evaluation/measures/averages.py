@@ -1,4 +1,4 @@
-"""Averages of what was summed over windows, as they are reported."""
+"""Turns sums over windows into the averages that are reported."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ def summary_of(sums: dict[str, Sums], rows: Sequence[str]) -> dict[str, Any]:
     """Return the averages of the rows over the windows of a group, and the coverage."""
     true_speeds = sums['truth'].mean('speeds')['count']
     figures = {row: figures_of(sums[row]) for row in rows}
-    if true_speeds.any():  # not if futures are of one frame
+    if true_speeds.any():  # a future of a single frame has no speeds
         for row, by_name in figures.items():
             speeds = sums[row].mean('speeds')['count']
             by_name['speed_JSD_bits'] = divergence_bits(speeds, true_speeds)
@@ -76,6 +76,6 @@ def _times(frames: int, rate_hz: float) -> list[float]:
 
 
 def _read(curve: NDArray[np.float64], times_s: list[float], rate_hz: float) -> list[float]:
-    """Read a curve (F,), whose frame f is f + 1 frames ahead, linearly between frames."""
+    """Read a curve (F,) at times, linearly between frames. Its value f is f + 1 frames ahead."""
     at_s = np.arange(1, len(curve) + 1) / rate_hz
     return [float(value) for value in np.interp(times_s, at_s, curve)]

@@ -25,7 +25,7 @@ JOINT_TIMES_S = (0.1, 0.5, 1.0, 2.0)
 """Times ahead at which coverage is given by joint."""
 PERCENTILES = (5, 50, 95)
 SPEEDS_M_S = (0.0, 0.25, 1.0, 2.0, float('inf'))
-"""Bins of the speed at which a joint was last seen."""
+"""Limits of the bins by the speed at which a joint was last seen."""
 EXTREMITIES = ('l_wrist', 'r_wrist', 'l_ankle', 'r_ankle')
 
 FloatArray = NDArray[np.floating]
@@ -35,10 +35,11 @@ def measure_sets(predicted: Predicted, layout: Layout, rate_hz: float) -> dict[s
     """Measure the balls of B windows at the frames nearest to SET_TIMES_S.
 
     Returns:
-        `held` (B, T, J): 1 or 0, NaN where the joint was not measured; `radius_m` and
-        `iso_radius_m` (B, T, J), likewise, and `iso_way`, how far joints went in parts of the
-        latter; `held_always` (B,): whether all joints of all frames were; `joint_speed` (B, J) in
-        m/s.
+        `held` (B, T, J): 1 if the ball holds the joint, else 0. `radius_m` (B, T, J): radius of
+        our ball. `iso_radius_m` (B, T, J): radius of the ball of ISO 13855. `iso_way` (B, T, J):
+        distance that the joint went, divided by that radius. All four are NaN where the joint was
+        not measured. `held_always` (B,): 1 if all joints are held in all frames, else 0.
+        `joint_speed` (B, J): speed at which each joint was last seen, m/s.
     """
     frames = predicted.future.shape[1]
     times_s = times_within(frames, rate_hz, SET_TIMES_S)
@@ -74,19 +75,23 @@ def sets_report(
 
     Args:
         collected: results of `measure_sets` for all W windows.
-        labels: (W,) name of the group that each window is in, by kind.
-        layout: of the joints.
-        times_s: (T,) of what was collected.
+        labels: name of the group of each window, by kind of group (W,).
+        layout: layout of the joints.
+        times_s: times ahead of the collected results (T,).
 
     Returns:
-        At each of `times_s`, for `ours` and `iso_13855`: `coverage` of the joints measured;
-        `whole_body`, the share of windows in which all of them are held at once; `volume_m3`,
-        PERCENTILES of the balls' volumes; `radius_cm`, the median. `iso_13855` also has
-        `times_its_speeds`, with which its balls would hold as much as ours, and
-        `ours_at_equal_coverage`, the median volume of ours over that of such balls. `always`: the
-        share of windows whose every joint is held in every frame. `groups`: coverage, whole body
-        and radius of each group. `joints`: coverage at JOINT_TIMES_S. `extremities`: coverage of
-        wrists and ankles by the speed at which they were last seen, with the number of joints.
+        `ours` and `iso_13855` have the following figures at each of `times_s`. `coverage`: of the
+        measured joints. `whole_body`: share of windows in which all of them are held at once.
+        `volume_m3`: PERCENTILES of the volumes of the balls. `radius_cm`: median of the radius.
+
+        `ours` also has `always`, the share of windows in which every joint is held in every frame.
+        `iso_13855` also has `times_its_speeds`. With its speeds multiplied by this factor, its
+        balls would hold as much as ours. `ours_at_equal_coverage` is the median volume of our
+        balls, divided by that of such balls.
+
+        `groups`: coverage, whole body and radius of each group. `joints`: coverage at
+        JOINT_TIMES_S. `extremities`: coverage of wrists and ankles by the speed at which they were
+        last seen, with the number of joints.
     """
     way = collected['iso_way']
     ours = {'held': collected['held'], 'radius_m': collected['radius_m']}
@@ -113,7 +118,7 @@ def sets_report(
 
 
 def _coverage(sets: dict[str, FloatArray]) -> dict[str, Any]:
-    """Return the coverage of joints and bodies and the median radius, each (T,)."""
+    """Return the coverage of joints, the coverage of bodies and the median radius, each (T,)."""
     held, radius = sets['held'], sets['radius_m']  # (W, T, J)
     share, count = _share(held, (0, 2))
     seen = np.isfinite(held).any(2)
@@ -141,7 +146,10 @@ def _sizes(sets: dict[str, FloatArray]) -> dict[str, Any]:
 def _equal(
     ours: dict[str, FloatArray], iso: dict[str, FloatArray], way: FloatArray
 ) -> dict[str, Any]:
-    """Return the factor of ISO 13855's speeds at which its balls hold as much as ours."""
+    """Return the factor of ISO 13855's speeds with which its balls hold as much as ours.
+
+    Also return by how much our balls then are smaller. See `sets_report`.
+    """
     share, _ = _share(ours['held'], (0, 2))
     times, smaller = [], []
     for index, held in enumerate(share):

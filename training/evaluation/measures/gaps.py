@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def is_whole(values: Tensor) -> bool:
-    """Whether no value is NaN; by a sum, in a tenth of the time of checking each value."""
+    """Whether no value is NaN. A sum shows it, in a tenth of the time of checking each value."""
     return not torch.isnan(values.sum()).item()
 
 
@@ -13,8 +13,8 @@ def only_measured(motion: Tensor, measured: Tensor) -> Tensor:
     """Return motions with NaN where the truth was not measured.
 
     Args:
-        motion: (B, S, F, J, 3) metres.
-        measured: (B, F, J) bool.
+        motion: predicted futures (B, S, F, J, 3), metres.
+        measured: which positions of the truth were measured (B, F, J).
     """
     if measured.all():
         return motion
@@ -22,7 +22,7 @@ def only_measured(motion: Tensor, measured: Tensor) -> Tensor:
 
 
 def norm(difference: Tensor) -> Tensor:
-    """Return L2 norms (...) of differences (..., D) over values that are not NaN, or NaN."""
+    """Return L2 norms (...) of differences (..., D). NaN is left out; all NaN gives NaN."""
     if is_whole(difference):
         return torch.linalg.vector_norm(difference, dim=-1)
     known = ~torch.isnan(difference)
@@ -31,7 +31,7 @@ def norm(difference: Tensor) -> Tensor:
 
 
 def mean(values: Tensor, dim: int | tuple[int, ...]) -> Tensor:
-    """Return averages over dimensions, of values that are not NaN; NaN if all are."""
+    """Return averages over dimensions. NaN is left out; all NaN gives NaN."""
     if is_whole(values):
         return values.mean(dim)
     return values.nanmean(dim)

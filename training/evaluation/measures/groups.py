@@ -10,11 +10,11 @@ from motion_predictor.archive import MotionArchive
 from motion_predictor.model.statistics import speed_of
 
 WALKING_M_S = 0.6
-"""Speed of the root over the ground in the history from which a person counts as walking."""
+"""A person counts as walking if the root moves at least this fast over the ground."""
 PACES_M_S = {'still': 0.0, 'slower': 0.1, 'walking': WALKING_M_S, 'running': 2.0}
-"""Lowest speed of the root of each pace."""
+"""Lowest speed of the root for each pace, measured in the history."""
 QUIET_M_S = 0.1
-"""Average speed of the joints in the history below which a person counts as quiet."""
+"""A person counts as quiet if the joints move more slowly in the history, on average."""
 STEP_S = 0.1
 """Time over which speeds of joints are taken. From frame to frame they would be noise."""
 
@@ -47,11 +47,11 @@ def groups_of(
     """Return the groups of B windows by kind, as far as the archive names them.
 
     Args:
-        archive: of the windows.
-        clips: (B,) index of the clip of each window.
-        history: (B, H, J, 3) metres.
+        archive: archive of the windows.
+        clips: number of the clip of each window (B,).
+        history: observed motion (B, H, J, 3), metres.
         rate_hz: frames per second.
-        seen: of each subject, whether they were trained or calibrated on (see `known`).
+        seen: for each subject, whether they were trained or calibrated on, see `Known.of`.
     """
     paces = speed_of(history.numpy(), rate_hz).tolist()
     speeds = body_speed(history, rate_hz).tolist()

@@ -25,17 +25,17 @@ FloatArray = NDArray[np.floating]
 
 
 def times_within(frames: int, rate_hz: float, times_s: tuple[float, ...] = TIMES_S) -> list[float]:
-    """Return the times ahead that lie within a number of frames."""
+    """Return those of the times ahead that are within a number of frames."""
     return [time_s for time_s in times_s if time_s <= frames / rate_hz + 1e-6]
 
 
 def read(curves: Tensor, times_s: list[float], rate_hz: float, start: float = 0.0) -> Tensor:
-    """Read curves (..., F), whose frame f is f + 1 frames ahead, linearly between frames.
+    """Read curves (..., F) at T times ahead, linearly between frames.
 
-    Before the first frame they start from `start`, at the last observation.
+    Value f of a curve is f + 1 frames ahead. At the last observation the value is `start`.
 
     Returns:
-        (..., T), NaN where a frame that is needed is NaN.
+        Values (..., T); NaN where a frame that is needed is NaN.
     """
     place = np.array(times_s) * rate_hz - 1
     left = np.floor(place + 1e-6).astype(int)
@@ -47,9 +47,9 @@ def read(curves: Tensor, times_s: list[float], rate_hz: float, start: float = 0.
 
 
 def errors_mm(motion: Tensor, future: Tensor) -> Tensor:
-    """Return the errors of motions (B, F, J, 3) by QUANTITIES, (B, 3, F) millimetres.
+    """Return the errors of motions (B, F, J, 3) by QUANTITIES (B, 3, F), millimetres.
 
-    NaN where nothing was measured in the frame.
+    They are NaN in frames without a measured joint.
     """
     difference = motion - future
     world = norm(difference)  # (B, F, J)
@@ -63,13 +63,13 @@ def measure_world(
     """Measure the mean and the baselines on B windows.
 
     Args:
-        model_mean: (B, F, J, 3) metres, world frame.
-        history: (B, H, J, 3).
-        future: (B, F, J, 3), NaN where not measured.
+        model_mean: mean of the model (B, F, J, 3), metres, world frame.
+        history: observed motion (B, H, J, 3), likewise.
+        future: recorded future (B, F, J, 3), likewise; NaN where not measured.
         rate_hz: frames per second.
 
     Returns:
-        `world` (B, R, 3, T): errors in mm of ROWS, by QUANTITIES, at the times within the future.
+        `world`: errors of ROWS by QUANTITIES at the times within the future (B, R, 3, T), mm.
     """
     frames = future.shape[1]
     rows = {'model': model_mean, **baselines(history, frames, rate_hz)}
@@ -83,17 +83,20 @@ def summarise_world(
     """Return averages over windows, and where a baseline is better.
 
     Args:
-        world: (W, R, 3, T) what `measure_world` returned.
-        clips: (W,) index of the clip of each window.
-        people: (W,) whose it is, where known.
+        world: results of `measure_world` (W, R, 3, T).
+        clips: clip and person of each window (W,), see `bootstrap.clusters`.
+        people: name of the person of each window (W,), or None if unknown.
 
     Returns:
-        `windows`, `clips`, and for each quantity, in mm at each time: `rows`, each with its `mean`
-        over windows, the `low` and `high` end of its interval and, where people are known, the
-        average over them, `over_people`; and `best_baseline`, the one with the least error at that
-        time: its `row` and `mean`; by how much the model is worse, `difference` with `low` and
-        `high`; and whether that is beyond the interval, `is_better`, None where there is no
-        interval because all windows are of one clip.
+        `windows`, `clips`, and for each quantity the following figures, at each time, in mm.
+
+        `rows`: for each row its `mean` over windows, and the ends `low` and `high` of the
+        interval. If the people are known, also `over_people`, the average over people.
+
+        `best_baseline`: the baseline with the least error at that time. It has its `row` and
+        `mean`. `difference` says by how much the model is worse, with the ends `low` and `high`.
+        `is_better` says whether the baseline is better beyond the interval. It is None if the
+        model is worse but there is no interval, because all windows are of one clip.
     """
     means = bootstrap.mean(world)  # (R, 3, T)
     low, high = bootstrap.interval(world, clips)
@@ -137,10 +140,10 @@ def world_report(
     """Return `summarise_world` of all windows and of every group, and where a baseline is better.
 
     Args:
-        world: (W, R, 3, T).
-        labels: (W,) name of the group that each window is in, by kind.
-        clips: (W,) index of the clip of each window.
-        times_s: (T,).
+        world: results of `measure_world` (W, R, 3, T).
+        labels: name of the group of each window, by kind of group (W,).
+        clips: clip and person of each window (W,), see `bootstrap.clusters`.
+        times_s: times ahead (T,).
     """
     people = labels.get('subject')
     report: dict[str, Any] = {
@@ -161,10 +164,10 @@ def world_report(
 
 
 def baseline_wins(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return every entry in which the model is worse than the best baseline beyond the interval.
+    """Return every entry in which the best baseline is better than the model.
 
-    Entries of a single clip have no interval. If the model is worse there, they are listed with
-    `beyond_interval` None.
+    With an interval, the difference must be beyond it. Entries of a single clip have no interval.
+    If the baseline is better there, they are listed with `beyond_interval` None.
     """
     groups = [('all', 'all', report['all'])]
     groups += [

@@ -1,9 +1,9 @@
 """Measures beyond the protocol: errors per joint, and how human the motion is.
 
 Positions are in the world frame and include the root, as a robot needs them. The best of S samples
-is the one with the lowest ADE. A measure is left out if the layout lacks the ends that it needs,
-or if futures are too short. Positions that were not measured are NaN, in the future and in the
-samples, and do not count. If nothing remains, a measure is NaN.
+is the one with the lowest ADE. A measure is left out if the layout lacks the end joints that it
+needs, or if futures are too short. Positions that were not measured are NaN in the future and in
+the samples, and do not count. If no other values are left, a measure is NaN.
 """
 
 from collections import defaultdict
@@ -25,19 +25,19 @@ ENDS = ('l_wrist', 'r_wrist', 'l_ankle', 'r_ankle')
 EDIT_TOLERANCE_M = 0.1
 
 Measured = dict[str, dict[str, Tensor]]
-"""What was measured of B windows, by kind and name: `figures` (B,), `horizon` (B, F), `joints`
-(B, J), counts of `speeds` (B, SPEED_BINS), ..."""
+"""Measures of B windows, by kind and name: `figures` (B,), `horizon` (B, F), `joints` (B, J),
+counts of `speeds` (B, SPEED_BINS), ..."""
 
 SPEED_STEP_M_S = 0.05
 SPEED_BINS = 101
-"""Bins of the histogram of joint speeds; the last one holds everything above 5 m/s."""
+"""Number of bins in the histogram of joint speeds. The last one holds everything above 5 m/s."""
 JERK_STEP_S = 0.05
-"""Step of the differences for jerk. From frame to frame at 60 Hz, rounding to 0.25 mm in
-archives would look like 100 m/s^3."""
+"""Step of the differences for jerk. With differences from frame to frame at 60 Hz, the rounding of
+archives to 0.25 mm would look like a jerk of 100 m/s^3."""
 
 
 class Sums:
-    """Sums of measures over windows; a few kilobytes for any number of windows."""
+    """Sums of measures over windows. They take a few kilobytes for any number of windows."""
 
     def __init__(self) -> None:
         self.windows = 0
@@ -45,7 +45,7 @@ class Sums:
         self._counts: dict[str, dict[str, FloatArray]] = defaultdict(dict)
 
     def add(self, measured: Measured, chosen: Sequence[int]) -> None:
-        """Add the chosen ones of the windows that were measured."""
+        """Add the chosen ones of the measured windows."""
         self.windows += len(chosen)
         for kind, by_name in measured.items():
             sums, counts = self._sums[kind], self._counts[kind]
@@ -56,18 +56,19 @@ class Sums:
                 counts[name] = counts.get(name, 0.0) + known.sum(0).double().numpy()
 
     def mean(self, kind: str) -> dict[str, FloatArray]:
-        """Return the average over the windows of everything of a kind, by name.
+        """Return the averages of all measures of a kind over the windows, by name.
 
-        Values that are NaN are left out; the average of none is NaN.
+        Values that are NaN are left out. If all are NaN, the average is NaN.
         """
         counts = self._counts[kind]
         with np.errstate(invalid='ignore'):
             return {name: total / counts[name] for name, total in self._sums[kind].items()}
 
     def pooled(self, kind: str, name: str, axis: int | None = None) -> FloatArray:
-        """Return the average over the windows and an axis, or all axes, of all values alike.
+        """Return the average of a measure over the windows and an axis, or all axes.
 
-        It differs from an average of averages if some of these have fewer values than others.
+        All values have the same weight. So it differs from an average of averages if some of these
+        have fewer values than others.
         """
         total, count = self._sums[kind][name].sum(axis), self._counts[kind][name].sum(axis)
         with np.errstate(invalid='ignore'):
@@ -80,11 +81,11 @@ def measure(
     """Measure predictions of B windows.
 
     Args:
-        samples: (B, S, F, J, 3) predicted futures, metres, world frame, NaN where the future is.
-        future: (B, F, J, 3) what then happened, NaN where not measured.
-        pose: (B, J, 3) the last observed pose.
-        layout: of the J joints.
-        rate_hz: of the F frames.
+        samples: predicted futures (B, S, F, J, 3), metres, world frame; NaN where `future` is NaN.
+        future: recorded future (B, F, J, 3), metres, world frame; NaN where not measured.
+        pose: last observed pose (B, J, 3), metres, world frame.
+        layout: layout of the J joints.
+        rate_hz: frames per second.
     """
     distance = torch.linalg.vector_norm
     average = samples.mean(1)  # (B, F, J, 3)
@@ -138,15 +139,15 @@ def measure_truth(future: Tensor, pose: Tensor, layout: Layout, rate_hz: float) 
 
 
 def limb_error_mm(motion: Tensor, pose: Tensor, layout: Layout) -> Tensor:
-    """Return by how much limbs of motions (..., F, J, 3) differ in length from those of poses.
+    """Return by how much the limbs of motions differ in length from those of poses.
 
     Args:
-        motion: (..., F, J, 3) metres.
-        pose: (..., J, 3) metres, one for each motion.
-        layout: a limb goes from a joint to its parent.
+        motion: motions (..., F, J, 3), metres.
+        pose: one pose for each motion (..., J, 3), metres.
+        layout: layout of the joints. A limb goes from a joint to its parent.
 
     Returns:
-        (...) millimetres, averaged over limbs and frames.
+        The absolute difference, averaged over limbs and frames (...), millimetres.
     """
     change = _limb_lengths(motion, layout) - _limb_lengths(pose, layout)[..., None, :]
     return mean(change.abs(), (-2, -1)) * 1000
@@ -159,10 +160,10 @@ def _limb_lengths(poses: Tensor, layout: Layout) -> Tensor:
 
 
 def jerk_m_s3(motion: Tensor, rate_hz: float) -> Tensor | None:
-    """Return the size of the third derivative of motions (..., F, J, 3), averaged: (...).
+    """Return the average size of the third derivative of motions (..., F, J, 3) in m/s^3 (...).
 
-    It is taken of third differences over steps of JERK_STEP_S, or of a frame where frames are
-    longer; None if the motions are too short for one.
+    The derivative is taken from third differences over steps of JERK_STEP_S, or of one frame if
+    frames are longer. None: the motions are too short for such a difference.
     """
     step = max(1, round(JERK_STEP_S * rate_hz))
     frames = motion.shape[-3]
@@ -185,7 +186,7 @@ def count_speeds(samples: Tensor, rate_hz: float) -> Tensor:
 
 
 def divergence_bits(one: FloatArray, other: FloatArray) -> float:
-    """Return the Jensen-Shannon divergence of two histograms, 0 (the same) to 1 (disjoint).
+    """Return the Jensen-Shannon divergence of two histograms, from 0 (the same) to 1 (disjoint).
 
     Lin, Divergence measures based on the Shannon entropy, 1991.
     """
@@ -195,11 +196,11 @@ def divergence_bits(one: FloatArray, other: FloatArray) -> float:
 
 
 def end_distances(motion: Tensor, future: Tensor, layout: Layout) -> dict[str, Tensor]:
-    """Return distances (B,) of the paths of the end joints of motions (B, F, J, 3).
+    """Return distances between the paths of end joints in motions (B, F, J, 3), by kind (B,).
 
-    DTW and Hausdorff's distance are in metres, EDR is a share. The average over those of ENDS
-    that the layout has and that were measured in every frame; NaN if none was, and nothing if
-    the layout has none.
+    DTW and Hausdorff's distance are in metres, EDR is a share. They are averages over those of
+    ENDS that were measured in every frame, and NaN if none was. If the layout has none of ENDS,
+    the result is empty.
     """
     ends = [joint for joint in map(layout.index, ENDS) if joint is not None]
     if not ends:
@@ -218,13 +219,14 @@ def end_distances(motion: Tensor, future: Tensor, layout: Layout) -> dict[str, T
 
 
 def dtw_m(paths: FloatArray, others: FloatArray) -> FloatArray:
-    """Return the distance (P,) of paths (P, n, 3) from others (P, m, 3), apart from timing.
+    """Return the distance (P,) of paths (P, n, 3) from others (P, m, 3), whatever their timing.
 
-    Dynamic time warping (Sakoe and Chiba 1978): the sum of distances over the cheapest alignment
-    of the two, over n. Never more than the average distance of simultaneous points.
+    This is dynamic time warping (Sakoe and Chiba 1978): the sum of the distances over the cheapest
+    alignment of two paths, divided by n. It is never more than the average distance of
+    simultaneous points.
 
-    All pairs advance along the anti-diagonals together, in numpy: libraries align one pair at a
-    time, and those with wheels are either GPL or several megabytes.
+    All pairs advance along the anti-diagonals together, in numpy. Libraries align one pair at a
+    time, and those with wheels are either GPL or several megabytes large.
     """
     cost = np.linalg.norm(paths[:, :, None] - others[:, None], axis=-1)  # (P, n, m)
     pairs, n, m = cost.shape
@@ -240,11 +242,12 @@ def dtw_m(paths: FloatArray, others: FloatArray) -> FloatArray:
 
 
 def edit_share(paths: FloatArray, others: FloatArray) -> FloatArray:
-    """Return the edit distance of paths (P, n, 3) and (P, m, 3) over the longer's frames: (P,).
+    """Return the edit distance (P,) of paths (P, n, 3) and others (P, m, 3), from 0 to 1.
 
-    EDR (Chen, Ozsu and Oria 2005): how many points must be replaced, removed or inserted until
-    each is within EDIT_TOLERANCE_M of the other path. 0 means the same, 1 means nowhere near.
-    Large deviations count as much as those just above the tolerance.
+    This is EDR (Chen, Ozsu and Oria 2005): the number of points that must be replaced, removed or
+    inserted until each is within EDIT_TOLERANCE_M of the other path. It is divided by the number
+    of frames of the longer path. 0 means the same, 1 means near at no point. Large deviations
+    count as much as those just above the tolerance.
     """
     edits = np.linalg.norm(paths[:, :, None] - others[:, None], axis=-1) > EDIT_TOLERANCE_M
     pairs, n, m = edits.shape
@@ -266,7 +269,10 @@ def edit_share(paths: FloatArray, others: FloatArray) -> FloatArray:
 
 
 def hausdorff_m(paths: FloatArray, others: FloatArray) -> FloatArray:
-    """Return the greatest distance (P,) of a point of either path, (P, n, 3) or (P, m, 3)."""
+    """Return Hausdorff's distance (P,) of paths (P, n, 3) and others (P, m, 3).
+
+    It is the greatest distance of a point of either path from the other path.
+    """
     return np.array(
         [
             max(directed_hausdorff(a, b)[0], directed_hausdorff(b, a)[0])

@@ -8,13 +8,13 @@ from torch import Tensor
 
 
 class Collected:
-    """Small arrays of each window, by name: four kilobytes a window, whatever was predicted.
+    """Small arrays of each window, by name. They take four kilobytes per window.
 
-    Memory is allocated at once: small blocks between large ones would keep the system from getting
-    the large ones back.
+    Memory is allocated for all windows at once. Small blocks between large ones would keep the
+    process from returning the large ones to the system.
 
     Args:
-        windows: their number.
+        windows: number of windows W.
     """
 
     def __init__(self, windows: int) -> None:
@@ -23,7 +23,7 @@ class Collected:
         self._arrays: dict[str, NDArray[Any]] = {}
 
     def add(self, values: dict[str, Tensor]) -> None:
-        """Add arrays (B, ...) of the next B windows, real numbers."""
+        """Add arrays of real numbers (B, ...) for the next B windows."""
         for name, value in values.items():
             if name not in self._arrays:
                 shape = (self._windows, *value.shape[1:])
@@ -32,7 +32,7 @@ class Collected:
         self._filled += len(next(iter(values.values())))
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return the values that were collected under a name, (W, ...)."""
+        """Return the values that were collected under a name (W, ...)."""
         return self._arrays[name]
 
     def all(self) -> dict[str, NDArray[Any]]:
@@ -41,7 +41,7 @@ class Collected:
 
 
 def plain(values: Any) -> Any:
-    """Return arrays as lists and numbers as those of Python, NaN as None, for JSON."""
+    """Return values for JSON: arrays as lists, numpy's numbers as Python's, and NaN as None."""
     if isinstance(values, dict):
         return {key: plain(value) for key, value in values.items()}
     if isinstance(values, list | tuple):

@@ -20,10 +20,10 @@ def protocol_metrics(
     """Return the protocol's metrics (B,) of each row, by METRIC_NAMES.
 
     Args:
-        rows: (B, S, F, J, 3) predicted futures, by row; NaN where the future is.
+        rows: predicted futures by row (B, S, F, J, 3), metres; NaN where the true future is NaN.
         predicted: the B windows.
-        windows: all W windows, of which `predicted` names some.
-        threshold: see `metrics`.
+        windows: all W windows, the B windows among them.
+        threshold: windows with last poses nearer than this share their futures, see `published`.
     """
     features = {row: to_features(samples, False) for row, samples in rows.items()}
     future = predicted.future
@@ -47,7 +47,7 @@ def protocol_metrics(
 
 
 def _average(of_parts: NDArray[np.float64], parts: list[NDArray[np.int64]]) -> NDArray[np.float64]:
-    """Return the averages (13,) over all windows, of those over parts (n, 13) that are known."""
+    """Return the averages over all windows (13,) from averages over parts of them (n, 13)."""
     known = np.isfinite(of_parts)
     weight = known * np.array([len(part) for part in parts])[:, None]
     with np.errstate(invalid='ignore'):
@@ -55,7 +55,7 @@ def _average(of_parts: NDArray[np.float64], parts: list[NDArray[np.int64]]) -> N
 
 
 def _similar(predicted: Predicted, windows: Windows, threshold: float) -> NDArray[np.bool_]:
-    """Return (B, W) which of all windows have a similar last pose as those predicted.
+    """Return which of all W windows have a last pose similar to those of B windows (B, W).
 
     Poses are compared by the joints that were measured in both. A window is similar to itself.
     """
@@ -64,7 +64,7 @@ def _similar(predicted: Predicted, windows: Windows, threshold: float) -> NDArra
     poses = to_features(last, False)
     chosen = torch.tensor(list(predicted.windows))
     if is_whole(poses):
-        exact = 'donot_use_mm_for_euclid_dist'  # the quick way is inexact at small distances
+        exact = 'donot_use_mm_for_euclid_dist'  # the faster mode is inexact at small distances
         return (torch.cdist(poses[chosen], poses, compute_mode=exact) < threshold).numpy()
     near = torch.stack([norm(poses - pose) < threshold for pose in poses[chosen]])
     near[torch.arange(len(chosen)), chosen] = True

@@ -1,10 +1,10 @@
 """The measures of stochastic motion prediction, as TransFusion's evaluation defines them.
 
 A distance is the L2 norm over the whole flattened root-relative pose, in metres. Each window is
-judged against its own future (ADE, FDE) and against the futures of all windows that end their
-history in a similar pose (MM...); of S samples the best counts, the median (-m) or the worst (-w).
+compared with its own future (ADE, FDE), and with the futures of all windows whose history ends in
+a similar pose (MM...). Of S samples, the best one counts, or the median (-m), or the worst (-w).
 
-Beyond the protocol, a value that is NaN was not measured and does not count.
+One thing is not part of the protocol: a value that is NaN was not measured and does not count.
 """
 
 import numpy as np
@@ -29,9 +29,9 @@ def evaluate(
     """Return the 13 metrics of the protocol, averaged over the windows.
 
     Args:
-        motions: (W, H + F, D) whole windows, metres, root-relative, root left out.
-        predictions: (S, W, F, D) predicted futures.
-        history_frames: H.
+        motions: whole windows (W, H + F, D), metres, relative to the root, without the root.
+        predictions: predicted futures (S, W, F, D), likewise.
+        history_frames: number of observed frames H.
         multimodal_threshold: windows whose last observed poses are nearer than this (L2 norm of
             the flattened pose) share their futures.
 
@@ -55,8 +55,8 @@ def evaluate(
 
 
 def similar_windows(last_poses: Tensor, threshold: float) -> Tensor:
-    """Return (W, W) whether windows end their history (W, D) nearer than a threshold."""
-    mode = 'donot_use_mm_for_euclid_dist'  # the quick way is inexact at small distances
+    """Return whether the last poses (W, D) of two windows are nearer than a threshold (W, W)."""
+    mode = 'donot_use_mm_for_euclid_dist'  # the faster mode is inexact at small distances
     return torch.cdist(last_poses, last_poses, compute_mode=mode) < threshold
 
 
@@ -70,12 +70,12 @@ def window_metrics(samples: Tensor, truth: Tensor, similar: Tensor) -> list[floa
     """Return the metrics of one window, in the order of METRIC_NAMES.
 
     Args:
-        samples: (S, F, D) predicted futures.
-        truth: (F, D) the window's own future.
-        similar: (M, F, D) futures of all windows with a similar history, its own among them.
+        samples: predicted futures (S, F, D).
+        truth: the window's own future (F, D).
+        similar: futures of all windows with a similar last pose, its own among them (M, F, D).
     """
     if not is_whole(truth):
-        measured = ~truth.isnan().all(0)  # (D,) not the legs of somebody behind a bench
+        measured = ~truth.isnan().all(0)  # (D,) False for the legs of a person behind a bench
         if measured.any():
             samples, truth, similar = (m[..., measured] for m in (samples, truth, similar))
     whole = is_whole(samples) and is_whole(similar)
@@ -93,7 +93,7 @@ def window_metrics(samples: Tensor, truth: Tensor, similar: Tensor) -> list[floa
 def _displacement(samples: Tensor, futures: Tensor, whole: bool) -> tuple[Tensor, Tensor]:
     """Return average and final distance (S, M) of samples (S, F, D) to futures (M, F, D).
 
-    Unless all is whole, distances are over what is not NaN, and NaN where nothing is.
+    NaN is left out; all NaN gives NaN. `whole` says that nothing is NaN.
     """
     average = torch.empty(len(samples), len(futures))
     final = torch.empty(len(samples), len(futures))

@@ -3,13 +3,14 @@
 Best-of-many rewards a single sample that is near. These scores judge all samples together. The
 energy score and the CRPS are proper (Gneiting and Raftery, Strictly Proper Scoring Rules,
 Prediction, and Estimation, 2007): only the true distribution minimises their expectation. Both are
-used in their fair form, with pairs of different samples only, which the true distribution
-minimises for any number S of samples (Ferro 2014).
+used in their fair form, with pairs of different samples only. The true distribution minimises this
+form for any number S of samples (Ferro 2014).
 
-Everything is computed for each frame: for its flattened pose relative to the root, as in the
-protocol, and for its positions in the world. If the truth has the distribution of the samples, its
-mean rank is 0.5. It lies outside all of them once in S + 1 times, and 2 of S + 1 of its
-coordinates do. The root-mean-square error of the mean then equals the spread.
+Every score is computed for each frame, both for its flattened pose relative to the root (as in the
+protocol) and for its positions in the world. If the truth has the distribution of the samples, its
+mean rank is 0.5. It is then outside of all samples with probability 1 / (S + 1), and each of its
+coordinates with probability 2 / (S + 1). The root-mean-square error of the mean then equals the
+spread.
 """
 
 from typing import Any
@@ -31,22 +32,22 @@ FloatArray = NDArray[np.floating]
 
 
 def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
-    """Return E|X - y| - E|X - X'| / 2 of each frame, X' being another sample.
+    """Return E|X - y| - E|X - X'| / 2 of each frame, for samples X and X' and the truth y.
 
     Args:
-        samples: (B, S, F, D) metres.
-        truth: (B, F, D), NaN where not measured: these values do not count.
+        samples: predicted frames (B, S, F, D), metres.
+        truth: recorded frames (B, F, D), metres. NaN was not measured and does not count.
 
     Returns:
-        (B, F) metres, NaN where nothing was measured.
+        The score (B, F), metres; NaN where nothing was measured.
     """
     known = ~torch.isnan(truth)
     offset = samples - truth[:, None]
     if not known.all():
         offset = torch.where(known[:, None], offset, 0.0)
     error = offset.norm(dim=-1).mean(1)  # (B, F)
-    # Distances of all pairs from products, which is exact enough in double precision after
-    # centring.
+    # The distances of all pairs are computed from products. After centring, and in double
+    # precision, that is exact enough.
     centred = (offset - offset.mean(1, keepdim=True)).transpose(1, 2).double()  # (B, F, S, D)
     product = centred @ centred.transpose(-1, -2)  # (B, F, S, S)
     square = product.diagonal(dim1=-2, dim2=-1)
@@ -57,9 +58,10 @@ def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
 
 
 def crps(samples: Tensor, truth: Tensor) -> Tensor:
-    """Return the fair continuous ranked probability score of samples (B, S, ...), like the truth.
+    """Return the fair continuous ranked probability score, with the shape of the truth (B, ...).
 
-    E|X - y| - E|X - X'| / 2 of each number, by the order of the samples.
+    It is E|X - y| - E|X - X'| / 2 of each number. The second term follows from the sorted samples
+    (B, S, ...).
     """
     count = samples.shape[1]
     ordered = samples.sort(1).values
@@ -69,14 +71,18 @@ def crps(samples: Tensor, truth: Tensor) -> Tensor:
 
 
 def rank_of_truth(samples: Tensor, truth: Tensor) -> Tensor:
-    """Return the share of samples (B, S, F, D) nearer to the mean than the truth (B, F, D) is.
+    """Return the share of samples that are nearer to the mean than the truth is.
 
-    Each is compared with the mean of all others, the truth with that of the samples and a sample
-    with that of the other samples and the truth: if the truth is one of them, all ranks are
-    equally likely. (To compare all with the mean of everything gives the same order.)
+    The truth and the S samples are treated alike: each has a distance from the mean of all the
+    others. So all ranks are equally likely if the truth is drawn like a sample. (Distances from
+    the mean of all S + 1 have the same order, and are used here.)
+
+    Args:
+        samples: predicted frames (B, S, F, D).
+        truth: recorded frames (B, F, D); NaN where not measured.
 
     Returns:
-        (B, F), 1 where the truth is farther off than every sample; NaN where not measured.
+        The share (B, F). 1: the truth is farther off than every sample. NaN: not measured.
     """
     count = samples.shape[1]
     average = (samples.sum(1) + truth) / (count + 1)
@@ -89,15 +95,16 @@ def rank_of_truth(samples: Tensor, truth: Tensor) -> Tensor:
 
 
 def measure_scores(samples: Tensor, future: Tensor, rate_hz: float) -> dict[str, Tensor]:
-    """Measure B windows at SCORE_TIMES_S and, last, averaged over all frames.
+    """Measure B windows at SCORE_TIMES_S, and averaged over all frames.
 
     Args:
-        samples: (B, S, F, J, 3) metres, world frame, S of 2 or more.
-        future: (B, F, J, 3), NaN where not measured.
+        samples: two or more predicted futures (B, S, F, J, 3), metres, world frame.
+        future: recorded future (B, F, J, 3), likewise; NaN where not measured.
         rate_hz: frames per second.
 
     Returns:
-        (B, T + 1) each; see `summarise_scores`.
+        The scores at T times, and last the average over all frames, by name (B, T + 1). See
+        `summarise_scores` for the names.
     """
     relative = (samples[..., 1:, :] - samples[..., :1, :]).flatten(-2)
     true_relative = (future[..., 1:, :] - future[..., :1, :]).flatten(-2)
@@ -131,7 +138,8 @@ def measure_scores(samples: Tensor, future: Tensor, rate_hz: float) -> dict[str,
         for name, curve in curves.items()
     }
     motion = rank_of_truth(relative.flatten(2)[:, :, None], true_relative.flatten(1)[:, None])
-    unknown = torch.full((len(future), len(times_s)), torch.nan)  # all frames have no time
+    # The rank of the whole motion belongs to no single time.
+    unknown = torch.full((len(future), len(times_s)), torch.nan)
     scores['rank_motion'] = torch.cat([unknown, motion], dim=1)
     scores['outside_all_motion'] = torch.cat([unknown, _is_last(motion)], dim=1)
     return scores
@@ -143,12 +151,12 @@ def _is_last(rank: Tensor) -> Tensor:
 
 
 def _from_first(curve: Tensor) -> Tensor:
-    """Put a value for the first frame before a curve (B, F - 1) of changes: that of the second."""
+    """Return a curve of changes (B, F - 1) with its first value twice, once per frame (B, F)."""
     return torch.cat([curve[:, :1], curve], dim=1)
 
 
 def _at(curve: Tensor, times_s: list[float], rate_hz: float) -> Tensor:
-    """Read a curve (B, F) at the frames nearest to some times: shares are of frames."""
+    """Read a curve (B, F) at the frames nearest to some times, without interpolation."""
     frames = [min(max(round(time_s * rate_hz), 1), curve.shape[1]) - 1 for time_s in times_s]
     return curve[:, frames]
 
@@ -159,20 +167,24 @@ def summarise_scores(
     """Return the scores of some windows, at each time and last averaged over all frames.
 
     Args:
-        collected: (W, T + 1) what `measure_scores` returned.
-        clips: (W,) index of the clip of each window.
-        samples: S.
+        collected: results of `measure_scores` (W, T + 1).
+        clips: clip and person of each window (W,), see `bootstrap.clusters`.
+        samples: number of samples S.
 
     Returns:
-        `mean`, `low`, `high` of each: `energy_pose_m` and `energy_world_m`, in metres as the
-        protocol's ADE; `crps_mm` per coordinate in the world; `rank_*`, the share of samples that
-        is nearer to the mean than the truth, `pose` of the frame's pose, `world` with the root and
-        `motion` of the poses of all frames together; `outside_all_*`, the share of windows in
-        which all are; `outside_coordinates`, the share beyond the range of all samples;
-        `error_over_spread`, the root-mean-square error of the mean over the spread, corrected for
-        so many samples (Fortin et al. 2014); `speed_m_s` of the samples' joints and
-        `true_speed_m_s`. And `rank_histogram`, at each time: shares of the windows by RANK_BINS
-        equal steps of the rank in the world.
+        `mean`, and the ends `low` and `high` of its interval, of each of the following scores.
+
+        `energy_pose_m`, `energy_world_m`: energy scores, in metres like the protocol's ADE.
+        `crps_mm`: CRPS per coordinate in the world. `rank_*`: share of samples that are nearer to
+        the mean than the truth is. `pose` is for the pose of a frame, `world` for a frame with the
+        root, and `motion` for the poses of all frames together. `outside_all_*`: share of windows
+        in which all samples are nearer. `outside_coordinates`: share of coordinates outside the
+        range of all samples. `error_over_spread`: root-mean-square error of the mean, divided by
+        the spread and corrected for the number of samples (Fortin et al. 2014). `speed_m_s`: speed
+        of the samples' joints. `true_speed_m_s`: recorded speed.
+
+        There is also `rank_histogram`, at each time: shares of the windows by RANK_BINS equal
+        steps of the rank in the world.
     """
     summary: dict[str, Any] = {}
     one_clip = len(np.unique(clips)) < 2
@@ -209,7 +221,7 @@ def scores_report(
     samples: int,
     times_s: list[float],
 ) -> dict[str, Any]:
-    """Return `summarise_scores` of all windows and of every group, beside the ideal values."""
+    """Return `summarise_scores` of all windows and of every group, and the ideal values."""
     return {
         'times_s': times_s,
         'samples': samples,

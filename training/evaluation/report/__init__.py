@@ -1,1 +1,1 @@
-"""What was measured, as tables, files and plots."""
+"""Results of an evaluation as tables, files and plots."""

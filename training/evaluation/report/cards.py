@@ -1,4 +1,4 @@
-"""Cards: size, training and data of checkpoints, from their headers."""
+"""Cards of checkpoints: their size, training and data, read from their headers."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -42,7 +42,7 @@ def _network(header: Header) -> str:
 
 
 def _stages(made: dict[str, Any]) -> Iterator[str]:
-    """Yield the stages, the first first; members of a committee are counted, not listed."""
+    """Yield the stages in their order. Members of a committee are counted, not listed."""
     if 'parent' in made:
         yield from _stages(made['parent']['provenance'])
     configuration = made['configuration']

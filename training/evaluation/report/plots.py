@@ -44,11 +44,11 @@ def plot_evaluation(
     """Write all plots of a result.
 
     Args:
-        result: of `evaluate_checkpoint`.
-        predicted: the windows that it shows, if any.
-        layout: of the joints.
+        result: result of `evaluate_checkpoint`.
+        predicted: predictions of the windows that the result shows, if any.
+        layout: layout of the joints.
         rate_hz: frames per second.
-        folder: of the files.
+        folder: where the files are written.
     """
     paths = [plot_horizon(result, folder), plot_world(result, folder)]
     if 'scores' in result:
@@ -83,7 +83,7 @@ def plot_horizon(result: dict[str, Any], folder: Path) -> Path:
 
 
 def plot_world(result: dict[str, Any], folder: Path) -> Path:
-    """Plot the errors of the mean in the world, with their intervals, beside the baselines'."""
+    """Plot the errors of the mean in the world, and those of the baselines, with intervals."""
     world = result['world']
     figure = _figure(4.2 * len(WORLD), 3.6)
     for position, (quantity, title) in enumerate(WORLD.items(), 1):
@@ -100,7 +100,7 @@ def plot_world(result: dict[str, Any], folder: Path) -> Path:
 
 
 def plot_scores(result: dict[str, Any], folder: Path) -> Path:
-    """Plot where the truth ranks among the samples, and their error over their spread."""
+    """Plot the rank of the truth among the samples, and the error of the mean over the spread."""
     scores = result['scores']
     times_s = scores['times_s']
     figure = _figure(2.3 * (len(times_s) + 1) + 1, 3.0)
@@ -157,7 +157,7 @@ def plot_sets(result: dict[str, Any], folder: Path) -> Path:
 def _band(
     axes: Axes, times_s: list[float], values: dict[str, list[Any]], colour: str, label: str
 ) -> None:
-    """Draw a curve and its interval; what is None is left out."""
+    """Draw a curve and its interval. Values that are None are left out."""
     mean, low, high = (np.array(values[end], float) for end in ('mean', 'low', 'high'))
     axes.plot(times_s, mean, color=colour, label=label.replace('_', ' '))
     axes.fill_between(times_s, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -169,11 +169,11 @@ def plot_fans(
     """Plot the fans of predictions on the windows that a result shows.
 
     Args:
-        shown: the result's entries of the windows.
-        predicted: their predictions, in the same order.
-        layout: of the joints.
+        shown: entries of the result about these windows.
+        predicted: predictions of these windows, in the same order.
+        layout: layout of the joints.
         rate_hz: frames per second.
-        folder: one file for each window goes there.
+        folder: where one file for each window is written.
     """
     frame = person_frame(predicted.history[:, -1], layout.facing)
     history, future, mean = (
@@ -203,7 +203,7 @@ def _fan(motions: dict[str, Tensor], layout: Layout, rate_hz: float) -> Figure:
 
     Args:
         motions: `history` (H, J, 3), `future` and `mean` (F, J, 3), `samples` (S, F, J, 3).
-        layout: of the joints.
+        layout: layout of the joints.
         rate_hz: frames per second.
     """
     frames = len(motions['future'])
@@ -233,7 +233,7 @@ def _fan(motions: dict[str, Tensor], layout: Layout, rate_hz: float) -> Figure:
 
 
 def _drawn(layout: Layout) -> list[int]:
-    """Return the joints whose paths are drawn: the root and the wrists that there are."""
+    """Return the joints whose paths are drawn: the root, and the wrists that the layout has."""
     return [0, *(w for w in map(layout.index, ('l_wrist', 'r_wrist')) if w is not None)]
 
 
@@ -245,7 +245,7 @@ def _path(axes: Axes, path: Tensor, colour: str, alpha: float, width: float) -> 
 def _pose(
     axes: Axes, pose: Tensor, layout: Layout, colour: str, alpha: float, width: float
 ) -> None:
-    """Draw a pose (J, 3) from its right side: ahead to the right, up upwards."""
+    """Draw a pose (J, 3) seen from its right side: forward is right, and z is up."""
     for joint, parent in enumerate(layout.parents):
         if parent >= 0:
             limb = pose[[joint, parent]]

@@ -8,10 +8,10 @@ from tabulate import tabulate
 from motion_predictor_training.evaluation.measures.horizons import QUANTITIES
 
 CORE = ('ADE', 'FDE', 'root_ADE_m', 'MPJPE_best_mm', 'MPJPE_of_mean_mm')
-"""Figures that are shown of every group."""
+"""Figures that are shown for every group."""
 FEW_WINDOWS = 10
 GROUP_TIMES_S = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""Times ahead at which groups are shown; the JSON file has all."""
+"""Times ahead at which groups are shown. The JSON file has more times."""
 TITLES = {
     'joints': 'mean error of the joints in the world, mm',
     'root': 'of the root in the world, mm',
@@ -33,11 +33,11 @@ SCORES = {
     'true_speed_m_s': 'speed of joints as recorded, m/s',
 }
 WORSE, PERHAPS = ' *', ' ?'
-"""Marks of entries in which a baseline is better: beyond the interval, or for a single clip."""
+"""Marks of entries in which a baseline is better: beyond the interval, or in a single clip."""
 
 
 def figures(result: dict[str, Any]) -> str:
-    """Return all figures, one a line, with intervals and the figures of the recorded motion."""
+    """Return all figures, one per line, with intervals and the figures of the recorded motion."""
     rows, truth = result['rows'], result['truth']
     intervals = result['intervals']['model']
     people = result.get('people', {}).get('model')
@@ -54,7 +54,7 @@ def figures(result: dict[str, Any]) -> str:
 
 
 def world(result: dict[str, Any]) -> list[str]:
-    """Return the errors in the world at moments ahead: a table for each quantity."""
+    """Return the errors in the world by time ahead: a table for each quantity."""
     times_s = result['world']['times_s']
     parts = []
     for quantity in QUANTITIES:
@@ -124,7 +124,7 @@ def baseline_wins(result: dict[str, Any]) -> str:
 
 
 def scores(result: dict[str, Any]) -> str:
-    """Return the scores of the samples at moments ahead."""
+    """Return the scores of the samples by time ahead."""
     found = result['scores']
     honest = found['honest']
     lines = []
@@ -136,7 +136,7 @@ def scores(result: dict[str, Any]) -> str:
 
 
 def scores_groups(kind: str, result: dict[str, Any]) -> str:
-    """Return the core of the scores, over all frames, in each group of a kind."""
+    """Return the most important scores over all frames, in each group of a kind."""
     names = [
         *('energy_pose_m', 'energy_world_m', 'rank_world', 'outside_all_world'),
         *('outside_coordinates', 'error_over_spread'),
@@ -149,7 +149,7 @@ def scores_groups(kind: str, result: dict[str, Any]) -> str:
 
 
 def sets(result: dict[str, Any]) -> str:
-    """Return coverage and size of the sets, beside those of ISO 13855."""
+    """Return coverage and size of our sets and of those of ISO 13855."""
     found = result['sets']
     lines = []
     for name, title in (('ours', 'ours'), ('iso_13855', 'ISO 13855')):
@@ -174,9 +174,10 @@ def sets(result: dict[str, Any]) -> str:
 
 
 def sets_least(result: dict[str, Any]) -> str:
-    """Return the lowest shares that the sets hold: of people, joints, groups and fast limbs.
+    """Return the lowest coverage of the sets: by person, joint, group and speed of limbs.
 
-    Groups of fewer than FEW_WINDOWS windows, and limbs seen so fast less often, tell nothing.
+    Groups with fewer than FEW_WINDOWS windows are left out, since they tell nothing. So are speeds
+    at which fewer limbs were seen.
     """
     found = result['sets']
     times_s = found['times_s']
@@ -211,7 +212,7 @@ def sets_least(result: dict[str, Any]) -> str:
 
 
 def _least(shares: dict[str, list[float | None]], most: bool = False) -> list[str]:
-    """Return the least share at each moment and of whom it is."""
+    """Return the least share at each time ahead, or the greatest, and the name it belongs to."""
     cells = []
     for values in zip(*shares.values(), strict=True):
         known = [(v, name) for v, name in zip(values, shares, strict=True) if v is not None]
@@ -259,7 +260,7 @@ def groups(kind: str, by_name: dict[str, Any]) -> str:
 
 
 def joints(result: dict[str, Any]) -> str:
-    """Return the error of the mean by joint and, where calibrated, what is held at moments."""
+    """Return the error of the mean by joint and, if calibrated, the coverage by time ahead."""
     held = result.get('sets', {}).get('joints')
     lines = [
         [

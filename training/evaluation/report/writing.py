@@ -24,7 +24,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """Return everything as a page of Markdown."""
+    """Return the results of `evaluate_checkpoint` as a page of Markdown."""
     about = (
         f'`{result["checkpoint"]}` on {result["windows"]} windows of {result["clips"]} clips of '
         f'the archive {result["archive"]}, one every {result["stride"]} frames, best of '
@@ -60,6 +60,6 @@ def write_markdown(result: dict[str, Any], path: Path) -> None:
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write a text to a file; its folder is made."""
+    """Write a text to a file. Make its folder if it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
