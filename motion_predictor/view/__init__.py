@@ -1,5 +1,5 @@
 """The live view: a page in the browser that shows people, their futures and what then happened.
 
-`moment` holds what is drawn. `memory` and `hindsight` compare it with what then happened.
-`solids`, `scene` and `page` draw it with viser. Nothing here needs ROS.
+`moment` is the data that is drawn. `memory` and `hindsight` compare predictions with what then
+happened. `solids`, `scene` and `page` draw with viser. No module of this package needs ROS.
 """

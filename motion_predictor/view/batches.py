@@ -1,4 +1,4 @@
-"""Copies of a mesh that move together, sent to the page as one message."""
+"""Many copies of a mesh that are sent to the page as one message."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -13,22 +13,22 @@ from motion_predictor.view.solids import Placed
 
 Array = NDArray[np.float32]
 ROOM = 64
-"""Copies are added in steps of this number, so that the mesh is rarely sent again."""
+"""The number of copies grows in steps of this size, so that the mesh is rarely sent again."""
 HIDDEN_M = 1e-6
-"""Size of unused copies."""
+"""Size of unused copies, which makes them invisible."""
 
 
 class Batch:
     """Many copies of one mesh in one colour.
 
     Args:
-        server: of the page.
-        name: in the tree of the scene.
-        mesh: of size 1.
-        colour: of all copies.
+        server: server of the page.
+        name: name in the tree of the scene.
+        mesh: a mesh of size 1.
+        colour: colour of all copies.
         opacity: 1 is solid.
         side: which side of the surface is drawn. If only the back is drawn, a translucent mesh
-            never hides what is inside it.
+            never hides the objects inside it.
     """
 
     def __init__(
@@ -46,14 +46,14 @@ class Batch:
         self._room = self._used = 0
 
     def add_again(self) -> None:
-        """Have the next call of `place` add the copies again, so that they are drawn last."""
+        """Make the next call of `place` add the copies again, so that they are drawn last."""
         self._handle = None
 
     def place(self, placed: Placed | None) -> bool:
         """Move the copies; None hides them.
 
         Returns:
-            whether the copies were added to the scene again. They are then drawn after all else.
+            Whether the copies were added to the scene again. Then they are drawn last.
         """
         used = 0 if placed is None else len(placed.positions)
         if not used and not self._used:
@@ -92,12 +92,12 @@ class Batch:
 
 
 class Bodies:
-    """Round limbs: cylinders, and the balls at their ends.
+    """Round limbs: cylinders with balls at their ends.
 
     Args:
-        server: of the page.
-        name: in the tree of the scene.
-        colour: of all limbs.
+        server: server of the page.
+        name: name in the tree of the scene.
+        colour: colour of all limbs.
         opacity: 1 is solid.
     """
 
@@ -110,7 +110,7 @@ class Bodies:
         self._balls = Batch(server, f'{name}/joints', ball, colour, opacity)
 
     def place(self, solid: tuple[Placed, Placed] | None) -> bool:
-        """Move them; None hides them. Return whether any were added."""
+        """Move the limbs; None hides them. Return whether any were added to the scene."""
         tubes, balls = solid or (None, None)
         return self._tubes.place(tubes) | self._balls.place(balls)
 
@@ -119,10 +119,10 @@ class Lines:
     """Paths whose colour changes from start to end.
 
     Args:
-        server: of the page.
-        name: in the tree of the scene.
-        colours: at the start and at the end of every path.
-        thickness_m: of the lines.
+        server: server of the page.
+        name: name in the tree of the scene.
+        colours: colours at the start and at the end of every path.
+        thickness_m: thickness of the lines.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Lines:
         self._used = 0
 
     def place(self, groups: Sequence[Array]) -> None:
-        """Draw groups of paths, each (N, T, 3) with a T of its own; hide all if there are none."""
+        """Draw groups of paths (N, T, 3), each with its own N and T; no groups hide all."""
         groups = [group for group in groups if group.size and group.shape[1] > 1]
         if not groups and not self._used:
             return

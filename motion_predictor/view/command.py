@@ -1,4 +1,4 @@
-"""What the commands that open a page share."""
+"""Arguments and start of the page, for all commands that open one."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from motion_predictor.common.arguments import number, whole
 
 RATE_HZ = 15.0
-"""How often the page is drawn at most."""
+"""Greatest rate at which the page is drawn."""
 
 if TYPE_CHECKING:
     from motion_predictor.view.page import Page
@@ -16,7 +16,12 @@ MISSING = "the page needs viser, which is not installed: pip install 'viser>=1.1
 
 
 def add_page_arguments(parser: argparse.ArgumentParser, truth: bool) -> None:
-    """Add the arguments for serving the page and for how it looks at first."""
+    """Add the arguments that say where the page is served and how it looks at first.
+
+    Args:
+        parser: parser to which the arguments are added.
+        truth: whether the page shows from the start what then happened, by default.
+    """
     parser.add_argument('--port', type=whole(1, 65535), default=8080, help='port of the page')
     parser.add_argument(
         '--host', default='127.0.0.1', help='address to serve on (default: this machine only)'
@@ -38,7 +43,7 @@ def add_page_arguments(parser: argparse.ArgumentParser, truth: bool) -> None:
 
 
 def open_page(arguments: argparse.Namespace) -> 'Page':
-    """Serve the page and print where; without viser, end the process with one sentence."""
+    """Serve the page and print its address. Without viser, end the process with one sentence."""
     try:
         from motion_predictor.view.page import Page
         from motion_predictor.view.scene import Show

@@ -1,4 +1,4 @@
-"""How good the predictions of the last half minute were."""
+"""Measures how good the predictions of the last half minute were."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -10,25 +10,25 @@ from motion_predictor.planning.outlook import HorizonError
 from motion_predictor.view.memory import Memory
 
 AHEAD_S = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""Times ahead that are compared."""
+"""Times ahead at which predictions are compared with what then happened."""
 WINDOW_S = 30.0
 
 
 class Comparison(NamedTuple):
-    """One person's prediction for one time ahead, beside what then happened."""
+    """One person's prediction for one time ahead, compared with what then happened."""
 
     time_s: float
     error_m: float
-    """Distance of the mean from what then happened, over the joints."""
+    """Distance of the mean from what then happened, averaged over the joints."""
     still_m: float
-    """The same for the assumption that the person stays where they were."""
+    """The same distance for the assumption that the person stays where they were."""
     inside: float
-    """Share of the joints inside their ball; NaN where there is none."""
+    """Share of the joints inside their ball; NaN if there are no balls."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """The last half minute at one time ahead."""
+    """Averages over the last half minute, for one time ahead."""
 
     ahead_s: float
     count: int
@@ -38,9 +38,9 @@ class Row:
 
 
 class Hindsight:
-    """Compares every new moment with what was predicted for it.
+    """Compares every new moment with the earlier predictions for it.
 
-    What then happened is taken from the predictor, including joints that it filled in.
+    The true poses are those of the predictor, including joints that it filled in.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Hindsight:
             then = memory.before(ahead_s)
             if then is None or not then.outlook.people:
                 continue
-            try:  # for exactly the time of the newest moment
+            try:  # interpolate to exactly the time of the newest moment
                 predicted = then.outlook.at([newest.time_s - then.time_s])
             except HorizonError:
                 continue
@@ -78,7 +78,7 @@ class Hindsight:
                 rows.append(Comparison(newest.time_s, *comparison))
 
     def rows(self) -> list[Row]:
-        """Return the averages of the last half minute, for the times ahead that have any."""
+        """Return the averages of the last half minute, for the times ahead that have data."""
         return [
             Row(ahead_s, len(rows), *(float(v) for v in np.mean([r[1:] for r in rows], axis=0)))
             for ahead_s, rows in self._rows.items()

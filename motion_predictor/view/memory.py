@@ -1,4 +1,4 @@
-"""The last few seconds of a scene: what was predicted then, and how people moved since."""
+"""The last few seconds of a scene: earlier predictions, and how people moved since then."""
 
 from collections import deque
 
@@ -9,7 +9,7 @@ from motion_predictor.view.moment import Moment
 
 FloatArray = NDArray[np.float32]
 SPAN_S = 4.5
-"""Two seconds of horizon, the trails before it, and a margin."""
+"""Time that is kept: two seconds of horizon, the trails before it, and a margin."""
 
 
 class Memory:
@@ -19,7 +19,7 @@ class Memory:
         self._moments: deque[Moment] = deque()
 
     def add(self, moment: Moment) -> None:
-        """Take the newest moment. If it is older than the last one, the memory starts again."""
+        """Take the newest moment. If it is not newer than the last, the memory starts again."""
         if self._moments and moment.time_s <= self._moments[-1].time_s:
             self._moments.clear()
         self._moments.append(moment)
@@ -36,7 +36,10 @@ class Memory:
         return self._moments[-1] if self._moments else None
 
     def before(self, seconds: float) -> Moment | None:
-        """Return the moment nearest to a time before the newest; None if none is that old."""
+        """Return the moment from this number of seconds before the newest moment.
+
+        None if no moment lies within 0.1 s of that time.
+        """
         if not self._moments:
             return None
         wanted_s = self._moments[-1].time_s - seconds
@@ -45,7 +48,7 @@ class Memory:
         return nearest if gap_s <= 0.1 else None
 
     def trail(self, person: str, joints: list[int], until: Moment, span_s: float) -> FloatArray:
-        """Return the path of joints of a person until a moment (T, joints, 3), oldest first."""
+        """Return the path (T, joints, 3) of joints of a person until a moment, oldest first."""
         places = [
             moment.poses[person][joints]
             for moment in self._moments

@@ -1,4 +1,4 @@
-"""What is drawn at one moment, from a node, an archive or a bag."""
+"""The data that is drawn at one moment. It comes from the node, an archive or a bag."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,44 +15,47 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Robot:
-    """A robot beside the people, in their frame."""
+    """A robot beside the people, in the frame of the people."""
 
     capsules: Capsules
     speed_scale: float = float('nan')
-    """The share of full speed that the monitor allows; NaN if it is not known."""
+    """Share of full speed that the monitor allows; NaN if it is unknown."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """Everybody at the capture of one observation, and what was predicted from it."""
+    """Everybody at the capture of one observation, and the predictions from it."""
 
     outlook: Outlook
-    """Everybody who is predicted, with age 0, so that times count from the capture."""
+    """Everybody who is predicted. Its age is 0, so that times count from the capture."""
     statuses: Mapping[str, str] = field(default_factory=dict)
-    """Status of everybody who is listed, by id, those without a prediction included."""
+    """Status of everybody who is listed, by id; also of people without a prediction."""
     status: str = 'OK'
-    """Of the whole."""
+    """Status of the whole message."""
     age_ms: float = float('nan')
-    """From the capture until the prediction was published."""
+    """Time from the capture until the prediction was published."""
     latency_ms: float = float('nan')
-    """From the capture until the prediction arrived here."""
+    """Time from the capture until the prediction arrived in this process."""
     robot: Robot | None = None
     unpredicted: Mapping[str, FloatArray] = field(default_factory=dict)
-    """For people who are not predicted: where their joints (J, 3) were last seen, else NaN."""
+    """Joints (J, 3) as last seen, by id, of people who are not predicted; NaN if not seen."""
 
     @property
     def time_s(self) -> float:
-        """When the observation was captured."""
+        """Time at which the observation was captured."""
         return self.outlook.stamp_ns * 1e-9
 
     @cached_property
     def poses(self) -> dict[str, FloatArray]:
-        """Where the joints (J, 3) of everybody who is predicted were at the capture, metres.
+        """Joints (J, 3) at the capture, by id, of everybody who is predicted; metres.
 
-        They are extrapolated from the prediction, so that hidden joints are there too.
+        They are extrapolated back from the prediction, so that they include hidden joints.
         """
         return {person.id: person.mean[0] for person in self.at(0.0).people}
 
     def at(self, ahead_s: float) -> Outlook:
-        """Return what was predicted for one time after the capture (F = 1), within the horizon."""
+        """Return the prediction for one time after the capture (F = 1).
+
+        The time is limited to the horizon.
+        """
         return self.outlook.at([min(max(ahead_s, 0.0), max(self.outlook.horizon_s, 0.0))])

@@ -1,4 +1,4 @@
-"""The page: the scene, the controls, and tables of how good predictions were."""
+"""The page: the scene, the controls, and tables that show how good the predictions were."""
 
 import io
 import threading
@@ -21,10 +21,10 @@ from motion_predictor.view.palette import DARK, LIGHT
 from motion_predictor.view.scene import Scene, Show
 
 FIGURES_S = 0.5
-"""How often the figures are updated."""
+"""Period at which the tables are updated."""
 HORIZON_S = 2.0
 FOLLOWED_M = 0.7
-"""How far people may go from what the camera looks at before it goes with them."""
+"""The camera follows the people if they are farther than this from the point it looks at."""
 TIMELINE = 300
 BANNER = (
     '<div style="margin: 0.4em 0.6em; padding-left: 0.6em; border-left: 4px solid {}; '
@@ -45,15 +45,15 @@ SWITCHES = {
 
 
 def _quiet() -> AbstractContextManager[Any]:
-    """Hide the output of viser; the command prints where the page is."""
+    """Hide the output of viser. The command itself prints the address of the page."""
     return redirect_stdout(io.StringIO())
 
 
 class Page:
-    """Serves the page on this machine and draws what it is given.
+    """Serves the page on this machine and draws the moments that it is given.
 
     Args:
-        port: to serve on; another one is taken where it is not free.
+        port: port to serve on; if it is not free, another one is taken.
         host: address to listen on. By default only this machine can open the page.
         dark: whether the page starts with dark colours.
         show: what is drawn at first.
@@ -85,12 +85,12 @@ class Page:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The address of the page."""
         return f'http://{self.server.get_host()}:{self.server.get_port()}'
 
     @property
     def is_watched(self) -> bool:
-        """Whether somebody looks."""
+        """Whether a browser has the page open."""
         return bool(self.server.get_clients())
 
     def paint(self, dark: bool) -> None:
@@ -138,7 +138,7 @@ class Page:
         box.on_update(lambda _: then(box.value))
 
     def close(self) -> None:
-        """Serve no longer."""
+        """Stop serving the page."""
         with _quiet():
             self.server.stop()
 
@@ -161,11 +161,11 @@ class Page:
         """Draw the newest moment.
 
         Args:
-            condition: of the predictions, in a sentence.
-            good: whether they are usable. Otherwise people are grey and without futures.
+            condition: state of the predictions, as a sentence.
+            good: whether the predictions are usable. If not, people are grey without futures.
 
         Returns:
-            The moment that was drawn.
+            The moment that was drawn; None if there is none.
         """
         with self._lock:
             return self._draw(condition, good)
@@ -187,7 +187,10 @@ class Page:
         self._follows = value
 
     def _follow(self, middle: NDArray[np.floating]) -> None:
-        """Keep the middle of the people (3,) near what is looked at, also for who comes next."""
+        """Keep the middle of the people (3,) near the point that the camera looks at.
+
+        If nobody has the page open, only the view for the next browser is set.
+        """
         if not self.is_watched:
             self._look_at(*middle[:2].tolist())
         for client in self.server.get_clients().values() if self._follows else ():

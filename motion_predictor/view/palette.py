@@ -1,7 +1,7 @@
-"""Colours of the view, light and dark. All readers can tell them apart, the colour-blind included.
+"""Colours of the view, light and dark. Colour-blind readers can also tell them apart.
 
-The page applies a tone curve (ACES) that makes every colour paler. So these colours are more vivid
-than those on the screen.
+The page applies a tone curve (ACES), which makes every colour paler. So these colours are more
+vivid than the colours on the screen.
 """
 
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ Rgb = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours as red, green and blue of 0 to 255."""
+    """Colours as red, green and blue from 0 to 255."""
 
     paper: Rgb
-    """The background, which lines fade into."""
+    """The background, into which lines fade."""
     floor: Rgb
     grid: Rgb
     person: Rgb
-    """People as they are."""
+    """People at present."""
     lost: Rgb
     """People who cannot be predicted now."""
     future: Rgb
-    """What is predicted."""
+    """Predictions."""
     truth: Rgb
     """What then happened."""
     robot: Rgb
 
     def faded(self, colour: Rgb, share: float) -> Rgb:
-        """Return a colour mixed with the background: 1 is the colour, 0 the background."""
+        """Return a colour mixed with the background: share 1 is the colour, 0 the background."""
         mixed = (round(p + (c - p) * share) for c, p in zip(colour, self.paper, strict=True))
         r, g, b = mixed
         return r, g, b

@@ -1,4 +1,4 @@
-"""Draws people, their futures, what then happened and a robot, with viser."""
+"""Draws people, their futures, what then happened, and a robot, with viser."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -20,13 +20,13 @@ from motion_predictor.view.solids import Shape
 
 Array = NDArray[np.float32]
 FAN = 16
-"""Futures drawn of each person."""
+"""Number of futures drawn per person."""
 STEPS = 10
-"""Segments of the path of a joint."""
+"""Number of segments in the path of a joint."""
 TRAIL_S = 1.5
 ABOVE_HEAD_M = 0.2
 OUTER = ('l_wrist', 'r_wrist', 'l_ankle', 'r_ankle', 'head', 'nose')
-"""Joints, by their common names, that say most about where a person will be."""
+"""Common names of the joints that tell most about where a person will be."""
 
 
 @dataclass
@@ -39,17 +39,17 @@ class Show:
     balls: bool = True
     trails: bool = True
     truth: bool = False
-    """Whether the scene is as it was `ahead_s` ago, with a ghost of what then happened."""
+    """Whether to draw the scene of `ahead_s` ago, with a ghost of what then happened."""
     flesh: bool = False
-    """Limbs with the thickness that distances are measured to."""
+    """Whether to draw limbs as thick as for the computation of distances."""
 
 
 class Scene:
-    """Everything that is drawn. Drawing another moment moves the meshes that exist.
+    """Everything that is drawn. Drawing another moment moves the existing meshes.
 
     Args:
-        server: of the page, whose scene is replaced.
-        palette: its colours.
+        server: server of the page. Its scene is replaced.
+        palette: colours of the scene.
     """
 
     def __init__(self, server: viser.ViserServer, palette: Palette) -> None:
@@ -88,23 +88,23 @@ class Scene:
         self._labels: dict[str, Any] = {}
 
     def draw(self, memory: Memory, show: Show, stale: bool) -> Moment | None:
-        """Draw the newest moment of a memory, or, with what then happened, an earlier one.
+        """Draw the newest moment of a memory. With `show.truth`, draw an earlier moment.
 
         Args:
-            memory: of the scene.
+            memory: the last seconds of the scene.
             show: what is drawn.
-            stale: whether no new message comes, so that people are drawn where they were last
+            stale: whether predictions are not usable. Then people are drawn where they were last
                 seen.
 
         Returns:
-            The moment that was drawn.
+            The moment that was drawn; None if there is none.
         """
         newest = memory.newest
         moment = memory.before(show.ahead_s) if show.truth else newest
         with self._server.atomic():
             self._draw_people(moment, show, stale)
             if self._draw_truth(moment, newest if show.truth else None):
-                self._balls.add_again()  # a translucent ball hides what is drawn after it
+                self._balls.add_again()  # drawn last: a translucent ball hides all later meshes
             self._draw_futures(memory, None if stale else moment, show)
             shown = moment or newest
             robot = shown.robot if shown else None
@@ -167,10 +167,10 @@ class Scene:
         self._trails.place([way.swapaxes(0, 1) for way in ways] if show.trails else [])
 
     def _draw_truth(self, moment: Moment | None, newest: Moment | None) -> bool:
-        """Draw where the people of the scene are now, or hide them without a newest moment.
+        """Draw where the people of `moment` are in `newest`; hide them if `newest` is None.
 
         Returns:
-            whether any mesh was added.
+            Whether any mesh was added to the scene.
         """
         poses = newest.poses if newest else {}
         seen = [poses[person] for person in moment.poses if person in poses] if moment else []
@@ -182,17 +182,21 @@ class Scene:
 def outer_joints(
     layout: str, joint_names: tuple[str, ...], parents: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """Return the joints whose paths and balls are drawn: the root, hands, feet and head."""
+    """Return the indices of the joints whose paths and balls are drawn.
+
+    They are the root, hands, feet and head. If the names are unknown: the root and the ends of the
+    kinematic tree.
+    """
     names = common_names_of(joint_names, known_layouts().get(layout))
     ends = [joint for joint, name in enumerate(names) if name in OUTER and joint > 0]
     return 0, *(ends or sorted(set(range(len(parents))) - set(parents)))
 
 
 def _futures(person: Person) -> Array:
-    """Return the futures (S, F, J, 3) that are drawn; the mean if there are no samples."""
+    """Return the futures (S, F, J, 3) to draw: some samples, or the mean if there are none."""
     return person.samples[:FAN] if len(person.samples) else person.mean[None]
 
 
 def _flat(paths: Array) -> Array:
-    """Return the paths (N, T, 3) of several futures (S, L, T, 3)."""
+    """Return paths of several futures (S, L, T, 3) as one group (S * L, T, 3)."""
     return paths.reshape(-1, *paths.shape[2:])

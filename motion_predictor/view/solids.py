@@ -1,4 +1,4 @@
-"""Bodies as round solids: poses and sizes of cylinders and balls."""
+"""Poses and sizes of the cylinders and balls that draw bodies."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from motion_predictor.planning.outlook import Outlook
 
 Array = NDArray[np.float32]
 SLIM = 0.6
-"""Share of the flesh that a body is drawn with: limbs are those of the 95th percentile of men, and
-a scene is easier to read with slimmer people."""
+"""Factor for the radii of limbs that are drawn. The radii are those of the 95th percentile of men,
+and a scene is easier to read with slimmer people."""
 HAND_M = 0.045
-"""Radius of a hand as it is drawn. For distances a hand has its full length as the radius."""
+"""Radius of a hand as it is drawn. For distances, the radius of a hand is its full length."""
 STICK_M = 0.03
-"""Radius of limbs where no flesh is known."""
+"""Radius of limbs if the layout has no known limbs."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Placed:
 
 
 def balls(centres: Array, radii: Array) -> Placed:
-    """Return balls of radius 1 moved to centres (N, 3) and scaled to radii (N,)."""
+    """Return copies of a ball of radius 1, at centres (N, 3) with radii (N,)."""
     wxyzs = np.zeros((len(centres), 4), np.float32)
     wxyzs[:, 0] = 1
     scales = np.repeat(radii[:, None], 3, axis=1)
@@ -40,7 +40,7 @@ def balls(centres: Array, radii: Array) -> Placed:
 
 
 def cylinders(starts: Array, ends: Array, radii: Array) -> Placed:
-    """Return cylinders along z, of radius and length 1 about the origin, laid between points."""
+    """Return copies of a cylinder of radius 1 and length 1 along z, laid between points (N, 3)."""
     along = ends - starts
     length = np.linalg.norm(along, axis=1)
     x, y, z = (along / np.maximum(length, 1e-9)[:, None]).T
@@ -56,7 +56,7 @@ def cylinders(starts: Array, ends: Array, radii: Array) -> Placed:
 
 @dataclass(frozen=True)
 class Shape:
-    """How the body of a layout is drawn: round limbs of some radius between joints."""
+    """How the body of a layout is drawn: round limbs between joints, each with a radius."""
 
     ends: NDArray[np.int64]
     """(C, 2) indices of joints"""
@@ -68,8 +68,9 @@ class Shape:
         """Return the shape of the people in an outlook.
 
         Args:
-            outlook: whose layout it is; without known flesh, sticks are drawn.
-            flesh: as thick as distances are measured to, instead of slim.
+            outlook: outlook with the layout. If the layout has no known limbs, sticks are drawn.
+            flesh: True for limbs as thick as for the computation of distances, False for slim
+                limbs.
         """
         try:
             limbs = Limbs.for_outlook(outlook)
@@ -90,7 +91,10 @@ class Shape:
 
 
 def capsules(starts: Array, ends: Array, radii: Array) -> tuple[Placed, Placed]:
-    """Return the cylinders and balls of capsules between points (N, 3), those that are known."""
+    """Return the cylinders and balls of capsules between points (N, 3).
+
+    Capsules with an unknown (NaN) end are left out.
+    """
     known = np.isfinite(starts).all(axis=1) & np.isfinite(ends).all(axis=1)
     starts, ends, radii = starts[known], ends[known], radii[known]
     tops = balls(np.concatenate([starts, ends]), np.tile(radii, 2))

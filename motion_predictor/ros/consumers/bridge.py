@@ -1,9 +1,10 @@
-"""The `bridge` node: predictions as messages of other packages, each off by default.
+"""The `bridge` node: publishes predictions as messages of other packages.
 
-One output is for planners behind a slow link: the predictions themselves, with fewer samples.
+Every output is off by default. One output, the relay, is for planners behind a slow link: it
+publishes the predictions themselves, with fewer samples.
 
-Readers of the other outputs take silence or an empty message for an empty cell. So while
-predictions are not usable, the bridge publishes that somebody stands where the robot is.
+Readers of the other outputs understand silence or an empty message as an empty robot cell. So
+while predictions are not usable, the bridge publishes a person at the position of the robot.
 """
 
 from array import array
@@ -103,9 +104,9 @@ def point_cloud(header: Header, points: FloatArray) -> PointCloud2:
 
 
 def thinned(message: PredictedMotionArray, samples: int) -> PredictedMotionArray:
-    """Return a message with at most so many samples, evenly chosen. The given message is changed.
+    """Reduce a message in place to at most this number of samples, evenly chosen, and return it.
 
-    Mean, radius and `drawn_samples` stay those of all samples.
+    Mean, radius and `drawn_samples` still describe all samples.
     """
     drawn, F, J = message.num_samples, message.num_frames, message.num_joints
     if drawn <= samples:
@@ -120,7 +121,10 @@ def thinned(message: PredictedMotionArray, samples: int) -> PredictedMotionArray
 
 
 def feet_of(outlook: Outlook) -> FloatArray:
-    """Return the feet of everybody (N, 3), of every sample or else of the mean, at all times."""
+    """Return the foot positions (N, 3) of everybody at all times.
+
+    They are those of every sample, or of the mean if there are no samples.
+    """
     feet = [i for i, n in enumerate(outlook.joint_names) if any(f in n.lower() for f in FEET)]
     found = [
         (person.samples if len(person.samples) else person.mean[None])[:, :, feet].reshape(-1, 3)
@@ -130,7 +134,7 @@ def feet_of(outlook: Outlook) -> FloatArray:
 
 
 def people_message(module: Any, header: Header, now: Outlook, then: Outlook, span_s: float) -> Any:
-    """Return people_msgs/People: where roots will be, and their velocities."""
+    """Return people_msgs/People: the positions of roots at `then`, and their mean velocities."""
     message = module.People(header=header)
     for before, after in zip(now.people, then.people, strict=True):
         person = module.Person(name=after.id, reliability=float(after.observed_fraction))
@@ -145,7 +149,7 @@ def people_message(module: Any, header: Header, now: Outlook, then: Outlook, spa
 def collision_object(
     messages: Any, shapes: Any, header: Header, person: Person, limbs: Limbs
 ) -> Any:
-    """Return moveit_msgs/CollisionObject: limbs of the mean, with balls at their ends."""
+    """Return moveit_msgs/CollisionObject: the limbs of the mean, made of cylinders and balls."""
     message = messages.CollisionObject(header=header, id=f'person {person.id}')
     message.operation = messages.CollisionObject.ADD
     message.pose.orientation.w = 1.0
@@ -180,7 +184,7 @@ def _pose(centre: NDArray[np.float64], up: NDArray[np.float64]) -> Pose:
 
 
 class Bridge(Node):
-    """Publishes what is asked for, at a fixed rate."""
+    """Publishes the outputs that the parameters ask for, at a fixed rate."""
 
     def __init__(self) -> None:
         super().__init__('motion_bridge')
@@ -207,7 +211,7 @@ class Bridge(Node):
             self._objects = self._publisher('collision_objects', kind, 'collision_object')
         self._known: set[str] = set()
         if values['relay']:
-            # Reliable and only the newest, as the subscription to the predictor.
+            # Same QoS as the predictor's publisher: reliable, and only the newest message.
             relay = self.create_publisher(PredictedMotionArray, 'predicted_motion_relayed', 1)
             self.create_subscription(
                 PredictedMotionArray,
@@ -229,7 +233,7 @@ class Bridge(Node):
         if latest:
             self._publish_people(latest, header)
             return
-        if not self._frame:  # a position without a frame means nothing
+        if not self._frame:  # a position without a frame has no meaning
             self.get_logger().warning(
                 'predictions are not usable, and there is no frame to publish a warning '
                 "in: set the parameter 'frame'",
@@ -249,7 +253,7 @@ class Bridge(Node):
             means = [person.mean[0] for person in then.people]
             points = np.concatenate(means) if means else np.empty((0, 3), np.float32)
             self._poses.publish(pose_array(header, points))
-        if self._cloud:  # the feet at all times until then: a costmap has no time
+        if self._cloud:  # the feet at all times up to ahead_s, because a costmap has no time
             self._cloud.publish(
                 point_cloud(header, feet_of(outlook.at(outlook.instants(0.0, ahead_s))))
             )

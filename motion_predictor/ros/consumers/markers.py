@@ -1,7 +1,7 @@
-"""The `markers` node: predictions as RViz shows them.
+"""The `markers` node: publishes predictions as markers for RViz.
 
-It is a separate process: markers are nested messages, which are slow to build in Python, and the
-predictor has only 20 ms.
+It is a separate process, because markers are nested messages. Building them in Python is slow, and
+the predictor has only 20 ms.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,13 +33,16 @@ Array = NDArray[np.float32]
 
 
 def markers_of(message: PredictedMotionArray) -> MarkerArray:
-    """Return markers of everyone's body, mean future, uncertainty and a few samples.
+    """Return markers of everybody's body, mean future, uncertainty and a few samples.
 
-    Namespaces, in the frame of the message: `body` (the first predicted frame, which lies within
-    a few milliseconds of the observed one), `future` (the mean, fading with time), `radius` (of
-    the outermost joints and the root, fading likewise), `samples` (paths of the outermost joints),
-    `reach` (of people who are not predicted, about where they were last seen) and `status` (above
-    the frame's origin: what is not OK).
+    All markers are in the frame of the message. Their namespaces are:
+
+    - `body`: the first predicted frame, by default 17 ms after the observed one;
+    - `future`: the mean, fading with time;
+    - `radius`: balls of the outermost joints and of the root, fading with time;
+    - `samples`: paths of the outermost joints;
+    - `reach`: the ball that a person who is not predicted can have reached;
+    - `status`: a text above the origin of the frame, if a status is not OK.
     """
     parents = list(message.parents)
     bones = np.array([(j, p) for j, p in enumerate(parents) if p >= 0]).reshape(-1)
@@ -81,7 +84,7 @@ def _sentence(message: PredictedMotionArray) -> str:
 
 
 class _Markers:
-    """Collects markers of one message. The first marker removes those of the previous message."""
+    """Collects the markers of one message. The first marker deletes all earlier markers."""
 
     def __init__(self, header: Any) -> None:
         self._header = header
@@ -99,7 +102,7 @@ class _Markers:
         return marker
 
     def lines(self, namespace: str, ends: Array, width_m: float, colour: Iterable[float]) -> None:
-        """Add lines between every two of the points (2 L, 3)."""
+        """Add L lines; the points (2 L, 3) are their ends, two by two."""
         marker = self._add(namespace, Marker.LINE_LIST, (width_m, 0, 0), colour)
         marker.points = [Point(x=x, y=y, z=z) for x, y, z in ends.astype(float).tolist()]
 
@@ -118,7 +121,7 @@ class _Markers:
 
 
 class MarkersNode(Node):
-    """Turns `predicted_motion` into `predicted_motion_markers`, while there is a subscriber."""
+    """Publishes `predicted_motion` as `predicted_motion_markers` while there is a subscriber."""
 
     def __init__(self) -> None:
         super().__init__('motion_markers')

@@ -1,4 +1,4 @@
-"""The robot of a separation monitor, from its parameters and the joint states."""
+"""Finds the robot's pose for drawing, from a separation monitor's parameters and joint states."""
 
 import time
 from pathlib import Path
@@ -23,7 +23,7 @@ PARAMETERS = ('capsules_file', 'urdf_file', 'base_pose')
 
 
 class MonitoredRobot:
-    """Knows where the robot is while a separation monitor runs on this machine.
+    """Returns the pose of the robot while a separation monitor runs on this machine.
 
     Args:
         node: its executor handles the messages.
@@ -43,7 +43,7 @@ class MonitoredRobot:
         node.create_timer(ASK_S, self._ask)
 
     def now(self) -> Robot | None:
-        """Return the robot. None without a monitor, or if the place of the robot is unknown."""
+        """Return the robot; None if there is no monitor, or if the robot's pose is unknown."""
         if self._model is None or self._base is None:
             return None
         try:

@@ -1,4 +1,4 @@
-"""Where the robot's capsules are now, from joint states and a URDF, or from tf."""
+"""Finds where the robot's capsules are now, from joint states and a URDF, or from tf."""
 
 import time
 from collections.abc import Callable
@@ -14,16 +14,16 @@ from motion_predictor.planning.robot import Mounted, RobotError, RobotModel
 
 
 class RobotState(Protocol):
-    """Knows where the robot is."""
+    """A source of the robot's present pose."""
 
     base: str
-    """The frame that its capsules are given in."""
+    """The frame of the capsules that `capsules` returns."""
 
     def capsules(self) -> Capsules:
-        """Return the capsules at their present place.
+        """Return the robot's capsules in its present pose.
 
         Raises:
-            RobotError: if that is not known.
+            RobotError: if the pose is unknown.
         """
 
     def close(self) -> None:
@@ -31,12 +31,13 @@ class RobotState(Protocol):
 
 
 class FromJoints:
-    """Places the capsules by `joint_states`.
+    """Places the capsules by the messages on `joint_states`.
 
     Args:
         node: its executor handles the messages.
-        model: of the robot.
-        silent_after_s: after so long without a message, a joint is not known (monotonic clock).
+        model: model of the robot.
+        silent_after_s: time without a message after which a joint's position counts as unknown
+            (monotonic clock).
     """
 
     def __init__(self, node: Node, model: RobotModel, silent_after_s: float) -> None:
@@ -49,7 +50,7 @@ class FromJoints:
         )
 
     def capsules(self) -> Capsules:
-        """Return where they are now; see `RobotState`."""
+        """Return the capsules in the present pose; see `RobotState`."""
         oldest_s = time.monotonic() - self._silent_after_s
         names = self._model.joint_names
         silent = [name for name in names if self._told_s.get(name, float('-inf')) < oldest_s]
@@ -73,7 +74,8 @@ class FromTf:
 
     Args:
         mounted: the capsules.
-        transform: returns the transform to its first frame from its second; None if unknown.
+        transform: called with (target, source); returns the transform from frame `source` to
+            frame `target`, None if it is unknown.
     """
 
     def __init__(self, mounted: Mounted, transform: Callable[[str, str], Rigid | None]) -> None:
@@ -81,7 +83,7 @@ class FromTf:
         self._mounted, self._transform = mounted, transform
 
     def capsules(self) -> Capsules:
-        """Return where they are now; see `RobotState`."""
+        """Return the capsules in the present pose; see `RobotState`."""
         places = {}
         for frame in self._mounted.frames:
             here = frame == self.base
@@ -95,4 +97,4 @@ class FromTf:
         return self._mounted.at(places)
 
     def close(self) -> None:
-        """Nothing is listened to here."""
+        """Do nothing: this object has no subscription of its own."""

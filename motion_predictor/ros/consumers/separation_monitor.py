@@ -1,6 +1,6 @@
 """The `separation_monitor` node: predictions and the robot's state in, `speed_scale` out.
 
-It is not safety-rated. It publishes 0 unless everything is known to be good.
+It is not safety-rated. It publishes 0 as soon as any input is missing, too old or wrong.
 """
 
 import time
@@ -29,11 +29,11 @@ from motion_predictor.ros.consumers.robot_state import FromJoints, FromTf, Robot
 from motion_predictor.ros.consumers.subscription import Predictions
 
 REPORT_S = 1.0
-JUMP_S = 0.5  # that ROS time goes astray between two looks
+JUMP_S = 0.5  # greatest deviation of ROS time from the monotonic clock between two checks
 
 
-class Blocked(Exception):  # noqa: N818 - no error: the reason why the robot stands
-    """The robot has to stand still, and why."""
+class Blocked(Exception):  # noqa: N818 - not an error, but the reason why the robot must stop
+    """The robot must stand still; the text says why."""
 
 
 class SeparationMonitor(ManagedNode):
@@ -56,7 +56,7 @@ class SeparationMonitor(ManagedNode):
             urdf = Path(values['urdf_file']).read_text() if values['urdf_file'] else ''
             self._model = RobotModel(Path(values['capsules_file']), urdf)
         else:
-            Tf(self)  # raises where tf2_ros is not installed
+            Tf(self)  # raises if tf2_ros is not installed
         pose = values['base_pose']
         self._known = Rigid.of_pose(pose).inverse if any(pose) else None
         names = ('reaction_s', 'stop_s', 'stop_m', 'reach_in_m', 'uncertainty_m')
@@ -68,7 +68,7 @@ class SeparationMonitor(ManagedNode):
         self._table.in_use = True
 
     def _listen(self) -> None:
-        # The robot stands until all is known to be good.
+        # Everything starts anew, so the robot stands still until all inputs have come.
         values = self._values
         self._governor = Governor(values['rise_per_s'], values['hysteresis'], values['hold_s'])
         self._counts: Counter[str] = Counter()
@@ -117,7 +117,7 @@ class SeparationMonitor(ManagedNode):
             allowed, self._reason = self._allowed(), ''
         except Blocked as reason:
             allowed, self._reason = 0.0, str(reason)
-        except Exception as error:  # after any error, nothing is known to be good
+        except Exception as error:  # after any error the robot must stop
             allowed, self._reason = 0.0, f'computing the scale failed: {one_line(error)}'
         scale = self._governor.update(allowed, now_s)
         self._scale.publish(Float64(data=scale))
@@ -128,10 +128,10 @@ class SeparationMonitor(ManagedNode):
             self._report(now_s)
 
     def _allowed(self) -> float:
-        """Return the share of full speed that people allow.
+        """Return the share of full speed at which the robot can stop before it reaches people.
 
         Raises:
-            Blocked: if that is not known.
+            Blocked: if this share is unknown.
         """
         jumped_s = self._jumped_s()
         if abs(jumped_s) > JUMP_S:  # positions from before the jump are too old
@@ -161,13 +161,17 @@ class SeparationMonitor(ManagedNode):
         return self._robot.allowed(times, apart)
 
     def _jumped_s(self) -> float:
-        """Return by how much ROS time went beyond the monotonic clock since the last look."""
+        """Return by how much ROS time moved against the monotonic clock since the last check."""
         now = self.get_clock().now().nanoseconds * 1e-9, time.monotonic()
         before, self._looked = self._looked or now, now
         return (now[0] - before[0]) - (now[1] - before[1])
 
     def _people(self) -> Latest:
-        """Return the people in the frame of the robot's base, or why they are not known there."""
+        """Return the predictions in the robot's base frame, or the reason why there are none.
+
+        Raises:
+            Blocked: if `base_pose` is given, but the frame of the predictions has changed.
+        """
         if self._known is None:
             return self._predictions.latest_in(self._state.base)
         latest = self._predictions.latest()
@@ -182,7 +186,7 @@ class SeparationMonitor(ManagedNode):
         return latest.moved(self._known, self._state.base)
 
     def _limbs_of(self, outlook: Outlook) -> Limbs:
-        """Return the limbs of the people, read once."""
+        """Return the limbs of the people; the file is read only once per list of joints."""
         path, names = self._values['limbs_file'], outlook.joint_names
         if not path:
             return Limbs.for_outlook(outlook)

@@ -1,4 +1,4 @@
-"""Predictions for a planner that is a node: the subscription, and tf if it is needed."""
+"""Predictions for a planner that is a ROS node: the subscription, and tf if it is needed."""
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -16,7 +16,7 @@ class Predictions:
     Args:
         node: its executor handles the messages, and its clock gives the time.
         limits: when a message may no longer be acted on.
-        topic: to subscribe to.
+        topic: topic to subscribe to.
     """
 
     def __init__(
@@ -25,14 +25,14 @@ class Predictions:
         self._node = node
         self._inbox = Inbox(limits)
         self._tf: Tf | None = None
-        # Reliable, since a message of many fragments would rarely arrive complete otherwise.
+        # Reliable: otherwise a message of many fragments would rarely arrive complete.
         self._subscription = node.create_subscription(
             PredictedMotionArray, topic, self._inbox.put, QoSProfile(depth=1)
         )
 
     @property
     def limits(self) -> Limits:
-        """When a message may no longer be acted on; may be set at any time."""
+        """When a message may no longer be acted on. It can be set at any time."""
         return self._inbox.limits
 
     @limits.setter
@@ -43,7 +43,7 @@ class Predictions:
         """Return usable predictions in their own frame, or the reason why there are none.
 
         Args:
-            now: by the node's clock; read from it unless given.
+            now: time of the node's clock; its present time by default.
         """
         now = now or self._node.get_clock().now()
         return self._inbox.latest(now.nanoseconds)
@@ -53,8 +53,8 @@ class Predictions:
 
         Args:
             frame: name of the frame.
-            now: by the node's clock; read from it unless given.
-            known: transform from the predictions' frame to this one; by default from tf2.
+            now: time of the node's clock; its present time by default.
+            known: transform from the predictions' frame to this frame; read from tf2 by default.
         """
         latest = self.latest(now)
         if not latest or latest.outlook.frame_id == frame:
@@ -68,9 +68,9 @@ class Predictions:
         not installed.
 
         Args:
-            target: frame that is asked for.
-            source: frame that they are in.
-            now: by the node's clock; read from it unless given.
+            target: frame to transform to.
+            source: frame to transform from.
+            now: time of the node's clock; its present time by default.
         """
         if self._tf is None:
             try:

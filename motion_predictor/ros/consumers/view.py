@@ -1,7 +1,7 @@
-"""The `view` node: `predicted_motion` as a page in the browser, on this machine.
+"""The `view` node: shows `predicted_motion` on a page in the browser, on this machine.
 
-It is a separate process that only listens. It draws at most 15 times a second, and only while a
-browser has the page open.
+It is a separate process that only subscribes. It draws at most 15 times per second, and only while
+a browser has the page open.
 """
 
 import argparse
@@ -31,13 +31,13 @@ if TYPE_CHECKING:  # viser may be missing
     from motion_predictor.view.page import Page
 
 LIMITS = Limits(silent_after_s=1.0, max_age_s=1.0)
-"""Longer than for a robot, since people are slower."""
+"""Longer than for a robot, because people who look at the page are slower."""
 SHOWN_ALL_THE_SAME = (Reason.USABLE, Reason.WARMING_UP, Reason.TOO_MANY, Reason.UNREADABLE)
-"""Reasons for which some of the people may still be predicted."""
+"""Reasons with which a message may still predict some of the people."""
 
 
 class ViewNode(Node):
-    """Hands what is predicted to a page."""
+    """Passes predictions to a page."""
 
     def __init__(self, page: 'Page') -> None:
         super().__init__('motion_view')
@@ -73,7 +73,7 @@ class ViewNode(Node):
         )
 
     def draw(self) -> None:
-        """Draw the newest moment, with the state of the predictions in a sentence."""
+        """Draw the newest moment, and the state of the predictions as a sentence."""
         reason = self._inbox.latest(self.get_clock().now().nanoseconds).reason
         good = reason in SHOWN_ALL_THE_SAME
         newest = self._page.memory.newest
@@ -82,7 +82,7 @@ class ViewNode(Node):
 
 
 def _name_of(status: int) -> str:
-    """Return the name of a status; the number if it has no name."""
+    """Return the name of a status, or its number if it has no name."""
     return Status(status).name if status in Status._value2member_map_ else str(status)
 
 

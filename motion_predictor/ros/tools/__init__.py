@@ -1,1 +1,1 @@
-"""Tools that replay recordings, and measure and show the node."""
+"""Tools that replay recordings, and that measure the node or show its predictions."""

@@ -1,4 +1,4 @@
-"""The demo: replay and predictor as separate processes, and a scorer that listens to both."""
+"""The demo: runs replay and predictor as separate processes, and scores the predictions."""
 
 import argparse
 import json
@@ -38,7 +38,7 @@ DRAIN_S = 1.0
 
 
 class ScorerNode(Node):
-    """Listens to the tracker and to the predictor and hands both to a Scorer."""
+    """Subscribes to the skeletons and to the predictions, and passes both to a Scorer."""
 
     def __init__(self) -> None:
         super().__init__('scorer')
@@ -106,7 +106,7 @@ class ScorerNode(Node):
 
 
 def report(node: ScorerNode) -> dict[str, Any]:
-    """Return all figures of a run."""
+    """Return all results of a run."""
     result: dict[str, Any] = {'people': len(node.people), 'predictions': len(node.ages_ms)}
     if len(node.arrivals_s) > 1:
         span_s = node.arrivals_s[-1] - node.arrivals_s[0]
@@ -118,7 +118,7 @@ def report(node: ScorerNode) -> dict[str, Any]:
 
 
 def print_report(result: dict[str, Any]) -> None:
-    """Print the figures as tables."""
+    """Print the results as tables."""
     timing = ['people', 'predictions', 'rate_hz', 'scored predictions']
     print(tabulate([[result.get(name) for name in timing]], timing, 'github', '.1f'))
     rows = [
@@ -162,7 +162,7 @@ def _replay(arguments: argparse.Namespace) -> list[str]:
 
 
 def watch(arguments: argparse.Namespace) -> None:
-    """Play and predict beside a page that is served already, until interrupted."""
+    """Run replay and predictor until interrupted. The page is already served by the caller."""
     with (
         running('predictor', *_predictor(arguments)) as predictor,
         running('replay', *_replay(arguments), '--loop') as replay,
@@ -172,7 +172,7 @@ def watch(arguments: argparse.Namespace) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ScorerNode:
-    """Play, predict and score; returns when the clip has ended.
+    """Replay, predict and score. Returns when the clip has ended.
 
     Raises:
         RuntimeError: if the predictor does not start.
@@ -195,7 +195,7 @@ def run(arguments: argparse.Namespace) -> ScorerNode:
 
 
 def _offline(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    """Compute the demo of the monitor; see `main`."""
+    """Compute the demo of the monitor without processes, and return the exit status."""
     if not arguments.monitor or arguments.view:
         parser.error('--offline needs --monitor and does not work with --view')
     try:
@@ -207,7 +207,7 @@ def _offline(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
 
 
 def main() -> int:
-    """Run the demo. A problem is one sentence on stderr, and exit status 1 or 2."""
+    """Run the demo. Problems are printed to stderr as one sentence; the exit status is 1 or 2."""
     parser = argparse.ArgumentParser(
         prog='demo',
         description='Replay motion, predict it, and score the predictions.',

@@ -1,4 +1,4 @@
-"""Times from message to prediction: the real node in another process, timed from this one."""
+"""Measures the time from message to prediction: the real node runs in another process."""
 
 import itertools
 import os
@@ -38,9 +38,9 @@ from motion_predictor.ros.common.processes import (
 from motion_predictor.ros.tools.replay import ReplayNode, parse, poses
 
 LOOK_S = 0.1
-"""Time between looks at whether the predictor has started."""
+"""Time between checks whether the predictor has started."""
 START_TIMEOUT_S = 900.0
-"""An engine may have to be compiled first."""
+"""Long, because an engine may have to be compiled first."""
 DRAIN_S = 1.0
 DIAGNOSTICS_PERIOD_S = 0.5
 STAGE = re.compile(r'(.+) p50 / p99 / max \(ms\)')
@@ -48,18 +48,18 @@ STAGE = re.compile(r'(.+) p50 / p99 / max \(ms\)')
 
 @dataclass(frozen=True)
 class Answer:
-    """A message of the predictor, as it arrived here."""
+    """A message of the predictor, as it arrived in this process."""
 
     stamp_s: float
-    """Stamp of the observation that it answers."""
+    """Stamp of the observation that the message answers."""
     status: Status
     people: tuple[Status, ...]
     predicted: int
     samples: int
     published_ms: float
-    """From the stamp of the observation (set when it is sent) until the node publishes."""
+    """Time from the stamp of the observation (set when it is sent) until the node publishes."""
     received_ms: float
-    """From the same stamp until the arrival here."""
+    """Time from the same stamp until the message arrives in this process."""
 
 
 class Listener(Node):
@@ -70,7 +70,7 @@ class Listener(Node):
         self.active = threading.Event()
         self.predicting = threading.Event()
         self.expected_people = 1
-        """Number of predictions in one message that sets `predicting`."""
+        """`predicting` is set when one message has at least this number of predictions."""
         self.answers: list[Answer] = []
         self.diagnostics: dict[str, str] = {}
         self.create_subscription(TransitionEvent, 'predictor/transition_event', self._on_event, 10)
@@ -85,7 +85,7 @@ class Listener(Node):
 
     def _on_prediction(self, message: PredictedMotionArray) -> None:
         stamp_s, now_s = seconds(message.header.stamp), time.time()
-        self.active.set()  # the event is lost if the node was faster than discovery
+        self.active.set()  # the transition event is lost if it came before discovery
         predicted = sum(len(motion.mean) > 0 for motion in message.motions)
         self.answers.append(
             Answer(
@@ -110,7 +110,7 @@ def to_and_fro(
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield the poses of the first clip forwards and backwards, without end.
 
-    Nobody comes, goes or jumps. So a status that is not OK is due to the predictor.
+    Nobody appears, disappears or jumps. So if a status is not OK, the predictor is the cause.
     """
     way = [pose for _, pose in poses(archive, clips[:1], rate_hz, loop=False)]
     yield from (('someone', pose) for pose in itertools.cycle(way + way[-2:0:-1]))
@@ -118,7 +118,7 @@ def to_and_fro(
 
 @dataclass(frozen=True)
 class Load:
-    """The load of the predictor."""
+    """The load on the predictor."""
 
     archive: MotionArchive
     parameters: dict[str, Any]
@@ -126,22 +126,23 @@ class Load:
     seconds: float
     """Duration of the measurement for each number of people."""
     busy: int = 0
-    """Number of processes that compute all the time on the same cores."""
+    """Number of other processes that compute all the time on the same cores."""
 
     def people(self, count: int) -> ReplayNode:
-        """Return a source of so many people, 30 times a second, without end."""
+        """Return a source that publishes this number of people 30 times per second, endlessly."""
         return ReplayNode(self.archive, parse(['--people', str(count)]), to_and_fro)
 
 
 def measure(load: Load, crowds: Sequence[int]) -> list[dict[str, Any]]:
     """Measure the node with each of these numbers of people.
 
-    Every number of people has a new predictor. If 0 people are among them, they come first, with
-    an empty cache that the others then use. Otherwise the cache is that of the user.
+    A new predictor is started for each number of people. If `crowds` contains 0, it is measured
+    first and starts with an empty cache of compiled networks, which the others then use. Otherwise
+    the cache of the user is used.
 
     Returns:
-        for each number of people the answers, the node's own account of its time, the start-up
-        and the use of memory and processor.
+        For each number of people: the answers, the node's own timings, the start-up times, and
+        the use of memory and CPU.
 
     Raises:
         RuntimeError: if the predictor does not start, or ends.
@@ -191,7 +192,7 @@ def _run(load: Load, people: int, cache: Path | None) -> dict[str, Any]:
         'statuses': _counts(answer.status.name for answer in answers),
         'statuses_of_people': _counts(s.name for answer in answers for s in answer.people),
         'samples': _counts(str(answer.samples) for answer in answers if answer.predicted),
-        # Only answers that predict everybody: others need less time.
+        # Only answers that predict everybody, because the others need less time.
         'received_ms': [a.received_ms for a in answers if a.predicted == people > 0],
         'published_ms': [a.published_ms for a in answers if a.predicted == people > 0],
         'stages': stages(diagnostics),
@@ -202,9 +203,10 @@ def _run(load: Load, people: int, cache: Path | None) -> dict[str, Any]:
 
 
 def _between(answers: Sequence[Answer], since_s: float, until_s: float) -> list[Answer]:
-    """Return the answers to what was sent in a time.
+    """Return the answers to the observations that were sent within a time span.
 
-    Afterwards the node says again that the input has stopped, which answers nothing.
+    After the span, the node publishes again that the input has stopped. These messages repeat the
+    stamp of the last observation and are left out.
     """
     found: dict[float, list[Answer]] = {}
     for answer in answers:
@@ -218,7 +220,7 @@ def _between(answers: Sequence[Answer], since_s: float, until_s: float) -> list[
 def _predictor(
     parameters: dict[str, Any], cache: Path | None
 ) -> Iterator['subprocess.Popen[bytes]']:
-    """Run the node with these parameters and this cache for compiled networks."""
+    """Run the node with these parameters and this cache of compiled networks."""
     given = parameters | {'diagnostics_period_s': DIAGNOSTICS_PERIOD_S}
     options = [part for name, value in given.items() for part in ('-p', f'{name}:={value}')]
     names = ('XDG_CACHE_HOME', 'TORCHINDUCTOR_CACHE_DIR') if cache else ()
@@ -229,7 +231,7 @@ def _predictor(
 
 @contextmanager
 def _busy(processes: int) -> Iterator[None]:
-    """Have so many processes compute all the time meanwhile."""
+    """Keep this number of processes computing all the time."""
     compute = f'import os\nwhile os.getppid() == {os.getpid()}: pass'
     with ExitStack() as ends:
         for _ in range(processes):
@@ -241,9 +243,9 @@ def _busy(processes: int) -> Iterator[None]:
 def _until_ready(
     listener: Listener, source: ReplayNode, process: 'subprocess.Popen[bytes]'
 ) -> dict[str, float]:
-    """Play until everyone is predicted by the best engine; return the seconds since the start.
+    """Play until the best engine predicts everybody. Return when each stage was reached, seconds.
 
-    What is measured while another process makes that engine says nothing of the time afterwards.
+    While another process makes that engine, measured times would not be those of normal operation.
     """
     started_s = psutil.Process(process.pid).create_time()
     patience_s = time.time() + START_TIMEOUT_S
@@ -278,7 +280,7 @@ def _counts(names: Iterator[str]) -> dict[str, int]:
 
 
 def stages(diagnostics: dict[str, str]) -> dict[str, dict[str, float]]:
-    """Return the node's own timings (ms) by stage, of its last 1000 predictions at most."""
+    """Return the node's own timings by stage, ms, of at most its last 1000 predictions."""
     found = {}
     for key, value in diagnostics.items():
         if match := STAGE.fullmatch(key):

@@ -1,8 +1,8 @@
 """The demo of the monitor: an arm repeats a motion and slows down for recorded people.
 
-Predictor and monitor are separate processes. Two more arms do the same motion beside the same
-people: one assumes that people approach at the 1.6 m/s of ISO, the other that they stay where
-they are.
+Predictor and monitor are separate processes. Two more arms repeat the same motion beside the same
+people. One assumes that people approach at the 1.6 m/s of ISO 13855. The other assumes that they
+stay where they are.
 """
 
 import argparse
@@ -41,7 +41,7 @@ START_TIMEOUT_S = 300.0
 
 
 class Cell(Node):
-    """The three arms, and the people beside them, as messages tell."""
+    """Connects the three arms to ROS: skeletons and the speed scale in, joint states out."""
 
     def __init__(self, arms: RivalArms) -> None:
         super().__init__('simulated_arm')
@@ -58,7 +58,7 @@ class Cell(Node):
         self.create_timer(PERIOD_S, self._step)
 
     def begin(self) -> None:
-        """Start all arms and their figures at the same scale."""
+        """Start all arms at the same scale, and start measuring."""
         self.arms.begin(self.scale)
         self.measuring = True
 
@@ -85,7 +85,7 @@ class Cell(Node):
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Play the archive beside the arms and return how each fared.
+    """Play the archive beside the arms, and return the results of each arm.
 
     Raises:
         RuntimeError: if the predictor or the monitor does not start.
@@ -132,7 +132,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any], out: Path) -> None:
-    """Print the figures and write them."""
+    """Print the results and write them to a file."""
     names = list(next(iter(result.values())))
     rows = [[arm, *(figures[name] for name in names)] for arm, figures in result.items()]
     print(tabulate(rows, ['How the arm gives way to people, with', *names], 'github', '.2f'))

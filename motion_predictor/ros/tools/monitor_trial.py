@@ -1,6 +1,6 @@
 """The demo of the monitor, computed without processes and without a clock.
 
-Every run gives the same figures, however busy the machine is. The arms start at several points of
+Every run gives the same results, however busy the machine is. The arms start at several points of
 their motion, because the result depends on where the arm is when somebody comes near.
 """
 
@@ -37,31 +37,31 @@ from motion_predictor.tracking.scene import Observation
 from motion_predictor.uncertainty.reach import BODY_M_S
 
 DELAY_S = 0.02
-"""Age of an observation when its prediction arrives: the whole latency budget."""
+"""Age of an observation when its prediction arrives: the whole default latency budget."""
 PERIOD_S = 0.02
 STARTS = 4
 BEFORE_S = 2.0
-"""Time before the first person in which nobody is there."""
+"""Time at the start during which nobody is there."""
 
 
 class Moment(NamedTuple):
     """One frame: what the tracker sees, and what the predictor publishes."""
 
     time_s: float
-    """Of capture."""
+    """time of capture"""
     poses: dict[str, NDArray[np.float32]]
-    """(J, 3) metres, by id"""
+    """pose (J, 3) of each person by id, metres"""
     message: Any
-    """PredictedMotionArray"""
+    """the PredictedMotionArray"""
 
 
 def moments(
     archive: MotionArchive, clips: list[int], predictor: MotionPredictor, rate_hz: float
 ) -> Iterator[Moment]:
-    """Yield the moments of clip after clip; each clip is another person.
+    """Yield the moments of one clip after the other. Each clip counts as a new person.
 
     Raises:
-        ArchiveError: if the predictor takes another layout.
+        ArchiveError: if the archive does not have the predictor's layout.
     """
     header = predictor.checkpoint.header
     if archive.layout.joint_names != header.layout.joint_names:
@@ -86,7 +86,7 @@ def moments(
         stamp_ns = round((1 + index / rate_hz) * 1e9)
         people.update(stamp_ns, [Observation(*one) for one in seen.items()], 'map')
         scene = people.scene(stamp_ns)
-        assert scene is not None  # a message came
+        assert scene is not None  # since `update` was called
         predicted = [person for person in scene.people if person.window is not None]
         windows = [person.window for person in predicted if person.window is not None]
         prediction = None
@@ -102,7 +102,7 @@ def moments(
 def fare(
     said: Sequence[Moment], arms: RivalArms, robot: Robot, limbs: Limbs, title: str = ''
 ) -> dict[str, dict[str, float]]:
-    """Simulate the arms beside people and return the figures of each."""
+    """Simulate the arms beside people, and return the results of each arm."""
     span_s = robot.reaction_s + robot.stop_s
     inbox = Inbox(Limits(SILENT_S, 0.2, 0.1, span_s, 0.5, True, BODY_M_S))
     governor = Governor()
@@ -127,13 +127,15 @@ def fare(
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Compute the demo; return mean figures over the starts, and the least distance, of each arm.
+    """Compute the demo, and return the results of each arm.
+
+    A result is the mean over the starts; the least distance is the minimum over the starts.
 
     Raises:
-        ArchiveError: if the predictor takes another layout.
+        ArchiveError: if the archive does not have the predictor's layout.
     """
     archive = open_archive(arguments.archive)
-    torch.set_num_threads(1)  # as the predictor does, since others compute beside it
+    torch.set_num_threads(1)  # as in the node; other processes may need the other cores
     predictor = MotionPredictor.load(arguments.checkpoint, device='cpu', backend='eager')
     clips = choose_clips(archive, arguments.clip)
     said = list(moments(archive, clips, predictor, arguments.rate))

@@ -1,4 +1,4 @@
-"""The demo's picture: a person, the fan of futures and what they then did."""
+"""Draws the demo's animation: a person, several predicted futures, and what then happened."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ FORESEEN, SEEN = '#d9822b', '#1f4e79'
 
 
 def draw(examples: list[Example], parents: list[int], path: Path) -> None:
-    """Write an animation: the past in blue, then the true future in blue and samples in orange."""
+    """Write an animation. The past and the true future are blue, the samples are orange."""
     matplotlib.use('Agg')
     figure = pyplot.figure(figsize=(4.8, 4.8), dpi=80)
     axes = figure.add_subplot(projection='3d')

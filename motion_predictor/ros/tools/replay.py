@@ -1,4 +1,4 @@
-"""The `replay` node: plays a motion archive as the skeletons that a tracker would publish."""
+"""The `replay` node: publishes a motion archive as skeletons, as a tracker would."""
 
 import argparse
 import math
@@ -34,7 +34,7 @@ class Corruption:
     def apply(
         self, pose: NDArray[np.float32], generator: np.random.Generator
     ) -> NDArray[np.float32] | None:
-        """Return a pose (J, 3) as a tracker would report it, None if it misses the person."""
+        """Return a pose (J, 3) as a tracker would report it; None if it misses the person."""
         if generator.random() < self.drop_frames:
             return None
         noisy = pose + generator.standard_normal(pose.shape).astype(np.float32) * self.noise_m
@@ -45,12 +45,15 @@ class Corruption:
 def poses(
     archive: MotionArchive, clips: list[int], rate_hz: float, loop: bool
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield (id, pose (J, 3)) of clip after clip at a rate; every clip is a person of its own."""
+    """Yield (id, pose (J, 3)) at a fixed rate, one clip after the other.
+
+    Each clip has its own id, so it counts as a new person.
+    """
     turn = 0
     while True:
         for index in clips:
             clip = archive.clip(index)
-            end_s = max(len(clip) - 1, 0.5) / archive.rate_hz  # one frame is one pose
+            end_s = max(len(clip) - 1, 0.5) / archive.rate_hz  # a clip of one frame gives one pose
             for time_s in np.arange(0, end_s, 1 / rate_hz):
                 place = time_s * archive.rate_hz
                 left = int(place)
@@ -63,7 +66,7 @@ def poses(
 
 
 Play = Callable[[MotionArchive, list[int], float, bool], Iterator[tuple[str, NDArray[np.float32]]]]
-"""How a person goes through clips, like `poses`."""
+"""A function like `poses` that yields the poses of one person."""
 
 
 class ReplayNode(Node):
@@ -100,7 +103,7 @@ class ReplayNode(Node):
         period_s = 1 / self._arguments.rate
         due_s = time.monotonic()
         until_s = due_s + seconds
-        nobody = not self._people  # nobody from the start: then empty messages are published
+        nobody = not self._people  # with 0 people, empty messages are published without end
         while rclpy.ok() and due_s < until_s and (self._people or nobody):
             self._publish()
             due_s += period_s
@@ -128,7 +131,7 @@ class ReplayNode(Node):
 
 
 def choose_clips(archive: MotionArchive, wanted: str) -> list[int]:
-    """Return the clips that `all`, a name or a number stands for.
+    """Return the indices of the clips that are chosen by `all`, a name or a number.
 
     Raises:
         ArchiveError: if there is no such clip.
@@ -145,7 +148,7 @@ def choose_clips(archive: MotionArchive, wanted: str) -> list[int]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what says how to play, to this node's command line and the demo's."""
+    """Add the options of the replay, which this node and the demo share."""
     parser.add_argument('archive', nargs='?', default='bundled', help='"bundled" or a .npz file')
     parser.add_argument('--clip', default='all', help='name or number of one clip')
     parser.add_argument(
@@ -172,7 +175,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(command_line: list[str]) -> argparse.Namespace:
-    """Return the parsed command line; an invalid one is a sentence on stderr and exit status 2."""
+    """Return the parsed command line. If it is invalid, exit with status 2 and a sentence."""
     parser = argparse.ArgumentParser(
         prog='replay', description='Play a motion archive as skeletons.', formatter_class=Help
     )

@@ -1,7 +1,8 @@
-"""Three arms that do the same motion beside the same people and slow down by different rules.
+"""Three arms that repeat the same motion beside the same people and slow down by different rules.
 
-One follows the scale of a separation monitor. The others know as much about who is there: they
-account for the age of a pose, and remember people who are no longer seen for as long.
+One arm follows the scale of a separation monitor. The other two follow simple rules, but know as
+much about the people: they account for the age of a pose, and remember people who are no longer
+seen for the same time as the predictor.
 """
 
 import math
@@ -29,37 +30,38 @@ from motion_predictor.uncertainty.reach import BODY_M_S
 ARM = installed('config', 'demo_arm')
 CAPSULES, URDF = ARM / 'capsules.yaml', ARM / 'arm.urdf'
 ASIDE_M = 1.1
-"""Distance of the arm from the middle of the path that somebody walks."""
+"""Distance of the arm from the middle of the path of a walking person."""
 SILENT_S = 0.12
-"""Recorded people come 30 times a second without delay, so after this time more than three
-messages are missing."""
+"""Time without a message after which people count as unknown. Recorded people come 30 times per
+second without delay, so more than three messages are then missing."""
 FORGET_S = 1.0
-"""Default time for which the predictor lists somebody who is no longer seen."""
+"""Default time for which the predictor lists a person who is no longer seen."""
 PREDICTED, ISO, STANDING = 'predicted', 'ISO, 1.6 m/s', 'zero velocity'
 SPEEDS = {ISO: BODY_M_S, STANDING: 0.0}
 
 
 class Seen(NamedTuple):
-    """Somebody as they were last seen, with the time of the monotonic clock."""
+    """A person as last seen."""
 
     pose: NDArray[np.floating]
-    """(J, 3) metres, in the arm's base"""
+    """(J, 3) metres, in the base frame of the arm"""
     time_s: float
+    """when the person was seen, by the monotonic clock"""
 
 
 def arm_model() -> RobotModel:
-    """Return the arm."""
+    """Return the capsules and joints of the arm."""
     return RobotModel(CAPSULES, URDF.read_text())
 
 
 def arm_robot(model: RobotModel) -> Robot:
-    """Return its data for the monitor."""
+    """Return the speed and the stopping behaviour of the arm, for the monitor."""
     speed = full_speed_m_per_s(model)
     return Robot(speed, stop_s=STOP_S, stop_m=speed * STOP_S / 2)
 
 
 def place_of(archive: MotionArchive, chosen: Sequence[int]) -> Rigid:
-    """Return the place of the arm: it faces the path of the person who walks farthest."""
+    """Return the pose of the arm's base. It faces the path of the person who walks farthest."""
     clips = [archive.clip(i) for i in chosen]
     walk = max(clips, key=lambda clip: float(np.linalg.norm(np.ptp(clip[:, 0, :2], axis=0))))
     way = walk[-1, 0, :2] - walk[0, 0, :2]
@@ -76,9 +78,9 @@ class RivalArms:
 
     Args:
         place: pose of the arms' base in the frame of the people.
-        model: of an arm.
-        robot: speeds and times of the arm.
-        start_s: where in their motion they start.
+        model: model of an arm.
+        robot: speed and stopping behaviour of an arm.
+        start_s: phase of the motion at which the arms start.
     """
 
     def __init__(
@@ -93,21 +95,24 @@ class RivalArms:
         self._heard_s = float('-inf')
 
     def begin(self, scale: float) -> None:
-        """Start all of them at the same scale."""
+        """Start all arms at the same scale."""
         for arm in self.arms.values():
             arm.speed = scale
         for governor in self._governors.values():
             governor.scale = scale
 
     def see(self, poses: Mapping[str, Any], limbs: Limbs, now_s: float) -> None:
-        """Record who is there now, by id: poses (J, 3) in the frame of the people."""
+        """Record who is there now: poses (J, 3) by id, in the frame of the people."""
         self._limbs, self._heard_s = limbs, now_s
         lately = {n: s for n, s in self._people.items() if now_s - s.time_s <= FORGET_S}
         now = {n: Seen(self.to_base(np.asarray(p, np.float64)), now_s) for n, p in poses.items()}
         self._people = lately | now
 
     def step(self, scale: float, now_s: float, spent_s: float) -> None:
-        """Simulate all of them for a while, the first one at the scale of the monitor."""
+        """Simulate all arms for `spent_s` seconds.
+
+        The arm that follows the monitor takes `scale`. The others compute their own scale.
+        """
         for name, arm in self.arms.items():
             capsules = arm.capsules
             apart = {n: self._apart_m(seen, capsules) for n, seen in self._people.items()}
@@ -123,7 +128,7 @@ class RivalArms:
         return apart_m(seen.pose, self._limbs, capsules) if self._limbs else math.inf
 
     def _allowed(self, apart: dict[str, float], speed: float, now_s: float) -> float:
-        """Return the scale that people allow who approach at a speed since they were seen."""
+        """Return the allowed scale if people approach at this speed from where they were seen."""
         span_s = self._robot.reaction_s + self._robot.stop_s
         return min(
             (
@@ -141,5 +146,5 @@ class RivalArms:
 
 
 def starts_s(count: int) -> list[float]:
-    """Return points of the motion, evenly spaced."""
+    """Return this number of evenly spaced phases of the motion."""
     return [CYCLE_S * i / count for i in range(count)]

@@ -1,4 +1,4 @@
-"""Scores published predictions against what the people then really did."""
+"""Scores published predictions by what the people then did."""
 
 import threading
 from collections import defaultdict, deque
@@ -20,7 +20,7 @@ class Track:
     poses: list[FloatArray] = field(default_factory=list)
 
     def at(self, times_s: NDArray[np.floating]) -> FloatArray | None:
-        """Return poses (len(times), J, 3), linear between those seen; None if not all known."""
+        """Return poses (len(times), J, 3), interpolated linearly; None if not all are known."""
         stamps = np.array(self.stamps_s)
         if len(stamps) < 2 or times_s[0] < stamps[0] or times_s[-1] > stamps[-1]:
             return None
@@ -34,7 +34,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Claim:
-    """One person's published prediction, waiting for the truth."""
+    """The published prediction of one person, which is scored when its future has happened."""
 
     person_id: str
     stamp_s: float
@@ -46,23 +46,23 @@ class Claim:
 
 @dataclass(frozen=True)
 class Example:
-    """A scored prediction with its truth, for the picture."""
+    """A scored prediction with what then happened, for the picture."""
 
     claim: Claim
-    observed: FloatArray  # (H, J, 3) the second before
-    truth: FloatArray  # (F, J, 3)
+    observed: FloatArray  # (H, J, 3) the half second before the prediction
+    truth: FloatArray  # (F, J, 3) what then happened
 
 
 def flattened(poses: FloatArray) -> FloatArray:
-    """Return root-relative poses (..., J, 3) flattened, the root left out."""
+    """Return poses (..., J, 3) relative to the root, without the root, as (..., 3 (J - 1))."""
     relative = poses[..., 1:, :] - poses[..., :1, :]
     return relative.reshape(*relative.shape[:-2], -1)
 
 
 class Scorer:
-    """Collects truth and claims, and measures each claim once its future has happened.
+    """Collects observed poses and predictions. Scores each prediction when its future is over.
 
-    Distances are L2 norms of the flattened root-relative pose, as in the published protocol.
+    Distances are L2 norms of the flattened root-relative pose, as TransFusion evaluates them.
     """
 
     def __init__(self, keep_s: float = 6.0) -> None:
@@ -74,7 +74,7 @@ class Scorer:
         self.examples: list[Example] = []
 
     def saw(self, person_id: str, stamp_s: float, pose: FloatArray) -> None:
-        """Take a pose (J, 3) as truth."""
+        """Take an observed pose (J, 3)."""
         with self._lock:
             track = self._tracks[person_id]
             track.stamps_s.append(stamp_s)
@@ -84,12 +84,12 @@ class Scorer:
                 track.poses.pop(0)
 
     def predicted(self, claim: Claim) -> None:
-        """Take a prediction to be scored."""
+        """Take a prediction, to be scored later."""
         with self._lock:
             self._claims.append(claim)
 
     def score_due(self, now_s: float) -> None:
-        """Score the claims whose last frame lies before now; without truth they are dropped."""
+        """Score the predictions that end before `now_s`. Drop those not observed to their end."""
         while True:
             with self._lock:
                 if not self._claims:
@@ -106,7 +106,7 @@ class Scorer:
                 self._rows.append(self._row(claim, truth, last[0]))
                 if observed is not None:
                     self.examples.append(Example(claim, observed, truth))
-                    # The liveliest prediction is kept for the picture.
+                    # Keep the three predictions with the most motion, for the picture.
                     self.examples.sort(key=lambda e: -np.ptp(flattened(e.truth), axis=0).sum())
                     del self.examples[3:]
 

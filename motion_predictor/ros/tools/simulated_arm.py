@@ -12,7 +12,7 @@ from motion_predictor.planning.robot import RobotModel
 CYCLE_S = 4.0
 """Period of the motion at full speed."""
 MOVES_M_PER_S = 0.02
-"""Below this speed the arm counts as standing; a person may then touch it."""
+"""If the arm's fastest point is slower, the arm counts as standing. A person may then touch it."""
 STOP_S = 0.12
 """Time to brake from full speed, and to reach full speed."""
 
@@ -29,23 +29,24 @@ def posture(phase_s: float) -> dict[str, float]:
 
 @dataclass
 class SimulatedArm:
-    """One arm: its phase, its speed, and its figures."""
+    """One arm: its phase, its speed, and its results."""
 
     model: RobotModel
     phase_s: float = 0.0
     speed: float = 0.0
     """Share of full speed. It follows the command with limited acceleration."""
     went_s: float = 0.0
-    """Part of the motion that was done, as its time at full speed."""
+    """Length of the motion done so far, in seconds at full speed."""
     lived_s: float = 0.0
+    """Simulated time so far."""
     least_m: float = float('inf')
-    """Least distance of anybody while it moved, between surfaces."""
+    """Least distance between the surfaces of the arm and of people while the arm moved."""
     touched_s: float = 0.0
-    """Time in which it moved and touched somebody."""
+    """Time during which the arm moved while it touched somebody."""
     scales: list[float] = field(default_factory=list)
 
     def step(self, commanded: float, spent_s: float) -> None:
-        """Simulate the motion for a while."""
+        """Simulate `spent_s` seconds of motion at the commanded share of full speed."""
         change = commanded - self.speed
         most = spent_s / STOP_S
         self.speed += min(max(change, -most), most)
@@ -56,11 +57,11 @@ class SimulatedArm:
 
     @property
     def capsules(self) -> Capsules:
-        """Where it is."""
+        """The capsules of the arm in its present pose."""
         return self.model.at(posture(self.phase_s))
 
     def fastest_m_per_s(self) -> float:
-        """Return the speed of its fastest point."""
+        """Return the present speed of the arm's fastest point."""
         if not self.speed:
             return 0.0
         step_s = 1e-3
@@ -68,13 +69,13 @@ class SimulatedArm:
         return float(np.linalg.norm(then.ends - now.ends, axis=-1).max() / step_s)
 
     def met(self, apart_m: float, spent_s: float) -> None:
-        """Record the distance of people now."""
+        """Record the present distance of the nearest person, for a step of `spent_s` seconds."""
         if self.fastest_m_per_s() > MOVES_M_PER_S:
             self.least_m = min(self.least_m, apart_m)
             self.touched_s += spent_s * (apart_m <= 0)
 
     def report(self) -> dict[str, float]:
-        """Return the time that it lost, and the least distance of people while it moved."""
+        """Return the results: cycles, time lost, and contact with people while the arm moved."""
         lost = 1 - self.went_s / self.lived_s if self.lived_s else 0.0
         return {
             'cycles': float(self.went_s / CYCLE_S),
@@ -91,7 +92,7 @@ def full_speed_m_per_s(model: RobotModel) -> float:
 
 
 def apart_m(pose: NDArray[np.floating], limbs: Limbs, capsules: Capsules) -> float:
-    """Return the distance of a pose (J, 3); infinite if a joint is missing."""
+    """Return the distance of a pose (J, 3) from the capsules; infinite if a joint is missing."""
     if not np.isfinite(pose).all():
         return float('inf')
     shape = (len(limbs.names), len(capsules.radii), 3)  # each limb with each capsule
