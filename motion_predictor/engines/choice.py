@@ -188,7 +188,8 @@ def _candidates(backend: str, precision: str, device: torch.device) -> list[Cand
         first = 'tensorrt' if device.type == 'cuda' else 'compiled'
     names = list(BUILDERS)
     allowed = names[names.index(first) :]
-    has_bfloat16 = device.type == 'cuda' or cpu_capabilities().get('amx_bf16', False)
+    has = cpu_capabilities()
+    has_bfloat16 = device.type == 'cuda' or any(map(has.get, ('amx_bf16', 'avx512_bf16')))
     return [
         (name, numbers)
         for name, numbers in LADDER

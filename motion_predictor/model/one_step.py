@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from motion_predictor.model.diffusion import SCHEDULES, NoiseSchedule, x0_from_epsilon
 from motion_predictor.model.frames import (
+    PersonFrame,
     from_features,
     person_frame,
     to_features,
@@ -175,16 +176,19 @@ class OneStep(nn.Module):
         Returns:
             (P, S, F, J, 3) metres, world frame; frame f lies (f + 1) / rate_hz after the last.
         """
-        coefficients, base = self.coefficients(history, noise, embedded)
-        return synthesised(self.parametrisation.synthesis, coefficients) + base[:, None]
+        deviations, mean, base = self.coefficients(history, noise, embedded)
+        return synthesised(self.parametrisation.synthesis, mean + deviations) + base[:, None]
 
     def coefficients(
         self, history: Tensor, noise: Tensor, embedded: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Predict like `forward`, but for its last step: futures = synthesis @ c + base.
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Predict like `forward`, except for its last step.
+
+        Sample s is ``synthesis @ (mean + deviations)[:, s] + base``.
 
         Returns:
-            c (P, S, K, J, 3), and the base (P, F or 1, J, 3), both in metres, world frame.
+            Deviations (P, S, K, J, 3) of the samples from their mean, the mean (P, 1, K, J, 3),
+            and the base (P, F or 1, J, 3), all in metres, world frame.
         """
         frame = person_frame(history[:, -1], self.facing)
         local = to_model(history, frame)  # (P, H, J, 3)
@@ -193,24 +197,26 @@ class OneStep(nn.Module):
         if embedded is not None:
             embedded = embedded[None]
         x0 = self.denoise(noise[None], condition, embedded)  # (P, S, K, D)
-        if self.spread is not None or self.quiet_m_per_s:
-            mean = x0.mean(1, keepdim=True)  # (P, 1, K, D)
-            if self.spread is not None:
-                x0 = torch.addcmul(mean, self._factors(x0.shape[-1]), x0 - mean)
-            if self.quiet_m_per_s:
-                x0 = x0 + (self._kept(local) - 1)[:, None, None, None] * mean
+        mean = x0.mean(1, keepdim=True)  # (P, 1, K, D)
+        deviations = x0 - mean
+        if self.spread is not None:
+            deviations = deviations * self._factors(x0.shape[-1])
+        if self.quiet_m_per_s:
+            mean = mean * self._kept(local)[:, None, None, None]
 
-        # All that follows is linear. So it is applied to K coefficients instead of F frames, and
-        # time comes last.
+        # All that follows is linear. So it is applied to K coefficients instead of F frames.
         offset = self.parametrisation.offset(features)[:, None]  # (P, 1, F or 1, D)
-        moves = still = None
+        moves = None
         if not self.predicts_root:
             moves = self.damped_root(local[:, :, 0])[:, None]  # (P, 1, F, 3)
             offset = offset.expand(-1, -1, moves.shape[2], -1)
-            still = x0.new_zeros(*x0.shape[:-1], 3)
         base = to_world(from_features(offset, moves), frame)[:, 0]  # (P, F or 1, J, 3)
-        expanded = from_features(self.parametrisation.expand(x0), still)  # (P, S, K, J, 3)
-        return turn_to_world(expanded, frame), base
+        return self._positions(deviations, frame), self._positions(mean, frame), base
+
+    def _positions(self, x0: Tensor, frame: PersonFrame) -> Tensor:
+        """Return coefficients (P, S, K, D) as those of joints in the world (P, S, K, J, 3)."""
+        still = None if self.predicts_root else x0.new_zeros(*x0.shape[:-1], 3)
+        return turn_to_world(from_features(self.parametrisation.expand(x0), still), frame)
 
     def _kept(self, local: Tensor) -> Tensor:
         """Return which share of the mean that the network adds counts (P,).

@@ -52,9 +52,7 @@ class WithStatistics(nn.Module):
             noise: (S, K, D).
             embedded: what `embed` of the model made of it.
         """
-        coefficients, base = self.model.coefficients(history, noise, embedded)
-        middle = coefficients.mean(1, keepdim=True)  # (P, 1, K, J, 3)
-        deviations = coefficients - middle
+        deviations, middle, base = self.model.coefficients(history, noise, embedded)
         mean = synthesised(self.synthesis, middle[:, 0]) + base
         # With G the second moments of the coefficients of a joint, the square of its spread at a
         # frame is r G r for the row r of the frame.

@@ -278,10 +278,11 @@ def test_figures_walk_within_reach(crowd: FloatArray) -> None:
 
 
 @pytest.mark.parametrize('precision', ['bfloat16', 'float32'])
+@pytest.mark.parametrize('capability', ['amx_bf16', 'avx512_bf16'])
 def test_only_the_precision_asked_for_is_tried(
-    saved: Path, precision: str, monkeypatch: pytest.MonkeyPatch
+    saved: Path, precision: str, capability: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choice, 'cpu_capabilities', lambda: {'amx_bf16': True})
+    monkeypatch.setattr(choice, 'cpu_capabilities', lambda: {capability: True})
     monkeypatch.setitem(choice.BUILDERS, 'compiled', lambda *inputs: 1 / 0)
     refused = MotionPredictor.load(
         saved, device='cpu', samples=2, backend='compiled', precision=precision

@@ -181,7 +181,7 @@ def plot_fans(
     )
     paths = []
     for i, entry in enumerate(shown):
-        one = PersonFrame(frame.origin[[i]], frame.rotation[[i]])
+        one = PersonFrame(frame.origin[[i]], frame.heading[[i]])
         motions = {
             'samples': to_model(predicted.samples[i].flatten(0, 1)[None], one)[0].unflatten(
                 0, predicted.samples.shape[1:3]
