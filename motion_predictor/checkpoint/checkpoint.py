@@ -40,8 +40,6 @@ class Checkpoint:
     header: Header
     tensors: dict[str, Tensor]
     sha256: str = ''
-    is_outdated: bool = False
-    """Whether the file held a calibration of an older kind, which was left out."""
 
     @classmethod
     def of(

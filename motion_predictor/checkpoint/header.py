@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from motion_predictor.checkpoint.networks import Count, NetworkSpec, Strict
 from motion_predictor.model.diffusion import NOISE_STEPS, Grid, NoiseSchedule, ddim_timesteps
@@ -26,13 +26,16 @@ class Window(Strict):
     coefficients: Annotated[int, Field(ge=1, le=1000)]
 
 
+FORMAT: Literal[2] = 2
+"""Grows when files of before would be read, but wrongly."""
 Factor = Annotated[float, Field(gt=0, le=10)]
 
 
 class Header(Strict):
     """Everything about a predictor but its weights."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = FORMAT
+    """1: the network of an anchored parametrisation saw a DCT of the history."""
     name: Annotated[str, Field(min_length=1, max_length=64)]
     network: NetworkSpec
     layout: Layout
@@ -70,6 +73,16 @@ class Header(Strict):
     """How the weights were made: configuration, data, versions, ancestors."""
     metrics: dict[str, Any] = {}
     """Results of measurements, and their data."""
+
+    @field_validator('format', mode='before')
+    @classmethod
+    def _is_present(cls, value: object) -> object:
+        if value != FORMAT:
+            raise ValueError(
+                f'it is {value}, but this version reads {FORMAT}: networks see other inputs now, '
+                'so train it again'
+            )
+        return value
 
     @model_validator(mode='after')
     def _fits_itself(self) -> 'Header':

@@ -1,7 +1,6 @@
 """Reads checkpoints: those that ship, by name, and any file."""
 
 import hashlib
-import json
 from pathlib import Path
 
 import torch
@@ -35,24 +34,6 @@ def shipped_checkpoints() -> dict[str, Path]:
     return {path.stem: path for path in files}
 
 
-def _leave_out_old_calibration(metadata: dict[str, str], tensors: dict[str, Tensor]) -> bool:
-    """Leave out a calibration without floors of paces, and return whether there was one.
-
-    The network stays usable, and can be calibrated again.
-    """
-    try:
-        header = json.loads(metadata[METADATA_KEY])
-        calibration = header['calibration']
-        is_old = 'people' in calibration and calibration.get('kind') == 'conditional'
-    except (ValueError, TypeError, KeyError):
-        return False  # validation reports what is wrong with it
-    if is_old:
-        metadata[METADATA_KEY] = json.dumps(header | {'calibration': None})
-        for name in [name for name in tensors if name.startswith('calibration.')]:
-            del tensors[name]
-    return is_old
-
-
 def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     """Load "default", another that ships, or a file. No pickle is ever opened.
 
@@ -67,7 +48,6 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
             f'{path} is a safetensors file, but not a checkpoint of motion_predictor: turn '
             'official weights into one with `train import`'
         )
-    is_outdated = _leave_out_old_calibration(metadata, tensors)
     try:
         header = Header.model_validate_json(metadata[METADATA_KEY])
     except ValidationError as error:
@@ -83,7 +63,7 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
         if key.endswith(('terms', 'floor')) and not (tensor >= 0).all():
             raise CheckpointError(f'{path} holds values in {key} that are negative')
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    checkpoint = Checkpoint(header, tensors, digest, is_outdated)
+    checkpoint = Checkpoint(header, tensors, digest)
     try:
         checkpoint.require_fit()
     except CheckpointError as error:

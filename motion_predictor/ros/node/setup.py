@@ -124,10 +124,7 @@ def log_setup(setup: Setup, logger: RcutilsLogger) -> None:
     calibration = checkpoint.header.calibration
     uncalibrated = [n for n in budget.ladder if not calibration or calibration.rung(n) is None]
     if uncalibrated:
-        why = 'the checkpoint is not calibrated for these numbers'
-        if checkpoint.is_outdated:
-            why = 'its calibration has an older format: run `train calibrate`'
         logger.warning(
             f'radius and coverage will be NaN with {", ".join(map(str, uncalibrated))} '
-            f'samples: {why}'
+            'samples: the checkpoint is not calibrated for these numbers'
         )
