@@ -1,4 +1,4 @@
-"""What several tests build on: a pose, tiny checkpoints, motion archives, recorded data."""
+"""Fixtures that several tests share: a pose, tiny checkpoints, motion archives, recorded data."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -32,12 +32,12 @@ from motion_predictor_training.learning.teacher import train_teacher
 
 FloatArray = NDArray[np.float32]
 
-# A busy machine is no error.
+# Tests must not fail because the machine is busy.
 settings.register_profile('unhurried', deadline=None)
 settings.load_profile('unhurried')
 torch.set_num_threads(1)
 
-# Somebody in mid-stride, facing +x: metres, z up, the left side towards +y.
+# A person in mid-stride who faces +x. Metres, z up; the left side is towards +y.
 STRIDE = {
     'pelvis': (0.00, 0.00, 0.95),
     'l_hip': (0.01, 0.07, 0.87),
@@ -66,13 +66,13 @@ STRIDE = {
 
 @pytest.fixture(scope='session')
 def stride() -> FloatArray:
-    """A person in mid-stride (22, 3), joints of smpl22, metres, facing +x."""
+    """A person in mid-stride who faces +x: joints of smpl22 (22, 3), metres."""
     return np.array([STRIDE[j] for j in known_layouts()['smpl22'].joint_names], np.float32)
 
 
 @pytest.fixture(scope='session')
 def recorded() -> Path:
-    """The folder of recorded motion, which is not part of the project."""
+    """The folder with recorded motion, which is not part of the project."""
     folder = Path(__file__).parents[1].parent / 'shared' / 'data'
     if not (folder / 'test.npz').is_file():
         pytest.skip(f'recorded motion is not there: no {folder / "test.npz"}')
@@ -81,7 +81,7 @@ def recorded() -> Path:
 
 @pytest.fixture(scope='session')
 def small_teacher(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A teacher that has learnt a little of recorded motion: smpl22, 20 Hz, 0.5 s and 2 s."""
+    """A teacher that was trained briefly on recorded motion: smpl22, 20 Hz, 0.5 s and 2 s."""
     config = TeacherConfig(
         window=Window(rate_hz=20, history_frames=10, future_frames=40, coefficients=12),
         network=TransFusionSpec(layers=3, width=64, heads=4, ff_width=128),
@@ -95,13 +95,13 @@ def small_teacher(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope='session')
 def golden() -> dict[str, torch.Tensor]:
-    """Numbers computed with the official modules, the official state dicts among them."""
+    """Numbers that were computed with the official modules, and the official state dicts."""
     with np.load(Path(__file__).parent / 'data' / 'golden_h36m_small.npz') as archive:
         return {name: torch.from_numpy(archive[name]) for name in archive.files}
 
 
 def _randomise(module: torch.nn.Module) -> None:
-    """Give every weight a value, those included that start at zero."""
+    """Give every weight a random value, including weights that are initialised to zero."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -109,7 +109,7 @@ def _randomise(module: torch.nn.Module) -> None:
 
 
 def _wandering(header: Header) -> torch.Tensor:
-    """Return motions (64, N, D) of people who drift about in mid-stride, as a model sees them."""
+    """Return model features (64, N, D) of people who drift about in mid-stride."""
     pose = [STRIDE.get(joint, (0.0, 0.0, 0.0)) for joint in header.layout.joint_names]
     frames = header.window.history_frames + header.window.future_frames
     steps = np.random.default_rng(0).normal(scale=0.03, size=(64, frames, len(pose), 3))
@@ -120,9 +120,11 @@ def _wandering(header: Header) -> torch.Tensor:
 
 
 def _calibrated(checkpoint: Checkpoint, coverages: tuple[float, ...]) -> Checkpoint:
-    """Return it with radii of twice (of two samples: three times) the spread and 1 cm.
+    """Return the checkpoint with a calibration that is easy to check.
 
-    The next coverage has twice, three times, ... that; bodies have 1.5 times.
+    The expected error is the spread and a floor of 1 cm. For the first coverage, the radius is
+    twice the expected error with four samples, and three times with two samples. The second
+    coverage has twice that radius, the third three times, and so on. `body_radius_scale` is 1.5.
     """
     calibration = Calibration(
         kind='floored',
@@ -151,7 +153,7 @@ def _calibrated(checkpoint: Checkpoint, coverages: tuple[float, ...]) -> Checkpo
 
 @pytest.fixture(scope='session')
 def make_checkpoint() -> Callable[..., Checkpoint]:
-    """Builder of a tiny SwiftDiff with random weights; keywords replace fields of its header."""
+    """Builds a tiny SwiftDiff with random weights. Keywords replace fields of its header."""
 
     def make(
         calibrated: bool = False, coverages: tuple[float, ...] = (0.9,), **fields: Any
@@ -189,19 +191,19 @@ def make_checkpoint() -> Callable[..., Checkpoint]:
 
 @pytest.fixture(scope='session')
 def tiny(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
-    """SwiftDiff 1x8 on smpl22, anchored, in the person's heading, with predicted root."""
+    """SwiftDiff 1x8 on smpl22: anchored, in the heading frame, with a predicted root."""
     return make_checkpoint()
 
 
 @pytest.fixture(scope='session')
 def tiny_symmetric(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
-    """The same, with every other sample of the mirror image, and calibrated."""
+    """Like `tiny`, but calibrated, and every other sample is of the mirror image."""
     return make_checkpoint(symmetric=True, calibrated=True)
 
 
 @pytest.fixture(scope='session')
 def tiny_official(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
-    """A one-step TransFusion as official weights become one: world axes and a damped root."""
+    """A one-step TransFusion like one with official weights: world axes and a damped root."""
     return make_checkpoint(
         network=TransFusionSpec(layers=3, width=8, heads=2, ff_width=8),
         prediction='epsilon',
@@ -213,7 +215,7 @@ def tiny_official(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
 
 @pytest.fixture
 def write_archive(tmp_path: Path, stride: FloatArray) -> Callable[..., Path]:
-    """Builder of a sound motion archive of two clips; keywords replace fields, None removes."""
+    """Writes a valid motion archive of two clips. Keywords replace fields; None removes one."""
 
     def write(**fields: Any) -> Path:
         layout = known_layouts()['smpl22']
@@ -238,8 +240,8 @@ def write_archive(tmp_path: Path, stride: FloatArray) -> Callable[..., Path]:
     return write
 
 
-# Messages of vendors, whose packages are on no index that the tests can use: as far as they are
-# read here they have the very fields of the packages' own definitions.
+# Messages of vendors. No package index that the tests can use has their packages. All fields that
+# are read here are the same as in the definitions of these packages.
 VENDORS = {
     'zed_msgs/msg/Keypoint2Df': 'float32[2] kp',
     'zed_msgs/msg/Keypoint2Di': 'uint32[2] kp',
@@ -270,7 +272,7 @@ VENDORS = {
 
 @pytest.fixture(scope='session')
 def bag_types() -> Typestore:
-    """Every message type of ROS, of this package and of vendors, as bags hold them."""
+    """All message types of ROS, of this package and of vendors, in the form that bags use."""
     types = get_typestore(Stores.ROS2_JAZZY)
     for name, definition in VENDORS.items():
         types.register(get_types_from_msg(definition, name))
@@ -279,7 +281,7 @@ def bag_types() -> Typestore:
 
 @pytest.fixture(scope='session')
 def make_message(bag_types: Typestore) -> Callable[..., Any]:
-    """Builder of any message by type; fields not given are zero, empty, or messages like that."""
+    """Builds a message of any type. Fields that are not given are zero or empty at all levels."""
     numbers = {'bool': False, 'string': ''}
 
     def zero(description: Any) -> Any:
@@ -303,7 +305,7 @@ def make_message(bag_types: Typestore) -> Callable[..., Any]:
 
 @pytest.fixture(scope='session')
 def make_header(make_message: Callable[..., Any]) -> Callable[..., Any]:
-    """Builder of a header from seconds and a frame."""
+    """Builds a header from seconds and a frame."""
 
     def make(stamp_s: float, frame_id: str = 'map') -> Any:
         second, nanosecond = divmod(round(stamp_s * 1e9), 10**9)
@@ -315,7 +317,7 @@ def make_header(make_message: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.fixture(scope='session')
 def make_zed(make_message: Callable[..., Any], make_header: Callable[..., Any]) -> Any:
-    """Builder of a ZED camera's message: people as (J, 3) by id, keywords of every Object."""
+    """Builds a ZED message from people (J, 3) by id. Keywords set fields of all objects."""
 
     def make(stamp_s: float, people: dict[int, FloatArray], **fields: Any) -> Any:
         objects = []
@@ -342,7 +344,7 @@ def make_zed(make_message: Callable[..., Any], make_header: Callable[..., Any]) 
 
 @pytest.fixture(scope='session')
 def make_markers(make_message: Callable[..., Any], make_header: Callable[..., Any]) -> Any:
-    """Builder of a motion capture message: places by marker name."""
+    """Builds a message of motion capture from positions by marker name."""
 
     def make(stamp_s: float, places: dict[str, Any]) -> Any:
         markers = []
@@ -359,15 +361,15 @@ def make_markers(make_message: Callable[..., Any], make_header: Callable[..., An
 
 
 BROWSER_PATIENCE_MS = 240_000
-"""Without a graphics card everything is drawn by the processor."""
+"""It is long because without a graphics card the processor draws everything."""
 BROWSER_FLAGS = ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader']
 
 
 @contextmanager
 def _looking_at(url: str) -> Iterator[Any]:
-    """Open a page in Chromium; skip the test where there is none.
+    """Open a page in Chromium. Skip the test if there is no Chromium.
 
-    At the end the page must not have asked any other machine for anything, nor thrown an error.
+    At the end, check that the page sent no request to another machine and raised no error.
     """
     playwright = pytest.importorskip('playwright.sync_api', reason='playwright is not installed')
     chromium = shutil.which('chromium') or shutil.which('google-chrome')

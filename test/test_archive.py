@@ -1,4 +1,4 @@
-"""Motion archives, sound and broken, and the windows that are cut out of them."""
+"""Motion archives, valid and damaged, and the windows that are cut from them."""
 
 import re
 from collections.abc import Callable
@@ -22,7 +22,7 @@ H36M = known_layouts()['h36m17']
 
 @pytest.fixture
 def archive(write_archive: Callable[..., Path]) -> MotionArchive:
-    """Two clips, 30 and 20 frames at 60 Hz, of a person who moves 2 cm a frame along x."""
+    """Two clips of 30 and 20 frames at 60 Hz. A person moves along x by 2 cm per frame."""
     return load_archive(write_archive())
 
 
@@ -174,7 +174,7 @@ def test_an_archive_with_flipped_bytes_is_refused_or_still_sound(
 
 
 def starts(windows: Windows) -> list[float]:
-    """Return how far along x the root of each window starts, in frames."""
+    """Return the frame at which each window starts, read from the x coordinate of its root."""
     return np.round(windows.all()[:, 0, 0, 0].numpy() / 0.02, 3).tolist()
 
 
@@ -292,5 +292,5 @@ def test_recorded_motion_with_unmeasured_joints_loads(recorded: Path) -> None:
     archive = load_archive(recorded / 'hrc_upper.npz')
     assert archive.valid is not None
     assert np.isnan(archive.clip(0)).any()
-    with pytest.raises(ArchiveError, match='gapless'):  # nobody's legs were measured
+    with pytest.raises(ArchiveError, match='gapless'):  # the legs were measured of nobody
         cut_windows(archive, SMPL, 60, frames=150, stride=30)

@@ -1,4 +1,4 @@
-"""The controller of the number of samples, on a clock and a machine of its own."""
+"""The controller of the number of samples, with a simulated clock and machine."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ BUDGET_MS = 20.0
 
 @dataclass
 class Machine:
-    """Predicts at 30 Hz in a time that grows with people and samples, `load` times as long."""
+    """Simulates predictions at 30 Hz. Their time grows with people, samples and `load`."""
 
     samples: int = 50
     overhead_ms: float = 1.0
@@ -66,7 +66,7 @@ def test_a_machine_that_is_fast_enough_draws_all_samples() -> None:
 def test_it_finds_the_most_samples_that_fit(load: float, samples: int) -> None:
     machine = Machine(load=load)
     assert machine.run(120) == samples
-    # Those that led there, and three for each vain try of more.
+    # The controller misses the budget on the way there, and three times per try of more samples.
     assert machine.misses <= 12
     assert machine.history[-1000:].count(samples) > 980
 

@@ -1,4 +1,4 @@
-"""One file that holds a predictor: there and back, and every way in which it can be wrong."""
+"""Checkpoint files: saving and loading, and every way in which a file can be wrong."""
 
 import json
 import pickle
@@ -35,12 +35,12 @@ CALIBRATION: dict[str, Any] = {
     'windows': 9,
 }
 
-# The files are made anew for every example.
+# Each example writes its files again, so examples may share a folder.
 reused_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 class Payload:
-    """Pickled, it creates a file when it is opened by something that executes pickles."""
+    """An object whose pickle creates a file when a reader executes it."""
 
     def __init__(self, witness: Path) -> None:
         self.witness = witness
@@ -50,7 +50,7 @@ class Payload:
 
 
 def refusal(path: Path | str) -> str:
-    """Load what cannot be loaded; return the sentence that says so."""
+    """Try to load a file that is refused. Return the sentence of the error."""
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(path)
     sentence = str(caught.value)
@@ -69,7 +69,7 @@ def saved(tiny: Checkpoint, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def save_with(tiny: Checkpoint, tmp_path: Path) -> Callable[..., Path]:
-    """Builder of a file of the tiny checkpoint with other tensors or another header."""
+    """Saves the tiny checkpoint with other tensors or another header."""
 
     def save(
         tensors: dict[str, Tensor | None] | None = None, edit: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""Links of the documentation that lead to files and headings of this repository."""
+"""Links in the documentation to files and headings of this repository."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ PARSER = MarkdownIt().enable('table').use(anchors_plugin, max_level=6)
 
 
 def links_and_headings(page: Path) -> tuple[list[str], set[str]]:
-    """Return where the links and pictures of a page lead, and the names of its headings."""
+    """Return the targets of the links and pictures of a page, and the names of its headings."""
     links, headings = [], set()
     for token in PARSER.parse(page.read_text()):
         headings |= {token.attrs['id']} if 'id' in token.attrs else set()
@@ -26,7 +26,7 @@ def links_and_headings(page: Path) -> tuple[list[str], set[str]]:
 
 
 def missing(page: Path) -> list[str]:
-    """Return the links of a page that lead to nothing."""
+    """Return the links of a page whose targets do not exist."""
     found = []
     for link in links_and_headings(page)[0]:
         path, _, heading = link.partition('#')

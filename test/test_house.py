@@ -1,6 +1,6 @@
-"""The order of the folders and the size of files: imports point down, nothing is in a circle.
+"""Checks the order of the folders and the length of files.
 
-`doc/architecture.md` draws the same order.
+Imports point down and form no circle. `doc/architecture.md` has the same order.
 """
 
 import ast
@@ -43,10 +43,11 @@ TRAINING = [
     ['commands'],
     ['cli'],
 ]
-"""From the bottom up. Those of one row do not know each other, other than a folder its own."""
+"""From the bottom up. Entries of the same row do not import each other. Modules inside one entry
+may import each other."""
 
 LONGEST = 300
-"""Lines of a file, so that it can be read in one sitting."""
+"""Greatest number of lines of a file, so that it can be read in one sitting."""
 CODE = ('.py', '.hpp', '.cpp', '.js', '.sh', '.msg', '.cmake', '.css')
 
 
@@ -74,7 +75,7 @@ GRAPH = {name: {*_imports(path, MODULES)} - {name} for name, path in MODULES.ite
 
 
 def _row(module: str, package: str, rows: list[list[str]]) -> tuple[int, str]:
-    """Return the row of a module, and its place there; the longest name that fits counts."""
+    """Return the row of a module and its entry there. If several fit, the longest name counts."""
     inner = module.removeprefix(f'{package}.')
     places = [(n, place) for n, row in enumerate(rows) for place in row]
     fits = [(n, p) for n, p in places if inner == p or inner.startswith(f'{p}.')]
@@ -133,7 +134,7 @@ def test_no_module_is_in_a_circle() -> None:
 
 
 def test_files_can_be_read_in_one_sitting() -> None:
-    """Tests may be a little longer: what is tested together stays together."""
+    """Test files may be a little longer, so that tests of one thing stay in one file."""
     paths = [p for p in _files() if p.suffix in CODE]
     assert len(paths) > 200
     lines = {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in paths}
@@ -167,7 +168,7 @@ def test_the_architecture_page_and_its_picture_name_what_is_there() -> None:
 
 
 def _files() -> Iterator[Path]:
-    """Yield the files of the repository, without what is built or installed."""
+    """Yield the files of the repository, except built and installed ones."""
     for entry in ROOT.iterdir():
         if entry.name not in ('build', 'install', 'log') and not entry.name.startswith('.'):
             yield from entry.rglob('*') if entry.is_dir() else [entry]

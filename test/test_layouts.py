@@ -1,4 +1,4 @@
-"""The layouts that ship: order, left and right, and a person who goes from one to another."""
+"""The layouts that ship: their order, left and right, and poses mapped between them."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from motion_predictor.uncertainty.calibration import PARTS, parts_of
 FloatArray = NDArray[np.float32]
 SMPL = known_layouts()['smpl22']
 
-# Where the makers of each source say that joints are (Azure Kinect DK, sl.BODY_*_PARTS, COCO).
+# Indices of joints in the documentation of each source (Azure Kinect DK, sl.BODY_*_PARTS, COCO).
 NUMBERS = {
     'azure32': {'pelvis': 0, 'l_shoulder': 5, 'r_wrist': 14, 'l_hip': 18, 'r_ankle': 24,
                 'head': 26, 'nose': 27, 'l_eye': 28, 'l_ear': 29, 'r_eye': 30, 'r_ear': 31},
@@ -33,7 +33,7 @@ SIZES = {'azure32': 32, 'coco17': 17, 'zed18': 18, 'zed34': 34, 'zed38': 38, 're
 SOURCES = [known_layouts()[name] for name in sorted(NUMBERS)]
 sources = pytest.mark.parametrize('layout', SOURCES, ids=lambda layout: layout.name)
 
-# Bones of an adult, metres, between joints of smpl22.
+# Limits of the bone lengths of an adult between joints of smpl22, metres.
 BONES = {
     ('pelvis', 'neck'): (0.35, 0.65), ('neck', 'head'): (0.05, 0.2),
     ('neck', 'l_shoulder'): (0.1, 0.25), ('l_shoulder', 'l_elbow'): (0.2, 0.36),
@@ -44,14 +44,14 @@ TOPS = {('Thorax', 'Nose'): (0.07, 0.25), ('Nose', 'Head'): (0.07, 0.3)}
 
 
 def anatomy(poses: FloatArray) -> dict[str, FloatArray]:
-    """Return where people's (B, 22, 3) joints are, by common name, those too that smpl22 lacks."""
+    """Return the joints of people (B, 22, 3) by common name, also joints that smpl22 lacks."""
 
     def unit(vectors: FloatArray) -> FloatArray:
         return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
     at = {name: poses[:, index] for index, name in enumerate(SMPL.joint_names)}
     left = unit(at['l_shoulder'] - at['r_shoulder'])
-    skull = at['head'] - at['neck']  # half of what lies between the neck and the ears
+    skull = at['head'] - at['neck']  # half of the way from the neck to the ears
     ahead = unit(np.cross(left, skull))
     trunk = at['neck'] - at['pelvis']
     at['mid_hips'] = (at['l_hip'] + at['r_hip']) / 2
@@ -81,14 +81,14 @@ def anatomy(poses: FloatArray) -> dict[str, FloatArray]:
 
 
 def seen_as(layout: Layout, poses: FloatArray) -> FloatArray:
-    """Return people (B, 22, 3) as a source of a layout sees them: (B, J, 3)."""
+    """Return people (B, 22, 3) as a source with this layout reports them: (B, J, 3)."""
     at = anatomy(poses)
     places = [at[layout.common_name(joint)] for joint in layout.joint_names]
     return np.stack(places, axis=1).astype(np.float32)
 
 
 def brought_to(target: str, layout: Layout, positions: FloatArray) -> dict[str, FloatArray]:
-    """Return positions mapped by joint name to a layout of the models, by its joints."""
+    """Return positions mapped by joint name to a layout of the models, by joint."""
     wanted = known_layouts()[target]
     names = common_names_of(layout.joint_names, layout)
     mapped = JointMap.between(names, wanted, layout.makes)(positions)

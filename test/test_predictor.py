@@ -1,4 +1,4 @@
-"""The library's face, on tiny networks with random weights, and official one-step sampling."""
+"""`MotionPredictor`, with tiny networks and random weights."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,7 +30,7 @@ def predictor_of(checkpoint: Checkpoint, **options: Any) -> MotionPredictor:
 
 @pytest.fixture
 def crowd(stride: FloatArray) -> FloatArray:
-    """Three people (3, 5, 22, 3), each moving in another way."""
+    """Three people (3, 5, 22, 3) who move in different ways."""
     generator = np.random.default_rng(0)
     walks = generator.normal(scale=0.05, size=(3, 5, 1, 3)).cumsum(1)
     places = generator.normal(scale=3, size=(3, 1, 1, 3))
@@ -115,7 +115,7 @@ def test_fewer_samples_are_the_first_of_all(tiny: Checkpoint, crowd: FloatArray)
 def test_left_and_right_are_treated_alike(
     make_checkpoint: Callable[..., Checkpoint], crowd: FloatArray, root: str
 ) -> None:
-    """Even samples are of the person as seen, odd ones of the mirror image."""
+    """Even samples are predicted from the person as seen, odd ones from the mirror image."""
     checkpoint = make_checkpoint(symmetric=True, root=root)
     sides = list(checkpoint.header.layout.mirrored)
 
@@ -172,7 +172,7 @@ def test_a_random_network_is_not_blind_to_history(tiny: Checkpoint, crowd: Float
     still = np.broadcast_to(crowd[:, -1:], crowd.shape)
     predictor = predictor_of(tiny)
     difference = predictor.predict(crowd).mean - predictor.predict(still).mean
-    assert np.abs(difference).max() > 1e-3  # so that the other tests can tell
+    assert np.abs(difference).max() > 1e-3  # otherwise the other tests would show nothing
 
 
 def silenced(checkpoint: Checkpoint) -> Checkpoint:
@@ -211,12 +211,12 @@ def test_zero_output_of_the_anchored_parametrisation_is_going_on(
 def test_every_future_begins_where_the_person_is_and_as_fast(
     make_checkpoint: Callable[..., Checkpoint], crowd: FloatArray
 ) -> None:
-    """At fifty times the frame rate the first step of any sample is the observed velocity."""
+    """The rate is 1000 Hz here, so that the first steps show the initial velocity."""
     window = Window(rate_hz=1000, history_frames=5, future_frames=350, coefficients=6)
     going_on = predictor_of(silenced(make_checkpoint(window=window))).predict(crowd).samples
     samples = predictor_of(make_checkpoint(window=window)).predict(crowd).samples
     assert np.abs(samples - going_on).max() > 0.1, 'they go different ways'
-    apart = np.abs(samples - going_on)[:, :, :2].max((0, 1, 3, 4))  # after one frame and two
+    apart = np.abs(samples - going_on)[:, :, :2].max((0, 1, 3, 4))  # after one frame and after two
     assert apart[0] < 5e-3
     assert apart[1] / apart[0] == pytest.approx(4, rel=0.1), 'as of an acceleration, not a speed'
 
@@ -229,7 +229,7 @@ def test_without_calibration_there_is_no_radius(tiny: Checkpoint, crowd: FloatAr
 
 
 def expected_error(prediction: Prediction) -> FloatArray:
-    """Return what radii of the tiny checkpoint are a multiple of."""
+    """Return the expected error, of which the radii of the tiny checkpoint are multiples."""
     distance = np.linalg.norm(prediction.samples - prediction.mean[:, None], axis=-1)
     spread = np.hypot(np.sqrt((distance**2).mean(1)), 0.01)
     return np.maximum.accumulate(spread, axis=1)
@@ -298,7 +298,7 @@ def test_doubt_widens_a_radius_as_much_as_its_coverage_asks_for(
 
 
 def test_after_an_error_of_the_gpu_the_cpu_takes_over(tiny: Checkpoint, crowd: FloatArray) -> None:
-    """A GPU that is lost is stood in for by an engine that fails, on a device by that name."""
+    """The lost GPU is simulated by an engine that fails, on a device with the name of a GPU."""
     predictor = predictor_of(tiny)
     expected = predictor.predict(crowd)
 

@@ -1,4 +1,4 @@
-"""The node checks itself: what it says of how people were predicted, and what it makes of it."""
+"""The self-check: how it judges earlier predictions, and how it corrects the radii."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,14 +27,14 @@ SEEN = LastSeen(0, np.zeros((JOINTS, 3), np.float32), np.zeros(3), 1.0)
 
 
 def person(positions: NDArray[np.float32], name: str = 'a', track: int = 1) -> Person:
-    """Return somebody whose joints (J, 3) stood still until they jumped there just now."""
+    """Return a person with the same pose (J, 3) in all frames of the history."""
     history = np.tile(positions, (HISTORY, 1, 1)).astype(np.float32)
     window = ObservedWindow(history, 1.0, 1.0, 1.0, np.zeros(len(positions), np.float32))
     return Person(name, Status.OK, 1.0, window, SEEN, track)
 
 
 def prediction(people: list[Person], radius_m: float, coverage: float = 0.95) -> Prediction:
-    """Return that everybody stays where they are."""
+    """Return the prediction that all people stay where they are."""
     newest = np.stack([p.window.positions[-1] for p in people if p.window is not None])
     mean = np.repeat(newest[:, None], FRAMES, 1)
     radius = np.full(mean.shape[:3], radius_m, np.float32)
@@ -53,7 +53,9 @@ def prediction(people: list[Person], radius_m: float, coverage: float = 0.95) ->
 
 
 class Trembling:
-    """People who tremble about one place, 5 cm a normal number: no radius of 5 cm holds them."""
+    """A person whose joints tremble around one place.
+
+    Each coordinate is normally distributed with 5 cm, so a radius of 5 cm holds too little."""
 
     def __init__(self, check: SelfCheck, radius_m: float) -> None:
         self.check, self.radius_m = check, radius_m
@@ -61,7 +63,7 @@ class Trembling:
         self._random = np.random.default_rng(0)
 
     def go_on(self, seconds: float, name: str = 'a', track: int = 1) -> Prediction:
-        """Go on under a name, and return the last prediction as it would be published."""
+        """Observe the person under a name for some time. Return the last corrected prediction."""
         for _ in range(round(seconds * 1e9 / PERIOD_NS)):
             self.stamp_ns += PERIOD_NS
             place = self._random.normal(scale=0.05, size=(JOINTS, 3)).astype(np.float32)
@@ -72,7 +74,7 @@ class Trembling:
 
 
 def test_errors_are_those_of_the_mean_and_of_simple_guesses() -> None:
-    """Somebody goes at 1 m/s; the mean is right, standing is as far off as they went."""
+    """A person moves at 1 m/s. The mean has no error. The error of zero velocity is the way."""
     check = SelfCheck(TIMES)
     way = np.zeros((JOINTS, 3), np.float32)
     for message in range(120):
@@ -114,7 +116,7 @@ def test_radii_that_are_too_small_are_widened_within_seconds() -> None:
     np.testing.assert_array_equal(first.radius, np.float32(0.05))
     corrected = crowd.go_on(20)
     (quality,) = check.report()
-    # 95 % of the distances of two places that are 5 cm a normal number each.
+    # The 95 % quantile of the distance of two places whose coordinates are normal with 5 cm.
     assert corrected.radius[0, 5:].mean() == pytest.approx(0.05 * np.sqrt(2) * 2.795, rel=0.15)
     assert (quality.factor > 3).all()
     crowd.go_on(20)
@@ -168,7 +170,7 @@ def test_people_are_judged_apart_and_not_by_joints_that_were_not_seen() -> None:
     for _ in range(240):
         stamp_ns += PERIOD_NS
         still = np.zeros((JOINTS, 3), np.float32)
-        still[0] = random.normal(scale=0.5, size=3)  # a guess: it was not seen
+        still[0] = random.normal(scale=0.5, size=3)  # this joint is filled in: it was not observed
         calm = person(still, 'calm', 1)
         assert calm.window is not None
         doubt_m = np.array([0.3, 0, 0, 0], np.float32)
@@ -217,8 +219,8 @@ def replay(
 ) -> Iterator[tuple[float, Prediction, Prediction, NDArray[np.float32]]]:
     """Yield predictions of a person at 30 Hz, clip after clip with a pause between them.
 
-    Yields seconds since the person came, the prediction with `share` of its radius, the corrected
-    one, and what then happened (F', J, 3).
+    Each item has the seconds since the person came, the prediction with its radius times `share`,
+    the corrected prediction, and what then happened (F', J, 3).
     """
     header = predictor.checkpoint.header
     people = People(header.layout, 60.0, 30, 0.3, 1.0, 0.5, 1)
@@ -245,7 +247,7 @@ def replay(
 
 
 def test_somebody_whom_the_calibration_fails_is_held_within_20_s(recorded: Path) -> None:
-    """Radii are half of what they should be; by 20 s the next half second is held as promised."""
+    """The radii are halved. From 20 s on, the next half second is held as promised."""
     predictor = MotionPredictor.load('default', device='cpu', samples=8, backend='eager')
     before, after = [], []
     path = recorded / 'test.npz'

@@ -1,4 +1,4 @@
-"""Layouts, and the mapping of positions from one to another by joint name."""
+"""Layouts, and the mapping of positions between them by joint name."""
 
 import itertools
 from pathlib import Path
@@ -23,7 +23,7 @@ FloatArray = NDArray[np.float32]
 SMPL = known_layouts()['smpl22']
 H36M = known_layouts()['h36m17']
 
-# Bones of an adult, metres, between joints of h36m17.
+# Limits of the bone lengths of an adult between joints of h36m17, metres.
 BONES = {
     ('Hip', 'LHip'): (0.05, 0.18),
     ('LHip', 'LKnee'): (0.32, 0.52),
@@ -42,7 +42,7 @@ def mapping(source: Layout, target: Layout) -> JointMap:
 
 
 def lengths(poses: FloatArray, side: str) -> dict[tuple[str, str], FloatArray]:
-    """Return the bone lengths (B,) of poses (B, 17, 3), those of a limb on one side."""
+    """Return the bone lengths (B,) of poses (B, 17, 3); limbs are those of one side."""
     place = {name: poses[:, index] for index, name in enumerate(H36M.joint_names)}
     found = {}
     for ends in BONES:
@@ -91,7 +91,7 @@ def test_joints_in_any_order_and_among_others_are_found_by_name(
     mapped = JointMap.between(common_names_of(source, None), SMPL)(positions)
     order = [source.index(joint) for joint in SMPL.joint_names]
     expected = positions[:, order]
-    expected[np.isnan(expected).any(-1)] = np.nan  # what lacks one coordinate is missing
+    expected[np.isnan(expected).any(-1)] = np.nan  # one coordinate is missing
     np.testing.assert_array_equal(mapped, expected)
 
 
@@ -106,7 +106,7 @@ def test_a_name_that_nobody_knows_stands_for_itself() -> None:
 
 @given(st.permutations(H36M.joint_names))
 def test_whoever_names_the_joints_of_a_layout_need_not_name_the_layout(names: list[str]) -> None:
-    # Head is the top of the head here, while smpl22 has another joint of that name.
+    # In h36m17, Head is the top of the head. In smpl22, head is another joint.
     assert common_names_of(names, None) == [H36M.common_name(name) for name in names]
 
 
@@ -131,7 +131,7 @@ def test_there_and_back_shared_joints_stay_and_made_joints_come_near(stride: Flo
     error = dict(zip(SMPL.joint_names, np.linalg.norm(back - stride, axis=-1), strict=True))
     made = {'spine1', 'spine3', 'l_collar', 'r_collar', 'l_foot', 'r_foot', 'head'}
     assert max(e for joint, e in error.items() if joint not in made) < 1e-5
-    assert max(error[joint] for joint in made) < 0.12  # toes: the one heel is off the floor
+    assert max(error[joint] for joint in made) < 0.12  # toes: one heel is off the floor
     left, right = SMPL.joint_names.index('l_foot'), SMPL.joint_names.index('r_foot')
     assert back[left, 1] > 0 > back[right, 1]
 
@@ -168,7 +168,7 @@ def test_exactly_the_joints_built_from_a_missing_one_are_missing(joint: str) -> 
     own = {o for o, common in H36M.common_names.items() if common == joint}
     expected = np.array([name in made.get(joint, own) for name in H36M.joint_names])
     np.testing.assert_array_equal(np.isnan(mapped[1]).all(-1), expected)
-    hips = joint in ('l_hip', 'r_hip')  # without them, forward is unknown: the nose may differ
+    hips = joint in ('l_hip', 'r_hip')  # without hips, forward is unknown, so the nose may differ
     kept = ~expected & (np.array(H36M.joint_names) != 'Nose') if hips else ~expected
     np.testing.assert_array_equal(mapped[1, kept], whole[1, kept])
     np.testing.assert_array_equal(mapped[0], whole[0])

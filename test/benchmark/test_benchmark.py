@@ -1,4 +1,4 @@
-"""The benchmark in miniature: what it measures is there and fits together; no time is judged."""
+"""The benchmark in miniature: all figures exist and are consistent. No time is judged."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ SAMPLES = 4
 
 @pytest.fixture(scope='module')
 def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str, Path]:
-    """Every section, with figures, tables and plot."""
+    """The results of every section, the printed tables, and the plot."""
     folder = tmp_path_factory.mktemp('benchmark')
     files = ['--json', str(folder / 'figures.json'), '--plot', str(folder / 'curves.png')]
     process = subprocess.run(

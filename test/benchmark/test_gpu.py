@@ -1,4 +1,4 @@
-"""What measures a GPU, run dry on the CPU."""
+"""The script that measures GPUs, tried on the CPU."""
 
 import json
 from collections.abc import Iterator

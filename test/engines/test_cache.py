@@ -1,4 +1,4 @@
-"""The folder where engines are kept: sound, small, and shared by processes."""
+"""The cache of engines: its files are intact, its size is limited, processes share it."""
 
 import os
 import threading

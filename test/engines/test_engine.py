@@ -1,4 +1,4 @@
-"""Engines on a tiny network: each agrees with eager, or says why it is not used."""
+"""Engines with a tiny network: each agrees with eager, or says why it is not used."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ CPU = torch.device('cpu')
 def saved(
     make_checkpoint: Callable[..., Checkpoint], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A tiny shared trunk on disk: what is compiled must have a hash."""
+    """A tiny shared trunk as a file, since only a file has the hash that compilation needs."""
     network = SharedTrunkSpec(layers=1, width=16, branch_layers=1, branch_width=8)
     path = tmp_path_factory.mktemp('checkpoint') / 'tiny.safetensors'
     make_checkpoint(calibrated=True, network=network).save(path)
@@ -40,7 +40,7 @@ def saved(
 
 @pytest.fixture(scope='module', autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Artefacts of these tests only."""
+    """A cache of engines for these tests only."""
     home = tmp_path_factory.mktemp('cache')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('XDG_CACHE_HOME', str(home))
@@ -62,7 +62,7 @@ def of_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ('kind', 'rounding_m'),
-    # Random weights in attention move joints by metres.
+    # Attention with random weights moves joints by metres, so that rounding errors are larger.
     [
         ('shared trunk', 1e-5),
         ('tiny', 1e-5),
@@ -82,7 +82,7 @@ def test_a_compiled_predictor_agrees_with_eager_for_any_people_and_samples(
     of_single_precision(monkeypatch)
     path = saved
     if kind != 'shared trunk':
-        monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))  # others count what is in theirs
+        monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))  # tests count its files
         path = tmp_path / f'{kind}.safetensors'
         request.getfixturevalue(kind).save(path)
     compiled, eager = load(path, 'compiled'), load(path, 'eager')
@@ -121,7 +121,7 @@ def test_a_damaged_artefact_is_made_again(
     (artefact_path,) = cache.glob('*.so')
     whole = artefact_path.read_bytes()
     middle = len(whole) // 2
-    artefact_path.unlink()  # a library in use lives on, and its pages must not vanish
+    artefact_path.unlink()  # a new file: overwriting a library in use would crash the process
     artefact_path.write_bytes(
         {
             'empty': b'',

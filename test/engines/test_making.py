@@ -1,4 +1,4 @@
-"""Engines that are made elsewhere while eager predicts."""
+"""Another process makes engines while eager predicts."""
 
 import signal
 from dataclasses import replace
@@ -21,7 +21,7 @@ FloatArray = NDArray[np.float32]
 
 @pytest.fixture
 def saved(tiny: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A tiny checkpoint on disk, on a machine that has never compiled and has no bfloat16."""
+    """A tiny checkpoint as a file, with an empty cache, on a machine without bfloat16."""
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     monkeypatch.setattr(choice, 'cpu_capabilities', dict)
     path = tmp_path / 'tiny.safetensors'
@@ -35,7 +35,7 @@ def crowd() -> FloatArray:
 
 
 def of(saved: Path) -> dict[str, Any]:
-    """Return what a maker is told."""
+    """Return the arguments of a maker."""
     return {'name_or_path': str(saved), 'device': 'cpu', 'samples': 4, 'precision': 'float32'}
 
 

@@ -1,4 +1,4 @@
-"""What TensorRT would have to do of the networks, looked up by name: there is no GPU here."""
+"""Whether TensorRT has all operations of the networks, checked by name, without a GPU."""
 
 import pytest
 
@@ -6,8 +6,8 @@ from motion_predictor.engines.choice import walkers
 from motion_predictor.engines.export import export, free_sizes
 from motion_predictor.predictor import MotionPredictor
 
-# From the source of torch_tensorrt 2.14: operations with a converter (conversion/), those that
-# are taken apart before (lowering/), and assertions, which are removed.
+# From the source code of torch_tensorrt 2.14: operations with a converter (conversion/),
+# operations that are decomposed before (lowering/), and assertions, which are removed.
 CONVERTED = {
     'add.Tensor',
     'addmm',
@@ -47,7 +47,7 @@ OF_SIZES = {'add', 'floordiv', 'getitem', 'mul', 'sub'}
 
 
 def operations(predictor: MotionPredictor) -> set[str]:
-    """Return the names of what the graph of a whole prediction calls."""
+    """Return the names of all functions that the graph of a whole prediction calls."""
     layout = predictor.checkpoint.header.layout
     rate_hz = predictor.checkpoint.header.window.rate_hz
     history = walkers(layout, predictor.checkpoint.header.window.history_frames, rate_hz)[:2]

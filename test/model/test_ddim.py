@@ -1,4 +1,4 @@
-"""The grids of DDIM, with a denoiser that knows the distribution that it samples from."""
+"""The grids of DDIM, tested with the exact denoiser of a known distribution."""
 
 import pytest
 import torch

@@ -16,7 +16,7 @@ def test_a_share_is_zeroed_and_the_mean_stays(share: float, kind: torch.dtype) -
     assert (y == 0).float().mean().item() == pytest.approx(share, abs=0.005)
     assert y.float().mean().item() == pytest.approx(1, abs=0.01)
     y.sum().backward()
-    torch.testing.assert_close(x.grad, y)  # nothing else is in the gradient
+    torch.testing.assert_close(x.grad, y)  # the gradient is the mask with its scale, which is y
 
 
 def test_each_value_is_drawn_by_itself_from_the_seed() -> None:

@@ -1,4 +1,4 @@
-"""The model's frame: there and back, along the heading, and blind to where a person stands."""
+"""The model's frame: back and forth, along the heading, and independent of a person's place."""
 
 import numpy as np
 import pytest
@@ -87,11 +87,11 @@ def test_whoever_has_no_heading_keeps_the_worlds_axes(stride: FloatArray, height
 def test_the_heading_is_calm_whoever_lies_on_a_side(
     stride: FloatArray, tilt_deg: float, side: int
 ) -> None:
-    """Hips nearly above each other, and a tracker's noise of 10 mm."""
+    """The hips lie nearly above each other, and the tracker has a noise of 10 mm."""
     upright = to_model(torch.from_numpy(stride)[None, None], person_frame_of(stride))[0, 0]
     tilt = np.radians(side * tilt_deg)
     c, s = np.cos(tilt), np.sin(tilt)
-    tilted = upright.numpy() @ np.float32([[1, 0, 0], [0, c, s], [0, -s, c]])  # about forward
+    tilted = upright.numpy() @ np.float32([[1, 0, 0], [0, c, s], [0, -s, c]])  # about +x
     noise = np.random.default_rng(0).normal(scale=0.01, size=(200, *tilted.shape))
     poses = torch.from_numpy((tilted + noise).astype(np.float32))
     forward = person_frame(poses, FACING).heading  # in the world

@@ -1,4 +1,4 @@
-"""Our networks and sampling against numbers computed with the official modules."""
+"""Compares our networks and sampling with numbers computed with the official modules."""
 
 from pathlib import Path
 

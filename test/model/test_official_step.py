@@ -1,4 +1,4 @@
-"""One step with official weights: the numbers of the official modules, from end to end."""
+"""One-step sampling with official weights gives the numbers of the official modules."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ def close(ours: NDArray[Any] | Tensor, theirs: NDArray[Any] | Tensor) -> None:
 
 @pytest.fixture
 def student(make_checkpoint: Callable[..., Checkpoint], golden: dict[str, Tensor]) -> Checkpoint:
-    """The official SwiftDiff of the golden numbers."""
+    """The official SwiftDiff that the golden numbers were computed with."""
     checkpoint = make_checkpoint(
         network=SwiftDiffSpec(layers=3, width=32),
         layout=known_layouts()['h36m17'],
@@ -55,7 +55,7 @@ def test_the_official_step_is_reproduced(student: Checkpoint, golden: dict[str, 
         condition = parametrisation.condition(history)
         x0 = model.denoise(golden['noise'][None], condition)[0]
         future = parametrisation.synthesis @ x0 + parametrisation.offset(history)
-        # The official sampler also puts noise on the condition; ours leaves it at its mean.
+        # The official sampler also adds noise to the condition. Ours uses the mean of that.
         level = (1 - parametrisation.alpha_hat[0]).sqrt()
         future = future + parametrisation.known @ (level * golden['student_inpaint_noise'])
     close(condition[0], golden['condition_dct'])
@@ -72,7 +72,7 @@ def test_official_weights_predict_through_the_librarys_face(
     model = student.build()
     with torch.inference_mode():
         samples = model(history[None], golden['noise'])[0]
-    # The noise put on the condition is left out here; at t = 0 it is 0.6 % of a unit normal.
+    # The official noise on the condition is missing here: 0.6 % of a unit normal at t = 0.
     joints = (samples[:, :, 1:] - samples[:, :, :1]).flatten(2)
     deviation = (joints - golden['student_motion'][:, 25:]).abs()
     assert 0 < deviation.max() < 0.05

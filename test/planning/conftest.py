@@ -1,4 +1,4 @@
-"""People as a message holds them, for the planner's side."""
+"""Messages with people, for tests of the planning library."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ SMPL = known_layouts()['smpl22']
 
 @pytest.fixture
 def make_prediction(stride: NDArray[np.float32]) -> Callable[..., Any]:
-    """Builder of what a PredictedMotionArray holds; keywords replace fields."""
+    """Builds a stand-in for a PredictedMotionArray. Keywords replace fields."""
 
     def make(
         people: int = 1,
@@ -73,7 +73,7 @@ def make_prediction(stride: NDArray[np.float32]) -> Callable[..., Any]:
 
 
 def _apart(p: Array, q: Array, r: Array, s: Array) -> float:
-    """Return the distance of the segments p-q and r-s, by the cases of a textbook."""
+    """Return the distance of the segments p-q and r-s, case by case as in a textbook."""
     d1, d2, w = q - p, s - r, p - r
     a, e, f = d1 @ d1, d2 @ d2, d2 @ w
     if a < 1e-18 and e < 1e-18:
@@ -97,7 +97,7 @@ def _apart(p: Array, q: Array, r: Array, s: Array) -> float:
 
 
 def _every_distance(bodies: Bodies, robot: Capsules) -> Array:
-    """Return the distance of each limb from each capsule (N, T, C, R), one after the other."""
+    """Return the distances of limbs from capsules (N, T, C, R), computed one by one."""
     starts, ends = robot.over(bodies.joints.shape[1])
     N, T, _, _ = bodies.joints.shape
     C, R = len(bodies.limbs.names), len(robot.radii)
@@ -112,11 +112,11 @@ def _every_distance(bodies: Bodies, robot: Capsules) -> Array:
 
 @pytest.fixture(scope='session')
 def apart() -> Callable[..., float]:
-    """The distance of two segments, by the cases of a textbook."""
+    """The distance of two segments, case by case as in a textbook."""
     return _apart
 
 
 @pytest.fixture(scope='session')
 def every_distance() -> Callable[..., Array]:
-    """The distance of each limb from each capsule, one after the other."""
+    """The distances of all limbs from all capsules, computed one by one."""
     return _every_distance

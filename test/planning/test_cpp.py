@@ -1,4 +1,4 @@
-"""The C++ headers as a package elsewhere builds them, against the same in Python."""
+"""Another package builds the C++ headers. The results are compared with Python."""
 
 import itertools
 import shutil
@@ -36,7 +36,7 @@ NAMES = {Reason.SHORT: 'too short'}
 
 @pytest.fixture(scope='module')
 def distances(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An executable of a package that finds this one, built against the installed headers."""
+    """An executable of another package, which was built with the installed headers."""
     folder = tmp_path_factory.mktemp('elsewhere')
     configure = ['cmake', '-S', HERE / 'elsewhere', '-B', folder, '-DCMAKE_BUILD_TYPE=Release']
     subprocess.run(configure, check=True, capture_output=True)
@@ -55,7 +55,7 @@ def text_of(
     reachable_ok: bool = False,
     speed: float = 9.0,
 ) -> str:
-    """Return a question as the executable reads it."""
+    """Return a question in the text format that the executable reads."""
     words: list[Any] = [int(reachable_ok), message.max_speed, speed]
     words += [age_s, message.status, message.layout, len(message.motions)]
     words += [message.num_samples, message.num_frames, message.num_joints]
@@ -80,7 +80,7 @@ def text_of(
 
 
 def ask(distances: Path, question: str) -> dict[str, list[str]]:
-    """Return the lines of the answer by their first word; those with the same one follow on."""
+    """Return the lines of the answer without their first word, in lists by that word."""
     answer = subprocess.run([distances], input=question, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     found: dict[str, list[str]] = {}
@@ -175,7 +175,7 @@ def test_unfamiliar_people_are_as_near_as_in_python(
 def by_brute_force(
     apart: Any, message: Any, age_s: float, span: Any, robot: Capsules, turn: Rotation, to: Any
 ) -> Any:
-    """Return the least distance, of every limb of every sample from every capsule, in float64."""
+    """Return the least of all distances of limbs of samples from capsules, in float64."""
     times = np.asarray(message.times, np.float64) - age_s
     at = [span[0], *times[(times > span[0]) & (times < span[1])], span[1]]
     limbs = Limbs.of('smpl22', tuple(known_layouts()['smpl22'].joint_names))
@@ -198,7 +198,7 @@ def by_brute_force(
 def test_distances_equal_those_by_brute_force(
     distances: Path, make_prediction: Callable[..., Any], apart: Any, far_m: float
 ) -> None:
-    """In both languages to 1e-6 m, wherever the origin of the predictions' frame is."""
+    """This holds to 1e-6 m in both languages, wherever the origin of the frame is."""
     message, age_s, span = make_prediction(people=2, samples=5), 0.037, (0.0, 0.6)
     for motion in message.motions:
         motion.samples += np.float32(far_m)

@@ -1,4 +1,4 @@
-"""Distances from a robot against those found one by one, and the probability of a touch."""
+"""Distances from a robot, compared with brute force, and the probability of a touch."""
 
 import itertools
 from collections.abc import Callable
@@ -34,7 +34,7 @@ PLACES = ((0.3, 0.2, 0.9), (1.2, 0.4, 0.5), (4.0, -3.0, 0.0), (40.0, 30.0, 1.0))
 
 
 def arm(place: Any, capsules: int = 3, seed: int = 0, times: int = 0) -> Capsules:
-    """Return an arm that stands somewhere, and moves if it is given at several times."""
+    """Return an arm at a place. With `times`, it moves over that many instants."""
     generator = np.random.default_rng(seed)
     bends = generator.normal(0, 0.3, (capsules, 3))
     points = np.asarray(place) + np.vstack([np.zeros(3), bends.cumsum(0)])
@@ -97,7 +97,7 @@ def test_distances_agree_with_those_found_one_by_one(
 def test_successive_poses_that_are_looked_at_together(
     make_prediction: Callable[..., Any], place: Any, moving: bool
 ) -> None:
-    """Against the vectorised distance, which the tests above compare with the slow one."""
+    """Compares with the vectorised distance, which the tests above compare with brute force."""
     times = np.arange(1, 42) / 20  # the last span is shorter than the others
     outlook = Outlook.of(make_prediction(samples=30, times=times), 0.0)
     bodies = Bodies.of_samples(outlook.people[0], Limbs.for_outlook(outlook))

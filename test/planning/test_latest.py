@@ -1,4 +1,4 @@
-"""Usable or not and why, interpolation and frames: what a planner asks before any distance."""
+"""Whether predictions are usable and why not, interpolation, and frames."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -35,10 +35,10 @@ def answer(message: Any, age_s: float = 0.05, limits: Limits | None = None) -> L
 
 
 def unpredicted(message: Any, status: int) -> Any:
-    """Make the last person one who is listed but not predicted."""
+    """Change the message so that the last person is listed but not predicted."""
     motion = message.motions[-1]
     motion.status, motion.samples, motion.mean, motion.radius = status, [], [], []
-    if status == STALE:  # lost, a tenth of a second ago
+    if status == STALE:  # lost a tenth of a second ago
         motion.last_seen = SimpleNamespace(sec=10**9 - 1, nanosec=900_000_000)
     message.status = status
     return message

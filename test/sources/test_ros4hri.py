@@ -1,4 +1,4 @@
-"""Bodies of ROS4HRI: frames that are sampled when all of a person are known."""
+"""ROS4HRI: a body is read at a time at which all its frames are known."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ def person(joints: int, seed: int = 0) -> FloatArray:
 
 
 class Frames:
-    """A stand-in for tf: joints of bodies at the times at which they are known."""
+    """A stand-in for tf, with the times at which the frames of each body are known."""
 
     def __init__(self, bodies: dict[str, list[int]]) -> None:
         self.bodies = bodies
@@ -36,7 +36,7 @@ class Frames:
 
 @pytest.fixture
 def track(make_message: Any, make_header: Any) -> Callable[..., Any]:
-    """Builder of the list of tracked bodies."""
+    """Builds the message with the list of tracked bodies."""
 
     def make(*ids: str) -> Any:
         return make_message('hri_msgs/msg/IdsList', header=make_header(5.5), ids=list(ids))

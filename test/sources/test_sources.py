@@ -1,7 +1,7 @@
-"""Sources: messages as their drivers send them, and messages that nobody should send.
+"""Sources: messages as drivers send them, and invalid messages.
 
-Those of ROS are its own classes; those of vendors are classes made from the definitions in
-conftest.py.
+Messages of ROS are its own classes. Messages of vendors are classes that are made from the
+definitions in conftest.py.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ NAN = float('nan')
 
 
 def refusal(reader: Source, message: Any) -> str:
-    """Return the sentence with which a message is refused."""
+    """Read a message that is refused. Return the sentence of the error."""
     with pytest.raises(InputError) as caught:
         reader.read(message)
     assert '\n' not in str(caught.value)
@@ -50,7 +50,7 @@ def stamped(message: Any, stamp_s: float = 5.5, frame_id: str = 'map') -> Any:
 
 
 def marker(number: int, place: Any = (1, 2, 3), stamp_s: float = 5.5, **fields: Any) -> Marker:
-    """Return a joint as the driver sends it; id = 100 * body + joint."""
+    """Return the marker of a joint as the driver sends it: id = 100 * body + joint."""
     frame_id = fields.pop('frame_id', 'depth_camera_link')
     made = stamped(Marker(id=number, type=Marker.SPHERE, **fields), stamp_s, frame_id)
     made.pose.position.x, made.pose.position.y, made.pose.position.z = map(float, place)
@@ -141,7 +141,7 @@ def test_nobody_before_a_zed(make_zed: Callable[..., Any]) -> None:
         ({'skeleton_available': False}, {'person without skeleton': 1}),
         ({'tracking_state': 0}, {'person who is not tracked': 1}),
         ({'label_id': -1}, {'person who is not tracked': 1}),
-        ({'tracking_state': 3}, {}),  # has left: not there, and nothing wrong with that
+        ({'tracking_state': 3}, {}),  # the person has left: not read, and not counted as an error
     ],
 )
 def test_people_without_a_skeleton_or_a_track(
@@ -190,7 +190,7 @@ TYPES = dict.fromkeys('xyz', np.float32) | {'joint': np.uint8, 'person': np.uint
 
 
 def cloud(columns: dict[str, Any], types: dict[str, Any] = TYPES) -> PointCloud2:
-    """Return a cloud with the fields given, and four bytes of padding a point."""
+    """Return a cloud with the given fields, and four bytes of padding per point."""
     names = list(columns)
     offsets = np.cumsum([0, *(np.dtype(types.get(n, np.float32)).itemsize for n in names)])
     layout = np.dtype(
@@ -221,7 +221,7 @@ def cloud(columns: dict[str, Any], types: dict[str, Any] = TYPES) -> PointCloud2
 
 
 def columns(people: dict[int, FloatArray]) -> dict[str, Any]:
-    """Return everybody's joints, mixed."""
+    """Return the columns of a cloud with the joints of all people, in random order."""
     place = np.concatenate(list(people.values()))
     joint = np.concatenate([np.arange(len(pose)) for pose in people.values()])
     owner = np.repeat(list(people), [len(pose) for pose in people.values()])

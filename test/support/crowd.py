@@ -1,4 +1,4 @@
-"""People of three joints who are reported once a period: what tests of tracking build on."""
+"""People with three joints who are reported once per period, for tests of tracking."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ FloatArray = NDArray[np.float32]
 MS = 1_000_000
 START_NS = 1_700_000_000_000 * MS
 PERIOD_NS = 100 * MS
-FULL = 5  # messages, one a period, until a window of 5 frames at 10 Hz is full
+FULL = 5  # number of messages until a window of 5 frames at 10 Hz is full
 HIPS = Layout(name='hips', joints={'pelvis': None, 'l_hip': 'pelvis', 'r_hip': 'pelvis'})
 POSE = np.array([[0, 0, 1], [0, 0.1, 1], [0, -0.1, 1]], np.float32)
 NOTHING = np.full((3, 3), np.nan, np.float32)
@@ -39,7 +39,7 @@ def at(x: float, y: float = 0) -> FloatArray:
 
 
 def report(people: People, step: int, **poses: FloatArray) -> bool:
-    """Report people by id, so many periods after the start."""
+    """Report people by id, `step` periods after the start."""
     observations = [Observation(person, pose) for person, pose in poses.items()]
     return people.update(START_NS + step * PERIOD_NS, observations)
 

@@ -1,4 +1,4 @@
-"""Sources as the node opens them, and what they read."""
+"""Opens sources as the node does, and reads messages with them."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def source(name: str, **settings: Any) -> Source:
 
 
 def read(reader: Source, message: Any) -> Bodies:
-    """Return what a source reads in a message of somebody."""
+    """Return the people that a source reads from a message, which must not be empty."""
     bodies = reader.read(message)
     assert bodies is not None
     return bodies

@@ -1,6 +1,6 @@
-"""Input as the node reads it, and tf2_ros where it is not installed: a module with its interface.
+"""Input as the node reads it, and a stand-in for tf2_ros where that is not installed.
 
-Everything on our side of that interface is the product's own.
+The stand-in has the interface of tf2_ros. Everything that uses this interface is the real code.
 """
 
 from types import ModuleType, SimpleNamespace
@@ -47,7 +47,7 @@ def seen_by_camera(pose: FloatArray) -> FloatArray:
 
 
 class FakeTf2(ModuleType):
-    """The interface of tf2_ros that is used, over transforms given by frame."""
+    """The part of the interface of tf2_ros that is used. A test sets the transforms by frame."""
 
     class TransformException(Exception):  # noqa: N818 its name there
         pass
@@ -58,7 +58,7 @@ class FakeTf2(ModuleType):
         self.newest_ns = NOW_NS
         self.asked: list[tuple[str, str, int]] = []
         self.late = 0
-        """So often it is asked before the transform has come."""
+        """Number of look-ups that fail before the transform arrives."""
         self.cleared = self.unregistered = 0
 
     def Buffer(self) -> Any:  # noqa: N802

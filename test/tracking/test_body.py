@@ -1,4 +1,4 @@
-"""Joints that are not seen are put where a body has them."""
+"""Joints that are not seen are filled in from the shape of the body."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def joints(*names: str) -> list[int]:
 
 
 def fill(motion: FloatArray, hidden: list[int], limbs_m: FloatArray = UNKNOWN) -> Filled:
-    """Fill a motion (10, 22, 3) of which some joints were never seen."""
+    """Fill in a motion (10, 22, 3) whose joints `hidden` were never seen."""
     seen = np.ones(motion.shape[:2], bool)
     seen[:, hidden] = False
     filled = Body(SMPL).fill(np.where(seen[..., None], motion, np.nan), seen, STAMPS, limbs_m)
@@ -115,7 +115,7 @@ def test_a_hidden_hand_moves_with_its_elbow(stride: FloatArray) -> None:
 
 
 def test_doubt_holds_what_people_really_do(recorded: Path) -> None:
-    """Of people not measured for it: nine in ten legs that nobody saw are within the doubt."""
+    """On people who were not used to fit the doubt, it holds 90 % of the hidden legs."""
     archive = load_archive(recorded / 'test.npz')
     legs, within = joints(*LEGS), []
     for index in range(len(archive)):

@@ -1,6 +1,6 @@
-"""Whatever messages bring, in whatever order: no exception, no NaN, no OK that is not fresh.
+"""Random messages in random order cause no exception, no NaN, and no OK that is not fresh.
 
-FUZZ_MINUTES=60 goes on with new cases for that long.
+FUZZ_MINUTES=60 tests new cases for 60 minutes.
 """
 
 import os
@@ -32,7 +32,7 @@ LAYOUT = Layout(
         'neck': 'pelvis',
         'l_shoulder': 'neck',
         'r_shoulder': 'neck',
-        'tail': 'pelvis',  # no body knows it
+        'tail': 'pelvis',  # not a joint of any known body
     },
 )
 STANDING = np.array(
@@ -40,7 +40,7 @@ STANDING = np.array(
 )
 SHORT = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 
-stamps = st.one_of(  # milliseconds to the next message: mostly onwards, sometimes back or far off
+stamps = st.one_of(  # milliseconds to the next message: mostly forward, sometimes back or very far
     st.integers(1, 120),
     st.sampled_from([0, 2, -50, -300, 400, 2000, -100_000, 10**9]),
 )
@@ -75,7 +75,7 @@ options = st.fixed_dictionaries(
 
 
 def _pose(seed: int, place: float, hidden: float, wrong: float, odd: float) -> FloatArray:
-    """Return somebody at a place, some joints hidden and some coordinates odd."""
+    """Return a pose at a place. Shares of its joints are hidden, or have the value `odd`."""
     generator = np.random.default_rng(seed)
     pose = (STANDING + generator.normal(scale=0.02, size=STANDING.shape) + place).astype(
         np.float32
@@ -86,7 +86,7 @@ def _pose(seed: int, place: float, hidden: float, wrong: float, odd: float) -> F
 
 
 class Tracker:
-    """Plays steps to people and checks, after each message, what they say."""
+    """Reports steps to `People`, and checks the scene after each message."""
 
     def __init__(self, given_options: dict[str, Any]) -> None:
         self._least = given_options['min_observed_fraction']
@@ -100,7 +100,7 @@ class Tracker:
         self._walked = 0
 
     def play(self, kind: str, milliseconds: int, what: Any) -> None:
-        """Play one step, of one message or several."""
+        """Play one step, which is one message or several."""
         if kind == 'message':
             self._send(milliseconds, what)
         elif kind == 'frame':

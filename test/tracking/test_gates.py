@@ -1,4 +1,4 @@
-"""Joints that cannot be where a tracker says are left out; the others never."""
+"""Joints at impossible places are left out. All other joints are kept."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def check(gates: Gates, step: int, pose: FloatArray) -> Checked:
 
 
 def warm(gates: Gates, stride: FloatArray) -> int:
-    """Show somebody who walks; return the next step."""
+    """Show a person who walks to the gates. Return the next step."""
     for step in range(30):
         checked = check(gates, step, walk(stride, step))
         np.testing.assert_array_equal(checked.positions, walk(stride, step))
@@ -60,7 +60,7 @@ def test_a_joint_that_accelerates_as_nobody_can_is_missing(
     step = warm(gates, stride)
     pose = walk(stride, step)
     arm = [ELBOW, WRIST]
-    pose[arm, 1] += 0.5  # not too far for a frame, if they had been on the way
+    pose[arm, 1] += 0.5  # possible within a frame only for an arm that was moving already
     still, moving = np.zeros_like(pose), np.zeros_like(pose)
     moving[arm, 1] = 10
     stamp_ns = 10**18 + step * PERIOD_NS

@@ -1,4 +1,4 @@
-"""One person's frames at any rate and jitter, read as a window at the model's rate."""
+"""The history of a person: frames at any rate and jitter, resampled to the model's rate."""
 
 import tracemalloc
 
@@ -23,13 +23,13 @@ BODIES = {
     )
     for count in (2, 3, 4)
 }
-START_NS = 1_700_000_000_000_000_000  # stamps are Unix time: too big for exact floats
+START_NS = 1_700_000_000_000_000_000  # Unix time: too large for a float to hold exactly
 
 seconds = st.floats(1e-4, 0.25, allow_nan=False)
 
 
 def arrivals(rate_hz: float, jitter: list[float]) -> NDArray[np.int64]:
-    """Return ascending stamps at a rate, each shifted by a share of the period."""
+    """Return ascending stamps at a rate. Each is shifted by its share of the period."""
     period = 1e9 / rate_hz
     shifts = np.array(jitter) * period
     return START_NS + np.round(np.arange(len(jitter)) * period + shifts).astype(np.int64)
@@ -37,7 +37,7 @@ def arrivals(rate_hz: float, jitter: list[float]) -> NDArray[np.int64]:
 
 @st.composite
 def stamps(draw: st.DrawFn) -> NDArray[np.int64]:
-    """Stamps at 5 to 120 Hz, jittered by up to 45 % of the period, over more than a window."""
+    """Draw stamps at 5 to 120 Hz for more than a window, with jitter up to 45 % of the period."""
     rate_hz = draw(st.floats(5, 120))
     count = int(SPAN_S * rate_hz) + 4
     jitter = draw(st.lists(st.floats(-0.45, 0.45), min_size=count, max_size=count))
@@ -45,12 +45,12 @@ def stamps(draw: st.DrawFn) -> NDArray[np.int64]:
 
 
 def pose_at(path: FloatArray) -> FloatArray:
-    """Return a pose of two joints whose root is at a place (3,)."""
+    """Return a pose of two joints with the root at a place (3,)."""
     return np.stack([path, path + np.array([0, 0, 1], np.float32)]).astype(np.float32)
 
 
 def fill(history: History, times: NDArray[np.int64], velocity: float = 1.0) -> None:
-    """Append poses of a root that moves steadily along x from the first stamp."""
+    """Append poses whose root moves along x at constant velocity from the first stamp on."""
     for time in times:
         place = np.array([velocity * (time - times[0]) * 1e-9, 2, 3], np.float32)
         assert history.append(int(time), pose_at(place))
@@ -92,7 +92,7 @@ def test_an_oscillation_is_followed_as_well_as_lines_can(times: NDArray[np.int64
         history.append(int(time), pose_at(np.array([x(time), 0, 0], np.float32)))
     error = np.abs(window_of(history).positions[:, 0, 0] - x(grid(int(times[-1]))))
     longest_s = np.diff(times).max() * 1e-9
-    assert error.max() <= (omega * longest_s) ** 2 / 8 + 1e-5  # of linear interpolation
+    assert error.max() <= (omega * longest_s) ** 2 / 8 + 1e-5  # the error of linear interpolation
 
 
 @given(stamps(), st.integers(0, 2**32 - 1))
@@ -154,7 +154,7 @@ def test_a_gap_longer_than_allowed_restarts_and_one_as_long_does_not() -> None:
 def test_a_missing_joint_moves_with_the_root_between_the_frames_that_have_it() -> None:
     history = History(
         BODIES[2], 10, 11, max_gap_s=1.0
-    )  # one frame in the window for each one that comes
+    )  # the window has the rate of the input
     for i in range(11):
         root = np.array([i, 0, 0], np.float32)
         joint = root + np.array([0, 0, i], np.float32)
@@ -225,7 +225,7 @@ def test_the_longer_a_joint_is_hidden_the_more_it_is_doubted() -> None:
 def test_between_frames_a_joint_counts_as_observed_if_both_have_it() -> None:
     history = History(
         BODIES[2], 20, 3, max_gap_s=1.0
-    )  # frames at -100, -50 and 0 ms; one comes each 100 ms
+    )  # frames of the window at -100, -50 and 0 ms; input every 100 ms
     seen = pose_at(np.zeros(3, np.float32))
     lost = seen.copy()
     lost[1] = np.nan
@@ -293,5 +293,5 @@ def test_memory_is_bounded_under_a_fast_tracker() -> None:
     run(500, 5000)
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert grown < 500 * 22 * 3 * 4  # half a window's frames were replaced, none was kept
+    assert grown < 500 * 22 * 3 * 4  # old frames were replaced, and none of them was kept
     assert window_of(history).positions.shape == (FRAMES, 22, 3)

@@ -1,4 +1,4 @@
-"""Who is who: ids that jump, are exchanged, are lost and found again."""
+"""The identity of people: ids that jump, are exchanged, lost, or found again."""
 
 import numpy as np
 import pytest
@@ -101,8 +101,8 @@ def test_whoever_is_found_again_under_a_new_id_goes_on() -> None:
 @pytest.mark.parametrize(
     ('lost', 'found'),
     [
-        ({'anna': at(0), 'ben': at(0, 0.4)}, {'new': at(0)}),  # who of the two?
-        ({'anna': at(0)}, {'new': at(0), 'other': at(0, 0.4)}),  # which of the two?
+        ({'anna': at(0), 'ben': at(0, 0.4)}, {'new': at(0)}),  # which lost person is it?
+        ({'anna': at(0)}, {'new': at(0), 'other': at(0, 0.4)}),  # which new person is it?
         ({'anna': at(0), 'carl': at(0, 0.4)}, {'new': at(0), 'carl': at(0, 0.4)}),  # one is near
         ({'anna': at(0)}, {'new': at(1)}),  # too far
     ],

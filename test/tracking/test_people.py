@@ -1,4 +1,4 @@
-"""Who is there, who can be predicted and why not, whatever the messages bring."""
+"""Which people are there, and which of them can be predicted, for all kinds of messages."""
 
 import numpy as np
 import pytest
@@ -74,7 +74,7 @@ def test_whoever_comes_back_after_a_gap_warms_up_again() -> None:
     people = make_people()
     for step in range(FULL):
         report(people, step, anna=POSE)
-    report(people, FULL + 3, anna=POSE)  # 0.4 s without, 0.35 s are allowed
+    report(people, FULL + 3, anna=POSE)  # a gap of 0.4 s, where 0.35 s are allowed
     assert statuses(people) == {'anna': Status.WARMING_UP}
 
 
@@ -254,7 +254,7 @@ def test_joints_that_reappear_where_somebody_went_are_no_jump() -> None:
     people = make_people(min_observed_fraction=0.3)
     for step in range(30):
         pose = at(0.1 * step)
-        if 3 <= step < 25:  # most of the body is behind a counter while its owner walks 2.2 m
+        if 3 <= step < 25:  # most of the body is hidden by a counter while the person walks 2.2 m
             pose[len(pose) // 3 :] = np.nan
         report(people, step, anna=pose)
     assert 'person jumped' not in people.rejected
@@ -316,12 +316,12 @@ def test_stragglers_are_no_restart() -> None:
     people = make_people()
     for step in range(100, 160, 2):
         assert report(people, step, anna=POSE)
-        assert not report(people, step - 50, anna=POSE)  # each newer than the last one
+        assert not report(people, step - 50, anna=POSE)  # newer than the last straggler
     assert report(people, 159, anna=POSE)
     for late in range(RESTART_AFTER - 1):
         assert not report(people, 120 + late, anna=POSE)
     assert report(people, 160, anna=POSE)
-    for late in reversed(range(2 * RESTART_AFTER)):  # older and older: nothing starts over
+    for late in reversed(range(2 * RESTART_AFTER)):  # ever older, so no restart
         assert not report(people, late, anna=POSE)
     assert people.feed.restarts == 0
     assert statuses(people) == {'anna': Status.OK}

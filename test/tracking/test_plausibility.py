@@ -1,4 +1,4 @@
-"""What cannot be a person in metres, z up, is not OK, and one sentence says what to do."""
+"""Input that cannot be a person in metres with z up is not OK. A sentence says what to do."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ def walk() -> FloatArray:
 
 
 def follow(motion: FloatArray) -> tuple[People, Scene]:
-    """Report frames (T, J, 3) at 30 Hz and return what is known after the last."""
+    """Report frames (T, J, 3) at 30 Hz. Return the people and the scene after the last one."""
     people = People(
         SMPL,
         rate_hz=60,

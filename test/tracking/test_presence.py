@@ -1,7 +1,7 @@
-"""Nobody there must be true: whatever comes, a fault never looks like an empty cell.
+"""A fault never looks like an empty cell, whatever messages arrive.
 
-The state machine plays messages of several people and clocks and checks, after each of them, what
-a message of the node would say. FUZZ_MINUTES=60 goes on with new sequences for that long.
+The state machine plays messages of several people with several clocks. After each message it
+checks what the node would publish. FUZZ_MINUTES=60 plays new sequences for 60 minutes.
 """
 
 import os
@@ -32,7 +32,7 @@ POSE = np.array([[0, 0, 1], [0, 0.1, 1], [0, -0.1, 1]], np.float32)
 NOTHING = np.full((3, 3), np.nan, np.float32)
 
 crowds = st.lists(st.tuples(st.sampled_from('abc'), st.integers(0, 40)), max_size=3)
-"""Ids, and places in steps of a quarter of a metre; an id may come twice, or as another person."""
+"""Ids with places in steps of 0.25 m. An id may occur twice, or belong to another person."""
 delays = st.integers(1, 400)
 
 
@@ -50,15 +50,15 @@ def make_people() -> People:
 
 
 class Cell(RuleBasedStateMachine):
-    """A cell with people, whatever its trackers and clocks do."""
+    """A cell with people, trackers and clocks, with rules for everything that can happen there."""
 
     def __init__(self) -> None:
         super().__init__()
         self.people = make_people()
-        self.steady_ms = 0  # as somebody with a watch beside the cell sees it
-        self.clock_ms = 10_000_000  # as the robot's clock says
+        self.steady_ms = 0  # true time, of a watch beside the cell
+        self.clock_ms = 10_000_000  # time of the robot's clock
         self.frame = 'map'
-        self.spoken_of_ms = 0  # who was there before nobody knows
+        self.spoken_of_ms = 0  # before the start, anybody may have been there
         self.last: list[Observation] = []
 
     def send(
@@ -137,7 +137,7 @@ class Cell(RuleBasedStateMachine):
         crowds=st.lists(crowds, min_size=1, max_size=8),
     )
     def older(self, delay: int, behind: int, crowds: list[list[tuple[str, int]]]) -> None:
-        """Send from another clock, or late; often enough in a row it is a restart."""
+        """Send messages with old stamps: from another clock, late, or after a restart."""
         for crowd in crowds:
             self.pass_by(delay // len(crowds) + 1)
             self.send(self.observed(crowd), behind_ms=behind)
@@ -204,7 +204,7 @@ def test_a_clock_that_is_set_forgets_nobody() -> None:
 
 
 def test_of_a_source_with_a_clock_of_its_own_nothing_is_lost() -> None:
-    """Two publishers: one sees nobody, the other, a tenth of a second behind, sees somebody."""
+    """There are two publishers: one sees nobody, and one sees a person but is 0.1 s behind."""
     people = make_people()
     for step in range(60):
         now_ns = (10_000 + 33 * step) * MS

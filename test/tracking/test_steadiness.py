@@ -1,4 +1,4 @@
-"""A whole body that is suddenly elsewhere is held; recorded people never are."""
+"""A whole body that jumps is held on its path. Recorded people are never held."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def make_people() -> People:
 
 
 def play(people: People, motion: FloatArray, rate_hz: float, start: int = 0) -> Person:
-    """Report frames (T, J, 3) at a rate and return what is known after the last."""
+    """Report frames (T, J, 3) at a rate. Return the person after the last frame."""
     for frame, pose in enumerate(motion, start):
         people.update(round((1 + frame / rate_hz) * 1e9), [Observation('someone', pose)])
     scene = people.scene()
@@ -37,7 +37,7 @@ def play(people: People, motion: FloatArray, rate_hz: float, start: int = 0) -> 
 
 @pytest.fixture
 def walk() -> FloatArray:
-    """Somebody who walks, at 30 Hz."""
+    """A person who walks, at 30 Hz."""
     archive = open_archive('bundled')
     clips = [archive.clip(i)[::2] for i in range(len(archive))]
     return max(clips, key=lambda clip: float(np.linalg.norm(np.ptp(clip[:, 0, :2], axis=0))))[:40]

@@ -1,4 +1,4 @@
-"""Unfamiliar motion: told from the ordinary, and met with what can be reached."""
+"""Unfamiliar motion is detected, and its radius is everything that a person can reach."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def knowing(recorded: Path) -> Checkpoint:
 
 @pytest.fixture(scope='module')
 def histories(recorded: Path) -> NDArray[np.float32]:
-    """Of people whom it does not know."""
+    """Histories of people whom the checkpoint does not know."""
     layout = load_checkpoint('default').header.layout
     return cut_windows(load_archive(recorded / 'test.npz'), layout, 60.0, 30, 600).all().numpy()
 
@@ -86,7 +86,7 @@ def test_the_radius_of_somebody_unfamiliar_is_what_can_be_reached(
     predictor = MotionPredictor.load(
         tmp_path / 'knowing.safetensors', device='cpu', samples=8, backend='eager'
     )
-    both = np.stack([histories[0], histories[0, :, ::-1]])  # as recorded, and all mixed up
+    both = np.stack([histories[0], histories[0, :, ::-1]])  # the second has reversed joints
     known, strange = (predictor.predict(both[row]) for row in (0, 1))
     together = predictor.predict(both)
     assert together.unfamiliar.tolist() == [False, True]
@@ -95,7 +95,7 @@ def test_the_radius_of_somebody_unfamiliar_is_what_can_be_reached(
     human = greatest_speed(knowing.header.layout)
     ahead_s = predictor.times[:, None]
     newest = both[1, -1]
-    # Whoever goes on at a human's speed, whatever way, is inside; their body at once, too.
+    # A person who moves on at human speed in any direction stays inside, with the whole body.
     way = np.array([0.6, 0, -0.8], np.float32)
     future = newest + way * (human * ahead_s)[..., None]
     off = np.linalg.norm(future - strange.mean[0], axis=-1)

@@ -1,4 +1,4 @@
-"""How somebody moves just now, on motion whose speed, acceleration and noise are known."""
+"""The state of motion of a person, on motion with known speed, acceleration and noise."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from motion_predictor.uncertainty.state import StateReader
 
 
 def falling(frames: int, rate_hz: float) -> np.ndarray:
-    """Return two joints of somebody far away, one at rest, one thrown (1, H, 2, 3)."""
+    """Return two joints far from the origin, one at rest and one thrown: (1, H, 2, 3)."""
     time = (np.arange(frames) - (frames - 1)) / rate_hz
     thrown = np.stack([2 * time, 0 * time, 1 * time - 4.9 * time**2], -1)
     return (np.stack([0 * thrown, thrown], 1)[None] + [30.0, -40.0, 1.0]).astype(np.float32)
@@ -16,7 +16,7 @@ def falling(frames: int, rate_hz: float) -> np.ndarray:
 @pytest.mark.parametrize('rate_hz', [20.0, 50.0, 60.0, 120.0])
 def test_a_throw_has_its_speed_and_its_acceleration(rate_hz: float) -> None:
     state = StateReader(30, rate_hz)(falling(30, rate_hz))
-    middle_s = 0.05 * round(0.1 * rate_hz) / (0.1 * rate_hz)  # of what speeds are slopes of
+    middle_s = 0.05 * round(0.1 * rate_hz) / (0.1 * rate_hz)  # age of the middle of the slope
     fall = 1 + 9.8 * middle_s
     np.testing.assert_allclose(state.speed, [[0, np.hypot(2, fall)]], atol=2e-3)
     np.testing.assert_allclose(state.own_speed, state.speed, atol=1e-5)

@@ -16,11 +16,11 @@ from motion_predictor.view.palette import DARK
 pytest.importorskip('viser', reason="the page is drawn by viser: pip install 'viser>=1.1'")
 
 PATIENCE_S = 240.0
-"""Without a graphics card everything is drawn by the processor."""
+"""It is long because without a graphics card the processor draws everything."""
 
 
 def standing(aside_m: float = 0.0) -> Moment:
-    """Return somebody who stands now and is predicted to walk off."""
+    """Return a moment in which a person stands and is predicted to walk away."""
     archive = open_archive('bundled')
     pose = archive.clip(0)[0] + np.array([aside_m, 0, 0], np.float32)
     times_s = np.arange(1, 21) / 10
@@ -35,7 +35,7 @@ def standing(aside_m: float = 0.0) -> Moment:
 
 
 def pixels_like(page: Any, colour: tuple[int, int, int]) -> int:
-    """Return how many pixels of the scene, as the browser draws it, have about a colour's hue."""
+    """Return the number of pixels with about the hue of a colour in the browser's picture."""
     (browser,) = page.server.get_clients().values()
     picture = browser.get_render(200, 320, timeout=PATIENCE_S) / np.float32(255)
     wanted = np.array(colour) / 255

@@ -1,4 +1,4 @@
-"""What the page draws and computes, without a browser."""
+"""What the page draws and computes, tested without a browser."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ TIMES_S = np.arange(1, 21) / 10
 def walker(
     time_s: float, speed: float = 1.0, predicted: float = 1.0, radius: float = 0.1
 ) -> Moment:
-    """Return a moment of somebody who walks along x, predicted to walk at another speed."""
+    """Return a moment of a person who walks along x at `speed`, predicted at `predicted` m/s."""
     start = np.zeros((JOINTS, 3), np.float32)
     start[:, 0] = speed * time_s
     mean = np.repeat(start[None], len(TIMES_S), 0)
@@ -54,7 +54,7 @@ def test_what_came_true_has_no_error_and_standing_still_has() -> None:
     assert set(rows) == {0.1, 0.2, 0.5, 1.0, 2.0}
     for ahead_s, row in rows.items():
         assert row.error_m == pytest.approx(0, abs=1e-4)
-        assert row.still_m == pytest.approx(ahead_s, abs=0.04)  # 15 moments a second
+        assert row.still_m == pytest.approx(ahead_s, abs=0.04)  # 15 moments per second
         assert row.inside == 1
 
 
@@ -64,7 +64,7 @@ def test_a_wrong_prediction_is_seen_to_be_wrong() -> None:
         memory.add(walker(step / 15, predicted=1.5))
         hindsight.update(memory)
     last = hindsight.rows()[-1]
-    assert last.error_m == pytest.approx(1.0, abs=0.02)  # half a metre a second for two seconds
+    assert last.error_m == pytest.approx(1.0, abs=0.02)  # 0.5 m/s too fast for 2 s
     assert last.inside == 0
 
 

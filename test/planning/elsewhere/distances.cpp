@@ -1,4 +1,4 @@
-// Answers for a message that is read from standard input, as text: every number that the maths gives, a line each.
+// Reads a message as text from standard input. Writes each number that the library computes for it, one per line.
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -10,7 +10,7 @@
 
 namespace mp = motion_predictor;
 
-// What tf2_ros::Buffer answers, as far as it is used: a transform that was told of some time before second 1000.
+// Stands in for tf2_ros::Buffer. It has one transform, with the stamp `sec`.
 struct Buffer
 {
   struct Stamp {std::int32_t sec; std::uint32_t nanosec;};

@@ -1,5 +1,5 @@
-# Stands in for rclcpp where it cannot be had: the few calls that the example makes, on the same rcl. The wheels' own
-# CMake files of rcl name libraries of the machine that built them, so the library is taken as it is.
+# Stands in for rclcpp where it is not available. It has the few calls that the example makes, on the real rcl. The CMake
+# files of rcl in the wheels name libraries of the machine that built them. So the library is linked by its path.
 find_library(rcl_library rcl REQUIRED)
 find_library(rcutils_library rcutils REQUIRED)
 get_filename_component(prefix ${rcl_library} DIRECTORY)
