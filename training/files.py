@@ -11,7 +11,7 @@ from pathlib import Path
 def replaced(path: Path) -> Iterator[Path]:
     """Yield the path of a draft of a file, which replaces the file in one step.
 
-    The draft always has the same name, so that interrupted runs leave at most one behind.
+    The draft always has the same name, so that interrupted runs leave at most one draft behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f'{path.name}.draft')

@@ -1,4 +1,4 @@
-"""Writes tables of pages from result files, so that both agree.
+"""Writes the tables of pages from result files, so that pages and results agree.
 
 A page marks each table by two comment lines, `<!-- table: NAME -->` and `<!-- end of table -->`.
 The text between them is written here.
@@ -39,7 +39,7 @@ def summary(result: dict[str, Any]) -> dict[str, Any]:
 def load_results(folder: Path) -> Results:
     """Return all result files of a folder, `default` first, then by name.
 
-    They are evaluations, by the name of the checkpoint, and `shield`, what `train shield` found.
+    An evaluation has the name of its checkpoint. `shield` is the result of `train shield`.
 
     Raises:
         ValueError: if there is no `default.json`.
@@ -55,7 +55,7 @@ def rewritten(page: str, results: Results) -> str:
     """Return a page with its marked tables written again.
 
     Raises:
-        ValueError: if it marks none, or one that is not known.
+        ValueError: if the page marks no table, or an unknown one.
     """
 
     def table(found: re.Match[str]) -> str:
@@ -73,7 +73,7 @@ def _evaluations(results: Results) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _where(results: Results) -> str:
-    """Return errors of the mean in the world, mm, at moments ahead."""
+    """Return the table of errors of the mean in the world by time ahead, mm."""
     world = results['default']['world']
     lines = []
     for name, result in _evaluations(results):
@@ -89,7 +89,7 @@ def _where(results: Results) -> str:
 
 
 def _futures(results: Results) -> str:
-    """Return whether samples are a distribution, and the published protocol."""
+    """Return the table of scores of the samples and of published metrics."""
     lines = []
     for name, result in _evaluations(results):
         scores = result['scores']
@@ -124,7 +124,7 @@ def _published(result: dict[str, Any], row: str) -> list[str]:
 
 
 def _sets(results: Results) -> str:
-    """Return coverage and size of the radius of `default`."""
+    """Return the table of coverage and size of the radius, of `default`."""
     sets = results['default']['sets']
     lines = [
         ['held, %', *(f'{100 * value:.1f}' for value in sets['ours']['coverage'])],

@@ -51,17 +51,18 @@ class Step(Strict):
 
     kind: Kind
     config: str | None = None
-    """A file beside the recipe, or the name of one that ships; None: the one of this kind."""
+    """Configuration: a file beside the recipe, or the name of one that ships. None: that of the
+    kind."""
     after: str | None = None
-    """Name of the stage that it continues from; None: the previous one."""
+    """Name of the stage that it continues from. None: the previous stage."""
     committee: list[str] = []
-    """Names of the stages whose students it learns from as well."""
+    """Names of further stages, whose students it learns from as well."""
     set: dict[str, Any] = {}
-    """Changes of it, by key: `optimisation.steps`."""
+    """Changes to the configuration, by key, such as `optimisation.steps`."""
 
 
 class Recipe(Strict):
-    """The stages of a product, in their order."""
+    """The stages that make a checkpoint, in their order."""
 
     stages: list[Step] = Field(min_length=2)
     evaluate: Measurement = Measurement()
@@ -83,13 +84,13 @@ class Stage:
     """A stage that is ready to run."""
 
     name: str
-    """The kind; from the second of a kind with its number: refine, refine-2."""
+    """The kind. The second stage of a kind also has its number, and so on: refine, refine-2."""
     kind: Kind
     config: Any
     after: str | None
-    """Name of the stage that it continues from; None for the teacher."""
+    """Name of the stage that it continues from. None for the teacher."""
     committee: Sequence[str] = ()
-    """Names of the stages whose students it learns from as well."""
+    """Names of further stages, whose students it learns from as well."""
 
 
 @dataclass(frozen=True)
@@ -98,17 +99,17 @@ class Archives:
 
     train: Path
     validation: Path
-    """Measures the teacher during training. The spread of the samples is fitted to it."""
+    """The teacher is measured on it during training. The spread of the samples is fitted to it."""
     calibration: Sequence[Path] = field(default=())
-    """Archives for the sets, beside those trained on; empty: those of the validation."""
+    """Archives to calibrate on, besides the one trained on. Empty: the validation archive."""
     test: Path | None = None
-    """Archive on which the product is measured."""
+    """Archive on which the finished checkpoint is measured."""
 
     def facts(self) -> dict[str, Any]:
-        """Return the fingerprint and the people of each.
+        """Return the fingerprint and the people of each archive, by use.
 
         Raises:
-            ConfigError: if somebody is used for two purposes; see `data.split`.
+            ConfigError: if somebody has two uses, see `data.split`.
         """
         given = {'train': [self.train], 'validation': [self.validation]}
         given |= {'calibration': list(self.calibration), 'test': [self.test] if self.test else []}
@@ -129,15 +130,18 @@ class Archives:
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = (), direct: bool = False) -> list[Stage]:
-    """Read a recipe and the configurations of its stages; see `load_recipe` for what is measured.
+    """Read the stages of a recipe with their configurations.
+
+    `load_recipe` reads the rest of it.
 
     Args:
-        path: of the recipe.
-        overrides: `STAGE.KEY=VALUE`; a kind stands for every stage of that kind.
-        direct: leave out the stage of one step.
+        path: file of the recipe.
+        overrides: `STAGE.KEY=VALUE`. A kind as STAGE stands for every stage of that kind.
+        direct: whether to leave out the stage `one-step`.
 
     Raises:
-        ConfigError: naming what does not hold.
+        ConfigError: if the recipe, a configuration or an override is invalid. The message says
+            what is wrong.
     """
     stages: list[Stage] = []
     steps = [s for s in load_recipe(path).stages if not (direct and s.kind == 'one-step')]
@@ -174,10 +178,10 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), direct: bool = False)
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe as it is written.
+    """Read a recipe as it is written, without the configurations of its stages.
 
     Raises:
-        ConfigError: naming what does not hold.
+        ConfigError: if the recipe is invalid. The message says what is wrong.
     """
     return load_config(Recipe, path, [])
 
@@ -187,10 +191,10 @@ def make(
 ) -> dict[str, Any]:
     """Run every stage that is not done yet. After an interruption, the same call continues.
 
-    Each stage's checkpoint lies in the folder under its name, the product as
-    `predictor.safetensors`. `records.json` holds the configurations, commit, fingerprints and
-    people of the data, seeds, minutes and, with a test archive, the main figures.
-    `evaluation.json` then holds all figures.
+    The checkpoint of each stage is written to the folder under the name of the stage. The finished
+    checkpoint is `predictor.safetensors`. `records.json` holds the configurations, the commit,
+    the fingerprints and people of the data, seeds and minutes. With a test archive, it also holds
+    the main figures, and `evaluation.json` holds all figures.
 
     Returns:
         The records.
@@ -230,7 +234,7 @@ def _calibrate(config: CalibrationConfig, archives: Archives, parent: Path, out:
 def _calibrated(
     out: Path, parent: Checkpoint, others: Sequence[Path], config: CalibrationConfig
 ) -> bool:
-    """Whether there is the parent already with such a calibration."""
+    """Whether `out` already holds the parent, calibrated like this."""
     if not out.is_file():
         return False
     found = load_checkpoint(out).header.provenance

@@ -1,4 +1,4 @@
-"""Records of a run, beside its results."""
+"""Records of a run, written beside its results."""
 
 import json
 import time
@@ -13,10 +13,10 @@ from motion_predictor_training.learning.parallel import is_first
 
 
 class Records:
-    """A file of records that grows with the run, and is continued by the next call.
+    """A file of records that grows with the run. The next call continues it.
 
     Args:
-        path: of the file; the first process writes it.
+        path: the file. Only the first process writes it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,8 +36,8 @@ class Records:
     def stage(self, name: str, configuration: dict[str, Any]) -> Iterator[None]:
         """Time a stage. The times of several calls are added.
 
-        Times with another configuration are left out of the sum. Times of interrupted calls are
-        not known.
+        Times with another configuration are left out of the sum. The time of a call that was
+        killed is not known.
         """
         before = self.content['stages'].get(name, {})
         minutes = before['minutes'] if before.get('configuration') == configuration else 0.0

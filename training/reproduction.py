@@ -1,4 +1,7 @@
-"""The paper's chain on the paper's data, by the published protocol, beside published figures."""
+"""Runs the paper's chain on the paper's data, and compares it with published figures.
+
+The measures are those of the published protocol.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,11 +43,12 @@ class Benchmark:
     threshold_m: float
     """Windows whose last poses are nearer than this share their futures, for MMADE and MMFDE."""
     train: tuple[str, ...] | None = None
-    """Subjects; None: all of the file."""
+    """Subjects to train on. None: all in the file."""
     test: tuple[str, ...] | None = None
+    """Subjects to measure on. None: all in the file."""
     published: tuple[tuple[str, Figures], ...] = ()
-    """As other papers' tables give them, in the order of METRICS; zero velocity tells whether
-    the data and the protocol are the same."""
+    """Rows of published tables, in the order of METRICS. The row of zero velocity shows whether
+    data and protocol are the same."""
 
 
 BENCHMARKS = {
@@ -80,19 +84,20 @@ def reproduce(
     `reproduction.md`.
 
     Args:
-        name: of the benchmark; its published sizes are those of the preset.
+        name: name of the benchmark, and of the preset with the published sizes.
         sources: the downloaded files: data_3d_h36m.npz, or data_3d_amass.npz and
             data_3d_amass_test.npz.
-        out: folder of the results.
-        weights: the authors' TransFusion (.pt); None trains it, which takes days on one GPU.
-        overrides: of the configurations, by stage.
-        samples: S of best of S.
+        out: folder for the results.
+        weights: TransFusion weights of the authors (.pt). With None, a TransFusion is trained,
+            which takes days on one GPU.
+        overrides: overrides of the configurations, by stage.
+        samples: number of samples per window, S of "best of S".
 
     Returns:
-        The table.
+        The table of our figures and the published ones.
 
     Raises:
-        ConfigError: if the number of sources is another.
+        ConfigError: if the number of sources is wrong.
         ArchiveError: if the data cannot be used.
     """
     benchmark, preset = BENCHMARKS[name], PRESETS[name]
@@ -147,7 +152,7 @@ def reproduce(
 
 
 def table(result: dict[str, Any]) -> str:
-    """Return our and published figures, and whether the protocol is the same."""
+    """Return our figures and published ones, and say whether data and protocol are the same."""
     lines = [
         [row, *(f'{found["figures"][metric]:.3f}' for metric in METRICS)]
         for row, found in result['rows'].items()
@@ -201,7 +206,7 @@ def _in_steps(teacher: Path, steps: int, path: Path) -> Path:
 
 
 def _student(stage: str, network: dict[str, Any] | None, overrides: list[str]) -> DistilConfig:
-    """Return the configuration of a stage, with no augmentation, as published."""
+    """Return the configuration of a stage without augmentation, as published."""
     nothing = dict.fromkeys(Augmentation.model_fields, 0.0)
     wanted = [f'bank.augmentation.{field}={value}' for field, value in nothing.items()]
     wanted += [f'network.{key}={value}' for key, value in (network or {}).items()]

@@ -6,17 +6,18 @@ from motion_predictor.common.installed import installed
 
 
 def shipped_configuration(name: str) -> Path:
-    """Return the file of a configuration that ships: `teacher`, `recipes/default`."""
+    """Return the file of a configuration that ships, such as `teacher` or `recipes/default`."""
     return installed('config', 'training', f'{name}.yaml')
 
 
 def configuration_file(given: str | Path, beside: Path = Path(), folder: str = '') -> Path:
-    """Return the path of a configuration: a file, or one that ships by its name.
+    """Return the path of a configuration: of a given file, or of one that ships.
 
     Args:
-        given: a path, from `beside` or from here; or a name, with or without `.yaml`.
+        given: path relative to `beside` or to the current folder, or the name of a configuration
+            that ships, with or without `.yaml`.
         beside: folder for relative paths.
-        folder: of those that ship: `recipes`, or `` for stages.
+        folder: folder of the configuration that ships: `recipes`, or empty for a stage.
     """
     for path in (beside / given, Path(given)):
         if path.is_file():

@@ -1,4 +1,4 @@
-"""How well unfamiliar motion is detected: wrong bodies, axes and joints."""
+"""Measures how well unfamiliar motion is detected, such as wrong bodies, axes and joints."""
 
 from collections.abc import Callable
 from typing import Any
@@ -77,7 +77,7 @@ def _backwards(motion: FloatArray, layout: Layout, random: Random) -> FloatArray
 
 
 def _pitched(degrees: float, *parts: str) -> Change:
-    """Bend forward about the hips, with all joints or those whose names hold a part."""
+    """Turn forward about the hips all joints, or those whose names contain one of the parts."""
 
     def change(motion: FloatArray, layout: Layout, random: Random) -> FloatArray:
         left, right = layout.hips or (0, 0)
@@ -97,7 +97,7 @@ def _pitched(degrees: float, *parts: str) -> Change:
 
 
 def _on_all_fours(motion: FloatArray, layout: Layout, random: Random) -> FloatArray:
-    """Lay the trunk level, let the arms hang as they did, and the shins lie behind the knees."""
+    """Turn the trunk level. The arms hang as before, and the shins lie behind the knees."""
     before = motion.copy()
     motion = _pitched(80, 'spine', 'neck', 'head', *ARM)(motion, layout, random)
     for joint in _joints(layout, 'elbow', 'wrist'):
@@ -160,15 +160,16 @@ def measure_familiarity(
     """Measure how familiar the histories of an archive are, as recorded and changed.
 
     Args:
-        checkpoint: one that is calibrated for familiarity.
-        archive: of ordinary motion of people whom it does not know.
+        checkpoint: checkpoint to measure.
+        archive: ordinary motion of people whom the checkpoint does not know.
         stride: frames between the starts of histories.
-        seed: of the changes.
+        seed: seed of the random changes.
 
     Returns:
-        `ordinary` and `strange`: for each change the share of histories that are `unfamiliar` and,
-        for the strange, the area under the curve of alarms against false alarms (`auroc`); and
-        the `threshold` of p-values. None if the checkpoint does not say.
+        `ordinary` and `strange` have the changes of that kind. `unfamiliar`: share of changed
+        histories that count as unfamiliar. `auroc` (only strange changes): area under the curve of
+        alarms against false alarms. `threshold`: p-value below which a history is unfamiliar.
+        `windows`: number of histories. None if the checkpoint is not calibrated for familiarity.
     """
     familiarity = checkpoint.familiarity()
     if familiarity is None:
@@ -201,7 +202,7 @@ def measure_familiarity(
 
 
 def auroc(high: FloatArray, low: FloatArray) -> float:
-    """Return the probability that one of the first exceeds one of the second; ties count half."""
+    """Return the probability that a value of `high` exceeds one of `low`. Ties count half."""
     ranks = rankdata(np.concatenate([high, low]))[: len(high)]
     return float((ranks.sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))
 

@@ -1,4 +1,4 @@
-"""A bank of (noise, condition, result), computed once and read from disk."""
+"""A bank of rows (noise, condition, result), computed once and read from disk."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from motion_predictor_training.learning.targets import Targets, supervisor_of
 
 @dataclass(frozen=True)
 class Bank:
-    """Memory-mapped arrays in the shapes of `targets.Supervisor`, P being all conditions."""
+    """Memory-mapped arrays, shaped as in `targets.Supervisor`. P is the number of conditions."""
 
     arrays: dict[str, NDArray[np.float32]]
 
@@ -66,13 +66,13 @@ def fill_bank(
     Args:
         folder: holds one .npy for each field, and the progress. A bank of other settings, of
             another teacher or for another kind of student is replaced.
-        teacher: sampled as its header says.
-        archive: from which the windows were cut.
-        windows: their histories are the conditions; see `targets.windows_for`.
+        teacher: the teacher. It is sampled as its header says.
+        archive: archive from which the windows were cut.
+        windows: windows whose histories are the conditions, see `targets.windows_for`.
         config: size, noises, chunk, augmentation and seed.
-        student: whose layout, window and scales the rows are for, trained or not; None: of the
-            teacher's own.
-        targets: whether the results are the teacher's or what was recorded.
+        student: student that the rows are for, trained or not. They have its layout, window and
+            scales. None: those of the teacher.
+        targets: whether the results are those of the teacher or the recorded futures.
     """
     student = student or teacher
     header = student.header

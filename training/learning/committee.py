@@ -1,9 +1,9 @@
 """Committee: several students, trained separately, from which one student learns.
 
 Students from different seeds make different errors on new motion, so their average is better than
-each of them (Lakshminarayanan et al. 2017). Running all of them would take as many times as long.
-One student can learn to forecast the futures of all of them, and takes no longer than before
-(ensemble distillation, Malinin et al. 2020).
+each of them (Lakshminarayanan et al. 2017). Running M students takes M times as long. But one
+student can learn to forecast the futures of all of them, and is as fast as before (ensemble
+distillation, Malinin et al. 2020).
 """
 
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ from motion_predictor_training.config import ConfigError
 from motion_predictor_training.learning.losses import Futures, distance, energy, mean_over
 
 DRAWN = 4
-"""Futures of each window that each member draws."""
+"""Number of futures that each member draws for each window."""
 
 
 class Committee:
     """Futures of several students.
 
     Args:
-        members: students of one step; their networks may differ.
-        like: the student that is to learn from them.
+        members: one-step students. Their networks may differ.
+        like: student that is to learn from them.
         frames: number of future frames that are compared.
-        device: where they run.
+        device: device that the members run on.
 
     Raises:
-        ConfigError: if a member's people, time or frame are not those of the student.
+        ConfigError: if a member has another layout, window, frame or root than the student.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class Committee:
 
     @torch.no_grad()
     def __call__(self, observed: Tensor) -> Tensor:
-        """Return futures (P, M, DRAWN, F, J, 3), metres, of the M members.
+        """Return the futures of the M members (P, M, DRAWN, F, J, 3), metres.
 
         Args:
-            observed: features (P, H, D).
+            observed: features of the histories (P, H, D).
         """
         parts = []
         for model, futures, shape in self.members:
@@ -72,11 +72,11 @@ def agreement(
     """Return the score of samples against the average forecast of a committee, in metres.
 
     Args:
-        samples: (P, S, F, J, 3).
-        expected: (P, M, DRAWN, F, J, 3) of `Committee`.
-        weights: (F,) of frames.
-        mean_weight: of the error of the samples' mean.
-        body_weight: of the whole body beside single joints.
+        samples: futures of the student (P, S, F, J, 3), metres.
+        expected: futures of the `Committee` (P, M, DRAWN, F, J, 3), metres.
+        weights: weights of the frames (F,).
+        mean_weight: weight of the error of the samples' mean.
+        body_weight: weight of the whole body, relative to single joints.
     """
     everywhere = torch.ones_like(expected[:, 0, 0, ..., 0])  # (P, F, J)
     drift = distance(samples.mean(1) - expected.mean((1, 2)), dim=-1)

@@ -1,8 +1,8 @@
 """Distillation: a student learns in one step what its teacher returns for the same noise.
 
-Stage 1 regresses a TransFusion, started from the teacher's weights, on the teacher's full DDIM;
-stage 2 regresses SwiftDiff on the student of stage 1 (arXiv 2409.12456), or directly on the
-teacher.
+In stage 1, a TransFusion that starts from the teacher's weights learns the results of the full
+DDIM of the teacher. In stage 2, a SwiftDiff learns the results of the student of stage 1 (arXiv
+2409.12456), or directly those of the teacher.
 """
 
 from collections.abc import Callable
@@ -55,19 +55,19 @@ def distil(
 ) -> Checkpoint:
     """Distil a teacher into a one-step student and write the student's checkpoint.
 
-    The loss is that of the clean coefficients, whatever the student predicts. An error of epsilon
-    is weighted by (1 - a) / a (a: alpha_hat of the one timestep), since it changes the clean
-    coefficients by that. So both kinds of losses have the same unit. With the official
-    parametrisation the coefficients are metres, after completion, and training is in float32,
-    because bfloat16 would be wrong by centimetres.
+    The loss compares clean coefficients, whatever the student predicts. So a squared error of
+    epsilon has the weight (1 - a) / a, where a is alpha_hat of the one timestep, and both kinds of
+    students have losses of the same unit. With the official parametrisation the coefficients are
+    compared after completion and are in metres. Training is then in float32, because bfloat16
+    would be wrong by centimetres.
 
     Args:
-        config: the student's network (the teacher's own if it names none), bank and optimiser.
-        teacher_path: a checkpoint, sampled as its header says.
-        archive_path: recorded motion; its histories are the conditions.
-        out: where the student goes; the training state lies beside it.
-        bank_folder: where the bank goes, for students that share one; by default beside `out`.
-        watch: makes, of the untrained student, what looks at it while it learns.
+        config: the student's network (if it names none, the teacher's), bank and optimiser.
+        teacher_path: checkpoint of the teacher. It is sampled as its header says.
+        archive_path: recorded motion. Its histories are the conditions.
+        out: checkpoint to write. The training state is written beside it.
+        bank_folder: folder of the bank, for students that share one. None: beside `out`.
+        watch: takes the untrained student and returns the `Watch` that measures its training.
 
     Raises:
         ConfigError: if `out` holds the result of other settings, or the student cannot learn
@@ -138,7 +138,7 @@ def _untrained(
     examples = Examples(windows, archive, header, config.bank.augmentation, device)
     parametrisation = fresh_parametrisation(header).to(device)
     assert isinstance(parametrisation, ScaledParametrisation)
-    seed_torch(config.bank.seed, 0, 1)  # students that share a bank share scales
+    seed_torch(config.bank.seed, 0, 1)  # so that students with the same bank have the same scales
     parametrisation.fit(examples.for_scales())
     return Checkpoint.of(header, network, parametrisation)
 

@@ -32,11 +32,11 @@ class Examples:
     """Draws windows of an archive as features of a model.
 
     Args:
-        windows: of the archive, of the model's layout, rate and lengths.
-        archive: says whose they are.
-        header: of the model.
+        windows: windows of the archive, with the layout, rate and lengths of the model.
+        archive: archive of the windows.
+        header: header of the model.
         augmentation: random changes to the windows.
-        device: of the features.
+        device: device for the features.
     """
 
     def __init__(
@@ -70,6 +70,6 @@ class Examples:
 
 
 def seed_torch(*parts: int | Sequence[int]) -> None:
-    """Seed torch on all devices by several numbers."""
+    """Seed torch on all devices with several numbers."""
     flat = np.concatenate([np.atleast_1d(part) for part in parts]).tolist()
     torch.manual_seed(int(np.random.SeedSequence(flat).generate_state(1, np.uint64)[0] >> 1))

@@ -12,12 +12,12 @@ def captured(gradients: Callable[[], Tensor], network: nn.Module) -> Callable[[]
     """Return a function that replays a step, with new random numbers each time.
 
     Args:
-        gradients: returns the loss, with its gradients in the network. It has to run the same GPU
-            operations every time.
-        network: on the GPU.
+        gradients: returns the loss and leaves its gradients in the network. It must run the same
+            GPU operations every time.
+        network: network on the GPU.
 
     Returns:
-        A function like `gradients`, whose gradients replace those of the step before.
+        A function like `gradients`. Its gradients replace those of the previous step.
     """
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())

@@ -29,13 +29,13 @@ DECAY = 0.8
 
 
 class Watch(Protocol):
-    """Looks at the averaged weights now and then while they are fitted."""
+    """Measures the averaged weights from time to time during training."""
 
     every: int
     """Steps between measurements. The last step is measured too."""
 
     def __call__(self, network: nn.Module, step: int) -> dict[str, float]:
-        """Return figures to log; what it raises ends the training."""
+        """Return figures to log. An exception ends the training."""
 
 
 class DivergedError(ValueError):
@@ -43,7 +43,7 @@ class DivergedError(ValueError):
 
 
 def training_device() -> torch.device:
-    """Return a GPU if there is one."""
+    """Return a GPU if there is one, else the CPU."""
     return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 
 
@@ -66,19 +66,19 @@ def optimise(
     Args:
         network: the network, on the device of the training; the same in every process.
         loss: returns the loss of a step, the mean over this process's share of the batch. It takes
-            all random numbers from torch, which is seeded by the step.
+            all random numbers from torch, which is seeded with the number of the step.
         settings: optimiser settings.
         state_path: file of the state to resume from. It is kept. The TensorBoard log is beside it,
             in `.logs`.
-        identity: identifies all that the result depends on. A state with another one is refused.
+        identity: hash of all that the result depends on. A state with another hash is refused.
         description: title of the progress bar.
-        watch: measures the averaged weights now and then.
+        watch: measures the averaged weights from time to time.
         alike: whether every step runs the same operations, so that a GPU can replay one as a
             graph.
 
     Raises:
         ConfigError: if the state is of other settings, data or another teacher.
-        DivergedError: if the loss stops being a number; the last good state is kept.
+        DivergedError: if the loss is no longer a finite number. The last good state is kept.
     """
     device = next(network.parameters()).device
     network.train()
@@ -105,7 +105,7 @@ def optimise(
         """Return the loss of a step, with its gradients in the network."""
         total = torch.zeros((), device=device)
         for part in range(settings.accumulate):
-            if part and is_shared():  # `share` has seeded each process in its own way
+            if part and is_shared():  # `share` has given each process its own seed
                 torch.manual_seed(torch.initial_seed() % 2**32 + settings.steps * part)
             with torch.autocast(device.type, torch.bfloat16, settings.precision == 'bfloat16'):
                 value = loss() / settings.accumulate
@@ -163,9 +163,9 @@ def optimise(
                 state = {name: part.state_dict() for name, part in stateful.items()}
                 with replaced(state_path) as draft:
                     torch.save({'step': done, 'identity': identity, **state}, draft)
-    # The last weights are kept, not those that validated best. At the end the learning rate is low
-    # and the weights are an average, so the validation figure varies mostly by chance. To choose
-    # by it would also fit the people on whom the radius is calibrated later.
+    # The last weights are kept, not those with the best validation figure. At the end the learning
+    # rate is low and the weights are an average, so this figure varies mostly by chance. Choosing
+    # by it would also fit the weights to people on whom the radius is calibrated later.
     network.load_state_dict(average.module.state_dict())
     network.eval()
 
@@ -209,6 +209,6 @@ def _schedule(optimiser: torch.optim.Optimizer, settings: Optimisation) -> LRSch
             optimiser,
             max_lr=optimiser.defaults['lr'],
             total_steps=settings.steps,
-            pct_start=0.101,  # 0.1 of ten steps is one, and OneCycleLR divides by that less one
+            pct_start=0.101,  # with 0.1 and ten steps, OneCycleLR would divide by zero
         )
     return StepLR(optimiser, settings.decay_every, DECAY)

@@ -1,9 +1,8 @@
-"""Losses of a network's futures, against those of a teacher and against recorded motion.
+"""Losses that compare a network's futures with those of a teacher and with recorded motion.
 
-Coefficients here are clean, (P, S, K, D): S samples for each of P conditions. Positions (P, S, F,
-J, 3) are their contribution beside the base line, in metres, including that of the root. Frames
-have the weight 1 / (EARLY_S + t): a robot acts on early frames first, and there a centimetre
-matters most.
+Coefficients (P, S, K, D) are clean: S samples for each of P conditions. Positions (P, S, F, J, 3)
+are what the coefficients add to the base line, in metres, with the root. Frames have the weight
+1 / (EARLY_S + t), because a robot acts on early frames first, and a centimetre matters most there.
 """
 
 import torch
@@ -28,11 +27,11 @@ class Futures:
     """Turns clean coefficients into metres.
 
     Args:
-        parametrisation: of the model, with its scales if it has any.
-        rate_hz: of its frames.
-        with_root: whether its features hold the root.
-        frames: number of the F frames that are used; None: all.
-        early: whether they are denser at the beginning.
+        parametrisation: parametrisation of the model, with its scales if it has any.
+        rate_hz: frames per second.
+        with_root: whether the features hold the root.
+        frames: number F of future frames that are used. None: all.
+        early: whether these frames are denser at the beginning.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class Futures:
         return self._joints(self.synthesis @ self.parametrisation.expand(x0))
 
     def recorded(self, features: Tensor) -> Tensor:
-        """Return the positions (B, F, J, 3) of whole motions (B, H + F, D) after their history."""
+        """Return the future positions (B, F, J, 3) of whole motions, as features (B, H + F, D)."""
         history, future = features.tensor_split([self.parametrisation.history_frames], dim=1)
         return self._joints((future - self.parametrisation.offset(history))[:, self.frames])
 
@@ -70,41 +69,41 @@ class Futures:
 
 
 def pose_of(positions: Tensor, measured: Tensor | None = None) -> Tensor:
-    """Return poses (..., F, 3J) of positions (..., F, J, 3), relative to the root.
+    """Return poses relative to the root (..., F, 3J).
 
     Args:
-        positions: metres.
-        measured: (..., F, J); the others are set to zero.
+        positions: positions (..., F, J, 3), metres.
+        measured: which positions were measured (..., F, J). The others become zero. None: all.
     """
     pose = positions - positions[..., :1, :]
     return (pose if measured is None else pose * measured[..., None]).flatten(-2)
 
 
 def mean_over(values: Tensor, measured: Tensor, weights: Tensor) -> Tensor:
-    """Return the mean of values (..., F, J) that were measured, frames weighted by (F,)."""
+    """Return the mean of those values (..., F, J) that were measured, with frame weights (F,)."""
     counted = measured * weights[:, None]
     return (values * counted).sum() / counted.expand_as(values).sum().clamp(min=1)
 
 
 def error_of_mean(samples: Tensor, truth: Tensor, measured: Tensor, weights: Tensor) -> Tensor:
-    """Return the distance of the mean from the recorded future, in the world; metres.
+    """Return the distance of the mean of the samples from the recorded future, metres.
 
     Args:
-        samples: (P, S, F, J, 3).
-        truth: (P, F, J, 3).
-        measured: (P, F, J).
-        weights: (F,) of frames.
+        samples: futures of the network (P, S, F, J, 3), metres.
+        truth: recorded future (P, F, J, 3), metres.
+        measured: which positions of it were measured (P, F, J).
+        weights: weights of the frames (F,).
     """
     return mean_over(distance(samples.mean(1) - truth, dim=-1), measured, weights)
 
 
 def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
-    """Return the energy score of samples (P, S, ..., n) for vectors (P, ..., n): (P, ...).
+    """Return the energy score (P, ...) of samples (P, S, ..., n) for true vectors (P, ..., n).
 
     It is the mean distance to the truth minus half the mean distance between two samples. Its
     expectation is least for samples of the true distribution (Gneiting and Raftery 2007). This is
-    the fair form, which does not reward a small number of samples for being too similar.
-    NEIGHBOURS pairs for each sample are enough.
+    the fair form, which does not reward a small number of samples for being too similar. Each
+    sample is compared with NEIGHBOURS others, which is enough.
     """
     to_truth = distance(samples - truth[:, None], dim=-1).mean(1)
     apart = [
@@ -117,14 +116,14 @@ def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
 def energy(
     samples: Tensor, truth: Tensor, measured: Tensor, weights: Tensor, body_weight: float
 ) -> Tensor:
-    """Return the energy score of every joint in the world, and of the pose as one vector.
+    """Return the energy score of single joints in the world, plus that of the pose as one vector.
 
     Args:
-        samples: (P, S, F, J, 3).
-        truth: (P, F, J, 3).
-        measured: (P, F, J).
-        weights: (F,) of frames, for the joints. For the pose all frames have the same weight.
-        body_weight: of the pose beside the joints.
+        samples: futures of the network (P, S, F, J, 3), metres.
+        truth: recorded future (P, F, J, 3), metres.
+        measured: which positions of it were measured (P, F, J).
+        weights: weights of the frames for the joints (F,). The pose weights all frames equally.
+        body_weight: weight of the pose, relative to the joints.
     """
     joints = mean_over(energy_score(samples, truth), measured, weights)
     poses = energy_score(pose_of(samples, measured[:, None]), pose_of(truth, measured))
@@ -132,17 +131,17 @@ def energy(
 
 
 def nearest(samples: Tensor, truth: Tensor, measured: Tensor, final_weight: float) -> Tensor:
-    """Return the error of the nearest sample, for the pose and for the root: metres.
+    """Return the error of the nearest sample, of the pose and of the root, metres.
 
-    As in the published protocol, it is the distance of whole poses, averaged over the frames, and
-    that of the last frame (the variety loss of Social GAN, arXiv 1803.10892). It rewards more
-    spread than is likely.
+    As in the published protocol, the error of the pose is the distance of whole poses, averaged
+    over the frames. The error of the last frame is added. This is the variety loss of Social GAN
+    (arXiv 1803.10892). It rewards more spread than is likely.
 
     Args:
-        samples: (P, S, F, J, 3) at frames that are evenly spaced.
-        truth: (P, F, J, 3).
-        measured: (P, F, J).
-        final_weight: of the last frame beside the average.
+        samples: futures of the network at evenly spaced frames (P, S, F, J, 3), metres.
+        truth: recorded future (P, F, J, 3), metres.
+        measured: which positions of it were measured (P, F, J).
+        final_weight: weight of the last frame, relative to the average.
     """
     error = pose_of(samples - truth[:, None], measured[:, None])
     poses = distance(error, dim=-1)  # (P, S, F)
@@ -154,9 +153,9 @@ def nearest(samples: Tensor, truth: Tensor, measured: Tensor, final_weight: floa
 def metre_weights(parametrisation: Parametrisation) -> Tensor:
     """Return loss weights (K, D) that are larger for coefficients with a larger spread in metres.
 
-    They are the square root of the weights that would measure metres exactly, since with those
-    only the root would count. Coefficients in metres, as published, all have the same weight: (1,
-    1).
+    They are the square root of the weights that would measure metres exactly, since with the
+    latter only the root would count. The published coefficients are in metres. For these, all
+    weights are one (1, 1).
     """
     if not isinstance(parametrisation, ScaledParametrisation):
         return torch.ones(1, 1, device=parametrisation.synthesis.device)
@@ -166,49 +165,50 @@ def metre_weights(parametrisation: Parametrisation) -> Tensor:
 def mean_square(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
     """Return the weighted mean square error between every sample and its own result.
 
-    It is that of coefficients, which are of order one when scaled. With a loss in metres a network
-    learns little but the path of the root, and takes longer.
+    The error is one of coefficients, which are of order one if they are scaled. With a loss in
+    metres a network learns little except the path of the root, and takes longer.
 
     Args:
-        output: (..., K, D) what the network returned.
-        result: what it should have returned, likewise.
-        weights: of the squared errors, broadcast over the samples.
+        output: output of the network (..., K, D).
+        result: what the network should have returned (..., K, D).
+        weights: weights of the squared errors, broadcast over the samples.
     """
     return (weights * (output - result).square()).mean()
 
 
 def best_of(output: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted mean square error of the sample nearest to what was recorded.
+    """Return the weighted mean square error of the sample nearest to the recorded future.
 
     If every sample were compared with the one recorded future, all samples would become the mean.
-    So only the nearest one is. This is an addition to a teacher, not a replacement.
+    So only the nearest sample is compared. This loss is added to that of a teacher. It does not
+    replace a teacher.
 
     Args:
-        output: of the student.
-        truth: (P, K, D) what was recorded.
-        weights: (K, D) of the coefficients.
+        output: output of the student (P, S, K, D).
+        truth: coefficients of the recorded future (P, K, D).
+        weights: weights of the coefficients (K, D).
     """
     error = (output - truth[:, None]).square()
     return (weights * error).mean((-2, -1)).amin(1).mean()
 
 
 def gaussian_kl(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
-    """Return the divergence of the student's futures of a condition from the teacher's.
+    """Return how far the distribution of the student's futures is from that of the teacher's.
 
-    A one-step network is deterministic, so its distribution is that over noises. For every
+    A one-step network is deterministic, so only the noise makes its futures differ. For every
     condition, coefficient and channel, a normal distribution (m, v) is fitted to the S results,
-    and another one (n, w) to the S outputs for the same noises. Then
+    and another one (n, w) to the S outputs for the same noises. The divergence is
 
         KL(teacher || student) = (v / w + (m - n)^2 / w - 1 - log(v / w)) / 2
 
     with SPREAD_FLOOR^2 added to both variances. It tolerates deviations where futures differ much.
-    Its limits: means and spreads of S samples are rough estimates, coefficients are taken as
-    independent, and a single sample is compared with its result only through both moments.
+    It has three limits: means and spreads of S samples are rough estimates, coefficients are
+    treated as independent, and samples are compared with their results only by mean and spread.
 
     Args:
-        output: of the student.
-        result: of the teacher for the same noises.
-        weights: (K, D) of the coefficients.
+        output: output of the student (P, S, K, D).
+        result: results of the teacher for the same noises (P, S, K, D).
+        weights: weights of the coefficients (K, D).
     """
     variance, mean = torch.var_mean(result, 1, correction=0)  # (P, K, D)
     own_variance, own_mean = torch.var_mean(output, 1, correction=0)

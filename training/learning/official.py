@@ -21,7 +21,7 @@ Kind = Literal['transfusion', 'swiftdiff']
 
 @dataclass(frozen=True)
 class Preset:
-    """Published sizes on one data set."""
+    """Published sizes of the networks for one data set."""
 
     layout: str
     window: Window
@@ -48,10 +48,10 @@ PRESETS = {
 
 
 def official_header(kind: Kind, preset_name: str, **fields: Any) -> Header:
-    """Return the header of a published network; keywords replace its fields.
+    """Return the header of a published network. Keywords replace its fields.
 
     Raises:
-        ValidationError: if they do not hold.
+        ValidationError: if a field is invalid, or fields do not fit each other.
     """
     preset = PRESETS[preset_name]
     return Header.model_validate(
@@ -86,9 +86,9 @@ def import_official(
 
     Args:
         kind: network of the weights.
-        weights: .pt file of a state dict; read without executing anything in it.
-        preset_name: one of PRESETS; gives layout, window and published sizes.
-        layers: overrides the preset, as do the next four.
+        weights: .pt file of a state dict. Nothing in it is executed.
+        preset_name: one of PRESETS. It gives the layout, the window and the published sizes.
+        layers: number of layers. This and the next four override the preset.
         width: channels per token.
         heads: attention heads (TransFusion).
         ff_width: hidden width of the feed-forward layers (TransFusion).
@@ -129,7 +129,7 @@ def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(f'there is no weight file {path}')
     try:
         state = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # unpickling fails in any way on a damaged file
+    except Exception as error:  # unpickling a damaged file may raise anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f'{path} is not a plain state dict: {reason}') from error
     if not isinstance(state, dict) or not all(

@@ -2,10 +2,10 @@
 
     torchrun --nproc-per-node 2 install/motion_predictor/lib/motion_predictor/train teacher ...
 
-Every process makes the same random draw of the whole batch and takes the loss of its own share;
-gradients are averaged. So the weights stay alike in all of them, and are those that one process
-would reach with the same batch. Only the first process writes files and shows progress; the
-others read what it wrote, so all must see one file system.
+Every process draws the same random batch and computes the loss of its own share. The gradients are
+averaged. So the weights are the same in all processes, and the same as in a single process with
+the same batch. Only the first process writes files and shows progress. The others read what it has
+written, so all must see the same file system.
 """
 
 import os
@@ -20,7 +20,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from motion_predictor_training.config import ConfigError
 
 PATIENCE = timedelta(days=7)
-"""While the first process fills a bank the others wait. If it fails, torchrun ends them all."""
+"""The others wait for the first process to fill a bank. If it fails, torchrun ends all of them."""
 
 
 @contextmanager
@@ -48,14 +48,14 @@ def is_first() -> bool:
 
 
 def wait_for_all() -> None:
-    """Return when every process has come here."""
+    """Wait until every process has called this."""
     if distributed.is_initialized():
         distributed.barrier()
 
 
 @contextmanager
 def first_process_first() -> Iterator[None]:
-    """Let the first process finish a block, and the others find there what it has written."""
+    """Run a block in the first process first. The others then find what it has written."""
     if not is_first():
         wait_for_all()
     yield
@@ -64,9 +64,9 @@ def first_process_first() -> Iterator[None]:
 
 
 def share(*drawn: Tensor) -> tuple[Tensor, ...]:
-    """Return this process's rows of tensors (B, ...) that every process drew alike.
+    """Return this process's share of the rows of tensors (B, ...), which are the same in all.
 
-    What is random from here on, as dropout, differs from one process to the next.
+    Random numbers that are drawn afterwards, for example for dropout, differ between processes.
 
     Raises:
         ConfigError: if the rows cannot be shared evenly.

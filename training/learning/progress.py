@@ -1,4 +1,4 @@
-"""What a stage shows while it runs: a progress bar where a terminal is, and a TensorBoard log."""
+"""Progress of a stage: a bar if there is a terminal, and a TensorBoard log."""
 
 import time
 from pathlib import Path
@@ -9,13 +9,13 @@ from motion_predictor_training.learning.parallel import is_first
 
 
 class Progress:
-    """The bar and the log of a stage; in all processes but the first both are silent.
+    """The bar and the log of a stage. Only the first process shows and writes them.
 
     Args:
-        folder: of the log; a resumed run goes on in it, and what was logged after the state that
-            it resumes from is struck out.
-        first: steps that are done already.
-        steps: steps that there are.
+        folder: folder of the log. A resumed run continues the log. Entries are removed that are
+            later than the state that the run resumes from.
+        first: number of steps that are already done.
+        steps: number of all steps.
         description: text of the bar.
     """
 
@@ -62,6 +62,6 @@ class Progress:
         self._bar.set_postfix(self._shown, refresh=False)
 
     def flush(self) -> None:
-        """Bring the log to the disk."""
+        """Write the log to disk."""
         if self._log is not None:
             self._log.flush()

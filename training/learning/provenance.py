@@ -28,10 +28,10 @@ def provenance(
     """Return the settings, data and versions of a stage, and the same of the stages before it.
 
     Args:
-        config: of the stage.
+        config: settings of the stage.
         archive: training motion.
-        parent: the teacher that it learns from, or the checkpoint that it goes on from.
-        committee: checkpoints that it learns from beside what was recorded.
+        parent: teacher that the stage learns from, or checkpoint that it continues from.
+        committee: checkpoints that the stage also learns from.
     """
     configuration = config.model_dump(mode='json')
     causes = [configuration, archive.fingerprint, parent.sha256 if parent else None]
@@ -55,7 +55,7 @@ def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str | None]:
-    """Return the versions in use. `commit` is None if the package was not built from a commit."""
+    """Return the versions of the software. `commit` is None if it was not built from a commit."""
     built_from = installed('built_from.txt')
     return {
         'motion_predictor': motion_predictor.__version__,
@@ -66,10 +66,10 @@ def versions() -> dict[str, str | None]:
 
 
 def finished(out: Path, header_provenance: dict[str, Any]) -> Checkpoint | None:
-    """Return the checkpoint that a stage has already written, None if it has not.
+    """Return the checkpoint that a stage has already written, or None if there is none.
 
     Raises:
-        ConfigError: if there is one that was made with other settings, data or teacher.
+        ConfigError: if the checkpoint was made with other settings, data or teacher.
     """
     if not out.exists():
         return None

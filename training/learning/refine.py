@@ -1,10 +1,10 @@
-"""Refinement: after its teacher, a one-step student learns from recorded futures.
+"""Refinement: after distillation, a one-step student learns from recorded futures.
 
-With the `energy` objective, the futures from new noises are scored as a forecast of the recorded
-one. The score is proper, so it is best for futures that differ as much as those of people. Their
-spread becomes honest, and their mean better. Ensembles of weather forecasts are trained in the
-same way. With `nearest` only the best future counts, as in the metric of the field; futures are
-then not probabilities. A student can also learn from a committee, see `committee`.
+With the `energy` objective, the futures for new noises are scored as a forecast of the recorded
+future. The score is proper: it is best if the futures differ as much as those of real people. So
+the samples get a realistic spread and a better mean. Ensembles of weather forecasts are trained in
+the same way. With `nearest`, only the best future counts, as in the published metrics. The futures
+then do not represent probabilities. A student can also learn from a committee, see `committee`.
 """
 
 from collections.abc import Sequence
@@ -47,17 +47,16 @@ def refine(
 
     Args:
         config: the objective, the augmentation and the optimiser.
-        student_path: a one-step checkpoint to go on from.
-        archive_path: motion to learn from. Of people who were partly measured, only that part
-            counts.
-        out: where the result goes; the training state lies beside it.
-        validation_path: motion of other people, to whom the spread of the samples is fitted
-            (energy); None leaves it.
-        committee_paths: students to learn from beside what was recorded.
+        student_path: one-step checkpoint to continue from.
+        archive_path: motion to learn from. Positions that were not measured do not count.
+        out: checkpoint to write. The training state is written beside it.
+        validation_path: motion of other people, to fit the spread of the samples to (only for
+            `energy`). None: the spread is not fitted.
+        committee_paths: further students to learn from.
 
     Raises:
-        ConfigError: if a checkpoint is no student that can be refined, the members of the
-            committee are not like it, or `out` holds the result of other settings.
+        ConfigError: if a checkpoint cannot be refined, a member of the committee does not fit the
+            student, or `out` holds the result of other settings.
     """
     parent = _student(student_path)
     members = [_student(path) for path in committee_paths]
@@ -83,11 +82,11 @@ def refine(
             'provenance': ancestry,
             'spread': None,
             'quiet_m_per_s': 0.0,
-            'symmetric': False,  # learning with it would take twice the time
+            'symmetric': False,  # training with mirror images would take twice as long
         }
     )
     settings, device = config.optimisation, training_device()
-    if header.parametrisation == 'official':  # bfloat16 would round them to centimetres
+    if header.parametrisation == 'official':  # bfloat16 would round its metres to centimetres
         settings = settings.model_copy(update={'precision': 'float32'})
     windows = model_windows(archive, header, config.stride, partial=True)
     examples = Examples(windows, archive, header, config.augmentation, device)
@@ -127,7 +126,7 @@ def refine(
 
     state_path = out.with_suffix('.state')
     optimise(model.network, loss, settings, state_path, ancestry['identity'], header.name)
-    # What it learnt about one side is used for both.
+    # Predicting mirror images as well applies what was learnt about one side to the other.
     has_base_line = header.parametrisation != 'official'
     header = header.model_copy(
         update={
@@ -148,7 +147,7 @@ def _student(path: Path) -> Checkpoint:
     """Return a student as it was before it was calibrated.
 
     Raises:
-        ConfigError: if it is none.
+        ConfigError: if the checkpoint is not a one-step student.
     """
     student = load_checkpoint(path).uncalibrated()
     if student.header.sampling != 'one_step':
@@ -160,10 +159,10 @@ def _student(path: Path) -> Checkpoint:
 
 
 def _shortened(student: Checkpoint, branch_layers: int) -> Checkpoint:
-    """Return a student whose branch has only its first blocks, which then have to learn the rest.
+    """Return a student whose branch keeps only its first blocks, which then learn the rest.
 
     Raises:
-        ConfigError: if it has no branch of so many blocks.
+        ConfigError: if the student has no branch, or its branch has fewer blocks.
     """
     network = student.header.network
     if not isinstance(network, SharedTrunkSpec) or network.branch_layers < branch_layers:
@@ -187,10 +186,10 @@ def _require_alike(parametrisation: Parametrisation, mirror: Mirror, path: Path)
     """Refuse scales that differ between left and right.
 
     Raises:
-        ConfigError: naming the student.
+        ConfigError: if they differ. The message names the student.
     """
     if not isinstance(parametrisation, ScaledParametrisation):
-        return  # it has none
+        return  # there are no scales
     scales = parametrisation.scale, parametrisation.condition_scale
     alike = all(torch.allclose(scale, mirror(scale).abs(), rtol=1e-4) for scale in scales)
     mean = parametrisation.condition_mean

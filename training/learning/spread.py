@@ -1,8 +1,9 @@
 """Fits the spread of samples to people who were not trained on.
 
-A network knows the people it was trained on better than others, and its samples agree more than
-they should. Their deviations from their mean are multiplied, coefficient by coefficient, so that
-with other people they are as large as the errors of that mean. The mean stays where it is.
+A network knows the people it was trained on better than others. With others its samples are more
+alike than they should be. So the deviations of samples from their mean are multiplied by a factor
+for each coefficient. With people not trained on they are then as large as the errors of the mean.
+The mean itself does not change.
 """
 
 import numpy as np
@@ -15,7 +16,7 @@ from motion_predictor.checkpoint import Checkpoint
 from motion_predictor_training.data.windows import Windows, model_features, model_windows
 
 WINDOWS = 256
-"""Windows that the factors are fitted to, of all people together."""
+"""Number of windows, over all people, that the factors are fitted to."""
 SAMPLES = 32
 MOST = 10.0
 """Greatest factor. Samples that would need more are too similar to be scaled."""
@@ -27,8 +28,8 @@ def fit_spread(checkpoint: Checkpoint, archive: MotionArchive) -> Checkpoint:
     """Return a one-step checkpoint with its factors of spread.
 
     Args:
-        checkpoint: without factors.
-        archive: motion of people who were not trained on; each counts the same.
+        checkpoint: checkpoint without factors.
+        archive: motion of people who were not trained on. Each person has the same weight.
     """
     header = checkpoint.header
     windows = model_windows(archive, header, stride=1)
@@ -60,15 +61,16 @@ def fit_spread(checkpoint: Checkpoint, archive: MotionArchive) -> Checkpoint:
 
 
 def spread_factors(samples: Tensor, truth: Tensor) -> Tensor:
-    """Return (K,) the ratio of errors of the mean to the deviations of samples from it.
+    """Return the ratio of errors of the mean to deviations of samples from the mean (K,).
 
-    It is one of root mean squares over windows and features, corrected for the number of samples,
-    and the geometric mean over people: one who moves as nobody else does not decide. It is 1 if
-    the truth has the distribution of the samples, or there are no features.
+    Errors and deviations are root mean squares over windows and features. The ratio is corrected
+    for the number of samples, and averaged over people by the geometric mean, so that a single
+    unusual person does not decide. It is 1 if the truth has the distribution of the samples, or if
+    there are no features.
 
     Args:
-        samples: (P, W, S, K, D) coefficients in metres, of W windows of P people.
-        truth: (P, W, K, D) what was recorded.
+        samples: coefficients of W windows of P people (P, W, S, K, D), metres.
+        truth: recorded coefficients (P, W, K, D), metres.
     """
     count, coefficients, features = samples.shape[2:]
     if not features:
@@ -80,7 +82,7 @@ def spread_factors(samples: Tensor, truth: Tensor) -> Tensor:
 
 
 def _of_each_person(windows: Windows, archive: MotionArchive) -> NDArray[np.int64]:
-    """Return windows (P, W) of each of P people, spread evenly over theirs."""
+    """Return the numbers of W windows for each of P people, evenly spaced (P, W)."""
     people = np.array(archive.subjects)[windows.clips]
     names = np.unique(people)
     return np.stack(

@@ -32,7 +32,7 @@ from motion_predictor_training.learning.loop import training_device
 from motion_predictor_training.predicting.multi_step import build_sampler
 
 MADE_WEIGHT = 0.25
-"""Weight of a joint that the teacher lacks and that is made from others; else it is 1."""
+"""Weight of a joint that the teacher lacks, so that it is made from others. Other joints: 1."""
 
 Targets = Literal['teacher', 'recorded']
 
@@ -44,13 +44,13 @@ class Supervisor(Protocol):
         """Return rows by field.
 
         Args:
-            conditions: P.
-            noises: S, for each condition.
-            seed: of this draw.
+            conditions: number of conditions P.
+            noises: number of noises S for each condition.
+            seed: seed of this draw.
 
         Returns:
-            `noise` and `result` (P, S, K, D); `condition` and `truth`, the clean coefficients of
-            what was recorded, (P, K, D).
+            `noise` and `result` (P, S, K, D). `condition` and `truth` (P, K, D). The truth is the
+            clean coefficients of the recorded motion.
         """
 
 
@@ -85,9 +85,9 @@ def windows_for(
 ) -> Windows:
     """Cut an archive for the supervision of a student.
 
-    If teacher and student differ, windows keep all joints of the archive and the rate of the
-    teacher, and are long enough for both. For people who were partly measured there is a result to
-    learn, but no truth.
+    If teacher and student have different skeletons, windows keep all joints of the archive and the
+    rate of the teacher, and are long enough for both. Windows with unmeasured joints are used only
+    if the recorded future is not needed, since the teacher has a result for them.
     """
     if targets == 'recorded' or same_skeleton(teacher, student):
         partial = targets == 'teacher' and not truth
@@ -97,7 +97,7 @@ def windows_for(
 
 
 def joint_weights(teacher: Layout, student: Layout) -> Tensor:
-    """Return weights (J,) of a student's joints: less of those that the teacher lacks."""
+    """Return the weights of a student's joints (J,). Joints that the teacher lacks have less."""
     known = set(_common_names(teacher))
     weights = [1.0 if name in known else MADE_WEIGHT for name in _common_names(student)]
     return torch.tensor(weights)
@@ -106,7 +106,8 @@ def joint_weights(teacher: Layout, student: Layout) -> Tensor:
 class SameSkeleton:
     """A teacher's results for a student of the same layout, rate and lengths.
 
-    The teacher runs in bfloat16, which scaled parametrisations make safe; others run in float32.
+    A teacher with a scaled parametrisation runs in bfloat16, which is safe then. Others run in
+    float32.
     """
 
     def __init__(self, teacher: Checkpoint, examples: Examples) -> None:
@@ -130,11 +131,12 @@ class SameSkeleton:
 
 
 class Recorded:
-    """No teacher: the recorded future is the result.
+    """Recorded futures as results, instead of those of a teacher.
 
     The noise is made by diffusing the recorded coefficients to the student's one timestep, as in
-    plain diffusion training. Little of them is left there, and less with more `ddim_steps`, whose
-    last timestep it is. So the best answer is close to the mean future.
+    plain diffusion training. This is the last timestep of the DDIM sequence. Little of the
+    coefficients is left there, the less the more `ddim_steps` there are. So the best answer is
+    close to the mean future.
     """
 
     def __init__(self, student: Checkpoint, examples: Examples) -> None:
@@ -165,8 +167,8 @@ class OtherSkeleton:
 
     Each joint of the student gets the teacher's noise for the joint of the same name, coefficient
     by coefficient. Joints that only the student has get the noise of those that only the teacher
-    has. So the student's noise stays unit normal. A student with fewer joints or coefficients
-    learns the average over the rest.
+    has. So the student's noise stays unit normal. A student with fewer joints or coefficients than
+    the teacher learns the average over the noise of those that it lacks.
     """
 
     def __init__(
@@ -213,7 +215,7 @@ class OtherSkeleton:
         return _interpolate(motion, self._places(header, steps) + self.history_frames - 1)
 
     def _places(self, header: Header, steps: np.ndarray) -> np.ndarray:
-        """Return the times of a model's frames, in frames of the teacher after the last one."""
+        """Return the times of a model's frames after the last observation, in teacher's frames."""
         return steps * (self.teacher.window.rate_hz / header.window.rate_hz)
 
     def _futures(self, taught: Tensor, noise: Tensor) -> Tensor:
@@ -231,7 +233,7 @@ class OtherSkeleton:
         return to_world(from_features(future, None).cpu(), frame)
 
     def _transfer(self, futures: Tensor, taught: Tensor, seen: Tensor) -> Tensor:
-        """Bring the teacher's futures (P, S, F, J, 3) to the student: (P, S, F', J', 3)."""
+        """Convert the teacher's futures (P, S, F, J, 3) for the student (P, S, F', J', 3)."""
         last = taught[:, self.teacher.window.history_frames - 1]  # (P, J, 3)
         start = last[:, None, None].expand(-1, futures.shape[1], -1, -1, -1)
         moving = torch.cat([start, futures], 2)  # (P, S, 1 + F, J, 3)
@@ -248,7 +250,7 @@ class OtherSkeleton:
         return model_features(motion, header.window.history_frames, facing, True)
 
     def _own_noise(self, noise: Tensor, seed: Sequence[int]) -> Tensor:
-        """Return the student's noise (P, S, K', D') for a teacher's (P, S, K, D)."""
+        """Return the student's noise (P, S, K', D') for a teacher's noise (P, S, K, D)."""
         own = _draw_noise(self.student, noise.shape[:2], seed).unflatten(-1, (-1, 3))
         kept = min(own.shape[2], noise.shape[2])
         mine, theirs = map(list, zip(*self.same_noise, strict=True))
@@ -267,7 +269,7 @@ def _common_names(layout: Layout) -> list[str]:
 
 
 def _noise_pairs(teacher: Layout, student: Layout) -> list[tuple[int, int]]:
-    """Return joints of student and teacher that share their noise."""
+    """Return pairs of joints, of the student and of the teacher, that have the same noise."""
     mine, theirs = _common_names(student), _common_names(teacher)
     pairs = [(i, theirs.index(name)) for i, name in enumerate(mine) if name in theirs]
     only_mine = [i for i, name in enumerate(mine) if name not in theirs]

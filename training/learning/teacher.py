@@ -53,9 +53,9 @@ def train_teacher(
     Args:
         config: the network, the window and the optimiser.
         archive_path: motion to learn from.
-        out: where the teacher goes; the training state and the log lie beside it.
-        start: a teacher of the same network to go on from, as for fine-tuning on one's own
-            people; its scales are kept.
+        out: checkpoint to write. The training state and the log are written beside it.
+        start: teacher with the same network to continue from, for example to fine-tune on one's
+            own people. Its scales are kept.
         validation_path: motion on which the teacher is measured during training. It does not
             change the result.
 

@@ -1,8 +1,8 @@
 """Baselines without learning, which every predictor must beat.
 
-The rows of the protocol are zero velocity and the velocity of the last two frames. Those of
-`BASELINES` are measured in the world. They take their velocity from a straight line fitted to the
-last 0.1 s, since that of two frames is mostly noise.
+The protocol has two baselines: zero velocity, and the velocity of the last two frames. The
+baselines in `BASELINES` are measured in the world. Their velocity is that of a straight line
+fitted to the last 0.1 s, since the velocity of two frames is mostly noise.
 """
 
 from collections.abc import Callable
@@ -13,25 +13,25 @@ from torch import Tensor
 from motion_predictor.model.parametrisation import velocity_weights
 
 FITTED_S = 0.1
-"""Velocities are slopes over the last part of the history, of this length."""
+"""Velocities are slopes over the last part of the history. This is the length of that part."""
 JOINTS_S, ROOT_S = 0.2, 2.0
 """Time constants with which the damped velocity decays: of joints relative to the root, and of
 the root. They were chosen in advance, and not fitted to the test data."""
 
 
 def zero_velocity(history: Tensor, future_frames: int) -> Tensor:
-    """Continue histories (B, H, J, 3) by standing still: (B, F, J, 3)."""
+    """Continue histories (B, H, J, 3) by standing still (B, F, J, 3)."""
     return history[:, -1:].expand(-1, future_frames, -1, -1)
 
 
 def constant_velocity(history: Tensor, future_frames: int) -> Tensor:
-    """Continue histories (B, H, J, 3) with the velocity of their last two frames."""
+    """Continue histories (B, H, J, 3) with the velocity of their last two frames (B, F, J, 3)."""
     steps = torch.arange(1, future_frames + 1, dtype=history.dtype)[:, None, None]
     return history[:, -1:] + steps * (history[:, -1:] - history[:, -2:-1])
 
 
 def recent_velocity(history: Tensor, rate_hz: float) -> Tensor:
-    """Return the least-squares slope (B, J, 3) of the last FITTED_S of histories, in m/s."""
+    """Return the least-squares slope of the last FITTED_S of histories (B, J, 3), m/s."""
     weights = velocity_weights(history.shape[1], rate_hz, FITTED_S).to(history.dtype)
     return torch.einsum('h,bhjc->bjc', weights, history)
 
@@ -60,7 +60,8 @@ BASELINES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     'damped_velocity': _damped,
     'root_goes_on': _root_goes_on,
 }
-"""From the last pose and velocity (B, 1, J, 3) and times (F, 1, 1) to futures (B, F, J, 3)."""
+"""Functions of the last pose and velocity (B, 1, J, 3) and of times (F, 1, 1), by name. They
+return futures (B, F, J, 3)."""
 ABOUT = {
     'zero_velocity': 'stands still',
     'constant_velocity': f'every joint goes on with its slope of the last {FITTED_S:g} s',
@@ -71,7 +72,7 @@ ABOUT = {
 
 
 def baselines(history: Tensor, future_frames: int, rate_hz: float) -> dict[str, Tensor]:
-    """Continue histories (B, H, J, 3) by each of BASELINES: (B, F, J, 3), by name."""
+    """Continue histories (B, H, J, 3) by each of BASELINES; futures (B, F, J, 3) by name."""
     velocity = recent_velocity(history, rate_hz)[:, None]
     time_s = torch.arange(1, future_frames + 1, dtype=history.dtype) / rate_hz
     return {

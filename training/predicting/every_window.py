@@ -21,11 +21,11 @@ CHUNK = 8
 class Predicted:
     """Some windows and their predictions, metres, world frame."""
 
-    windows: range
+    windows: range  # numbers of the B windows
     history: Tensor  # (B, H, J, 3) completed as in the node where not measured
-    doubt_m: Tensor  # (B, J) how far off each joint of its last frame may be
-    future: Tensor  # (B, F, J, 3) what then happened, NaN where not measured
-    measured: Tensor  # (B, F, J) bool, of the future
+    doubt_m: Tensor  # (B, J) how far off each joint of the last observed frame may be
+    future: Tensor  # (B, F, J, 3) what then happened; NaN where not measured
+    measured: Tensor  # (B, F, J) which positions of the future were measured
     samples: Tensor  # (B, S, F, J, 3)
     mean: Tensor  # (B, F, J, 3)
     radius: Tensor  # (B, F, J) widened by the doubt, as in the node
@@ -38,7 +38,7 @@ def predictor_of(
     precision: Precision = 'float32',
     coverage: float | None = None,
 ) -> MotionPredictor:
-    """Return a predictor that samples as the checkpoint says; also for teachers."""
+    """Return a predictor that samples as the checkpoint says, also for a teacher."""
     return MotionPredictor(
         checkpoint,
         build_sampler(checkpoint, precision),
@@ -49,7 +49,7 @@ def predictor_of(
 
 
 def predict_windows(predictor: MotionPredictor, windows: Windows) -> Iterator[Predicted]:
-    """Yield predictions of all windows in order, which may be partial."""
+    """Yield predictions of all windows in order. Windows may be partial."""
     header = predictor.checkpoint.header
     frames, rate_hz = header.window.history_frames, header.window.rate_hz
     description = header.name

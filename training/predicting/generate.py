@@ -14,7 +14,7 @@ from motion_predictor_training.predicting.every_window import predictor_of
 
 STEP_S = 1.0
 DRAWN = 16
-"""Number of futures drawn at each step, one of which is chosen."""
+"""Number of futures drawn at each step. One of them is chosen."""
 CUTOFF_HZ = 5.0
 """Cut-off frequency of the smoothing, which removes steps where futures were joined."""
 
@@ -31,15 +31,16 @@ def generate(
 
     Each clip starts from a recorded history, which is not part of the result. One of the predicted
     futures is chosen, its first second becomes the past, and this is repeated. With a random
-    choice the person would soon stand still and float. So the liveliest of those futures is chosen
-    that keep the feet nearest to the floor. Limbs keep their lengths.
+    choice the person would soon stand still and float. So first the half of the futures is taken
+    that keeps the feet nearest to the floor, and then the liveliest of these. Limbs keep their
+    lengths.
 
     Args:
-        checkpoint_path: the model; a teacher is best.
+        checkpoint_path: checkpoint of the model. A teacher is best.
         archive_path: motion to start from: "bundled" or a file.
         clips: number of clips.
-        seconds: length of each.
-        seed: of the random numbers; each seed is a person of its own.
+        seconds: length of each clip.
+        seed: seed of the random numbers. Each seed counts as a person of its own.
         out: motion archive to write.
 
     Raises:
@@ -85,14 +86,14 @@ def generate(
 
 
 def _limb_lengths(motion: NDArray[np.float32], parents: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return the distance (T, J) of each joint of (T, J, 3) to its parent, 0 for the root."""
+    """Return the lengths of the limbs of motion (T, J, 3) by joint (T, J). The root has 0."""
     return np.linalg.norm(motion - motion[:, np.maximum(parents, 0)], axis=-1)
 
 
 def _with_lengths(
     motion: NDArray[np.float32], parents: tuple[int, ...], lengths: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Scale every limb of motion (T, J, 3) to its length (J,), keeping directions."""
+    """Scale the limbs of motion (T, J, 3) to given lengths (J,). Their directions stay."""
     result = motion.copy()
     for joint, parent in enumerate(parents):
         if parent >= 0:

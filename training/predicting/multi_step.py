@@ -21,15 +21,15 @@ class MultiStep(OneStep):
     """A predictor that runs a TransFusion through all its DDIM steps.
 
     Args:
-        steps: denoising steps.
-        grid: of their timesteps.
-        arguments: as `OneStep`.
+        steps: number of denoising steps.
+        grid: how their timesteps are placed.
+        arguments: those of `OneStep`.
     """
 
     def __init__(self, *arguments: Any, steps: int, grid: Grid, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.steps, self.grid = steps, grid
-        if isinstance(self.parametrisation, OfficialParametrisation):  # every step completes
+        if isinstance(self.parametrisation, OfficialParametrisation):  # completes after each step
             of = self.parametrisation
             self.parametrisation = CompletedParametrisation(
                 of.history_frames, of.future_frames, len(of.dct)
@@ -67,8 +67,8 @@ def build_sampler(checkpoint: Checkpoint, precision: Precision = 'float32') -> O
     """Return the module that samples as the checkpoint says.
 
     Args:
-        checkpoint: of a teacher or a one-step model.
-        precision: of a one-step model's network.
+        checkpoint: checkpoint of a teacher or a one-step model.
+        precision: precision of the network, for a one-step model.
     """
     if checkpoint.header.sampling == 'one_step':
         return checkpoint.build(Reduced if precision == 'bfloat16' else OneStep)

@@ -1,1 +1,1 @@
-"""What sets are worth to a robot: a monitored stop is verified against them, and the truth."""
+"""Measures what sets are worth to a robot that verifies its stops with them."""

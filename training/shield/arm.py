@@ -12,27 +12,31 @@ from motion_predictor.planning.robot import RobotModel
 REACHES = {'turn': (-1.5, 1.5), 'shoulder': (0.3, 1.4), 'elbow': (-0.3, 1.4)}
 """Limits of the joint angles of the postures, radians."""
 STEP_S = 0.01
-"""Time between the computed positions of a motion; it is linear in between."""
+"""Time between the computed positions of a motion. The motion is linear between them."""
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Stop:
-    """A monitored stop: a cycle of the motion at some speed, then braking along the same path."""
+    """A monitored stop: a cycle of the motion at some speed, then braking along the same path.
 
-    starts: Array  # (Q, 3) of capsules that are too fast to touch somebody
-    ends: Array  # (Q, 3)
-    radii: Array  # (Q,)
-    frames: NDArray[np.int64]  # (Q,) frame after the start of the control cycle
+    It has Q capsules: each capsule of the arm at each frame at which it is too fast to touch
+    anybody.
+    """
+
+    starts: Array  # (Q, 3) starts of their axes, metres
+    ends: Array  # (Q, 3) ends of their axes, metres
+    radii: Array  # (Q,) metres
+    frames: NDArray[np.int64]  # (Q,) number of frames after the start of the control cycle
 
 
 class Arm:
     """The demo's arm on a motion between random postures, at its full speed.
 
     Args:
-        rng: of the postures.
-        moves: number of moves from posture to posture; after the last one it starts again.
-        speed_m_s: of its fastest point, at the fastest moment of each move.
+        rng: random numbers for the postures.
+        moves: number of moves from posture to posture. After the last move the motion repeats.
+        speed_m_s: speed of the arm's fastest point at the fastest moment of each move.
     """
 
     def __init__(self, rng: np.random.Generator, moves: int, speed_m_s: float) -> None:
@@ -46,15 +50,16 @@ class Arm:
         self.duration_s = len(starts) * STEP_S
 
     def _move(self, model: RobotModel, start: Array, end: Array, speed_m_s: float) -> Capsules:
-        """Return the capsules at every STEP_S of one move, without its end."""
+        """Return the capsules at every STEP_S of one move, without the end of the move."""
         share: Array = np.linspace(0, 1, 101, dtype=np.float64)
         tried = _placed(model, start, end, share)
-        way = np.linalg.norm(np.diff(tried.ends, axis=0), axis=-1).max()  # m for a hundredth
+        # The longest way of a point within a hundredth of the time, metres.
+        way = np.linalg.norm(np.diff(tried.ends, axis=0), axis=-1).max()
         count = max(2, round(way * 100 / speed_m_s / STEP_S))
         return _placed(model, start, end, np.arange(count, dtype=np.float64) / count)
 
     def at(self, moments_s: Array) -> tuple[Array, Array]:
-        """Return starts and ends (T, R, 3) of the capsules at moments of the motion."""
+        """Return the starts and ends of the capsules at moments (T,) of the motion (T, R, 3)."""
         place = moments_s / STEP_S
         first = np.floor(place).astype(np.int64)
         share = (place - first)[:, None, None]
@@ -79,23 +84,23 @@ class Arm:
         allowed_m_s: float,
         rate_hz: float,
     ) -> Stop:
-        """Return the capsules until the arm stands, as long as they are too fast to touch anybody.
+        """Return the monitored stop that begins at a moment of the motion.
 
         Args:
-            moment_s: of the motion, at which the control cycle begins.
-            speed: share of full speed in the cycle.
-            cycle_s: of control; the braking follows it.
+            moment_s: moment of the motion at which the control cycle begins.
+            speed: share of full speed during the cycle.
+            cycle_s: duration of the control cycle. Braking follows it.
             stop_s: time from full speed to standing. Lower speeds take less time, with the same
                 deceleration.
-            allowed_m_s: slower capsules may touch somebody.
-            rate_hz: of the frames.
+            allowed_m_s: slower capsules may touch somebody, so they are left out.
+            rate_hz: frames per second.
         """
         frames = np.arange(int(np.ceil((cycle_s + stop_s * speed) * rate_hz)) + 1)
         time_s = frames / rate_hz
         braking_s = np.clip(time_s - cycle_s, 0, stop_s * speed)
         way_s = speed * np.minimum(time_s, cycle_s) + speed * braking_s
         way_s -= braking_s**2 / (2 * stop_s)
-        pace = speed - braking_s / stop_s  # of the motion
+        pace = speed - braking_s / stop_s  # (T,) share of full speed
         starts, ends = self.at(moment_s + way_s)
         later_starts, later_ends = self.at(moment_s + way_s + STEP_S)
         moved = np.maximum(
@@ -110,12 +115,15 @@ _ENDS = ('starts', 'ends')
 
 
 def _round(postures: Array) -> list[tuple[Array, Array]]:
-    """Return each posture with the next, the last with the first."""
+    """Return pairs of each posture with the next one. The first one follows the last."""
     return list(zip(postures, np.roll(postures, -1, axis=0), strict=True))
 
 
 def _placed(model: RobotModel, start: Array, end: Array, share: Array) -> Capsules:
-    """Return the capsules (T, R, 3) at shares (T,) of a move's time; it starts and ends gently."""
+    """Return the capsules (T, R, 3) at shares (T,) of the time of a move.
+
+    The move starts and ends gently.
+    """
     eased = (1 - np.cos(np.pi * share)) / 2
     postures = start + eased[:, None] * (end - start)
     placed = [model.at(dict(zip(REACHES, posture, strict=True))) for posture in postures.tolist()]

@@ -17,13 +17,13 @@ from motion_predictor_training.data.windows import Windows, cut_windows
 
 FloatArray = NDArray[np.float32]
 STEP_FRAMES = 4
-"""Time between observations that are judged; windows must start at multiples of it."""
+"""Number of frames between observations. Windows must start at multiples of it."""
 PAUSE_S = 0.5
 """Time between two clips of a person."""
 
 
 def observations(archive: MotionArchive, header: Header, windows: Windows) -> Windows:
-    """Return all observations of the people of windows, as histories with one more frame."""
+    """Return all observations in the clips of windows, as histories with one more frame."""
     window = header.window
     frames = window.history_frames + 1
     dense = cut_windows(archive, header.layout, window.rate_hz, frames, STEP_FRAMES)
@@ -38,15 +38,15 @@ def corrected(
     radius: FloatArray,
     coverage: float,
 ) -> FloatArray:
-    """Return radii (W, F, J) as they are published by a node that corrects them.
+    """Return radii as they are published by a node that corrects them (W, F, J), metres.
 
     Args:
-        observed: W observations of clips, in order of time.
-        subjects: of all clips of the archive.
-        header: of what predicts.
-        mean: (W, F, J, 3) metres, predicted at each.
-        radius: (W, F, J) metres, as calibrated.
-        coverage: that is promised.
+        observed: W observations, in order of time within each clip.
+        subjects: subjects of all clips of the archive.
+        header: header of the checkpoint that predicts.
+        mean: mean predicted at each observation (W, F, J, 3), metres.
+        radius: radius predicted at each observation, as calibrated (W, F, J), metres.
+        coverage: the promised coverage.
     """
     window = header.window
     times = (np.arange(1, mean.shape[1] + 1) / window.rate_hz).astype(np.float32)
@@ -61,7 +61,7 @@ def corrected(
         person = Person(subject, Status.OK, 1.0, seen, last, clip)
         here = slice(index, index + 1)
         told = Prediction(
-            deviations=np.zeros((1, 1, 1, joints, 3), np.float32),  # the mean is all there is
+            deviations=np.zeros((1, 1, 1, joints, 3), np.float32),  # only the mean is judged
             synthesis=np.zeros((len(times), 1), np.float32),
             mean=mean[here],
             radius=radius[here],
@@ -79,7 +79,10 @@ def corrected(
 def _moments(
     observed: Windows, subjects: Sequence[str], rate_hz: float
 ) -> Iterator[tuple[str, int]]:
-    """Yield the person and the stamp of each observation, clip after clip of each person."""
+    """Yield the person and the stamp of each observation.
+
+    The clips of a person follow each other in time, with a pause between them.
+    """
     begins_s: dict[str, float] = {}
     first, clip = 0, -1
     for start, own in zip(observed.starts.tolist(), observed.clips.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""The compared predictions of a person, each with its sets."""
+"""The predictions that are compared, each with its sets."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ ISO = 'ISO 13855'
 
 @dataclass(frozen=True)
 class Foreseen:
-    """Sets of one kind, of W windows at T frames."""
+    """Sets of one kind, for W windows at T frames."""
 
     name: str
     coverage: float | None
@@ -57,18 +57,19 @@ def foresee(
     samples: int,
     config: CalibrationConfig,
 ) -> list[Foreseen]:
-    """Return all kinds of sets of the windows, ordered by their mean.
+    """Return all kinds of sets for the windows. Kinds with the same mean follow each other.
 
     Args:
-        checkpoint: of our predictions, calibrated for the coverages.
-        archive: of the windows.
+        checkpoint: checkpoint of our predictions, calibrated for the coverages.
+        archive: archive of the windows.
         windows: histories, and what then happened.
-        calibration_archives: on which the sets of `UNLEARNT` are calibrated like ours: conformal
-            factors in groups of joint and speed, with an expected error of their own.
-        frames: (T,) the future frames, from 1.
-        coverages: that are promised.
-        samples: of our predictions.
-        config: of the calibration.
+        calibration_archives: archives on which the sets of `UNLEARNT` are calibrated. They are
+            made like ours: an expected error of their own, and conformal factors in groups of
+            joint and speed.
+        frames: numbers of the future frames, from 1 on (T,).
+        coverages: the promised coverages.
+        samples: number of samples of our predictions.
+        config: settings of the calibration.
 
     Raises:
         ValueError: if the checkpoint is not calibrated for a coverage.
@@ -126,7 +127,7 @@ def _kinds(
 def _balls(
     sets: Sets, state: State, spread: FloatArray, samples: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return radii (W, F, J) and factors for the body (W, F)."""
+    """Return radii (W, F, J), metres, and the factors that whole bodies need (W, F)."""
     balls = sets(state, spread, samples)
     if balls is None:
         raise ValueError(f'the checkpoint is not calibrated for {samples} samples: draw more')
@@ -179,7 +180,7 @@ def _calibrated(
     coverages: Sequence[float],
     config: CalibrationConfig,
 ) -> Iterator[tuple[float, Sets]]:
-    """Yield the sets of the baselines, calibrated to their own errors, by coverage."""
+    """Yield each coverage with the sets of a baseline, calibrated to its own errors."""
     scores = together([_score(name, header, archive, config) for archive in archives])
     calibration = Calibration(
         kind='floored',
@@ -199,7 +200,7 @@ def _calibrated(
 
 
 def _score(name: str, header: Header, archive: MotionArchive, config: CalibrationConfig) -> Scores:
-    """Compare the baselines with what then happened."""
+    """Compare a baseline with what then happened."""
     windows, people, share = calibration_windows(archive, header, config)
     frames = np.array(knots_of(header.window.future_frames)) - 1
     history_frames, rate_hz = header.window.history_frames, header.window.rate_hz

@@ -19,7 +19,7 @@ from motion_predictor_training.shield.forecasts import foresee
 from motion_predictor_training.shield.simulate import SPEEDS, Cell, Outcome, Recorded, simulate
 
 CONFIDENCE = 0.95
-"""Confidence of the bound of a share of misses."""
+"""Confidence of the upper bound of a share of misses."""
 
 
 def measure_shield(
@@ -41,27 +41,29 @@ def measure_shield(
 
     Args:
         checkpoint_path: "default" or a file, calibrated.
-        archive_path: people beside the arm.
-        calibration_paths: other people, on whom the sets of the baselines are calibrated.
-        config: of that calibration.
-        coverages: None means all that the checkpoint is calibrated for.
-        cell: settings of the arm.
+        archive_path: archive of the people beside the arm.
+        calibration_paths: archives of other people, to calibrate the sets of the baselines on.
+        config: settings of that calibration.
+        coverages: coverages to measure. None: all that the checkpoint is calibrated for.
+        cell: settings of the arm. None: the defaults.
         scenes: number of control cycles.
         stride: frames between the starts of windows.
-        samples: of our predictions.
-        seen: more subjects who are left out.
-        seed: of all random numbers.
+        samples: number of samples of our predictions.
+        seen: further subjects to leave out.
+        seed: seed of all random numbers.
 
     Returns:
-        `sets`: of each kind and coverage the shares of control cycles at full speed, slowed and
-        stopped, the time lost, the share of verified cycles in which the person touched a part
-        that was too fast, with its bound (Clopper and Pearson 1934, one-sided), the same by
-        window, of which any scene counts, and by person; and what it was measured on.
+        `sets` has one entry for each kind and coverage. `full_speed`, `slowed`, `stopped`: shares
+        of the control cycles. `lost_time`: share of the time. `cycles`: share of verified cycles
+        with a miss, in which the person touched a part that was too fast. `at_most` is its upper
+        bound (Clopper and Pearson 1934, one-sided). `moments`: the same for windows; a window is
+        missed if any of its cycles is. `by_person`: the same for each person. Further entries of
+        the result say what was measured on.
 
     Raises:
-        ArchiveError: if nobody is left, or nobody was measured whole for long enough.
-        ConfigError: if predictions are too short for a stop, or somebody is calibrated on and
-            stands beside the arm, too.
+        ArchiveError: if nobody is left, or nobody has all joints measured for long enough.
+        ConfigError: if predictions are too short for a stop, or somebody beside the arm is also in
+            an archive for calibration.
         ValueError: if the checkpoint is not calibrated for a coverage.
         FleshError: if no limbs are known for the layout.
     """
@@ -139,7 +141,7 @@ def _figures(
 
 
 def _bounded(missed: int, verified: int) -> dict[str, Any]:
-    """Return a share of misses and its upper bound at CONFIDENCE, for independent cycles."""
+    """Return a share of misses and its upper bound at CONFIDENCE for independent cycles."""
     if not verified:
         return {'missed': 0, 'verified': 0, 'share': float('nan'), 'at_most': 1.0}
     test = binomtest(missed, verified, alternative='less')
@@ -148,7 +150,7 @@ def _bounded(missed: int, verified: int) -> dict[str, Any]:
 
 
 def _unknown(windows: Windows, archive: MotionArchive, known: Known) -> tuple[Windows, list[str]]:
-    """Return the windows of people whom the checkpoint does not know, and names of the others."""
+    """Return the windows of people whom the checkpoint does not know, and the other names."""
     left_out = [name for name, how in known.of(archive).items() if how == SEEN]
     kept = np.flatnonzero(~np.isin(np.array(archive.subjects)[windows.clips], left_out))
     if not len(kept):

@@ -17,7 +17,7 @@ COLOURS = {
 
 
 def table(result: dict[str, Any]) -> str:
-    """Return everything for a terminal; it is valid Markdown."""
+    """Return the results as a table for a terminal; it is valid Markdown."""
     bound = f'at most ({result["confidence"]:.0%})'
     head = ['sets', 'coverage', 'time lost, %', 'full speed, %', 'slowed, %', 'stopped, %']
     head += ['missed of verified', '%', f'{bound}, %', 'moments missed', f'{bound}, %']
@@ -41,7 +41,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def people(result: dict[str, Any]) -> str:
-    """Return time lost and misses person by person."""
+    """Return a table of time lost and misses by person."""
     names = list(result['people'])
     lines = []
     for sets in result['sets']:
@@ -70,13 +70,13 @@ def about(result: dict[str, Any]) -> str:
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """Return a page of Markdown."""
+    """Return the results as a page of Markdown."""
     parts = ['# What sets are worth to a robot', about(result), table(result), people(result)]
     return '\n\n'.join(parts) + '\n'
 
 
 def plot(result: dict[str, Any], path: Path) -> None:
-    """Draw the time lost against the share of misses, a curve over the coverages for each kind."""
+    """Draw the time lost against the share of misses. Each kind has a curve over coverages."""
     figure = Figure(figsize=(7.5, 4.5), dpi=110, layout='constrained')
     FigureCanvasAgg(figure)  # draws without a screen
     axes = figure.add_subplot()

@@ -1,8 +1,9 @@
 """Simulates control cycles beside people: a monitored stop is verified, then carried out.
 
 Every scene is one control cycle: an arm at a random moment of its motion, beside a recorded person
-at a random place and moment. The fastest of SPEEDS is chosen whose monitored stop (one cycle at
-this speed, then braking) touches no set. If the person then touches it, that is a miss.
+at a random place and moment. The arm takes the fastest of SPEEDS at which its monitored stop (one
+cycle at this speed, then braking) touches no set. If the person then touches the arm during this
+stop, that is a miss.
 """
 
 from collections.abc import Sequence
@@ -54,7 +55,7 @@ class Outcome:
     """Outcome of M scenes with one kind of sets."""
 
     speed: NDArray[np.float64]
-    """(M,) share of full speed that was verified, 0 if it had to stop."""
+    """(M,) share of full speed that was verified; 0 if the arm had to stop."""
     missed: NDArray[np.bool_]
     """(M,) whether the person touched the arm during a verified stop."""
 
@@ -73,7 +74,13 @@ class Places:
 
     @classmethod
     def beside(cls, rng: np.random.Generator, roots: FloatArray, floor_m: FloatArray) -> 'Places':
-        """Draw places on the floor (M,) about roots (M, 3), evenly over the circle's area."""
+        """Draw a place on the floor beside each of M roots, evenly over the circle's area.
+
+        Args:
+            rng: random numbers.
+            roots: positions of the roots (M, 3), metres.
+            floor_m: heights of the floors (M,).
+        """
         away_m = BESIDE_M * np.sqrt(rng.random(len(roots)))
         towards, turn = rng.uniform(0, 2 * np.pi, (2, len(roots)))
         base = np.stack(
@@ -89,27 +96,27 @@ class Places:
         return cls(base, np.moveaxis(np.array(rows), 2, 0))
 
     def choose(self, chosen: NDArray[np.bool_]) -> 'Places':
-        """Return some of them."""
+        """Return some of the places."""
         return Places(self.base[chosen], self.rotation[chosen])
 
     def to_arm(self, joints: FloatArray, stop: Stop) -> FloatArray:
-        """Return joints (M, T, J, 3) in the arm's frame at the capsules' moments: (M, Q, J, 3)."""
+        """Return joints (M, T, J, 3) in the arm's frame at the frames of capsules (M, Q, J, 3)."""
         here = joints - self.base[:, None, None]
         return np.einsum('mab,mtjb->mtja', self.rotation, here)[:, stop.frames]
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What then happened in W windows, and their people."""
+    """W windows as recorded: the pose at capture, what then happened, and the people."""
 
     last: NDArray[np.float32]
-    """(W, J, 3) metres, the pose at capture."""
+    """(W, J, 3) pose at capture, metres."""
     future: NDArray[np.float32]
-    """(W, T, J, 3) at the frames of the cell."""
+    """(W, T, J, 3) poses at the frames of the cell, metres."""
     floor_m: NDArray[np.float32]
-    """(W,) height that the arm stands at."""
+    """(W,) height of the floor that the arm stands on."""
     people: NDArray[np.str_]
-    """(W,)"""
+    """(W,) name of the person."""
 
 
 def simulate(
@@ -121,19 +128,19 @@ def simulate(
     scenes: int,
     seed: int,
 ) -> tuple[list[Outcome], NDArray[np.int64]]:
-    """Return the outcome of each kind of sets, and the window that each scene (M,) is of.
+    """Return the outcome of each kind of sets, and the number of the window of each scene (M,).
 
     First a person is drawn, with equal probability, then one of their windows. Scenes in which
     somebody touches the arm at capture are left out.
 
     Args:
-        foreseen: the sets, ordered by their mean.
+        foreseen: the kinds of sets. Kinds with the same mean follow each other.
         recorded: the windows of the sets.
-        limbs: of the people.
+        limbs: limbs of the people.
         cell: settings of the arm.
-        rate_hz: of the frames.
+        rate_hz: frames per second.
         scenes: number of scenes.
-        seed: of all random numbers.
+        seed: seed of all random numbers.
     """
     rng = np.random.default_rng(seed)
     arm = Arm(rng, MOVES, cell.speed_m_s)
@@ -172,7 +179,7 @@ def _cycle(
     recorded: Recorded,
     limbs: Limbs,
 ) -> list[Outcome]:
-    """Return the outcomes of scenes (M,) that share a moment of the arm's motion."""
+    """Return the outcomes of M scenes that share a moment of the arm's motion."""
     outcomes = [Outcome.stopped(len(window)) for _ in foreseen]
     for speed, stop in zip(SPEEDS, stops, strict=True):
         hit = Near(place.to_arm(recorded.future[window], stop), stop, limbs).touched()

@@ -19,9 +19,9 @@ class Near:
     """N bodies beside the capsules of one stop.
 
     Args:
-        joints: (N, Q, J, 3) metres, in the arm's frame, at the moment of each of Q capsules.
-        stop: the capsules.
-        limbs: of the bodies.
+        joints: joints at the frame of each of Q capsules (N, Q, J, 3), metres, the arm's frame.
+        stop: the stop with these capsules.
+        limbs: limbs of the bodies.
     """
 
     def __init__(self, joints: FloatArray, stop: Stop, limbs: Limbs) -> None:
@@ -42,12 +42,12 @@ class Near:
     def touched(
         self, radius: FloatArray | None = None, asked: NDArray[np.bool_] | None = None
     ) -> NDArray[np.bool_]:
-        """Return whether each of the bodies (N,) touches a capsule.
+        """Return whether each body touches a capsule (N,).
 
         Args:
-            radius: (N, Q, J) metres of balls around the joints. A limb is the convex hull of the
-                balls of its joints. None: no balls.
-            asked: (N,) which bodies are checked; for the others False is returned.
+            radius: radii of balls around the joints (N, Q, J), metres. A limb is the convex hull
+                of the balls of its joints. None: no balls.
+            asked: which bodies are checked (N,). The others get False. None: all.
         """
         touched = np.zeros(len(self._apart_m), bool)
         may = self._apart_m <= (0.0 if radius is None else radius.max((1, 2), initial=0.0))

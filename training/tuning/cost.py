@@ -10,13 +10,13 @@ from motion_predictor_training.tuning.results import Trial
 
 
 def cost(config: TuneConfig, trials: Sequence[Trial]) -> dict[str, Any]:
-    """Return what was trained.
+    """Return how much was trained.
 
     Returns:
-        `steps` of all trials together; `finished`, `pruned`, `failed` trials; `saved`, the share
-        of the steps that pruning saved; `agreement`, the rank correlation (Spearman's) of the
-        scores on the way with those in the end, of the trials that were finished: the lower it
-        is, the more pruning may have thrown away. None of fewer than five.
+        `steps`: training steps of all trials together. `finished`, `pruned`, `failed`: numbers of
+        trials. `saved`: share of the steps that pruning saved. `agreement`: rank correlation
+        (Spearman's) between early and final scores of the finished trials, or None for fewer than
+        five. The lower it is, the more good trials pruning may have stopped.
     """
     pruned = sum(trial.pruned for trial in trials)
     finished = [trial for trial in trials if trial.finished]
@@ -35,7 +35,7 @@ def cost(config: TuneConfig, trials: Sequence[Trial]) -> dict[str, Any]:
 
 
 def said(spent: dict[str, Any]) -> str:
-    """Return a cost in a sentence."""
+    """Return the cost as a sentence."""
     agreement = spent['agreement']
     told = (
         ''

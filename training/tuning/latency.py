@@ -25,12 +25,12 @@ def untrained(teacher: Checkpoint, network: object, samples: int) -> Checkpoint:
     It is as fast as a trained one: no branch of the computation depends on the weights.
 
     Args:
-        teacher: gives the window and the layout.
-        network: its sizes.
-        samples: for which it is calibrated.
+        teacher: teacher with the window and the layout of the student.
+        network: sizes of the student's network.
+        samples: number of samples that the student is calibrated for.
 
     Raises:
-        ValidationError: if the network does not fit its teacher's window or itself.
+        ValidationError: if the sizes do not fit each other or the window of the teacher.
     """
     calibration = Calibration(
         kind='floored',
@@ -59,8 +59,8 @@ def measure_latencies(checkpoints: Sequence[Checkpoint], config: LatencyConfig) 
     Checkpoints take turns, so that other load affects all of them equally.
 
     Raises:
-        ValueError: if the device is not there.
-        ConfigError: if the backend is not used, and why.
+        ValueError: if there is no such device.
+        ConfigError: if the backend cannot be used. The message says why.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(config.threads)
@@ -80,7 +80,7 @@ def measure_latencies(checkpoints: Sequence[Checkpoint], config: LatencyConfig) 
 
 def _predictor(checkpoint: Checkpoint, config: LatencyConfig) -> MotionPredictor:
     """Return a predictor that runs as the configuration says."""
-    with TemporaryDirectory() as folder:  # engines are kept by the hash of a file
+    with TemporaryDirectory() as folder:  # engines are cached by the hash of a checkpoint's file
         path = Path(folder) / 'student.safetensors'
         checkpoint.save(path)
         predictor = MotionPredictor.load(
@@ -100,7 +100,15 @@ def _latency(took_ms: list[float]) -> Latency:
 def time_predictions(
     predictor: MotionPredictor, people: int, warmup: int, predictions: int, gap_s: float = 0.0
 ) -> list[float]:
-    """Return the times of predictions of so many people after a warm-up, in milliseconds."""
+    """Return the times of predictions after a warm-up, milliseconds.
+
+    Args:
+        predictor: predictor to time.
+        people: number of people in each prediction.
+        warmup: number of predictions that are not timed.
+        predictions: number of predictions that are timed.
+        gap_s: pause before each prediction.
+    """
     header = predictor.checkpoint.header
     shape = (people, header.window.history_frames, len(header.layout.joints), 3)
     history = np.random.default_rng(0).standard_normal(shape, np.float32)

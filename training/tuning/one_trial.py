@@ -45,12 +45,12 @@ class Study:
         )
 
     def untrained(self, trial: Trial, teacher: Checkpoint) -> Checkpoint:
-        """Return the student of a trial without its weights, or raise ValidationError."""
+        """Return the student of a trial with random weights, or raise ValidationError."""
         return untrained(teacher, self.student(trial).network, self.config.latency.samples)
 
 
 def timed(study: Study, teacher: Checkpoint, trial: Trial) -> Trial:
-    """Measure the latency of a trial. The trial fails if it exceeds the budget.
+    """Measure the latency of a trial. The trial fails if its latency exceeds the budget.
 
     The fastest prediction decides, so that other load does not exclude a good student.
     """
@@ -71,14 +71,15 @@ def timed(study: Study, teacher: Checkpoint, trial: Trial) -> Trial:
 def trained(study: Study, trial: Trial) -> Trial:
     """Train a student, or continue its training, and measure it on the validation data.
 
-    It may be stopped on the way.
+    Pruning may stop it early.
     """
     config, folder = study.config, study.folder / 'trials' / f'{trial.number:03d}'
     out = folder / 'student.safetensors'
     rung = partial(Rung, config, study.validation, trial.bar_m, folder)
     watch = rung if config.pruning else None
     try:
-        require_hope(halfway_m(folder), trial.bar_m)  # of a run that was killed just there
+        # An earlier run may have been killed after it measured the early score.
+        require_hope(halfway_m(folder), trial.bar_m)
         distil(study.student(trial), study.teacher, study.train, out, study.bank, watch)
         score_m, figures = measured(out, config, study.validation)
     except Hopeless:
@@ -94,7 +95,7 @@ def trained(study: Study, trial: Trial) -> Trial:
 
 
 def sentence(error: Exception) -> str:
-    """Return what went wrong, in a line."""
+    """Return what went wrong, in one line."""
     if isinstance(error, ValidationError):
         return first_problem(error)
     return one_line(error)

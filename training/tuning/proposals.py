@@ -1,10 +1,11 @@
-"""What to try next: a Gaussian process and expected improvement (scikit-optimize).
+"""Chooses what to try next, by a Gaussian process and expected improvement (scikit-optimize).
 
-There is one search for each product, and they take turns. Both learn from every trial. `accuracy`
-minimises the score. `balance` minimises the latency in budgets plus log(1 + e), where e is the
-excess of the score over its limit, in units of the accuracy loss. So a small excess is expensive,
-and the worst students do not hide the differences of the others. One weighted sum of score and
-latency would find one point between the products, not both.
+There is one search for each product, and they take turns. Both learn from every trial. The search
+`accuracy` minimises the score. The search `balance` minimises the latency, divided by its budget,
+plus log(1 + e). Here e is the excess of the score over its limit, in units of the accuracy loss.
+So a small excess is expensive, and very bad students do not hide the differences between the
+others. A single weighted sum of score and latency would find one point between the products, not
+both.
 
 The optimiser is built again from the trials each time. Its proposals depend only on the seed and
 the trials, so a resumed search continues like an uninterrupted one.
@@ -38,7 +39,7 @@ def with_values(base: DistilConfig, values: Values) -> DistilConfig:
     """Return a student's configuration with other values at some keys.
 
     Raises:
-        ValidationError: if it is not valid.
+        ValidationError: if the configuration is not valid.
     """
     content = base.model_dump()
     for key, value in values.items():
@@ -62,13 +63,14 @@ class Search:
             self._require_fit(key, dimension)
         self.dimensions = [self._dimension(*item) for item in config.space.items()]
         self.choices = [_ordered(dimension) for dimension in config.space.values()]
-        """The numbers whose positions scikit-optimize knows, by dimension; None of others."""
+        """For each dimension, the numbers to choose from, or None if it has no such numbers.
+        scikit-optimize gets only their positions."""
 
     def propose(self, trials: Sequence[Trial], count: int) -> list[Trial]:
         """Return the next trials; fewer during the initial trials.
 
         Args:
-            trials: all so far, finished, stopped or failed.
+            trials: all trials so far: finished, stopped or failed.
             count: number of trials that run at the same time.
         """
         config, number = self.config, len(trials)
@@ -85,7 +87,7 @@ class Search:
         ]
 
     def _random_trials(self, number: int, count: int) -> list[Trial]:
-        """Return the initial trials, which depend on their numbers alone."""
+        """Return random trials. Each depends only on its number and the seed."""
         return [
             Trial(
                 number=n,
@@ -122,9 +124,9 @@ class Search:
         return optimiser
 
     def worths(self, product: Product, trials: Sequence[Trial]) -> list[float]:
-        """Return the objective of each trial, less is better; failed ones get the worst.
+        """Return the objective of each trial. Less is better, and failed trials get the worst one.
 
-        Those that were stopped are worth what they had reached, worse than in the end.
+        A stopped trial counts by its early score, which is worse than its final score would be.
         """
         config = self.config
         measured = [trial for trial in trials if trial.finished or trial.pruned]
@@ -140,7 +142,7 @@ class Search:
         return [worst if trial.problem else worth(trial) for trial in trials]
 
     def _searchable(self) -> Values:
-        """Return the keys of the base that can be searched, with its values."""
+        """Return the keys of the base that can be searched, with their values."""
         base = self.config.base
         if base.network is None:
             raise ConfigError('base: a student to be tuned needs a network section')
@@ -167,9 +169,10 @@ class Search:
                 raise ConfigError(f'space: {first_problem(error)}') from error
 
     def _dimension(self, key: str, dimension: Dimension) -> Any:
-        """Return it as a dimension of scikit-optimize; numbers to choose from by their positions.
+        """Return a dimension of scikit-optimize.
 
-        As categories they would have no order.
+        Numbers to choose from are given by their positions. As categories they would have no
+        order.
         """
         if (choices := _ordered(dimension)) is not None:
             return Integer(0, len(choices) - 1, name=key)
@@ -218,7 +221,7 @@ def _holds(dimension: Dimension, value: Number | str) -> bool:
 
 
 def _ordered(dimension: Dimension) -> tuple[Number, ...] | None:
-    """Return choices that are numbers, in ascending order."""
+    """Return the choices in ascending order, or None if not all of them are numbers."""
     choices = dimension.choices or ()
     numbers = sorted(choice for choice in choices if not isinstance(choice, str))
     return tuple(numbers) if numbers and len(numbers) == len(choices) else None

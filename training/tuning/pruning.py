@@ -1,4 +1,4 @@
-"""Trials that are stopped on the way: the median rule."""
+"""Pruning: stops trials early by the median rule."""
 
 import json
 import math
@@ -16,11 +16,11 @@ from motion_predictor_training.tuning.results import Trial
 
 
 class Hopeless(Exception):  # noqa: N818  it is no error
-    """A trial is worse on the way than most before it were there."""
+    """A trial is worse than most earlier trials were after as many steps."""
 
 
 def bar_m(config: TuneConfig, done: Sequence[Trial]) -> float | None:
-    """Return the early score that the next trial must reach: the median so far, or None."""
+    """Return the early score that the next trial must not exceed: the median so far, or None."""
     reached = [trial.halfway_m for trial in done if trial.halfway_m is not None]
     if config.pruning is None or len(reached) < config.pruning.after:
         return None
@@ -37,11 +37,11 @@ def measured(path: Path, config: TuneConfig, validation: Path) -> tuple[float, d
 
 
 def require_hope(score_m: float | None, bar: float | None) -> None:
-    """Go on if a score is not above the bar, or one of them is not known.
+    """Check the early score of a trial. If the score or the bar is unknown, the trial goes on.
 
     Raises:
-        Hopeless: if it is.
-        ValueError: if it is no number.
+        Hopeless: if the score is above the bar.
+        ValueError: if the score is not finite.
     """
     if score_m is not None and not math.isfinite(score_m):
         raise ValueError(f'its early score {score_m} is not finite')
@@ -50,16 +50,16 @@ def require_hope(score_m: float | None, bar: float | None) -> None:
 
 
 class Rung:
-    """Measures a trial once on the way, and stops it if it stays behind.
+    """Measures a trial once during its training, and stops it if it is worse than the bar.
 
-    What was measured is written down, so that a resumed trial is judged as before.
+    The early score is written to a file, so that a resumed trial is judged as before.
 
     Args:
-        config: of the search.
+        config: settings of the search.
         validation: motion to measure on.
-        bar: score to reach, in metres; None stops nothing.
-        folder: of the trial.
-        student: before it is trained.
+        bar: score that the trial must not exceed, metres. None: it is not stopped.
+        folder: folder of the trial.
+        student: student before its training.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class Rung:
         self._folder, self._student = folder, student
 
     def __call__(self, network: nn.Module, step: int) -> dict[str, float]:
-        """Return the score; it is measured at the first step alone.
+        """Return the early score. It is measured after `every` steps, and not again.
 
         Raises:
-            Hopeless, ValueError: as `require_hope`.
+            Hopeless, ValueError: see `require_hope`.
         """
         if step != self.every:
             return {}
@@ -95,6 +95,6 @@ class Rung:
 
 
 def halfway_m(folder: Path) -> float | None:
-    """Return the score of a trial halfway, if it was measured there."""
+    """Return the early score of a trial, or None if it was not measured."""
     path = folder / 'halfway.json'
     return float(json.loads(path.read_text())) if path.is_file() else None

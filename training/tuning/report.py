@@ -22,7 +22,7 @@ OBJECTIVES = {
 
 
 def table(config: TuneConfig, trials: Sequence[Trial], chosen: Mapping[Product, Trial]) -> str:
-    """Return all trials for a terminal: the finished, the best first, then all others."""
+    """Return a table of all trials for a terminal. Finished trials come first, the best on top."""
     front = pareto_front(trials)
     lines = []
     for trial in sorted(trials, key=lambda t: t.reached_m if t.finished else math.inf):
@@ -50,7 +50,7 @@ def table(config: TuneConfig, trials: Sequence[Trial], chosen: Mapping[Product, 
 def plot_all(
     search: Search, trials: Sequence[Trial], chosen: Mapping[Product, Trial], folder: Path
 ) -> None:
-    """Plot accuracy against latency, how the searches converged and what each value does."""
+    """Plot accuracy over latency, how the searches converged, and the effect of each value."""
     _plot_front(search, trials, chosen).savefig(folder / 'accuracy_latency.png')
     _plot_convergence(search, trials).savefig(folder / 'convergence.png')
     for product in PRODUCTS:
@@ -87,7 +87,7 @@ def _places(trials: Sequence[Trial]) -> tuple[list[float], list[float]]:
 
 
 def _plot_convergence(search: Search, trials: Sequence[Trial]) -> Figure:
-    """Plot the least value so far of what each search minimises."""
+    """Plot the least objective so far over the trials, for each search."""
     figure = Figure(figsize=(4.5 * len(PRODUCTS), 3.6), dpi=110, layout='constrained')
     for position, product in enumerate(PRODUCTS, 1):
         axes = figure.add_subplot(1, len(PRODUCTS), position)
@@ -99,7 +99,7 @@ def _plot_convergence(search: Search, trials: Sequence[Trial]) -> Figure:
 
 
 def _plot_dependence(search: Search, product: Product, trials: Sequence[Trial]) -> Figure:
-    """Plot the model of a search over each dimension, and over each pair of them."""
+    """Plot the Gaussian process of a search over each dimension, and over each pair of them."""
     count = len(search.dimensions)
     figure = Figure(figsize=(2.6 * count + 1, 2.6 * count + 1), dpi=80)
     result = search.fitted(product, trials).get_result()

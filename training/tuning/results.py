@@ -14,7 +14,7 @@ PRODUCTS: tuple[Product, ...] = ('accuracy', 'balance')
 
 
 class Latency(Strict):
-    """Of one prediction, milliseconds."""
+    """Latency of one prediction, milliseconds."""
 
     least_ms: float
     median_ms: float
@@ -28,24 +28,24 @@ class Trial(Strict):
     sought: Literal['base', 'initial', 'accuracy', 'balance']
     """Why it was proposed: as the base, as an initial trial, or for a product."""
     values: dict[str, Number | str]
-    """By key of the student's configuration."""
+    """Its values, by key of the student's configuration."""
     latency: Latency | None = None
     bar_m: float | None = None
-    """What its score has to be on the way, so that it is trained to the end."""
+    """If its early score exceeds this, it is stopped."""
     halfway_m: float | None = None
-    """What that was."""
+    """Its early score, measured during training."""
     pruned: bool = False
-    """Whether it was stopped for that."""
+    """Whether it was stopped because of its early score."""
     score_m: float | None = None
-    """Its score on validation data, when it is finished; less is better."""
+    """Its final score on validation data. Less is better. None: not finished."""
     figures: dict[str, float] = {}
-    """Other metrics of it."""
+    """Its other metrics."""
     problem: str | None = None
-    """Why it failed, if it did."""
+    """Why it failed, or None."""
 
     @property
     def reached_m(self) -> float:
-        """Return the score that it has reached, finished or stopped."""
+        """Return its final score, or its early score if it was stopped."""
         reached_m = self.halfway_m if self.pruned else self.score_m
         assert reached_m is not None
         return reached_m
@@ -63,7 +63,7 @@ class Trial(Strict):
 
     @property
     def open(self) -> bool:
-        """Return whether it is yet to finish, to be stopped or to fail."""
+        """Return whether it has neither finished, nor been stopped, nor failed."""
         return not (self.finished or self.pruned) and self.problem is None
 
     def with_(self, **changes: object) -> 'Trial':
@@ -72,13 +72,14 @@ class Trial(Strict):
 
 
 class Trials:
-    """All trials of a folder, a line of JSON each below one that says of which search they are.
+    """All trials of a folder, in a file with one line of JSON each.
 
-    A reader of the file sees the old one or the new one.
+    The first line identifies the search. The file is replaced in one step, so that a reader sees
+    either the old one or the new one.
 
     Args:
-        folder: where `trials.jsonl` lies or will lie.
-        identity: identifies all that the results depend on. Trials of another one are refused.
+        folder: folder of `trials.jsonl`.
+        identity: hash of all that the results depend on. Trials with another hash are refused.
 
     Raises:
         ConfigError: if the file is of other settings, data or another teacher, or is damaged.
@@ -104,16 +105,16 @@ class Trials:
 
     @property
     def done(self) -> list[Trial]:
-        """Return those that finished, were stopped or failed, in order of their numbers."""
+        """Return the trials that finished, were stopped or failed, in order of their numbers."""
         return [trial for trial in self.all if not trial.open]
 
     @property
     def open(self) -> list[Trial]:
-        """Return those that were proposed and are not done."""
+        """Return the trials that were proposed and are not done."""
         return [trial for trial in self.all if trial.open]
 
     def put(self, *trials: Trial) -> None:
-        """Add or replace trials by their numbers, and write them down."""
+        """Add or replace trials by their numbers, and write the file."""
         for trial in trials:
             self.all[trial.number : trial.number + 1] = [trial]
         first = json.dumps({'identity': self._identity})
@@ -125,8 +126,9 @@ class Trials:
 def choose(product: Product, trials: Sequence[Trial], config: TuneConfig) -> Trial:
     """Return the best finished trial within the latency budget.
 
-    `accuracy` is the least score, `balance` the least median latency of those whose score is at
-    most the share `accuracy_loss` above that.
+    For `accuracy` it is the trial with the least score. For `balance` it is the one with the least
+    median latency among those whose score exceeds the least one by at most the share
+    `accuracy_loss`.
 
     Raises:
         ConfigError: if no finished trial keeps the budget.
@@ -150,7 +152,7 @@ def choose(product: Product, trials: Sequence[Trial], config: TuneConfig) -> Tri
 
 
 def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the finished trials that none beats in both score and latency, the fastest first."""
+    """Return the finished trials that no other beats in score and latency, the fastest first."""
     front: list[Trial] = []
     finished = [trial for trial in trials if trial.finished]
     for trial in sorted(finished, key=lambda trial: (trial.median_ms, trial.reached_m)):

@@ -1,9 +1,10 @@
-"""Tuning: which student is the most accurate, and which the fastest that is almost as accurate.
+"""Tuning: searches for the most accurate student, and for the fastest of almost its accuracy.
 
-Bayesian optimisation with two products, as in SwiftDiff (arXiv 2409.12456). Trials are short
-trainings on one bank of the teacher's results. Latency is measured, and only while no trial
-trains: for each student before its training, with random weights, which do not affect it; and at
-the end again for all finished trials, in turns.
+These are the two products, as in SwiftDiff (arXiv 2409.12456). The search is a Bayesian
+optimisation. Each trial is a short training, and all trials share one bank of the teacher's
+results. Latency is measured only while no trial trains. It is measured for each student before its
+training, with random weights, which do not affect it. At the end it is measured again for all
+finished trials, in turns.
 """
 
 import hashlib
@@ -55,18 +56,19 @@ def tune(
 
     Args:
         config: base, space, budget and objective.
-        teacher_path: a checkpoint, sampled as its header says.
+        teacher_path: checkpoint of the teacher. It is sampled as its header says.
         train_path: motion whose histories are the conditions.
         validation_path: motion that the accuracy is measured on.
-        out: folder for `trials.jsonl`, the trials' folders, the bank that they share,
-            `summary.json`, `accuracy.yaml` and `balance.yaml` for `train student --config`, and
-            plots.
-        workers: trials that Ray trains at the same time; without it, one at a time, here.
+        out: folder for `trials.jsonl`, the folders of the trials, the bank that they share,
+            `summary.json`, plots, and `accuracy.yaml` and `balance.yaml` for `train student
+            --config`.
+        workers: number of trials that Ray trains at the same time. None: one at a time, in this
+            process.
 
     Raises:
         ConfigError: if the space does not fit the student, the folder is of another search, or no
             trial has finished within the latency budget.
-        ModuleNotFoundError: if workers are asked for and there is no Ray.
+        ModuleNotFoundError: if `workers` is given and Ray is not installed.
     """
     paths = (path.resolve() for path in (teacher_path, train_path, validation_path, out))
     study = Study(config, *paths)
@@ -86,7 +88,7 @@ def tune(
 
 
 def _open(study: Study, teacher: Checkpoint) -> tuple[dict[str, Any], Trials]:
-    """Check the inputs and fill the bank; return the search and its trials."""
+    """Check the inputs and fill the bank; return the provenance of the search and its trials."""
     config, header = study.config, teacher.header
     train, validation = load_archive(study.train), load_archive(study.validation)
     model_windows(validation, header, config.validation.stride)
@@ -140,7 +142,7 @@ def _search(
 def _conclude(
     study: Study, search: Search, trials: list[Trial], teacher: Checkpoint, facts: dict[str, Any]
 ) -> dict[str, Any]:
-    """Choose the products, write down everything and print a table."""
+    """Choose the products, write the results and print a table."""
     config = study.config
     finished = [trial for trial in trials if trial.finished]
     if not finished:
@@ -177,7 +179,7 @@ def _conclude(
 
 
 def _write_product(study: Study, product: Product, trial: Trial) -> None:
-    """Write the configuration of a product, to be trained in full."""
+    """Write the configuration of a product, which can then be trained in full."""
     config, score = study.config, SCORES[study.config.score]
     student = with_values(config.base, trial.values).model_copy(update={'name': product})
     about = (

@@ -1,4 +1,4 @@
-"""Trials that train at the same time, on this machine or several, by Ray."""
+"""Trains several trials at the same time with Ray, on this machine or on a cluster."""
 
 import logging
 import os
@@ -12,19 +12,19 @@ from motion_predictor_training.tuning.results import Trial
 
 
 class Workers:
-    """Processes that train trials, one CPU core each and an equal share of the GPUs.
+    """Processes that train trials, each with one CPU core and an equal share of the GPUs.
 
-    They are on the cluster that the environment variable RAY_ADDRESS names, or else on this
-    machine. Machines of a cluster need the same paths to the files: a shared file system.
+    They run on the cluster that the environment variable RAY_ADDRESS names, or else on this
+    machine. The machines of a cluster need a shared file system with the same paths.
 
     Args:
-        count: trials that train at the same time.
-        folder: where the processes start.
+        count: number of trials that train at the same time.
+        folder: folder in which the processes start.
     """
 
     def __init__(self, count: int, folder: Path) -> None:
         os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # no telemetry
-        cores = None if 'RAY_ADDRESS' in os.environ else count  # a cluster has its own number
+        cores = None if 'RAY_ADDRESS' in os.environ else count  # a cluster knows its own number
         here = Path.cwd()
         os.chdir(folder)  # the processes import from there first, and must not find our sources
         try:

@@ -1,1 +1,1 @@
-"""Recordings in the browser, without ROS."""
+"""Shows recordings in the browser, without ROS."""

@@ -50,7 +50,7 @@ class Watcher:
         """Forget everybody."""
         header: Header = self._predictor.checkpoint.header
         window = header.window
-        self.people = People(  # as the node's parameters are by default
+        self.people = People(  # with the defaults of the node's parameters
             header.layout,
             window.rate_hz,
             window.history_frames,
@@ -103,10 +103,10 @@ class Player:
     """Plays the takes of a recording on a page.
 
     Args:
-        page: to draw on; it gets controls to play, stop and choose.
-        recording: to play.
-        watcher: tracks and predicts.
-        take: the first one.
+        page: page to draw on. It gets controls to play, stop and choose.
+        recording: recording to play.
+        watcher: tracks and predicts people.
+        take: number of the first take.
     """
 
     def __init__(self, page: 'Page', recording: Recording, watcher: Watcher, take: int) -> None:
@@ -131,7 +131,11 @@ class Player:
         self._page.forget()
 
     def step(self, spent_s: float) -> None:
-        """Go on for a while, and draw."""
+        """Advance the recording, and draw.
+
+        Args:
+            spent_s: time since the last step; the recording advances by it at the chosen speed.
+        """
         if self._plays.value:
             self._time_s += spent_s * self._speed.value
         last_ns = self._frames[-1][0]

@@ -1,4 +1,4 @@
-"""Recordings to be played: clips of a motion archive, or everybody in a rosbag at once."""
+"""Recordings to play: clips of a motion archive, or everybody in a rosbag at once."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ class Recording:
 
     names: tuple[str, ...]
     frames: Callable[[int], Frames]
-    """Returns those of a take, from `START_NS`."""
+    """Returns the frames of a take, by its number. They start at `START_NS`."""
 
 
 def open_recording(source: str, layout: Layout, people: int = 1) -> Recording:
@@ -32,8 +32,8 @@ def open_recording(source: str, layout: Layout, people: int = 1) -> Recording:
 
     Args:
         source: name or path.
-        layout: to map the joints to.
-        people: so many clips of an archive are played side by side.
+        layout: layout to map the joints to.
+        people: number of clips of an archive to play side by side.
 
     Raises:
         ArchiveError: in one sentence, if there is nothing to play.
@@ -91,10 +91,10 @@ def _of_bag(path: Path, layout: Layout) -> Recording:
 
 
 def choose(names: Sequence[str], wanted: str) -> int:
-    """Return the take of a name or a number.
+    """Return the number of a take, which is given by its name or number.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if there is no such take.
     """
     if wanted in names:
         return list(names).index(wanted)
