@@ -55,7 +55,8 @@ def prediction(people: list[Person], radius_m: float, coverage: float = 0.95) ->
 class Trembling:
     """A person whose joints tremble around one place.
 
-    Each coordinate is normally distributed with 5 cm, so a radius of 5 cm holds too little."""
+    Each coordinate is normally distributed with 5 cm, so a radius of 5 cm holds too little.
+    """
 
     def __init__(self, check: SelfCheck, radius_m: float) -> None:
         self.check, self.radius_m = check, radius_m
