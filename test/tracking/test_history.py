@@ -152,9 +152,7 @@ def test_a_gap_longer_than_allowed_restarts_and_one_as_long_does_not() -> None:
 
 
 def test_a_missing_joint_moves_with_the_root_between_the_frames_that_have_it() -> None:
-    history = History(
-        BODIES[2], 10, 11, max_gap_s=1.0
-    )  # the window has the rate of the input
+    history = History(BODIES[2], 10, 11, max_gap_s=1.0)  # the window has the rate of the input
     for i in range(11):
         root = np.array([i, 0, 0], np.float32)
         joint = root + np.array([0, 0, i], np.float32)
