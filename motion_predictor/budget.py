@@ -1,4 +1,4 @@
-"""Finds by measuring how many samples fit the latency budget, for each number of people."""
+"""Measures how many samples fit the latency budget, for each number of people."""
 
 import heapq
 import time
@@ -13,18 +13,20 @@ LADDER = (50, 32, 16, 8)
 """Numbers of samples to fall back to; checkpoints are calibrated for these."""
 RECENT = 200
 RECENT_S = 10.0
-"""Limits of the measured times that are used: their number and their age."""
+"""Only the newest RECENT measured times are used, and none that are older than RECENT_S."""
 HEADROOM = 0.9
 """More samples are tried only if their expected time is below this share of the budget."""
 TAIL = 3.0
-"""Time of a message until it is read, at p99, as a multiple of an undisturbed prediction."""
+"""Expected ratio of two times. The first is that from a message until its prediction is read, 99th
+percentile. The second is that of one undisturbed prediction."""
 PATIENCE_S = 2.0
 LONGEST_PATIENCE_S = 60.0
-"""Waits before more samples are tried again. Each try that fails doubles the wait."""
+"""Shortest and longest wait before more samples are tried again. Each try that fails doubles the
+wait."""
 
 Clock = Callable[[], float]
 Costs = Mapping[tuple[int, int], float]
-"""Milliseconds of a prediction by (people, samples)."""
+"""Time of a prediction in milliseconds, by (people, samples)."""
 
 
 def rungs(samples: int) -> tuple[int, ...]:
@@ -39,14 +41,18 @@ def survey(
     limit_s: float,
     clock: Clock = time.perf_counter,
 ) -> dict[tuple[int, int], float]:
-    """Measure the time of each case, from one person upwards, until the time is up.
+    """Measure the time of a prediction for each number of people and of samples.
 
     Args:
-        run: predicts for so many people and samples; the first call of each case does not count.
-        people: the largest number.
+        run: predicts for a given number of people and of samples. The first call for each pair of
+            numbers is not measured.
+        people: largest number of people. The measurement begins with one person.
         ladder: numbers of samples.
-        limit_s: no further number of people is started after this time.
-        clock: seconds.
+        limit_s: once this time is over, no larger number of people is measured.
+        clock: returns the time in seconds.
+
+    Returns:
+        Milliseconds by (people, samples).
     """
     costs = {}
     began_s = clock()
@@ -54,7 +60,7 @@ def survey(
         for samples in ladder:
             run(count, samples)
             stamps_s = [clock()]
-            for _ in range(2):  # the faster of two, since one may be disturbed
+            for _ in range(2):  # the faster of two, since other processes may disturb one
                 run(count, samples)
                 stamps_s.append(clock())
             costs[count, samples] = 1000 * min(b - a for a, b in pairwise(stamps_s))
@@ -65,42 +71,42 @@ def survey(
 
 @dataclass(frozen=True)
 class BudgetState:
-    """What was decided last."""
+    """The last decision."""
 
     people: int
     samples: int
     p99_ms: float
-    """Of recent messages with so many people and samples; NaN while there are too few."""
+    """99th percentile of the times of recent messages with these numbers of people and samples.
+    NaN if there are fewer than three."""
     reason: str
 
 
 @dataclass
 class _Level:
-    """What is known of one number of people."""
+    """What is known about one number of people."""
 
     rung: int
     reason: str
     times: list[deque[tuple[float, float]]]
-    """(when, milliseconds) of each rung."""
+    """Measurements at each rung: (time in seconds when it was made, milliseconds)."""
     changed_s: float
     patience_s: float = 0.0
     on_trial: bool = field(default=False)
-    """Whether the rung was climbed to and has not held for long yet."""
+    """Whether the last move was a climb to this rung, and it has not lasted RECENT_S yet."""
 
 
 class Budget:
     """Chooses the number of samples so that the 99th percentile of the times fits the budget.
 
-    The numbers to choose from are rungs of a ladder. Three late messages among the recent ones
-    move it one rung down. It climbs again when the measured times leave room for the next rung. If
-    that turns out to be wrong, it waits twice as long before the next try.
+    The numbers of samples are the rungs of a ladder. If three recent messages were late, the
+    budget goes one rung down, to fewer samples. It climbs again when the measured times leave room
+    for the next rung. If the messages are late there, it waits twice as long before the next try.
 
     Args:
-        budget_ms: from a message until its prediction is read.
-        samples: configured number, the top of the ladder.
-        costs: measured times of predictions, so that the first number of samples is near the right
-            one.
-        clock: seconds.
+        budget_ms: allowed time from a message until its prediction is read.
+        samples: configured number of samples per person, the top of the ladder.
+        costs: measured times of predictions. They give the first number of samples.
+        clock: returns the time in seconds.
     """
 
     def __init__(
@@ -114,7 +120,7 @@ class Budget:
         self.rest()
 
     def choose(self, people: int) -> int:
-        """Return the number of samples to draw for each of so many people."""
+        """Return the number of samples to draw per person, for this number of people."""
         return self.ladder[self._level(people).rung]
 
     def rest(self) -> None:
@@ -170,7 +176,7 @@ class Budget:
         # Work grows with the samples; disturbances do not.
         expected_ms = _p99(recent) + median(recent) * growth
         fits = expected_ms <= HEADROOM * self.budget_ms
-        if fits or held_s >= LONGEST_PATIENCE_S:  # expectations may be wrong
+        if fits or held_s >= LONGEST_PATIENCE_S:  # try even so: the expectation may be wrong
             level.rung -= 1
             level.times[level.rung].clear()
             level.reason = _expectation(more, expected_ms)
@@ -179,9 +185,9 @@ class Budget:
             level.changed_s = now_s
 
     def _cost_ms(self, people: int, samples: int) -> float:
-        """Return the time of a case: measured, or in proportion to a smaller case."""
+        """Return the time of a prediction in milliseconds: measured, or scaled from a smaller."""
         smaller = [case for case in self._costs if case[0] <= people and case[1] <= samples]
-        if not smaller:  # nothing is known: in proportion, and small enough to try
+        if not smaller:  # nothing was measured: a guess that is small enough to be tried
             return people * samples * 1e-3
         nearest = max(smaller)
         return self._costs[nearest] * people * samples / (nearest[0] * nearest[1])
@@ -195,8 +201,9 @@ def _expectation(samples: int, p99_ms: float) -> str:
 
 
 def _p99(times: list[float]) -> float:
-    """Return the third largest: of 200 their p99, of fewer a lower percentile.
+    """Return the third largest time; NaN if there are fewer than three.
 
-    So a disturbance of one or two messages changes nothing. NaN with fewer than three.
+    For 200 times this is the 99th percentile, for fewer a lower one. A disturbance of one or two
+    messages changes nothing.
     """
     return heapq.nlargest(3, times)[2] if len(times) > 2 else nan

@@ -1,7 +1,7 @@
 """Makes engines in another process, so that predictions continue meanwhile.
 
-A compiler written in Python would block the interpreter for a minute. Its memory is freed when the
-process ends.
+The compiler is written in Python, and would block the interpreter of the node for a minute. The
+memory that it takes is freed when its process ends.
 """
 
 import json
@@ -20,22 +20,22 @@ from motion_predictor.predictor import MotionPredictor
 NICENESS = 19
 """The lowest priority, so that other processes come first."""
 TOLD = 300
-"""Number of characters of its output that are shown after an error."""
+"""Number of characters of the process's output that are shown after an error."""
 
 
 class Maker:
-    """Makes the engines that a predictor lacks, and keeps them where the predictor looks.
+    """Makes the engines that a predictor lacks, and saves them where the predictor looks for them.
 
     Args:
-        options: keywords of `MotionPredictor.load` on which the engine depends.
-        threads: CPU threads of the network.
+        options: keyword arguments of `MotionPredictor.load` on which the engine depends.
+        threads: number of CPU threads that run the network.
     """
 
     def __init__(self, options: Mapping[str, Any], threads: int) -> None:
         arguments = json.dumps({'threads': threads, **options})
         self._process = subprocess.Popen(
             [sys.executable, '-m', 'motion_predictor.making', arguments],
-            stdin=subprocess.PIPE,  # ends with this process, however that ends
+            stdin=subprocess.PIPE,  # closed whenever this process ends: the other one then ends
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -43,10 +43,10 @@ class Maker:
         )
 
     def wait(self, unmade: Sequence[Candidate]) -> list[Attempt]:
-        """Wait until it is done, and return what could not be made and why.
+        """Wait until the process ends. Return the engines that it could not make, with reasons.
 
         Args:
-            unmade: the engines to make.
+            unmade: the engines that it makes.
         """
         assert self._process.stdout is not None
         lines = self._process.stdout.read().splitlines() or ['']
@@ -57,12 +57,12 @@ class Maker:
         return [(name, numbers, why) for name, numbers in unmade]
 
     def stop(self) -> None:
-        """End it, done or not."""
+        """End the process, even if it is not done."""
         self._process.kill()
 
 
 def main() -> None:
-    """Make engines, and print as JSON what could not be made."""
+    """Make engines, and print those that could not be made as JSON."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.nice(NICENESS)
     options = json.loads(sys.argv[1])

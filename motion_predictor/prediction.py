@@ -11,8 +11,8 @@ from motion_predictor.model.one_step import synthesised
 
 FloatArray = NDArray[np.float32]
 DOUBT = (0.9, 0.95, 0.99, 0.999, 0.9999), (1.0, 1.118, 1.347, 1.613, 1.841)
-"""Coverages, and quantiles of the chi distribution with three degrees of freedom, as multiples
-of the first."""
+"""Coverages, and the quantiles at these of the chi distribution with three degrees of freedom,
+divided by the quantile at 0.9."""
 
 
 @dataclass(frozen=True)
@@ -20,29 +20,29 @@ class Prediction:
     """Possible futures of P people, in the frame of their histories, metres, z up."""
 
     deviations: FloatArray
-    """(P, S, K, J, 3) how each of S equally likely futures deviates from their mean, as
-    coefficients of `synthesis`."""
+    """(P, S, K, J, 3) deviations of S equally likely futures from their mean, as coefficients. The
+    futures are ``mean + synthesis @ deviations``."""
     synthesis: FloatArray
-    """(F, K) the coefficients at each frame."""
+    """(F, K) matrix from the K coefficients to the F frames."""
     mean: FloatArray
     """(P, F, J, 3) mean of the futures, the root included."""
     radius: FloatArray
     """(P, F, J) radius of the ball around the mean that holds the joint with probability
-    `coverage`; NaN where the checkpoint is not calibrated for so many samples, or not at all."""
+    `coverage`. NaN if the checkpoint is not calibrated, or not for this number of samples."""
     body_radius_scale: FloatArray
-    """(P, F) factor: balls of so many times `radius` hold all joints of the person at once with
-    probability `coverage`, frame by frame; NaN where `radius` is."""
+    """(P, F) factor of the radii. Balls of `body_radius_scale * radius` hold all joints of the
+    person at once with probability `coverage`, at each single frame. NaN where `radius` is NaN."""
     coverage: float
-    """Probability that `radius` stands for; NaN where `radius` is."""
+    """Probability with which a ball of `radius` holds its joint. NaN if `radius` is NaN."""
     times: FloatArray
     """(F,) seconds after the last observed frame."""
     familiarity: FloatArray
-    """(P,) p-value of each history among those of people whom the calibration did not know; NaN
-    where the checkpoint does not say."""
+    """(P,) p-value of each history: the share of recorded histories that are at least as unusual,
+    each for a test fitted without its person. NaN if the checkpoint holds no such test."""
     unfamiliar: NDArray[np.bool_]
-    """(P,) who is less familiar than `min_familiarity`. Their `radius` holds everything that
-    they can reach. Their samples are not reliable, since the model has seen nothing like this
-    motion."""
+    """(P,) whether the familiarity is below `min_familiarity`. The `radius` of such a person holds
+    everything that they can reach. Their samples are not reliable, since the model has seen
+    nothing like this motion."""
 
     @cached_property
     def samples(self) -> FloatArray:
@@ -50,16 +50,20 @@ class Prediction:
         return self.samples_at(np.arange(len(self.times)))
 
     def samples_at(self, frames: NDArray[np.int64]) -> FloatArray:
-        """Return the futures at some of the frames only: (P, S, F', J, 3)."""
+        """Return the futures (P, S, F', J, 3) at the F' frames with these indices."""
         deviations = torch.from_numpy(self.deviations)
         apart = synthesised(torch.from_numpy(self.synthesis[frames]), deviations)
         return apart.add_(torch.from_numpy(self.mean[:, None, frames])).numpy()
 
     def widened(self, doubt_m: FloatArray) -> 'Prediction':
-        """Return it with wider radii, for joints (P, J) whose start is uncertain.
+        """Return this prediction with wider radii for joints whose last position is uncertain.
 
-        The two errors are independent, so their squares are added. A doubt holds 90 % of the
-        joints. For other coverages it is scaled like a normal error.
+        The error of the last position and that of the prediction are independent, so their squares
+        are added.
+
+        Args:
+            doubt_m: (P, J) radius that holds 90 % of the true last positions. For other coverages
+                it is scaled as for normally distributed errors.
         """
         if not doubt_m.any():
             return self

@@ -21,7 +21,7 @@ from motion_predictor.uncertainty.state import State, StateReader
 FloatArray = NDArray[np.float32]
 WARM_UP_CALLS = 3
 MIN_FAMILIARITY = 0.003
-"""p-value below which a radius falls back to everything reachable."""
+"""p-value below which a radius grows until it holds everything that the person can reach."""
 
 
 class MotionPredictor:
@@ -29,21 +29,21 @@ class MotionPredictor:
 
     Args:
         checkpoint: the trained model.
-        model: the checkpoint's network as a module from history to future.
-        device: 'cpu', 'cuda', 'cuda:1', ... or 'auto', which is a GPU where there is one.
+        model: the checkpoint's network, as a module that turns histories into futures.
+        device: 'cpu', 'cuda', 'cuda:1', ... or 'auto', which is a GPU if there is one.
         samples: S, futures per person.
         resample_noise: draw new noise at every call. By default it is fixed, so that sample s
             stays the same kind of future from one call to the next.
         backend: 'eager', 'compiled', 'cuda_graph', 'tensorrt', or 'auto', which takes the fastest
             one that is available and verified.
         precision: 'float32', 'bfloat16', or 'auto', which takes bfloat16 where it is accurate.
-        coverage: probability with which a radius holds its joint, one of those that the checkpoint
-            is calibrated for. None means 0.95, or else the highest. Without a calibration there
-            are no radii.
+        coverage: probability with which a radius holds its joint. The checkpoint must be
+            calibrated for it. None means 0.95, or the highest one if 0.95 is not calibrated.
+            Without a calibration, radii are NaN.
         min_familiarity: p-value below which a history is unfamiliar.
-        make_engines: whether to make an engine that does not exist yet, which takes a minute.
-            Otherwise it starts with the best existing one, and `improve` takes over one that was
-            made elsewhere.
+        make_engines: whether to make an engine that does not exist yet, which takes a minute. If
+            not, the predictor starts with the best existing engine. `improve` then takes over a
+            faster one that another process made.
 
     Raises:
         ValueError: if samples is not in 1..1000, the device is not available, there is no such
@@ -84,7 +84,7 @@ class MotionPredictor:
         self._switching = threading.Lock()
         self.engine = choose(self._case(), backend, precision, make_engines)
         self.coverage = self._coverage(samples)
-        """Probability with which a radius holds its joint; NaN if there is no promise."""
+        """Probability with which a radius holds its joint; NaN if the radii are NaN."""
         frames = np.arange(1, header.window.future_frames + 1)
         self.times = (frames / header.window.rate_hz).astype(np.float32)
 
@@ -101,7 +101,7 @@ class MotionPredictor:
         min_familiarity: float = MIN_FAMILIARITY,
         make_engines: bool = True,
     ) -> 'MotionPredictor':
-        """Load "default", another checkpoint that ships, or a file.
+        """Load a checkpoint: "default" or another that ships by its name, or a file by its path.
 
         Raises:
             CheckpointError: in one sentence, if the file is missing, damaged, of another kind, or
@@ -119,7 +119,7 @@ class MotionPredictor:
         return cls(checkpoint, model, *options, make_engines)
 
     def _coverage(self, samples: int) -> float:
-        """Return the coverage of the radius; NaN for a number of samples without calibration."""
+        """Return the coverage of the radii; NaN if this number of samples is not calibrated."""
         calibration = self.checkpoint.header.calibration
         if calibration is None or self._sets is None or calibration.rung(samples) is None:
             return float('nan')
@@ -133,7 +133,7 @@ class MotionPredictor:
                     self.rehearse(crowd, count)
 
     def rehearse(self, people: int, samples: int) -> None:
-        """Predict once for so many people and samples, to warm up or to measure the time."""
+        """Predict once for these numbers of people and samples, to warm up or to measure time."""
         header = self.checkpoint.header
         shape = (people, header.window.history_frames, len(header.layout.joints), 3)
         self.predict(np.zeros(shape, np.float32), samples)
@@ -146,13 +146,13 @@ class MotionPredictor:
         return Case(self._module, self._noise, self._embedded, histories, sha256)
 
     def improve(self, refused: Sequence[Attempt] = ()) -> bool:
-        """Take over a faster engine that exists by now and agrees. Any thread may call this.
+        """Take over a faster engine that exists by now and agrees with eager, from any thread.
 
         Args:
             refused: the engines of `engine.unmade` that could not be made, and why.
 
         Returns:
-            Whether there is one.
+            Whether the engine was replaced.
         """
         before = self.engine
         left = [c for c in before.unmade if c not in [attempt[:2] for attempt in refused]]
@@ -165,10 +165,10 @@ class MotionPredictor:
         return better.run is not before.run
 
     def fall_back(self, reason: str) -> bool:
-        """Replace an engine that failed by eager, and eager on a GPU by the CPU.
+        """Replace an engine that failed by eager, or eager on a GPU by eager on the CPU.
 
         Returns:
-            Whether there was a replacement.
+            Whether it was replaced. Nothing replaces eager on the CPU.
         """
         with self._switching:
             failed = self.engine
@@ -201,13 +201,15 @@ class MotionPredictor:
         """Predict the motion of one person or several.
 
         Args:
-            history: (H, J, 3) or (P, H, J, 3) metres, z up, at the checkpoint's rate, in any
-                gravity-aligned frame; joints in the order of the checkpoint's layout.
-            samples: number of samples, the first ones; by default all of them.
+            history: (H, J, 3) or (P, H, J, 3) metres, in any frame with z up. Frames have the
+                checkpoint's rate. Joints have the order of the checkpoint's layout.
+            samples: number of samples per person; by default `self.samples`, which is the most.
+                Fewer samples are the first ones of all.
 
         Raises:
-            ValueError: if the shape is wrong, a value is not finite, or there are not so many
-                samples.
+            ValueError: if the shape is wrong, a value is not finite, or `samples` is not in
+                1..`self.samples`.
+            RuntimeError: if the network returns values that are not finite.
         """
         observed = np.array(history, dtype=np.float32, order='C')  # engines assume their strides
         if observed.ndim == 3:
@@ -264,7 +266,7 @@ class MotionPredictor:
     def _radius(
         self, spread: FloatArray, state: State, count: int
     ) -> tuple[FloatArray, FloatArray]:
-        """Return radii (P, F, J) and factors for the body (P, F), NaN if not calibrated."""
+        """Return radii (P, F, J) and their body factors (P, F); NaN if not calibrated."""
         if self._sets is not None:
             sets = self._sets(state, spread, count)
             if sets is not None:
@@ -274,7 +276,7 @@ class MotionPredictor:
 
 
 def _seeded_noise(checkpoint: Checkpoint, samples: int) -> torch.Tensor:
-    """Return noise (S, K, D), seeded for each sample: fewer samples are the first of more."""
+    """Return noise (S, K, D). Each sample has its own seed, so its noise does not depend on S."""
     header = checkpoint.header
     shape = (header.window.coefficients, header.features)
     seeds = [(header.noise_seed, sample) for sample in range(samples)]

@@ -23,7 +23,7 @@ class LayoutError(ValueError):
 
 
 class Recipe(BaseModel):
-    """How a joint that a source lacks is made from others."""
+    """How a joint that a source lacks is made from other joints."""
 
     model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False)
 
@@ -48,7 +48,7 @@ class Facing(NamedTuple):
     left_hip: int
     right_hip: int
     neck: int | None
-    """Or the joint nearest to it."""
+    """The neck, or the joint nearest to it; None if there is neither."""
 
 
 class Layout(BaseModel):
@@ -58,13 +58,14 @@ class Layout(BaseModel):
 
     name: str
     joints: Annotated[dict[str, str | None], Field(min_length=2)]
-    """Each joint's parent, in the order of the positions; the root comes first and has none."""
+    """The parent of each joint. Joints have the order of the positions. The root comes first, and
+    has no parent."""
     common_names: dict[str, str] = {}
     """The name shared by all layouts, for each joint whose own name differs from it."""
     made_from: dict[str, Recipe] = {}
-    """How joints of this layout are made, by own name, when a source lacks them."""
+    """Recipes for joints of this layout that a source lacks, by the joint's own name."""
     makes: dict[str, Recipe] = {}
-    """How joints that others want are made of this layout's, by common name."""
+    """Recipes for joints of other layouts, made from joints of this one, by common name."""
 
     @model_validator(mode='after')
     def _parents_come_first(self) -> 'Layout':
@@ -93,11 +94,11 @@ class Layout(BaseModel):
         return tuple(-1 if p is None else order[p] for p in self.joints.values())
 
     def common_name(self, joint: str) -> str:
-        """Return the name by which other layouts know a joint of this one."""
+        """Return the name that all layouts share for a joint of this one."""
         return self.common_names.get(joint, joint)
 
     def index(self, common_name: str) -> int | None:
-        """Return the position of the joint that others know by a name, None if it is not here."""
+        """Return the index of the joint with a common name; None if this layout lacks it."""
         names = [self.common_name(joint) for joint in self.joints]
         return names.index(common_name) if common_name in names else None
 
@@ -114,13 +115,16 @@ class Layout(BaseModel):
 
     @property
     def neck(self) -> int | None:
-        """The neck, or what is nearest to it; None if there is nothing."""
+        """The neck, or the joint nearest to it; None if there is neither."""
         necks = (self.index(name) for name in ('neck', 'head', 'nose', 'spine3'))
         return next((joint for joint in necks if joint is not None), None)
 
     @property
     def mirrored(self) -> tuple[int, ...]:
-        """For each joint the one that takes its place in a mirror (l_... against r_...)."""
+        """For each joint, the index of the same joint on the other side.
+
+        A joint in the middle has its own index.
+        """
         swap = {'l_': 'r_', 'r_': 'l_'}
         indices = []
         for own, joint in enumerate(self.joints):
@@ -170,7 +174,7 @@ def _spelling(name: str) -> str:
 
 
 def recognised_layout(joint_names: Sequence[str]) -> Layout | None:
-    """Return the largest layout with all joints among the names: that is the one that is sent."""
+    """Return the largest layout whose joints are all among the names, most likely the sent one."""
     spelled = {_spelling(name) for name in joint_names}
     layouts = known_layouts().values()
     named = [known for known in layouts if {_spelling(joint) for joint in known.joints} <= spelled]
@@ -178,11 +182,12 @@ def recognised_layout(joint_names: Sequence[str]) -> Layout | None:
 
 
 def common_names_of(joint_names: Sequence[str], layout: Layout | None) -> list[str]:
-    """Return the common name of each joint; an unknown name stands for itself.
+    """Return the common name of each joint. An unknown name stays as it is.
 
     Args:
         joint_names: names as a source spells them.
-        layout: the layout that the source says it sends, if it is known; its names go first.
+        layout: the layout that the source says it sends, if it is known. Its names take
+            precedence.
     """
     layout = layout or recognised_layout(joint_names)
     vocabulary: dict[str, str] = {}
@@ -214,15 +219,16 @@ class JointMap:
         target: Layout,
         made_of_source: Mapping[str, Recipe] | None = None,
     ) -> 'JointMap':
-        """Find the map from joints given by common name to a layout.
+        """Return the map from the joints of a source to those of a layout.
 
         Args:
-            source: common names of the joints given.
-            target: the layout wanted, which has recipes for joints that are missing.
-            made_of_source: recipes of the source's layout (`makes`), which go first.
+            source: common names of the source's joints.
+            target: the layout to map to. It has recipes for joints that the source lacks.
+            made_of_source: recipes of the source's layout (`Layout.makes`). They take precedence.
 
         Raises:
-            LayoutError: naming every joint that is neither there nor can be made.
+            LayoutError: if joints have the same name, or if joints of the target are neither
+                there nor can be made. It names them all.
         """
         order = {name: index for index, name in enumerate(source)}
         if len(order) != len(source):
@@ -237,7 +243,7 @@ class JointMap:
         while ready := [
             (name, r) for name, r in recipes if name not in rows and rows.keys() >= r.points.keys()
         ]:
-            name, recipe = ready[0]  # made joints may serve to make others
+            name, recipe = ready[0]  # other joints may be made from this one
             weight = sum(rows[point][0] * w for point, w in recipe.points.items())
             offset = sum(rows[point][1] * w for point, w in recipe.points.items())
             own = np.array([recipe.forward_m, recipe.up_m], np.float32)
@@ -255,7 +261,10 @@ class JointMap:
         )
 
     def __call__(self, positions: FloatArray) -> FloatArray:
-        """Map positions (B, J_source, 3), z up; a joint made of a missing (NaN) one is missing."""
+        """Return positions (B, J_target, 3), mapped from positions (B, J_source, 3), z up.
+
+        A joint that is made from a missing (NaN) joint is missing.
+        """
         known = np.isfinite(positions)  # (B, J_source, 3)
         if self._picks is not None:
             there = np.logical_and.reduce(known, axis=-1)[:, self._picks, None]
@@ -273,7 +282,7 @@ class JointMap:
 
     @cached_property
     def _picks(self) -> NDArray[np.int64] | None:
-        """Which of the source's joints each one is, None if some have to be made."""
+        """The index of each joint among the source's joints; None if some have to be made."""
         picks = self.weights.argmax(1)
         is_picked = np.array_equal(self.weights, np.eye(self.weights.shape[1])[picks])
         return picks if is_picked and not self.offsets.any() else None

@@ -33,8 +33,9 @@ class CheckpointError(ValueError):
 class Checkpoint:
     """A predictor as it is stored.
 
-    `tensors` holds the network's state dict under `network.`, the parametrisation's under
-    `parametrisation.` and, if calibrated, the tensors of `Calibration` and `Familiarity`.
+    The names in `tensors` begin with `network.` for the state dict of the network, and with
+    `parametrisation.` for that of the parametrisation. The tensors of `Calibration` and
+    `Familiarity` are there too, if the checkpoint is calibrated.
     """
 
     header: Header
@@ -63,10 +64,10 @@ class Checkpoint:
         return f'{self.header.name}@{self.sha256[:8]}{damped}'
 
     def sets(self, coverage: float | None = None) -> Sets | None:
-        """Return the sets of one of the calibrated coverages (see `Calibration.choose`).
+        """Return the sets for a calibrated coverage; None if the checkpoint is not calibrated.
 
-        Returns:
-            None if the checkpoint is not calibrated.
+        Args:
+            coverage: one of the calibrated ones; None as in `Calibration.choose`.
 
         Raises:
             ValueError: if the coverage is not among those calibrated.
@@ -81,12 +82,12 @@ class Checkpoint:
         return Sets(header.calibration, tensors, header.layout, frames, coverage)
 
     def calibrated(self, calibration: Calibration, tensors: dict[str, Tensor]) -> 'Checkpoint':
-        """Return it with a calibration, which replaces the present one."""
+        """Return this checkpoint with another calibration."""
         header = self.header.model_copy(update={'calibration': calibration})
         return Checkpoint(header, self._without('calibration.') | tensors)
 
     def familiarity(self) -> FamiliarityTest | None:
-        """Return the function that says how familiar a history is; None if not calibrated."""
+        """Return the test that tells how familiar a history is; None if there is none."""
         header, window = self.header, self.header.window
         if header.familiarity is None:
             return None
@@ -96,10 +97,10 @@ class Checkpoint:
         return FamiliarityTest(header.familiarity, tensors, poses)
 
     def familiar(self, familiarity: Familiarity, tensors: Sequence[FloatArray]) -> 'Checkpoint':
-        """Return it with a familiarity, which replaces the present one.
+        """Return this checkpoint with another familiarity test.
 
         Args:
-            familiarity: the data to which the tensors were fitted.
+            familiarity: describes the data to which the tensors were fitted.
             tensors: in the order of `Familiarity.shapes`.
         """
         names = familiarity.shapes(len(self.header.layout.joints))
@@ -108,7 +109,7 @@ class Checkpoint:
         return Checkpoint(header, self._without('familiarity.') | fitted)
 
     def uncalibrated(self) -> 'Checkpoint':
-        """Return it without calibration, familiarity and measurements."""
+        """Return this checkpoint without calibration, familiarity test and measurements."""
         header = self.header.model_copy(
             update={'calibration': None, 'familiarity': None, 'metrics': {}}
         )
@@ -134,16 +135,17 @@ class Checkpoint:
         return header.network.build(header.features, header.window.coefficients)
 
     def require_fit(self) -> None:
-        """Compare the names and shapes of the tensors with the header.
+        """Check that the tensors have the names and shapes that the header describes.
 
         Raises:
-            CheckpointError: naming the first tensor that is missing, unknown or of another shape.
+            CheckpointError: if a tensor is missing, unknown or of another shape. It names the
+                first such tensor.
         """
         header = self.header
         with torch.device('meta'):
             network = self._fresh_network()
-        # Not on the meta device, where torch would import its whole compiler to make a basis: a
-        # second and a half of every start.
+        # The parametrisation is not made on the meta device: to compute its basis there, torch
+        # would import its whole compiler, which takes 1.5 s at every start.
         expected = self.of(header, network, fresh_parametrisation(header)).tensors
         if header.calibration is not None:
             for name, shape in header.calibration.shapes().items():
@@ -179,7 +181,7 @@ class Checkpoint:
         return network
 
     def build(self, module: Callable[..., OneStep] = OneStep) -> OneStep:
-        """Return the module from history to future, in evaluation mode.
+        """Return the module that turns histories into futures, in evaluation mode.
 
         Args:
             module: OneStep, or a function that builds another sampler from the same arguments.
@@ -208,11 +210,11 @@ class Checkpoint:
             raise CheckpointError(f'the weights do not fit their header: {detail}') from error
 
     def save(self, path: Path) -> None:
-        """Write atomically: a reader sees the old file or the new one."""
+        """Write the file. A reader sees either the old one or the new one, never a part."""
         tensors = {
             name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()
         }
         metadata = {METADATA_KEY: self.header.model_dump_json()}
         with written_whole(path) as draft:
             save_file(tensors, draft, metadata)
-            draft.chmod(0o644)  # safetensors keeps it to the owner
+            draft.chmod(0o644)  # safetensors lets only the owner read it

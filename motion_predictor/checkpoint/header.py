@@ -1,4 +1,4 @@
-"""Everything about a predictor but its weights, validated."""
+"""Everything about a predictor except its weights, validated."""
 
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,7 @@ from motion_predictor.uncertainty.familiarity import Familiarity
 
 
 class Window(Strict):
-    """How much is observed and predicted, and how it is compressed."""
+    """Frame rate, and numbers of observed frames, predicted frames and coefficients."""
 
     rate_hz: Annotated[float, Field(gt=0, le=1000)]
     history_frames: Annotated[int, Field(ge=2, le=10_000)]
@@ -27,25 +27,27 @@ class Window(Strict):
 
 
 FORMAT: Literal[2] = 2
-"""Grows when files of before would be read, but wrongly."""
+"""Version of the file format. It is raised when older files could be read, but would be
+understood wrongly."""
 Factor = Annotated[float, Field(gt=0, le=10)]
 
 
 class Header(Strict):
-    """Everything about a predictor but its weights."""
+    """Everything about a predictor except its weights."""
 
     format: Literal[2] = FORMAT
-    """1: the network of an anchored parametrisation saw a DCT of the history."""
+    """Version of the file. In version 1, the network of an anchored parametrisation saw a DCT of
+    the history."""
     name: Annotated[str, Field(min_length=1, max_length=64)]
     network: NetworkSpec
     layout: Layout
     window: Window
     ddim_steps: Annotated[int, Field(ge=1, le=500)]
-    """Denoising steps of the DDIM sequence whose last timestep the single step starts from."""
+    """Number of steps of the DDIM sequence. The single step starts from its last timestep."""
     ddim_grid: Grid = 'leading'
-    """Grid of that sequence within all timesteps."""
+    """How the DDIM sequence is spaced over all timesteps; see `ddim_timesteps`."""
     start_timestep: Annotated[int, Field(ge=1, lt=NOISE_STEPS)] | None = None
-    """Another timestep at which the single step starts, if it was trained for that."""
+    """The timestep from which the single step starts, if it is not that of the DDIM sequence."""
     prediction: Literal['sample', 'epsilon']
     """What the network returns: the clean coefficients, or the noise."""
     parametrisation: Literal['anchored', 'residual', 'official']
@@ -55,15 +57,18 @@ class Header(Strict):
     frame: Literal['heading', 'world']
     """Axes of the model frame: the person's heading along +x, or the world's."""
     root: Literal['predicted', 'damped']
-    """Whether the network predicts the root. Otherwise its recent velocity decays."""
+    """Whether the network predicts the root. If it is 'damped', the root goes on with its recent
+    velocity, which decays."""
     sampling: Literal['one_step', 'ddim'] = 'one_step'
-    """Whether one evaluation makes a sample, or (teachers) all `ddim_steps` do."""
+    """Whether a sample takes one evaluation of the network, or `ddim_steps` of them (teachers)."""
     noise_seed: Annotated[int, Field(ge=0)] = 0
     spread: tuple[tuple[Factor, ...], tuple[Factor, ...]] | None = None
-    """Factors of the deviations of samples from their mean, for each coefficient, of the root and
-    of all else. They make the deviations as large as errors for people who were not trained on."""
+    """Factors by which the deviations of the samples from their mean are multiplied: one per
+    coefficient for the root, and one per coefficient for all other joints. They make the
+    deviations as large as the errors on people who were not trained on."""
     quiet_m_per_s: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Speed of a person's joints at which half of what the network adds to going on counts."""
+    """Mean speed of a person's joints at which half of the network's mean is added to the base
+    line. At lower speeds it is less than half. 0: all of it is always added."""
     symmetric: bool = False
     """Whether every other sample is predicted for the mirror image of the person and mirrored
     back. Left and right are then treated alike, and the mean of the samples is better."""
@@ -72,7 +77,7 @@ class Header(Strict):
     provenance: dict[str, Any] = {}
     """How the weights were made: configuration, data, versions, ancestors."""
     metrics: dict[str, Any] = {}
-    """Results of measurements, and their data."""
+    """Results of measurements, and the data that they were made on."""
 
     @field_validator('format', mode='before')
     @classmethod
@@ -137,7 +142,7 @@ class Header(Strict):
 
     @property
     def features(self) -> int:
-        """D, the values per frame of the network."""
+        """D, the number of values per frame that the network sees and returns."""
         return 3 * (len(self.layout.joints) - (self.root == 'damped'))
 
     @property
@@ -147,7 +152,7 @@ class Header(Strict):
 
 
 def fresh_parametrisation(header: Header) -> Parametrisation:
-    """Return a header's parametrisation before its scales are known."""
+    """Return the parametrisation that a header describes. Its scales are not fitted yet."""
     window = header.window
     sizes = (window.history_frames, window.future_frames, window.coefficients)
     match header.parametrisation:

@@ -1,4 +1,4 @@
-"""Reads checkpoints: those that ship, by name, and any file."""
+"""Reads checkpoints: those that ship with the package by name, others by path."""
 
 import hashlib
 from pathlib import Path
@@ -19,7 +19,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         if not path.is_file():
             raise CheckpointError(f'there is no checkpoint {path}')
         with safe_open(path, framework='pt') as file:
-            # Copied, since mapped memory changes with the file, or is lost with it.
+            # Copied, since the file is mapped into memory: if it changed, the tensors would too.
             tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
             return file.metadata() or {}, tensors
     except (SafetensorError, OSError) as error:
@@ -35,7 +35,9 @@ def shipped_checkpoints() -> dict[str, Path]:
 
 
 def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
-    """Load "default", another that ships, or a file. No pickle is ever opened.
+    """Load a checkpoint: "default" or another that ships by its name, or a file by its path.
+
+    No pickle is ever opened.
 
     Raises:
         CheckpointError: in one sentence, if the file is missing, truncated, foreign, or its
@@ -52,7 +54,7 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
         header = Header.model_validate_json(metadata[METADATA_KEY])
     except ValidationError as error:
         problem = first_problem(error)
-        if error.errors()[0]['type'] == 'union_tag_invalid':  # only of networks
+        if error.errors()[0]['type'] == 'union_tag_invalid':  # only the network has such a tag
             problem += '; install the package that brings this network'
         raise CheckpointError(f'{path} has an invalid header: {problem}') from error
     for key, tensor in tensors.items():

@@ -12,11 +12,11 @@ from motion_predictor.common.problems import one_line
 from motion_predictor.model import GraphDenoiser, GruDenoiser, SharedTrunk, SwiftDiff, TransFusion
 
 ENTRY_POINTS = 'motion_predictor.networks'
-"""Entry point group in which packages name their sizes of networks, as examples/denoiser does."""
+"""Entry point group by which other packages add networks, as examples/denoiser does."""
 
 
 class Strict(BaseModel):
-    """Knows all its fields; others are errors."""
+    """A model that accepts no unknown fields."""
 
     model_config = ConfigDict(extra='forbid', frozen=True)
 
@@ -110,9 +110,10 @@ class GraphSpec(Strict):
 
 
 def _brought() -> list[type[BaseModel]]:
-    """Return the sizes of networks of other packages, by their entry points.
+    """Return the specifications of networks that other packages add by entry points.
 
-    One that cannot be loaded is left out, with a warning: others still run.
+    A specification that cannot be loaded is left out with a warning, so that the other networks
+    can still be used.
     """
     found = []
     for entry in entry_points(group=ENTRY_POINTS):
@@ -122,7 +123,7 @@ def _brought() -> list[type[BaseModel]]:
             if not known:
                 raise TypeError('it must have a default for kind, and a method build')
             found.append(spec)
-        except Exception as error:  # whatever its module does
+        except Exception as error:  # the other package may raise anything
             warnings.warn(
                 f'the network {entry.value} cannot be used: {one_line(error)}', stacklevel=2
             )

@@ -1,1 +1,1 @@
-"""Shared by everything: files, rigid transforms, statuses."""
+"""Helpers that all parts share: files, rigid transforms, statuses, command lines, errors."""

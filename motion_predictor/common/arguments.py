@@ -1,4 +1,4 @@
-"""Command lines: help that names defaults, and numbers that are checked."""
+"""For command lines: help that shows defaults, and numbers that are checked."""
 
 import argparse
 from collections.abc import Callable
@@ -8,7 +8,7 @@ Number = TypeVar('Number', int, float)
 
 
 class Help(argparse.HelpFormatter):
-    """Help with the default of every option that has one."""
+    """Shows the default of every option that has one."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text = action.help or ''

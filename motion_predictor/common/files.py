@@ -1,4 +1,4 @@
-"""Files that are never half written for their readers."""
+"""Writes files such that no reader ever sees a half-written one."""
 
 import os
 import tempfile
@@ -9,12 +9,12 @@ from pathlib import Path
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield the path of a draft of a file. The draft replaces the file when the block ends well.
+    """Yield the path of a draft. It replaces the file when the block ends without an error.
 
-    Several processes may do so at the same time.
+    Several processes may write the same file at the same time.
 
     Args:
-        path: of the file.
+        path: file to write. Its folder is made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix='.writing-') as folder:

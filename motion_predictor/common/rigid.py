@@ -12,7 +12,7 @@ UNIT_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Rigid:
-    """A rotation and a translation: takes positions in one frame to another."""
+    """A rotation and a translation, which take positions from one frame to another."""
 
     rotation: NDArray[np.float64]
     """(3, 3)"""
@@ -29,7 +29,8 @@ class Rigid:
         """Return the transform of x, y, z (metres) and a quaternion x, y, z, w.
 
         Raises:
-            ValueError: if they are not seven finite numbers or the quaternion is no rotation.
+            ValueError: if these are not seven finite numbers, or the length of the quaternion is
+                not 1.
         """
         values = np.asarray(numbers, np.float64)
         if values.shape != (7,) or not np.isfinite(values).all():
@@ -52,7 +53,7 @@ class Rigid:
 
     @classmethod
     def of_message(cls, transform: Any) -> 'Rigid':
-        """Return the transform of a geometry_msgs/Transform, as tf2's `lookup_transform` gives."""
+        """Return the transform of a geometry_msgs/Transform, for example one from tf2."""
         p, q = transform.translation, transform.rotation
         return cls.of_pose([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
 
@@ -61,7 +62,7 @@ class Rigid:
         """Return the transform of a homogeneous matrix (4, 4).
 
         Raises:
-            ValueError: if it is none.
+            ValueError: if the shape is another, or the rotation is not orthonormal.
         """
         values = np.asarray(matrix, np.float64)
         if values.shape != (4, 4) or not np.allclose(
@@ -74,18 +75,18 @@ class Rigid:
 
     @property
     def inverse(self) -> 'Rigid':
-        """The inverse."""
+        """The inverse transform."""
         return Rigid(self.rotation.T, -self.rotation.T @ self.translation)
 
     def __matmul__(self, first: 'Rigid') -> 'Rigid':
-        """Return the composition: the other transform first, then this one."""
+        """Return the transform that applies `first`, then this one."""
         return Rigid(
             self.rotation @ first.rotation,
             self.rotation @ first.translation + self.translation,
         )
 
     def __call__(self, positions: ArrayLike) -> NDArray[np.floating]:
-        """Transform positions (..., 3); float32 stays float32."""
+        """Return positions (..., 3) transformed. float32 stays float32."""
         given = np.asarray(positions)
         moved = given @ self.rotation.T.astype(given.dtype, copy=False)
         moved += self.translation.astype(given.dtype, copy=False)

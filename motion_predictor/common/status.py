@@ -1,11 +1,11 @@
-"""How much a consumer may rely on, as in the messages."""
+"""Statuses, which tell a consumer how far to rely on a message; the same as in the messages."""
 
 from collections.abc import Iterable
 from enum import IntEnum
 
 
 class Status(IntEnum):
-    """The greater the number, the less reliable; see doc/statuses.md."""
+    """The greater the number, the less reliable is the message; see doc/statuses.md."""
 
     OK = 0
     DEGRADED = 1

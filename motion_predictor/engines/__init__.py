@@ -1,9 +1,12 @@
 """Backends that run the predictor's module, one file each.
 
-Each has ``build(module, inputs, path)``, which returns a callable like the module. It takes a
-history on the CPU, and noise and embedded noise on the device. It returns deviations, mean and
-spread on the CPU. `inputs` are an example with many samples on the module's device. `path` is the
-file of a compiled artefact. If it cannot be built, it raises an error with a readable message.
+Each backend has a function ``build(module, inputs, path)``. It returns a function that is called
+like the module. That function takes a history on the CPU, and noise and embedded noise on the
+device. It returns deviations, mean and spread on the CPU.
+
+`inputs` are example inputs with many samples, on the module's device. `path` is the file in which
+a compiled engine is kept. If the engine cannot be built, `build` raises an error with a readable
+message. `eager.build` needs only the module.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The folder of engines: their names, checks for damage, and its limited size."""
+"""The cache folder of engines: names of files, checks for damage, and a limit of its size."""
 
 import fcntl
 import hashlib
@@ -17,9 +17,9 @@ from motion_predictor.common.files import written_whole
 from motion_predictor.common.installed import installed
 
 KEPT = 12
-"""Number of engines that are kept: those used last."""
+"""Number of engines that are kept: the most recently used ones."""
 NEEDED_MB = 300
-"""Disk space that a compiler needs in the folder of the cache."""
+"""Disk space in megabytes that a compiler needs in the cache folder."""
 SEAL_BYTES = hashlib.sha256().digest_size
 MEGABYTE = 1 << 20
 
@@ -36,18 +36,19 @@ def artefact(
     device: torch.device,
     versions: tuple[str, ...] = (),
 ) -> Path:
-    """Return the file of an engine in ~/.cache/motion_predictor, or below XDG_CACHE_HOME.
+    """Return the path of an engine in the cache folder.
 
-    The name is a hash of everything that it depends on: the checkpoint (by its hash), backend and
-    precision, device, number of threads, versions, and the source code of this package. Shapes
-    follow from the checkpoint. Numbers of people and samples are free.
+    The folder is ~/.cache/motion_predictor, or motion_predictor in XDG_CACHE_HOME. The file's name
+    is a hash of everything that the engine depends on: the checkpoint (by its hash), backend and
+    precision, device, number of threads, versions, and the source code of this package. The name
+    holds no shapes: they follow from the checkpoint, and numbers of people and samples are free.
 
     Args:
         checkpoint: hash of the checkpoint.
-        backend: of the engine.
-        precision: of the engine.
-        device: on which it runs.
-        versions: of other software on which it depends.
+        backend: name of the backend.
+        precision: 'float32' or 'bfloat16'.
+        device: the device on which the engine runs.
+        versions: names and versions of other software on which the engine depends.
     """
     digest = hashlib.sha256()
     for pattern in ('model/*.py', 'engines/export.py', f'engines/{backend}.py'):
@@ -92,16 +93,17 @@ def is_sound(path: Path) -> bool:
 def ensure(path: Path, make: Callable[[Path], None]) -> None:
     """Make a file unless it exists and is undamaged.
 
-    Its last bytes are a hash of the others. Processes that want to make one take turns, so that
-    the next ones find it finished. Unfinished files of others are removed.
+    The last bytes of the file are a hash of the other bytes. Processes that want to make files in
+    the same folder take turns. A process that had to wait then finds the file finished. Unfinished
+    files that other processes left are removed.
 
     Args:
-        path: of the file.
-        make: writes it to the given path, in a folder of its own.
+        path: the file.
+        make: writes the content to the path that it is given, in a temporary folder.
 
     Raises:
         OSError: if there is too little disk space, or the folder cannot be written.
-        Exception: whatever `make` raises.
+        Exception: any error that `make` raises.
     """
     if not is_sound(path):
         folder = path.parent
@@ -124,7 +126,10 @@ def _seal(path: Path) -> None:
 
 @contextmanager
 def _turn(folder: Path) -> Iterator[None]:
-    """Wait until no other process makes an engine in a folder. The lock ends with its process."""
+    """Lock a folder as soon as no other process makes an engine there.
+
+    The lock ends with the process at the latest.
+    """
     with (folder / '.lock').open('w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -146,4 +151,4 @@ def _tidy(folder: Path) -> None:
     engines = [path for path in folder.iterdir() if path.is_file() and path.name != '.lock']
     used = {path: path.stat().st_mtime for path in engines}
     for path in sorted(engines, key=used.__getitem__, reverse=True)[KEPT - 1 :]:
-        path.unlink(missing_ok=True)  # a process that runs it keeps it
+        path.unlink(missing_ok=True)  # a process that runs it has loaded it

@@ -30,7 +30,7 @@ from motion_predictor.skeleton import Layout
 logger = logging.getLogger(__name__)
 
 TOLERANCE_M = 0.005
-"""Greatest deviation of joints from eager single precision (99th percentile), metres."""
+"""Greatest distance, in metres, of joints from those of eager in float32 (99th percentile)."""
 
 Build = Callable[[nn.Module, Inputs, Path], Run]
 BUILDERS: dict[str, Build] = {
@@ -52,10 +52,10 @@ LADDER = (
     ('compiled', 'bfloat16'),
     ('compiled', 'float32'),
 )
-"""Backends and precisions, the fastest first. Eager comes after the last.
+"""Backends and precisions, the fastest first. Eager is used if none of them can be.
 
-The order is fixed, not timed when loading: a busy machine would choose wrongly, and every
-candidate would have to be compiled.
+The order is fixed. It is not measured when a predictor is loaded: on a busy machine the result
+would be wrong, and every candidate would have to be compiled.
 """
 Candidate = tuple[str, str]
 """Backend and precision."""
@@ -64,19 +64,19 @@ Attempt = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Engine:
-    """Runs the module: histories on the CPU in, deviations, mean and spread on the CPU out."""
+    """Runs the module. It takes histories on the CPU, and returns results on the CPU."""
 
     backend: str
     precision: str
     run: Run
     error_m: float = 0.0
-    """99th percentile of the distance of joints from those of eager single precision."""
+    """Distance, in metres, of joints from those of eager in float32 (99th percentile)."""
     attempts: tuple[Attempt, ...] = ()
-    """Backend, precision and reason of each one that was refused."""
+    """Engines that were refused: backend, precision and reason of each."""
     unmade: tuple[Candidate, ...] = ()
-    """Faster ones that have to be made before they can be tried."""
+    """Faster engines that have to be made before they can be tried."""
     gave_up: tuple[Attempt, ...] = ()
-    """Those that ran and then failed."""
+    """Engines that ran and then failed: backend, precision and reason of each."""
 
     def __call__(self, history: Tensor, noise: Tensor, embedded: Tensor) -> Result:
         """Return deviations (P, S, K, J, 3), mean (P, F, J, 3), spread (P, F, J), metres.
@@ -94,11 +94,11 @@ class Case:
     """Data from which engines are built, and on which they are compared.
 
     Args:
-        module: from history, noise and embedded noise to what is said of samples.
-        noise: (S, K, D) of all samples, on the module's device.
-        embedded: result of the network's `embed` for it.
-        histories: (P, H, J, 3) of several people, with which engines are compared.
-        checkpoint: hash of the checkpoint, empty if it was never saved.
+        module: computes statistics of samples from history, noise and embedded noise.
+        noise: (S, K, D) noise of all samples, on the module's device.
+        embedded: result of the network's `embed` for the noise.
+        histories: (P, H, J, 3) histories of several people, with which engines are compared.
+        checkpoint: hash of the checkpoint; empty if the checkpoint was never saved.
     """
 
     module: WithStatistics
@@ -109,12 +109,12 @@ class Case:
 
     @property
     def inputs(self) -> Inputs:
-        """An example with two or more people and samples: exporters take a size of 1 as fixed."""
+        """Example inputs with at least two people and samples, since exporters fix sizes of 1."""
         chosen = [0, *range(1, len(self.noise))] if len(self.noise) > 1 else [0, 0]
         return self.histories.to(self.noise.device), self.noise[chosen], self.embedded[chosen]
 
     def path(self, name: str, numbers: str) -> Path:
-        """Return the file in which an engine is cached."""
+        """Return the path of the file in which an engine is cached."""
         device = self.noise.device
         versions = tensorrt.versions(device) if name == 'tensorrt' else ()
         return artefact(self.checkpoint, name, numbers, device, versions)
@@ -124,11 +124,11 @@ def choose(case: Case, backend: str, precision: str = 'auto', make: bool = True)
     """Return the wanted engine or, if it fails or disagrees, the next best one.
 
     Args:
-        case: what it runs.
+        case: what the engine runs.
         backend: one of BACKENDS; 'auto' starts with the fastest for the device.
         precision: one of PRECISIONS; 'auto' starts with the reduced one.
-        make: whether to make engines that do not exist yet, which takes a minute. Otherwise the
-            result is the best existing one, and says what is unmade.
+        make: whether to make engines that do not exist yet, which takes a minute. If not, the
+            result is the best existing engine, and its `unmade` lists the ones to make.
 
     Raises:
         ValueError: if there is no such backend or precision.
@@ -143,12 +143,15 @@ def choose(case: Case, backend: str, precision: str = 'auto', make: bool = True)
 
 
 def improve(case: Case, engine: Engine) -> Engine:
-    """Return the best of the unmade engines that exist by now; else an engine like this one."""
+    """Return the best of the engine's `unmade` ones that exist by now, or else a copy of it.
+
+    The copy has new `unmade` and `attempts`.
+    """
     return _first(case, engine.unmade, False, replace(engine, unmade=()))
 
 
 def _first(case: Case, candidates: Sequence[Candidate], make: bool, otherwise: Engine) -> Engine:
-    """Return the first candidate that can be built and agrees with eager."""
+    """Return the first candidate that can be built and agrees with eager, or else `otherwise`."""
     attempts, unmade = [*otherwise.attempts], [*otherwise.unmade]
     plain = eager.build(case.module)
     for name, numbers in candidates:
@@ -180,7 +183,7 @@ def _first(case: Case, candidates: Sequence[Candidate], make: bool, otherwise: E
 
 
 def _candidates(backend: str, precision: str, device: torch.device) -> list[Candidate]:
-    """Return the candidates in order, without eager."""
+    """Return the candidates in the order in which they are tried, without eager."""
     if backend == 'eager':
         return []
     first = backend
@@ -201,10 +204,11 @@ def _candidates(backend: str, precision: str, device: torch.device) -> list[Cand
 
 @torch.inference_mode()
 def disagreement_m(run: Run, reference: Run, case: Case) -> float:
-    """Return by how much the results of two engines differ, in metres, for one person and for all.
+    """Return how much the results of two engines differ, in metres.
 
-    This is the 99th percentile over joints, horizon and samples, of whichever differs most: the
-    samples, the mean or the spread. It is infinite where a result is not a number.
+    Compared are the samples, the mean and the spread, each for one person and for all people. Each
+    comparison gives the 99th percentile of the differences over joints, frames and samples. The
+    greatest of these is returned. It is infinite if a result is not finite.
     """
     synthesis = case.module.synthesis.cpu()
     differences = []
@@ -225,8 +229,8 @@ def disagreement_m(run: Run, reference: Run, case: Case) -> float:
 def walkers(layout: Layout, frames: int, rate_hz: float, people: int = 4) -> Tensor:
     """Return histories (people, frames, J, 3) of figures that walk with swinging limbs.
 
-    They replace a recording, which does not exist for every layout. Each joint is 0.2 m from its
-    parent and moves at up to 1 m/s.
+    They are used instead of recordings, which do not exist for every layout. Each joint is 0.2 m
+    from its parent and moves at up to 1 m/s.
     """
     random = np.random.default_rng(0)
     count = len(layout.joints)

@@ -1,6 +1,6 @@
-"""Compiled ahead of time for the CPU: one library for any number of people and samples.
+"""A library compiled ahead of time for the CPU, for any number of people and samples.
 
-The library holds machine code and weights. Loading it compiles nothing and unpacks nothing, and
+The library holds machine code and weights. Loading it needs no compilation and no unpacking, and
 running it needs no Python.
 """
 
@@ -23,7 +23,7 @@ from motion_predictor.engines.export import export, free_sizes, torchs_own_warni
 logger = logging.getLogger(__name__)
 
 MOST = 1000
-"""Largest number of people, and of samples, for the library."""
+"""Largest number of people, and of samples, that the library can run."""
 
 
 def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
@@ -31,8 +31,8 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
 
     Raises:
         RuntimeError: if the module is not on the CPU, or there is no compiler.
-        OSError: if it cannot be written.
-        Exception: whatever the compiler raises.
+        OSError: if the library cannot be written.
+        Exception: any error that the compiler raises.
     """
     if not _is_for(inputs):
         raise RuntimeError('it needs the CPU')
@@ -49,7 +49,7 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
 
 
 def has_to_be_made(inputs: Inputs, path: Path) -> bool:
-    """Whether building takes long, because it is missing or damaged."""
+    """Whether building takes long, because the library is missing or damaged."""
     return _is_for(inputs) and not is_sound(_library(path))
 
 
@@ -64,9 +64,9 @@ def _library(path: Path) -> Path:
 def _compile(module: nn.Module, inputs: Inputs, draft: Path) -> None:
     """Write the library of a module.
 
-    Measured on `default`: adding the bias after the matrix product saves a tenth of the time, and
-    weights that are transposed in memory a twentieth. Folded and packed constants ("freezing")
-    cost a fifth. Products by the compiler's own templates ("max_autotune") were wrong.
+    Measured on `default`: Adding the bias after the matrix product saves 10 % of the time. Weights
+    that are transposed in memory save 5 %. With folded and packed constants ("freezing") it takes
+    20 % longer. With the compiler's own templates ("max_autotune") matrix products were wrong.
     """
     compiler = os.environ.get('CXX', 'g++')
     if shutil.which(compiler) is None:
@@ -77,7 +77,7 @@ def _compile(module: nn.Module, inputs: Inputs, draft: Path) -> None:
         {torch.ops.aten.addmm.default: _addmm, torch.ops.aten.linear.default: _linear}
     )
     package = draft.with_suffix('.pt2')
-    # Other files of the compiler are removed with the draft in any case.
+    # The compiler's other files lie beside the draft, so they are removed even after an error.
     with torch._inductor.utils.fresh_inductor_cache(dir=str(draft.parent)):
         torch._inductor.aoti_compile_and_package(
             program,
@@ -90,15 +90,15 @@ def _compile(module: nn.Module, inputs: Inputs, draft: Path) -> None:
 
 
 def _configuration() -> dict[str, Any]:
-    chosen: dict[str, Any] = {'pattern_matcher': False}  # it would put the biases back
+    chosen: dict[str, Any] = {'pattern_matcher': False}  # it would put biases back into products
     if hasattr(torch._inductor.config.aot_inductor, 'precompile_headers'):
-        chosen['aot_inductor.precompile_headers'] = False  # they would serve one compilation
+        chosen['aot_inductor.precompile_headers'] = False  # they pay only for many files
     return chosen
 
 
 @cache
 def _announce() -> None:
-    """Log once that it takes a while, for any number of networks."""
+    """Log that compiling takes a while, once for all networks."""
     logger.warning('compiling for this machine: about a minute for each network, once')
 
 
@@ -117,5 +117,5 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _addmm(bias: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """Move the bias to the next pointwise kernel; a product would copy it to its result first."""
+    """Add the bias in the next pointwise kernel. A product would first copy it to its result."""
     return left @ right + bias

@@ -1,7 +1,8 @@
 """A CUDA graph for each number of people and samples: one launch instead of hundreds.
 
-They are captured and replayed in one thread, as the CUDA documentation requires: the thread that
-loads the predictor and predicts. See "CUDA Graphs" in the notes on CUDA semantics of PyTorch.
+Graphs must be captured and replayed in one thread, says the CUDA documentation. Here it is the
+thread that loads the predictor and predicts. See "CUDA Graphs" in the notes on CUDA semantics of
+PyTorch.
 """
 
 from pathlib import Path
@@ -18,8 +19,8 @@ WARM_UP_CALLS = 3
 class _Graph:
     """The module captured for one shape, with fixed buffers.
 
-    Graphs share one pool of memory. They run one after the other, and results are on the host
-    before the next one starts.
+    All graphs share one pool of memory. That is safe, because they run one after the other, and
+    the results of one are on the host before the next one starts.
     """
 
     def __init__(self, module: nn.Module, inputs: Inputs, pool: Any) -> None:
@@ -46,7 +47,7 @@ class _Graph:
             host.copy_(output, non_blocking=True)
         self._done.record()
         self._done.synchronize()
-        # The next call overwrites what is on the host.
+        # Copied, since the next call overwrites these buffers.
         deviations, mean, spread = (host.clone() for host in self._host)
         return deviations, mean, spread
 

@@ -1,4 +1,4 @@
-"""The module as a graph for any number of people and samples."""
+"""Exports the module as a graph for any number of people and samples."""
 
 import warnings
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def torchs_own_warnings_ignored() -> Iterator[None]:
 
 
 def free_sizes(most_people: int, most_samples: int) -> Any:
-    """Return which sizes of history, noise and embedded noise are free, for torch.export."""
+    """Return the sizes of history, noise and embedded noise that are free, for torch.export."""
     people = {0: Dim('people', min=1, max=most_people)}
     samples = {0: Dim('samples', min=1, max=most_samples)}
     return people, samples, samples

@@ -18,13 +18,15 @@ MADE_WITH = ('torch_tensorrt', 'tensorrt')
 
 
 def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
-    """Return a TensorRT engine for up to 8 people and up to the example's samples.
+    """Return a function that runs a TensorRT engine, or eager for more than 8 people.
+
+    The engine takes up to as many samples as the example inputs have.
 
     Raises:
         RuntimeError: if the module is not on a GPU.
         ImportError: if there is no torch_tensorrt.
-        OSError: if it cannot be kept.
-        Exception: whatever TensorRT raises.
+        OSError: if the engine cannot be written.
+        Exception: any error that TensorRT raises.
     """
     device = inputs[1].device
     if device.type != 'cuda':
@@ -43,7 +45,7 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
 
 
 def has_to_be_made(inputs: Inputs, path: Path) -> bool:
-    """Whether building takes long, because it is missing or damaged."""
+    """Whether building takes long, because the engine is missing or damaged."""
     return inputs[1].device.type == 'cuda' and not is_sound(_file(inputs, path))
 
 
@@ -62,7 +64,7 @@ def versions(device: torch.device) -> tuple[str, ...]:
 
 
 def _file(inputs: Inputs, path: Path) -> Path:
-    return path.with_name(f'{path.name}-{len(inputs[1])}.pt2')  # it is made for so many samples
+    return path.with_name(f'{path.name}-{len(inputs[1])}.pt2')  # made for this number of samples
 
 
 def _compile(torch_tensorrt: Any, module: nn.Module, inputs: Inputs, draft: Path) -> None:
@@ -78,11 +80,11 @@ def _compile(torch_tensorrt: Any, module: nn.Module, inputs: Inputs, draft: Path
     engine = torch_tensorrt.dynamo.compile(
         export(module, inputs, free),
         inputs=ranges,
-        use_explicit_typing=True,  # the module says itself what may be bfloat16
+        use_explicit_typing=True,  # the weights' types say what is bfloat16
         disable_tf32=True,
         min_block_size=1,
         require_full_compilation=True,
-        use_python_runtime=False,  # what runs in Python cannot be saved
+        use_python_runtime=False,  # an engine of the Python runtime cannot be saved
     )
     torch_tensorrt.save(
         engine,

@@ -9,11 +9,11 @@ from torch import Tensor
 def dct_matrix(frames: int, coefficients: int) -> Tensor:
     """Return the matrix of the first rows of the orthonormal DCT-II.
 
-    Because the rows are orthonormal, the transpose is the inverse on what was kept.
+    The rows are orthonormal. So the transpose turns the kept coefficients back into motion.
 
     Args:
-        frames: number N of frames it acts on.
-        coefficients: number K <= N of coefficients kept.
+        frames: N, number of frames.
+        coefficients: K <= N, number of coefficients that are kept.
 
     Returns:
         (K, N) float64: ``coefficients = matrix @ motion``, ``motion = matrix.T @ coefficients``.
@@ -34,6 +34,6 @@ def dct_matrix(frames: int, coefficients: int) -> Tensor:
 
 
 def pad_with_last(history: Tensor, future_frames: int) -> Tensor:
-    """Continue (..., H, D) with its last frame to (..., H + F, D)."""
+    """Return a history (..., H, D), continued with its last frame to (..., H + F, D)."""
     tail = history[..., -1:, :].expand(*history.shape[:-2], future_frames, history.shape[-1])
     return torch.cat([history, tail], dim=-2)

@@ -14,7 +14,7 @@ NOISE_STEPS = 1000
 def cosine_schedule(noise_steps: int = NOISE_STEPS, offset: float = 0.008) -> Tensor:
     """Return alpha_hat (noise_steps,), float64 (Nichol and Dhariwal, arXiv 2102.09672).
 
-    As in TransFusion: each beta is clipped to [0, 0.999] before the product.
+    As in TransFusion, each beta is clipped to [0, 0.999] before the product.
     """
     t = torch.linspace(0, 1, noise_steps + 1, dtype=torch.float64)
     f = torch.cos((t + offset) / (1 + offset) * torch.pi / 2) ** 2
@@ -41,11 +41,11 @@ Grid = Literal['leading', 'trailing']
 def ddim_timesteps(
     steps: int, grid: Grid = 'leading', noise_steps: int = NOISE_STEPS
 ) -> list[int]:
-    """Return the ascending timesteps of DDIM; the last is where sampling starts.
+    """Return the ascending timesteps of DDIM. Sampling starts at the last one, from pure noise.
 
-    Sampling starts from pure noise. `leading` takes that for a timestep at which some motion is
-    left, the more the fewer steps there are: 901 of 1,000 in ten, as in TransFusion. `trailing`
-    starts where there is none, at 999 (Lin et al., arXiv 2305.08891).
+    With `leading`, as in TransFusion, the network was trained with some motion left at that
+    timestep: it is 901 of 1,000 for ten steps, and smaller for fewer steps. With `trailing` it is
+    999, at which no motion is left (Lin et al., arXiv 2305.08891).
 
     Raises:
         ValueError: if steps is not in 1..noise_steps // 2.
@@ -58,12 +58,12 @@ def ddim_timesteps(
 
 
 def x0_from_epsilon(x: Tensor, epsilon: Tensor, alpha_hat: Tensor) -> Tensor:
-    """Return the clean coefficients that the noise in x implies."""
+    """Return the clean coefficients of x, given the noise in it."""
     return (x - (1 - alpha_hat).sqrt() * epsilon) / alpha_hat.sqrt()
 
 
 def epsilon_from_x0(x: Tensor, x0: Tensor, alpha_hat: Tensor) -> Tensor:
-    """Return the noise in x that the clean coefficients imply."""
+    """Return the noise in x, given its clean coefficients."""
     return (x - alpha_hat.sqrt() * x0) / (1 - alpha_hat).sqrt()
 
 
@@ -77,8 +77,9 @@ def completion_matrices(
 ) -> tuple[Tensor, Tensor]:
     """Return the two (K, K) float64 matrices of the completion.
 
-    ``completed = known @ condition + unknown @ estimate``: through the time domain, observed
-    frames from the first and future frames from the second, back to K coefficients.
+    ``completed = known @ condition + unknown @ estimate``. In the time domain, the result has the
+    observed frames of the condition and the future frames of the estimate. It is then truncated to
+    K coefficients again.
     """
     dct = dct_matrix(history_frames + future_frames, coefficients)
     observed, future = dct[:, :history_frames], dct[:, history_frames:]
@@ -96,12 +97,13 @@ def ddim(
     """Run deterministic DDIM (eta = 0) from pure noise.
 
     Args:
-        predict_epsilon: maps x (B, K, D), the timesteps (B,) and alpha_hat (scalar) to noise.
-        noise: (B, K, D).
+        predict_epsilon: returns the noise in x (B, K, D), given x, the timesteps (B,) and
+            alpha_hat (scalar).
+        noise: (B, K, D), where sampling starts.
         steps: number of denoising steps.
-        complete: called after each step with its index, x and the alpha_hat that x is at now.
-        schedule: of the noise.
-        grid: of the timesteps.
+        complete: changes x after each step, given the step's index, x and the alpha_hat of x.
+        schedule: noise schedule.
+        grid: spacing of the timesteps; see `ddim_timesteps`.
 
     Returns:
         (B, K, D) coefficients.
@@ -130,17 +132,17 @@ def ddim_sample(
     steps: int,
     completion_noise: Tensor | None = None,
 ) -> Tensor:
-    """Sample as the official TransFusion does: noise prediction, completion after every step.
+    """Sample as the official TransFusion does: predict noise, and complete after every step.
 
     Args:
-        network: maps x (B, K, D), timesteps (B,) and condition (B, K, D) to the noise in x.
-        condition: (B, K, D) or (K, D): DCT of the history padded with its last frame.
-        noise: (B, K, D) where sampling starts.
-        history_frames: H, observed frames.
-        future_frames: F, predicted frames.
-        steps: DDIM steps.
-        completion_noise: (steps, B, K, D), the noise put on the condition at each completion;
-            None draws it afresh.
+        network: returns the noise in x (B, K, D), given x, timesteps (B,) and condition (B, K, D).
+        condition: (B, K, D) or (K, D), the DCT of the history padded with its last frame.
+        noise: (B, K, D), where sampling starts.
+        history_frames: H, number of observed frames.
+        future_frames: F, number of predicted frames.
+        steps: number of DDIM steps.
+        completion_noise: (steps, B, K, D), the noise that is added to the condition at each
+            completion. None: it is drawn at random.
 
     Returns:
         (B, K, D) coefficients of the whole motion, observed and future.

@@ -4,18 +4,20 @@ import torch
 from torch import Tensor, nn
 
 LEVELS = 256
-"""Values of a random byte. On a CPU, the probability is rounded to so many of them."""
+"""Number of values of a random byte. On a CPU, the probability is rounded to a multiple of
+1 / LEVELS."""
 
 
 class Dropout(nn.Dropout):
     """Zeroes values at random in training and scales the others, so that their mean stays.
 
-    Torch draws 32 random bits for each value, one after the other on a CPU. That was 40 % of a
-    student's training step. A byte is enough here, and eight are drawn at once.
+    On a CPU, torch draws 32 random bits for each value, one value after the other. That took 40 %
+    of the time of a student's training step. Here one random byte per value is enough, and eight
+    bytes are drawn at once.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x (...), some values of it zeroed."""
+        """Return x (...) with some values zeroed."""
         if not self.training or self.p == 0 or x.device.type != 'cpu':
             return super().forward(x)
         dropped = min(round(LEVELS * self.p), LEVELS - 1)

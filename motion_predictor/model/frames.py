@@ -1,7 +1,7 @@
-"""The gravity-aligned, person-centred frame of the model; there and back.
+"""Converts positions from the world frame to the frame of the model, and back.
 
-World frame: metres, right-handed, z up (REP-103). Model frame: origin at the last observed root
-and, where the checkpoint asks for it, the last observed heading along +x. Joint 0 is the root.
+World frame: metres, right-handed, z up (REP-103). Model frame: z up, with its origin at the last
+observed root. If the checkpoint asks for it, +x is the last observed heading. Joint 0 is the root.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ hips alone give the heading. Below the second one the trunk has its full weight.
 
 
 class PersonFrame(NamedTuple):
-    """Where a person's model frame lies in the world."""
+    """The origin and the heading of a person's model frame, in the world."""
 
     origin: Tensor  # (B, 3) metres
     heading: Tensor  # (B, 2) horizontal unit vector, the model's x axis
@@ -28,7 +28,7 @@ def person_frame(last_pose: Tensor, facing: Facing | None) -> PersonFrame:
 
     Args:
         last_pose: (B, J, 3) metres, world frame.
-        facing: joints that tell the heading; None leaves the world's axes as they are.
+        facing: joints that give the heading; None keeps the axes of the world.
     """
     if facing is None:
         return PersonFrame(last_pose[:, 0], _towards_x(last_pose[:, 0, :1]))
@@ -37,15 +37,16 @@ def person_frame(last_pose: Tensor, facing: Facing | None) -> PersonFrame:
 
 def _towards_x(like: Tensor) -> Tensor:
     """Return the unit vector (B, 2) along +x for each row of a tensor (B, 1)."""
-    # A copy of numbers from the host could not be captured in a CUDA graph.
+    # Made from a tensor, since a CUDA graph cannot capture a copy of numbers from the host.
     return torch.cat([torch.ones_like(like), torch.zeros_like(like)], -1)
 
 
 def _forward(last_pose: Tensor, facing: Facing) -> Tensor:
     """Return the horizontal unit vector (B, 2) of the heading; +x if it is unknown.
 
-    It is a quarter turn to the right of the axis of the hips, seen from above. If the hips lie
-    nearly above each other, that would be noise. Then it is the normal of that axis and the trunk.
+    Seen from above, it is the direction from the right to the left hip, turned right by 90
+    degrees. If one hip is nearly above the other, this direction is mostly noise. Then the heading
+    is the normal of the axis of the hips and the trunk.
     """
     across = last_pose[:, facing.left_hip] - last_pose[:, facing.right_hip]  # (B, 3) to the left
     x, y, z = across.split(1, -1)
@@ -84,7 +85,7 @@ def turn_to_world(vectors: Tensor, frame: PersonFrame) -> Tensor:
 def _turned(vectors: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Turn vectors (B, ..., 3) about the vertical by angles of this cosine and sine (B,).
 
-    Written out, it takes a fifth of the time of a product with a 3x3 matrix.
+    The products are written out, since this takes a fifth of the time of a 3x3 matrix product.
     """
     each = (-1, *[1] * (vectors.ndim - 2))
     c, s = cosine.view(each), sine.view(each)
@@ -93,7 +94,7 @@ def _turned(vectors: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
 
 
 def to_features(positions: Tensor, with_root: bool) -> Tensor:
-    """Flatten positions (..., J, 3) to features (..., D), every joint relative to the root.
+    """Return features (..., D): positions (..., J, 3) relative to the root, flattened.
 
     With the root, D = 3J, and the position of the root in the model frame comes first. Without it,
     D = 3(J-1).
@@ -107,8 +108,8 @@ def from_features(features: Tensor, root: Tensor | None) -> Tensor:
     """Return positions (..., J, 3) of features (..., D).
 
     Args:
-        features: what `to_features` returned.
-        root: (..., 3) the root's place, where the features leave it out; None where they hold it.
+        features: as `to_features` returns them.
+        root: (..., 3) position of the root if the features lack it; None if they hold it.
     """
     joints = features.unflatten(-1, (-1, 3))
     if root is None:

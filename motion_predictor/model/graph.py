@@ -24,7 +24,7 @@ class GraphLayer(nn.Module):
 
 
 class GraphDenoiser(nn.Module):
-    """A one-step denoiser of graph convolutions, as of Mao et al. (arXiv 1908.05436).
+    """A one-step denoiser made of graph convolutions like those of Mao et al. (arXiv 1908.05436).
 
     Every joint is a node with all its coefficients. The edges between joints are learnt in each
     layer.
@@ -32,8 +32,8 @@ class GraphDenoiser(nn.Module):
     Args:
         features: D, values per frame, three for each of J joints.
         coefficients: K, DCT coefficients.
-        layers: graph convolutions.
-        width: values of a node.
+        layers: number of graph convolutions.
+        width: number of values per node.
         dropout: probability, in training only.
     """
 
@@ -48,14 +48,14 @@ class GraphDenoiser(nn.Module):
         self.out = zero_init(nn.Linear(width, 3 * coefficients))
 
     def embed(self, noise: Tensor) -> Tensor:
-        """Embed noise (..., K, D), without the history: (..., J, width)."""
+        """Return the features (..., J, width) of noise (..., K, D), without the history."""
         return self.noise_embed(_by_joint(noise))
 
     def denoise(self, embedded: Tensor, condition: Tensor) -> Tensor:
         """Denoise coefficients in one step.
 
         Args:
-            embedded: (P, S, J, width) of `embed`; a first dimension of 1 serves all.
+            embedded: (P, S, J, width) result of `embed`. A first dimension of 1 serves all people.
             condition: (P, K, D) coefficients of the padded history.
 
         Returns:

@@ -6,13 +6,15 @@ from motion_predictor.model.layers import zero_init
 
 
 class GruDenoiser(nn.Module):
-    """A one-step denoiser of gated recurrent units (arXiv 1406.1078), in both directions.
+    """A one-step denoiser made of gated recurrent units that run in both directions.
+
+    Source of the units: arXiv 1406.1078.
 
     Args:
         features: D, values per frame (three per predicted joint).
         coefficients: K, DCT coefficients, which are the steps of the sequence.
-        layers: of units, one on the other.
-        width: hidden values of each direction.
+        layers: number of layers of units.
+        width: number of hidden values per direction.
         dropout: probability between layers, in training only.
     """
 
@@ -34,14 +36,14 @@ class GruDenoiser(nn.Module):
         self.out = zero_init(nn.Linear(2 * width, features))
 
     def embed(self, noise: Tensor) -> Tensor:
-        """Embed noise (..., K, D), without the history: (..., K, width)."""
+        """Return the features (..., K, width) of noise (..., K, D), without the history."""
         return self.noise_embed(noise)
 
     def denoise(self, embedded: Tensor, condition: Tensor) -> Tensor:
         """Denoise coefficients in one step.
 
         Args:
-            embedded: (P, S, K, width) of `embed`; a first dimension of 1 serves all.
+            embedded: (P, S, K, width) result of `embed`. A first dimension of 1 serves all people.
             condition: (P, K, D) coefficients of the padded history.
 
         Returns:

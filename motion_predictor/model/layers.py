@@ -7,7 +7,7 @@ from torch.nn import functional
 from motion_predictor.model.dropout import Dropout
 
 REDUCED_TRUNK_WIDTH = 256
-"""Channels from which a shared trunk is faster in reduced precision on a CPU."""
+"""Least number of channels for which a shared trunk is faster in reduced precision on a CPU."""
 
 
 def zero_init(linear: nn.Linear) -> nn.Linear:
@@ -18,7 +18,7 @@ def zero_init(linear: nn.Linear) -> nn.Linear:
 
 
 class SqueezeExcitation(nn.Module):
-    """Gates each token by the means of all tokens."""
+    """Computes a gate for each token from the means of all tokens."""
 
     def __init__(self, tokens: int, reduction: int = 4) -> None:
         super().__init__()
@@ -35,13 +35,15 @@ class SqueezeExcitation(nn.Module):
 
 
 def reduce_precision(network: nn.Module) -> None:
-    """Have the layers that do most of the arithmetic compute in bfloat16.
+    """Convert the layers that do most of the arithmetic to bfloat16.
 
-    These are the mixing of channels and the feed-forward layers. They are most of the work, and
-    their results are added to a residual in single precision. Joints of the samples of the
-    checkpoints that ship then change by 2 to 3 mm (99th percentile). With the last layer of the
-    branch too, it is 3 to 4 mm, and with the whole network 5 to 6 mm. A narrow trunk gains nothing
-    for one person: `default` would take 6 % longer.
+    These are the mixing of channels and the feed-forward layers. Their results are added to a
+    residual in single precision. With the checkpoints that ship, the joints of samples change by
+    2 to 3 mm (99th percentile). With the last layer of the branch in bfloat16 too, they would
+    change by 3 to 4 mm, and with the whole network by 5 to 6 mm.
+
+    A narrow trunk stays in single precision, because it gains nothing for one person: `default`
+    would take 6 % longer.
     """
     for name, module in network.named_modules():
         if name.endswith(('mlp_block_channel_mixing', 'ffn.linear1', 'ffn.linear2')):
@@ -51,7 +53,10 @@ def reduce_precision(network: nn.Module) -> None:
 
 
 class MixingMLP(nn.Module):
-    """Two linear layers of equal width with GELU and dropout; the weights' type is computed in."""
+    """Two linear layers of equal width, with GELU and dropout.
+
+    They compute in the number type of their weights.
+    """
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -65,17 +70,17 @@ class MixingMLP(nn.Module):
         return self.dropout(self.fc2(h)).to(x.dtype)
 
     def mix_rows(self, x: Tensor) -> Tensor:
-        """Mix along the first dimension of x (width, N), as one matrix product a layer."""
+        """Mix along the first dimension of x (width, N), with one matrix product per layer."""
         h = torch.addmm(self.fc1.bias[:, None], self.fc1.weight, x)
         h = self.dropout(functional.gelu(h))
         return self.dropout(torch.addmm(self.fc2.bias[:, None], self.fc2.weight, h))
 
 
 class MixerBlock(nn.Module):
-    """Mixes tokens, then channels; both results pass the same squeeze-excitation.
+    """Mixes tokens, then channels. The same squeeze-excitation gates both results.
 
-    Tokens come first, (T, B, width): then both mixings are single matrix products, without a
-    transposition in between.
+    The first dimension of the input (T, B, width) is that of the tokens. So each mixing is a
+    single matrix product, and no transposition is needed in between.
     """
 
     def __init__(self, tokens: int, width: int, dropout: float) -> None:

@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 
 class Mirror(nn.Module):
-    """Mirrors features (..., D) of the model frame, left and right.
+    """Swaps left and right in features (..., D) of the model frame.
 
-    It is its own inverse, and commutes with scales that are alike on both sides.
+    Applied twice, it changes nothing. It commutes with scales that are equal on both sides.
 
     Args:
-        mirrored: (J,) the joint of the other side of each.
+        mirrored: (J,) for each joint, the index of the same joint on the other side.
         with_root: whether the features hold the root.
     """
 

@@ -31,10 +31,10 @@ ROOT_VELOCITY_WINDOW_S = 0.2
 
 
 class DampedRoot(nn.Module):
-    """The path of the root for networks that leave it out: its recent velocity, which decays.
+    """Predicts the root for networks that do not: it goes on with a velocity that decays.
 
-    displacement(t) = velocity * tau * (1 - exp(-t / tau)) with tau = 0.5 s, the velocity being
-    the least-squares slope of the last 0.2 s.
+    displacement(t) = velocity * tau * (1 - exp(-t / tau)) with tau = 0.5 s. The velocity is the
+    least-squares slope of the last 0.2 s.
     """
 
     path: Tensor  # (F, H) displacement as a linear map of the observed root
@@ -52,15 +52,21 @@ class DampedRoot(nn.Module):
 
 
 def synthesised(synthesis: Tensor, coefficients: Tensor) -> Tensor:
-    """Return what coefficients (..., K, J, 3) are at the frames (F, K) of a synthesis."""
+    """Return the frames (..., F, J, 3) of coefficients (..., K, J, 3).
+
+    Args:
+        synthesis: (F, K) matrix from coefficients to frames.
+        coefficients: (..., K, J, 3).
+    """
     return (synthesis @ coefficients.flatten(-2)).unflatten(-1, (-1, 3))  # (..., F, J, 3)
 
 
 def _halves(samples: Tensor, people: int) -> Tensor:
-    """Return even and odd samples (2P, S / 2, ...) of (P or 1, S, ...), person by person.
+    """Return the even and the odd ones (2P, S / 2 + 1, ...) of samples (P or 1, S, ...).
 
-    If there are too few, the last one is repeated. One pair may be more than is needed: to an
-    exporter a size that may be one is another case, and TensorRT knows no maximum of sizes.
+    Each person's even samples are followed by their odd ones. Missing samples are copies of the
+    last one. There is one pair more than needed, so that the number of pairs is never one:
+    exporters treat that size as a separate case, and TensorRT cannot compute a maximum of sizes.
     """
     count = samples.shape[1]
     even = 2 * torch.arange((count + 3) // 2, device=samples.device)
@@ -74,26 +80,28 @@ class OneStep(nn.Module):
     """From observed history to future positions in one network evaluation.
 
     Args:
-        network: of one step, or a TransFusion that was distilled to one.
-        parametrisation: how motion becomes coefficients.
+        network: a one-step network, or a TransFusion that was distilled to one step.
+        parametrisation: turns motion into coefficients, and back.
         rate_hz: frames per second of history and future.
-        timestep: diffusion timestep at which the noise enters.
-        predicts_noise: whether the network returns epsilon (else the clean coefficients).
-        facing: joints that tell the heading, or None for the world's axes.
-        predicts_root: whether the features hold the root (else it is damped).
-        noise_schedule: schedule of that timestep.
-        spread: (2, K) factors of the samples' deviations from their mean, of the root and of all
-            else; None: one.
-        quiet_m_per_s: average speed of the joints at which half of the mean that the network adds
-            is left out: what it has learnt of others says little of one who hardly moves. 0: none.
-        mirrored: the joint of the other side of each joint. Every other sample is then a future of
-            the mirror image, mirrored back, so that left and right are treated alike. None: no
-            mirroring.
+        timestep: diffusion timestep from which the single step starts.
+        predicts_noise: whether the network returns the noise. If not, it returns the clean
+            coefficients.
+        facing: joints that give the heading; None keeps the axes of the world.
+        predicts_root: whether the features hold the root. If not, `DampedRoot` predicts it.
+        noise_schedule: noise schedule that the network was trained with.
+        spread: (2, K) factors of the samples' deviations from their mean, first those of the root
+            and then those of all other joints. None: no factors.
+        quiet_m_per_s: average speed of the joints at which half of the network's mean is added to
+            the base line; at lower speeds it is less. The network has learnt its mean from people
+            who move more. 0: all of it is always added.
+        mirrored: for each joint, the index of the same joint on the other side. Every other sample
+            is then predicted for the mirror image of the person, and mirrored back. So left and
+            right are treated alike. None: no mirroring.
     """
 
-    alpha_hat: Tensor  # () of the one timestep
+    alpha_hat: Tensor  # () at the timestep
     spread: Tensor | None  # (2, K, 1)
-    pace: Tensor  # (H,) the slope of the history
+    pace: Tensor  # (H,) weights of frames, with which their sum is the slope of the history
 
     def __init__(
         self,
@@ -132,14 +140,14 @@ class OneStep(nn.Module):
         self.mirror = None if mirrored is None else Mirror(mirrored, predicts_root)
 
     def embed(self, noise: Tensor) -> Tensor:
-        """Return the part of the network that depends on noise (S, K, D) alone."""
+        """Return the network's features of noise (S, K, D), which do not depend on the history."""
         return self.network.embed(noise)
 
     def denoise(self, noise: Tensor, condition: Tensor, embedded: Tensor | None = None) -> Tensor:
         """Return the clean coefficients (P, S, K, D).
 
         Args:
-            noise: (P, S, K, D); a first dimension of 1 serves all people.
+            noise: (P, S, K, D). A first dimension of 1 serves all people.
             condition: (P, K, D).
             embedded: result of `embed` for the noise, if it was computed before.
         """
@@ -166,15 +174,16 @@ class OneStep(nn.Module):
         return x0_from_epsilon(noise, output, self.alpha_hat) if self.predicts_noise else output
 
     def forward(self, history: Tensor, noise: Tensor, embedded: Tensor | None = None) -> Tensor:
-        """Predict.
+        """Predict the future positions of P people.
 
         Args:
             history: (P, H, J, 3) metres, world frame, z up.
-            noise: (S, K, D) unit normal; sample s of every person starts from noise[s].
+            noise: (S, K, D) unit normal. Sample s of every person starts from noise[s].
             embedded: result of `embed` for the noise, if it was computed before.
 
         Returns:
-            (P, S, F, J, 3) metres, world frame; frame f lies (f + 1) / rate_hz after the last.
+            (P, S, F, J, 3) metres, world frame. Frame f is (f + 1) / rate_hz seconds after the
+            last observed one.
         """
         deviations, mean, base = self.coefficients(history, noise, embedded)
         return synthesised(self.parametrisation.synthesis, mean + deviations) + base[:, None]
@@ -204,7 +213,7 @@ class OneStep(nn.Module):
         if self.quiet_m_per_s:
             mean = mean * self._kept(local)[:, None, None, None]
 
-        # All that follows is linear. So it is applied to K coefficients instead of F frames.
+        # All steps that follow are linear. So they are applied to K coefficients, not to F frames.
         offset = self.parametrisation.offset(features)[:, None]  # (P, 1, F or 1, D)
         moves = None
         if not self.predicts_root:
@@ -214,15 +223,18 @@ class OneStep(nn.Module):
         return self._positions(deviations, frame), self._positions(mean, frame), base
 
     def _positions(self, x0: Tensor, frame: PersonFrame) -> Tensor:
-        """Return coefficients (P, S, K, D) as those of joints in the world (P, S, K, J, 3)."""
+        """Return coefficients of features (P, S, K, D) as those of joints (P, S, K, J, 3).
+
+        The joints are in the world frame, metres.
+        """
         still = None if self.predicts_root else x0.new_zeros(*x0.shape[:-1], 3)
         return turn_to_world(from_features(self.parametrisation.expand(x0), still), frame)
 
     def _kept(self, local: Tensor) -> Tensor:
-        """Return which share of the mean that the network adds counts (P,).
+        """Return the share (P,) of the network's mean that is added to the base line.
 
         Args:
-            local: the history (P, H, J, 3).
+            local: (P, H, J, 3) the history in the model frame, metres.
         """
         velocity = torch.tensordot(local, self.pace, ([1], [0]))  # (P, J, 3) m/s
         speed = torch.linalg.vector_norm(velocity, dim=-1).mean(-1)

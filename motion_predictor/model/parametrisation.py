@@ -1,8 +1,9 @@
-"""How motion becomes the coefficients that a network sees, and back.
+"""Turns motion into the coefficients that a network sees, and back.
 
-All kinds turn an observed history (B, H, D) into a condition (B, K, D) and a whole motion
-(B, H + F, D) into the target of denoising (B, K, D). Back, a future is linear in the coefficients:
-``synthesis @ expand(x0) + offset(history)``, with whatever is linear in the features in between.
+Every parametrisation turns an observed history (B, H, D) into a condition (B, K, D), and a whole
+motion (B, H + F, D) into the target of denoising (B, K, D). In the other direction, a future is
+linear in the coefficients: ``synthesis @ expand(x0) + offset(history)``. So other steps that are
+linear in the features can be applied before the synthesis.
 """
 
 import math
@@ -17,10 +18,10 @@ from motion_predictor.model.diffusion import completion_matrices, cosine_schedul
 
 
 class Parametrisation(nn.Module, ABC):
-    """What all kinds share: the window and its truncated DCT."""
+    """What all parametrisations share: the window and its truncated DCT."""
 
     dct: Tensor  # (K, N)
-    synthesis: Tensor  # (F, K) future frames of coefficients
+    synthesis: Tensor  # (F, K) matrix from coefficients to future frames
 
     def __init__(self, history_frames: int, future_frames: int, coefficients: int) -> None:
         super().__init__()
@@ -49,7 +50,7 @@ class Parametrisation(nn.Module, ABC):
         """Return clean coefficients (..., K, D) in metres."""
 
     def complete(self, x0: Tensor, condition: Tensor) -> Tensor:
-        """Return clean coefficients with what was observed put back, if need be: (P, S, K, D).
+        """Return clean coefficients (P, S, K, D), with the observed frames put back if necessary.
 
         Args:
             x0: (P, S, K, D).
@@ -59,14 +60,14 @@ class Parametrisation(nn.Module, ABC):
 
     @abstractmethod
     def offset(self, history: Tensor) -> Tensor:
-        """Return the base line (B, F or 1, D) after histories (B, H, D)."""
+        """Return the base line (B, F or 1, D) of the future of histories (B, H, D)."""
 
 
 class OfficialParametrisation(Parametrisation):
     """Raw DCT coefficients of the motion, with completion, as published."""
 
-    known: Tensor  # (F, K) future frames of the noised condition
-    completion: Tensor  # (2, K, K) of the condition and of the estimate
+    known: Tensor  # (F, K) matrix from the noised condition to future frames
+    completion: Tensor  # (2, K, K) matrices for the condition and for the estimate
     alpha_hat: Tensor  # (1000,)
 
     def __init__(self, history_frames: int, future_frames: int, coefficients: int) -> None:
@@ -93,12 +94,13 @@ class OfficialParametrisation(Parametrisation):
         return known @ (self.alpha_hat[0].sqrt() * condition[:, None]) + unknown @ x0
 
     def offset(self, history: Tensor) -> Tensor:
-        # Completion at t = 0 also puts 0.6 % of a unit normal on the condition: left at its mean.
+        # Completion at t = 0 also adds 0.6 % of unit normal noise to the condition. Here its mean
+        # is taken, which is zero.
         return self.known @ (self.alpha_hat[0].sqrt() * self._padded(history))
 
 
 class CompletedParametrisation(OfficialParametrisation):
-    """The same of coefficients that are complete, as those after the last step of DDIM."""
+    """As published, for coefficients that are already complete, as after the last step of DDIM."""
 
     def __init__(self, history_frames: int, future_frames: int, coefficients: int) -> None:
         super().__init__(history_frames, future_frames, coefficients)
@@ -112,9 +114,9 @@ class CompletedParametrisation(OfficialParametrisation):
 
 
 class ScaledParametrisation(Parametrisation):
-    """What a network sees and returns is divided by its spread in training: of order one.
+    """Divides what a network sees and returns by its spread over the training set.
 
-    Reduced precision is safe then.
+    All values are then of order one, so reduced precision is safe.
 
     Args:
         history_frames: H.
@@ -144,9 +146,9 @@ class ScaledParametrisation(Parametrisation):
         """Return the clean coefficients (B, K, D) of whole motions (B, H + F, D), metres."""
 
     def fit(self, motions: Tensor) -> None:
-        """Take the spreads from whole motions (B, H + F, D) of the training set."""
+        """Fit the scales to whole motions (B, H + F, D) of the training set."""
         condition = self.observe(motions[:, : self.history_frames])
-        # A lower limit of 1 mm over one frame, so that features that hardly move are not
+        # Scales are limited to 1 mm over one frame, so that features that hardly move are not
         # amplified.
         self.scale = self.analyse(motions).square().mean(0).sqrt().clamp(min=1e-3)
         self.condition_mean = condition.mean(0)
@@ -177,8 +179,9 @@ class ResidualParametrisation(ScaledParametrisation):
 
 
 VELOCITY_WINDOW_S = 0.1
-"""Time over which the observed velocity is the least-squares slope. With two frames, 5 mm of
-noise would give 0.4 m/s. With seven frames of 60 Hz it gives 0.06 m/s."""
+"""The observed velocity is the least-squares slope over this time. If it were taken from two
+frames at 60 Hz, 5 mm of noise would cause an error of 0.4 m/s. With seven frames, the error is
+0.06 m/s."""
 ROOT_FADES_S, JOINTS_FADE_S = 2.0, 0.2
 """Time constants with which the velocities of the root, and of joints relative to it, decay."""
 
@@ -187,22 +190,22 @@ class AnchoredParametrisation(ScaledParametrisation):
     """The future minus a base line that starts at the last observed pose and velocity.
 
     The velocity of the base line decays: slowly for the root, quickly for joints relative to it.
-    The network adds basis functions that start at zero with slope zero (cosines of a quarter wave,
-    minus one). So every future starts at the pose and velocity of the person, whatever the network
-    returns. Zero means to continue along the base line. The input of the network is the last pose,
-    and the displacements that led to it.
+    The network adds basis functions that start at zero with slope zero (see `anchored_basis`). So
+    every future starts at the pose and velocity of the person, whatever the network returns. If it
+    returns zero, the future follows the base line. The input of the network is the last pose, and
+    the displacements that led to it.
 
     Args:
         history_frames: H.
         future_frames: F.
         coefficients: K.
         features: D.
-        rate_hz: of the frames.
-        with_root: whether the first three features are the root's place.
+        rate_hz: frames per second.
+        with_root: whether the first three features are the position of the root.
     """
 
     observation: Tensor  # (K, H)
-    going_on: Tensor  # (2, F, H) displacement as a linear map of the history: of root, of others
+    going_on: Tensor  # (2, F, H) base line as a linear map of the history: root, other joints
 
     def __init__(
         self,
@@ -242,11 +245,12 @@ class AnchoredParametrisation(ScaledParametrisation):
 
 
 def displacements(history_frames: int, coefficients: int) -> Tensor:
-    """Return (K, H) float64: the last frame, and displacements over spans of time before it.
+    """Return the matrix (K, H), float64, from a history to its last frame and displacements.
 
-    Recent spans are single frames, earlier ones several frames. Together they are the whole
-    history. They suit a network better than a DCT, which spreads the newest frames over all
-    coefficients. Unused rows are zero.
+    The displacements are those over spans of time before the last frame. Recent spans are one
+    frame long, earlier ones several frames. Together they cover the whole history. They suit a
+    network better than a DCT, which spreads the newest frames over all coefficients. Unused rows
+    are zero.
     """
     reach = history_frames - 1
     spans = min(coefficients - 1, reach)
@@ -260,9 +264,9 @@ def displacements(history_frames: int, coefficients: int) -> Tensor:
 
 
 def velocity_weights(history_frames: int, rate_hz: float, window_s: float) -> Tensor:
-    """Return weights (H,), float64: ``weights @ history`` is the slope of its last `window_s`.
+    """Return weights (H,), float64, for which ``weights @ history`` is the velocity, per second.
 
-    The least-squares slope, per second, of at least two frames.
+    It is the least-squares slope over the last `window_s` seconds, and over at least two frames.
     """
     frames = min(history_frames, max(2, round(window_s * rate_hz) + 1))
     centred = (torch.arange(frames, dtype=torch.float64) - (frames - 1) / 2) / rate_hz
@@ -274,7 +278,7 @@ def velocity_weights(history_frames: int, rate_hz: float, window_s: float) -> Te
 def anchored_basis(future_frames: int, coefficients: int) -> Tensor:
     """Return (F, K) float64 orthonormal columns that begin at zero with slope zero.
 
-    They span 1 - cos((k - 1/2) pi n / F) for k in 1..K; frame n = 0 is the last observed one.
+    They span 1 - cos((k - 1/2) pi n / F) for k in 1..K. Frame n = 0 is the last observed one.
 
     Raises:
         ValueError: if K is not in 1..F.

@@ -1,4 +1,4 @@
-"""A student that shares its work among the samples of one person."""
+"""A student that does most of its work only once for all samples of a person."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from motion_predictor.model.layers import MixerBlock, zero_init
 
 
 class SharedTrunk(nn.Module):
-    """A one-step denoiser: a trunk processes the history once, a light branch makes each sample.
+    """A one-step denoiser: a trunk processes the history once, a small branch makes each sample.
 
     The trunk returns the mean future, and features of the history for the branch. The branch turns
     noise into the deviation of a sample from that mean. Both are made of SwiftDiff's blocks.
@@ -47,14 +47,15 @@ class SharedTrunk(nn.Module):
         self.out = zero_init(nn.Linear(branch_width, features))
 
     def embed(self, noise: Tensor) -> Tensor:
-        """Return the features of noise (..., K, D) for the branch: (..., K + 1, branch width)."""
-        return functional.pad(self.noise_embed(noise), (0, 0, 1, 0))  # the first token sees none
+        """Return the features (..., K + 1, branch width) of noise (..., K, D) for the branch."""
+        return functional.pad(self.noise_embed(noise), (0, 0, 1, 0))  # no noise at the first token
 
     def denoise(self, embedded: Tensor, condition: Tensor) -> Tensor:
         """Denoise coefficients in one step.
 
         Args:
-            embedded: (P, S, K + 1, branch width) of `embed`; a first dimension of 1 serves all.
+            embedded: (P, S, K + 1, branch width) result of `embed`. A first dimension of 1 serves
+                all people.
             condition: (P, K, D) coefficients of the padded history.
 
         Returns:

@@ -11,24 +11,24 @@ from motion_predictor.model.one_step import OneStep, synthesised
 def spread_of(samples: Tensor, mean: Tensor) -> Tensor:
     """Return the root mean square distance (P, F, J) of samples (P, S, F, J, 3) to their mean."""
     deviation = samples - mean[:, None]
-    # The samples are summed first: a third of the time of summing the coordinates first.
+    # Summing over samples before coordinates takes a third of the time of the other order.
     return torch.mul(deviation, deviation).mean(1).sum(-1).sqrt()
 
 
 def speed_of(history: NDArray[np.float32], rate_hz: float) -> NDArray[np.float32]:
-    """Return how fast roots moved over the ground in histories (P, H, J, 3): (P,), m/s."""
+    """Return the mean speed (P,) of the roots of histories (P, H, J, 3) over the ground, m/s."""
     way = history[:, -1, 0, :2] - history[:, 0, 0, :2]
     return np.hypot(way[:, 0], way[:, 1]) * rate_hz / (history.shape[1] - 1)
 
 
 class WithStatistics(nn.Module):
-    """A model as what is said of its samples: how they deviate, their mean and their spread.
+    """Runs a model, and returns statistics of its samples: deviations, mean and spread.
 
-    Mean and spread of all frames follow from the K coefficients, without the samples at F frames:
-    those are most of the numbers, and few of them are published.
+    Mean and spread at all frames are computed from the K coefficients. The samples themselves are
+    not computed at the F frames: they are most of the numbers, and few of them are published.
 
     Args:
-        model: from history and noise to samples.
+        model: makes samples from history and noise.
     """
 
     def __init__(self, model: OneStep) -> None:
@@ -37,7 +37,7 @@ class WithStatistics(nn.Module):
 
     @property
     def synthesis(self) -> Tensor:
-        """The frames (F, K) of the coefficients."""
+        """The matrix (F, K) from coefficients to frames."""
         return self.model.parametrisation.synthesis
 
     def forward(
@@ -50,12 +50,12 @@ class WithStatistics(nn.Module):
         Args:
             history: (P, H, J, 3).
             noise: (S, K, D).
-            embedded: what `embed` of the model made of it.
+            embedded: result of the model's `embed` for the noise.
         """
         deviations, middle, base = self.model.coefficients(history, noise, embedded)
         mean = synthesised(self.synthesis, middle[:, 0]) + base
-        # With G the second moments of the coefficients of a joint, the square of its spread at a
-        # frame is r G r for the row r of the frame.
+        # Let G be the second moments of the coefficients of a joint, and r the row of a frame in
+        # `synthesis`. Then the square of the joint's spread at that frame is r G r.
         by_joint = deviations.permute(0, 3, 2, 1, 4).flatten(3)  # (P, J, K, 3S)
         moments = by_joint @ by_joint.transpose(-1, -2) / deviations.shape[1]  # (P, J, K, K)
         square = ((self.synthesis @ moments) * self.synthesis).sum(-1)  # (P, J, F)

@@ -34,18 +34,20 @@ class SwiftDiff(nn.Module):
         self.out = zero_init(nn.Linear(width, features))
 
     def embed(self, noise: Tensor) -> Tensor:
-        """Return the features of noise (..., K, D) alone: (..., K, width)."""
+        """Return the features (..., K, width) of noise (..., K, D), without the history."""
         return self.joint_embed(noise)
 
     def denoise(self, embedded: Tensor, condition: Tensor) -> Tensor:
-        """Denoise coefficients in one step, from the one timestep the network was trained on.
+        """Denoise coefficients in one step, from the timestep that the network was trained on.
 
         Args:
-            embedded: (P, S, K, width) of `embed`; a first dimension of 1 serves all.
-            condition: (P, K, D) coefficients of the padded history, embedded once each.
+            embedded: (P, S, K, width) result of `embed`. A first dimension of 1 serves all people.
+            condition: (P, K, D) coefficients of the padded history. They are embedded once per
+                person.
 
         Returns:
-            (P, S, K, D): the noise, or the clean coefficients, as the checkpoint says.
+            (P, S, K, D): the noise or the clean coefficients, whichever the network was trained
+            to predict.
         """
         shape = condition.shape[0], embedded.shape[1]
         token = self.cond_embed(condition.flatten(1))[None, :, None]  # (1, P, 1, width)

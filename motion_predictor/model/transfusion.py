@@ -60,7 +60,10 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """Squeeze-excitation over tokens, self-attention, feed-forward; optionally a long skip in."""
+    """Squeeze-excitation over tokens, self-attention and feed-forward layer.
+
+    A long skip connection may come first.
+    """
 
     def __init__(
         self, tokens: int, width: int, heads: int, ff_width: int, dropout: float, skip: bool
@@ -75,7 +78,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
         if skip is not None:
             x = self.skip_linear(torch.cat([x, skip], dim=-1))
-        x = x * (1 + self.se(x.mean(dim=-1))[..., None])  # the gated tokens added to themselves
+        x = x * (1 + self.se(x.mean(dim=-1))[..., None])  # with a residual
         return self.ffn(self.sa_block(x))  # (B, K+1, width)
 
 
@@ -85,7 +88,8 @@ class TransFusion(nn.Module):
     Args:
         features: D, values per frame (three per predicted joint).
         coefficients: K, DCT coefficients (tokens).
-        layers: blocks; layers // 2 before and after the middle block, joined by long skips.
+        layers: number of blocks. There are layers // 2 before and as many after the middle block,
+            joined by long skips.
         heads: attention heads; must divide width.
         width: channels per token.
         ff_width: hidden channels of the feed-forward layers.
@@ -108,7 +112,7 @@ class TransFusion(nn.Module):
         def block(skip: bool) -> Block:
             return Block(coefficients + 1, width, heads, ff_width, dropout, skip)
 
-        # The official table has one row more than there are tokens; it is never read.
+        # The official table has one row more than there are tokens. That row is never read.
         self.sequence_embedding = nn.Parameter(torch.randn(coefficients + 2, width))
         self.joint_embed = nn.Linear(features, width)
         self.cond_embed = nn.Linear(features * coefficients, width)
@@ -129,24 +133,27 @@ class TransFusion(nn.Module):
             condition: (B, K, D) coefficients of the padded history, or None for unconditional.
 
         Returns:
-            (B, K, D): the noise, or the clean coefficients, as the checkpoint says.
+            (B, K, D): the noise or the clean coefficients, whichever the network was trained to
+            predict.
         """
         return self._denoise(self._token(timesteps, condition), self.embed(x))
 
     def embed(self, x: Tensor) -> Tensor:
-        """Return the features of coefficients (..., K, D) alone: (..., K, width)."""
+        """Return the features (..., K, width) of coefficients (..., K, D), without the history."""
         return self.joint_embed(x) + self.sequence_embedding[1 : x.shape[-2] + 1]
 
     def denoise(self, embedded: Tensor, condition: Tensor, timestep: int) -> Tensor:
-        """Denoise coefficients of one timestep.
+        """Denoise coefficients that are all at the same timestep.
 
         Args:
-            embedded: (P, S, K, width) of `embed`; a first dimension of 1 serves all.
-            condition: (P, K, D) coefficients of the padded history, embedded once each.
-            timestep: the diffusion timestep of them all.
+            embedded: (P, S, K, width) result of `embed`. A first dimension of 1 serves all people.
+            condition: (P, K, D) coefficients of the padded history. They are embedded once per
+                person.
+            timestep: diffusion timestep of all coefficients.
 
         Returns:
-            (P, S, K, D): the noise, or the clean coefficients, as the checkpoint says.
+            (P, S, K, D): the noise or the clean coefficients, whichever the network was trained
+            to predict.
         """
         shape = condition.shape[0], embedded.shape[1]
         timesteps = torch.full((1,), timestep, device=condition.device)

@@ -1,4 +1,4 @@
-"""Judges predictions by later observations, and corrects the radii of the next ones."""
+"""Judges predictions by later observations, and corrects the radii of later predictions."""
 
 import threading
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from motion_predictor.uncertainty.adaptive import Adaptation
 FloatArray = NDArray[np.floating]
 HORIZONS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 RUNNING_S = 20.0
-"""Time constant of the averages."""
+"""Time constant of the running averages."""
 CORRECTIONS = ('none', 'widen', 'both')
 
 
@@ -33,18 +33,19 @@ class Quality:
     """(3, H) mean distance of the joints from the mean, from zero velocity, and from constant
     velocity."""
     factor: FloatArray
-    """(H,) factors of the radii."""
+    """(H,) factors by which the radii are multiplied."""
 
 
 class SelfCheck:
-    """Keeps predictions until their time has come, and judges them.
+    """Keeps predictions until the predicted times are observed, and judges them then.
 
     Args:
-        times: (F,) seconds, of the frames that are predicted.
-        correction: 'none'; 'widen', which never makes a radius narrower than calibrated; 'both'.
+        times: (F,) seconds ahead of the predicted frames.
+        correction: 'none'; 'widen', which never makes a radius smaller than calibrated; or 'both',
+            which may also do so.
 
     Raises:
-        ValueError: if the correction is none of them.
+        ValueError: if there is no such correction.
     """
 
     def __init__(self, times: FloatArray, correction: str = 'widen') -> None:
@@ -64,7 +65,7 @@ class SelfCheck:
         self._slots = Slots()
 
     def correct(self, correction: str) -> None:
-        """Change the correction. Raises like the constructor."""
+        """Change the correction, like the argument of the constructor."""
         if correction not in CORRECTIONS:
             raise ValueError(
                 f"self_correction must be one of {', '.join(CORRECTIONS)}, got '{correction}'"
@@ -72,12 +73,12 @@ class SelfCheck:
         self.correction = correction
 
     def step(self, stamp_ns: int, people: Sequence[Person], prediction: Prediction) -> Prediction:
-        """Judge earlier predictions by the newest observation, and correct the newest.
+        """Judge earlier predictions by the newest observation. Return the newest one, corrected.
 
         Args:
-            stamp_ns: of the observation.
-            people: of the prediction, in order; all of them have a window.
-            prediction: not corrected.
+            stamp_ns: stamp of the observation.
+            people: people of the prediction, in its order. All of them have a window.
+            prediction: the newest prediction, as calibrated.
         """
         with self._lock:
             return self._step(stamp_ns, people, prediction)
@@ -114,7 +115,7 @@ class SelfCheck:
         return replace(prediction, radius=radius)
 
     def report(self) -> list[Quality]:
-        """Return how well everybody who was seen recently was predicted."""
+        """Return how well each person who was seen recently was predicted."""
         with self._lock:
             found = []
             for person_id, slot in self._slots.of_ids.items():
@@ -127,7 +128,7 @@ class SelfCheck:
             return found
 
     def _reserve(self, slots: int) -> None:
-        """Allocate so many slots."""
+        """Allocate slots until there are so many, and some more."""
         more = slots + 8 - len(self._sums)
         if slots <= len(self._sums):
             return
@@ -147,7 +148,7 @@ class SelfCheck:
         elapsed_s: FloatArray,
         coverage: float,
     ) -> None:
-        """Compare the predictions for now with positions (P, J, 3), NaN where not observed."""
+        """Compare predictions for the present with positions (P, J, 3), NaN where not observed."""
         off = past.guesses - seen[:, None, None]  # (P, H, 3, J, 3)
         errors_m = np.sqrt(np.einsum('...i,...i', off, off))
         told = errors_m[:, :, 0] == errors_m[:, :, 0]  # not NaN
@@ -168,7 +169,7 @@ class SelfCheck:
         missed: FloatArray,
         promised: NDArray[np.bool_],
     ) -> None:
-        """Add errors (P, H, 3, J) of the joints that can be judged (P, H, J) to the figures."""
+        """Add errors (P, H, 3, J), of the joints that can be judged (P, H, J), to the averages."""
         count = told.sum(-1)
         weight = np.where(count > 0, elapsed_s[:, None], 0)  # (P, H)
         errors_m = np.where(told[:, :, None], errors_m, 0)

@@ -8,21 +8,21 @@ MORE = 4
 
 
 class Columns:
-    """Columns of tracks. One that was not asked for during a while goes to another track.
+    """The column of each track. If a column was not used for some time, another track can get it.
 
     Args:
-        kept_s: how long.
+        kept_s: time in seconds for which a track keeps a column without using it.
     """
 
     def __init__(self, kept_s: float) -> None:
         self.count = 0
         self._kept_ns = round(kept_s * 1e9)
         self._of_tracks: dict[int, int] = {}
-        self._asked_ns: dict[int, int] = {}  # of tracks
+        self._asked_ns: dict[int, int] = {}  # by track
         self._last: tuple[list[int], NDArray[np.int64]] = [], np.zeros(0, np.int64)
 
     def of(self, stamp_ns: int, tracks: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[int]]:
-        """Return the columns (P,) of tracks, and which of them are new to their track."""
+        """Return the columns (P,) of tracks, and those columns that a track got just now."""
         asked = tracks.tolist()
         self._asked_ns.update(dict.fromkeys(asked, stamp_ns))
         if asked == self._last[0]:
@@ -40,7 +40,7 @@ class Columns:
         return self._last[1], [self._of_tracks[track] for track in fresh]
 
     def _forget(self, stamp_ns: int) -> None:
-        """Free the columns of tracks that were not asked for lately; time may have gone back."""
+        """Free the columns of tracks that were not used recently, or not before time went back."""
         late = [
             track
             for track, asked_ns in self._asked_ns.items()

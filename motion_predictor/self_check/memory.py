@@ -1,4 +1,4 @@
-"""Keeps predictions until their time has come."""
+"""Keeps predictions until the predicted times are observed."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ FloatArray = NDArray[np.floating]
 AROUND = 5
 """Number of frames kept around each horizon, since observations come between frames."""
 APART_S = 0.02
-"""Of predictions closer together than this, not all are kept."""
+"""Shortest time between two predictions that are kept."""
 LATE_S = 0.1
 """How long predictions are kept after their last horizon."""
 SLOPE_S = 0.1
-"""Constant velocity is the average over this time."""
+"""The constant velocity is the average velocity over this time."""
 GUESSES = 3
 """Number of predictions compared: the mean, zero velocity, constant velocity."""
 NEVER_NS = -(2**60)
@@ -27,21 +27,26 @@ NEVER_NS = -(2**60)
 class Past:
     """Earlier predictions for the present time, at each horizon."""
 
-    guesses: FloatArray  # (P, H, 3, J, 3) metres; the first, the mean, is NaN where there is none
-    radius: FloatArray  # (P, H, J) as calibrated, NaN likewise
-    factor: FloatArray  # (P, H) that it was multiplied by
-    learnt: FloatArray  # (P, H) 1 where the radius was learnt, NaN where it was a reach
+    guesses: FloatArray
+    """(P, H, 3, J, 3) metres. The first of three is the mean, NaN where there is no prediction."""
+    radius: FloatArray
+    """(P, H, J) metres, as calibrated. NaN where there is no prediction."""
+    factor: FloatArray
+    """(P, H) factors by which the radii were multiplied."""
+    learnt: FloatArray
+    """(P, H) 1 where the radius came from the calibration, NaN where it was everything
+    reachable."""
 
 
 class Memory:
-    """Predictions of the last seconds, about some horizons.
+    """Predictions of the last seconds, at frames around some horizons.
 
-    There is a row for each prediction and a column for each person, so that all horizons and
-    people are looked up at once.
+    Arrays have a row for each prediction and a column for each person. So all horizons and people
+    are looked up at once.
 
     Args:
-        horizons_s: (H,) ascending.
-        frames: F, that are predicted.
+        horizons_s: (H,) seconds ahead, ascending.
+        frames: F, number of predicted frames.
         rate_hz: frames per second.
     """
 
@@ -55,11 +60,11 @@ class Memory:
         self._horizons = np.arange(len(nearest))
         self._kept_s = float(self._middle_s[-1, 0]) + LATE_S
         self._stamps_ns = np.full(int(self._kept_s / APART_S) + 2, NEVER_NS)
-        self._row = -1  # of the newest
+        self._row = -1  # row of the newest prediction
         self._clear(0)
 
     def _clear(self, joints: int) -> None:
-        """Begin with nobody, who has so many joints."""
+        """Start without people, in arrays for so many joints."""
         self._columns = Columns(self._kept_s)
         horizons, around = self._frames.shape
 
@@ -72,14 +77,14 @@ class Memory:
         self._learnt = nobody()
 
     def columns(self, stamp_ns: int, tracks: NDArray[np.int64], joints: int) -> NDArray[np.int64]:
-        """Return where predictions of people are kept, (P,).
+        """Return the columns (P,) in which predictions of people are kept.
 
-        Predictions are forgotten if time went back, since what they predicted will not come.
+        If time went back, all predictions are forgotten, since the predicted times will not come.
 
         Args:
-            stamp_ns: of the newest observation.
+            stamp_ns: stamp of the newest observation.
             tracks: (P,) numbers that identify people, whatever their ids.
-            joints: that each of them has.
+            joints: number of joints per person.
         """
         if self._row >= 0 and stamp_ns <= self._stamps_ns[self._row]:
             self._stamps_ns[:] = NEVER_NS
@@ -91,7 +96,7 @@ class Memory:
             self._balls, self._seen = _with(self._balls, more), _with(self._seen, more)
             self._factor, self._learnt = _with(self._factor, more), _with(self._learnt, more)
         if fresh:
-            self._balls[:, fresh] = np.nan  # of whoever had it before
+            self._balls[:, fresh] = np.nan  # forgets the person who had it before
         return columns
 
     def keep(
@@ -102,14 +107,14 @@ class Memory:
         prediction: Prediction,
         factor: FloatArray,
     ) -> None:
-        """Keep a prediction of people of histories (P, H', J, 3).
+        """Keep a prediction.
 
         Args:
-            stamp_ns: of the newest observation.
-            columns: (P,) where.
-            history: that was predicted from.
-            prediction: as calibrated.
-            factor: (P, H) that its radii were multiplied by.
+            stamp_ns: stamp of the newest observation.
+            columns: (P,) the people's columns.
+            history: (P, H', J, 3) metres, the histories from which they were predicted.
+            prediction: the prediction, as calibrated.
+            factor: (P, H) factors by which its radii are multiplied.
         """
         if stamp_ns - self._stamps_ns[self._row] < APART_S * 1e9:
             return
@@ -118,7 +123,7 @@ class Memory:
         span = min(history.shape[1] - 1, max(1, round(SLOPE_S * self._rate_hz)))
         newest = history[:, -1]
         if len(columns) < self._balls.shape[1]:
-            self._balls[row] = np.nan  # of whoever is not there
+            self._balls[row] = np.nan  # people who are not there now
         self._balls[row, columns, ..., :3] = prediction.mean[:, self._frames]
         self._balls[row, columns, ..., 3] = prediction.radius[:, self._frames]
         self._seen[row, columns, 0] = newest
@@ -127,7 +132,7 @@ class Memory:
         self._learnt[row, columns] = np.where(prediction.unfamiliar, np.nan, 1)
 
     def recall(self, stamp_ns: int, columns: NDArray[np.int64]) -> Past | None:
-        """Return the earlier predictions for now of each person; None if there are none."""
+        """Return each person's earlier predictions for the present; None if there are none."""
         ages_s = (stamp_ns - self._stamps_ns) * 1e-9
         rows = np.abs(ages_s - self._middle_s).argmin(1)  # (H,)
         age_s = ages_s[rows]
@@ -159,6 +164,6 @@ class Memory:
 
 
 def _with(values: FloatArray, more: int) -> FloatArray:
-    """Return values (N, C, ...) with more columns."""
+    """Return values (N, C, ...) with more columns, filled with zeros."""
     room = np.zeros((len(values), more, *values.shape[2:]), np.float32)
     return np.concatenate([values, room], 1)

@@ -1,4 +1,4 @@
-"""Assigns rows of learnt factors to people, also when their ids change."""
+"""Assigns rows (slots) of learnt factors to people, also when their ids change."""
 
 from collections.abc import Sequence
 
@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 from motion_predictor.tracking.scene import Person
 
 KEPT_S = 60.0
-"""Somebody who was not seen for so long counts as a new person, whatever the id."""
+"""Somebody who was not seen for so long counts as a new person, even if the id is the same."""
 LONGEST_S = 0.1
-"""Upper limit of the time between two messages, as evidence."""
+"""Upper limit of the evidence of one message: a longer time since the last one counts as this."""
 MOST_TRACKS = 1000
-"""Limit of the number of people. Above it, people who are no longer tracked are forgotten."""
+"""If more tracks than this are remembered, those of people without a slot are forgotten."""
 
 
 class Slots:
-    """Rows of people. A person keeps the row under a new id, and when an id comes back."""
+    """Slots of people. A person keeps the slot if the id changes, and if the id comes back."""
 
     def __init__(self) -> None:
         self.of_ids: dict[str, int] = {}
-        self._tracks: dict[int, str] = {}  # ids of tracks
+        self._tracks: dict[int, str] = {}  # ids by track
         self._seen_ns: dict[str, int] = {}
 
     def forget(self, stamp_ns: int) -> list[int]:
@@ -35,10 +35,10 @@ class Slots:
     def recognise(
         self, stamp_ns: int, people: Sequence[Person]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], list[int]]:
-        """Return the slot of each person, the time (P,) since they were seen, and freed slots.
+        """Return the people's slots (P,), seconds (P,) since they were seen, and freed slots.
 
-        Times are at most LONGEST_S. If a known person takes the id of another slot, that slot is
-        freed.
+        Times are at most LONGEST_S. If a known person takes the id of somebody else, the slot of
+        the latter is freed.
         """
         slots, elapsed_s, freed = [], [], []
         for person in people:

@@ -1,5 +1,6 @@
 """Sources of skeletons: one small adapter for each message type, without ROS.
 
-An adapter reads a message by the names of its fields and returns `Bodies`. So the node and the
-importer of recordings share them, for messages of rclpy or others with the same fields.
+An adapter reads the fields of a message by name and returns `Bodies`. It does not need rclpy. So
+the node and the importer of recordings use the same adapters, for messages of any library that
+have the same fields.
 """

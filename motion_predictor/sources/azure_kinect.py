@@ -24,8 +24,8 @@ MAX_SPREAD_NS = 50_000_000
 class AzureKinectSource:
     """Reads visualization_msgs/MarkerArray.
 
-    Every message is the whole scene. Markers that it does not repeat are gone, whatever their
-    lifetime. An empty message says that nobody is there.
+    Every message holds the whole scene. Earlier markers that it does not repeat are gone, whatever
+    their lifetime. An empty message means that nobody is there.
     """
 
     kind = 'visualization_msgs/msg/MarkerArray'

@@ -36,9 +36,10 @@ class Settings:
     layouts: Mapping[str, Layout]
     """All known layouts."""
     layout: str = ''
-    """Of the joints of a pose_array, a point_cloud or mocap4r2."""
+    """Name of the layout of the joints, for pose_array, point_cloud and mocap4r2."""
     joint_names: Sequence[str] = ()
-    """Of a pose_array or a point_cloud, in order, where they are no whole layout."""
+    """Names of the joints, in order, for pose_array and point_cloud. They replace those of the
+    layout."""
     point_fields: Sequence[str] = FIELDS
     marker_separator: str = ':'
 
@@ -46,15 +47,16 @@ class Settings:
 def open_source(
     name: str, settings: Settings, read_points: Callable[[], Callable[..., NDArray[Any]]]
 ) -> Source:
-    """Return the source of a name.
+    """Return a source by its name.
 
     Args:
         name: one of SOURCES.
         settings: for messages that do not name their joints.
-        read_points: returns the function `read_points` for point clouds, if it is needed.
+        read_points: returns the function that reads point clouds. It is called only if needed.
 
     Raises:
-        InputError: in one sentence, if there is none of that name or settings are missing.
+        InputError: in one sentence, if there is no source of that name, or if settings are missing
+            or wrong.
     """
     if settings.layout and settings.layout not in settings.layouts:
         known = ', '.join(sorted(settings.layouts))

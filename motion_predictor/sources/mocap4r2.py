@@ -14,8 +14,9 @@ class Mocap4r2Source:
     """Reads mocap4r2_msgs/Markers, whose markers are named person:joint.
 
     Args:
-        layout: markers are named like its joints. Other markers are ignored.
-        separator: between person and joint. Names without it belong to one single person.
+        layout: the layout whose joints give the markers their names. Other markers are ignored.
+        separator: text between person and joint in a name. All markers without it belong to one
+            person.
     """
 
     kind = 'mocap4r2_msgs/msg/Markers'
@@ -58,7 +59,7 @@ class Mocap4r2Source:
         )
 
     def _find(self, name: str) -> tuple[str, int]:
-        """Return the person and joint of a marker; -1 if it is not a joint."""
+        """Return the person and the index of the joint of a marker; -1 if it is not a joint."""
         if name not in self._known:
             person, _, joint = name.rpartition(self._separator)
             common = common_names_of([joint], self._layout)[0]

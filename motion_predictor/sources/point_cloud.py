@@ -16,17 +16,17 @@ from motion_predictor.sources.source import (
 )
 
 FIELDS = ('x', 'y', 'z', 'joint', 'person', 'confidence')
-"""Default names of the fields; only the last one is optional."""
+"""Default names of the fields. Only the last one is optional."""
 
 
 class PointCloudSource:
-    """Reads sensor_msgs/PointCloud2; an empty one says that nobody is there.
+    """Reads sensor_msgs/PointCloud2. An empty cloud means that nobody is there.
 
     Args:
         joint_names: names of joint 0, joint 1, ...
-        layout: name of the layout that they are of, if they are of one.
+        layout: name of the layout of these joints, if they are those of one.
         fields: names of the fields for x, y, z, joint, person and, if there is one, confidence.
-        read_points: of `sensor_msgs_py.point_cloud2` or of `pointcloud2`.
+        read_points: the function of that name in `sensor_msgs_py.point_cloud2` or `pointcloud2`.
     """
 
     kind = 'sensor_msgs/msg/PointCloud2'
@@ -67,7 +67,7 @@ class PointCloudSource:
         wanted = [name for name in self._fields if name in there]
         try:
             points = self._read_points(message, field_names=wanted)
-        except Exception as error:  # asserts, numpy's and the reader's own
+        except Exception as error:  # the reader, numpy and asserts raise many kinds
             raise InputError(f'the cloud cannot be read: {error}') from error
         columns = [points[name].astype(np.float64).ravel() for name in wanted]
         numbers = np.stack(columns[:3] + columns[5:], axis=-1)  # (N, 3 or 4)
@@ -92,6 +92,6 @@ NOT_WHOLE = -(2**62)
 
 
 def _whole(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return numbers as integers; NOT_WHOLE for others."""
+    """Return whole numbers as integers, and NOT_WHOLE for all others."""
     good = (np.abs(numbers) < 2**53) & (numbers == np.rint(numbers))
     return np.where(good, np.where(good, numbers, 0).astype(np.int64), NOT_WHOLE)

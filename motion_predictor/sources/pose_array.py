@@ -8,11 +8,11 @@ from motion_predictor.sources.source import Bodies, InputError, as_floats, stamp
 
 
 class PoseArraySource:
-    """Reads geometry_msgs/PoseArray; an empty one says that nobody is there.
+    """Reads geometry_msgs/PoseArray. An empty array means that nobody is there.
 
     Args:
         joint_names: joints of the poses, in order.
-        layout: name of the layout that they are of, if they are of one.
+        layout: name of the layout of these joints, if they are those of one.
     """
 
     kind = 'geometry_msgs/msg/PoseArray'

@@ -1,4 +1,4 @@
-"""Bodies of REP-155 (ROS4HRI): their ids in a message, their joints as tf frames."""
+"""Bodies of REP-155 (ROS4HRI). Their ids come in a message, their joints as tf frames."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -14,18 +14,19 @@ MAX_BEHIND_NS = 100_000_000
 
 
 class Place(NamedTuple):
-    """Where a frame was."""
+    """Position of a tf frame at a time."""
 
     stamp_ns: int
     position: tuple[float, float, float]
 
 
 Lookup = Callable[[str, int | None], Place | None]
-"""Return the position of a frame at a stamp, or at its newest stamp; None if unknown."""
+"""Returns the position of a tf frame at a stamp, or at its newest stamp if the stamp is None.
+Returns None if the position is unknown."""
 
 
 class Ros4HriSource:
-    """Reads hri_msgs/IdsList and samples the frames that it names."""
+    """Reads hri_msgs/IdsList, and looks up the tf frames of the bodies that it names."""
 
     kind = 'hri_msgs/msg/IdsList'
     topic = '/humans/bodies/tracked'
@@ -37,7 +38,7 @@ class Ros4HriSource:
         self._sampled_ns = 0
 
     def read(self, message: Any) -> Bodies | None:
-        """Remember who is tracked. Return an empty result if nobody is, else None."""
+        """Remember who is tracked. Return bodies without people if nobody is, else None."""
         check_count(len(message.ids))
         self._ids = list(dict.fromkeys(message.ids))
         if self._ids:
@@ -49,14 +50,17 @@ class Ros4HriSource:
         self._ids, self._sampled_ns = [], 0
 
     def sample(self, lookup: Lookup, frame_id: str) -> Bodies | None:
-        """Return everyone, at the newest time at which all are known; None if that is not new.
+        """Return everyone at the newest time for which all have tf frames.
 
         Args:
-            lookup: of frames in `frame_id`.
+            lookup: returns positions of tf frames in `frame_id`.
             frame_id: the frame in which positions are wanted.
 
+        Returns:
+            None if nobody is tracked, or if there is nothing newer than at the last call.
+
         Raises:
-            InputError: if nobody of those tracked has frames.
+            InputError: if no tracked body has tf frames.
         """
         if not self._ids:
             return None

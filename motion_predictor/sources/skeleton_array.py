@@ -14,7 +14,7 @@ class SkeletonArraySource:
     """Reads motion_predictor/SkeletonArray.
 
     Args:
-        layouts: by the names that messages without joint names may use.
+        layouts: layouts by name. A message without joint names must name one of them.
     """
 
     kind = 'motion_predictor/msg/SkeletonArray'

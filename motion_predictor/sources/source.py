@@ -1,4 +1,4 @@
-"""The interface of sources: from a message to its people, in its own joints and frame."""
+"""The interface of sources. They return the people in a message, in its own joints and frame."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ class InputError(ValueError):
     """A whole message cannot be used, or a source cannot be opened. The sentence says why.
 
     Args:
-        sentence: why.
+        sentence: one sentence that says why.
         people: number of people in the message; one if unknown.
     """
 
@@ -39,7 +39,7 @@ class Bodies:
     joint_names: tuple[str, ...] = ()
     """The J joints, with the names of the source."""
     layout: str = ''
-    """Name of their layout, if the source names it."""
+    """Name of the layout of these joints, if the source names it."""
     confidence: FloatArray | None = None
     """(P, J) from 0 to 1, if the source gives confidences."""
     rejected: Counter[str] = field(default_factory=Counter)
@@ -54,13 +54,13 @@ class Source(Protocol):
     topic: str
     """Default topic."""
     optical: bool
-    """Whether their frame is an optical one (z forward, y down), whatever its name."""
+    """Whether positions are in an optical frame (z forward, y down), whatever its name."""
 
     def read(self, message: Any) -> Bodies | None:
         """Return the people in a message; None if they must be sampled from tf.
 
         Raises:
-            InputError: if nothing of it can be used.
+            InputError: if nothing in the message can be used.
         """
 
 
@@ -68,7 +68,7 @@ def stamp_of(header: Any) -> int:
     """Return a header's stamp in nanoseconds.
 
     Raises:
-        InputError: if it is not set.
+        InputError: if the stamp is not set.
     """
     stamp_ns = int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
     if stamp_ns <= 0:
@@ -86,7 +86,7 @@ def check_count(people: int) -> None:
     """Refuse too many people.
 
     Raises:
-        InputError: naming both numbers.
+        InputError: if there are more than MAX_PEOPLE.
     """
     if people > MAX_PEOPLE:
         raise InputError(f'expected at most {MAX_PEOPLE} people in a message, got {people}')
@@ -98,14 +98,14 @@ def gather(
     """Sort points by person and joint.
 
     Args:
-        owners: (N,) whose each point is.
-        joints: (N,) which of the person's joints, 0 to `count` - 1.
-        values: (N, C) of the points.
-        count: J, the joints that a person has.
+        owners: (N,) the person of each point.
+        joints: (N,) the joint of each point, 0 to `count` - 1.
+        values: (N, C) the values of each point.
+        count: J, the number of joints of a person.
 
     Returns:
-        Ids of P people, their values (P, J, C) with NaN for joints without a point, and how many
-        people were left out, by reason. A person with one invalid joint is left out.
+        The ids of P people. Their values (P, J, C), which are NaN for joints without a point. The
+        number of people who were left out, by reason. A person with one invalid joint is left out.
 
     Raises:
         InputError: if there are too many people.

@@ -9,15 +9,16 @@ from motion_predictor.skeleton import known_layouts
 from motion_predictor.sources.source import Bodies, InputError, check_count, stamp_of
 
 LAYOUTS = ('zed18', 'zed34', 'zed38')
-"""By Object.body_format."""
+"""Names of layouts. The index is Object.body_format."""
 OFF, TERMINATE = 0, 3
-"""Values of Object.tracking_state: not tracked, so without a lasting id; and gone."""
+"""Values of Object.tracking_state. OFF: not tracked, so the id does not last. TERMINATE: gone."""
 
 
 class ZedSource:
     """Reads zed_msgs/ObjectsStamped.
 
-    Its frame has x forward and z up, of the camera: level only if the camera is.
+    Positions are in the frame of the camera, with x forward and z up. So z is vertical only if the
+    camera is level.
     """
 
     kind = 'zed_msgs/msg/ObjectsStamped'
@@ -42,7 +43,7 @@ class ZedSource:
             )
         layout = known_layouts()[LAYOUTS[body_format]]
         joints = len(layout.joints)
-        # There are always 70 key points, those beyond the format's at 0, 0, 0.
+        # There are always 70 key points. Those that the format does not have are at 0, 0, 0.
         points = [k.kp for person in kept for k in person.skeleton_3d.keypoints[:joints]]
         bodies.ids = [str(person.label_id) for person in kept]
         bodies.positions = np.asarray(points, np.float32).reshape(len(kept), joints, 3)

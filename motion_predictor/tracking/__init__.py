@@ -1,1 +1,1 @@
-"""From what sources report to the people that can be predicted."""
+"""Tracks the people that sources report, so that they can be predicted."""

@@ -1,4 +1,4 @@
-"""Which poses of a message can be used, and why others cannot."""
+"""Decides which poses of a message can be used, and says why others cannot."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ class Admission:
     """Says which poses of a message can be used.
 
     Args:
-        body: of their layout.
-        rejected: where to count those that cannot, by reason.
-        remarks: collects sentences on what is wrong and what to do, by reason.
+        body: the body of the poses' layout.
+        rejected: counts the poses that cannot be used, by reason.
+        remarks: collects sentences that say what is wrong and what to do, by reason.
     """
 
     def __init__(self, body: Body, rejected: Counter[str], remarks: dict[str, str]) -> None:
@@ -35,11 +35,12 @@ class Admission:
     def __call__(
         self, observations: Sequence[Observation], robot: NDArray[np.floating]
     ) -> dict[str, tuple[FloatArray, bytes]]:
-        """Return the poses (J, 3) that can be used, and all that was said, by id.
+        """Return the poses (J, 3) that can be used, and the bytes that the source sent, by id.
 
         Args:
             observations: everyone in a message.
-            robot: (3,) its position, metres. Of too many people the nearest to it are kept.
+            robot: (3,) position of the robot, metres. If there are too many people, those nearest
+                to the robot are kept.
         """
         readable: dict[str, tuple[FloatArray, bytes]] = {}
         for observation in observations:
@@ -70,6 +71,6 @@ class Admission:
 def usable(positions: FloatArray) -> FloatArray:
     """Return a pose (J, 3) with NaN for joints whose position is not finite or too far off."""
     positions = np.asarray(positions, np.float32)
-    # Written so that NaN is not there.
+    # Comparisons with NaN are false, so NaN counts as missing.
     there = np.logical_and.reduce(np.abs(positions) < MAX_COORDINATE_M, axis=-1)  # (J,)
     return np.where(there[:, None], positions, np.float32(np.nan))

@@ -1,4 +1,4 @@
-"""The shape of a body, and where joints that are hidden may be."""
+"""The shape of a body, and the places where hidden joints may be."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from motion_predictor.skeleton import Layout
 Floats = NDArray[np.floating]
 ALL = slice(None)
 
-STANDING = {  # common name: x forward, y left, z up from the pelvis in metres; share of the limb
+STANDING = {  # common name: x forward, y left, z up (metres from the pelvis); error of the guess
     'spine1': (0.005, 0, 0.092, 0.3),
     'spine2': (0.013, 0, 0.208, 0.3),
     'spine3': (0.007, 0, 0.340, 0.3),
@@ -27,25 +27,28 @@ STANDING = {  # common name: x forward, y left, z up from the pelvis in metres; 
     'l_ankle': (-0.064, 0.090, -0.868, 0.6),
     'l_foot': (0.043, 0.120, -0.913, 0.8),
 }
-"""Somebody who stands with hanging arms, the right side being the mirror of the left: medians of
-28 minutes of recorded motion. The last number is the error of that guess, as a share of the limb's
-length, that 90 % of the recorded poses keep."""
+"""Guess of the places of joints that were never seen: a person who stands with hanging arms.
+Positions are medians over 28 minutes of recorded motion. The right side mirrors the left. The last
+number is the error of the guess as a share of the limb's length. 90 % of the recorded poses had
+smaller errors."""
 UNKNOWN_DOUBT_M = 0.3
-"""Error of a joint of which only the parent is known. The parent's position is used for it."""
+"""Error of a joint that STANDING lacks. The position of its parent is used instead."""
 HELD_PER_S, HELD_AT_MOST = 3.3, 1.2
-"""How far a limb that is no longer seen turns, as a share of its length: 90 % of the same motion
-turned less after 0.1, 0.2, 0.3 and 0.5 s."""
+"""Error of a joint that is no longer seen, beside its parent: growth per second, and limit. Both
+are shares of the limb's length. In the same recorded motion, 90 % of the limbs had moved less
+after 0.1, 0.2, 0.3 and 0.5 s."""
 ROOT_M_PER_S = 1.1
-"""Speed of a root that is no longer seen: 90 % of the recorded roots were slower."""
+"""Growth per second of the error of a root that is no longer seen. 90 % of the recorded roots were
+slower."""
 
 
 class Filled(NamedTuple):
-    """The frames of somebody of whom not all was seen."""
+    """The frames of a person after all gaps were filled."""
 
     frames: Floats
     """(T, J, 3) metres, without gaps."""
     doubt_m: Floats
-    """(J,) how far off each joint of the newest frame may be; 0 where it was seen."""
+    """(J,) metres that each joint of the newest frame may be off; 0 where it was seen."""
 
 
 class Body:
@@ -58,17 +61,18 @@ class Body:
     parents: NDArray[np.int64]
     """(J,) -1 for the root."""
     mirrored: NDArray[np.int64]
-    """(J,) the same joint of the other side."""
+    """(J,) index of the same joint on the other side."""
     lengths: Floats
     """(J,) metres from each joint to its parent, of somebody who stands; 0 for the root."""
     directions: Floats
-    """(J, 3) unit vectors from the parent, x forward, y left, z up."""
+    """(J, 3) unit vectors from the parent to the joint, of somebody who stands. x is forward, y
+    left, z up."""
     levels: list[NDArray[np.int64]]
-    """Joints by their distance from the root in limbs, from 1 on."""
+    """Joints, grouped by the number of limbs between them and the root, from 1 on."""
     sides: list[tuple[int, int]]
-    """Pairs of a left and a right joint that tell the heading, best first."""
+    """Pairs of a left and a right joint that give the heading, the best pair first."""
     neck: int | None
-    """The neck, or what is nearest to it."""
+    """The neck, or the joint nearest to it; None if there is neither."""
     hips: tuple[int, int] | None
     """The left and the right hip."""
     feet: list[tuple[int, int]]
@@ -101,7 +105,7 @@ class Body:
         self.feet = [(a, b) for a, b in feet if a is not None and b is not None]
 
     def reach_m(self, limbs_m: Floats) -> float:
-        """Return the greatest distance of each joint from the root, with straight limbs.
+        """Return the greatest distance, in metres, of any joint from the root with straight limbs.
 
         Args:
             limbs_m: (J,) length of the limb from each joint to its parent, NaN where unknown.
@@ -119,16 +123,17 @@ class Body:
         stamps_ns: NDArray[np.int64],
         limbs_m: Floats,
     ) -> Filled | None:
-        """Fill what was not seen.
+        """Fill joints that were not seen.
 
-        A joint that was seen now and then keeps its place beside its parent, interpolated between
-        the frames that have it. One that was never seen stands or hangs from its parent, on a limb
-        as long as this person's own, as that of the other side, or as their size suggests. A root
-        that is missing is where its nearest joints, hips for instance, say that it must be.
+        If a joint was seen in some frames, its offset from its parent is interpolated between
+        these frames. If it was never seen, its offset is that of a person who stands. The length
+        of that limb is the measured one, else that of the other side, else the usual one for the
+        person's size. A missing root is placed by the seen joints that are nearest to it, for
+        instance the hips.
 
         Args:
             frames: (T, J, 3) metres, z up.
-            seen: (T, J) which of them were observed.
+            seen: (T, J) whether each joint was observed.
             stamps_ns: (T,) ascending.
             limbs_m: (J,) length of the limb from each joint to its parent, NaN where unknown.
 
@@ -166,7 +171,7 @@ class Body:
         return Filled(filled, doubt_m)
 
     def _own_lengths(self, limbs_m: Floats) -> Floats:
-        """Return limb lengths (J,): measured, those of the other side, or of somebody this big."""
+        """Return limb lengths (J,): measured, else of the other side, else usual for the size."""
         known = np.isfinite(limbs_m) & (self.lengths > 0)
         scale = limbs_m[known].sum() / self.lengths[known].sum() if known.any() else 1.0
         other = limbs_m[self.mirrored]
@@ -176,7 +181,7 @@ class Body:
     def _forward(
         self, frames: Floats, seen: NDArray[np.bool_], stamps_ns: NDArray[np.int64]
     ) -> Floats:
-        """Return the horizontal unit vectors (T, 2) of the heading: +x if nothing tells it."""
+        """Return the horizontal unit vectors (T, 2) of the heading; +x if it is unknown."""
         for left, right in self.sides:
             both = seen[:, [left]] & seen[:, [right]]
             if both.any():
@@ -195,23 +200,23 @@ class Body:
         lengths: Floats,
         forward: Floats | None,
     ) -> float:
-        """Fill the root in place and return how far off it may be at last, in metres."""
+        """Fill the root in `filled`. Return its possible error in the newest frame, in metres."""
         if seen[:, 0].all():
             return 0.0
         ever = np.logical_or.reduce(seen)  # (J,)
         known = seen[:, 0].copy()  # (T,)
         reach_m = 0.0
-        for level in self.levels:  # the joints nearest to the root know best
+        for level in self.levels:  # joints near the root tell its place best
             if known.all():
                 break
             others = level[ever[level]]
-            if ever[0]:  # only joints seen beside it say where it must be
+            if ever[0]:  # use only joints that were seen together with the root
                 both = seen[:, others] & seen[:, :1]
                 others, both = others[both.any(0)], both[:, both.any(0)]
                 beside = Gaps.of(both, stamps_ns).fill(filled[:, others] - filled[:, :1])
             else:
                 scale = lengths.sum() / max(self.lengths.sum(), 1e-9)
-                assert forward is not None  # a joint was never seen: the root
+                assert forward is not None  # there is one, since the root was never seen
                 beside = _turn(scale * self._places[others], forward)
             told = seen[:, others] & ~known[:, None]  # (T, n)
             count = told.sum(1)
@@ -237,7 +242,7 @@ def _standing(name: str) -> tuple[float, float, float, float]:
 
 
 def _turn(offsets: Floats, forward: Floats) -> Floats:
-    """Turn offsets (n, 3), x forward, to headings (T, 2): (T, n, 3)."""
+    """Return offsets (n, 3), x forward, turned to each of the headings (T, 2): (T, n, 3)."""
     cosine, sine = forward[:, None, 0], forward[:, None, 1]  # (T, 1)
     x, y, z = offsets.T
     return np.stack(
@@ -247,15 +252,18 @@ def _turn(offsets: Floats, forward: Floats) -> Floats:
 
 
 def _last_seen(seen: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the newest frame (J,) that has each joint, of seen (T, J); the last one if none."""
+    """Return the index (J,) of the newest frame in which each joint was seen, given seen (T, J).
+
+    For a joint that was never seen, it is the last frame.
+    """
     return len(seen) - 1 - np.argmax(seen[::-1], axis=0)
 
 
 class Gaps(NamedTuple):
-    """Between which frames each joint of each frame is to be interpolated: (T, n) each.
+    """The frames between which each joint of each frame is interpolated, all (T, n).
 
-    Before its first and after its last sight a joint stays as it was there. What is filled for
-    one that was never seen has no meaning.
+    Before the first and after the last frame that has a joint, the value there is used. For a
+    joint that was never seen, the values have no meaning.
     """
 
     first: NDArray[np.int64]
@@ -264,15 +272,15 @@ class Gaps(NamedTuple):
 
     @classmethod
     def of(cls, seen: NDArray[np.bool_], stamps_ns: NDArray[np.int64]) -> 'Gaps':
-        """Find the frames around those that do not have a joint.
+        """Find the nearest frames that have a joint, before and after each frame.
 
         Args:
-            seen: (T, n) which frames have which joint.
+            seen: (T, n) whether each joint was seen.
             stamps_ns: (T,) ascending.
         """
         count = len(stamps_ns)
         index = np.arange(count)[:, None]
-        first = np.maximum.accumulate(np.where(seen, index, -1), axis=0)  # newest sight so far
+        first = np.maximum.accumulate(np.where(seen, index, -1), axis=0)  # newest so far
         last = np.minimum.accumulate(np.where(seen, index, count)[::-1], axis=0)[::-1]
         first, last = np.where(first < 0, last, first), np.where(last >= count, first, last)
         first, last = first.clip(0, count - 1), last.clip(0, count - 1)

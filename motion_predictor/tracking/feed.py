@@ -4,13 +4,14 @@ from collections import Counter
 from enum import Enum, auto
 
 RESTART_AFTER = 5
-"""Number of older stamps in a row, each newer than the last, that mean that the source's time
-restarted: a recording looped or its clock was set back. Fewer are messages that were delayed."""
+"""If so many stamps in a row are older than the newest, and each is newer than the one before, the
+source's time restarted: a recording looped, or the clock was set back. If there are fewer of them,
+messages were delayed."""
 
 TWO_CLOCKS_NS = 10_000_000_000
 """Two restarts of time within this span mean that two sources publish on the topic."""
 BEHIND, BEHIND_NS = 10, 2_000_000_000
-"""Number of late messages within a span of time that are more than delays."""
+"""If at least BEHIND messages are late within BEHIND_NS, they are not just delayed."""
 
 
 class Verdict(Enum):
@@ -25,11 +26,11 @@ class Verdict(Enum):
 class Feed:
     """Decides on each message by its frame and its stamp.
 
-    Positions of two frames must not meet in one history. The frame in use stays until nothing has
-    come in it for a while; what comes in another one meanwhile is refused.
+    Positions in two frames must not come into one history. So one frame is in use until no message
+    has come in it for a while. Until then, messages in other frames are refused.
 
     Args:
-        quiet_after_ns: without a message the frame is given up.
+        quiet_after_ns: time without a message after which the frame is no longer in use.
     """
 
     def __init__(self, quiet_after_ns: int) -> None:
@@ -46,7 +47,7 @@ class Feed:
         self._behind_since_ns, self._behind = 0, 0
 
     def clear(self) -> None:
-        """Take whatever comes next."""
+        """Forget the stamps and the frame, so that the next message is used whatever it has."""
         self.newest_ns: int | None = None
         self._heard_ns = 0
         self._older_stamps: list[int] = []
@@ -85,7 +86,7 @@ class Feed:
         return verdict
 
     def _note_behind(self, behind_ns: int, now_ns: int) -> None:
-        """Say so if messages with older stamps keep coming."""
+        """Add a remark if messages without a newer stamp keep coming."""
         if not 0 <= now_ns - self._behind_since_ns <= BEHIND_NS:
             self._behind_since_ns, self._behind = now_ns, 0
         self._behind += 1
@@ -102,7 +103,7 @@ class Feed:
             )
 
     def _note_restart(self, back_ns: int, now_ns: int) -> None:
-        """Say that the source's time went back, and if it did so twice, that there are two."""
+        """Add a remark that the source's time went back, or after two times, on two sources."""
         seldom = self._restarted_ns is None or now_ns - self._restarted_ns > TWO_CLOCKS_NS
         self._restarted_ns = now_ns
         if seldom:
@@ -119,7 +120,7 @@ class Feed:
             )
 
     def _time_restarted(self, stamp_ns: int, newest_ns: int) -> bool:
-        """Count a stamp that is not new and say whether there were enough of them."""
+        """Count a stamp that is not new. Return whether the source's time restarted."""
         if stamp_ns == newest_ns:
             self.rejected['duplicate stamp'] += 1
             return False

@@ -1,4 +1,4 @@
-"""Rejects joint positions that are physically impossible: they count as missing, by reason."""
+"""Rejects joint positions that are physically impossible. They count as missing."""
 
 from collections import Counter
 from typing import NamedTuple
@@ -11,24 +11,26 @@ from motion_predictor.tracking.body import Body
 FloatArray = NDArray[np.float32]
 
 JOINT_M_PER_S, JOINT_MARGIN_M = 12.0, 0.15
-"""Greatest speed of a joint. In 28 minutes of recorded motion, most of it dance, none was faster
-than 12 m/s for 0.07 s or 13.3 m/s for a frame of 1/60 s. The margin allows for a tracker's
-noise."""
+"""Greatest speed of a joint. In 28 minutes of recorded motion, most of it dance, no joint was
+faster than 12 m/s over 0.07 s, or than 13.3 m/s over one frame of 1/60 s. The margin allows for a
+tracker's noise."""
 STRAY_M_PER_S, STRAY_M = 10.5, 0.06
-"""How far a joint may be from where it would be at the speed of its last 0.1 s, by the time since.
-Of 37 minutes of recorded motion none was farther off than 0.755, 0.328 and 0.156 m at 15, 30 and
-60 Hz."""
+"""How far a joint may be from its extrapolated place: the first times the time since it was seen,
+plus the second. It is extrapolated with its velocity over the last 0.1 s. In 37 minutes of
+recorded motion, no joint was farther off than 0.755, 0.328 and 0.156 m at 15, 30 and 60 Hz."""
 LIMB_SHARE, LIMB_MARGIN_M = 0.3, 0.1
-"""A limb may differ from its usual length by this share or this margin, whichever is larger: limbs
+"""A limb may differ from its usual length by this share or this margin, whichever is larger. Limbs
 measured by cameras vary by several centimetres."""
 LIMB_EVERY_NS, LIMBS_KEPT, LIMBS_NEEDED = 50_000_000, 40, 5
-"""The usual length is the median of so many samples, taken at this interval: of two seconds."""
+"""A limb's length is measured at this interval. Its usual length is the median of the last
+LIMBS_KEPT measurements, over two seconds. It is unknown with fewer than LIMBS_NEEDED."""
 SWAP_SHARE, SWAP_M = 0.5, 0.1
-"""Left and right count as swapped if swapping them back halves the distance that those joints
-moved since they were last seen, and shortens each by at least this much."""
+"""Left and right count as swapped in two conditions together. Swapping them back reduces the
+distances that the joints moved since they were last seen to less than SWAP_SHARE of their sum. It
+also reduces them by more than SWAP_M per joint on average."""
 SWAP_RECENT_NS = 300_000_000
-"""Positions older than this are not compared. A tracker that keeps its sides for longer is
-believed."""
+"""Positions older than this are not compared. If a tracker keeps its sides swapped for longer than
+this, it is believed."""
 
 
 class Checked(NamedTuple):
@@ -37,19 +39,20 @@ class Checked(NamedTuple):
     positions: FloatArray
     """(J, 3) metres, NaN = missing or rejected."""
     rejected: Counter[str]
-    """Joints that were rejected, by reason, and frames whose sides were swapped back."""
+    """Number of joints that were rejected, and of frames whose sides were swapped back, by
+    reason."""
     contradicts: bool = False
-    """Whether the tracker insists on sides that contradict all that it said before."""
+    """Whether the tracker insists that left and right are the other way round than before."""
 
 
 class Gates:
     """Compares each frame of one person with those before it.
 
-    Every gate reopens with time. A joint may have moved farther the longer it was not seen. A limb
-    that keeps another length becomes the usual one.
+    No gate rejects for ever. The longer a joint was not seen, the farther it may have moved. If a
+    limb keeps another length, that becomes its usual length.
 
     Args:
-        body: of the layout that the frames have.
+        body: the body of the frames' layout.
     """
 
     def __init__(self, body: Body) -> None:
@@ -76,10 +79,10 @@ class Gates:
         positions: FloatArray,
         velocities: NDArray[np.floating] | None = None,
     ) -> Checked:
-        """Return a frame (J, 3) without the joints that cannot be there.
+        """Return a frame (J, 3) without the joints whose positions are impossible.
 
         Args:
-            stamp_ns: newer than that of any frame before.
+            stamp_ns: stamp of the frame, newer than that of any frame before.
             positions: metres, NaN = missing.
             velocities: (J, 3) m/s recent velocities of the joints, NaN where unknown.
         """
@@ -101,7 +104,7 @@ class Gates:
         jumped = way > JOINT_M_PER_S * elapsed_s + JOINT_MARGIN_M
         if velocities is not None:
             going = self.last + velocities * elapsed_s[:, None]
-            off = np.linalg.norm(frame - going, axis=-1)  # (J,), NaN where nobody knows
+            off = np.linalg.norm(frame - going, axis=-1)  # (J,), NaN where unknown
             jumped |= off > STRAY_M_PER_S * elapsed_s + STRAY_M
         if jumped.any():
             rejected['joint jumped'] += int(jumped.sum())
@@ -120,25 +123,25 @@ class Gates:
         return Checked(frame, rejected)
 
     def move(self, way: NDArray[np.floating]) -> None:
-        """Move all that was seen by (3,) metres."""
+        """Move all remembered positions by a vector (3,) in metres."""
         self.last = (self.last + way).astype(np.float32)
         self.newest = (self.newest + way).astype(np.float32)
 
     def _is_swapped(self, stamp_ns: int, frame: FloatArray, way: FloatArray) -> bool:
-        """Whether a frame continues the ones before far better with left and right swapped.
+        """Whether a frame continues the earlier ones far better with left and right swapped.
 
         Args:
-            stamp_ns: of the frame.
-            frame: (J, 3).
-            way: (J,) that each joint came since it was last seen, NaN = missing.
+            stamp_ns: stamp of the frame.
+            frame: (J, 3) metres.
+            way: (J,) metres that each joint moved since it was last seen, NaN = missing.
         """
-        if not (way > SWAP_M).any():  # there is not so much to save
+        if not (way > SWAP_M).any():  # no joint moved far enough
             return False
         fresh = self._paired & (stamp_ns - self._seen_ns <= SWAP_RECENT_NS)
         fresh &= ~np.isnan(frame[:, 0])
         fresh &= fresh[self._mirrored]
         count = int(fresh.sum())
-        if count < 4:  # of one pair alone, continuity says too little
+        if count < 4:  # a single pair is not enough evidence
             return False
         straight = way[fresh].sum()
         crossed = np.linalg.norm(frame[self._mirrored[fresh]] - self.last[fresh], axis=-1).sum()
@@ -147,7 +150,8 @@ class Gates:
     def _wrong_ends(self, lengths: FloatArray) -> NDArray[np.bool_]:
         """Return which joints (J,) to leave out so that all limbs have their usual lengths.
 
-        The joint on most limbs of another length goes first; of the two ends of one, the outer.
+        The joint at the end of most unusual limbs is left out first. If both ends of a limb have
+        equally many, it is the outer one.
         """
         off = np.abs(lengths - self.limbs_m)
         bad = off > np.maximum(LIMB_SHARE * self.limbs_m, LIMB_MARGIN_M)  # (J,), False if unknown
@@ -161,7 +165,7 @@ class Gates:
         return wrong
 
     def _learn(self, stamp_ns: int, lengths: FloatArray) -> None:
-        """Take a frame's limb lengths (J,) into the usual ones."""
+        """Update the usual limb lengths with those of a frame (J,)."""
         if self._lengths_ns is not None and stamp_ns - self._lengths_ns < LIMB_EVERY_NS:
             return
         self._lengths_ns = stamp_ns

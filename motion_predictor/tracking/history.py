@@ -16,33 +16,33 @@ RECENT_NS = 100_000_000
 
 
 MEASURED_NS = 35_000_000
-"""A resampled position counts as measured if the joint was seen within this time of it. So all
-positions of a source of 15 Hz count."""
+"""A resampled position counts as measured if the joint was seen at most this time before or after
+it. So all positions of a source of 15 Hz count."""
 
 
 @dataclass(frozen=True)
 class ObservedWindow:
-    """What a network is given of one person."""
+    """The input of a network for one person."""
 
     positions: FloatArray
     """(H, J, 3) metres, without gaps; the last frame is the newest observation."""
     observed_fraction: float
-    """Share of the H * J positions that were measured, then or within 35 ms, 0 to 1."""
+    """Share of the H * J positions for which the joint was seen at most 35 ms away, 0 to 1."""
     seen_fraction: float
     """Share of the H * J positions that lie between two frames in which the joint was seen."""
     recent_fraction: float
     """Share of the J joints that were observed in the last 0.1 s."""
     doubt_m: FloatArray
-    """(J,) how far off each joint of the last frame may be; 0 where it was observed."""
+    """(J,) metres that each joint of the last frame may be off; 0 where it was observed."""
 
 
 class History:
     """The recent frames of one person, at whatever rate and jitter they come.
 
     Args:
-        body: of the layout that the frames have.
+        body: the body of the frames' layout.
         rate_hz: the model's frame rate.
-        frames: H, the window's frames.
+        frames: H, number of frames of the window.
         max_gap_s: a longer gap between frames restarts the history.
     """
 
@@ -86,17 +86,17 @@ class History:
         return self._stamps_ns[0] <= self._stamps_ns[-1] + self._offsets_ns[0]
 
     def knows_velocity(self) -> bool:
-        """Whether the frames reach far enough back to tell it."""
+        """Whether the frames reach back far enough to compute velocities."""
         return len(self._stamps_ns) > 1 and self._stamps_ns[-1] - self._stamps_ns[0] >= RECENT_NS
 
     def move(self, way: NDArray[np.floating]) -> None:
-        """Move all frames by (3,) metres."""
+        """Move all frames by a vector (3,) in metres."""
         self._frames = deque((frame + way).astype(np.float32) for frame in self._frames)
 
     def velocity(self) -> NDArray[np.float64]:
         """Return the velocity (3,) of the whole person over the last 0.1 s, metres per second.
 
-        The median over the joints that both frames have; zero where there is no such pair.
+        It is the median over the joints that both frames have. It is zero if there are none.
         """
         joints = self.joint_velocities()
         known = joints[np.isfinite(joints).all(-1)]
@@ -114,19 +114,19 @@ class History:
     def window(self, limbs_m: NDArray[np.floating] | None = None) -> ObservedWindow | None:
         """Return the window that ends at the newest frame.
 
-        Positions are linear between frames in time; what was not observed is filled as
-        `Body.fill` says.
+        Positions are interpolated linearly in time between frames. Joints that were not observed
+        are filled by `Body.fill`.
 
         Args:
             limbs_m: (J,) lengths of this person's limbs, NaN where unknown.
 
         Returns:
-            None while the history is not full and where no joint was seen at all.
+            None if the history is not full, or if no joint was seen at all.
         """
         if not self.is_full():
             return None
         frames = np.array(self._frames)  # (T, J, 3)
-        # Relative to the newest stamp, seconds are exact enough as floats.
+        # Relative to the newest stamp, so that floats are exact enough.
         stamps = np.array(self._stamps_ns, np.int64) - self._stamps_ns[-1]
         seen = np.logical_and.reduce(np.isfinite(frames), axis=-1)  # (T, J)
         doubt_m = np.zeros(seen.shape[1], np.float32)
@@ -137,7 +137,7 @@ class History:
             if filled is None:
                 return None
             frames, doubt_m = filled
-        right = stamps.searchsorted(self._offsets_ns)  # first frame not before
+        right = stamps.searchsorted(self._offsets_ns)  # first frame that is not earlier
         left = right - (stamps[right] != self._offsets_ns)
         span = np.maximum(stamps[right] - stamps[left], 1)
         share = ((self._offsets_ns - stamps[left]) / span).astype(np.float32)[:, None, None]

@@ -21,11 +21,11 @@ FloatArray = NDArray[np.float32]
 MAX_FOUND = 10
 """Greatest number of new ids in one message that are compared with people who were lost."""
 SWITCHED_M = 0.2
-"""A pose this far from where its id was, and half as far from another person, is of that
-person."""
+"""A pose contradicts its id if it is farther than this from the last and from the extrapolated
+pose of the id, and less than half as far from the extrapolated pose of another person."""
 EXCHANGED_M, EXCHANGED_SHARE = 0.03, 0.5
-"""Two ids were swapped if both poses are nearer to where the other person was going, by so much
-each and by this share of the way."""
+"""Two ids count as swapped if each pose is much nearer to the extrapolated pose of the other id
+than to that of its own: nearer by EXCHANGED_M, and less than EXCHANGED_SHARE times as far."""
 JUMPED = 'person jumped'
 
 
@@ -33,11 +33,12 @@ class Identities:
     """Assigns poses to tracks.
 
     Args:
-        fresh: makes the track of somebody new.
+        fresh: makes an empty track for a new person.
         max_gap_ns: a longer gap ends a track.
-        max_speed: metres per second that no person exceeds.
-        reassociate_ns: a person who was lost goes on under a new id for so long; 0 never does.
-        rejected: where to count, by reason, ids that were not believed.
+        max_speed: speed in m/s that no person exceeds.
+        reassociate_ns: time for which a new id can continue the history of a lost person; 0:
+            never.
+        rejected: counts ids that were not believed, by reason.
     """
 
     def __init__(
@@ -59,11 +60,12 @@ class Identities:
     ) -> dict[str, Track]:
         """Return the track of each pose of a message, perhaps a new one.
 
-        Everybody is compared with where all were before the message, whatever the order in it.
+        Poses are compared with the tracks as they were before the message. So the order of poses
+        in the message does not matter.
 
         Args:
-            tracks: of everybody by id; those who are found under another id are renamed.
-            stamp_ns: of the message.
+            tracks: tracks of everybody by id. A track that is found under another id gets that id.
+            stamp_ns: stamp of the message.
             readable: poses (J, 3) by id.
         """
         crowd = Crowd(list(tracks.values()), stamp_ns)
@@ -81,7 +83,7 @@ class Identities:
         stamp_ns: int,
         readable: Mapping[str, FloatArray],
     ) -> None:
-        """Give the tracks of people who were just lost to the new ids that must be theirs."""
+        """Give the tracks of people who were just lost to new ids that can only be theirs."""
         new = [person_id for person_id in readable if person_id not in tracks]
         if not tracks or not 0 < len(new) <= MAX_FOUND:
             return
@@ -90,7 +92,7 @@ class Identities:
         lost = absent & (crowd.elapsed_s <= self._reassociate_ns * 1e-9)
         if not lost.any():
             return
-        # Everybody within reach counts, so that only one way to put it together remains.
+        # Everybody within reach counts. A track is given only if there is no other possibility.
         ways_m = np.stack([distances_m(readable[person_id], crowd.last) for person_id in new])
         reach = ways_m <= self._max_speed * crowd.elapsed_s + NEAR_M  # (new, N)
         reach &= lost | ~absent
@@ -104,7 +106,7 @@ class Identities:
     def _follow_swapped_ids(
         self, tracks: dict[str, Track], stamp_ns: int, readable: Mapping[str, FloatArray]
     ) -> None:
-        """Exchange the tracks of ids that go on at each other's place."""
+        """Exchange the tracks of ids that continue at each other's place."""
         fresh_ns = stamp_ns - self._max_gap_ns
         both = [i for i in readable if i in tracks and tracks[i].newest_ns >= fresh_ns]
         if len(both) < 2:
@@ -130,7 +132,7 @@ class Identities:
     def _track_of(
         self, crowd: Crowd, track: Track | None, stamp_ns: int, positions: FloatArray
     ) -> Track:
-        """Return the track that a pose under an id goes on with, perhaps a new one."""
+        """Return the track that a pose continues, perhaps a new one."""
         if track is None or stamp_ns - track.newest_ns > self._max_gap_ns:
             return self._fresh()
         reason = self._contradiction(crowd, track, stamp_ns, positions)
@@ -153,7 +155,7 @@ class Identities:
     def _contradiction(
         self, crowd: Crowd, track: Track, stamp_ns: int, positions: FloatArray
     ) -> str | None:
-        """Return why a pose is not of the person of a track; None if it may well be."""
+        """Return the reason why a pose is not of the person of a track; None if it may be."""
         way_m = track.way_m(positions)
         if way_m <= SWITCHED_M:
             return None

@@ -1,4 +1,4 @@
-"""Everyone who is observed: who is there, who can be predicted, and why others cannot."""
+"""Everyone who is observed: who is there, who can be predicted, and why the others cannot."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,29 +18,29 @@ from motion_predictor.tracking.tracks import Tracks
 
 
 class People:
-    """Keeps one history per person, and never takes a fault for an empty cell.
+    """Keeps one history per person. No fault makes the cell look empty.
 
-    Everybody who was reported is listed, or counted as unlisted, until nothing was reported of
-    them for `forget_after_s`. doc/statuses.md has the rules. `Identities` decides who is who,
-    `Feed` which messages are used, `Gates` which joints are believed.
+    Everybody who was reported is listed, or counted as unlisted, until `forget_after_s` after the
+    last report. doc/statuses.md has the rules. `Identities` decides which person a pose belongs
+    to, `Feed` which messages are used, and `Gates` which joints are believed.
 
-    Times of arrival are of the same clock as the stamps. They may be left out; then messages count
-    as arriving when they were captured.
+    Times of arrival and stamps come from the same clock. If a time of arrival is left out, the
+    message counts as arriving at its time of capture.
 
     Args:
         layout: of the positions.
         rate_hz: the model's frame rate.
-        frames: H, the frames of its history.
+        frames: H, number of frames of the model's history.
         max_gap_s: a longer gap restarts a person's history.
         forget_after_s: how long a person who is no longer reported stays listed, as STALE_INPUT.
-        min_observed_fraction: with less than this observed, a person is not predicted; nor if half
-            of the joints, or this share if it is less, have not been seen for 0.1 s.
-        max_people: with more, those nearest to the robot are predicted and the rest are TOO_MANY.
+        min_observed_fraction: as in `WindowCheck`.
+        max_people: greatest number of people who are predicted. If there are more, those nearest
+            to the robot are predicted, and the others are TOO_MANY.
         robot_position: [x, y, z] of the robot in the frame of the positions, metres.
-        max_speed: metres per second that no person exceeds.
-        reassociate_s: a person who was lost goes on under a new id for so long; 0 never does.
-        frozen_after_s: somebody whose positions are the same for so long, bit by bit, is frozen:
-            STALE_INPUT until they change. 0 never is.
+        max_speed: speed in m/s that no person exceeds.
+        reassociate_s: time for which a new id can continue the history of a lost person; 0: never.
+        frozen_after_s: a person whose positions stay the same for so long, bit by bit, counts as
+            frozen: STALE_INPUT until they change. 0: never.
 
     Raises:
         ValueError: if the robot's position is not three finite numbers.
@@ -91,7 +91,7 @@ class People:
         )
 
     def prefer(self, robot_position: Sequence[float], max_people: int) -> None:
-        """Set who is predicted where there are more: the nearest to the robot.
+        """Set the robot's position, and the greatest number of people who are predicted.
 
         Raises:
             ValueError: if the robot's position is not three finite numbers.
@@ -108,7 +108,7 @@ class People:
         unreadable: int = 0,
         now_ns: int | None = None,
     ) -> bool:
-        """Take everyone reported at one stamp.
+        """Take in everyone who was reported at one stamp.
 
         Args:
             stamp_ns: time of capture.
@@ -118,10 +118,10 @@ class People:
             now_ns: time of arrival.
 
         Returns:
-            False if the whole message was rejected: because its stamp is not newer than the
-            newest, or it is in another frame than those that still come.
+            False if the whole message was rejected. Then its stamp is not newer than the newest,
+            or it is in another frame while messages still come in the one in use.
         """
-        if self.feed.newest_ns is None:  # nobody has looked for long enough to say that nobody is
+        if self.feed.newest_ns is None:  # too early to say that nobody is there
             self._presence.note_somebody(1, stamp_ns if now_ns is None else now_ns)
         verdict = self.feed.decide(stamp_ns, frame_id, stamp_ns if now_ns is None else now_ns)
         if verdict is Verdict.REFUSED:
@@ -156,7 +156,7 @@ class People:
         unreadable: int,
         now_ns: int,
     ) -> None:
-        """Remember the people of a message that cannot be taken: they are there all the same."""
+        """Remember the people of a message that cannot be used, since they may be there."""
         strangers = 0
         for observation in observations:
             same_frame = frame_id == self.feed.frame_id
@@ -172,14 +172,14 @@ class People:
         self._presence.note_somebody(people, now_ns)
 
     def clear(self, now_ns: int | None = None) -> None:
-        """Begin anew with the histories and with time: the clock was set to `now_ns`."""
+        """Drop all histories and accept any stamp next, because the clock was set to `now_ns`."""
         now_ns = self._heard_ns if now_ns is None else now_ns
         self._presence.time_jumped(now_ns)
         self._lose_everyone(now_ns)
         self.feed.clear()
 
     def succeed(self, others: 'People', now_ns: int) -> None:
-        """Take over from others. Everybody whom they may have seen may still be there."""
+        """Take over from another instance. Everybody who may be there for it is remembered."""
         self._presence.note_others(others.at_most(now_ns), now_ns)
 
     def at_most(self, now_ns: int) -> int:
@@ -188,22 +188,23 @@ class People:
         return len(self._tracks) + self._unlisted(now_ns)
 
     def _lose_everyone(self, now_ns: int) -> None:
-        """Give all histories up; who they are of may still be there."""
+        """Drop all histories. Their people may still be there, so they are remembered."""
         self._presence.note_others(len(self._tracks) + self._tracks.left_behind(now_ns), now_ns)
         self._tracks.by_id.clear()
         self._predicted.clear()
         self._unreadable = 0
         self._axes = Axes(self._body)
 
-    # What there is
+    # Output
 
     def listing(self, now_ns: int | None = None) -> Scene | None:
-        """Return everyone at the newest stamp without their windows, which is cheap.
+        """Return everyone at the newest stamp without their windows, which takes little time.
 
-        Who could be predicted is listed as OK. None before the first message.
+        People who could be predicted are listed as OK. The result is None before the first
+        message.
 
         Args:
-            now_ns: the time now; that of the newest message by default.
+            now_ns: the time now; by default, the newest message's time of arrival.
         """
         newest_ns = self.feed.newest_ns
         if newest_ns is None:
@@ -218,7 +219,7 @@ class People:
         People of whom too little is observed are counted as rejected.
 
         Args:
-            now_ns: the time now; that of the newest message by default.
+            now_ns: the time now; by default, the newest message's time of arrival.
         """
         listing = self.listing(now_ns)
         if listing is None:
@@ -242,6 +243,6 @@ class People:
         return replace(listing, people=tuple(people.values()))
 
     def _unlisted(self, now_ns: int) -> int:
-        """Return the number of people who may be there and are not listed."""
+        """Return the number of people who may be there but are not listed."""
         remembered = self._presence.unlisted(len(self._tracks), now_ns)
         return max(remembered, self._unreadable, self._tracks.left_behind(now_ns))

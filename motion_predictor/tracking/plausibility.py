@@ -1,4 +1,4 @@
-"""Whether poses can be people in metres, z up. If not, one sentence says why and what to do."""
+"""Checks that poses can be people in metres, with z up. If not, a sentence says what to do."""
 
 from collections import Counter
 
@@ -12,32 +12,36 @@ FloatArray = NDArray[np.float32]
 TALL_M = 1.7
 """Height of a person whose limbs are as long as those of `Body`."""
 SMALLEST, LARGEST = 0.4, 2.2
-"""Sizes that are accepted, as multiples of that: from toddlers to larger than anybody."""
+"""Limits of accepted sizes, as multiples of `Body`: from a toddler to more than any adult."""
 UNITS = {'millimetres': 1000.0, 'centimetres': 100.0, 'inches': 39.37, 'feet': 3.281}
 FEW_LIMBS, MOST_LIMBS = 5, 12
-"""Limbs that tell the size of a body, and its proportions."""
+"""Least numbers of limbs from which the size of a body, and its proportions, are judged."""
 MISFIT = 0.4
-"""Median deviation of the logarithms of limb lengths from those of a body of the same size. Of
-recorded people it is 0.14 at most, of joints in a wrong order 0.6 in the median."""
+"""Limit of the median deviation of the logarithms of limb lengths from those of a body of the same
+size. For recorded people, the median deviation is 0.14 at most. If joints come in a wrong order,
+it is typically 0.6."""
 UPRIGHT, ALONG = 0.5, 0.82
-"""Cosines of the angle of the trunk to an axis: it stands, or lies along that axis."""
+"""Least cosines of the angle between the trunk and an axis. UPRIGHT: for z, at which a person
+stands. ALONG: for any axis, along which a person seems to lie."""
 VOTES_LEAST, VOTES_MOST, TIMES = 30, 900, 4
-"""Poses that a verdict needs, poses remembered, and the ratio of votes that decides."""
+"""Number of poses that a verdict needs, greatest number that is remembered, and the ratio between
+contrary and agreeing poses that makes a verdict."""
 BACKWARD_M = 0.03
+"""Distance of a toe before or behind the ankle from which it counts."""
 
 
 def limbs_of(body: Body, pose: FloatArray) -> NDArray[np.float64]:
     """Return the lengths (J,) of the limbs of a pose (J, 3), NaN where unknown."""
-    with np.errstate(invalid='ignore'):  # of what is infinite
+    with np.errstate(invalid='ignore'):  # infinite values give NaN
         lengths = np.linalg.norm(pose.astype(np.float64) - pose[body.parents], axis=-1)
     lengths[0] = np.nan
     return lengths
 
 
 def wrong_size(body: Body, limbs_m: NDArray[np.floating]) -> str:
-    """Return a sentence if the limbs (J,), NaN = unknown, do not have the size of a person.
+    """Return a sentence if the limb lengths (J,), NaN = unknown, are not of a person's size.
 
-    It takes a few limbs to tell.
+    With fewer than FEW_LIMBS known lengths, the sentence is empty.
     """
     told = np.isfinite(limbs_m) & (body.lengths > 0)
     if told.sum() < FEW_LIMBS:
@@ -68,10 +72,10 @@ def wrong_proportions(body: Body, limbs_m: NDArray[np.floating]) -> str:
 
 
 class Axes:
-    """Tells which axis is up and whether left is left, from all poses of a source.
+    """Checks from all poses of a source that z points up, and that sides are not mirrored.
 
     Args:
-        body: of the poses.
+        body: the body of the poses' layout.
     """
 
     def __init__(self, body: Body) -> None:
@@ -80,11 +84,11 @@ class Axes:
         self._sides: Counter[str] = Counter()
 
     def see(self, pose: FloatArray) -> None:
-        """Take a pose (J, 3), NaN = missing."""
+        """Take in a pose (J, 3), NaN = missing."""
         if self._body.neck is not None:
             trunk = pose[self._body.neck].astype(np.float64) - pose[0]
             length = np.linalg.norm(trunk)
-            if length > 0:  # not so if it is NaN
+            if length > 0:  # false for NaN
                 self._vote(trunk / length)
         if self._body.hips is not None and self._body.feet:
             left = pose[self._body.hips[0], :2] - pose[self._body.hips[1], :2]

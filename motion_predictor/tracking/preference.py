@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 KEEPS_PLACE_M = 0.3
-"""A predicted person is replaced only by somebody who is nearer by this, to avoid flicker."""
+"""A predicted person is replaced only by somebody who is nearer to the robot by this distance. So
+predictions do not flicker."""
 
 
 class Preference:
@@ -33,8 +34,8 @@ class Preference:
         """Return ids in the order in which people are to be predicted.
 
         Args:
-            places: (3,) of everybody who could be predicted, by id.
-            predicted: who was predicted last.
+            places: (3,) positions of everybody who could be predicted, by id.
+            predicted: ids of those who were predicted last.
         """
         if len(places) <= self.max_people:
             return list(places)

@@ -1,13 +1,13 @@
 """Remembers people who may be there although they are not listed.
 
 A fault must not make a cell look empty. People who could not be read, were refused, or whose
-history was cleared are counted here for a stated time. Only after it may an empty list mean that
-nobody is there.
+history was cleared are counted here for a stated time. Until that time is over, an empty list does
+not mean that nobody is there.
 """
 
 
 class _Count:
-    """How many may be there, and until when."""
+    """Numbers of people who may be there, each until some time."""
 
     def __init__(self) -> None:
         self._until_ns: dict[int, int] = {}  # by number of people
@@ -24,7 +24,7 @@ class _Count:
 
 
 class Presence:
-    """Remembers how many may be there who are not listed.
+    """Remembers how many people may be there without being listed.
 
     Args:
         hold_ns: time for which they are remembered.
@@ -40,7 +40,7 @@ class Presence:
             self._others.note(people, now_ns + self._hold_ns)
 
     def note_somebody(self, people: int, now_ns: int) -> None:
-        """Record a number of people, who may be the listed ones."""
+        """Record a number of people, some of whom may be listed."""
         if people > 0:
             self._somebody.note(people, now_ns + self._hold_ns)
 

@@ -19,8 +19,8 @@ class Observation:
     id: str
     positions: FloatArray  # (J, 3) metres, joints of the model's layout, NaN = missing
     sent: bytes = b''
-    """The source's own values before any transform, by which a frozen source is recognised. Empty
-    where they are the positions."""
+    """The values that the source sent, before any transform. A frozen source is recognised by
+    them. Empty if they are the positions themselves."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Person:
     window: ObservedWindow | None
     last_seen: LastSeen
     track: int = 0
-    """Number of the unbroken observation of this person; it stays the same when the id changes."""
+    """Number of the person's `Track`. It stays the same when the id changes."""
 
 
 @dataclass(frozen=True)
@@ -44,4 +44,4 @@ class Scene:
     frame_id: str
     people: tuple[Person, ...]
     unlisted: int = 0
-    """People who may be there beside those listed."""
+    """Number of people who may be there but are not listed."""

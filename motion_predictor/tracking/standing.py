@@ -1,4 +1,4 @@
-"""What can be said of a person who is followed: predictable, or why not."""
+"""Decides the status of a tracked person: whether they can be predicted, and if not, why."""
 
 from collections import Counter
 from dataclasses import replace
@@ -10,17 +10,17 @@ from motion_predictor.tracking.scene import Person
 from motion_predictor.tracking.track import Track
 
 RECENT_LEAST = 0.5
-"""Share of the joints that must have been seen recently. A pose that is mostly remembered is not
-predicted from, unless `min_observed_fraction` is lower than this."""
+"""Share of the joints that must have been seen recently. So no prediction starts from a pose that
+is mostly remembered. A lower `min_observed_fraction` replaces it."""
 
 
 def status_of(track: Track, newest_ns: int | None, axes_are_wrong: bool) -> Status:
-    """Return a person with the status that is known without the window.
+    """Return the status of a person, as far as it is known without the window.
 
     Args:
-        track: of the person.
+        track: track of the person.
         newest_ns: time of capture of the newest message.
-        axes_are_wrong: whether the source's axes or sides cannot be those of people.
+        axes_are_wrong: whether the axes or sides of the source seem to be wrong.
     """
     if track.newest_ns != newest_ns or track.frozen or axes_are_wrong:
         return Status.STALE_INPUT
@@ -28,14 +28,15 @@ def status_of(track: Track, newest_ns: int | None, axes_are_wrong: bool) -> Stat
 
 
 class WindowCheck:
-    """Lets a person be predicted whose window shows enough of a human body.
+    """Decides whether the window of a person shows enough of a human body for a prediction.
 
     Args:
-        body: of the layout.
-        min_observed_fraction: with less than this observed, a person is not predicted; nor if half
-            of the joints, or this share if it is less, have not been seen for 0.1 s.
-        rejected: where to count, by reason, who is not predicted.
-        remarks: where to say what is wrong, by reason.
+        body: the body of the layout.
+        min_observed_fraction: share of the window's positions that must lie between two frames in
+            which the joint was seen. The same share of the joints, or half of them if that is
+            less, must have been seen in the last 0.1 s.
+        rejected: counts people who are not predicted, by reason.
+        remarks: collects sentences that say what is wrong, by reason.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class WindowCheck:
         self._remarks = remarks
 
     def __call__(self, person: Person, track: Track) -> Person:
-        """Return a person of a full history with the window, or STALE_INPUT without one."""
+        """Return a person with a full history, either with a window or as STALE_INPUT."""
         window = track.window()
         if sentence := wrong_proportions(self._body, track.gates.limbs_m):
             self._rejected['limb lengths of no person'] += 1

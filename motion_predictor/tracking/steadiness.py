@@ -1,4 +1,4 @@
-"""Detects whole bodies that jump or sway as only a camera's error can make them."""
+"""Detects jumps and swaying of whole bodies that only an error of the camera can cause."""
 
 from typing import NamedTuple
 
@@ -8,27 +8,27 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 
 BODY_M_PER_S, BODY_MARGIN_M = 2.0, 0.02
-"""How far a body may be from where its velocity leads: a change of speed, and a tracker's noise.
-In 50 minutes of recorded motion, much of it dance and football, nobody changed speed by more than
-1.9 m/s from frame to frame, at 15, 30 and 60 Hz."""
+"""How far a body may be from its extrapolated place: a change of velocity times the elapsed time,
+plus a margin for a tracker's noise. In 50 minutes of recorded motion, much of it dance and
+football, nobody changed velocity by more than 1.9 m/s from frame to frame, at 15, 30 and 60 Hz."""
 HOLD_NS = 90_000_000
 """A displacement that lasts longer is accepted as real."""
 MOST_OF_IT = 0.5
-"""Share of the joints that must be seen. A single arm can really start so fast."""
+"""Share of the joints that must be seen for a verdict. A single arm can really start so fast."""
 
 SWAY_LAG_S, SWAY_SPAN_S = 1 / 30, 0.25
 CALM_M = 0.01
-"""Departure of a real body from constant velocity over the lag (root mean square). In recorded
-motion one person in a hundred exceeds it."""
+"""Root mean square deviation of a real body from constant velocity over SWAY_LAG_S. In recorded
+motion, one person in a hundred exceeds it."""
 SWAY_DOUBT = 2.2
-"""The rest of the departure is a camera's error. So many times it holds 90 % of the true
-positions, measured where depth sways by 3 cm within 0.15 s."""
+"""A deviation beyond CALM_M is an error of the camera. A radius of SWAY_DOUBT times the excess
+holds 90 % of the true positions, measured where depth sways by 3 cm within 0.15 s."""
 
 
 def sway_m(window: FloatArray, rate_hz: float) -> float:
-    """Return the error of the window's last frame that swaying may cause, in metres.
+    """Return the possible error of the window's last frame from swaying, in metres.
 
-    A depth camera may move the whole body by centimetres from frame to frame. No muscle can.
+    A depth camera may move the whole body by centimetres from frame to frame. Muscles cannot.
 
     Args:
         window: (H, J, 3) metres, without gaps.
@@ -45,24 +45,24 @@ def sway_m(window: FloatArray, rate_hz: float) -> float:
 
 
 class Steadied(NamedTuple):
-    """A frame as it is believed."""
+    """A frame after the check."""
 
     positions: FloatArray
     """(J, 3) metres."""
     doubt_m: float = 0.0
-    """How far off all of it may be."""
+    """Metres that the whole frame may be off."""
     moved: NDArray[np.floating] | None = None
-    """(3,) displacement of everything known before, if the newest frames are right."""
+    """(3,) metres by which to move everything known before; None if nothing is to be moved."""
     is_another: bool = False
-    """Whether it contradicts everything known before."""
+    """Whether the frame contradicts everything known before."""
 
 
 class Steadiness:
-    """Compares where one person is with where they were going.
+    """Compares each frame of one person with the extrapolation of the frames before.
 
-    A body that jumps farther than anybody can move, for a few frames, is held on its path, in the
-    posture that is seen. If it stays off by the same distance, the frame of reference has moved
-    and not the person. Then the whole history is moved, so that the person does not seem to start
+    If a body jumps farther than anybody can move, it is held on its path for a few frames, in the
+    posture that is seen. If it stays off by the same distance, then the frame of reference has
+    moved, and not the person. So the whole history is moved, and the person does not seem to start
     running.
     """
 
@@ -73,13 +73,13 @@ class Steadiness:
     def check(
         self, elapsed_ns: int, stamp_ns: int, frame: FloatArray, going: FloatArray
     ) -> Steadied:
-        """Return the frame with joints that can be believed.
+        """Return the frame, corrected if the body jumped.
 
         Args:
-            elapsed_ns: since the frame before.
-            stamp_ns: of the frame.
+            elapsed_ns: time since the frame before.
+            stamp_ns: stamp of the frame.
             frame: (J, 3) as seen, NaN = missing.
-            going: (J, 3) where the joints are by now if the person goes on, NaN = unknown.
+            going: (J, 3) positions extrapolated to the stamp, NaN = unknown.
         """
         ways = (frame - going).astype(np.float64)
         shared = np.isfinite(ways[:, 0])

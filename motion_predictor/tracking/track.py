@@ -1,4 +1,4 @@
-"""What is known of one person: the history, the checks of each frame, and when they were seen."""
+"""What is known about one person: the history, the state of all checks, and where they were."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,38 +25,39 @@ class LastSeen(NamedTuple):
     """Where somebody was when they were last seen."""
 
     stamp_ns: int
-    """When."""
+    """Time of capture."""
     pose: FloatArray
     """(J, 3) metres, NaN for joints that were not seen then."""
     place: NDArray[np.floating]
     """(3,) the root, or the middle of what was seen."""
     reach_m: float
-    """Radius of the ball about `place` that held all joints at that time, whatever the posture."""
+    """Metres: radius of the ball around `place` that held all joints at that time, whatever the
+    posture."""
 
 
 class Track:
-    """What is known of one person.
+    """What is known about one person.
 
     Args:
-        body: of the layout.
-        window: frames per second and frames of a history, and the gap that it bears in seconds.
+        body: the body of the layout.
+        window: arguments of `History`: rate_hz, frames and max_gap_s.
     """
 
     _numbers = count(1)
 
     def __init__(self, body: Body, window: tuple[float, int, float]) -> None:
         self.number = next(self._numbers)
-        """Of all tracks, each has its own."""
+        """A number that no other track has."""
         self._body = body
         self._rate_hz = window[0]
         self.history = History(body, *window)
         self.gates = Gates(body)
         self._steadiness = Steadiness()
         self.doubt_m = 0.0
-        """Common error of all joints that the newest frame may have, in metres."""
+        """Metres that all joints of the newest frame may be off together."""
         self.before: Track | None = None
-        """The track that the id had until it jumped. The tracker may have been wrong for a
-        moment."""
+        """The track that the id had until it jumped. It is kept because the jump may have been a
+        short error of the tracker."""
         self.left_behind = False
         """Whether the person may still be at the place from before the jump."""
         self.heard_ns = 0
@@ -74,32 +75,32 @@ class Track:
 
     @property
     def place(self) -> NDArray[np.floating]:
-        """Where the person was last seen (3,): the root, or the middle of all that was."""
+        """Where the person was last seen (3,): the root, or the middle of the joints seen."""
         newest = self.gates.newest
         return newest[0] if np.isfinite(newest[0]).all() else np.nanmean(newest, axis=0)
 
     @property
     def last_seen(self) -> LastSeen:
-        """Where the person was last seen, and when; what a frozen source repeats is not seen."""
+        """Where and when the person was last seen. What a frozen source repeats does not count."""
         if self.frozen and self._last_seen is not None:
             return self._last_seen
         newest = self.gates.newest
         has_root = bool(np.isfinite(newest[0]).all())
         reach_m = self._body.reach_m(self.gates.limbs_m)
-        # From the middle of some joints, the root may be so far off, and others from there.
+        # The root may be one reach away from the middle of some joints, and others twice as far.
         reach_m = self.doubt_m + (reach_m if has_root else 2 * reach_m)
         return LastSeen(self.newest_ns, newest, self.place, reach_m)
 
     def observe(self, stamp_ns: int, positions: FloatArray, rejected: Counter[str]) -> bool:
-        """Take a pose (J, 3), NaN = missing, as far as it is believed.
+        """Add those joints of a pose to the history that are believed.
 
         Args:
-            stamp_ns: newer than any before.
-            positions: metres.
-            rejected: where to count what is not believed, by reason.
+            stamp_ns: stamp of the pose, newer than any before.
+            positions: (J, 3) metres, NaN = missing.
+            rejected: counts joints and poses that are not believed, by reason.
 
         Returns:
-            False if it does not go together with what was known, and nothing was taken.
+            False if the pose contradicts the history. Then nothing was added.
         """
         doubt_m, velocities = 0.0, None
         if self.history.knows_velocity():
@@ -136,36 +137,36 @@ class Track:
         return replace(window, doubt_m=np.hypot(window.doubt_m, np.float32(doubt_m)))
 
     def repeats(self, said: bytes, stamp_ns: int, frozen_after_ns: int) -> bool:
-        """Take note of what the source says, and tell whether it has said so for too long.
+        """Remember what the source sent, and return whether it has repeated this for too long.
 
         Args:
-            said: all that it says of the person.
-            stamp_ns: when.
-            frozen_after_ns: time after which it counts as frozen; 0: never.
+            said: the bytes that it sent for the person.
+            stamp_ns: time of capture.
+            frozen_after_ns: time after which a person counts as frozen; 0: never.
         """
         if said != self._said:
             self._said, self._said_since_ns = said, stamp_ns
             self._last_seen = None
             return False
         if self._last_seen is None:
-            self._last_seen = self.last_seen  # the first time that it was said
+            self._last_seen = self.last_seen  # as of the first repetition
         return 0 < frozen_after_ns <= stamp_ns - self._said_since_ns
 
     def way_m(self, positions: FloatArray) -> float:
-        """Return the distance of a pose (J, 3) from the last one."""
+        """Return the distance, in metres, of a pose (J, 3) from the last one."""
         return float(distances_m(positions, self._comparable(positions)[None])[0])
 
     def going(self, stamp_ns: int) -> NDArray[np.floating]:
-        """Return the joints (J, 3) extrapolated to now."""
+        """Return the newest pose (J, 3), extrapolated to a stamp."""
         return self.gates.newest + self._step(stamp_ns)
 
     def surprise_m(self, stamp_ns: int, positions: FloatArray) -> float:
-        """Return the distance of a pose (J, 3) from the extrapolated one."""
+        """Return the distance, in metres, of a pose (J, 3) from the extrapolated one."""
         going = self._comparable(positions) + self._step(stamp_ns)
         return float(distances_m(positions, going[None])[0])
 
     def may_be(self, positions: FloatArray, stamp_ns: int, max_speed: float) -> bool:
-        """Whether a pose (J, 3) at another time may be of this person, by the way between."""
+        """Whether a pose (J, 3) at another time is near enough to be of this person."""
         elapsed_s = abs(stamp_ns - self.newest_ns) * 1e-9
         return self.way_m(positions) <= max_speed * elapsed_s + NEAR_M
 
@@ -173,9 +174,10 @@ class Track:
         return self.history.velocity() * (stamp_ns - self.newest_ns) * 1e-9
 
     def _comparable(self, positions: FloatArray) -> FloatArray:
-        """Return the last pose (J, 3); joints of earlier ones, if they are all that is shared.
+        """Return the newest pose (J, 3) if it shares a joint with `positions`.
 
-        Where a joint was long ago says little: the person has gone on without showing it.
+        Otherwise return the last position of each joint. They are not used if the newest pose is
+        enough, because the person has moved since.
         """
         newest = self.gates.newest
         shared = np.isfinite(positions[:, 0]) & np.isfinite(newest[:, 0])
@@ -183,11 +185,11 @@ class Track:
 
 
 class Crowd:
-    """Everybody as they were before a message; what it takes to compare with them is made once.
+    """Everybody as they were before a message. Arrays for comparisons are made only once.
 
     Args:
-        tracks: whom.
-        stamp_ns: of the message.
+        tracks: tracks of N people.
+        stamp_ns: stamp of the message.
     """
 
     def __init__(self, tracks: Sequence[Track], stamp_ns: int) -> None:
@@ -196,24 +198,24 @@ class Crowd:
 
     @cached_property
     def elapsed_s(self) -> NDArray[np.float64]:
-        """(N,) since each was seen."""
+        """(N,) seconds since each person was seen."""
         return np.array([self._stamp_ns - track.newest_ns for track in self.tracks]) * 1e-9
 
     @cached_property
     def last(self) -> NDArray[np.floating]:
-        """(N, J, 3) the last pose of each."""
+        """(N, J, 3) the last pose of each person."""
         return np.stack([track.gates.newest for track in self.tracks])
 
     @cached_property
     def going(self) -> NDArray[np.floating]:
-        """(N, J, 3) joints extrapolated to now."""
+        """(N, J, 3) the last pose of each person, extrapolated to the stamp."""
         return np.stack([track.going(self._stamp_ns) for track in self.tracks])
 
 
 def distances_m(positions: FloatArray, others: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the median distance of the joints that a pose shares with others: (N,).
+    """Return the median distance (N,), in metres, of the joints that a pose shares with others.
 
-    It is infinite where they share none.
+    It is infinite for poses that share no joint with it.
 
     Args:
         positions: (J, 3), NaN = missing.

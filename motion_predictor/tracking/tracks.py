@@ -1,4 +1,4 @@
-"""Everyone who is followed, by id: frames are added to the right history, old ones are dropped."""
+"""Everyone who is tracked, by id. Poses are added to their tracks, and old tracks are dropped."""
 
 from collections import Counter
 
@@ -15,15 +15,16 @@ FloatArray = NDArray[np.float32]
 
 
 class Tracks:
-    """The histories of all people.
+    """The tracks of all people.
 
     Args:
-        body: of the layout.
-        window: frames per second and frames of a history, and the gap that it bears in seconds.
+        body: the body of the layout.
+        window: arguments of `History`: rate_hz, frames and max_gap_s.
         forget_after_ns: time for which somebody who is no longer reported is kept.
-        max_speed: metres per second that no person exceeds.
-        frozen_after_ns: positions that stay the same for so long are frozen; 0 never are.
-        rejected: where to count, by reason, what is not believed.
+        max_speed: speed in m/s that no person exceeds.
+        frozen_after_ns: a person whose positions stay the same for so long counts as frozen; 0:
+            never.
+        rejected: counts joints and poses that are not believed, by reason.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Tracks:
         return len(self.by_id)
 
     def fresh(self) -> Track:
-        """Return a track in which nothing was seen."""
+        """Return an empty track."""
         return Track(self._body, self._window)
 
     def observe(
@@ -59,20 +60,20 @@ class Tracks:
         said: bytes,
         now_ns: int,
     ) -> None:
-        """Add a pose to a person's track, or to a fresh one if the two do not go together.
+        """Add a pose to a person's track, or to a fresh one if the pose contradicts the track.
 
         Args:
-            person_id: of the person.
-            track: the one found for the pose.
+            person_id: id of the person.
+            track: the track that was found for the pose.
             stamp_ns: time of capture.
             positions: (J, 3) metres, NaN = missing.
-            said: all that the source says of the person.
+            said: the bytes that the source sent for the person.
             now_ns: time of arrival.
         """
         frozen = track.repeats(said, stamp_ns, self._frozen_after_ns)
         if frozen:
             self._rejected['frozen'] += 1
-        elif track.frozen:  # what it repeated was not observed
+        elif track.frozen:  # repeated poses were not observed
             track = self.fresh()
             track.repeats(said, stamp_ns, self._frozen_after_ns)
         track.frozen = frozen
@@ -84,7 +85,7 @@ class Tracks:
         self.by_id[person_id] = track
 
     def is_of(self, observation: Observation, stamp_ns: int) -> bool:
-        """Whether an observation can be of the person who is followed under its id."""
+        """Whether an observation can be of the person who is tracked under its id."""
         track = self.by_id.get(observation.id)
         if track is None:
             return False
@@ -107,7 +108,7 @@ class Tracks:
 
         Args:
             stamp_ns: time of capture of the newest message.
-            now_ns: the time now, by the clock of those who listen.
+            now_ns: the time now, by the clock of arrival.
         """
         oldest_ns, silent_ns = stamp_ns - self._forget_after_ns, now_ns - self._forget_after_ns
         self.by_id = {
@@ -127,7 +128,7 @@ class Tracks:
 
         Args:
             newest_ns: time of capture of the newest message.
-            axes_are_wrong: whether the source's axes or sides cannot be those of people.
+            axes_are_wrong: whether the axes or sides of the source seem to be wrong.
         """
         return tuple(
             Person(
@@ -144,7 +145,7 @@ class Tracks:
         """Return the place where somebody was last seen, and how far they can have moved since.
 
         Args:
-            track: of the person.
+            track: track of the person.
             newest_ns: time of capture of the newest message.
         """
         seen = track.last_seen

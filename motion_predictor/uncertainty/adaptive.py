@@ -1,11 +1,15 @@
-"""Adaptive conformal inference: corrects each person's radii by how often they held lately.
+"""Adaptive conformal inference: corrects each person's radii by how often they held recently.
 
-For each person and horizon, the distribution of errors divided by radii is kept, with recent ones
-weighted more. The radius is multiplied by the quantile at 1 - a. a is not constant: it falls while
-more than the promised share is missed, and rises while less is missed (Gibbs and Candes 2021). So
-the coverage is right in the long run, whatever the person does. Until a horizon has been judged
-for some seconds, it uses the factor of the next shorter one: a person who is badly predicted at
-half a second will be at two seconds, too.
+For each person and horizon, a distribution of the ratio of error to radius is kept, in which
+recent ratios have more weight. The radius is multiplied by the quantile of that distribution at
+1 - a.
+
+The level a is not constant. It falls while more joints than promised are outside their balls, and
+rises while fewer are (Gibbs and Candes 2021). So the coverage is right in the long run, whatever
+the person does.
+
+Until a horizon has been judged for some seconds, it uses the factor of the next shorter one. The
+reason is that a person who is predicted badly at 0.5 s is predicted badly at 2 s, too.
 """
 
 import numpy as np
@@ -17,16 +21,16 @@ MEMORY_S = 8.0
 PRIOR_S = 2.0
 """Weight of the calibration, as seconds of evidence."""
 STEP_PER_S = 0.3
-"""Gamma of Gibbs and Candes: the change of a in a second in which every joint is missed."""
+"""Gamma of Gibbs and Candes, per second: how fast a falls while all joints are outside."""
 SHARES = (0.2, 2.0)
-"""Limits of a, as shares of the promised one. If it could not rise above that, people would be
-held too often, since factors rise at once and fall slowly."""
+"""Limits of a, as multiples of 1 - coverage. The upper limit is above 1, because factors rise at
+once and fall slowly. With 1 as the limit, balls would hold their joints too often."""
 NARROWS_PER_S = 0.05
-"""Greatest fall of a factor: five percent in a second. A rise is not limited."""
+"""Greatest fall of a factor: 5 % per second. A rise is not limited."""
 BOUNDS = (0.5, 8.0)
-"""Limits of factors. The lower one applies only if radii may become narrower than calibrated."""
+"""Limits of factors. If radii may not become smaller than calibrated, the lower limit is 1."""
 EDGES = np.linspace(np.log(1 / 16), np.log(16), 129)
-"""Edges of the bins: logarithms of errors over radii. One of them is 0."""
+"""Edges of the bins: logarithms of the ratio of error to radius. One of them is 0."""
 UNIT = len(EDGES) // 2
 BINS = len(EDGES) + 1
 _RATIOS = np.exp(EDGES)
@@ -36,18 +40,18 @@ class Adaptation:
     """Factors for the radii of people, in slots that are reused.
 
     Args:
-        horizons: H, ascending in time.
+        horizons: H, number of horizons, which ascend in time.
     """
 
     def __init__(self, horizons: int) -> None:
-        # For C slots: seconds in each bin (C, H, B), a as a share of the promised one (C, H), and
-        # logarithms of the factors (C, H).
+        # For C slots: seconds of evidence in each bin (C, H, B), a as a multiple of 1 - coverage
+        # (C, H), and logarithms of the factors (C, H).
         self._evidence: FloatArray = np.zeros((0, horizons, BINS))
         self._share: FloatArray = np.zeros((0, horizons))
         self._logs: FloatArray = np.zeros((0, horizons))
 
     def reserve(self, slots: int) -> None:
-        """Allocate so many slots; new ones are empty."""
+        """Allocate slots until there are so many. New ones are empty."""
         more = max(0, slots - len(self._logs))
         horizons = self._logs.shape[1]
         fresh = np.zeros((more, horizons, BINS)), np.ones((more, horizons))
@@ -67,14 +71,14 @@ class Adaptation:
         elapsed_s: FloatArray,
         coverage: float,
     ) -> None:
-        """Take the errors of predictions of n people.
+        """Learn from the errors of predictions of n people.
 
         Args:
-            slots: (n,) theirs.
-            ratio: (n, H, J) errors over calibrated radii; NaN where unknown.
+            slots: (n,) the people's slots.
+            ratio: (n, H, J) errors divided by calibrated radii; NaN where unknown.
             missed: (n, H) share of the joints that were outside the published radii.
-            elapsed_s: (n,) how long since the last time.
-            coverage: that is promised.
+            elapsed_s: (n,) seconds since each person was seen before.
+            coverage: the promised coverage.
         """
         known = ratio == ratio  # not NaN
         count = known.sum(-1)  # (n, H)
@@ -98,20 +102,20 @@ class Adaptation:
         coverage: float,
         narrows: bool,
     ) -> FloatArray:
-        """Return the logarithms (n, H) of the factors of people from now on.
+        """Return the logarithms (n, H) of the factors of n people from now on.
 
         Args:
-            slots: (n,) theirs.
-            elapsed_s: (n,) since the last time.
-            coverage: that is promised.
-            narrows: whether radii may become narrower than calibrated.
+            slots: (n,) the people's slots.
+            elapsed_s: (n,) seconds since each person was seen before.
+            coverage: the promised coverage.
+            narrows: whether radii may become smaller than calibrated.
         """
         heard = self._evidence[slots].cumsum(-1)  # (n, H, B)
         level = (1 - (1 - coverage) * self._share[slots]) * (1 - 1e-9)  # (n, H)
         lacking = np.maximum(PRIOR_S - heard[..., -1], 0)
         bins = (heard < (level * heard[..., -1])[..., None]).sum(-1)
         for person in np.flatnonzero(lacking.any(-1)):
-            before = UNIT  # the bin whose upper edge is believed in
+            before = UNIT  # the bin whose upper edge is the factor
             for horizon, prior_s in enumerate(lacking[person]):
                 own = heard[person, horizon].copy()
                 own[before:] += prior_s * coverage

@@ -1,4 +1,4 @@
-"""The calibration of a checkpoint: the data that it was fitted to, and its cases."""
+"""The calibration of a checkpoint: the data that it was fitted to, and its groups."""
 
 from typing import Annotated, Literal
 
@@ -18,10 +18,10 @@ TERMS = (
     'spread',
     'body_spread',
 )
-"""Terms of an expected error, in the order of the tensor: a constant, the state of the person,
-the spread of the samples of the joint, and that of all joints in root mean square."""
+"""Terms of the expected error, in the order of the tensor: a constant, the state of the person,
+the spread of the joint's samples, and the root mean square of the spread over all joints."""
 STILL_TERMS = 7
-"""Number of the first terms, whose inputs are the same at every frame."""
+"""Number of leading terms. Their inputs are the same at every frame."""
 # The joints of `others` are the trunk and the head.
 PARTS = ('wrists', 'elbows', 'feet', 'knees', 'hips', 'others')
 _PART_OF = {'wrist': 0, 'hand': 0, 'thumb': 0, 'elbow': 1, 'ankle': 2, 'foot': 2, 'heel': 2}
@@ -37,13 +37,15 @@ Speed = Annotated[float, Field(gt=0)]
 
 
 class Calibration(BaseModel):
-    """What sets were calibrated on, and what the axes of their tensors stand for.
+    """The data that sets were calibrated on, and the meaning of the axes of their tensors.
 
-    `calibration.terms` (G, A, K) are the weights of the A TERMS in the expected error, for each of
-    G PARTS. `calibration.scale` (C, R, G, B, K) and `calibration.pace_scale` (C, R, Q, K) are the
-    factors that turn it into a radius. No radius is below the speed of the root multiplied by
-    `calibration.pace_floor` (C, R, K), in seconds. `calibration.body_scale` (C, R, V, K) are
-    further factors that hold the whole body.
+    - `calibration.terms` (G, A, K): weights of the A TERMS in the expected error, for G PARTS.
+    - `calibration.scale` (C, R, G, B, K) and `calibration.pace_scale` (C, R, Q, K): factors that
+      turn the expected error into a radius.
+    - `calibration.pace_floor` (C, R, K), seconds: no radius is below this times the speed of the
+      root.
+    - `calibration.body_scale` (C, R, V, K): further factors of the radii, with which the balls
+      hold all joints of a person at once.
     """
 
     model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False)
@@ -54,9 +56,9 @@ class Calibration(BaseModel):
     samples: Annotated[tuple[Frame, ...], Field(min_length=1)]
     """R numbers of samples per person, for which it was fitted."""
     frames: Annotated[tuple[Frame, ...], Field(min_length=1)]
-    """K future frames, ascending, from 1; values in between are interpolated linearly."""
+    """K future frames, ascending, from 1. Values for other frames are interpolated linearly."""
     speeds: tuple[Speed, ...]
-    """m/s, ascending: limits between the B groups of a joint's own speed."""
+    """m/s, ascending: limits between the B groups of a joint's speed."""
     body_speeds: tuple[Speed, ...]
     """m/s, ascending: limits between the V groups of the fastest joint's speed."""
     paces: tuple[Speed, ...]
@@ -64,7 +66,7 @@ class Calibration(BaseModel):
     people: Count
     """Number of people in the calibration."""
     windows: Count
-    """Number of their windows that are half a second apart."""
+    """Number of windows of these people that are half a second apart."""
 
     @model_validator(mode='after')
     def _ascends(self) -> 'Calibration':
@@ -87,10 +89,13 @@ class Calibration(BaseModel):
         }
 
     def choose(self, coverage: float | None) -> int:
-        """Return the coverage that is asked for; None means 0.95, or else the highest.
+        """Return the index of a coverage in `coverages`.
+
+        Args:
+            coverage: one of `coverages`. None means 0.95, or the highest one if 0.95 is not there.
 
         Raises:
-            ValueError: in one sentence, if it is none of them.
+            ValueError: in one sentence, if the coverage is not calibrated.
         """
         if coverage is None:
             coverage = USUAL if USUAL in self.coverages else self.coverages[-1]
@@ -104,10 +109,10 @@ class Calibration(BaseModel):
         return nearest
 
     def rung(self, samples: int) -> int | None:
-        """Return the calibrated number of samples for this one; None if all are larger.
+        """Return the index in `samples` of the largest number that is not above this one.
 
-        It is the largest one that is not greater. With fewer samples the mean is worse and the
-        spread smaller, so a calibration for fewer samples is cautious for more.
+        With fewer samples, the mean is worse and the spread smaller. So a calibration for fewer
+        samples is cautious for more samples. The index is None if all numbers are larger.
         """
         fewer = [n for n in self.samples if n <= samples]
         return self.samples.index(max(fewer)) if fewer else None

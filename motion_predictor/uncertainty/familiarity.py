@@ -1,10 +1,10 @@
-"""How familiar observed motion is, and so whether a calibration on other motion applies.
+"""Measures how familiar observed motion is, and so whether a calibration applies to it.
 
-The pose of a person at three instants of the history is compared with the people of the
-calibration: the directions of the limbs in the heading frame, their lengths, and the size of the
-body. The squared Mahalanobis distance, averaged over the instants, gives a conformal p-value (Vovk
-et al. 2005; for anomalies Laxhammar and Falkman 2010). It is the share of people left out who were
-as strange.
+The pose of a person at three instants of the history is compared with poses of the calibration
+set: the directions of the limbs in the heading frame, their lengths, and the size of the body. The
+score is the squared Mahalanobis distance, averaged over the instants. It gives a conformal p-value
+(Vovk et al. 2005; for anomalies Laxhammar and Falkman 2010). This is the share of the calibration
+set with scores at least as large. There, each person is scored by a fit to all other people.
 """
 
 from typing import Annotated
@@ -19,22 +19,23 @@ FloatArray = NDArray[np.float32]
 INSTANT_S = 8 / 60
 """A pose is averaged over this time, to reduce the noise of the tracker."""
 DIRECTION, LENGTH, SIZE = 0.12, 0.12, 0.08
-"""Differences between studios, trackers and bodies: in the direction of a limb, in the
-logarithm of its length, and in that of the size of the body."""
+"""Usual differences between studios, trackers and bodies: in the direction of a limb, in the
+logarithm of its length, and in the logarithm of the size of the body."""
 SHORTEST_M = 1e-3
 LEVELS = 64
-"""p-values at which scores are kept."""
+"""Number of p-values for which a score is stored."""
 
 
 class Familiarity(BaseModel):
-    """What the tensors `familiarity.*` of a checkpoint were fitted to."""
+    """The data that the tensors `familiarity.*` of a checkpoint were fitted to."""
 
     model_config = ConfigDict(extra='forbid', frozen=True)
 
     people: Annotated[int, Field(ge=1, le=1_000_000)]
-    """Number of people in the fit. Scores are those of each person when left out."""
+    """Number of people in the fit. Each person's scores come from a fit to all the others."""
     windows: Annotated[int, Field(ge=1, le=100_000_000)]
-    """Number n of their windows that are half a second apart. No p-value is below 1 / (n + 1)."""
+    """n, number of windows of these people that are half a second apart. No p-value is below
+    1 / (n + 1)."""
 
     def shapes(self, joints: int) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the tensors, by name."""
@@ -46,7 +47,7 @@ class Familiarity(BaseModel):
         }
 
     def levels(self) -> NDArray[np.float64]:
-        """Return the p-values (LEVELS,), descending, of the scores that are kept."""
+        """Return the p-values (LEVELS,), descending, of the stored scores."""
         return np.exp(np.linspace(0, -np.log(self.windows + 1), LEVELS))
 
 
@@ -55,7 +56,7 @@ class Poses:
 
     Args:
         layout: of the joints.
-        frames: H, of a history.
+        frames: H, number of frames of a history.
         rate_hz: frames per second.
     """
 
@@ -66,7 +67,7 @@ class Poses:
         self._starts = np.unique(np.linspace(0, frames - self._span, 3).round().astype(int))
 
     def __call__(self, history: FloatArray) -> FloatArray:
-        """Return poses (P, N, 4 (J - 1) + 1) at N instants of histories (P, H, J, 3)."""
+        """Return poses (P, N, 4 (J - 1) + 1) at N instants of histories (P, H, J, 3), metres."""
         near = history - history[:, -1:, :1]  # avoids rounding of large coordinates
         ends = [near[:, start : start + self._span].mean(1) for start in self._starts]
         poses = np.stack(ends, 1)  # (P, N, J, 3)

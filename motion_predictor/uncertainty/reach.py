@@ -1,4 +1,4 @@
-"""Where somebody can be at most: balls that grow with the speeds of a standard."""
+"""How far a person can get: balls that grow with the speeds of ISO 13855."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +22,15 @@ def reachable(
 ) -> FloatArray:
     """Return radii (P, F, J), metres, of balls around the mean that hold everything reachable.
 
-    A joint moves from where it was last seen with at most its own speed plus that of the standard.
+    Each joint can move from its last seen position, at most with its own speed plus that of the
+    standard.
 
     Args:
         mean: (P, F, J, 3) metres, the centres of the balls.
         newest: (P, J, 3) metres, where the joints were last seen.
-        speed: (P, J) m/s, of each joint just now.
-        human: (J,) m/s, of the standard (`greatest_speed`).
-        times: (F,) seconds since then.
+        speed: (P, J) m/s, speed of each joint when it was last seen.
+        human: (J,) m/s, speed of the standard (`greatest_speed`).
+        times: (F,) seconds after the joints were last seen.
     """
     way = np.linalg.norm(mean - newest[:, None], axis=-1)
     return way + (speed + human)[:, None] * times[:, None]

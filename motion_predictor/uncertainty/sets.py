@@ -1,12 +1,13 @@
 """Balls that hold each joint of a person, or all joints at once, with a promised probability.
 
-The expected error of a joint at a frame is the root of a sum of squares: a floor, and shares of
-how the joint, the body and the root move just now, of the jitter of the observation and of the
-spread of the samples. No share is negative and none of the first falls with the horizon, so that
-faster people and later frames have no smaller balls. Split conformal calibration scales that in
-groups (Mondrian: Vovk et al. 2003) of part of the body and own speed. Whoever walks may stop or
-turn whatever those did who were calibrated on, so their balls have a floor that grows with their
-speed; see doc/sets.md.
+The expected error of a joint at a frame is the root of a sum of weighted squares. These are a
+constant, the present motion of the joint, of the body and of the root, the jitter of the
+observation, and the spread of the samples. No weight is negative. Except for those of the spread,
+no weight falls with the horizon. So faster people and later frames do not have smaller balls.
+
+Split conformal calibration scales the expected error in groups by body part and speed (Mondrian:
+Vovk et al. 2003). A walking person may stop or turn, even if nobody in the calibration set did. So
+no radius is below a floor that grows with the speed of the person; see doc/sets.md.
 """
 
 import numpy as np
@@ -23,7 +24,7 @@ class ExpectedError:
     """How far the mean of the samples may be off.
 
     Args:
-        terms: (G, A, F) share of each of TERMS in the error of each of PARTS, at each frame.
+        terms: (G, A, F) weight of each of TERMS in the error of each of PARTS, at each frame.
         parts: (J,) the part of the body to which each joint belongs.
     """
 
@@ -35,7 +36,12 @@ class ExpectedError:
         self._body_spread = np.ascontiguousarray(squares[:, STILL_TERMS + 1].T)
 
     def __call__(self, state: State, spread: FloatArray) -> FloatArray:
-        """Return what radii are a multiple of (P, F, J), metres; spread (P, F, J) likewise."""
+        """Return the expected errors (P, F, J), metres, of which radii are a multiple.
+
+        Args:
+            state: state of P people.
+            spread: (P, F, J) metres, spread of their samples.
+        """
         still = np.stack(state_terms(state, self._trunk), -1)  # (P, J, A')
         squares = (still * still).swapaxes(0, 1) @ self._still  # (J, P, F)
         scatter = spread * spread
@@ -68,7 +74,10 @@ def state_terms(state: State, trunk: NDArray[np.int64]) -> list[FloatArray]:
 def groups_of(
     state: State, parts: ArrayLike, calibration: Calibration
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return the groups of joints (P, J), and of people (P,) by root and by fastest joint."""
+    """Return the groups of joints (P, J), and two groups of each person (P,).
+
+    People are grouped by the speed of the root, and by that of the fastest joint.
+    """
     speeds = np.searchsorted(calibration.speeds, state.speed, side='right')
     groups = np.asarray(parts) * (len(calibration.speeds) + 1) + speeds
     paces = np.searchsorted(calibration.paces, state.root_speed, side='right')
@@ -80,11 +89,11 @@ class Sets:
     """The sets of one coverage.
 
     Args:
-        calibration: of the checkpoint.
-        tensors: its tensors, by name.
-        layout: of the joints.
-        frames: number F of predicted frames.
-        coverage: one of the calibrated coverages. None means 0.95, or else the highest.
+        calibration: calibration of the checkpoint.
+        tensors: tensors of the calibration, by name.
+        layout: layout of the joints.
+        frames: F, number of predicted frames.
+        coverage: one of the calibrated coverages; None as in `Calibration.choose`.
 
     Raises:
         ValueError: if the coverage is not calibrated.
@@ -116,15 +125,15 @@ class Sets:
     def __call__(
         self, state: State, spread: FloatArray, samples: int
     ) -> tuple[FloatArray, FloatArray] | None:
-        """Return radii (P, F, J), metres, and their factors for the whole body.
+        """Return radii, and their factors for the whole body.
 
         Args:
-            state: of P people.
-            spread: of their samples, (P, F, J) metres.
+            state: state of P people.
+            spread: (P, F, J) metres, spread of their samples.
             samples: number of samples.
 
         Returns:
-            Radii and factors (P, F); None if so few samples are not calibrated.
+            Radii (P, F, J), metres, and factors (P, F). None if so few samples are not calibrated.
         """
         rung = self._calibration.rung(samples)
         if rung is None:
@@ -140,7 +149,7 @@ class Sets:
 
 
 def _at_every_frame(values: FloatArray, knots: tuple[int, ...], frames: int) -> FloatArray:
-    """Read values (..., K) at knots as values (..., F) at the frames 1 to F, linearly."""
+    """Interpolate values (..., K) at knots linearly to values (..., F) at the frames 1 to F."""
     at = np.arange(1, frames + 1)
     rows = values.reshape(-1, values.shape[-1])
     read = np.stack([np.interp(at, knots, row) for row in rows])

@@ -1,4 +1,4 @@
-"""The motion of people at the last observation, on which errors of predictions depend."""
+"""The motion of people at their last observation. The errors of predictions depend on it."""
 
 from typing import NamedTuple
 
@@ -23,8 +23,8 @@ class State(NamedTuple):
     speed: FloatArray
     """(P, J) m/s, of each joint."""
     own_speed: FloatArray
-    """(P, J) m/s, of each joint beside the root, wherever that goes over the ground: somebody who
-    walks has a head that hardly moves, somebody who bends down has not."""
+    """(P, J) m/s, of each joint after the horizontal velocity of the root is subtracted. For
+    somebody who walks, this speed of the head is small. For somebody who bends down, it is not."""
     acceleration: FloatArray
     """(P, J) m/s2, of each joint."""
     body_acceleration: FloatArray
@@ -32,15 +32,15 @@ class State(NamedTuple):
     root_speed: FloatArray
     """(P,) m/s, over the ground, on average over the history."""
     jitter: FloatArray
-    """(P, J) metres, root mean square residual of the last observations from a parabola: noise
-    of the tracker, or a jerk."""
+    """(P, J) metres, root mean square distance of the last positions from a fitted parabola. It is
+    caused by noise of the tracker, or by a jerk."""
 
 
 class StateReader:
     """Computes states from histories by constant matrices.
 
     Args:
-        frames: H, of a history.
+        frames: H, number of frames of a history.
         rate_hz: frames per second.
     """
 
@@ -59,7 +59,7 @@ class StateReader:
         self._curve = np.concatenate([2 * fit[2:], rest]).astype(np.float32)  # (1 + n, n)
 
     def __call__(self, history: FloatArray) -> State:
-        """Return the state of people of histories (P, H, J, 3)."""
+        """Return the state of the P people with these histories (P, H, J, 3), metres."""
         near = history - history[:, -1:]  # avoids rounding of large coordinates
         velocity = _along(self._slope[None], near)[:, 0]  # (P, J, 3)
         of_root = velocity[:, :1] * np.array([1, 1, 0], np.float32)
