@@ -13,6 +13,7 @@ from typing import Any
 from tabulate import tabulate
 
 from motion_predictor.checkpoint import load_checkpoint
+from motion_predictor_training.ablation.report import ablation_table
 from motion_predictor_training.evaluation.report.cards import cards
 
 Results = dict[str, dict[str, Any]]
@@ -39,7 +40,8 @@ def summary(result: dict[str, Any]) -> dict[str, Any]:
 def load_results(folder: Path) -> Results:
     """Return all result files of a folder, `default` first, then by name.
 
-    An evaluation has the name of its checkpoint. `shield` is the result of `train shield`.
+    An evaluation has the name of its checkpoint. `shield` is the result of `train shield`, and
+    `ablation` that of `train ablate`.
 
     Raises:
         ValueError: if there is no `default.json`.
@@ -168,12 +170,17 @@ def _shield(results: Results) -> str:
     return f'{about}\n\n{_table(lines, head)}'
 
 
+def _ablation(results: Results) -> str:
+    return ablation_table(results['ablation'])
+
+
 TABLES: dict[str, Callable[[Results], str]] = {
     'where': _where,
     'futures': _futures,
     'sets': _sets,
     'cards': _cards,
     'shield': _shield,
+    'ablation': _ablation,
 }
 
 
