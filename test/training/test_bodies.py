@@ -1,4 +1,4 @@
-"""The bodies of the example that are no people: made, learnt, distilled and measured."""
+"""The example bodies that are no people: generated, learnt, distilled and measured."""
 
 import json
 import subprocess

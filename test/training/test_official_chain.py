@@ -1,4 +1,4 @@
-"""The published method from official weights through every stage, in miniature."""
+"""The published method, from official weights through every stage, in miniature."""
 
 import json
 from pathlib import Path
@@ -45,7 +45,7 @@ TUNE = {
 
 @pytest.fixture(scope='module')
 def folder(golden: dict[str, Tensor], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of random weights as the authors' code writes them, and of motion at 50 Hz."""
+    """A folder with random weights in the format of the authors' code, and motion at 50 Hz."""
     folder = tmp_path_factory.mktemp('official')
     prefix = 'teacher/'
     state = {n.removeprefix(prefix): t for n, t in golden.items() if n.startswith(prefix)}
@@ -90,7 +90,7 @@ def distilled(folder: Path, command: list[str], teacher: str, out: str, *more: s
 
 @torch.no_grad()
 def error_m(student: Checkpoint, teacher: Checkpoint, archive_path: Path) -> float:
-    """Return how far a student's coefficients are from its teacher's, complete as they are."""
+    """Return the RMS difference of the completed coefficients of student and teacher."""
     archive = load_archive(archive_path)
     windows = model_windows(archive, student.header, stride=1)
     augmentation = BankConfig(size=16).augmentation
@@ -112,7 +112,7 @@ def test_official_weights_are_distilled(folder: Path, one_step_first: bool) -> N
         teacher = distilled(folder, ['one-step'], 'teacher.safetensors', name)
         assert teacher.header.parametrisation == 'official'
         assert (teacher.header.prediction, teacher.header.sampling) == ('epsilon', 'one_step')
-        first = Checkpoint(teacher.header, parent.tensors)  # where it started from
+        first = Checkpoint(teacher.header, parent.tensors)  # the student before training
         people = folder / 'people.npz'
         assert error_m(teacher, parent, people) < 0.9 * error_m(first, parent, people)
     out = f'student-{one_step_first}.safetensors'
@@ -154,11 +154,11 @@ def test_a_student_of_official_weights_is_refined_tuned_measured_and_used(folder
 
 @torch.no_grad()
 def test_a_teachers_futures_are_those_that_its_steps_completed(folder: Path) -> None:
-    """The observed frames are put back after each step, and not once more after the last."""
+    """Completion follows each step, and is not repeated after the last one."""
     teacher = load_checkpoint(folder / 'teacher.safetensors')
     sampler = build_sampler(teacher)
     history = torch.randn(1, 25, 17, 3, generator=torch.Generator().manual_seed(0))
-    history[:, :, 0] = 0  # the root stays, and is left out
+    history[:, :, 0] = 0  # the root does not move, and is left out
     noise = torch.randn(2, 20, 48, generator=torch.Generator().manual_seed(1))
     torch.manual_seed(2)
     futures = sampler(history, noise)[0, :, :, 1:].flatten(-2)  # (S, F, D)

@@ -1,4 +1,4 @@
-"""The tables of the pages are those of the result files."""
+"""The tables of the pages agree with the result files."""
 
 import json
 from pathlib import Path

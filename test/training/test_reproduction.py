@@ -1,4 +1,4 @@
-"""The paper's chain from downloaded files: made ones, and windows of recorded motion."""
+"""`train reproduce`, with generated files and with windows of recorded motion."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ ROWS = ['TransFusion, one step', 'SwiftDiff', 'zero velocity']
 
 
 def reproduce(name: str, sources: list[Path], out: Path, *more: str, settings: list[str]) -> dict:
-    """Run the command in miniature and return what it wrote."""
+    """Run the command in miniature. Return the report that it wrote."""
     arguments = ['reproduce', name, '--source', *map(str, sources), '--out', str(out), *more]
     arguments += [part for setting in settings for part in ('--set', setting)]
     assert main([*arguments, '--samples', '3']) == 0

@@ -1,4 +1,4 @@
-"""The whole chain in miniature on real motion, killed and resumed on the way."""
+"""The whole chain in miniature on recorded motion, killed and resumed in between."""
 
 import json
 import signal
@@ -72,7 +72,7 @@ def test_the_chain_survives_a_kill_and_beats_standing_still(
     for metric in (
         'MPJPE_of_mean_mm',
         'root_ADE_of_mean_m',
-    ):  # so small a model knows no poses yet
+    ):  # not the pose: this model is too small for it
         assert rows['model'][metric] < rows['zero_velocity'][metric]
         assert rows['model'][metric] < rows['constant_velocity'][metric]
     assert rows['model']['APD'] > rows['zero_velocity']['APD'] == 0
@@ -115,7 +115,7 @@ def test_training_on_a_missing_archive_is_one_sentence(
 
 
 def test_evaluation_reports_the_shipped_checkpoint(recorded: Path, tmp_path: Path) -> None:
-    """The whole protocol on a part of the windows; the full one is what the README shows."""
+    """This is the whole protocol on some of the windows. The README has it on all of them."""
     report = tmp_path / 'default.json'
     arguments = ['evaluate', '--archive', str(recorded / 'test.npz'), '--stride', '150']
     assert main([*arguments, '--json', str(report)]) == 0
@@ -126,7 +126,7 @@ def test_evaluation_reports_the_shipped_checkpoint(recorded: Path, tmp_path: Pat
 
 
 def in_common(recipe: Any, shipped: Any) -> Any:
-    """Return of a recipe's configuration what the shipped one, of an older schema, has too."""
+    """Return the fields of a recipe that the shipped configuration, an older schema, also has."""
     if isinstance(recipe, dict) and isinstance(shipped, dict):
         return {
             key: in_common(value, shipped[key]) for key, value in recipe.items() if key in shipped

@@ -1,4 +1,4 @@
-"""The ablations in miniature on recorded motion: what the report holds, failures and resuming."""
+"""The ablations in miniature on recorded motion: the report, failures and resuming."""
 
 import json
 from collections.abc import Callable
@@ -41,7 +41,7 @@ MINIATURE = {
     'graph: {kind: graph, layers: 2, width: 32}}',
 }
 ANEW = {'ablate.noise_schedules': '[linear]', 'ablate.stride': 1, 'ablate.seeds': 1}
-"""Settings with which a teacher of another noise schedule is trained."""
+"""Settings that also train a teacher with another noise schedule."""
 Rows = dict[str, dict[str, Any]]
 
 COMPARED_WITH = {
@@ -80,7 +80,7 @@ def ablate(recorded: Path, teacher: Path, out: Path) -> Rows:
 
 @pytest.fixture(scope='module')
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the ablations; in it, the place of one student is taken."""
+    """The folder of the ablations. A wrong file is in the place of one student."""
     folder = tmp_path_factory.mktemp('ablations')
     (folder / 'KL' / 'seed-0').mkdir(parents=True)
     (folder / 'KL' / 'seed-0' / 'student.safetensors').write_text('not a checkpoint')
@@ -89,7 +89,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope='module')
 def rows(recorded: Path, small_teacher: Path, out: Path) -> Rows:
-    """The rows of a first run."""
+    """The rows of the report of a first run, by name."""
     return ablate(recorded, small_teacher, out)
 
 

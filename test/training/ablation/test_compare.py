@@ -11,7 +11,7 @@ CLIPS = bootstrap.clusters(np.arange(WINDOWS) // 10, np.repeat(['a', 'b'], WINDO
 
 
 def errors(scale: float, noise: float, seed: int) -> np.ndarray:
-    """Errors of windows that differ by far more from each other than the variants do."""
+    """Return errors (W, seeds). Windows differ from each other far more than variants do."""
     hard = np.random.default_rng(0).uniform(0.1, 2.0, (WINDOWS, 1))
     return hard * scale * (1 + noise * np.random.default_rng(seed).normal(size=(WINDOWS, SEEDS)))
 
@@ -36,7 +36,7 @@ def test_small_differences_are_told_where_windows_and_seeds_allow(
 
 def test_a_seed_that_differs_widens_the_interval() -> None:
     theirs = errors(1.0, 0.0, 1)
-    ours = theirs * np.array([0.9, 1.0, 1.02])  # one lucky seed
+    ours = theirs * np.array([0.9, 1.0, 1.02])  # one seed was lucky
     found = compare(ours, theirs, CLIPS, tolerance=0.01)
     assert found['ADE_change'] < -0.02 and found['verdict'] == 'not told apart'
     alone = compare(ours[:, :1], theirs[:, :1], CLIPS, tolerance=0.01)

@@ -42,7 +42,7 @@ COMPARED_WITH = {
     'one-step': None,
     'one-step, from 501': 'one-step',
 }
-"""The teacher has five steps, 801 the timestep that they start from."""
+"""Each row and the row that it is compared with. The teacher has five steps from timestep 801."""
 
 
 def run(recorded: Path, teacher: Path, out: Path) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def run(recorded: Path, teacher: Path, out: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope='module')
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of all that is made."""
+    """The folder of the results."""
     return tmp_path_factory.mktemp('sensitivity')
 
 

@@ -1,4 +1,4 @@
-"""Calibration of sets: quantiles, groups and margins, on errors whose law is known."""
+"""Calibration of sets: quantiles, groups and margins, on errors with a known distribution."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -45,10 +45,12 @@ CONFIG = CalibrationConfig(steps=80, folds=3)
 
 
 def crowd(people: dict[str, int], seed: int = 0, habits: float = 0.05) -> Scores:
-    """Return windows of people whose errors grow with speed and time, each in a way of their own.
+    """Return scores of windows, whose errors grow with the speed of the joint and with time.
 
-    The error is the length of three normal numbers of so many centimetres: 1 plus ten for each
-    m/s of the joint's speed, times the root of the frame, times something between people.
+    An error is the length of a vector of three normal numbers. Their standard deviation is 1 cm
+    plus 10 cm per m/s of the joint's speed, times the root of the frame, times a factor of the
+    person. `habits` is the spread of the logarithm of these factors. `people` has the number of
+    windows of each person.
     """
     random = np.random.default_rng(seed)
     names = np.repeat(list(people), list(people.values()))
@@ -79,7 +81,7 @@ def sets_of(scores: Scores, coverage: float) -> Sets:
 
 
 def easier(scores: Scores, who: NDArray[np.bool_], factor: float) -> Scores:
-    """Return scores with smaller errors of some windows (W,)."""
+    """Return the scores with the errors of some windows (W,) multiplied by a factor."""
     smaller = np.where(who, factor, 1.0).astype(np.float32)
     return replace(scores, error=scores.error * smaller[:, None, None])
 
@@ -208,7 +210,7 @@ def test_balls_of_walkers_have_a_floor_that_other_walkers_need_for_their_speed()
     number = np.array([int(name[-1]) if name != 'stander' else 0 for name in scores.people])
     speed = np.where(scores.people == 'stander', 0.1, 1.0 + 0.1 * number).astype(np.float32)
     scores = replace(scores, state=scores.state._replace(root_speed=speed))
-    needs = 0.1 * (number + 1)  # of the way that they would have gone
+    needs = 0.1 * (number + 1)  # as a share of the way at their speed
     off = np.broadcast_to(
         (needs * speed)[:, None, None] * scores.times_s[:, None], scores.error[0].shape
     ).astype(np.float32)
@@ -221,7 +223,7 @@ def test_balls_of_walkers_have_a_floor_that_other_walkers_need_for_their_speed()
     assert held[number < 7].all()
     assert not held[number == 9].any()
     without = floors.left_out()[number == 9, -1, 0] / speed[number == 9]
-    np.testing.assert_allclose(without, 0.76 * last_s, rtol=1e-3)  # without 0.5 and 1 too
+    np.testing.assert_allclose(without, 0.76 * last_s, rtol=1e-3)  # 0.5 and 1 are in the same lot
     nobody = PaceFloors(scores, off, number % 5, (9.0,), 0.95)
     assert not nobody.everybodys.any()
 

@@ -1,4 +1,4 @@
-"""Random changes to windows: each does what it says and nothing else."""
+"""Augmentation of windows: each random change has its effect and no other."""
 
 import itertools
 from collections.abc import Callable
@@ -62,7 +62,7 @@ EXCHANGED = [
     {'l_elbow', 'l_wrist'},
     {'r_elbow', 'r_wrist'},
 ]
-"""Parts of a body that may come from another."""
+"""Parts of a body that may come from another window."""
 OFF = dict.fromkeys(Augmentation.model_fields, 0.0)
 
 FloatArray = NDArray[np.float32]
@@ -70,12 +70,12 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def random_motion(seed: int, count: int = 3, frames: int = 9) -> torch.Tensor:
-    """Return windows (count, frames, J, 3) of joints that are anywhere."""
+    """Return windows (count, frames, J, 3) with random positions."""
     return torch.randn((count, frames, JOINTS, 3), generator=torch.Generator().manual_seed(seed))
 
 
 def draw(pool: Pool, seed: int = 0, **settings: Any) -> Drawn:
-    """Draw sixteen windows, changed as the settings say."""
+    """Draw sixteen windows with the given augmentation; everything else is off."""
     drawer = Drawer(pool, HISTORY, Augmentation(**(OFF | settings)))
     torch.manual_seed(seed)
     return drawer(16)
@@ -90,7 +90,7 @@ def pool_from(path: Path, balance: float = 0.0, frames: int = 10) -> Pool:
 
 @pytest.fixture
 def pool(write_archive: Callable[..., Path]) -> Pool:
-    """Windows of ten frames of two clips of people who wander about."""
+    """Windows of ten frames from two clips, whose joints wander about."""
     steps = np.random.default_rng(0).normal(scale=0.02, size=(50, JOINTS, 3))
     return pool_from(write_archive(positions=steps.cumsum(0).astype(np.float32)))
 
@@ -159,7 +159,7 @@ def test_an_exchanged_part_moves_as_in_another_window_and_hangs_where_it_belongs
         same = (bones[0] - bones[1][own]).abs().amax((1, 3)) < 1e-4  # (B, J)
         givers = [g for g in range(8) if g != own and same[g, 1:].any()]
         assert same[own, 0], 'the root goes its way'
-        if givers:  # or it was given its own
+        if givers:  # otherwise it was given its own part
             (giver,) = givers
             moved = same[giver]
             names = {joint for joint, m in zip(SMPL.joints, moved, strict=True) if m}
@@ -169,9 +169,10 @@ def test_an_exchanged_part_moves_as_in_another_window_and_hangs_where_it_belongs
 
 
 def bones_seen_from_the_hips(motion: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-    """Return (B, N, J, 3) each joint from its parent, the root from the origin.
+    """Return the joints relative to their parents (B, N, J, 3), and the root as it is.
 
-    The frames are those of people before any exchange: a trunk that was exchanged may turn them.
+    They are in the frames of the people before the exchange `own`, since an exchanged trunk may
+    turn the frame.
     """
     local = to_model(motion, person_frame(own[:, HISTORY - 1], SMPL.facing))
     parents = torch.tensor(SMPL.parents).clamp(min=0)
@@ -196,7 +197,7 @@ def test_slow_motion_goes_less_far(pool: Pool) -> None:
 def test_another_speed_keeps_the_first_frame_and_stays_in_the_clip(
     write_archive: Callable[..., Path], speed: float
 ) -> None:
-    pool = pool_from(write_archive())  # clips of 30 and 20 frames, 2 cm a frame along x
+    pool = pool_from(write_archive())  # clips of 30 and 20 frames, 2 cm per frame along x
     torch.manual_seed(0)
     motion, _ = pool.draw(64, torch.full((64,), speed))
     steps_m = motion[:, :, 0, 0].diff(dim=1)
@@ -224,7 +225,7 @@ def test_rare_motion_is_drawn_as_often_as_common_motion(
     write_archive: Callable[..., Path],
 ) -> None:
     still = np.zeros((50, JOINTS, 3), np.float32)
-    still[30:, :, 0] = 1.0  # says in which clip a window is
+    still[30:, :, 0] = 1.0  # x tells the clip of a window
     path = write_archive(positions=still, category=np.array(['common', 'rare']))
     shares = []
     for balance in (0.0, 1.0):
@@ -290,7 +291,7 @@ def test_left_and_right_bones_change_alike_and_within_bounds(seed: int) -> None:
     np.testing.assert_array_equal(factors, factors[:, list(SMPL.mirrored)])
     assert (factors >= 0.9 * 0.95 - 1e-6).all()
     assert (factors <= 1.1 * 1.05 + 1e-6).all()
-    sizes = factors / factors[:, :1]  # of limbs, in proportion to the body
+    sizes = factors / factors[:, :1]  # sizes of limbs relative to the body
     assert (np.abs(sizes - 1) <= 0.05 + 1e-6).all()
 
 
@@ -300,7 +301,7 @@ def test_a_turn_is_about_the_vertical(seed: int) -> None:
     turned = turn(motion, torch.tensor([np.pi / 2, 0.3]))
     x, y, z = motion[0].unbind(-1)
     torch.testing.assert_close(turned[0], torch.stack([-y, x, z], dim=-1), atol=1e-5, rtol=1e-5)
-    # In the person's heading it cannot be seen.
+    # In the heading frame, the turn has no effect.
     seen = (model_features(m, HISTORY, SMPL.facing, with_root=True) for m in (motion, turned))
     torch.testing.assert_close(*seen, atol=1e-4, rtol=1e-4)
 

@@ -1,4 +1,4 @@
-"""Joints that a tracker does not see: which are hidden, and what fills them."""
+"""Joints that a tracker does not see: which joints are hidden, and how they are filled in."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def random_motion(seed: int, count: int = 3, frames: int = 9) -> torch.Tensor:
-    """Return windows (count, frames, J, 3) of joints that are anywhere."""
+    """Return windows (count, frames, J, 3) with random positions."""
     return torch.randn((count, frames, JOINTS, 3), generator=torch.Generator().manual_seed(seed))
 
 
@@ -36,7 +36,7 @@ def test_joints_are_hidden_for_a_stretch_or_a_group_for_good(seed: int) -> None:
     torch.manual_seed(seed)
     hidden = draw_hidden(20, HISTORY, groups, 0.8).numpy()
     assert not hidden[:, :, 0].any(), 'the root is always seen'
-    changes = np.diff(hidden, axis=1, prepend=False).sum(axis=1)  # a change begins or ends one
+    changes = np.diff(hidden, axis=1, prepend=False).sum(axis=1)  # begins and ends
     assert changes.max() <= 2
 
 
@@ -68,10 +68,10 @@ def test_hidden_joints_are_filled_as_the_node_fills_them(stride: FloatArray, see
     torch.manual_seed(seed)
     hidden = draw_hidden(count, frames, hidden_groups(SMPL), 1.0)
     filled = Completion(SMPL, CPU)(seen, ~hidden)
-    # The node's code, with the lengths that limbs had in this window,
+    # Compare with the node's way of filling in, with the limb lengths of this window,
     expected = complete(seen, hidden.numpy(), SMPL, rate_hz).frames
     torch.testing.assert_close(filled, expected, atol=1e-4, rtol=0)
-    # and all of it, from frame to frame, where lengths do not matter.
+    # and with the node's whole history, frame by frame, for joints that need no lengths.
     for person in range(count):
         observed = torch.where(hidden[person, ..., None], torch.nan, seen[person]).numpy()
         history = History(Body(SMPL), rate_hz, frames, max_gap_s=0.3)
@@ -94,16 +94,17 @@ def test_what_was_not_measured_is_filled_like_what_is_hidden(
     generator = np.random.default_rng(seed)
     steps = 0.01 * random_motion(seed, count=2, frames=HISTORY).cumsum(1)
     seen = torch.from_numpy(stride) + steps
-    hidden = generator.random((2, HISTORY, JOINTS)) < 0.4  # the root among them
+    hidden = generator.random((2, HISTORY, JOINTS)) < 0.4  # including the root
     foot = SMPL.joint_names.index('l_foot')
     hidden[:, -1] = False
-    hidden[:, :, foot] = True  # for good
+    hidden[:, :, foot] = True  # never seen
     nothing = np.zeros_like(hidden)
     lacking = torch.where(torch.from_numpy(hidden)[..., None], torch.nan, seen)
     filled = complete(lacking, nothing, SMPL, 60.0).frames
     assert filled.isfinite().all()
     torch.testing.assert_close(filled[~torch.from_numpy(hidden)], seen[~torch.from_numpy(hidden)])
-    # Some of it NaN and the rest hidden: the same but for the lengths, which are known better.
+    # Here some joints are NaN and the others only hidden. Only never-seen joints may differ, since
+    # hidden joints still tell the limb lengths.
     part = hidden & (generator.random(hidden.shape) < 0.5)
     part[:, :, foot] = True
     both = complete(

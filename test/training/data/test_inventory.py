@@ -1,4 +1,4 @@
-"""What a motion archive is said to hold, and configurations that are found by name."""
+"""The description of motion archives, and configurations that are found by name."""
 
 import json
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def test_configurations_that_ship_are_found_by_name(
 ) -> None:
     archive = write_archive()
     command = ['teacher', '--train', f'{archive}', '--out', f'{tmp_path / "teacher.safetensors"}']
-    assert main([*command, '--config', name]) == 2  # of the archive, whose clips are too short
+    assert main([*command, '--config', name]) == 2  # refused because the clips are too short
     assert 'has 150 gapless frames' in capsys.readouterr().err
     assert main([*command, '--config', f'elsewhere/{name}']) == 2
     assert 'cannot read the configuration elsewhere' in capsys.readouterr().err

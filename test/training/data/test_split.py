@@ -1,4 +1,4 @@
-"""People split by use, once and for all stages."""
+"""The split of people by use, which holds for all stages."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +35,7 @@ def people(write_archive: Archive, tmp_path: Path) -> Path:
 
 
 def split(people: Path, tmp_path: Path, **uses: list[str]) -> int:
-    """Run the command with a split of our own."""
+    """Run `train prepare split` with the given split, and return its exit status."""
     file = tmp_path / 'split.yaml'
     file.write_text('\n'.join(f'{use}: {names}' for use, names in uses.items()))
     arguments = ['prepare', 'split', str(people), '--split', str(file)]

@@ -1,4 +1,4 @@
-"""What several tests of evaluations build on."""
+"""Fixtures for tests of evaluations."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from motion_predictor.checkpoint import Checkpoint
 
 @pytest.fixture
 def saved(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> Callable[..., Path]:
-    """Builder of a file with a tiny checkpoint; `scale` is that of its radius."""
+    """Saves a tiny checkpoint. `scale` scales its radii; without it there is no calibration."""
 
     def save(scale: float | None = None, **fields: Any) -> Path:
         checkpoint = make_checkpoint(calibrated=scale is not None, **fields)

@@ -1,4 +1,4 @@
-"""What balls hold and how large they are: balls that hold what they are made to."""
+"""The coverage and the volume of balls, on balls with a known coverage."""
 
 import numpy as np
 import pytest
@@ -20,9 +20,9 @@ WRIST = SMPL.joint_names.index('r_wrist')
 
 
 def predicted(windows: int, seed: int = 0) -> Predicted:
-    """Return predictions of people who stand, whose joints are off by a metre at most.
+    """Return predictions of people who stand, with errors of at most one metre.
 
-    The distance of the future to the mean has a uniform distribution, and all balls 0.8 m.
+    The distance of the future from the mean has a uniform distribution. All radii are 0.8 m.
     """
     generator = torch.Generator().manual_seed(seed)
     mean = torch.zeros(windows, FRAMES, JOINTS, 3)
@@ -41,7 +41,7 @@ def predicted(windows: int, seed: int = 0) -> Predicted:
 
 
 def report(of: Predicted, **labels: list[str]) -> dict:
-    """Return the report of everything that was predicted."""
+    """Return the report on the sets of predictions. `labels` are groups of windows."""
     collected = {name: v.numpy() for name, v in measure_sets(of, SMPL, RATE_HZ).items()}
     named = {kind: np.array(names) for kind, names in labels.items()}
     return sets_report(collected, named, SMPL, list(SET_TIMES_S))
@@ -68,11 +68,11 @@ def test_the_balls_of_the_standard_grow_with_its_speeds() -> None:
     of.future[:] = of.mean  # nobody moves
     iso = report(of)['iso_13855']
     assert iso['coverage'] == [1] * len(SET_TIMES_S)
-    ahead_s = np.round(np.array(SET_TIMES_S) * RATE_HZ) / RATE_HZ  # 0.33 s is no frame
+    ahead_s = np.round(np.array(SET_TIMES_S) * RATE_HZ) / RATE_HZ  # there is no frame at 0.33 s
     assert iso['radius_cm'] == pytest.approx((160 * ahead_s).tolist(), rel=1e-4)
     assert iso['volume_m3']['95'] == pytest.approx((4 / 3 * np.pi * (2 * ahead_s) ** 3).tolist())
     time_s = torch.arange(1, FRAMES + 1)[:, None] / RATE_HZ
-    of.future[..., 0] += 1.8 * time_s  # faster than the standard's people, slower than its hands
+    of.future[..., 0] += 1.8 * time_s  # between the standard's speeds of bodies and of hands
     iso = report(of)['iso_13855']
     assert iso['coverage'] == pytest.approx([2 / JOINTS] * len(SET_TIMES_S))
     assert iso['whole_body'] == [0] * len(SET_TIMES_S)
@@ -82,7 +82,7 @@ def test_the_standard_is_compared_at_equal_coverage() -> None:
     of = predicted(400)
     of.future[:] = of.mean
     time_s = torch.arange(1, FRAMES + 1)[:, None] / RATE_HZ
-    of.future[..., 0] += 3.2 * time_s  # twice as fast as its people, and hands 1.6 times theirs
+    of.future[..., 0] += 3.2 * time_s  # 2 times the standard's speed, for hands 1.6 times
     ahead_s = torch.arange(1, FRAMES + 1) / RATE_HZ
     of.radius[:] = 3.2 * ahead_s[:, None] + 0.01
     found = report(of)['iso_13855']
@@ -96,12 +96,12 @@ def test_the_standard_is_compared_at_equal_coverage() -> None:
 def test_a_body_is_held_where_every_measured_joint_is() -> None:
     of = predicted(10)
     of.future[:] = of.mean
-    of.future[:4, :, WRIST] += 5  # of four people a wrist is lost,
-    of.measured[:2, :, WRIST] = False  # but of two nobody could tell
+    of.future[:4, :, WRIST] += 5  # a wrist of four people is outside,
+    of.measured[:2, :, WRIST] = False  # but two of these are not measured
     of.future[:2, :, WRIST] = torch.nan
     of.measured[9] = False
     of.future[9] = torch.nan
-    of.future[8, -1, 0] += 5  # and one is lost at last only
+    of.future[8, -1, 0] += 5  # the root of one is outside in the last frame
     found = report(of, subject=['a'] * 4 + ['b'] * 6)
     ours = found['ours']
     times = len(SET_TIMES_S)
@@ -121,7 +121,7 @@ def test_wrists_and_ankles_are_told_apart_by_their_speed() -> None:
     of.future[:] = of.mean
     time_s = torch.arange(-9, 1) / RATE_HZ
     of.history[:, :, WRIST, 0] = time_s * torch.tensor([0.1, 0.5, 1.5, 1.5, 3.0, 3.0])[:, None]
-    of.future[4:, 0, WRIST] += 5  # the fast ones are lost at first
+    of.future[4:, 0, WRIST] += 5  # fast wrists are outside in the first frame
     rows = report(of)['extremities']
     assert [row['joints'][0] for row in rows] == [6 * 3 + 1, 1, 2, 2]
     assert [row['coverage'][0] for row in rows] == [1, 1, 1, 0]

@@ -1,4 +1,4 @@
-"""Evaluation: figures that can be told in advance, of motions that were made for them."""
+"""Evaluation, on motions whose figures are known in advance."""
 
 import json
 import weakref
@@ -32,12 +32,12 @@ Archive = Callable[..., Path]
 
 
 def walk(stride: NDArray[np.float32], frames: int, step_m: float) -> NDArray[np.float32]:
-    """Return somebody (frames, 22, 3) who slides along x."""
+    """Return a person (frames, 22, 3) who slides along x."""
     return stride + np.arange(frames)[:, None, None] * np.array([step_m, 0, 0], np.float32)
 
 
 def dance(frames: int, seed: int = 0) -> NDArray[np.float32]:
-    """Return joints (frames, 22, 3) that wander."""
+    """Return joints (frames, 22, 3) that wander about."""
     steps = np.random.default_rng(seed).normal(scale=0.02, size=(frames, 22, 3))
     return (np.arange(22)[:, None] * [0.05, 0.1, 0.07] + steps.cumsum(0)).astype(np.float32)
 
@@ -78,7 +78,7 @@ def test_the_truth_is_measured_too(
     motion = np.repeat(stride[None], HISTORY + FUTURE, axis=0)
     head, neck = SMPL.index('head'), SMPL.index('neck')
     limb = stride[head] - stride[neck]
-    motion[HISTORY:, head] += limb / np.linalg.norm(limb) * 0.01  # a limb of 21 grows by 10 mm
+    motion[HISTORY:, head] += limb / np.linalg.norm(limb) * 0.01  # 1 of 21 limbs grows by 10 mm
     archive = write_archive(
         positions=motion,
         fps=RATE_HZ,
@@ -112,7 +112,7 @@ def test_coverage_of_all_of_nothing_and_of_a_part(
     assert coverage(1e-30)['reached'] == 0
     assert coverage(1e-30)['nominal'] == 0.9
     early = np.full((FUTURE, 22), 1e-30)
-    early[:3, 4] = 1e9  # one joint, up to 0.15 s
+    early[:3, 4] = 1e9  # only one joint is held, up to 0.15 s
     monkeypatch.setattr(
         Sets,
         '__call__',
@@ -146,7 +146,7 @@ def test_without_calibration_there_is_no_coverage(
 def test_the_protocol_is_that_of_the_whole_at_once(
     saved: Callable[..., Path], write_archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Windows a few at a time and their similar ones in parts change nothing."""
+    """Evaluating a few windows at a time gives the figures of all windows at once."""
     archive = write_archive(positions=dance(50), fps=RATE_HZ)
     monkeypatch.setattr(protocol, 'SIMILAR_AT_ONCE', 2)
     original = evaluation.predict_windows
@@ -222,7 +222,7 @@ def test_the_command_writes_table_json_markdown_and_plots(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    category = np.array(['100 $', 'a $x^{ y$'])  # no formulas to plots
+    category = np.array(['100 $', 'a $x^{ y$'])  # plots must not read these as formulas
     archive = write_archive(positions=dance(50), fps=RATE_HZ, category=category)
     out = tmp_path / 'out'
     arguments = ['evaluate', '--checkpoint', str(saved(2.0)), '--archive', str(archive)]

@@ -1,4 +1,4 @@
-"""Errors in the world beside baselines: motions whose errors can be told in advance."""
+"""Errors in the world beside baselines, on motions whose errors are known in advance."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ ROW = {row: index for index, row in enumerate(ROWS)}
 
 
 def moving(velocity: Any, frames: int = HISTORY + FUTURE, noise_m: float = 0.0) -> torch.Tensor:
-    """Return people (1, frames, J, 3) each of whose joints has a velocity (J, 3), in m/s."""
+    """Return motion (1, frames, J, 3) whose joints have constant velocities (J, 3), m/s."""
     speed = torch.as_tensor(velocity, dtype=torch.float32)
     start = torch.arange(len(speed))[:, None] * torch.tensor([0.1, 0.2, 0.3])
     motion = start + speed * torch.arange(frames)[:, None, None] / RATE_HZ
@@ -55,7 +55,7 @@ def test_velocity_is_the_slope_of_the_last_tenth_of_a_second() -> None:
     time_s = np.arange(7) / RATE_HZ
     expected = np.polyfit(time_s, recent.flatten(1).numpy(), 1)[0].reshape(2, 3)
     np.testing.assert_allclose(recent_velocity(history, RATE_HZ)[0], expected, atol=1e-4)
-    # A slow source has two frames at least.
+    # For a slow source, the slope is over two frames.
     assert recent_velocity(history, 4.0)[0].allclose((history[0, -1] - history[0, -2]) * 4)
 
 
@@ -96,8 +96,8 @@ def test_curves_are_read_between_frames_and_from_zero_before_the_first() -> None
 
 def test_errors_of_root_and_pose_are_told_apart() -> None:
     future = moving([[0.0, 0, 0]] * 3, frames=4)
-    motion = future + torch.tensor([0.03, 0.04, 0])  # all of it is beside the truth
-    motion[:, :, 2, 2] += 0.12  # and one joint is elsewhere
+    motion = future + torch.tensor([0.03, 0.04, 0])  # all joints are off by the same
+    motion[:, :, 2, 2] += 0.12  # and one joint is off by more
     errors = errors_mm(motion, future)[0, :, 0]
     torch.testing.assert_close(errors, torch.tensor([(50 + 50 + 130) / 3, 50.0, 60.0]))
     future[:, 0, 1] = torch.nan
@@ -131,7 +131,7 @@ def test_constant_velocity_is_right_about_people_who_go_on() -> None:
 
 
 def brute_force(values: NDArray[Any], clips: NDArray[Any], draws: int) -> tuple[float, float]:
-    """Return the interval by drawing clips one after the other."""
+    """Return the bootstrap interval, computed by drawing clips one by one."""
     rng = np.random.default_rng(1)
     names = np.unique(clips)
     means = []
@@ -143,7 +143,7 @@ def brute_force(values: NDArray[Any], clips: NDArray[Any], draws: int) -> tuple[
 
 
 def of_one(clips: NDArray[Any]) -> NDArray[np.void]:
-    """Return clips of one person."""
+    """Return the clusters of clips that are all of one person."""
     return bootstrap.clusters(clips, np.full(len(clips), 'somebody'))
 
 
@@ -174,7 +174,7 @@ def test_a_single_clip_and_what_was_never_measured_have_no_interval() -> None:
 
 
 def test_intervals_are_of_other_clips_of_the_same_people() -> None:
-    """How people differ does not widen them, but for people of whom there is one clip each."""
+    """Differences between people widen the interval only if each person has one clip."""
     rng = np.random.default_rng(0)
     clips = np.repeat(np.arange(40), 5)
     values = rng.normal(size=40)[clips]
@@ -199,7 +199,10 @@ def test_every_person_counts_the_same() -> None:
 
 
 def made_up(model_mm: float, spread_mm: float, clips: int = 8) -> NDArray[np.float32]:
-    """Return errors (W, R, 3, 2), ten windows a clip: baselines 100 mm, but one 60 mm at last."""
+    """Return errors (W, R, 3, 2) in millimetres, of ten windows per clip.
+
+    Baselines have 100 mm, except damped velocity with 60 mm at the second time. Errors of the
+    model differ between clips by `spread_mm`."""
     rng = np.random.default_rng(0)
     world = np.full((10 * clips, len(ROWS), 3, 2), 100.0, np.float32)
     world[:, ROW['damped_velocity'], :, 1] = 60

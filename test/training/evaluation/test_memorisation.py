@@ -1,4 +1,4 @@
-"""How near predicted futures are to what was trained on."""
+"""How near predicted futures are to training futures."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ FEATURES = 6
 
 @pytest.fixture
 def reference() -> Reference:
-    """Forty futures of four clips."""
+    """Forty training futures from four clips."""
     poses = 100 * torch.randn(MOMENTS, 40, FEATURES, generator=torch.Generator().manual_seed(0))
     return Reference(poses, torch.arange(40) // 10)
 
@@ -63,7 +63,7 @@ def test_the_command_sets_seen_beside_unseen_people(
     result = json.loads(out.read_text())
     assert result['seen']['people'] == ['1', '2'] and result['unseen']['people'] == ['3', '4']
     assert set(ROWS) < set(result['unseen'])
-    # Both walk alike: without the person's own clip, the other's is as near as can be.
+    # Both people move in the same way, so the other person's clip is at distance zero.
     assert result['unseen']['truth_mm']['mean'] < 1 and result['seen']['truth_mm']['mean'] < 1
     assert result['unseen']['samples_mm']['mean'] > 1
 

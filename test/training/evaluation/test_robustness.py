@@ -1,4 +1,4 @@
-"""Accuracy through the faults of trackers, by the node's own path."""
+"""Accuracy with faults of trackers, whose input passes through the node's own code."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ SMPL = known_layouts()['smpl22']
 
 @pytest.fixture(scope='module')
 def written(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the command wrote of the default checkpoint on a few windows."""
+    """The folder with the command's results for the default checkpoint on a few windows."""
     folder = tmp_path_factory.mktemp('robustness')
     files = ['--json', str(folder / 'r.json'), '--markdown', str(folder / 'r.md')]
     archive = ['--archive', str(recorded / 'test.npz')]
@@ -51,10 +51,10 @@ def test_everybody_is_predicted_and_the_radius_holds_what_is_hidden(
     for name, row in rows.items():
         assert row['predicted'] == 1, name
         assert row['ADE'] < 1.5 * clean['ADE'], name
-        assert row['coverage'] > clean['coverage'] - 0.15, name  # of a few windows only
+        assert row['coverage'] > clean['coverage'] - 0.15, name  # there are only a few windows
     for name in ('both legs never seen', 'an arm lost for 0.3 s'):
         assert rows[name]['coverage_unseen'] > clean['coverage'] - 0.1
-    # What the gates undo costs nothing.
+    # Faults that the gates undo do not increase the error.
     assert rows['sides swapped for 3 frames']['ADE'] == pytest.approx(clean['ADE'], rel=1e-3)
     assert rows['sides swapped for 3 frames']['rejected']['left and right swapped'] > 0
     assert rows['2 % of joints 0.5 m off']['ADE'] == pytest.approx(clean['ADE'], rel=0.03)

@@ -1,4 +1,4 @@
-"""Scores of samples: closed forms, double loops, and samples that the truth is one of."""
+"""Scores of samples, compared with closed forms, with double loops, and on exact samples."""
 
 import math
 
@@ -52,7 +52,7 @@ def test_the_energy_score_of_near_samples_far_away_is_exact() -> None:
 def test_crps_is_the_energy_score_of_one_number() -> None:
     samples, truth = normal(3, 7, 4, 1), normal(3, 4, 1, seed=1)
     torch.testing.assert_close(crps(samples, truth)[..., 0], energy_score(samples, truth))
-    # Of the standard normal distribution at 0: (sqrt(2) - 1) / sqrt(pi).
+    # The CRPS of the standard normal distribution at 0 is (sqrt(2) - 1) / sqrt(pi).
     zero = crps(normal(1, 50_000, 1), torch.zeros(1, 1)).item()
     assert zero == pytest.approx((math.sqrt(2) - 1) / math.sqrt(math.pi), abs=0.01)
 
@@ -81,7 +81,7 @@ CLIPS = clusters(np.arange(2000) // 50, np.full(2000, 'somebody'))
 
 
 def honest_scores(scale: float, windows: int = 2000, samples: int = 9) -> dict[str, np.ndarray]:
-    """Return what is measured of samples as far apart as the truth, but for a factor."""
+    """Return the scores of samples from the true distribution, widened by `scale`."""
     draws = normal(windows, samples + 1, FRAMES, 2 * 3).unflatten(-1, (2, 3)) * 0.1
     centre = normal(windows, 1, 1, 2 * 3, seed=2).unflatten(-1, (2, 3))
     measured = measure_scores(scale * draws[:, 1:] + centre, draws[:, 0] + centre[:, 0], RATE_HZ)
@@ -118,7 +118,7 @@ def test_honest_samples_have_honest_scores() -> None:
 def test_samples_that_are_too_alike_are_found_out() -> None:
     summary = summarise_scores(honest_scores(0.5), CLIPS, samples=9)
     honest = summarise_scores(honest_scores(1.0), CLIPS, samples=9)
-    # The error of the mean is made of the truth's spread, 1, and a little of the samples', 0.5.
+    # The error of the mean comes from the truth (spread 1) and from nine samples (spread 0.5).
     expected = math.sqrt(1 + 0.25 / 9) / (0.5 * math.sqrt(10 / 9))
     assert summary['error_over_spread']['mean'][0] == pytest.approx(expected, rel=0.02)
     assert summary['rank_pose']['mean'][0] > 0.75

@@ -1,4 +1,4 @@
-"""Evaluations of other layouts, and of people of whom only a part was measured."""
+"""Evaluations of other layouts, and of people who were measured only in part."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def still(stride: NDArray[np.float32]) -> torch.Tensor:
 
 
 def dance(frames: int, seed: int = 0) -> NDArray[np.float32]:
-    """Return joints (frames, 22, 3) that wander."""
+    """Return joints (frames, 22, 3) that wander about."""
     steps = np.random.default_rng(seed).normal(scale=0.02, size=(frames, 22, 3))
     return (np.arange(22)[:, None] * [0.05, 0.1, 0.07] + steps.cumsum(0)).astype(np.float32)
 
@@ -37,7 +37,7 @@ def dance(frames: int, seed: int = 0) -> NDArray[np.float32]:
 def test_other_layouts_are_evaluated(
     saved: Callable[..., Path], write_archive: Archive, tmp_path: Path, layout: str
 ) -> None:
-    """A model of another layout, on an archive of it, down to the plots."""
+    """A model of another layout is evaluated on an archive of that layout, with plots."""
     skeleton = known_layouts()[layout]
     joints = len(skeleton.joints)
     positions = np.random.default_rng(0).normal(scale=0.02, size=(50, joints, 3)).cumsum(0)
@@ -59,7 +59,7 @@ def test_other_layouts_are_evaluated(
 
 @pytest.fixture
 def upper_body(write_archive: Archive) -> Callable[..., Path]:
-    """Builder of an archive of people whose legs, and now and then more, were not measured."""
+    """Writes an archive of people whose legs were not measured, nor 5 % of all other joints."""
 
     def write(root: bool = True) -> Path:
         legs = [
@@ -96,7 +96,7 @@ def test_upper_bodies_are_evaluated_on_what_was_measured(
     errors, relative = [], []
     for motion in windows.all():
         history = complete(motion[None, :HISTORY], nothing[:1], SMPL, RATE_HZ).frames[0, -1]
-        way = motion[HISTORY:] - history  # what standing still is wrong by, NaN where unknown
+        way = motion[HISTORY:] - history  # the error of zero velocity, NaN where unknown
         errors.append(way.norm(dim=-1).nanmean().item() * 1000)
         pose = (way[:, 1:] - way[:, :1]).flatten(1)
         lengths = pose.nan_to_num(0).norm(dim=-1)
@@ -122,7 +122,7 @@ def test_upper_bodies_are_evaluated_on_what_was_measured(
 def test_legs_that_are_not_measured_change_no_figure_of_the_rest(
     saved: Callable[..., Path], write_archive: Archive
 ) -> None:
-    """Whatever stands in the place of what was not measured is not looked at."""
+    """The numbers in the places of joints that were not measured have no effect."""
     valid = np.ones((50, 22), bool)
     valid[:, [10, 11]] = False
     results = []

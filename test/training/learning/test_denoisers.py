@@ -1,4 +1,4 @@
-"""Denoisers beside the published ones, and one that another package brings."""
+"""Denoisers other than the published ones, and one from another package."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def test_a_sample_depends_on_its_noise_and_its_person_alone(spec: GruSpec | Grap
 
 
 def brought(folder: Path, module: str) -> dict[str, str]:
-    """Return the environment of a process in which a package of ours brings a network."""
+    """Return the environment of a process in which a package with a network is installed."""
     shutil.copy(EXAMPLE / 'my_denoiser.py', folder)
     facts = folder / 'my_denoiser-0.1.0.dist-info'
     facts.mkdir()
@@ -71,7 +71,7 @@ def test_a_denoiser_of_another_package_is_trained_and_predicts(
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert ended.stdout.split()[-1] == 'my_perceptron'
     with pytest.raises(CheckpointError, match='install the package that brings this network'):
-        load_checkpoint(tmp_path / 'student.safetensors')  # here it is not installed
+        load_checkpoint(tmp_path / 'student.safetensors')  # not installed here
 
 
 def test_a_network_that_cannot_be_loaded_is_left_out_with_a_warning(tmp_path: Path) -> None:

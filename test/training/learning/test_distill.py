@@ -55,7 +55,7 @@ OPTIMISATION = Optimisation(
 
 
 def configured(**changes: Any) -> DistilConfig:
-    """Return a small student's configuration."""
+    """Return the configuration of a small student."""
     content = {'name': 'small', 'network': NETWORK, 'bank': BANK, 'optimisation': OPTIMISATION}
     return DistilConfig.model_validate(content | changes)
 
@@ -70,7 +70,7 @@ def bank_of(
     return fill_bank(folder, teacher, loaded, windows, config, **options)
 
 
-# What students are held to.
+# Losses of students.
 
 
 def test_the_divergence_is_that_of_normal_distributions() -> None:
@@ -143,7 +143,7 @@ def test_without_a_teacher_the_result_is_what_was_recorded(
 def supervise(
     teacher: Checkpoint, make_checkpoint: Callable[..., Checkpoint], archive: Path, **student: Any
 ) -> tuple[OtherSkeleton, Checkpoint]:
-    """Return what supervises a student that is unlike its teacher in some fields."""
+    """Return the supervisor and the student, which differs from its teacher in some fields."""
     pupil = make_checkpoint(**student)
     loaded = load_archive(archive)
     windows = windows_for(loaded, teacher.header, pupil.header, 'teacher', False)
@@ -173,7 +173,7 @@ def test_a_student_of_half_the_rate_gets_every_second_frame(
     facing = tiny.header.layout.facing
     seen = model_features(supervisor._read(drawn, student.header), 3, facing, True)[:, :3]
     learnt = learnt + parametrisation.offset(seen)[:, None]
-    moved = from_features(learnt, None)[..., 0, :]  # (5, 2, 3, 3) root, away from the last pose
+    moved = from_features(learnt, None)[..., 0, :]  # (5, 2, 3, 3) root, from the last pose on
     frame = person_frame(motion[:, 4], facing)
     walked = to_world(moved[..., None, :], frame)[..., 0, :]
     torch.testing.assert_close(walked, futures, atol=1e-3, rtol=1e-3)
@@ -208,7 +208,7 @@ def test_a_student_of_another_skeleton_beats_standing_still_on_unseen_people(
     assert student.header.layout.name == 'h36m17'
     assert student.header.window == window
     rows = evaluate_checkpoint(out, recorded / 'test.npz', samples=20, stride=200)['rows']
-    # Where people will be; so small a teacher does not know their poses after two seconds yet.
+    # Only errors of places are compared: poses after two seconds are too hard for this teacher.
     for metric in ('MPJPE_of_mean_mm', 'root_ADE_m'):
         assert rows['model'][metric] < rows['zero_velocity'][metric]
     assert rows['model']['APD'] > 0
@@ -347,7 +347,7 @@ def test_everything_runs_without_stage_1(
     assert not (out / 'one-step.safetensors').exists()
     student = load_checkpoint(out / 'predictor.safetensors')
     ancestry = student.header.provenance
-    while 'parent' in ancestry:  # as many as the recipe refines
+    while 'parent' in ancestry:  # up to the teacher, through all stages of refinement
         parent = ancestry['parent']
         ancestry = parent['provenance']
     assert parent['sha256'] == load_checkpoint(out / 'teacher.safetensors').sha256

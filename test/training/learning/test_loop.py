@@ -1,4 +1,4 @@
-"""The training loop: killed, logged, validated, shared by two processes; and what a teacher is."""
+"""The training loop: killed, logged, validated, shared by two processes; and teachers."""
 
 import subprocess
 import sys
@@ -44,12 +44,12 @@ SETTINGS = Optimisation(steps=40, batch=4, learning_rate=0.01, save_every=15, se
 
 
 class KilledError(Exception):
-    """What ends a run in these tests."""
+    """Ends a run in these tests as a kill would."""
 
 
 @pytest.fixture
 def archive(write_archive: Callable[..., Path]) -> Path:
-    """Two clips at 20 Hz, 30 and 20 frames, of somebody whose joints wander about."""
+    """Two clips of 30 and 20 frames at 20 Hz, whose joints wander about."""
     steps = np.random.default_rng(0).normal(scale=0.03, size=(50, 22, 3))
     return write_archive(positions=steps.cumsum(0).astype(np.float32), fps=20)
 
@@ -69,7 +69,7 @@ def teach(archive: Path, out: Path, **overrides: Any) -> Checkpoint:
 def fit(
     state: Path, settings: Optimisation = SETTINGS, killed_at: int | None = None
 ) -> dict[str, torch.Tensor]:
-    """Fit a small network with dropout; return its weights."""
+    """Fit a small network with dropout. Return its weights."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1))
 
@@ -83,7 +83,7 @@ def fit(
 
 
 def logged(state: Path, figure: str) -> dict[int, float]:
-    """Return a figure by step, as TensorBoard reads it; a step that comes twice is an error."""
+    """Return the values of a figure by step from the log. Fail if a step occurs twice."""
     accumulator = EventAccumulator(str(state.with_suffix('.logs'))).Reload()
     events = accumulator.Scalars(figure)
     values = {event.step: event.value for event in events}
@@ -105,7 +105,7 @@ def test_a_killed_loop_ends_where_an_unbroken_one_does(
 
 
 def test_matrices_have_a_learning_rate_of_their_own(tmp_path: Path) -> None:
-    """Muon's first step changes a square matrix by its rate in every direction."""
+    """All singular values of Muon's first change of a square matrix are near its rate."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(8, 8))
     before = network[0].weight.detach().clone()
@@ -252,7 +252,7 @@ def test_validation_changes_nothing(archive: Path, tmp_path: Path) -> None:
 
 
 def test_the_published_method_can_be_trained(archive: Path, tmp_path: Path) -> None:
-    """It learns: eight channels can tell an eighth of the noise in 63 features."""
+    """The loss falls by about an eighth: 8 channels can represent an eighth of 63 features."""
     out = tmp_path / 'teacher.safetensors'
     optimisation = '{steps: 100, batch: 16, learning_rate: 0.02, precision: float32}'
     teacher = teach(archive, out, parametrisation='official', optimisation=optimisation)
@@ -265,7 +265,7 @@ def test_the_published_method_can_be_trained(archive: Path, tmp_path: Path) -> N
 
 
 def test_a_body_of_ones_own_is_a_file(tmp_path: Path) -> None:
-    """A quadruped of five joints, without hips, is trained on and distilled."""
+    """A layout file of a quadruped with five joints and no hips is trained on and distilled."""
     joints = {'trunk': None} | dict.fromkeys(('fore_l', 'fore_r', 'hind_l', 'hind_r'), 'trunk')
     layout = {'name': 'quadruped', 'joints': joints}
     (tmp_path / 'quadruped.yaml').write_text(yaml.safe_dump(layout, sort_keys=False))

@@ -1,4 +1,4 @@
-"""What students are held to, against closed forms and brute force."""
+"""Losses of students, compared with closed forms and brute force."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,12 +27,12 @@ from motion_predictor_training.predicting.every_window import predictor_of
 
 
 def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
-    """Return normal random numbers."""
+    """Return random numbers with the standard normal distribution."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def scaled(checkpoint: Checkpoint) -> ScaledParametrisation:
-    """Return the parametrisation of a checkpoint that has scales."""
+    """Return the parametrisation of a checkpoint, which must be one with scales."""
     parametrisation = checkpoint.build_parametrisation()
     assert isinstance(parametrisation, ScaledParametrisation)
     return parametrisation
@@ -78,8 +78,8 @@ def test_early_frames_count_more_and_are_looked_at_more_often(tiny: Checkpoint) 
 
 def test_the_energy_score_of_numbers_is_that_of_scipy() -> None:
     samples, truth = drawn(1, 3, 1), torch.tensor([[0.3]])
-    # E|X - y| - E|X - X'| / 2 is half the squared energy distance to a single point; the fair
-    # form takes the S (S - 1) pairs of different samples where scipy takes all S * S.
+    # E|X - y| - E|X - X'| / 2 is half the squared energy distance to a single point. The fair form
+    # averages over the S (S - 1) pairs of different samples. scipy averages over all S * S pairs.
     numbers = samples.flatten().numpy().astype(np.float64)
     apart = np.abs(numbers[:, None] - numbers).sum()
     unfair = energy_distance(numbers, [0.3]) ** 2 / 2
@@ -142,7 +142,7 @@ SMALL = [
 
 @pytest.fixture(scope='module')
 def student(small_teacher: Path, recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A student that was hardly trained."""
+    """A student after a short training."""
     out = tmp_path_factory.mktemp('student') / 'student.safetensors'
     settings = (
         'network={kind: shared_trunk, layers: 2, width: 64, branch_layers: 2, branch_width: 32}',
@@ -158,7 +158,7 @@ def student(small_teacher: Path, recorded: Path, tmp_path_factory: pytest.TempPa
 
 @torch.inference_mode()
 def judged(path: Path, archive: Path) -> dict[str, float]:
-    """Return the energy score, the error of the nearest and of the mean on unseen people."""
+    """Return the energy score and the errors of the nearest sample and the mean on an archive."""
     checkpoint = load_checkpoint(path)
     windows = model_windows(load_archive(archive), checkpoint.header, stride=60)
     motion = windows.all()
@@ -204,7 +204,7 @@ def test_a_student_learns_what_a_committee_expects_on_unseen_people(
         seeded = ['--set', f'optimisation.seed={seed}', '--out', str(member)]
         assert main([*arguments, *seeded]) == 0
     out = tmp_path / 'learnt.safetensors'
-    # Of what was recorded it sees nothing but through them.
+    # The student learns only from the committee, not from the recordings.
     arguments += ['--set', 'committee_weight=1.0', '--set', 'symmetric=false', '--out', str(out)]
     assert main([*arguments, '--committee', *map(str, members)]) == 0
     before, after = (judged(path, recorded / 'val.npz') for path in (student, out))
@@ -265,10 +265,10 @@ def test_a_teacher_is_not_refined(
 def test_the_spread_is_fitted_to_the_errors_of_the_mean() -> None:
     samples = drawn(2, 4000, 8, 2, 3)
     truth = drawn(2, 4000, 2, 3, seed=1) * torch.tensor([2.0, 0.5])[:, None]
-    # Of a mean of eight the variance is an eighth; honest samples have the spread of the truth.
+    # The mean of eight samples has an eighth of their variance. The truth adds its own variance.
     expected = torch.tensor([(4 + 1 / 8) ** 0.5, (0.25 + 1 / 8) ** 0.5]) * (8 / 9) ** 0.5
     torch.testing.assert_close(spread_factors(samples, truth), expected, rtol=0.03, atol=0)
-    # Somebody who moves four times as far counts as one of two.
+    # Another person, who moves four times as far, has half of the weight.
     samples, truth = torch.cat([samples, samples]), torch.cat([truth, 4 * truth])
     far = torch.tensor([(64 + 1 / 8) ** 0.5, (4 + 1 / 8) ** 0.5]) * (8 / 9) ** 0.5
     between = (expected * far).sqrt()

@@ -19,12 +19,12 @@ from motion_predictor.predictor import MotionPredictor
 from motion_predictor_training.cli import main
 from motion_predictor_training.learning.official import import_official
 
-# The files are made anew for every example.
+# Each example writes its files again, so examples may share a folder.
 reused_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 class Payload:
-    """Pickled, it creates a file when it is opened by something that executes pickles."""
+    """An object whose pickle creates a file when a reader executes it."""
 
     def __init__(self, witness: Path) -> None:
         self.witness = witness
@@ -49,7 +49,7 @@ def official_state(golden: dict[str, Tensor], kind: str) -> dict[str, Tensor]:
 def official(
     request: pytest.FixtureRequest, golden: dict[str, Tensor], tmp_path: Path
 ) -> tuple[Any, Path]:
-    """A kind of network and a .pt file of its official state dict."""
+    """A kind of network, and a .pt file with its official state dict."""
     path = tmp_path / 'official.pt'
     torch.save(official_state(golden, request.param), path)
     return request.param, path
@@ -80,7 +80,7 @@ def test_official_weights_become_a_checkpoint_that_predicts(
 
 
 def refused_import(arguments: list[str], out: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run an import that must fail; return its sentence."""
+    """Run an import that must fail. Return the sentence of the error."""
     assert main(arguments) == 2
     assert not out.exists()
     captured = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""What sets are worth to a robot: distances, the arm's stops, and a cell in miniature."""
+"""The shield: distances, the stops of the arm, and a small simulated cell."""
 
 import json
 from collections.abc import Callable
@@ -57,26 +57,26 @@ def test_an_arm_is_as_fast_as_it_may_and_brakes_to_a_stop() -> None:
         stop = arm.stop(moment_s, share, 0.1, 0.3, 0.0, 100.0)
         times = np.unique(stop.frames)
         assert times[0] == 0
-        assert times[-1] in (10 + 30 * share - 1, 10 + 30 * share)  # it stands at the end
+        assert times[-1] in (10 + 30 * share - 1, 10 + 30 * share)  # then it stands
         tip = stop.ends[stop.radii == stop.radii.min()]
         way = np.linalg.norm(np.diff(tip, axis=0), axis=-1)
         assert way[:9].max() == pytest.approx(0.01 * share, rel=0.1)
         assert (np.diff(way[11:]) <= 1e-3).all() and way[-1] < 0.1 * way[0]
     slow = arm.stop(moment_s, 1.0, 0.1, 0.3, 0.5, 100.0)
     assert 0 < len(slow.radii) < len(stop.radii) * 2
-    assert slow.frames.max() < 40  # the last of the braking is slow enough to touch somebody
+    assert slow.frames.max() < 40  # at the end of braking it is slow enough to touch a person
     assert not len(arm.stop(moment_s, 0.4, 0.1, 0.3, 0.5, 100.0).radii)
 
 
 @pytest.fixture
 def people(tmp_path: Path, stride: FloatArray) -> Callable[..., Path]:
-    """Builder of an archive of people who walk to and fro, each at a speed of their own."""
+    """Writes an archive of people who walk to and fro at given speeds."""
 
     def write(name: str, speeds_m_s: dict[str, float]) -> Path:
         time_s = np.arange(240) / 20
         clips = []
         for speed in speeds_m_s.values():
-            swing = np.abs((time_s * speed / 2) % 2 - 1) * 2  # metres, there and back
+            swing = np.abs((time_s * speed / 2) % 2 - 1) * 2  # metres, forth and back
             clips.append(stride + swing[:, None, None] * np.array([1.0, 0.0, 0.0]))
         path = tmp_path / name
         np.savez(
@@ -96,7 +96,7 @@ def people(tmp_path: Path, stride: FloatArray) -> Callable[..., Path]:
 
 @pytest.fixture
 def calibrated(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> Path:
-    """A tiny checkpoint that knows nothing, with balls of two and four times its spread."""
+    """A tiny checkpoint with random weights, calibrated for two coverages."""
     window = Window(rate_hz=20, history_frames=5, future_frames=12, coefficients=6)
     checkpoint = make_checkpoint(calibrated=True, coverages=(0.9, 0.95), window=window)
     path = tmp_path / 'predictor.safetensors'
@@ -120,7 +120,7 @@ def test_who_asks_for_more_coverage_loses_time_and_misses_less(
         assert (cycles['share'] or 0) < cycles['at_most'] <= 1
         assert cycles['verified'] == pytest.approx((1 - sets['stopped']) * result['scenes'])
     iso = by_name['ISO 13855', None]
-    assert not iso['cycles']['missed']  # nobody is faster than the standard has it
+    assert not iso['cycles']['missed']  # nobody is faster than in the standard
     assert iso['cycles']['at_most'] == pytest.approx(1 - 0.05 ** (1 / iso['cycles']['verified']))
     assert iso['stopped'] > 0
     for kind in ('zero velocity', 'constant velocity', 'ours'):
@@ -134,7 +134,7 @@ def test_who_asks_for_more_coverage_loses_time_and_misses_less(
 
 
 def test_what_was_wrongly_verified_is_a_miss(stride: FloatArray) -> None:
-    """Who verifies against where people were is hit by those who walk."""
+    """Stops that are verified against the last positions miss people who walk."""
     cell, rate_hz, random = Cell(), 60.0, np.random.default_rng(0)
     time_s = np.array(cell.frames(rate_hz)) / rate_hz
     angle = random.uniform(0, 2 * np.pi, 50)
@@ -154,7 +154,7 @@ def test_what_was_wrongly_verified_is_a_miss(stride: FloatArray) -> None:
     (near, far, known, blind), windows = simulate(
         foreseen, recorded, limbs, cell, rate_hz, 400, seed=0
     )
-    assert 250 < len(windows) < 400  # some places are within the person
+    assert 250 < len(windows) < 400  # places inside the person are left out
     assert near.missed.sum() > 10
     for right in (far, known, blind):
         assert not right.missed.any()

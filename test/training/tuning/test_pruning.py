@@ -1,4 +1,4 @@
-"""Trials of a search that are stopped on the way."""
+"""Trials of a search that are stopped early."""
 
 import json
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def test_trials_that_stay_behind_are_stopped(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A learning rate of nothing learns nothing."""
+    """The trial that stays behind has a learning rate of almost zero."""
     torch.manual_seed(0)
     network = TransFusionSpec(layers=1, width=8, heads=2, ff_width=8)
     make_checkpoint(network=network).save(tmp_path / 'teacher.safetensors')

@@ -1,4 +1,4 @@
-"""Tuning in miniature on real motion: killed and resumed, failing, in parallel; and its rules."""
+"""Tuning in miniature on recorded motion: resumed, with failures, in parallel; its rules."""
 
 import json
 import math
@@ -56,7 +56,7 @@ HEADS = {
     'initial_trials': 3,
     'steps': 5,
 }
-"""After the base there is a trial of each choice, and one must fail: 8 is no multiple of 3."""
+"""After the base there is one trial per choice. One must fail: 8 is no multiple of 3."""
 
 
 @pytest.fixture(scope='module')
@@ -65,7 +65,7 @@ def command(
     recorded: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[..., list[str]]:
-    """Builder of a command line that tunes a student of a tiny teacher."""
+    """Builds a command line that tunes a student of a tiny teacher."""
     teacher = tmp_path_factory.mktemp('teacher') / 'teacher.safetensors'
     torch.manual_seed(0)
     network = TransFusionSpec(layers=1, width=8, heads=2, ff_width=8)
@@ -253,10 +253,10 @@ def test_products_are_chosen_by_the_rule(config: TuneConfig) -> None:
     trials = [
         finished(0, 0.500, 10.0),
         finished(1, 0.509, 6.0),
-        finished(2, 0.511, 5.0),  # more than 2 % above the least
+        finished(2, 0.511, 5.0),  # more than 2 % above the least error
         finished(3, 0.505, 8.0),
         finished(4, 0.520, 7.0),
-        finished(5, 0.400, 21.0),  # beyond the budget
+        finished(5, 0.400, 21.0),  # over the latency budget
         Trial(number=6, sought='initial', values={}, problem='it failed'),
     ]
     assert choose('accuracy', trials, config).number == 0
@@ -265,7 +265,7 @@ def test_products_are_chosen_by_the_rule(config: TuneConfig) -> None:
 
 
 def test_each_product_is_sought_where_it_lies(config: TuneConfig) -> None:
-    """The ADE gains nothing after 8 layers, and the latency grows with each."""
+    """Up to 8 layers the ADE falls fast, then slowly. The latency grows with each layer."""
 
     def tried(number: int, layers: int) -> Trial:
         ade_m = 0.5 + 0.01 * max(0, 8 - layers) + 0.0002 * abs(layers - 16)
@@ -308,5 +308,5 @@ def test_a_failed_trial_is_worth_as_little_as_the_worst(config: TuneConfig) -> N
     trials = [finished(0, 0.5, 10.0), finished(1, 0.6, 4.0), failed]
     search = Search(config)
     assert search.worths('accuracy', trials) == [0.5, 0.6, 0.6]
-    worst = 0.2 + math.log1p(9)  # a fifth of the budget, ten accuracy losses above the least
+    worst = 0.2 + math.log1p(9)  # for 4 of 20 ms, and ten times the allowed loss of accuracy
     assert search.worths('balance', trials) == pytest.approx([0.5, worst, worst])

@@ -1,4 +1,4 @@
-"""What tests of importers build on: the command, somebody who walks, bags of messages."""
+"""Fixtures for tests of importers: the command, a person who walks, bags of messages."""
 
 import argparse
 import contextlib
@@ -23,7 +23,7 @@ FloatArray = NDArray[np.float32]
 
 @pytest.fixture
 def prepare() -> Callable[..., str]:
-    """Runs `train prepare`; returns what it prints."""
+    """Runs `train prepare` and returns its output."""
 
     def run(*words: object) -> str:
         parser = argparse.ArgumentParser()
@@ -38,7 +38,7 @@ def prepare() -> Callable[..., str]:
 
 @pytest.fixture
 def refused(prepare: Callable[..., str]) -> Callable[..., str]:
-    """Returns the sentence with which `train prepare` refuses; it wrote nothing."""
+    """Runs `train prepare`, which must refuse and write nothing. Returns the sentence."""
 
     def run(*words: object) -> str:
         with pytest.raises(ArchiveError) as caught:
@@ -58,7 +58,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def walk(standing: FloatArray) -> FloatArray:
-    """Somebody who glides forward for 60 frames: (60, 22, 3) in the order of smpl22."""
+    """A person who glides forward for 60 frames: joints of smpl22 (60, 22, 3)."""
     return standing + np.linspace(0, 1, 60, dtype=np.float32)[:, None, None] * np.float32(
         [1, 0, 0]
     )
@@ -66,7 +66,7 @@ def walk(standing: FloatArray) -> FloatArray:
 
 @pytest.fixture
 def standing() -> FloatArray:
-    """A plausible pose (22, 3), metres, z up, facing +x, left towards +y."""
+    """A plausible standing pose (22, 3): metres, z up, facing +x, left towards +y."""
     places = {
         'pelvis': (0, 0, 0.95), 'spine1': (0, 0, 1.06), 'spine2': (0, 0, 1.19),
         'spine3': (0, 0, 1.25), 'neck': (0, 0, 1.46), 'head': (0.04, 0, 1.55),
@@ -83,7 +83,7 @@ def standing() -> FloatArray:
 
 @pytest.fixture
 def column() -> Callable[..., FloatArray]:
-    """Returns one joint's path (T, 3)."""
+    """Returns the positions (T, 3) of one joint in a clip."""
 
     def path_of(archive: MotionArchive, joint: str, clip: int = 0) -> FloatArray:
         return archive.clip(clip)[:, archive.joint_names.index(joint)]
@@ -95,7 +95,7 @@ def column() -> Callable[..., FloatArray]:
 def skeletons(
     make_message: Callable[..., Any], make_header: Callable[..., Any]
 ) -> Callable[..., Any]:
-    """Builder of this package's message: people (J, 3) by id, keywords replace fields."""
+    """Builds a SkeletonArray from people (J, 3) by id. Keywords replace fields."""
 
     def make(
         stamp_s: float, people: dict[str, FloatArray], frame: str = 'map', **more: Any
@@ -124,7 +124,7 @@ def skeletons(
 def markers(
     make_message: Callable[..., Any], make_header: Callable[..., Any]
 ) -> Callable[..., Any]:
-    """Builder of an Azure Kinect's message: people (32, 3) by number."""
+    """Builds a message of an Azure Kinect from people (32, 3) by number."""
 
     def make(
         stamp_s: float, people: dict[int, FloatArray], frame: str = 'depth_camera_link'
@@ -152,7 +152,7 @@ def markers(
 
 @pytest.fixture
 def write_bag(bag_types: Typestore) -> Callable[..., Path]:
-    """Writer of a bag that holds messages of one topic."""
+    """Writes a bag with messages of one topic."""
 
     def write(
         path: Path,
@@ -179,7 +179,7 @@ def azure() -> FloatArray:
     for index, joint in enumerate(layout.joint_names):
         side = 0.2 if joint.endswith('_LEFT') else -0.2 if joint.endswith('_RIGHT') else 0
         low = any(part in joint for part in ('KNEE', 'ANKLE', 'FOOT'))
-        # The person faces the camera: its left is on the camera's right.
+        # The person faces the camera, so their left side is on the camera's right.
         level[index] = (2.5, -side, -0.5 if low else 0.1 + 0.02 * index)
     level[layout.index('neck')] = (2.5, 0, 0.6)
     level[0] = (2.5, 0, 0)

@@ -1,4 +1,4 @@
-"""AMASS as windows, as zarr folders and as raw recordings with body models."""
+"""Import of AMASS: windows, zarr folders, and raw recordings with body models."""
 
 import sys
 import types
@@ -82,7 +82,7 @@ def test_amass_zarr_folders(
 
 
 class FakeBodyModel(torch.nn.Module):
-    """Stands where a body model does: joint j is transl + (j, yaw, sum of betas)."""
+    """Stands in for a body model. Joint j is at transl + (j, yaw, sum of betas)."""
 
     num_betas = 10
     num_expression_coeffs = 10

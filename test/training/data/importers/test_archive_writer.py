@@ -1,4 +1,4 @@
-"""The writer of motion archives: what it saves reads back, what it refuses leaves the old file."""
+"""The writer of motion archives: saved archives can be read; a refusal keeps the old file."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Bags of others' messages: the Azure Kinect, poses, points, ZED cameras, motion capture."""
+"""Import of bags from the Azure Kinect, ZED cameras, motion capture, and of poses and points."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -73,7 +73,7 @@ def test_level_markers_need_no_turn(
 
 @pytest.fixture
 def make_poses(make_message: Any, make_header: Any) -> Any:
-    """Builder of a PoseArray from seconds and places."""
+    """Builds a PoseArray from seconds and positions."""
 
     def make(stamp_s: float, places: FloatArray) -> Any:
         poses = [

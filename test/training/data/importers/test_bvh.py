@@ -17,8 +17,8 @@ from motion_predictor_training.data.importers.bvh import read_bvh, read_mapping
 SMPL22 = known_layouts()['smpl22']
 FloatArray = NDArray[np.float32]
 
-# Hips turn; the left arm of one unit points along x, its end site one unit further. The knee has
-# position channels of its own, the orders of the channels differ, the root's position comes last.
+# The hips turn. The left arm is one unit away along x, and its end site one unit further. The knee
+# has its own position channels. The orders of the channels differ. The root's position comes last.
 RIG = """HIERARCHY
 ROOT Hips
 {
@@ -79,15 +79,15 @@ def test_bvh_positions(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         relative[0], [[0, 0, 0], [1, 0, 0], [2, 0, 0], [0, -5, 0], [0, -6, 0]]
     )
-    # A quarter turn about z brings x to y.
+    # A quarter turn about z takes x to y.
     np.testing.assert_allclose(
         relative[1], [[0, 0, 0], [0, 1, 0], [0, 2, 0], [5, 0, 0], [6, 0, 0]], atol=1e-12
     )
-    # About z first, then about the y that this has turned to -x: x goes to -z, then z stays -z.
+    # First about z, then about the x axis that the first turn has moved to y: x ends at -z.
     np.testing.assert_allclose(
         relative[2], [[0, 0, 0], [0, 0, -1], [0, 0, -2], [6, 0, 0], [7, 0, 0]], atol=1e-12
     )
-    # About y first, then about the turned z: the arm's x goes to the y it keeps.
+    # First about y, then about the turned z: the arm's x ends at y.
     np.testing.assert_allclose(relative[3, 2], [1, 1, 0], atol=1e-12)
 
 
@@ -116,7 +116,7 @@ def test_bvh_to_a_layout(
     assert made.layout.name == 'smpl22' and made.rate_hz == 60
     assert made.subjects == ('ann', 'bob') and made.categories == ('walk', 'run')
     assert [len(made.clip(i)) for i in (0, 1)] == [3, 3]  # 30 Hz became 60
-    # y up became z up, a unit 10 cm, and x stayed: right-handed.
+    # y up became z up, one unit became 10 cm, and x stayed, so the axes are right-handed.
     np.testing.assert_allclose(column(made, 'pelvis'), [[1, -3, 2]] * 3, atol=1e-4)
     np.testing.assert_allclose(column(made, 'l_knee', 1), [[1, -3, 1.5]] * 3, atol=1e-4)
     np.testing.assert_allclose(column(made, 'l_elbow', 1), [[1.2, -3, 2]] * 3, atol=1e-4)
@@ -163,7 +163,7 @@ def test_shipped_mappings_cover_their_rigs(
     )
     prepare('bvh', path, '--mapping', name, '--out', out)
     made = load_archive(out)
-    assert not np.isnan(made.clip(0)).any()  # a model of smpl22 can be trained on it
+    assert not np.isnan(made.clip(0)).any()  # so a model of smpl22 can be trained on it
     left = column(made, 'l_wrist')[0, 2] / mapping.scale_to_metres
     assert left == pytest.approx(names.index(mapping.joints['l_wrist']), abs=0.01)
     assert made.subjects == (('01',) if name == 'cmu' else ('',))

@@ -1,4 +1,4 @@
-"""Human3.6M in VideoPose3D's file, whose pickles must not run code."""
+"""Import of Human3.6M from VideoPose3D's file, whose pickles must not run code."""
 
 import os
 import pickle
@@ -19,7 +19,7 @@ FloatArray = NDArray[np.float32]
 
 @pytest.fixture
 def h36m() -> dict[str, dict[str, FloatArray]]:
-    """Motion of the size of people, as VideoPose3D stores it; no two joints coincide."""
+    """Motion with the size of people, as VideoPose3D stores it. No two joints coincide."""
     generator = np.random.default_rng(0)
 
     def motion(frames: int) -> FloatArray:
@@ -44,7 +44,7 @@ def test_human36m(
     source = tmp_path / 'data_3d_h36m.npz'
     if protocol == 4:
         np.savez_compressed(source, positions_3d=np.array(h36m, dtype=object))
-    else:  # as numpy wrote it when these files were made
+    else:  # the format of numpy when the published files were made
         with zipfile.ZipFile(source, 'w') as archive, archive.open('positions_3d.npy', 'w') as f:
             np.lib.format.write_array_header_1_0(
                 f, {'descr': '|O', 'fortran_order': False, 'shape': ()}
@@ -57,7 +57,7 @@ def test_human36m(
     assert made.clip_names[:2] == ('S1/Walking 1', 'S1/Eating')
     assert made.categories[:2] == ('Walking', 'Eating')
     np.testing.assert_allclose(made.clip(2), h36m['S11']['Walking 1'][:, list(KEPT)], atol=0.00013)
-    # Human3.6M's own numbers of these joints.
+    # The indices of these joints in Human3.6M.
     for joint, index in {'Hip': 0, 'RHip': 1, 'LAnkle': 8, 'Head': 15, 'RWrist': 27}.items():
         expected = h36m['S1']['Walking 1'][:, index]
         np.testing.assert_allclose(column(made, joint), expected, atol=0.00013)

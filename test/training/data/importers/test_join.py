@@ -1,4 +1,4 @@
-"""Motion archives joined into one."""
+"""Joining of motion archives into one."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from motion_predictor_training.cli import main
 
 
 def joined(out: Path, *arguments: str) -> int:
-    """Run the command."""
+    """Run `train prepare join` and return its exit status."""
     return main(['prepare', 'join', *arguments, '--out', str(out)])
 
 

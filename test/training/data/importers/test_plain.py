@@ -1,4 +1,4 @@
-"""Plain arrays of any units, axes and joints, and what holds for the import of any format."""
+"""Import of plain arrays with any units, axes and joints, and options of all importers."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Groups of windows: who, doing what, and whether a checkpoint knows them."""
+"""Groups of windows: by person, by activity, and by whether a checkpoint knows the person."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Archive = Callable[..., Path]
 
 
 def dance(frames: int, seed: int = 0) -> NDArray[np.float32]:
-    """Return joints (frames, 22, 3) that wander."""
+    """Return joints (frames, 22, 3) that wander about."""
     steps = np.random.default_rng(seed).normal(scale=0.02, size=(frames, 22, 3))
     return (np.arange(22)[:, None] * [0.05, 0.1, 0.07] + steps.cumsum(0)).astype(np.float32)
 
@@ -60,7 +60,7 @@ def test_groups_partition_the_windows(saved: Callable[..., Path], write_archive:
 def test_who_was_trained_or_calibrated_on_is_seen(
     saved: Callable[..., Path], write_archive: Archive
 ) -> None:
-    """Checkpoints of old record archives, newer ones people as well, and so do their parents."""
+    """Old checkpoints record archives. Newer ones and their parents also record people."""
     archive = write_archive(
         positions=dance(90), clip_offsets=np.array([0, 45, 90]), fps=RATE_HZ, category=None
     )
@@ -99,7 +99,7 @@ def test_windows_need_not_overlap(
     command = ['evaluate', '--checkpoint', f'{saved()}', '--archive', f'{archive}']
     assert main([*command, '--samples', '2', '--no-overlap', '--json', f'{out}']) == 0
     result = json.loads(out.read_text())
-    assert (result['stride'], result['windows']) == (12, 6)  # 5 + 7 frames; three in each clip
+    assert (result['stride'], result['windows']) == (12, 6)  # 5 + 7 frames, three per clip
 
 
 def test_an_archive_without_subjects_has_no_groups_of_them(

@@ -1,4 +1,4 @@
-"""Measures of motion on cases whose values are known: errors, jerk, speeds, distances."""
+"""Measures of motion on cases with known values: errors, jerk, speeds, distances."""
 
 import pickle
 
@@ -39,10 +39,10 @@ def test_a_limb_that_is_10_mm_longer_is_an_error_of_10_mm() -> None:
     stretched = pose.clone()
     stretched[2, 2] -= 0.01
     stretched[1:, 2] -= 0.01
-    motion = torch.stack([stretched, stretched])[None]  # (1, 2, 3, 3): both limbs by 10 mm
+    motion = torch.stack([stretched, stretched])[None]  # (1, 2, 3, 3): both limbs are 10 mm longer
     assert limb_error_mm(motion, pose[None], BONE).item() == pytest.approx(10, abs=1e-3)
     shrunk = pose.clone()
-    shrunk[2, 2] += 0.01  # one limb of two, and shorter
+    shrunk[2, 2] += 0.01  # one of the two limbs is shorter
     assert limb_error_mm(shrunk[None], pose, BONE).item() == pytest.approx(5, abs=1e-3)
     turned = pose[:, [2, 0, 1]] + 3.0
     assert limb_error_mm(turned[None], pose, BONE).item() == pytest.approx(0, abs=1e-3)
@@ -96,7 +96,7 @@ def test_divergence_of_distributions() -> None:
 
 
 def slow_dtw(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Return what the textbook's double loop does of paths (n, 3) and (m, 3)."""
+    """Return the DTW distance of paths (n, 3) and (m, 3) by the double loop of a textbook."""
     total = np.full((len(a) + 1, len(b) + 1), np.inf)
     total[0, 0] = 0
     for i in range(len(a)):
@@ -126,7 +126,7 @@ def test_dtw_forgives_a_delay_and_not_a_place() -> None:
 
 
 def slow_edits(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Return what the textbook's double loop does of paths (n, 3) and (m, 3)."""
+    """Return the edit distance of paths (n, 3) and (m, 3) by the double loop of a textbook."""
     total = np.add.outer(np.arange(len(a) + 1.0), np.arange(len(b) + 1.0))
     for i in range(len(a)):
         for j in range(len(b)):
@@ -146,7 +146,7 @@ def test_edit_distance_is_the_textbooks(n: int, m: int) -> None:
 def test_hausdorff_is_the_farther_of_both_directions() -> None:
     short = np.zeros((1, 4, 3))
     long = np.zeros((1, 4, 3))
-    long[0, 3] = [3, 4, 0]  # the short path lies on the long one, which strays
+    long[0, 3] = [3, 4, 0]  # the short path is on the long one, which goes 5 m farther
     assert hausdorff_m(short, long) == hausdorff_m(long, short) == [5]
 
 
@@ -178,7 +178,7 @@ def test_the_best_sample_is_that_of_the_best_pose(still: torch.Tensor) -> None:
     assert figures['MPJPE_best_mm'].tolist() == pytest.approx([1000, 1000], abs=1e-2)
     assert figures['end_hausdorff_best_m'].tolist() == pytest.approx([1, 1], abs=1e-5)
     assert figures['root_ADE_m'].tolist() == [0, 0], 'the root has a best sample of its own'
-    # half of the samples hold a head that is farther from the neck
+    # in half of the samples the head is farther from the neck
     neck_to_head = still[0, 0, SMPL.index('head')] - still[0, 0, SMPL.index('neck')]
     longer = (neck_to_head + torch.tensor([0, 0, 0.5])).norm() - neck_to_head.norm()
     expected = longer.item() * 1000 / 21 / 2
