@@ -1,4 +1,4 @@
-"""A cell for the node's tests: real processes, real rclpy, real DDS, on a domain of its own."""
+"""Fixtures for tests of nodes: real processes, real rclpy and real DDS, on a separate domain."""
 
 import gc
 import os
@@ -36,7 +36,7 @@ from motion_predictor.skeleton import Layout, known_layouts
 Pose = NDArray[np.float32]
 PATIENCE_S = 40.0
 UNHURRIED = {'predictor': ['--ros-args', '-p', 'latency_budget_ms:=10000.0', '--']}
-"""A busy machine is no error: tests of the budget set one."""
+"""A large budget, so that no test fails on a busy machine. Tests of the budget set another."""
 STATES = {
     State.PRIMARY_STATE_UNCONFIGURED: 'unconfigured',
     State.PRIMARY_STATE_INACTIVE: 'inactive',
@@ -65,7 +65,7 @@ def executable(name: str) -> str:
 
 @pytest.fixture(scope='session', autouse=True)
 def own_domain() -> Iterator[None]:
-    """Nobody else's messages get in, and ours do not get out."""
+    """Use a separate domain, so that no message enters from other processes or leaves to them."""
     os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     rclpy.init()
@@ -75,12 +75,12 @@ def own_domain() -> Iterator[None]:
 
 @pytest.fixture(scope='session', autouse=True)
 def compiled() -> None:
-    """What the node compiles at its first start on a machine is there already."""
+    """Compile the engine before the tests, so that no node has to compile it."""
     MotionPredictor.load()
 
 
 class Process:
-    """An executable of the package, running."""
+    """A running executable of the package."""
 
     def __init__(self, name: str, *arguments: str, log: Path) -> None:
         self._log = log
@@ -93,25 +93,25 @@ class Process:
 
     @property
     def output(self) -> str:
-        """What it has printed so far."""
+        """Everything that the process has printed so far."""
         return self._log.read_text(errors='replace')
 
     def stop(self) -> int:
-        """Interrupt it and return its exit status."""
+        """Interrupt the process and return its exit status."""
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGINT)
         return self.popen.wait(timeout=PATIENCE_S)
 
 
 class Planner(Node):
-    """What a user's own process does: publishes skeletons, subscribes to predictions."""
+    """Acts as a user's process: publishes skeletons and subscribes to predictions."""
 
     def __init__(self) -> None:
         super().__init__(f'planner_{time.monotonic_ns()}')
         self.received: list[PredictedMotionArray] = []
         self.diagnostics: list[DiagnosticArray] = []
         self.spoken_ns: list[int] = []
-        """When messages were published with anybody in them."""
+        """Times at which messages with people were published."""
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
         self._skeletons = self.create_publisher(
@@ -158,8 +158,8 @@ class Planner(Node):
     def state(self) -> str:
         """Return the predictor's lifecycle state.
 
-        Asked twice if need be: the middleware may lose the response to a client that the service
-        does not know yet.
+        If there is no response, it asks again: the middleware may lose the response to a client
+        that the service does not know yet.
         """
         asked = GetState, '/predictor/get_state', GetState.Request()
         try:
@@ -197,7 +197,7 @@ class Planner(Node):
     def message(
         self, people: Mapping[str, Pose], layout: Layout | None = None, stamp_ns: int | None = None
     ) -> SkeletonArray:
-        """Return people's poses (J, 3) as a tracker's message, stamped now unless told."""
+        """Return the message of a tracker with poses (J, 3) by id, stamped now by default."""
         layout = layout or known_layouts()['smpl22']
         message = SkeletonArray(layout=layout.name, joint_names=list(layout.joint_names))
         now_ns = self.get_clock().now().nanoseconds if stamp_ns is None else stamp_ns
@@ -235,13 +235,13 @@ class Planner(Node):
         return round(place)
 
     def statuses(self, person: str | None = None) -> set[int]:
-        """Return the statuses received of the whole, or of one person."""
+        """Return the received statuses of messages, or of one person."""
         if person is None:
             return {message.status for message in self.received}
         return {p.status for m in self.received for p in m.motions if p.id == person}
 
     def predictions(self, person: str) -> list[Any]:
-        """Return what was predicted of one person."""
+        """Return the received predictions of one person."""
         return [p for m in self.received for p in m.motions if p.id == person and len(p.mean)]
 
     def rejections(self) -> dict[str, int]:
@@ -258,7 +258,7 @@ class Planner(Node):
 
 @pytest.fixture
 def planner() -> Iterator[Planner]:
-    gc.collect()  # until then, services of an earlier test's node answer for this one's
+    gc.collect()  # otherwise services of an earlier test's node would still answer
     node = Planner()
     yield node
     node.destroy_node()
@@ -281,7 +281,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
 
 @pytest.fixture(scope='module')
 def predictor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """One predictor with its defaults, which must survive every test of a module."""
+    """One predictor with default parameters. It must survive all tests of a module."""
     process = Process('predictor', log=tmp_path_factory.mktemp('predictor') / 'predictor.log')
     yield process
     assert process.popen.poll() is None, f'the predictor ended by itself:\n{process.output}'
@@ -291,7 +291,7 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 
 def clip_of(archive: MotionArchive, longest: int = 0) -> Pose:
-    """Return one of an archive's longest clips."""
+    """Return the longest clip of an archive, or the next longest ones by number."""
     order = sorted(range(len(archive)), key=lambda index: -len(archive.clip(index)))
     return archive.clip(order[longest])
 
@@ -303,7 +303,7 @@ def bundled() -> MotionArchive:
 
 @pytest.fixture(params=['bundled', 'recorded'])
 def motion(request: pytest.FixtureRequest) -> MotionArchive:
-    """The bundled motion always, and recorded motion where it is there."""
+    """The bundled motion, and recorded motion if it is available."""
     if request.param == 'bundled':
         return open_archive('bundled')
     return load_archive(request.getfixturevalue('recorded') / 'test.npz')
@@ -311,7 +311,7 @@ def motion(request: pytest.FixtureRequest) -> MotionArchive:
 
 @pytest.fixture
 def tf2(monkeypatch: pytest.MonkeyPatch) -> FakeTf2:
-    """What stands in for tf2_ros."""
+    """A stand-in for tf2_ros."""
     fake = FakeTf2()
     monkeypatch.setitem(sys.modules, 'tf2_ros', fake)
     return fake
@@ -319,7 +319,7 @@ def tf2(monkeypatch: pytest.MonkeyPatch) -> FakeTf2:
 
 @pytest.fixture
 def node() -> Iterator[Node]:
-    """A node that is spun by nobody."""
+    """A node without an executor."""
     node = Node('listener')
     yield node
     node.destroy_node()

@@ -1,4 +1,4 @@
-"""The launch files, where launch is installed."""
+"""The launch files; skipped if launch is not installed."""
 
 import importlib.util
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What operators use: the RViz markers, the security policy, respawning."""
+"""Features for operators: markers for RViz, the security policy, QoS, shared memory."""
 
 import re
 import time
@@ -26,7 +26,7 @@ SMPL = known_layouts()['smpl22']
 
 
 def prediction(samples: int = 3, radius_m: float = 0.2) -> PredictedMotionArray:
-    """Return a message in which somebody moves along x by a metre in two seconds."""
+    """Return a message in which a person moves along x by 1 m in 2 s."""
     frames, joints = 20, len(SMPL.joints)
     mean = np.zeros((frames, joints, 3), np.float32)
     mean[..., 0] = np.linspace(0.05, 1, frames)[:, None]
@@ -128,7 +128,7 @@ ARM = CONFIG / 'demo_arm'
 def test_the_security_policy_allows_what_a_node_uses(
     planner: Any, start: Any, executable: str, name: str, parameters: list[str]
 ) -> None:
-    """Exactly that: a topic too many is a door, one too few a node that does not work."""
+    """It allows exactly that: more is a security hole, with less the node does not work."""
     given = ['use_sim_time:=true', *parameters]
     start(executable, '--ros-args', *(part for value in given for part in ('-p', value)))
     planner.wait_for_node(name)
@@ -173,7 +173,7 @@ def test_quality_of_service_can_be_overridden(planner: Any, start: Any) -> None:
     assert published.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
     (subscribed,) = planner.get_subscriptions_info_by_topic('skeletons')
     assert subscribed.qos_profile.reliability == ReliabilityPolicy.RELIABLE
-    planner.wait_for(  # the planner's skeletons are best effort
+    planner.wait_for(  # the planner publishes skeletons as best effort
         lambda: any(
             'publishers with another type or QoS: 1' in d.status[0].message
             for d in planner.diagnostics
@@ -183,7 +183,7 @@ def test_quality_of_service_can_be_overridden(planner: Any, start: Any) -> None:
 
 
 def largest_segment(process: Any) -> int:
-    """Return the size in bytes of the largest shared memory that Fast DDS made for a process."""
+    """Return the size in bytes of the largest shared memory segment of a process."""
     maps = Path(f'/proc/{process.popen.pid}/maps').read_text()
     made = re.compile('fast(dds|rtps)_')  # Fast DDS 3, and 2
     paths = {Path('/' + line.split(' /')[-1]) for line in maps.splitlines() if made.search(line)}
@@ -196,7 +196,7 @@ def largest_segment(process: Any) -> int:
 def test_a_whole_prediction_fits_the_shared_memory(
     planner: Any, start: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In pieces it would arrive 20 ms later; an integrator's own settings still have their way."""
+    """In fragments it would arrive 20 ms later. An integrator's own settings take precedence."""
     numbers = len(SMPL.joints) * 120 * (50 * 3 + 3 + 1)
     process = start('predictor', '--ros-args', '-p', 'samples:=2')
     planner.wait_for_node()

@@ -1,4 +1,4 @@
-"""The commands `ros2 launch`, `run`, `lifecycle` and `param`, where they are installed."""
+"""The commands `ros2 launch`, `run`, `lifecycle` and `param`; skipped without them."""
 
 import shutil
 import signal
@@ -20,11 +20,11 @@ PATIENCE_S = 120.0
 PACKAGE = 'motion_predictor'
 SHARE = Path(get_package_share_directory(PACKAGE))
 NODE = '/cell/people'
-"""What the launch arguments below make of the node's name."""
+"""Name of the node with the launch arguments below."""
 
 
 def ros2(*arguments: str) -> str:
-    """Return what a command prints."""
+    """Return the output of a command."""
     command = [str(ROS2), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
@@ -32,10 +32,11 @@ def ros2(*arguments: str) -> str:
 
 
 def asked(command: str, verb: str, *arguments: str) -> str:
-    """Return what a command about the node prints, or what is wrong.
+    """Return the output of a command about the node, or its error.
 
-    No daemon is started, which would outlive the test. A command waits for ever for a response,
-    which the middleware may lose to a client that the service does not know yet.
+    No daemon is started, since it would outlive the test. There is a timeout:
+    a command waits for ever if the middleware loses the response, which may happen to a client
+    that the service does not know yet.
     """
     question = [str(ROS2), command, verb, '--no-daemon', '--spin-time', '5', NODE, *arguments]
     try:
@@ -47,7 +48,7 @@ def asked(command: str, verb: str, *arguments: str) -> str:
 
 @contextmanager
 def launched(*arguments: str, log: Path) -> Iterator[psutil.Process]:
-    """Run a launch file and interrupt it, after which nothing may be left of it."""
+    """Run a launch file. At the end, interrupt it and check that no process is left."""
     with log.open('wb') as output:
         command = [str(ROS2), 'launch', PACKAGE, *arguments]
         popen = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
@@ -67,7 +68,7 @@ def launched(*arguments: str, log: Path) -> Iterator[psutil.Process]:
 
 
 def child_named(process: psutil.Process, name: str, other_than: int = 0) -> psutil.Process:
-    """Wait for the node that a launch file starts."""
+    """Wait for a node that a launch file starts, and return its process."""
     until_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < until_s:
         for child in process.children(recursive=True):
@@ -78,7 +79,7 @@ def child_named(process: psutil.Process, name: str, other_than: int = 0) -> psut
 
 
 def wait_until(command: str, verb: str, *arguments: str, says: str) -> None:
-    """Ask until the answer is there."""
+    """Repeat a command until its output contains a text."""
     until_s, said = time.monotonic() + PATIENCE_S, ''
     while time.monotonic() < until_s:
         said = asked(command, verb, *arguments)

@@ -1,4 +1,4 @@
-"""Programs that start others end when they are told to, and end what they started."""
+"""Programs that start others end when they are told to, and end the others too."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""Input that is transformed by tf: frames of cameras, of robots, and frames that move."""
+"""Input that tf transforms: from frames of cameras and robots, and from frames that move."""
 
 import math
 import sys
@@ -117,14 +117,14 @@ def test_tf_is_listened_to_only_if_it_is_needed_and_cleared_when_time_jumps(
 
 
 def turned_by(angle: float, x: float = 0.0) -> tuple[float, ...]:
-    """Return the transform of a robot at x that has turned by an angle about z."""
+    """Return the transform of a robot at x that is turned by an angle about z."""
     return (x, 0.0, 0.0, 0.0, 0.0, math.sin(angle / 2), math.cos(angle / 2))
 
 
 def read_for(
     reader: SkeletonInput, tf2: FakeTf2, frame_id: str, pose: FloatArray, places: list[Any]
 ) -> list[str]:
-    """Read a message at 30 Hz for each place of a frame; return why each was refused, or ''."""
+    """Read one message per place of a frame, at 30 Hz. Return each refusal, or '' for none."""
     refusals = []
     for step, place in enumerate(places):
         now_ns = NOW_NS + step * 33_000_000

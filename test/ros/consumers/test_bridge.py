@@ -1,4 +1,4 @@
-"""Predictions as messages that others already read."""
+"""The bridge, which turns predictions into messages of other packages."""
 
 from importlib.util import find_spec
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ SMPL = known_layouts()['smpl22']
 
 
 def prediction(stride: NDArray[np.float32], stamp_ns: int, people: int = 1) -> Any:
-    """Return a message in which people walk along x at a metre a second."""
+    """Return a message in which people walk along x at 1 m/s."""
     times = np.linspace(0.1, 1.0, 10, dtype=np.float32)
     message = PredictedMotionArray(layout='smpl22', joint_names=list(SMPL.joint_names))
     message.parents = list(SMPL.parents)
@@ -113,7 +113,7 @@ def test_a_thin_link_gets_fewer_samples(
 def test_blindness_is_said_in_the_frame_that_came_last(
     planner: Any, start: Any, stride: NDArray[np.float32]
 ) -> None:
-    """A cloud without a frame is dropped by who reads it, which is taken for nobody."""
+    """Readers drop a message without a frame, and would then assume that nobody is there."""
     poses: list[PoseArray] = []
     planner.create_subscription(PoseArray, 'predicted_poses', poses.append, 10)
     publisher = planner.create_publisher(

@@ -1,4 +1,4 @@
-"""The planners of examples/ beside the real predictor, over DDS."""
+"""The planners in examples/, with the real predictor over DDS."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ STAND_IN = Path(__file__).parents[2] / 'planning' / 'rclcpp_stand_in'
 
 @pytest.fixture(scope='module')
 def cpp_planner(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The C++ example; where there is no rclcpp, with what stands in for its few calls."""
+    """The C++ example as an executable. Without rclcpp it is built with the stand-in."""
     if not shutil.which('cmake'):
         pytest.skip('there is no cmake')
     folder = tmp_path_factory.mktemp('example')
@@ -30,7 +30,7 @@ def cpp_planner(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(language: str) -> dict[str, str]:
-    """Return what an example runs in: rcl from PyPI wants a Python around it, rclcpp does not."""
+    """Return the environment of an example. In C++, rcl from PyPI needs Python's library."""
     if language == 'python' or 'rclcpp' in get_packages_with_prefixes():
         return dict(os.environ)
     library = Path(sysconfig.get_config_var('LIBDIR')) / sysconfig.get_config_var('LDLIBRARY')
@@ -70,7 +70,7 @@ def test_an_example_tells_blind_from_nobody_and_slows_down(
         planner.wait_for(nobody, 'it knows that nobody is there')
         clip = bundled.clip(0)
         clip = clip - clip[:1, :1] * [1, 1, 0] + [0.9, 0, 0]
-        # Forth and back: an id that jumps to where a clip begins leaves an unlisted person behind.
+        # Forth and back, since an id that jumped to the beginning would leave an unlisted person.
         clip = np.concatenate([clip[:60], clip[59::-1]])
 
         def slower() -> bool:

@@ -1,4 +1,4 @@
-"""The separation monitor as a process: it says 0 on everything that is not known to be good."""
+"""The separation monitor as a process: it publishes 0 unless all its input is good."""
 
 import time
 from pathlib import Path
@@ -23,12 +23,12 @@ PERIOD_S = 0.03
 
 
 class Cell:
-    """A predictor and a robot as the monitor sees them, and what it says."""
+    """Stands in for predictor and robot, and keeps the scales that the monitor publishes."""
 
     def __init__(self, planner: Any, stride: NDArray[np.float32]) -> None:
         self.planner, self._stride = planner, stride
         self.people: dict[str, float] = {}
-        """How far from the arm each stands."""
+        """Distance of each person from the arm, metres."""
         self.change: Any = lambda message: None
         self.publishes = self.moves = True
         self.scales: list[tuple[float, float]] = []
@@ -88,7 +88,7 @@ def start_monitor(start: Any, *more: str) -> Any:
         f'capsules_file:={ARM}/capsules.yaml',
         f'urdf_file:={ARM}/arm.urdf',
         'base_pose:=[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]',
-        'silent_after_s:=0.2',  # a busy machine delays what comes here
+        'silent_after_s:=0.2',  # a busy machine delays messages
         *more,
     )
     options = [part for value in given for part in ('-p', value)]
@@ -132,7 +132,7 @@ def spider(message: PredictedMotionArray) -> None:
 
 
 def unfamiliar(message: PredictedMotionArray) -> None:
-    """The samples still say that they stay where they are."""
+    """Make everybody unfamiliar. Their samples still stay where they are."""
     for motion in message.motions:
         motion.unfamiliar = True
         motion.radius = flat(np.full(len(motion.radius), 1.2, np.float32))

@@ -1,6 +1,6 @@
-"""Where the robot and the predictions are by tf, and when that is no longer known.
+"""The places of robot and predictions from tf, and when they are no longer known.
 
-tf2_ros comes only with a ROS installation: its place is taken by what the node uses of it.
+tf2_ros comes only with a ROS installation. A stand-in has the part that the node uses.
 """
 
 import sys
@@ -38,7 +38,7 @@ def node() -> Iterator[Node]:
 
 @pytest.fixture
 def tf(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], TransformStamped]:
-    """What tf knows, by target and source."""
+    """The transforms that the stand-in for tf knows, by target and source."""
     known: dict[tuple[str, str], TransformStamped] = {}
     module: Any = ModuleType('tf2_ros')
 
@@ -58,7 +58,7 @@ def tf(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], TransformStampe
 
 
 def stamped(age_s: float | None, x: float = 0.0) -> TransformStamped:
-    """Return a transform that was told some time ago; None: a static one."""
+    """Return a transform with a stamp `age_s` ago, or a static one for None."""
     found = TransformStamped()
     if age_s is not None:
         found.header.stamp = Time(nanoseconds=NOW_NS - round(age_s * 1e9)).to_msg()
@@ -72,7 +72,7 @@ def stamped(age_s: float | None, x: float = 0.0) -> TransformStamped:
 def test_a_transform_holds_for_a_while(
     node: Node, tf: Any, age_s: float | None, is_known: bool
 ) -> None:
-    """Localisation that died leaves its last word behind, as a clock that was set back does."""
+    """Tf keeps the last transform of a localisation that died, or from before a clock was set."""
     predictions = Predictions(node)
     tf['base', 'map'] = stamped(age_s, x=2.0)
     found = predictions.transform('base', 'map', Time(nanoseconds=NOW_NS))

@@ -1,7 +1,7 @@
-"""What goes wrong between processes stops an arm: predictor, monitor and arm, each on its own.
+"""Faults stop an arm: predictor and monitor are separate processes beside the arm.
 
-Behaviour is asserted, with patience for busy machines; how long it took is printed (`pytest -s`)
-and noted in the test report.
+The tests assert the behaviour, with patience for busy machines. They print how long it took
+(`pytest -s`), and note it in the test report.
 """
 
 import itertools
@@ -26,12 +26,12 @@ from motion_predictor.ros.tools.simulated_arm import STOP_S, SimulatedArm, postu
 
 PERIOD_S = 1 / 30
 PATIENCE_S = 2.0
-"""On a busy machine; on an idle one all is over in 0.3 s."""
+"""For a busy machine. On an idle machine the arm stands after 0.3 s."""
 AWAY_M = 4.0
 
 
 class ArmNode(Node):
-    """An arm that does as it is told, at once, and stands where it is told nothing."""
+    """An arm that follows speed_scale at once, and stands while speed_scale is silent."""
 
     def __init__(self) -> None:
         super().__init__('arm')
@@ -59,7 +59,7 @@ class ArmNode(Node):
 
 
 class Cell:
-    """Somebody who goes about at some distance, as a tracker sees them, beside the arm."""
+    """A tracker that reports a person who walks at some distance from the arm."""
 
     def __init__(
         self, planner: Any, arm: ArmNode, clip: Any, kill: Any, report: Callable[..., None]
@@ -69,12 +69,12 @@ class Cell:
         self.sends = True
         self.change: Callable[[Any], None] = lambda message: None
         self.offset_ns = 0
-        """Of the stamps from the node's clock."""
+        """Difference of the stamps from the node's clock."""
         self.time_ns: int | None = None
-        """Simulated time, where there is one."""
+        """Simulated time; None without simulation."""
 
     def run(self, until: Callable[[], Any], what: str, patience_s: float = 240.0) -> None:
-        """Have the tracker go on until a condition holds."""
+        """Let the tracker run until a condition holds."""
         end_s, due_s = time.monotonic() + patience_s, time.monotonic()
         while not until():
             assert time.monotonic() < end_s, f'{what}: not within {patience_s:g} s; {self.said()}'
@@ -83,7 +83,7 @@ class Cell:
                 self.planner.tell_time(self.time_ns)
             now_ns = self.time_ns or self.planner.get_clock().now().nanoseconds
             pose = next(self._frames)
-            next(self._frames)  # the clip has 60 frames a second, the tracker 30
+            next(self._frames)  # the clip has 60 Hz, the tracker 30 Hz
             if self.sends:
                 message = self.planner.message({'guest': pose}, stamp_ns=now_ns + self.offset_ns)
                 self.change(message)
@@ -92,17 +92,17 @@ class Cell:
             self.planner.spin(max(0.001, due_s - time.monotonic()))
 
     def said(self) -> str:
-        """Return what the monitor said last."""
+        """Return the last diagnostics message of the monitor."""
         found = [s for d in self.planner.diagnostics for s in d.status if 'separation' in s.name]
         return found[-1].message if found else 'nothing'
 
     def moves(self) -> None:
-        """Let all be well until the arm moves; a busy machine may keep it from full speed."""
+        """Run without faults until the arm moves. A busy machine may keep it from full speed."""
         self.sends, self.change, self.offset_ns = True, lambda message: None, 0
         self.run(lambda: self.arm.arm.speed > 0.3, 'the arm moves')
 
     def stops(self, name: str, fault: Callable[[], Any], for_good: bool = True) -> None:
-        """See that a fault stops the arm, and note how long that took."""
+        """Check that a fault stops the arm, and report how long it took."""
         self.moves()
         fault()
         since_s = time.monotonic()
@@ -118,7 +118,7 @@ class Cell:
         assert not any(value for t, value in self.arm.told if t > since_s + stood / 1000)
 
     def never_jumped(self) -> None:
-        """See that what the arm was told rose slowly, all the time."""
+        """Check that the scale that the arm received never rose fast."""
         times, scales = np.array(self.arm.told).T
         assert np.diff(scales).max() <= 0.5 * Governor().asleep_after_s + 1e-9
         standing = np.flatnonzero(scales == 0)
@@ -131,7 +131,7 @@ class Cell:
 def cell(
     planner: Any, start: Any, bundled: MotionArchive, record_property: Any
 ) -> Iterator[Callable[..., Cell]]:
-    """Starts a predictor and a monitor beside an arm and somebody."""
+    """Starts a predictor and a monitor, and returns the tracker with the arm."""
     arm = ArmNode()
     clip = bundled.clip(0)
     clip = clip - clip[:1, :1] * [1, 1, 0] + [0, AWAY_M, 0]
@@ -142,7 +142,7 @@ def cell(
 
     def make(*more: str) -> Cell:
         common = [part for value in more for part in ('-p', value)]
-        eager = ('-p', 'backend:=eager')  # nothing is to be compiled first
+        eager = ('-p', 'backend:=eager')  # so that nothing is compiled first
         predictor = start('predictor', '--ros-args', '-p', 'samples:=8', *eager, *common)
         given = (
             f'capsules_file:={ARM}/capsules.yaml',
@@ -164,7 +164,7 @@ def unreadable(message: Any) -> None:
 
 
 def somebody_new(message: Any) -> None:
-    """Somebody whom nobody can predict yet appears beside the arm."""
+    """Let a person appear beside the arm who cannot be predicted yet."""
     guest = np.array(message.skeletons[0].positions, np.float32).reshape(-1, 3)
     here = guest - guest[:1] * [1, 1, 0] + np.float32([0.4, 0, 0])
     message.skeletons.append(Skeleton(id='new', positions=array('f', here.ravel().tolist())))

@@ -1,4 +1,4 @@
-"""The command that serves the live view, beside a predictor that comes and goes."""
+"""The command that serves the live view, while a predictor starts and stops."""
 
 import re
 import time
@@ -10,7 +10,7 @@ PATIENCE_S = 240.0
 
 
 def address_of(view) -> str:
-    """Wait until the page is served and return where."""
+    """Wait until the page is served, and return its address."""
     until = time.monotonic() + PATIENCE_S
     while (found := re.search(r'look at (\S+)', view.output)) is None:
         assert view.popen.poll() is None and time.monotonic() < until, view.output

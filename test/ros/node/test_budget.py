@@ -1,4 +1,4 @@
-"""The latency budget over DDS: a machine that is too slow draws fewer samples, and says so."""
+"""The latency budget over DDS: on a slow machine the node draws fewer samples and says so."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ LADDER = (50, 32, 16, 8)
 
 @pytest.fixture(scope='module')
 def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network far too large for its budget, calibrated for every number of samples."""
+    """A network that is far too slow for the budget, calibrated for all numbers of samples."""
     checkpoint = load_checkpoint('default')
     spec = SwiftDiffSpec(layers=4, width=512)
     header = checkpoint.header
@@ -47,7 +47,7 @@ def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def values_of(cell: Any) -> dict[str, str]:
-    """Return the latest diagnostics."""
+    """Return the values of the latest diagnostics by key."""
     cell.diagnostics.clear()
     cell.wait_for(lambda: cell.diagnostics, 'diagnostics')
     return {pair.key: pair.value for pair in cell.diagnostics[-1].status[0].values}
@@ -78,7 +78,7 @@ def test_too_little_time_means_fewer_samples_declared_and_counted(
     )
     planner.wait_for(lambda: '8 of 50 samples for 1 people' in process.output, 'the log')
 
-    # With time enough it draws all of them again, at once.
+    # With a larger budget it draws all samples again at once.
     assert planner.set_parameter('latency_budget_ms', 10000.0).successful
     planner.received.clear()
     planner.stream({'someone': walker}, seconds=1.0, start=place)

@@ -1,4 +1,4 @@
-"""The node's time is that of rclpy's clock, simulated or not, whenever that changes."""
+"""The node's time is that of rclpy's clock, also when simulated time starts or ends."""
 
 import time
 from typing import Any
@@ -17,7 +17,7 @@ SECOND = 1_000_000_000
 
 
 def lies_between(clock: NodeClock, node: Node) -> bool:
-    """Whether the clock tells what rclpy says before and after it is asked."""
+    """Return whether the clock lies between rclpy's times before and after it was read."""
     before_ns = node.get_clock().now().nanoseconds
     now_ns = clock.now_ns()
     return before_ns <= now_ns <= node.get_clock().now().nanoseconds
@@ -65,14 +65,14 @@ def test_a_system_clock_that_is_set_is_noticed(monkeypatch: pytest.MonkeyPatch) 
     node = Node('set')
     clock = NodeClock(node, lambda: jumps.append(ahead_ns))
     for ahead_ns in (0, 3600 * SECOND, 3600 * SECOND, -7 * SECOND):  # noqa: B007 the clock's
-        for _ in range(100):  # a busy machine interrupts now and then
+        for _ in range(100):  # a busy machine may interrupt a look
             clock.look()
     assert jumps == [3600 * SECOND, -7 * SECOND]
     node.destroy_node()
 
 
 class SlowClock:
-    """A simulation a hundred times slower than the world, until it stops."""
+    """A simulated clock, which may run slower than real time or stop."""
 
     is_simulated = True
 

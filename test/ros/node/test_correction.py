@@ -1,9 +1,9 @@
-"""Whom the calibration fails is held as promised 20 s after they came, over DDS.
+"""A person for whom the calibration is wrong is held as promised after 20 s, over DDS.
 
-The sets are calibrated on one man who walks steadily, and who is replayed does other things.
+The sets are calibrated on one man who walks steadily. The replayed person does other things.
 
 CORRECTED_PEOPLE='val:02 test:13 test:39' make test ARGS='test/ros/node/test_correction.py -s'
-replays more people for longer and prints what was measured.
+replays more people for longer, and prints the measured shares.
 """
 
 import os
@@ -30,15 +30,15 @@ LONGEST_S = 90.0 if 'CORRECTED_PEOPLE' in os.environ else 40.0
 PROMISED, LESS, MORE = 0.95, 0.02, 0.03
 RATE_HZ, SOURCE_HZ = 15, 60
 STEP, HISTORY, HALF = SOURCE_HZ // RATE_HZ, 30, 30
-"""Frames of the recording: between observations, of a history, and of half a second."""
+"""Numbers of recorded frames: between observations, in a history, and in half a second."""
 PAUSE_S = 0.6
 """Time between two recordings of a person."""
 KNOWN_S = 20.0
 COMPARED = 5
-"""One observation of so many is predicted as calibrated as well."""
+"""One in this many observations is also predicted without correction, for comparison."""
 PATIENCE_S = 180.0
 LOST_S = 2.0
-"""Neither an observation nor its prediction is sure to arrive. Real time."""
+"""Real time after which an observation or its prediction counts as lost."""
 
 Clip = NDArray[np.float32]
 
@@ -56,9 +56,9 @@ def calibrated_on_a_walker(recorded: Path, tmp_path_factory: pytest.TempPathFact
 
 
 def moments(recorded: Path, name: str) -> Iterator[tuple[float, Clip, int]]:
-    """Yield the seconds since somebody came, the recording, and the frame in it.
+    """Yield the seconds since a person came, the clip, and the frame in it.
 
-    Recordings follow each other with a pause.
+    Clips follow each other with a pause.
     """
     file, subject = name.split(':')
     archive = load_archive(recorded / f'{file}.npz')
@@ -73,14 +73,14 @@ def moments(recorded: Path, name: str) -> Iterator[tuple[float, Clip, int]]:
 
 
 def held(mean: Clip, radius: Clip, frames: NDArray[np.int64], future: Clip) -> float:
-    """Return the share of the joints (F, J) of the next half second that are in their balls."""
+    """Return the share of the joints (F, J) that lie in their balls in the next half second."""
     near = frames < HALF
     off = np.linalg.norm(mean[near] - future[frames[near]], axis=-1)
     return float((off <= radius[near]).mean())
 
 
 class Replay:
-    """Plays a person to a node in simulated time: each observation waits for its prediction."""
+    """Plays a person to a node in simulated time, and waits for the prediction of each frame."""
 
     def __init__(self, planner: Any, start: Any, checkpoint: Path) -> None:
         self._planner = planner
@@ -96,7 +96,7 @@ class Replay:
         start('predictor', '--ros-args', *(part for option in options for part in ('-p', option)))
 
     def begin(self, pose: Clip) -> None:
-        """Wait until the node answers, and until it has forgotten what was shown for that."""
+        """Wait until the node predicts. Then let time pass until it has forgotten this pose."""
         until = time.monotonic() + PATIENCE_S
         while self.show('somebody', pose, 0.0, 0.2) is None:
             assert time.monotonic() < until, 'no predictions'
@@ -106,7 +106,7 @@ class Replay:
     def show(
         self, name: str, pose: Clip, seconds: float, patience_s: float = LOST_S
     ) -> PredictedMotionArray | None:
-        """Let time go on, show somebody and return what is predicted; None if it was lost."""
+        """Advance time, show a pose, and return the answer of the node; None if it was lost."""
         stamp_ns = self._began_ns + round(seconds * 1e9)
         message = self._planner.message({name: pose}, stamp_ns=stamp_ns)
         self._planner.received.clear()
@@ -135,7 +135,7 @@ def test_whom_the_calibration_fails_is_held_as_promised_after_20_s(
     )
     replay = Replay(planner, start, calibrated_on_a_walker)
     replay.begin(stride)
-    as_calibrated, corrected = [], []  # seconds and share that was held
+    as_calibrated, corrected = [], []  # seconds, and the share that was held
     lost = 0
     for index, (now_s, clip, frame) in enumerate(moments(recorded, name)):
         message = replay.show(name, clip[frame], now_s)

@@ -1,4 +1,4 @@
-"""Faults inside the node and around it: what a consumer then sees, and how it recovers."""
+"""Faults inside the node and around it: what a consumer sees, and how the node recovers."""
 
 import ctypes
 import shutil
@@ -48,7 +48,7 @@ def node() -> Iterator[PredictorNode]:
 
 @pytest.fixture
 def cell(node: PredictorNode, planner: Any) -> Any:
-    """A planner beside that predictor; both are served by the planner's spinning."""
+    """A planner beside that predictor. The executor of the planner spins both."""
     planner._executor.add_node(node)
     planner.wait_for(lambda: planner.received, 'the predictor publishes')
     planner.received.clear()
@@ -66,7 +66,7 @@ def without_numbers(engine: Engine, backend: str) -> Engine:
 
 
 def break_engine(node: PredictorNode, broken: Callable[..., Any]) -> Callable[[], None]:
-    """Put another engine in and return what puts the old one back."""
+    """Replace the engine. Return a function that restores it."""
     predict = node._setup.predictor.predict
     node._setup.predictor.predict = broken  # type: ignore[method-assign]
 
@@ -163,7 +163,7 @@ def test_blocked_callbacks_hold_up_neither_predictions_nor_the_watchdog(
         cell.publish(cell.message({'someone': pose}))
     cell.received.clear()
     blocked_s = time.time()
-    time.sleep(1.0)  # whoever spins for the node is held up
+    time.sleep(1.0)  # blocks the thread that spins the node
     freed_s = time.time()
     cell.spin(0.5)
     published = {m.published.sec + 1e-9 * m.published.nanosec: m for m in cell.received}
@@ -229,7 +229,7 @@ def test_a_stuck_engine_is_stale_and_then_a_fault(
     mend()
     cell.wait_for(lambda: stuck, 'the end of it')
     assert set(stuck) == {'ordinary'}, 'it may be computing for ever'
-    for _ in range(20):  # it takes the priority again once it has rested
+    for _ in range(20):  # it takes the priority back after a pause
         place = cell.stream({'someone': walker}, seconds=0.3, start=place)
         if str(precedence) == usual:
             break
@@ -280,9 +280,9 @@ def test_reading_that_hangs_is_a_fault_and_the_node_can_be_deactivated(
 
 
 def test_whoever_cannot_be_read_does_not_count_as_nobody(cell: Any, walker: Any) -> None:
-    """Sustained bad input: never OK, whether somebody was known before or not."""
+    """During sustained bad input the status is never OK, for known and for unknown people."""
     place = cell.stream({'known': walker}, seconds=0.8)
-    cell.spin(0.2)  # what is in hand still belongs to the good stream
+    cell.spin(0.2)  # until the last good message has been answered
     for nameless in (True, False):
         cell.received.clear()
         for _ in range(45):

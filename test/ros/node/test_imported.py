@@ -1,4 +1,4 @@
-"""Official weights in the node: as imported, and distilled through the published chain."""
+"""Official weights in the node: imported ones, and a student that was distilled from them."""
 
 from collections.abc import Callable, Iterator
 from itertools import cycle
@@ -27,7 +27,7 @@ SIZES = {
 
 @pytest.fixture
 def imported(golden: dict[str, Tensor], tmp_path: Path) -> Callable[..., Path]:
-    """Builder of a checkpoint of official weights, which are random."""
+    """Imports official weights, which are random here, into a checkpoint."""
 
     def build(kind: str, *more: str) -> Path:
         prefix, sizes = SIZES[kind]
@@ -43,7 +43,7 @@ def imported(golden: dict[str, Tensor], tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def distilled(imported: Callable[..., Path], tmp_path: Path) -> Path:
-    """A SwiftDiff that came from official weights by the published chain, in miniature."""
+    """A SwiftDiff that was distilled from official weights in miniature."""
     parent = imported('transfusion', '--sampling', 'ddim', '--ddim-steps', '3')
     settings = ['bank={size: 16, chunk: 16}']
     settings += ['optimisation={steps: 2, batch: 4, learning_rate: 1.0e-4}']
@@ -61,7 +61,7 @@ def distilled(imported: Callable[..., Path], tmp_path: Path) -> Path:
 
 @pytest.fixture(params=['swiftdiff', 'transfusion', 'distilled'])
 def checkpoint(request: pytest.FixtureRequest, imported: Callable[..., Path]) -> Path:
-    """Each kind of them."""
+    """A checkpoint of each kind."""
     if request.param in SIZES:
         return imported(request.param)
     return Path(request.getfixturevalue('distilled'))
@@ -93,6 +93,6 @@ def test_official_weights_predict_in_the_node(
     shape = message.num_samples, message.num_frames, message.num_joints, 3
     samples = np.array(planner.predictions('someone')[0].samples).reshape(shape)
     assert np.isfinite(samples).all()
-    # The root goes on with its velocity and comes to rest, the same in every sample.
+    # The root continues at its velocity and comes to rest, in all samples alike.
     assert np.ptp(samples[:, :, 0], axis=0).max() < 1e-5
     assert np.linalg.norm(samples[0, -1, 0] - clip[:, 0], axis=-1).min() < 3

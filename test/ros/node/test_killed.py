@@ -1,6 +1,6 @@
-"""Nodes that are killed, again and again, leave nothing that piles up.
+"""The remains of nodes that are killed do not accumulate.
 
-KILLS=100 make test ARGS='test/ros/node/test_killed.py -s'   prints what was left after each
+KILLS=100 make test ARGS='test/ros/node/test_killed.py -s'   prints what each kill left
 """
 
 import fcntl
@@ -21,7 +21,7 @@ ARGUMENTS = ('--ros-args', '-p', 'samples:=2')
 
 
 def segments_of(pid: int) -> set[str]:
-    """Return the segments that a process made: it holds their locks."""
+    """Return the shared memory segments of a process, whose locks it holds."""
     held = set()
     for link in Path(f'/proc/{pid}/fd').iterdir():
         with suppress(FileNotFoundError):  # closed meanwhile
@@ -53,7 +53,7 @@ def test_killed_nodes_leave_nothing_that_piles_up(
 
     for kill in range(KILLS):
         process = start('predictor', *ARGUMENTS)
-        # What the killed one sent may still come in.
+        # Messages of the killed node may still arrive.
         planner.wait_for(lambda p=process: segments_of(p.popen.pid), 'it shares memory')
         planner.received.clear()
         planner.wait_for(lambda: planner.received, 'it publishes')
@@ -61,7 +61,7 @@ def test_killed_nodes_leave_nothing_that_piles_up(
         made.append(segments_of(process.popen.pid))
         process.popen.kill()
         process.popen.wait()
-        # Who starts within ten seconds spares what may be in the making.
+        # Segments younger than ten seconds are spared, so make these look older.
         for name in made[-1]:
             os.utime(segments.SHARED_MEMORY / f'{name}_el', (0, 0))
         print(f'kill {kill + 1}: {len(left())} segments, {len(list(temporary.iterdir()))} files')

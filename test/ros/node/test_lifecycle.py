@@ -1,4 +1,4 @@
-"""Lifecycle, parameters and clocks of the predictor, as `ros2 lifecycle` and `param` see them."""
+"""Lifecycle, parameters and clocks of the predictor, through its services."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ def walker(bundled: MotionArchive) -> Any:
 
 
 def parameters(**values: Any) -> list[str]:
-    """Return the command line that gives parameters to a node."""
+    """Return the command line arguments that set parameters of a node."""
     return ['--ros-args', *(part for n, v in values.items() for part in ('-p', f'{n}:={v}'))]
 
 
@@ -173,7 +173,7 @@ def test_more_people_than_allowed_are_listed_as_degraded(
 def test_simulated_time_that_jumps_back_restarts_everyone(
     planner: Any, start: Any, walker: Any
 ) -> None:
-    """A recording that loops: nobody's history joins the end to the beginning."""
+    """When a recording loops, no history joins its end to its beginning."""
     start('predictor', *parameters(samples=2, use_sim_time='true'))
     planner.wait_for(lambda: planner.received, 'it runs')
 

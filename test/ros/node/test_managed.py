@@ -1,4 +1,4 @@
-"""The predictor under a lifecycle manager, as that of Nav2 brings nodes up and down."""
+"""The predictor under a lifecycle manager that works like Nav2's."""
 
 import signal
 from pathlib import Path
@@ -18,7 +18,7 @@ from motion_predictor.ros.node.middleware import MiddlewareError, require_tested
 from motion_predictor.ros.node.qos import LEASE_S
 
 SLOWLY_S = 240.0
-"""Patience with a compiler on a busy machine."""
+"""Time for the compiler on a busy machine."""
 UP = (
     (Transition.TRANSITION_CONFIGURE, State.PRIMARY_STATE_INACTIVE),
     (Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_ACTIVE),
@@ -31,7 +31,7 @@ SHUT_DOWN = ((Transition.TRANSITION_UNCONFIGURED_SHUTDOWN, State.PRIMARY_STATE_F
 
 
 class Manager:
-    """Asks for each transition, and then for the state that it should have led to."""
+    """Requests transitions, and checks the state after each."""
 
     def __init__(self, planner: Any) -> None:
         self._planner = planner
@@ -81,7 +81,7 @@ def test_it_answers_while_it_configures(planner: Any, start: Any) -> None:
 def test_the_first_start_predicts_at_once_and_takes_the_engine_over(
     planner: Any, start: Any, tiny: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))  # nothing was compiled here
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))  # an empty cache of engines
     checkpoint = tmp_path / 'tiny.safetensors'
     tiny.save(checkpoint)
     process = start(

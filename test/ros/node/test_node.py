@@ -1,4 +1,4 @@
-"""The predictor as a process over DDS: people who come and go, and input that does not hold."""
+"""The predictor as a process over DDS: people who come and go, and invalid input."""
 
 import time
 from typing import Any
@@ -20,7 +20,7 @@ OK, WARMING_UP, STALE = (
 )
 FRAMES, JOINTS, SAMPLES = len(FRAME_TIMES_S), 22, 50
 CHOSEN = np.rint(60 * np.array(FRAME_TIMES_S)).astype(int) - 1
-"""The frames that are published, of the 120 that are predicted."""
+"""Indices of the published frames among the 120 predicted ones."""
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def cell(predictor: Any, planner: Any) -> Any:
     """A planner beside a running predictor that has forgotten everybody."""
     planner.wait_for_node()
     planner.wait_for(lambda: planner.received, 'the predictor publishes')
-    # Whoever an earlier test showed, or had refused, is forgotten after a second.
+    # People whom an earlier test showed, or who were refused, are forgotten after a second.
     planner.spin(1.1)
     planner.received.clear()
     until = time.monotonic() + 5
@@ -86,13 +86,13 @@ def test_a_person_is_predicted(cell: Any, motion: MotionArchive, rate_hz: int) -
     assert np.isfinite(samples).all()
     assert (radius > 0).all()
     assert prediction.observed_fraction == 1
-    # The first predicted frame is a sixtieth of a second away from the last pose seen.
+    # The first predicted frame is 1/60 s after the last observed pose.
     nearest = np.linalg.norm(clip[:240] - mean[0], axis=-1).mean(-1).min()
     assert nearest < 0.1
 
 
 def test_published_equals_what_the_library_predicts(cell: Any, walker: Any) -> None:
-    """At the model's own rate the node adds nothing and loses nothing."""
+    """At the model's rate nothing is resampled, so node and library see the same history."""
     start_ns = cell.get_clock().now().nanoseconds
     step_ns = 1_000_000_000 // 60 + 1
     poses = walker[:40]
@@ -116,7 +116,7 @@ def test_published_equals_what_the_library_predicts(cell: Any, walker: Any) -> N
     mean = np.array(newest()[0].mean).reshape(FRAMES, JOINTS, 3)
     np.testing.assert_allclose(mean, expected.mean[0, CHOSEN], atol=2e-3)
     radius = np.array(newest()[0].radius).reshape(FRAMES, JOINTS)
-    factor = radius / expected.radius[0, CHOSEN]  # of the node's self-correction
+    factor = radius / expected.radius[0, CHOSEN]  # the node's self-correction
     assert factor.min() > 0.999, 'which only widens'
     assert factor.max() < 1.5
     assert np.ptp(factor, axis=1).max() < 0.03, 'and all joints of a frame alike'
@@ -132,7 +132,7 @@ def test_people_come_and_go(cell: Any, walker: Any) -> None:
     assert together
     assert together[-1].status == OK
     means = {p.id: np.array(p.mean).reshape(FRAMES, JOINTS, 3) for p in together[-1].motions}
-    # Each stays in their own lane, two metres apart.
+    # People walk in parallel, two metres apart.
     assert 1 < (means['b'] - means['a'])[:10, 0, 1].mean() < 3.5
     assert 1 < (means['c'] - means['b'])[:10, 0, 1].mean() < 3.5
 
@@ -166,7 +166,7 @@ def test_a_gap_restarts_the_history(cell: Any, walker: Any) -> None:
 def test_hidden_joints_are_filled_and_declared(cell: Any, walker: Any) -> None:
     clip = walker.copy()
     clip[::3, 20] = np.nan  # a wrist that flickers
-    clip[52:62, 7] = np.nan  # an ankle that is lost for longer than is taken for measured
+    clip[52:62, 7] = np.nan  # an ankle, lost for so long that it counts as not observed
     cell.stream({'hidden': clip}, seconds=1.2)
     cell.wait_for(lambda: cell.predictions('hidden'), 'a prediction')
     prediction = cell.predictions('hidden')[-1]
@@ -280,7 +280,7 @@ BAD = [
 
 @pytest.mark.parametrize('spoil', BAD, ids=lambda spoil: spoil.__name__)
 def test_bad_input_is_rejected_counted_and_forgotten(cell: Any, walker: Any, spoil: Any) -> None:
-    """One bad message in a good stream costs nothing but itself."""
+    """One bad message in a good stream is rejected and has no other effect."""
     person = spoil.__name__
     cell.wait_for(lambda: cell.diagnostics, 'diagnostics')
     before = sum(cell.rejections().values())
@@ -323,7 +323,7 @@ def test_a_change_of_frame_restarts_everyone(cell: Any, walker: Any) -> None:
     cell.stream({'moved': walker}, seconds=0.8)
     cell.wait_for(lambda: cell.predictions('moved'), 'a prediction')
     cell.received.clear()
-    for pose in walker[48:78:2]:  # until nothing has come in the frame before for a while
+    for pose in walker[48:78:2]:  # until the old frame is no longer in use
         message = cell.message({'moved': pose})
         message.header.frame_id = 'odom'
         cell.publish(message)

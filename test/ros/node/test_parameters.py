@@ -1,4 +1,4 @@
-"""Parameters that are changed while the node runs: they hold at once, or are refused at once."""
+"""Parameters that are changed while the node runs: each is applied or refused at once."""
 
 from inspect import signature
 from typing import Any
@@ -44,7 +44,7 @@ def walker(bundled: MotionArchive) -> Any:
 
 @pytest.fixture
 def cell(planner: Any, start: Any) -> Any:
-    """A planner beside a predictor of four samples."""
+    """A planner beside a predictor that draws four samples."""
     start('predictor', '--ros-args', '-p', 'samples:=4')
     planner.wait_for(lambda: planner.received, 'it runs')
     return planner

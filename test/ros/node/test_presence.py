@@ -1,4 +1,4 @@
-"""Nobody there must be true, between processes: no 'OK, nobody' while somebody was just there."""
+"""Between processes: no message says OK with an empty list while somebody may be there."""
 
 import os
 import time
@@ -29,13 +29,13 @@ def cell(predictor: Any, planner: Any) -> Any:
     planner.wait_for_node()
     planner.wait_for(lambda: planner.received, 'the predictor publishes')
     planner.received.clear()
-    empty_until_nobody(planner)  # whatever an earlier test showed
+    empty_until_nobody(planner)  # forgets people of earlier tests
     planner.received.clear()
     return planner
 
 
 def said(cell: Any) -> list[str]:
-    """Return what each of the diagnostics said."""
+    """Return the messages of all received diagnostics."""
     return [status.message for message in cell.diagnostics for status in message.status]
 
 
@@ -44,7 +44,7 @@ def says_nobody(message: PredictedMotionArray) -> bool:
 
 
 def is_untrue(cell: Any, message: PredictedMotionArray) -> bool:
-    """Whether a message says that nobody is there though somebody was just spoken of."""
+    """Return whether a message says nobody is there although somebody was just reported."""
     stamp = message.header.stamp
     stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
     return says_nobody(message) and any(
@@ -53,7 +53,7 @@ def is_untrue(cell: Any, message: PredictedMotionArray) -> bool:
 
 
 def empty_until_nobody(cell: Any) -> None:
-    """Publish that nobody is seen until the predictor says that nobody is there."""
+    """Publish empty messages until the predictor says that nobody is there."""
     for _ in range(round(RATE_HZ * PATIENCE_S)):
         cell.publish(cell.message({}))
         cell.spin(1 / RATE_HZ)
@@ -65,9 +65,9 @@ def empty_until_nobody(cell: Any) -> None:
 def play(
     cell: Any, seconds: float, make: Callable[[int], list[SkeletonArray]], remark: str = ''
 ) -> None:
-    """Publish what is made for each step, and check all that comes meanwhile.
+    """Publish the messages that `make` returns for each step, and check all answers.
 
-    It goes on until diagnostics contained the remark.
+    It takes `seconds`, and goes on until the diagnostics have contained the remark.
     """
     cell.spin(0.1)
     cell.received.clear()
@@ -241,14 +241,14 @@ SPOILT = [
 
 @pytest.mark.parametrize('seed', range(int(os.environ.get('PRESENCE_SEEDS', '1'))))
 def test_random_sequences_of_all_that_goes_wrong(cell: Any, pose: Any, seed: int) -> None:
-    """PRESENCE_SEEDS=20 plays as many others, of some seconds each."""
+    """PRESENCE_SEEDS=20 plays 20 other sequences of some seconds each."""
     random = np.random.default_rng(seed)
     second = cell.create_publisher(SkeletonArray, 'skeletons', qos_profile_sensor_data)
     last = cell.message({'a': pose})
 
     def make(step: int) -> list[SkeletonArray]:
         nonlocal last
-        if step % 10 == 0:  # one thing for a third of a second, and then another
+        if step % 10 == 0:  # another fault every third of a second
             make.how = [SPOILT[i] for i in random.integers(len(SPOILT), size=2)]
             make.who = random.choice(list('abcd'), size=random.integers(0, 4)).tolist()
         messages = []
@@ -258,7 +258,7 @@ def test_random_sequences_of_all_that_goes_wrong(cell: Any, pose: Any, seed: int
             last = how(message) if message.skeletons else message
             messages.append(last)
         if random.random() < 0.1:
-            messages.append(last)  # the same once more
+            messages.append(last)  # the same message once more
         if random.random() < 0.2:
             late_ns = cell.get_clock().now().nanoseconds - 50_000_000
             second.publish(cell.message({'e': moved(pose, step)}, stamp_ns=late_ns))

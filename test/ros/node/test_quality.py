@@ -1,4 +1,4 @@
-"""The node as a process judges its predictions, says how good they were, and corrects radii."""
+"""The node as a process judges its predictions, reports how good they were, corrects radii."""
 
 import time
 from pathlib import Path
@@ -22,7 +22,7 @@ def walker(bundled: MotionArchive) -> Any:
 
 
 def too_sure(folder: Path, divisor: float) -> Path:
-    """The default checkpoint with radii of a part of what they should be."""
+    """Save the default checkpoint with all radii divided by a number."""
     checkpoint = load_checkpoint('default')
     for name in ('calibration.scale', 'calibration.pace_floor'):
         checkpoint.tensors[name] = checkpoint.tensors[name] / divisor
@@ -46,7 +46,7 @@ def test_a_node_that_is_too_sure_finds_out_and_widens_its_radii(
         people = said[-1].people if said else []
         return bool(people) and (np.array(people[0].evidence)[JUDGED] > 1.5).all()
 
-    until = time.monotonic() + PATIENCE_S  # a busy machine judges fewer of its predictions
+    until = time.monotonic() + PATIENCE_S  # a busy machine judges fewer predictions
     while not judged() and time.monotonic() < until:
         place = planner.stream({'someone': walker}, seconds=1.0, start=place)
     assert judged(), said[-1:]

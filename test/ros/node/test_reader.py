@@ -1,4 +1,4 @@
-"""Input: whatever a message says, reading it raises InputError or gives sound observations."""
+"""Input: reading any message raises InputError or returns valid observations."""
 
 import math
 from collections.abc import Callable
@@ -150,7 +150,7 @@ def test_numbers_that_are_no_transform(numbers: list[float], sentence: str) -> N
 
 
 def kinect(pose: FloatArray, stamp_ns: int, frame_id: str = 'depth_camera_link') -> MarkerArray:
-    """Return somebody (32, 3) as the Azure Kinect's driver sends them."""
+    """Return the message of an Azure Kinect's driver with one person (32, 3)."""
     markers = []
     for joint, place in enumerate(pose.astype(float).tolist()):
         marker = Marker(id=100 + joint, type=Marker.SPHERE)
@@ -210,7 +210,7 @@ def test_parameters_that_do_not_fit_are_one_sentence(
 
 
 def seen_as(layout: Layout, pose: FloatArray) -> FloatArray:
-    """Return a pose (22, 3) in another layout; what smpl22 lacks is at the head."""
+    """Return a pose (22, 3) in another layout. Joints that smpl22 lacks are at the head."""
     index = [SMPL.index(layout.common_name(joint)) for joint in layout.joint_names]
     return pose[[SMPL.joint_names.index('head') if i is None else i for i in index]]
 

@@ -1,4 +1,4 @@
-"""The threads that predict and watch go before whatever else the machine does, where they may."""
+"""The threads that predict and watch have a real-time priority, if the system allows it."""
 
 import os
 import threading
@@ -15,18 +15,18 @@ FIRST = (os.SCHED_FIFO, 10)
 
 
 def scheduled(thread: int = 0) -> tuple[int, int]:
-    """Return a thread's policy and priority, of the calling one by default."""
+    """Return the scheduling policy and priority of a thread, by default the calling one."""
     return os.sched_getscheduler(thread), os.sched_getparam(thread).sched_priority
 
 
 def before_others(process: Any) -> list[tuple[int, int]]:
-    """Return how those of a process's threads are scheduled that are not as usual."""
+    """Return policy and priority of all threads of a process that are not ordinary."""
     found = []
     for task in Path(f'/proc/{process.popen.pid}/task').iterdir():
         try:
             found.append(scheduled(int(task.name)))
         except ProcessLookupError:
-            continue  # it ended meanwhile
+            continue  # the thread has ended
     return sorted(how for how in found if how != ORDINARY)
 
 
@@ -90,7 +90,7 @@ def test_another_thread_can_take_precedence_away_until_it_resumes() -> None:
 
 def test_what_is_refused_is_said_and_nothing_else_happens() -> None:
     refusals: list[str] = []
-    with Precedence(100, refusals.append):  # more than any system has
+    with Precedence(100, refusals.append):  # higher than any system allows
         assert scheduled() == ORDINARY
     (sentence,) = refusals
     assert sentence.startswith('real-time priority 100 was refused ([Errno 22] Invalid argument)')

@@ -1,6 +1,6 @@
-"""Three people and random faults: a minute here, as long as SOAK_SECONDS says elsewhere.
+"""A soak test with three people and random faults. By default it takes a minute.
 
-SOAK_SECONDS=1800 make test ARGS='test/ros/node/test_soak.py -s'   prints what it saw
+SOAK_SECONDS=1800 make test ARGS='test/ros/node/test_soak.py -s'   prints the figures
 """
 
 import json
@@ -21,7 +21,8 @@ from motion_predictor.ros.node.outputs import flat, time_message
 SECONDS = float(os.environ.get('SOAK_SECONDS', 60))
 RATE_HZ = 30.0
 GROWTH_MB = 40.0
-"""Allowed once every fault has happened: the middleware keeps room for the largest message."""
+"""Allowed growth after each fault has happened once, since the middleware keeps room for the
+largest message."""
 LATE_S = 1.0
 NS = 1_000_000_000
 
@@ -31,16 +32,16 @@ Fault = Callable[['Tracker', Poses], list[SkeletonArray]]
 
 @dataclass
 class Tracker:
-    """Makes the messages of one frame, and remembers which of them were honest."""
+    """Makes the messages of one frame, and remembers which of them are valid."""
 
     planner: Any
     generator: np.random.Generator
     honest: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=1000))
-    """(stamp, people) of messages that a consumer may be told of as OK."""
+    """(stamp, number of people) of messages that the node may answer with OK."""
     newest: SkeletonArray | None = None
 
     def see(self, people: Poses) -> SkeletonArray:
-        """Return an honest message."""
+        """Return a valid message, and remember it."""
         message = self.planner.message(people)
         stamp = message.header.stamp
         self.honest.append((stamp.sec * NS + stamp.nanosec, len(people)))
@@ -163,7 +164,7 @@ FAULTS: tuple[Fault, ...] = (
 
 
 class Judge:
-    """Holds every message to what its status says."""
+    """Checks that each message of the node agrees with its status."""
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
@@ -192,7 +193,7 @@ class Judge:
 
 
 def body_at(clips: Mapping[str, NDArray[np.float32]], frame: int) -> Poses:
-    """Return everyone's pose, two metres apart."""
+    """Return the poses of all people at a frame, two metres apart."""
     return {
         name: clip[frame % len(clip)] + np.array([0, 2 * place, 0], np.float32)
         for place, (name, clip) in enumerate(clips.items())
@@ -212,7 +213,7 @@ def test_soak(planner: Any, start: Any, bundled: MotionArchive) -> None:
     first_round = list(FAULTS)
     happened: Counter[str] = Counter()
     while (time_s := due_s - began_s) < SECONDS:
-        if time_s > until_s:  # a fault, then a while without one
+        if time_s > until_s:  # faults alternate with times without a fault
             if fault is not nothing:
                 fault = nothing
             elif first_round:
@@ -251,7 +252,7 @@ def test_soak(planner: Any, start: Any, bundled: MotionArchive) -> None:
     )
     assert growth_mb < GROWTH_MB
     assert judge.predicted > SECONDS
-    for step in range(60):  # and afterwards all is well
+    for step in range(60):  # after the faults, the status is OK
         planner.publish(tracker.see(body_at(clips, frame + 2 * step)))
         planner.spin(1 / RATE_HZ)
     planner.wait_for(lambda: planner.received, 'it publishes')

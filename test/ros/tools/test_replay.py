@@ -1,4 +1,4 @@
-"""Replay and demo as processes."""
+"""Replay and demo, run as processes."""
 
 import json
 from pathlib import Path

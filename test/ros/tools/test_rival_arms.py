@@ -1,4 +1,4 @@
-"""Arms that give way to the same people by different rules."""
+"""Simulated arms that give way to the same people by different rules."""
 
 from itertools import islice
 

@@ -202,7 +202,8 @@ def made_up(model_mm: float, spread_mm: float, clips: int = 8) -> NDArray[np.flo
     """Return errors (W, R, 3, 2) in millimetres, of ten windows per clip.
 
     Baselines have 100 mm, except damped velocity with 60 mm at the second time. Errors of the
-    model differ between clips by `spread_mm`."""
+    model differ between clips by `spread_mm`.
+    """
     rng = np.random.default_rng(0)
     world = np.full((10 * clips, len(ROWS), 3, 2), 100.0, np.float32)
     world[:, ROW['damped_velocity'], :, 1] = 60
