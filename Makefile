@@ -1,14 +1,15 @@
-# Everything a developer or a CI machine does. Each target makes what it needs first, the environment included.
+# All commands of developers and of CI. Each target first makes what it needs, the environment included.
 
-# The Python that the environment is made with.
+# The Python with which the environment is made.
 PYTHON ?= python3
-# The ROS 2 from PyPI that it holds, kilted or jazzy. Empty: the one that it holds already, kilted at first.
+# The ROS 2 from PyPI in the environment: kilted or jazzy. Empty: the one that the environment has, kilted at first.
 ROS ?=
 
 RUN := environment/run.sh
 BIN := install/motion_predictor/lib/motion_predictor
 
-# Files and folders: a folder is newer when something in it was removed. (benchmark is also a target, benchmark/. is not.)
+# Files and folders. A folder counts too, because its time changes when something in it is removed. The names end in /.
+# because `benchmark` is also the name of a target.
 FOLDERS := benchmark cmake config include launch motion_predictor msg scripts training
 SOURCES := CMakeLists.txt package.xml \
     $(shell find $(addsuffix /.,$(FOLDERS)) -name __pycache__ -prune -o -print 2>/dev/null)
@@ -30,19 +31,19 @@ help:
 
 setup: .venv/environment.stamp
 
-# Asked every time, since the set-up itself knows what it depends on; it answers in a tenth of a second.
+# Runs every time, because the script itself knows its dependencies. Without changes it takes a tenth of a second.
 .venv/environment.stamp: FORCE
 	@$(PYTHON) environment/setup_environment.py $(ROS)
 
 build: install/.complete
 
-# A new environment may have another Python or ROS, to which the build folder still points.
+# After a change of the environment everything is built anew: the build folder refers to the old Python and ROS.
 build/.environment: .venv/environment.stamp
 	@rm -rf build install log
 	@mkdir build
 	@touch $@
 
-# Installing never removes what is no longer there, so it starts from nothing.
+# The install folder is removed first, because installing never removes files that no longer exist in the sources.
 install/.complete: build/.environment $(SOURCES)
 	@rm -rf install
 	@$(RUN) colcon build --cmake-args -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF
@@ -51,7 +52,7 @@ install/.complete: build/.environment $(SOURCES)
 test: build
 	@$(RUN) pytest $(ARGS)
 
-# mypy sees the packages under the names that they are imported by.
+# The links show mypy the packages under the names by which they are imported.
 lint: setup
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs a command where ROS and this package are sourced.
+# Runs a command after sourcing ROS and this package.
 set -e
 # shellcheck disable=SC1090  # known in the container
 source "/opt/ros/$ROS_DISTRO/setup.bash"

@@ -29,7 +29,7 @@ if [ -d "$venv/share/rclpy" ]; then
         CMAKE_PREFIX_PATH=$CMAKE_PREFIX_PATH:$folder
     done
     export LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-    # The wheels' start-up hook would set LD_LIBRARY_PATH and start every Python twice; it is set already.
+    # Stops the start-up hook of the wheels: it would set LD_LIBRARY_PATH, which is set above, and start Python twice.
     export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
 fi
 
@@ -38,7 +38,7 @@ if [ -f "$root/install/local_setup.sh" ]; then
     COLCON_CURRENT_PREFIX=$root/install
     # shellcheck disable=SC1091  # generated
     . "$root/install/local_setup.sh"
-    # Run from the repository, Python would find the sources there first, which lack the generated messages.
+    # Otherwise Python, run from the repository, would import the sources there, which lack the generated messages.
     export PYTHONSAFEPATH=1
 fi
 

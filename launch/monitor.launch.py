@@ -11,7 +11,7 @@ from motion_predictor.ros.common.spelling import is_yes
 
 
 def start_monitor(context: LaunchContext) -> list[LifecycleNode]:
-    """Start the node; an argument that is given goes before the parameter file."""
+    """Start the node. Launch arguments that are given override the parameter file."""
     names = ('capsules_file', 'urdf_file')
     given = {name: context.launch_configurations[name] for name in names}
     topics = ('predicted_motion', 'joint_states', 'speed_scale')
@@ -27,7 +27,7 @@ def start_monitor(context: LaunchContext) -> list[LifecycleNode]:
                 {n: ParameterValue(v, value_type=str) for n, v in given.items() if v},
             ],
             remappings=[(topic, LaunchConfiguration(topic)) for topic in topics],
-            # A monitor that is gone is silence, on which the robot has to stand.
+            # Without the monitor, speed_scale is silent and the robot must stand still.
             respawn=is_yes(context.launch_configurations['respawn']),
             respawn_delay=2.0,
         )

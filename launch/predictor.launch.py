@@ -17,7 +17,7 @@ SWITCHES = ('autostart', 'use_sim_time')
 
 
 def start_predictor(context: LaunchContext) -> list[LifecycleNode]:
-    """Start the node; an argument that is given goes before the parameter file."""
+    """Start the node. Launch arguments that are given override the parameter file."""
     given = context.launch_configurations
     parameters: dict[str, Any] = {
         name: ParameterValue(given[name], value_type=str) for name in TEXTS if given[name]
@@ -32,7 +32,7 @@ def start_predictor(context: LaunchContext) -> list[LifecycleNode]:
             output='screen',
             parameters=[given['parameter_file'], parameters],
             arguments=['--ros-args', '--log-level', given['log_level']],
-            # A predictor that is gone is silence; it configures and activates itself again.
+            # Without the predictor its topic is silent. A new one configures and activates itself.
             respawn=is_yes(given['respawn']),
             respawn_delay=RESPAWN_DELAY_S,
         )
@@ -40,7 +40,7 @@ def start_predictor(context: LaunchContext) -> list[LifecycleNode]:
 
 
 def picture(context: LaunchContext) -> list[Node]:
-    """Return what shows the predictions, in the browser or in RViz."""
+    """Return the nodes that show the predictions, in the browser or in RViz."""
     given = context.launch_configurations
     here: dict[str, Any] = {'namespace': given['namespace'], 'output': 'screen'}
     share = FindPackageShare('motion_predictor')

@@ -1,9 +1,9 @@
-"""Makes motion of bodies that are no people: a trotting robot dog and a robot arm.
+"""Makes motion of bodies other than people: a trotting robot dog and a robot arm.
 
     python examples/bodies/make_motion.py quadruped --seed 1 --out train.npz
     python examples/bodies/make_motion.py quadruped --seed 2 --clips 8 --out test.npz
 
-doc/train.md says how a model learns it.
+doc/train.md says how to train a model on this motion.
 """
 
 import argparse
@@ -19,14 +19,14 @@ RATE_HZ = 30
 HERE = Path(__file__).parent
 Motion = NDArray[np.float64]
 
-HIPS = np.array([[-0.2, 0.1, 0], [-0.2, -0.1, 0], [0.2, 0.1, 0], [0.2, -0.1, 0]])  # of the body
-PHASES = np.array([0, np.pi, np.pi, 0])  # a trot: legs that are across move together
+HIPS = np.array([[-0.2, 0.1, 0], [-0.2, -0.1, 0], [0.2, 0.1, 0], [0.2, -0.1, 0]])  # from base, m
+PHASES = np.array([0, np.pi, np.pi, 0])  # a trot: diagonal legs move together
 HEIGHT_M = 0.3
 LINKS_M = (0.3, 0.35, 0.3, 0.12)
 
 
 def quadruped(rng: np.random.Generator, seconds: float) -> Motion:
-    """Return a dog that trots along a bend (T, 13, 3), metres."""
+    """Return the motion (T, 13, 3) of a dog that trots along a curve, metres."""
     t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     speed_m_s, turn_rad_s = rng.uniform(0.2, 1.5), rng.uniform(-0.8, 0.8)
     step_hz = 1.0 + speed_m_s
@@ -48,7 +48,7 @@ def quadruped(rng: np.random.Generator, seconds: float) -> Motion:
 
 
 def arm(rng: np.random.Generator, seconds: float) -> Motion:
-    """Return an arm whose joints swing (T, 5, 3), metres."""
+    """Return the motion (T, 5, 3) of an arm whose joints swing, metres."""
     t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     swing = rng.uniform(0.2, 0.9, 4) * np.sin(
         2 * np.pi * rng.uniform(0.1, 0.6, 4) * t[:, None] + rng.uniform(0, 2 * np.pi, 4)
@@ -66,7 +66,7 @@ MAKERS = {'quadruped': quadruped, 'arm': arm}
 
 
 def main() -> None:
-    """Write an archive of one body."""
+    """Write an archive with motion of one body."""
     parser = argparse.ArgumentParser(description='Make motion of a robot dog or a robot arm.')
     parser.add_argument('body', choices=MAKERS)
     parser.add_argument('--clips', type=int, default=40)

@@ -1,5 +1,5 @@
-// Drives an arm that stands at the origin: slower the nearer people will come to it within a second, and not at all
-// where it is not known whether anybody will.
+// Chooses the speed of an arm that stands at the origin. The nearer people will come to the arm within a second, the
+// slower it moves. If predictions are not usable, it stands still.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>

@@ -1,9 +1,9 @@
-"""A denoiser of one's own: one perceptron for all coefficients together.
+"""An example of a custom denoiser: one perceptron for all coefficients together.
 
     pip install -e examples/denoiser
     train student --set 'network={kind: my_perceptron, width: 512}' ...
 
-Its checkpoints run wherever this package is installed, the node included.
+Its checkpoints run on every machine where this package is installed, also in the node.
 """
 
 from typing import Literal
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class Perceptron(nn.Module):
-    """What a denoiser has to have: `embed` and `denoise`."""
+    """The network. A denoiser must have the methods `embed` and `denoise`."""
 
     def __init__(self, features: int, coefficients: int, width: int) -> None:
         super().__init__()
@@ -25,22 +25,22 @@ class Perceptron(nn.Module):
         )
 
     def embed(self, noise: Tensor) -> Tensor:
-        """Embed noise (..., K, D), without the history."""
+        """Return the embedding of noise (..., K, D), which does not depend on the history."""
         return self.noise_embed(noise.flatten(-2))
 
     def denoise(self, embedded: Tensor, condition: Tensor) -> Tensor:
         """Return clean coefficients (P, S, K, D).
 
         Args:
-            embedded: (P, S, ...) of `embed`; a first dimension of 1 serves all people.
-            condition: (P, K, D) what was observed.
+            embedded: result of `embed` (P, S, ...); a first dimension of 1 is used for all people.
+            condition: coefficients of the observed history (P, K, D).
         """
         seen = self.history_embed(condition.flatten(-2))  # (P, width)
         return self.out(embedded + seen[:, None]).unflatten(-1, condition.shape[1:])
 
 
 class PerceptronSpec(BaseModel):
-    """Its sizes, as a configuration and a checkpoint hold them."""
+    """The sizes of the network, as stored in configurations and checkpoints."""
 
     model_config = ConfigDict(extra='forbid', frozen=True)
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Drives an arm that stands at the origin, with regard to people.
+"""Chooses the speed of an arm that stands at the origin, depending on the people beside it.
 
-It is slower the nearer people will come to it within a second, and stands still where it is not
-known whether anybody will.
+The nearer people will come to the arm within a second, the slower it moves. If predictions are not
+usable, it stands still.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ ARM = Capsules.of(
 
 
 def act(predictions: Predictions) -> None:
-    """Choose the speed, and say why."""
+    """Choose the speed, and print the reason."""
     latest = predictions.latest()
     if not latest:
         print(f'speed 0.00: blind, {latest.reason.value}', flush=True)
