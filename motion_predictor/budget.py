@@ -17,8 +17,8 @@ RECENT_S = 10.0
 HEADROOM = 0.9
 """More samples are tried only if their expected time is below this share of the budget."""
 TAIL = 3.0
-"""Expected ratio of two times. The first is that from a message until its prediction is read, 99th
-percentile. The second is that of one undisturbed prediction."""
+"""Expected time from a message until its prediction is read (99th percentile), divided by the time
+of one undisturbed prediction."""
 PATIENCE_S = 2.0
 LONGEST_PATIENCE_S = 60.0
 """Shortest and longest wait before more samples are tried again. Each try that fails doubles the
@@ -185,7 +185,7 @@ class Budget:
             level.changed_s = now_s
 
     def _cost_ms(self, people: int, samples: int) -> float:
-        """Return the time of a prediction in milliseconds: measured, or scaled from a smaller."""
+        """Return a prediction's time in milliseconds, measured or scaled up from a smaller one."""
         smaller = [case for case in self._costs if case[0] <= people and case[1] <= samples]
         if not smaller:  # nothing was measured: a guess that is small enough to be tried
             return people * samples * 1e-3

@@ -35,7 +35,7 @@ class Maker:
         arguments = json.dumps({'threads': threads, **options})
         self._process = subprocess.Popen(
             [sys.executable, '-m', 'motion_predictor.making', arguments],
-            stdin=subprocess.PIPE,  # closed whenever this process ends: the other one then ends
+            stdin=subprocess.PIPE,  # closes when this process ends, and then the other one ends
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -37,8 +37,8 @@ class Prediction:
     times: FloatArray
     """(F,) seconds after the last observed frame."""
     familiarity: FloatArray
-    """(P,) p-value of each history: the share of recorded histories that are at least as unusual,
-    each for a test fitted without its person. NaN if the checkpoint holds no such test."""
+    """(P,) p-value of each history: the share of recorded histories that are at least as unusual.
+    Each of these was judged without data of its own person. NaN if the checkpoint cannot tell."""
     unfamiliar: NDArray[np.bool_]
     """(P,) whether the familiarity is below `min_familiarity`. The `radius` of such a person holds
     everything that they can reach. Their samples are not reliable, since the model has seen

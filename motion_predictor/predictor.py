@@ -159,13 +159,13 @@ class MotionPredictor:
         attempts = (*before.attempts, *refused)
         better = improve(self._case(), replace(before, unmade=tuple(left), attempts=attempts))
         with self._switching:
-            if self.engine is not before:  # it failed meanwhile and was replaced
+            if self.engine is not before:  # the old engine failed meanwhile
                 return False
             self.engine = better
         return better.run is not before.run
 
     def fall_back(self, reason: str) -> bool:
-        """Replace an engine that failed by eager, or eager on a GPU by eager on the CPU.
+        """Replace a failed engine with eager, or eager on a GPU with eager on the CPU.
 
         Returns:
             Whether it was replaced. Nothing replaces eager on the CPU.
@@ -203,15 +203,15 @@ class MotionPredictor:
         Args:
             history: (H, J, 3) or (P, H, J, 3) metres, in any frame with z up. Frames have the
                 checkpoint's rate. Joints have the order of the checkpoint's layout.
-            samples: number of samples per person; by default `self.samples`, which is the most.
-                Fewer samples are the first ones of all.
+            samples: number of samples per person, at most and by default `self.samples`. They are
+                the first ones of all samples.
 
         Raises:
             ValueError: if the shape is wrong, a value is not finite, or `samples` is not in
                 1..`self.samples`.
             RuntimeError: if the network returns values that are not finite.
         """
-        observed = np.array(history, dtype=np.float32, order='C')  # engines assume their strides
+        observed = np.array(history, dtype=np.float32, order='C')  # engines assume C order
         if observed.ndim == 3:
             observed = observed[None]
         header = self.checkpoint.header

@@ -174,7 +174,7 @@ def _spelling(name: str) -> str:
 
 
 def recognised_layout(joint_names: Sequence[str]) -> Layout | None:
-    """Return the largest layout whose joints are all among the names, most likely the sent one."""
+    """Return the largest layout whose joints are all named. The names most likely come from it."""
     spelled = {_spelling(name) for name in joint_names}
     layouts = known_layouts().values()
     named = [known for known in layouts if {_spelling(joint) for joint in known.joints} <= spelled]

@@ -16,7 +16,7 @@ ENTRY_POINTS = 'motion_predictor.networks'
 
 
 class Strict(BaseModel):
-    """A model that accepts no unknown fields."""
+    """A pydantic model that accepts no unknown fields."""
 
     model_config = ConfigDict(extra='forbid', frozen=True)
 

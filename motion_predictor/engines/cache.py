@@ -40,8 +40,8 @@ def artefact(
 
     The folder is ~/.cache/motion_predictor, or motion_predictor in XDG_CACHE_HOME. The file's name
     is a hash of everything that the engine depends on: the checkpoint (by its hash), backend and
-    precision, device, number of threads, versions, and the source code of this package. The name
-    holds no shapes: they follow from the checkpoint, and numbers of people and samples are free.
+    precision, device, number of threads, versions, and the source code of this package. Shapes are
+    left out: they follow from the checkpoint. Numbers of people and samples are free.
 
     Args:
         checkpoint: hash of the checkpoint.
@@ -151,4 +151,4 @@ def _tidy(folder: Path) -> None:
     engines = [path for path in folder.iterdir() if path.is_file() and path.name != '.lock']
     used = {path: path.stat().st_mtime for path in engines}
     for path in sorted(engines, key=used.__getitem__, reverse=True)[KEPT - 1 :]:
-        path.unlink(missing_ok=True)  # a process that runs it has loaded it
+        path.unlink(missing_ok=True)  # processes that run it have loaded it

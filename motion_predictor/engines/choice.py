@@ -52,7 +52,7 @@ LADDER = (
     ('compiled', 'bfloat16'),
     ('compiled', 'float32'),
 )
-"""Backends and precisions, the fastest first. Eager is used if none of them can be.
+"""Backends and precisions, the fastest first. Eager is used if none of them works.
 
 The order is fixed. It is not measured when a predictor is loaded: on a busy machine the result
 would be wrong, and every candidate would have to be compiled.
@@ -109,7 +109,7 @@ class Case:
 
     @property
     def inputs(self) -> Inputs:
-        """Example inputs with at least two people and samples, since exporters fix sizes of 1."""
+        """Example inputs of at least two people and samples: exporters take 1 as a fixed size."""
         chosen = [0, *range(1, len(self.noise))] if len(self.noise) > 1 else [0, 0]
         return self.histories.to(self.noise.device), self.noise[chosen], self.embedded[chosen]
 

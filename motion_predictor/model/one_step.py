@@ -62,7 +62,7 @@ def synthesised(synthesis: Tensor, coefficients: Tensor) -> Tensor:
 
 
 def _halves(samples: Tensor, people: int) -> Tensor:
-    """Return the even and the odd ones (2P, S / 2 + 1, ...) of samples (P or 1, S, ...).
+    """Return the even and the odd samples (2P, S / 2 + 1, ...) among samples (P or 1, S, ...).
 
     Each person's even samples are followed by their odd ones. Missing samples are copies of the
     last one. There is one pair more than needed, so that the number of pairs is never one:
@@ -101,7 +101,7 @@ class OneStep(nn.Module):
 
     alpha_hat: Tensor  # () at the timestep
     spread: Tensor | None  # (2, K, 1)
-    pace: Tensor  # (H,) weights of frames, with which their sum is the slope of the history
+    pace: Tensor  # (H,) weights of the frames. Their weighted sum is the velocity.
 
     def __init__(
         self,

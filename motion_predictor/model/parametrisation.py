@@ -148,7 +148,7 @@ class ScaledParametrisation(Parametrisation):
     def fit(self, motions: Tensor) -> None:
         """Fit the scales to whole motions (B, H + F, D) of the training set."""
         condition = self.observe(motions[:, : self.history_frames])
-        # Scales are limited to 1 mm over one frame, so that features that hardly move are not
+        # Scales are at least 1 mm over one frame, so that features that hardly move are not
         # amplified.
         self.scale = self.analyse(motions).square().mean(0).sqrt().clamp(min=1e-3)
         self.condition_mean = condition.mean(0)
@@ -264,7 +264,7 @@ def displacements(history_frames: int, coefficients: int) -> Tensor:
 
 
 def velocity_weights(history_frames: int, rate_hz: float, window_s: float) -> Tensor:
-    """Return weights (H,), float64, for which ``weights @ history`` is the velocity, per second.
+    """Return weights (H,), float64, for which ``weights @ history`` is the velocity (per second).
 
     It is the least-squares slope over the last `window_s` seconds, and over at least two frames.
     """

@@ -42,7 +42,7 @@ class SelfCheck:
     Args:
         times: (F,) seconds ahead of the predicted frames.
         correction: 'none'; 'widen', which never makes a radius smaller than calibrated; or 'both',
-            which may also do so.
+            which may make it smaller too.
 
     Raises:
         ValueError: if there is no such correction.
@@ -65,7 +65,11 @@ class SelfCheck:
         self._slots = Slots()
 
     def correct(self, correction: str) -> None:
-        """Change the correction, like the argument of the constructor."""
+        """Change the correction.
+
+        Raises:
+            ValueError: like the constructor.
+        """
         if correction not in CORRECTIONS:
             raise ValueError(
                 f"self_correction must be one of {', '.join(CORRECTIONS)}, got '{correction}'"

@@ -40,7 +40,10 @@ class Columns:
         return self._last[1], [self._of_tracks[track] for track in fresh]
 
     def _forget(self, stamp_ns: int) -> None:
-        """Free the columns of tracks that were not used recently, or not before time went back."""
+        """Free columns that were last used more than `kept_s` ago, or as far in the future.
+
+        A last use in the future means that time went back.
+        """
         late = [
             track
             for track, asked_ns in self._asked_ns.items()

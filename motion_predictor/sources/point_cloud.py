@@ -67,7 +67,7 @@ class PointCloudSource:
         wanted = [name for name in self._fields if name in there]
         try:
             points = self._read_points(message, field_names=wanted)
-        except Exception as error:  # the reader, numpy and asserts raise many kinds
+        except Exception as error:  # the reader may raise any kind of error
             raise InputError(f'the cloud cannot be read: {error}') from error
         columns = [points[name].astype(np.float64).ravel() for name in wanted]
         numbers = np.stack(columns[:3] + columns[5:], axis=-1)  # (N, 3 or 4)

@@ -10,7 +10,7 @@ from motion_predictor.skeleton import known_layouts
 from motion_predictor.sources.source import Bodies, InputError, check_count, stamp_of
 
 MAX_BEHIND_NS = 100_000_000
-"""A body whose frames are older than another's by more than this is no longer seen."""
+"""A body is no longer seen if its frames are older than those of another by more than this."""
 
 
 class Place(NamedTuple):

@@ -1,4 +1,4 @@
-"""The interface of sources. They return the people in a message, in its own joints and frame."""
+"""The interface of sources. They return the people in a message, with its joints and frame."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -34,9 +34,9 @@ smaller errors."""
 UNKNOWN_DOUBT_M = 0.3
 """Error of a joint that STANDING lacks. The position of its parent is used instead."""
 HELD_PER_S, HELD_AT_MOST = 3.3, 1.2
-"""Error of a joint that is no longer seen, beside its parent: growth per second, and limit. Both
-are shares of the limb's length. In the same recorded motion, 90 % of the limbs had moved less
-after 0.1, 0.2, 0.3 and 0.5 s."""
+"""Error of the offset between a joint that is no longer seen and its parent: growth per second,
+and limit. Both are shares of the limb's length. In the same recorded motion, 90 % of the offsets
+had changed less after 0.1, 0.2, 0.3 and 0.5 s."""
 ROOT_M_PER_S = 1.1
 """Growth per second of the error of a root that is no longer seen. 90 % of the recorded roots were
 slower."""

@@ -47,7 +47,7 @@ class Feed:
         self._behind_since_ns, self._behind = 0, 0
 
     def clear(self) -> None:
-        """Forget the stamps and the frame, so that the next message is used whatever it has."""
+        """Forget the stamps, so that the next message is used, whatever its stamp and frame."""
         self.newest_ns: int | None = None
         self._heard_ns = 0
         self._older_stamps: list[int] = []
@@ -103,7 +103,10 @@ class Feed:
             )
 
     def _note_restart(self, back_ns: int, now_ns: int) -> None:
-        """Add a remark that the source's time went back, or after two times, on two sources."""
+        """Add a remark that the source's time went back.
+
+        If it did so twice within TWO_CLOCKS_NS, the remark is that there are two sources.
+        """
         seldom = self._restarted_ns is None or now_ns - self._restarted_ns > TWO_CLOCKS_NS
         self._restarted_ns = now_ns
         if seldom:

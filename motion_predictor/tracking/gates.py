@@ -25,9 +25,9 @@ LIMB_EVERY_NS, LIMBS_KEPT, LIMBS_NEEDED = 50_000_000, 40, 5
 """A limb's length is measured at this interval. Its usual length is the median of the last
 LIMBS_KEPT measurements, over two seconds. It is unknown with fewer than LIMBS_NEEDED."""
 SWAP_SHARE, SWAP_M = 0.5, 0.1
-"""Left and right count as swapped in two conditions together. Swapping them back reduces the
-distances that the joints moved since they were last seen to less than SWAP_SHARE of their sum. It
-also reduces them by more than SWAP_M per joint on average."""
+"""Left and right count as swapped if the joints would have moved much less without the swap, since
+they were last seen: in sum less than SWAP_SHARE of the distance, and on average less by more than
+SWAP_M per joint."""
 SWAP_RECENT_NS = 300_000_000
 """Positions older than this are not compared. If a tracker keeps its sides swapped for longer than
 this, it is believed."""
@@ -42,7 +42,7 @@ class Checked(NamedTuple):
     """Number of joints that were rejected, and of frames whose sides were swapped back, by
     reason."""
     contradicts: bool = False
-    """Whether the tracker insists that left and right are the other way round than before."""
+    """Whether the tracker has swapped left and right for longer than SWAP_RECENT_NS."""
 
 
 class Gates:
@@ -150,8 +150,8 @@ class Gates:
     def _wrong_ends(self, lengths: FloatArray) -> NDArray[np.bool_]:
         """Return which joints (J,) to leave out so that all limbs have their usual lengths.
 
-        The joint at the end of most unusual limbs is left out first. If both ends of a limb have
-        equally many, it is the outer one.
+        The joint with the most limbs of unusual length is left out first. If both ends of a limb
+        have equally many of them, the outer one is left out.
         """
         off = np.abs(lengths - self.limbs_m)
         bad = off > np.maximum(LIMB_SHARE * self.limbs_m, LIMB_MARGIN_M)  # (J,), False if unknown

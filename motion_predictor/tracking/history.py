@@ -27,7 +27,7 @@ class ObservedWindow:
     positions: FloatArray
     """(H, J, 3) metres, without gaps; the last frame is the newest observation."""
     observed_fraction: float
-    """Share of the H * J positions for which the joint was seen at most 35 ms away, 0 to 1."""
+    """Share of the H * J positions for which the joint was seen within 35 ms, 0 to 1."""
     seen_fraction: float
     """Share of the H * J positions that lie between two frames in which the joint was seen."""
     recent_fraction: float
@@ -37,7 +37,7 @@ class ObservedWindow:
 
 
 class History:
-    """The recent frames of one person, at whatever rate and jitter they come.
+    """The recent frames of one person. They may come at any rate, and with jitter.
 
     Args:
         body: the body of the frames' layout.

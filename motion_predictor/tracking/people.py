@@ -179,7 +179,7 @@ class People:
         self.feed.clear()
 
     def succeed(self, others: 'People', now_ns: int) -> None:
-        """Take over from another instance. Everybody who may be there for it is remembered."""
+        """Take over from another instance, and remember the people who may be there."""
         self._presence.note_others(others.at_most(now_ns), now_ns)
 
     def at_most(self, now_ns: int) -> int:

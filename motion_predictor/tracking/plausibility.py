@@ -15,19 +15,19 @@ SMALLEST, LARGEST = 0.4, 2.2
 """Limits of accepted sizes, as multiples of `Body`: from a toddler to more than any adult."""
 UNITS = {'millimetres': 1000.0, 'centimetres': 100.0, 'inches': 39.37, 'feet': 3.281}
 FEW_LIMBS, MOST_LIMBS = 5, 12
-"""Least numbers of limbs from which the size of a body, and its proportions, are judged."""
+"""Least numbers of known limbs: for judging the size of a body, and for its proportions."""
 MISFIT = 0.4
 """Limit of the median deviation of the logarithms of limb lengths from those of a body of the same
 size. For recorded people, the median deviation is 0.14 at most. If joints come in a wrong order,
 it is typically 0.6."""
 UPRIGHT, ALONG = 0.5, 0.82
-"""Least cosines of the angle between the trunk and an axis. UPRIGHT: for z, at which a person
-stands. ALONG: for any axis, along which a person seems to lie."""
+"""Cosines of the angle between the trunk and an axis. Above UPRIGHT for z, the person stands. From
+ALONG on for any axis, the person seems to lie along that axis."""
 VOTES_LEAST, VOTES_MOST, TIMES = 30, 900, 4
-"""Number of poses that a verdict needs, greatest number that is remembered, and the ratio between
-contrary and agreeing poses that makes a verdict."""
+"""Number of poses that a verdict needs, greatest number that is remembered, and least ratio of
+contrary to agreeing poses for a verdict."""
 BACKWARD_M = 0.03
-"""Distance of a toe before or behind the ankle from which it counts."""
+"""A foot counts as ahead of its ankle, or behind it, if it is farther than this."""
 
 
 def limbs_of(body: Body, pose: FloatArray) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ football, nobody changed velocity by more than 1.9 m/s from frame to frame, at 1
 HOLD_NS = 90_000_000
 """A displacement that lasts longer is accepted as real."""
 MOST_OF_IT = 0.5
-"""Share of the joints that must be seen for a verdict. A single arm can really start so fast."""
+"""Share of the joints that must be seen for a verdict. A single arm can really start that fast."""
 
 SWAY_LAG_S, SWAY_SPAN_S = 1 / 30, 0.25
 CALM_M = 0.01

@@ -149,7 +149,7 @@ class Track:
             self._last_seen = None
             return False
         if self._last_seen is None:
-            self._last_seen = self.last_seen  # as of the first repetition
+            self._last_seen = self.last_seen  # as it was when this was sent first
         return 0 < frozen_after_ns <= stamp_ns - self._said_since_ns
 
     def way_m(self, positions: FloatArray) -> float:
