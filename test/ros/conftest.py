@@ -234,6 +234,17 @@ class Planner(Node):
             self.spin(max(0.001, due_s - time.monotonic()))
         return round(place)
 
+    def stream_until(
+        self, people: Mapping[str, Pose], condition: Callable[[], Any], what: str, start: int = 0
+    ) -> int:
+        """Play on until a condition holds, and return the source frame after the last."""
+        until = time.monotonic() + PATIENCE_S
+        while not condition():
+            if time.monotonic() > until:
+                pytest.fail(f'{what}: not within {PATIENCE_S:g} s; there were {self.statuses()}')
+            start = self.stream(people, seconds=0.2, start=start)
+        return start
+
     def statuses(self, person: str | None = None) -> set[int]:
         """Return the received statuses of messages, or of one person."""
         if person is None:

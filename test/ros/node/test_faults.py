@@ -83,17 +83,19 @@ def test_a_failing_engine_is_a_fault_and_recovers(
         raise RuntimeError('out of memory')
 
     mend = break_engine(node, fail)
-    place = cell.stream({'someone': walker}, seconds=1.0)
-    cell.wait_for(lambda: FAULT in cell.statuses(), 'a fault')
+    place = cell.stream_until({'someone': walker}, lambda: FAULT in cell.statuses(), 'a fault')
     assert not cell.predictions('someone')
     cell.wait_for(
         lambda: any('out of memory' in d.status[0].message for d in cell.diagnostics),
         'diagnostics say why',
     )
     mend()
-    cell.stream({'someone': walker}, seconds=0.8, start=place)
-    cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
-    assert cell.received[-1].status == OK
+    cell.stream_until(
+        {'someone': walker},
+        lambda: any(person.status == OK for person in cell.predictions('someone')),
+        'a prediction',
+        place,
+    )
 
 
 def test_numbers_that_are_not_finite_are_never_published(
@@ -316,9 +318,8 @@ def test_fewer_samples_in_time_are_no_degradation(
     cell: Any, node: PredictorNode, walker: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(node._setup.budget, 'choose', lambda people: 8)
-    cell.stream({'someone': walker}, seconds=1.0)
-    cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
-    message = cell.received[-1]
+    cell.stream_until({'someone': walker}, lambda: cell.predictions('someone'), 'a prediction')
+    message = next(m for m in cell.received if any(len(p.mean) for p in m.motions))
     assert (message.status, message.drawn_samples, message.wanted_samples) == (OK, 8, 50)
     assert (np.array(message.motions[0].radius) > 0).all()
 
@@ -327,9 +328,8 @@ def test_a_prediction_without_its_radius_is_degraded(
     cell: Any, node: PredictorNode, walker: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(node._setup.budget, 'choose', lambda people: 1)
-    cell.stream({'someone': walker}, seconds=1.0)
-    cell.wait_for(lambda: cell.predictions('someone'), 'a prediction')
-    message = cell.received[-1]
+    cell.stream_until({'someone': walker}, lambda: cell.predictions('someone'), 'a prediction')
+    message = next(m for m in cell.received if any(len(p.mean) for p in m.motions))
     assert message.status == PredictedMotionArray.DEGRADED
     assert np.isnan(message.motions[0].radius).all()
 
