@@ -1,5 +1,5 @@
-"""The `benchmark` executable: how fast predictions are, and how good while they are fast.
+"""The `benchmark` executable: measures the speed of predictions, and the error of fast engines.
 
-It imports the predictor, the training package (published sizes, the many-step teacher) and, only
-for measuring messages, the part with ROS.
+It imports the predictor and the training package (for the published sizes and the many-step
+teacher). Only the measurement of messages imports ROS.
 """

@@ -1,4 +1,4 @@
-"""The `benchmark` executable."""
+"""The command line of the `benchmark` executable."""
 
 import argparse
 import sys
@@ -92,11 +92,11 @@ def _crowds(text: str) -> tuple[int, ...]:
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Run the wanted measurements.
+    """Run the wanted measurements, and return all results.
 
     Raises:
-        ModuleNotFoundError: if what a section needs is not installed.
-        RuntimeError, ValueError: if something given cannot be used, or the node does not run.
+        ModuleNotFoundError: if a package that a section needs is not installed.
+        RuntimeError, ValueError: if an argument cannot be used, or the node does not run.
     """
     torch.set_num_threads(arguments.threads)
     archive = open_archive(arguments.archive)
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     checkpoints |= {path.stem: path for path in arguments.checkpoint}
     ours: list[Contender] = []
     refused: list[dict[str, Any]] = []
-    # Only wanted engines are compiled, since each takes a minute.
+    # Only wanted engines are compiled, because each takes a minute.
     backends = arguments.backend if PREDICTING & {*arguments.only} else []
     for name, path in checkpoints.items():
         engines = contenders(name, path, archive, backends, arguments.device, arguments.samples)
@@ -143,7 +143,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _end_to_end(arguments: argparse.Namespace, archive: MotionArchive) -> list[dict[str, Any]]:
-    from motion_predictor.ros.tools.end_to_end import Load, measure  # only here is ROS needed
+    from motion_predictor.ros.tools.end_to_end import Load, measure  # needs ROS, so not at the top
 
     parameters = {name: getattr(arguments, name) for name in ('device', 'threads', 'samples')}
     parameters |= {
@@ -165,14 +165,14 @@ def _end_to_end(arguments: argparse.Namespace, archive: MotionArchive) -> list[d
 
 
 def _plain(value: Any) -> Any:
-    """Return a setting in a form for JSON."""
+    """Return a setting as a type that JSON can represent."""
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     return str(value) if isinstance(value, Path) else value
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure and report. A problem is one sentence on stderr, and exit status 2."""
+    """Measure and report. A problem is printed to stderr as one sentence; the exit status is 2."""
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.plot and not {'scaling', 'end-to-end'} & set(arguments.only):

@@ -1,4 +1,4 @@
-"""A checkpoint in an engine, with recorded histories, to be measured."""
+"""Contenders: checkpoints in engines, with recorded histories, to be measured."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from motion_predictor_training.data.windows import cut_windows
 
 FloatArray = NDArray[np.float32]
 ENGINES = {'cpu': ['compiled'], 'cuda': ['cuda_graph', 'tensorrt']}
-"""Engines of a device, besides eager."""
+"""Engines for each type of device, besides eager."""
 HISTORIES = 16
 
 
@@ -33,12 +33,12 @@ class Contender:
 
     @cached_property
     def label(self) -> str:
-        """Its name in tables and plots."""
+        """The name of the contender in tables and plots."""
         return ' '.join(self.about.values())
 
     @property
     def about(self) -> dict[str, str]:
-        """Its checkpoint, and the engine and precision that are really used."""
+        """The checkpoint, and the engine and precision that are really used."""
         engine = self.predictor.engine
         return {
             'checkpoint': self.checkpoint,
@@ -47,7 +47,7 @@ class Contender:
         }
 
     def predict(self, turn: int = 0, people: int = 1, samples: int | None = None) -> Prediction:
-        """Predict some of the people, different ones at every call."""
+        """Predict some of the people. Each `turn` takes different people."""
         crowd = np.arange(turn * people, (turn + 1) * people)
         return self.predictor.predict(self.histories.take(crowd, axis=0, mode='wrap'), samples)
 
@@ -56,7 +56,7 @@ def cut_histories(archive: MotionArchive, checkpoint: Checkpoint) -> FloatArray:
     """Return up to 16 histories (N, H, J, 3), spread over an archive.
 
     Raises:
-        ArchiveError, LayoutError: if the archive has none that fit the checkpoint.
+        ArchiveError, LayoutError: if the archive has no histories that fit the checkpoint.
     """
     window, layout = checkpoint.header.window, checkpoint.header.layout
     frames = window.history_frames
@@ -77,19 +77,20 @@ def contenders(
     """Load a checkpoint in eager single precision, and once for each engine and precision.
 
     Args:
-        name: in the tables.
-        checkpoint: as `MotionPredictor.load` takes it.
-        archive: of motion to predict.
-        backends: engines besides eager; None takes those that are made for the device.
-        device: as `MotionPredictor.load` takes it.
+        name: name of the checkpoint in the tables.
+        checkpoint: name or path, as in `MotionPredictor.load`.
+        archive: archive of motion to predict.
+        backends: engines besides eager; None takes the engines that are made for the device.
+        device: device, as in `MotionPredictor.load`.
         samples: futures per person.
-        precisions: to try in every engine.
+        precisions: precisions to try in every engine.
 
     Returns:
-        those that run with the wanted engine and precision, and the others with the reasons.
+        The contenders that run with the wanted engine and precision, and the refused ones with
+        the reasons.
 
     Raises:
-        ArchiveError, CheckpointError, LayoutError, ValueError: if one of them cannot be used.
+        ArchiveError, CheckpointError, LayoutError, ValueError: if an argument cannot be used.
     """
     eager = MotionPredictor.load(checkpoint, device, samples, backend='eager')
     histories = cut_histories(archive, eager.checkpoint)

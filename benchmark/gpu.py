@@ -1,7 +1,7 @@
 """All measurements on a GPU, in 8 minutes: `python -m motion_predictor_benchmark.gpu`.
 
-Each part is a process with a time limit, so that a failure does not stop the later parts. Results
-before the failure are kept.
+Each part is a process with a time limit, so that a failure does not stop the later parts. The
+results that a part wrote before its failure are kept.
 """
 
 import argparse
@@ -24,11 +24,11 @@ from motion_predictor_training.files import replaced
 TOLD = 2000
 """Number of characters of the output of a failed part that are kept."""
 PATIENCE = 20
-"""Factor of the time limits for a dry run on a slow and busy machine."""
+"""Factor by which the time limits are longer in a dry run, on a slow and busy machine."""
 
 
 def measure(task: Task, only: list[str]) -> dict[str, Any]:
-    """Run the parts and return their results, or the reasons for failures."""
+    """Run the parts. Return their results, or the reasons for failures."""
     result: dict[str, Any] = {'device': task.device, 'quick': task.quick, 'parts': {}}
     for name in only:
         print(f'gpu: {name} ...', flush=True)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Measures all that a GPU has to show on a bare machine with one NVIDIA GPU and Python 3.10 to 3.13:
+# Runs all GPU measurements and the tests of the engines. The machine needs one NVIDIA GPU and Python 3.10 to 3.13:
 #     benchmark/gpu.sh [FOLDER OF RESULTS]
-# It installs into a virtual environment, from wheels, what is not there: torch with CUDA, and TensorRT.
+# Missing packages, such as torch with CUDA and TensorRT, are installed from wheels into a virtual environment.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -11,7 +11,7 @@ mkdir -p "$out"
 
 [ -x "$venv/bin/python" ] || python3 -m venv --system-site-packages "$venv"
 "$venv/bin/python" -m pip install -q "$root" psutil pytest hypothesis rosbags
-# Without TensorRT the other engines are measured all the same.
+# If TensorRT cannot be installed, the other engines are still measured.
 "$venv/bin/python" -m pip install -q "${root}[tensorrt]" || echo 'gpu.sh: no torch_tensorrt for this torch: its engine is refused' >&2
 cd "$out"
 status=0

@@ -1,4 +1,4 @@
-"""The measurements on a GPU; each part is a process of its own."""
+"""The measurements on a GPU. `gpu.py` runs each part in its own process."""
 
 import tempfile
 import time
@@ -27,12 +27,12 @@ class Task(NamedTuple):
 
     device: str
     quick: bool
-    """Few calls and one network, to test that it runs."""
+    """Whether to make only few calls with one network, to test that the part runs."""
     out: Path
 
 
 def machine(task: Task) -> Iterator[Row]:
-    """Yield the GPU, and the speed of its matrix products."""
+    """Yield a description of the GPU, and the speed of its matrix products."""
     device = torch.device(task.device)
     facts = describe(device) | {'GFLOP/s': matrix_peak(device, 0.02 if task.quick else 0.2)}
     if device.type == 'cuda':
@@ -42,7 +42,10 @@ def machine(task: Task) -> Iterator[Row]:
 
 
 def agreement(task: Task) -> Iterator[Row]:
-    """Yield the distance of each engine's joints from eager on the CPU, for the same noise."""
+    """Yield the distance between the joints of each engine and those of eager on the CPU.
+
+    The noise is the same.
+    """
     for name, path, archive in _shipped(task):
         cpu = MotionPredictor.load(path, 'cpu', _samples(task), backend='eager')
         histories = cut_histories(archive, cpu.checkpoint)
@@ -63,7 +66,7 @@ def agreement(task: Task) -> Iterator[Row]:
 
 
 def fall_back(task: Task) -> Iterator[Row]:
-    """Yield the engine after each failure, down to the CPU."""
+    """Yield the engine that takes over after each failure, down to eager on the CPU."""
     predictor = MotionPredictor.load('default', task.device, 8, make_engines=False)
     histories = cut_histories(open_archive('bundled'), predictor.checkpoint)[:2]
     yield _about('default', predictor)
@@ -73,7 +76,7 @@ def fall_back(task: Task) -> Iterator[Row]:
 
 
 def latency(task: Task) -> Iterator[Row]:
-    """Yield latency, memory and start-up of our checkpoints and of the published sizes."""
+    """Yield latency, memory and start-up times of our checkpoints and of the published sizes."""
     with tempfile.TemporaryDirectory() as folder:
         for name, path, archive in (*_shipped(task), *_published(task, Path(folder))):
             for backend in _backends(task):
@@ -109,7 +112,7 @@ def _latency_of(
 def training(task: Task) -> Iterator[Row]:
     """Yield the speed of each stage of the shipped recipe; see `benchmark --only training`."""
     if torch.device(task.device).type == 'cpu':
-        torch.set_num_threads(1)  # as in `train`: two threads are slow on a busy machine
+        torch.set_num_threads(1)  # as `train` does: two threads are slow on a busy machine
     yield from measure_training(30 if task.quick else 200, small=task.quick)
 
 
@@ -120,7 +123,7 @@ PARTS: dict[str, tuple[Callable[[Task], Iterator[Row]], float]] = {
     'latency': (latency, 180),
     'training': (training, 90),
 }
-"""Each part with its time limit in seconds: 8 minutes altogether."""
+"""Each part with its time limit in seconds: 8 minutes in total."""
 
 
 def _samples(task: Task) -> int:
@@ -151,7 +154,7 @@ def _about(name: str, predictor: MotionPredictor) -> Row:
 
 
 def _refused(name: str, backend: str, predictor: MotionPredictor) -> Row:
-    """Return why a backend does not run: what runs instead has a row of its own."""
+    """Return why a backend does not run. The engine that runs instead has its own row."""
     reasons = [attempt for attempt in predictor.engine.attempts if backend in str(attempt)]
     return {'checkpoint': name, 'engine': backend, 'refused': reasons}
 

@@ -1,4 +1,4 @@
-"""The machine on which the figures were measured."""
+"""Describes the machine on which the results were measured."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ PRECISIONS = ('float32', 'bfloat16')
 
 
 def describe(device: torch.device) -> dict[str, Any]:
-    """Return processor, cores, vector units, versions and threads."""
+    """Return CPU, cores, vector units, load, versions and threads."""
     cpu = _cpuinfo()
     flags = cpu.get('flags', '').split()
     facts = {
@@ -38,7 +38,7 @@ def matrix_peak(device: torch.device, seconds: float) -> dict[str, float]:
     """Return the peak GFLOP/s of products of two large matrices, by precision.
 
     Args:
-        device: of the products.
+        device: device that computes the products.
         seconds: time to spend on each size and precision.
     """
     peak = {}
@@ -54,7 +54,7 @@ def matrix_peak(device: torch.device, seconds: float) -> dict[str, float]:
 
 
 def _cpuinfo() -> dict[str, str]:
-    """Return the description of the first processor by Linux; empty on other systems."""
+    """Return Linux's description of the first CPU core; empty on other systems."""
     path = Path('/proc/cpuinfo')
     if not path.exists():
         return {}

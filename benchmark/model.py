@@ -1,4 +1,4 @@
-"""The time of a prediction without messages, and the error of reduced precision."""
+"""Measures the time of a prediction without messages, and the error of reduced precision."""
 
 from dataclasses import asdict
 from functools import partial
@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 
 def engines(contenders: list[Contender], calls: int) -> list[Row]:
-    """Measure one person's prediction in every engine, with pauses between calls and without."""
+    """Measure the prediction of one person in every engine, with and without pauses."""
     rows = []
     errors_cm = _errors_cm(contenders)
     for gap_s, how in ((MESSAGE_PERIOD_S, 'with gaps'), (0.0, 'back to back')):
@@ -35,7 +35,14 @@ def engines(contenders: list[Contender], calls: int) -> list[Row]:
 def scaling(
     contenders: list[Contender], calls: int, samples: tuple[int, ...], people: tuple[int, ...]
 ) -> list[Row]:
-    """Measure how the time grows with the samples of one person, and with the people."""
+    """Measure how the time grows with the samples of one person, and with the people.
+
+    Args:
+        contenders: predictors to measure.
+        calls: number of calls of each.
+        samples: numbers of samples, for one person.
+        people: numbers of people, with all samples.
+    """
     most = contenders[0].predictor.samples
     sizes = dict.fromkeys([(1, count) for count in samples if count < most])
     sizes |= dict.fromkeys((crowd, most) for crowd in people)
@@ -55,9 +62,10 @@ def scaling(
 
 
 def _errors_cm(contenders: list[Contender]) -> dict[str, float]:
-    """Return the 99th percentile of the distance of joints to those of eager fp32, by label.
+    """Return the 99th percentile of the distances of joints from those of eager fp32, by label.
 
-    Over the joints, frames and samples of every history; the noise is the same for all.
+    It is taken over the joints, frames and samples of all histories. The noise is the same for all
+    engines.
     """
     exact = {c.checkpoint: c for c in contenders if c.predictor.engine.backend == 'eager'}
     errors_cm = {}

@@ -1,4 +1,4 @@
-// How long distances take in C++: reads a scene and arms as `benchmark` writes them, prints milliseconds.
+// Measures how long distances take in C++. Reads the scene and the arms that `benchmark` writes; prints milliseconds.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -33,7 +33,7 @@ int main(int argc, char ** argv)
   message->times = take<float>(file, F);
   mp::msg::PredictedMotion person;
   person.samples = take<float>(file, S * F * J * 3);
-  person.mean.resize(F * J * 3);  // whoever has none is not predicted
+  person.mean.resize(F * J * 3);  // a person without a mean would count as not predicted
   message->motions.push_back(person);
   const auto count = take<std::int64_t>(file, 1)[0];
   mp::Limbs limbs;

@@ -1,4 +1,4 @@
-"""How long the planner's side takes: distances and touches, in Python and in C++."""
+"""Measures the time of distances and touch probabilities for planners, in Python and in C++."""
 
 import subprocess
 import sys
@@ -19,11 +19,16 @@ SAMPLES, FRAMES, CAPSULES, RATE_HZ = 50, 120, 8, 60.0
 ARMS = {'among the futures': 0.0, '1.5 m away': 1.5, '4 m away': 4.0}
 """Position of the arm, in metres to the side of the person."""
 CALLS_SHARE = 10
-"""The number of calls is divided by this here."""
+"""The number of calls that the command line asks for is divided by this."""
 
 
 def measure(archive: MotionArchive, calls: int) -> list[dict[str, Any]]:
-    """Return milliseconds of one person's distances, by place of the arm and language."""
+    """Return the milliseconds for one person, by position of the arm and language.
+
+    Raises:
+        RuntimeError: if C++ and Python compute different distances, or the C++ executable is
+            missing.
+    """
     outlook, limbs = _scene(archive)
     start, end = float(outlook.times[0]), float(outlook.times[-1])
     place = outlook.people[0].mean[0, 0].astype(np.float64)
@@ -54,7 +59,7 @@ def measure(archive: MotionArchive, calls: int) -> list[dict[str, Any]]:
 
 
 def _scene(archive: MotionArchive) -> tuple[Outlook, Limbs]:
-    """Return a person whose futures spread as far as those of recorded motion."""
+    """Return a person whose futures spread as far as predictions of recorded motion."""
     layout = archive.layout
     clip = max((archive.clip(i) for i in range(len(archive))), key=len)[:FRAMES]
     generator = np.random.default_rng(0)
@@ -70,7 +75,7 @@ def _scene(archive: MotionArchive) -> tuple[Outlook, Limbs]:
 
 
 def _arm(place: NDArray[np.float64]) -> Capsules:
-    """Return an arm of 8 capsules that stands somewhere."""
+    """Return an arm of 8 capsules whose base is at a position."""
     turns = np.linspace(0, 2.5, CAPSULES)
     steps = 0.18 * np.stack([np.sin(turns), 0.3 * np.cos(turns), np.cos(turns)], -1)
     points = place + np.vstack([np.zeros(3), steps.cumsum(0)])
@@ -78,7 +83,7 @@ def _arm(place: NDArray[np.float64]) -> Capsules:
 
 
 def _named(times_ms: Sequence[float]) -> dict[str, float]:
-    """Name the times. The least one is that of an idle machine."""
+    """Return the times with names. The least time is that of an undisturbed machine."""
     return dict(zip(('min_ms', 'median_ms', 'p99_ms'), times_ms, strict=True))
 
 
@@ -92,7 +97,10 @@ def _time(call: Callable[[], Any], calls: int) -> dict[str, float]:
 
 
 def _in_cpp(outlook: Outlook, limbs: Limbs, arms: list[Capsules], calls: int) -> list[list[float]]:
-    """Return distance, share and six times for every arm, from the installed executable."""
+    """Return the distance, the touch probability and six times for every arm.
+
+    They come from the installed C++ executable.
+    """
     program = Path(sys.argv[0]).resolve().parent / 'planning_benchmark'
     if not program.is_file():
         raise RuntimeError(f'there is no {program}: measure planning with the built package')

@@ -1,4 +1,4 @@
-"""The published sizes beside ours: how much slower they are, and their share of the peak."""
+"""Compares networks of the published sizes with ours: their times, and their share of the peak."""
 
 import time
 from dataclasses import asdict
@@ -30,9 +30,9 @@ Row = dict[str, Any]
 def fresh(kind: Kind, preset: str, **fields: Any) -> Checkpoint:
     """Return a network of published size with fresh weights.
 
-    They predict nothing, but take the same time. The output layer is zero, so no reduced precision
-    is refused for its error. So the published sizes are measured in every engine, to their
-    advantage.
+    Fresh weights predict nothing useful, but take the same time. The output layer is zero, so no
+    engine is refused because of an error of reduced precision. Thus the published sizes are
+    measured in every engine, which is to their advantage.
     """
     header = official_header(kind, preset, **fields)
     torch.manual_seed(0)
@@ -43,7 +43,7 @@ def fresh(kind: Kind, preset: str, **fields: Any) -> Checkpoint:
 def load_published(
     folder: Path, archive: MotionArchive, backends: list[str] | None, device: str, samples: int
 ) -> tuple[list[Contender], list[Row]]:
-    """Load every published one-step network in every engine, each in the precision it takes."""
+    """Load every published one-step network in every engine, with the precision 'auto'."""
     running, refused = [], []
     for kind, preset in PUBLISHED:
         checkpoint = fresh(kind, preset)
@@ -58,7 +58,10 @@ def load_published(
 
 
 def gigaflops(contender: Contender) -> float:
-    """Return the arithmetic of one person's prediction, counted in the plain module."""
+    """Return the floating-point operations of a prediction for one person, in 10^9.
+
+    They are counted in the module without any engine.
+    """
     predictor = contender.predictor
     header = predictor.checkpoint.header
     noise = torch.zeros(predictor.samples, header.window.coefficients, header.features)
@@ -70,13 +73,13 @@ def gigaflops(contender: Contender) -> float:
 def compare(
     ours: list[Contender], published: list[Contender], peak: dict[str, float], calls: int
 ) -> list[Row]:
-    """Measure our networks and the published ones in turns, back to back.
+    """Measure our networks and the published ones in turns, without pauses.
 
     Args:
         ours: our networks, including the default checkpoint.
         published: networks of published sizes.
-        peak: GFLOP/s that matrix products reach, by precision.
-        calls: number of calls of each.
+        peak: GFLOP/s that matrix products reach on this machine, by precision.
+        calls: number of calls of each network.
     """
     everything = [*ours, *published]
     timings = side_by_side({c.label: c.predict for c in everything}, calls, 0.0, 'published sizes')
@@ -98,7 +101,7 @@ def compare(
 
 
 def many_steps(archive: MotionArchive, device: torch.device, samples: int, steps: int) -> Row:
-    """Run the published teacher once through all its denoising steps, each of them timed."""
+    """Run the published teacher once through all its denoising steps, and time each step."""
     checkpoint = fresh('transfusion', 'amass', sampling='ddim', ddim_steps=steps)
     sampler = build_sampler(checkpoint).to(device)
     history = torch.from_numpy(cut_histories(archive, checkpoint)[:1]).to(device)
@@ -126,9 +129,10 @@ def many_steps(archive: MotionArchive, device: torch.device, samples: int, steps
 
 
 def with_ratios(rows: list[Row], reference: str = 'default') -> list[Row]:
-    """Return rows with how many times faster a checkpoint is: at its best, and in the same engine.
+    """Add to each row how many times faster the reference is, by medians.
 
-    Medians are compared.
+    `<reference>_is_faster` compares with the reference in its fastest engine, and
+    `in_the_same_engine` with the reference in the engine of the row.
     """
     engines = {(r['engine'], r['precision']): r for r in rows if r['checkpoint'] == reference}
     best_ms = min((row['median_ms'] for row in engines.values()), default=None)

@@ -1,4 +1,4 @@
-"""Results as tables and curves."""
+"""Shows results as tables and curves."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -16,7 +16,7 @@ WHO = {'checkpoint': '', 'engine': 'engine', 'precision': 'precision'}
 
 
 def tables(result: dict[str, Any]) -> str:
-    """Return all sections; times are in milliseconds."""
+    """Return all sections as text. Times are in milliseconds."""
     machine = result['machine']
     peak = ', '.join(
         f'{speed:.0f} GFLOP/s {precision}' for precision, speed in machine['peak'].items()
@@ -84,7 +84,7 @@ def tables(result: dict[str, Any]) -> str:
 
 
 def plot(result: dict[str, Any], path: Path) -> None:
-    """Draw the time over samples and people, for the network alone and end to end."""
+    """Plot the time against samples and people, for the network alone and end to end."""
     panels = []
     settings = result['settings']
     most = settings['samples']
@@ -119,7 +119,7 @@ def plot(result: dict[str, Any], path: Path) -> None:
 
 
 def _curves(axes: Axes, axis: str, rows: list[Row]) -> None:
-    """Draw median and p99 over people or samples, in one colour for each contender."""
+    """Plot median and p99 against people or samples, with one colour per contender."""
     by_label = defaultdict(list)
     for row in rows:
         by_label[' '.join(row[key] for key in WHO if key in row)].append(row)
@@ -132,7 +132,7 @@ def _curves(axes: Axes, axis: str, rows: list[Row]) -> None:
 
 
 def _end_to_end(runs: list[Row]) -> list[str]:
-    """Return the tables of messages, of the node's diagnostics, and of start-up and load."""
+    """Return three tables: message latency, the node's stages, and start-up and resource use."""
     latency, stages, use = [], [], []
     for run in runs:
         people = {'people': run['people']}
@@ -191,6 +191,6 @@ def _middle(counts: dict[str, int]) -> str:
 
 
 def _table(title: str, rows: list[Row], names: dict[str, str], form: str) -> str:
-    """Return the named columns with their headings; missing values are empty."""
+    """Return a table with the named columns. Missing values are empty cells."""
     cells = [[row.get(key) for key in names] for row in rows]
     return f'{title}\n\n' + tabulate(cells, list(names.values()), 'github', form)

@@ -1,4 +1,4 @@
-"""Timing of several things side by side."""
+"""Times several functions side by side."""
 
 import math
 import time
@@ -9,10 +9,10 @@ import numpy as np
 from tqdm import tqdm
 
 ROUNDS = 4
-"""Number of rounds in which everything is measured in turn, so that a slow phase of the machine
-affects all equally."""
+"""Number of rounds. Each round measures every function in turn, so that a slow phase of the
+machine affects all functions equally."""
 WARM_UP_CALLS = 3
-"""Calls at the start of a round that do not count, since the caches are cold."""
+"""Calls at the start of a round that do not count, because the caches are cold."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class Timing:
     median_ms: float
     p99_ms: float
     p999_ms: float
-    """With fewer than 1000 calls this is between the two longest."""
+    """With fewer than 1000 calls, this lies between the two longest times."""
     max_ms: float
 
     @classmethod
     def of(cls, milliseconds: Sequence[float]) -> 'Timing':
-        """Return the statistics of one call or more."""
+        """Return the statistics of one or more calls."""
         quantiles = np.percentile(milliseconds, [50, 99, 99.9, 100])
         return cls(len(milliseconds), *map(float, quantiles))
 
@@ -36,13 +36,13 @@ class Timing:
 def side_by_side(
     calls: Mapping[str, Callable[[int], object]], number: int, gap_s: float, description: str
 ) -> dict[str, Timing]:
-    """Time things in turns.
+    """Time functions in turns.
 
     Args:
-        calls: functions to time, by name. Each gets the number of the call.
-        number: calls of each, or a few more.
-        gap_s: sleep before each call, as between two messages; 0 calls back to back.
-        description: of the progress bar.
+        calls: functions to time, by name. Each gets the index of the call.
+        number: least number of calls of each function. It may be a few more.
+        gap_s: pause before each call, as between two messages, seconds; 0: no pause.
+        description: text of the progress bar.
     """
     rounds = min(ROUNDS, number)
     each = math.ceil(number / rounds)
