@@ -19,7 +19,7 @@ TIMES_S = np.arange(1, 21) / 10
 def walker(
     time_s: float, speed: float = 1.0, predicted: float = 1.0, radius: float = 0.1
 ) -> Moment:
-    """Return a moment of a person who walks along x at `speed`, predicted at `predicted` m/s."""
+    """Return a moment: a person walks along x at `speed`, the prediction has `predicted`, m/s."""
     start = np.zeros((JOINTS, 3), np.float32)
     start[:, 0] = speed * time_s
     mean = np.repeat(start[None], len(TIMES_S), 0)

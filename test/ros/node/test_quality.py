@@ -1,4 +1,4 @@
-"""The node as a process judges its predictions, reports how good they were, corrects radii."""
+"""The node as a process judges its predictions, reports the result, and corrects radii."""
 
 import time
 from pathlib import Path

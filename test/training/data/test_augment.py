@@ -215,7 +215,7 @@ def test_a_window_beside_a_gap_of_the_root_is_not_sped_up_into_it(
     pool = pool_from(write_archive(valid=valid))
     torch.manual_seed(0)
     motion, measured = pool.draw(200, torch.full((200,), 1.5))
-    first = motion[:, 0, 0, 0] < 0.01  # the window that ends before the gap
+    first = motion[:, 0, 0, 0] < 0.01  # windows that end before the gap
     assert first.any()
     torch.testing.assert_close(motion[first][0, :, 0, 0], torch.arange(10) * 0.02)
     assert measured.all()
