@@ -159,7 +159,7 @@ class Outlook:
             values: NDArray[np.floating], axis: int, weight: NDArray[np.float64]
         ) -> NDArray[np.floating]:
             found = values.take(right, axis).astype(np.float64)
-            rest = np.flatnonzero(weight != 1)  # most times are those of frames: no work
+            rest = np.flatnonzero(weight != 1)  # most times are frames and need no mixing
             weight = weight[rest].reshape(-1, *(1,) * (values.ndim - axis - 1))
             first = values.take(left[rest], axis).astype(np.float64)
             place = (slice(None),) * axis + (rest,)

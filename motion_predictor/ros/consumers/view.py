@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # viser may be missing
 LIMITS = Limits(silent_after_s=1.0, max_age_s=1.0)
 """Longer than for a robot, because people who look at the page are slower."""
 SHOWN_ALL_THE_SAME = (Reason.USABLE, Reason.WARMING_UP, Reason.TOO_MANY, Reason.UNREADABLE)
-"""Reasons with which a message may still predict some of the people."""
+"""With these reasons, a message may still predict some of the people."""
 
 
 class ViewNode(Node):

@@ -32,7 +32,7 @@ class NodeClock:
         self._on_jump = on_jump
         self._ahead_ns = time.time_ns() - time.monotonic_ns()
         self._is_simulated = clock.ros_time_is_active
-        self._handle = clock.create_jump_callback(  # kept: the clock holds only a bare pointer
+        self._handle = clock.create_jump_callback(  # kept: rclpy's clock does not keep it alive
             JumpThreshold(
                 min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
             ),

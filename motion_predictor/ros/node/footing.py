@@ -1,4 +1,4 @@
-"""Checks by tf whether the frame of the predictions moves. Then everybody in it seems to move."""
+"""Checks by tf whether the frame of predictions moves. If so, everybody in it seems to move."""
 
 from collections import deque
 from typing import NamedTuple
@@ -11,8 +11,8 @@ from motion_predictor.ros.common.transforms import Tf
 FIXED = ('odom', 'map', 'world', 'earth')
 """Fixed frames of REP-105, the smoothest first."""
 ASK_EVERY_NS, LOOK_BACK_NS, HOLD_NS = 50_000_000, 500_000_000, 1_000_000_000
-"""Period of the checks; span over which movement is measured; how long a frame counts as moving
-after it moved. After that time, no history contains observations from during the movement."""
+"""Period of the checks; span over which movement is measured; time for which a frame counts as
+moving after it moved. After this time, histories contain no observation from the movement."""
 WAY_M, TURN_RAD = 0.03, 0.02
 """Movement within `LOOK_BACK_NS` that localisation alone may cause. The turn moves a person at a
 distance of 3 m by 6 cm."""

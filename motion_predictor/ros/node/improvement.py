@@ -13,9 +13,9 @@ from motion_predictor.predictor import MotionPredictor
 
 
 class Improvement:
-    """Has missing engines made in the background. The predictor then takes over the faster one.
+    """Starts the making of missing engines in the background.
 
-    It takes over only an engine that agrees with eager.
+    When they are made, the predictor takes over the fastest engine that agrees with eager.
 
     Args:
         predictor: predicts with an engine that already exists.

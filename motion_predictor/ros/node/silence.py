@@ -11,8 +11,8 @@ STANDS_STILL_S = 1.0
 class Stopwatch:
     """Measures the time since its last start.
 
-    In a simulation it counts simulated seconds, because a source of 30 Hz may send only once per
-    real second. While the simulated clock stands still, it counts real seconds.
+    In a simulation it counts simulated seconds: if the simulation is slow, a source of 30 Hz may
+    send only once per real second. While the simulated clock stands still, it counts real seconds.
 
     Args:
         clock: clock of the node.

@@ -256,7 +256,7 @@ def main() -> int:
         print(f'demo: {error}', file=sys.stderr)
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
-        return 0 if arguments.view else 1  # a view is ended like this
+        return 0 if arguments.view else 1  # an interrupt is the normal end of a view
     finally:
         rclpy.try_shutdown()
     result = report(node)

@@ -25,7 +25,10 @@ SIDE_BY_SIDE_M = 2.0
 
 @dataclass(frozen=True)
 class Corruption:
-    """Errors of a real tracker."""
+    """Errors like those of a real tracker.
+
+    Joints are missing and people are missed with a probability, and all coordinates have noise.
+    """
 
     drop_joints: float
     drop_frames: float

@@ -1,8 +1,8 @@
 """Three arms that repeat the same motion beside the same people and slow down by different rules.
 
 One arm follows the scale of a separation monitor. The other two follow simple rules, but know as
-much about the people: they account for the age of a pose, and remember people who are no longer
-seen for the same time as the predictor.
+much about the people. They account for the age of a pose. When a person is no longer seen, they
+remember the person for as long as the predictor does.
 """
 
 import math
