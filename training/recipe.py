@@ -51,8 +51,8 @@ class Step(Strict):
 
     kind: Kind
     config: str | None = None
-    """Configuration: a file beside the recipe, or the name of one that ships. None: that of the
-    kind."""
+    """Configuration: a file beside the recipe, or the name of one that ships. None: the one that
+    ships for the kind."""
     after: str | None = None
     """Name of the stage that it continues from. None: the previous stage."""
     committee: list[str] = []

@@ -1,1 +1,1 @@
-"""What each part of the method is worth."""
+"""Measures what each part of the method is worth."""

@@ -1,4 +1,4 @@
-"""What each part of the method is worth: the same training, one part changed at a time."""
+"""Measures what each part of the method is worth: the same training with one part changed."""
 
 from pathlib import Path
 from typing import Any

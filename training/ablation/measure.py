@@ -1,4 +1,4 @@
-"""How good and how fast a variant is."""
+"""Measures how good and how fast a variant is."""
 
 import hashlib
 import json
@@ -37,7 +37,7 @@ def measure(
 
     Args:
         path: the checkpoint.
-        seed: number of the seed that the checkpoint was trained with and its noise is drawn with.
+        seed: number of the seed, of the training of the checkpoint and of the noise.
         precision: precision in which the network runs.
         validation: motion archive to measure on.
         facts: fingerprints of the data.
@@ -76,7 +76,7 @@ def measure(
 def _latency_ms(
     checkpoint: Checkpoint, people: int, precision: Precision, config: ComparisonConfig
 ) -> float:
-    """Return the median time of a prediction, from positions to positions."""
+    """Return the median time of a prediction, from observed to predicted positions, ms."""
     predictor = predictor_of(checkpoint, config.samples, precision=precision)
     return float(np.median(time_predictions(predictor, people, WARM_UP, config.repeats)))
 

@@ -35,7 +35,7 @@ def measure_sensitivity(
     out: Path,
     teacher: Path | None = None,
 ) -> dict[str, Any]:
-    """Vary each setting of a student's training alone, over its whole range, and measure.
+    """Measure the effect of each setting of a student's training, varied alone over its range.
 
     Every student learns directly from the multi-step teacher, so that there is only one stage
     between the setting and the measurement. After an interruption, the same call continues. The

@@ -48,11 +48,11 @@ def write_sensitivity_markdown(report: dict[str, Any], path: Path) -> None:
         f'Teacher `{report["teacher"]}`; {report.get("windows", 0)} windows of the archive '
         f'{report["data"]["validation"]}, one every {asked["stride"]} frames, '
         f'{asked["samples"]} samples, metres. Students learn directly from the teacher, '
-        f'{student["optimisation"]["steps"]} steps of {student["optimisation"]["batch"]}; but for '
-        f'what a row says: {reference}. Figures are averages over {asked["seeds"]} seeds; '
-        'differences are paired, with intervals of 95 % over clips within people and seeds. '
-        'A student of small networks is told of no timestep, so those rows are of one-step '
-        'TransFusions.'
+        f'{student["optimisation"]["steps"]} steps of {student["optimisation"]["batch"]}. Unless '
+        f'a row says otherwise: {reference}. Figures are averages over {asked["seeds"]} seeds. '
+        'Differences are paired, with intervals of 95 % over clips within people and seeds. '
+        'The network of a student has no timestep as input, so the rows with other timesteps are '
+        'of one-step TransFusions.'
     )
     path.write_text(f'# Sensitivity of the student\n\n{about}\n\n{sensitivity_table(report)}\n')
 

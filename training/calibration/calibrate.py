@@ -3,8 +3,8 @@
 First a model of the expected error is fitted (`fit_expected_error`). A score is an error divided
 by the expected error, which comes from a model that was fitted without the person. The scores are
 grouped, and the quantiles of the groups are the factors (`conformal`, `fit_sets`). A further
-margin covers people who were not among those that the factors were made from.
-Each person has the same weight. doc/sets.md says what is promised.
+margin covers people whom the factors were not made from. Each person has the same weight.
+doc/sets.md says what is promised.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def calibrate(
         out: checkpoint to write.
 
     Returns:
-        A table of the coverage that people have who were left out.
+        A table of the coverage for people who were left out.
 
     Raises:
         ConfigError: if there are too few windows even for the lowest coverage, or the network was

@@ -54,7 +54,7 @@ class Scores:
         """Return the terms of the expected error that are the same at all frames (A', W, J).
 
         Args:
-            parts: (J,) the part of each joint.
+            parts: part of each joint (J,).
         """
         return np.stack(state_terms(self.state, trunk_of(parts)))
 
@@ -81,7 +81,7 @@ def score(
     Args:
         predictor: predictor that draws the largest of the numbers of samples.
         archive: recorded motion.
-        samples: R numbers of samples, the largest first. The first of the drawn samples are used.
+        samples: R numbers of samples, the largest first. For each, the first samples are used.
         config: says which windows are used.
         trained: for each clip, whether the network was trained on its person.
     """

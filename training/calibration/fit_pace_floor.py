@@ -21,7 +21,7 @@ PEOPLE = 0.8
 FREE_S = 1.0
 """Below this the floor falls with the square of the time, since changing velocity takes time."""
 KNOWN = 1.0
-"""With this many walking windows, half a second apart, or more, somebody is a person who walks."""
+"""A person who walks has at least this many walking windows, half a second apart."""
 
 
 class PaceFloors:
@@ -74,7 +74,11 @@ class PaceFloors:
         return (floors[self._folds] * self._speed[:, None])[..., None]
 
     def _floor(self, without: int | None) -> FloatArray:
-        """Return the floor made without the people of a fold, or of everybody (K,), seconds."""
+        """Return the floor (K,), seconds.
+
+        Args:
+            without: number of the fold whose people are left out. None: nobody is left out.
+        """
         needed = [values for fold, values in self._needed if fold != without]
         free = self._times_s >= FREE_S
         if not needed or not free.any():

@@ -41,7 +41,7 @@ class LeftOut:
             index: number of the coverage.
             error: errors of the mean (W, K, J), metres; NaN where there is none.
             radius: radii of the joints (W, K, J), metres.
-            body_scale: what radii are multiplied by for the whole body (W, K).
+            body_scale: factors of the radii for the whole body (W, K).
         """
         known = np.isfinite(error)
         count = known.sum(-1)

@@ -52,8 +52,7 @@ class Augmentation(Strict):
     balance: Share = 0.5
     """0 draws every window equally often, 1 every kind of motion (category and pace)."""
     speed: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """Windows are played up to 1 + this times as fast. Equally many are slowed down, by up to the
-    same factor."""
+    """With a value s, each window is played at 1 / (1 + s) to 1 + s times the recorded speed."""
     slow_motion: Share = 0.1
     """Share of windows that are played in slow motion, to resemble people who hardly move."""
     body_scale: Annotated[float, Field(ge=0, le=0.5)] = 0.1

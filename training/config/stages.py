@@ -27,12 +27,12 @@ class TeacherConfig(Fitting):
 
     name: str = 'teacher'
     layout: LayoutChoice = 'smpl22'
-    """Name of a known layout, or a file: its path, or its name beside the configuration."""
+    """Name of a known layout, or path of a file, which may be relative to the configuration."""
     window: Window
     parametrisation: Literal['anchored', 'official'] = 'anchored'
-    """`anchored` predicts how the future differs from the observed motion going on. It includes
-    the root, and the frame has the heading of the person. `official` predicts the noise in the raw
-    coefficients of the root-relative pose, in the axes of the world."""
+    """`anchored` predicts the difference from a base line, on which the observed motion goes on.
+    The root is included, and the axes follow the heading of the person. `official` predicts the
+    noise in the raw coefficients of the root-relative pose, in the axes of the world."""
     noise_schedule: NoiseSchedule = 'cosine'
     """How the noise grows with the timestep. `official` needs `cosine`."""
     condition_drop: Annotated[float, Field(ge=0, lt=1)] = 0.0

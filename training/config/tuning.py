@@ -89,7 +89,7 @@ class TuneConfig(Strict):
     """How accuracy is measured, in metres. `energy` is the energy score of the pose in the world,
     which `refine` uses for robots, too. `ADE` is that of the best sample, as usual in papers."""
     pruning: Pruning | None = None
-    """How trials without prospects are stopped early. None: they are not."""
+    """How bad trials are stopped early. None: all trials are trained to the end."""
     seed: Annotated[int, Field(ge=0)] = 0
     latency_budget_ms: Annotated[float, Field(gt=0)]
     """Limit of the median latency. A student is not trained if all its predictions exceed it."""

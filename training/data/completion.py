@@ -54,9 +54,10 @@ class Completion:
         return filled
 
     def _own_lengths(self, seen: Tensor, visible: Tensor) -> Tensor:
-        """Return limb lengths (B, J), measured if possible.
+        """Return limb lengths (B, J).
 
-        If not, they are those of the other side, or else follow from the size of the body.
+        A limb that was not measured has the length of the same limb on the other side. If that was
+        not measured either, its length follows from the size of the body.
         """
         bones = torch.linalg.vector_norm(seen - seen[:, :, self.parents], dim=-1).mean(1)
         measured = (visible & visible[:, :, self.parents]).any(1)  # (B, J)

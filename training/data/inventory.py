@@ -15,7 +15,7 @@ def inventory(path: Path, others: Sequence[Path] = ()) -> dict[str, Any]:
 
     Args:
         path: the archive.
-        others: archives in which the same people and clips are searched.
+        others: archives to search for the same people and clips.
 
     Returns:
         `minutes`, `clips`, `rate_hz`, `joints`, `layout` (`archive` if it is not a known one),

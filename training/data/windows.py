@@ -45,7 +45,7 @@ class Windows:
         return torch.from_numpy(self.motion[self.starts[indices, None] + np.arange(self.frames)])
 
     def choose(self, indices: NDArray[np.int64]) -> 'Windows':
-        """Return some of the windows. They share the motion with all of them."""
+        """Return some of the windows. Their motion is not copied."""
         chosen = {field: getattr(self, field)[indices] for field in ('starts', 'room', 'clips')}
         return replace(self, **chosen)
 

@@ -1,1 +1,1 @@
-"""How good predictions are."""
+"""Measures how good predictions are."""

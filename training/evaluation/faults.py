@@ -20,7 +20,7 @@ class Source:
     random: np.random.Generator
 
     def joints(self, *parts: str) -> list[int]:
-        """Return the numbers of those of the joints that the layout has, by common name."""
+        """Return the indices of joints by common name. Joints not in the layout are left out."""
         return [j for part in parts if (j := self.layout.index(part)) is not None]
 
     def frames(self, seconds: float) -> int:

@@ -43,15 +43,15 @@ ROWS = {
     'truth_mm': 'what happened from the nearest training future, mm',
     'samples_mm': 'samples from the nearest training future, mm',
     'going_on_mm': 'damped velocity from the nearest training future, mm',
-    'nearer_than_truth': 'samples nearer to one than what happened is',
+    'nearer_than_truth': 'samples nearer to a training future than what happened',
     'copied': 'samples that are copies',
-    'truth_copied': 'the same of what happened',
+    'truth_copied': 'recorded futures that count as copies',
 }
 
 
 @dataclass(frozen=True)
 class Reference:
-    """R training futures as MOMENTS poses in the person's frame. Each is there mirrored, too."""
+    """R training futures and their mirror images, as MOMENTS poses in the person's frame."""
 
     poses: Tensor  # (MOMENTS, R, D) scaled poses, see `_poses`
     clips: Tensor  # (R,) number of the clip, unique over all archives

@@ -58,7 +58,7 @@ def measure_robustness(
         `coverage_unseen`: the same over the joints that the newest frame lacks; both only if
         calibrated. `observed`: fraction of positions that were observed. `rejected`: counts by
         reason. `joint_error_m`: for each joint, the error of the mean where the newest frame has
-        the joint. `joint_seen`: for each joint, how often it has.
+        the joint. `joint_seen`: for each joint, how often the newest frame has it.
 
         `familiarity`: see `measure_familiarity`. Further entries say what was measured on.
 

@@ -77,7 +77,7 @@ def _backwards(motion: FloatArray, layout: Layout, random: Random) -> FloatArray
 
 
 def _pitched(degrees: float, *parts: str) -> Change:
-    """Turn forward about the hips all joints, or those whose names contain one of the parts."""
+    """Turn all joints forward about the hips, or only those with one of the parts in the name."""
 
     def change(motion: FloatArray, layout: Layout, random: Random) -> FloatArray:
         left, right = layout.hips or (0, 0)

@@ -70,8 +70,8 @@ def fill_bank(
         archive: archive from which the windows were cut.
         windows: windows whose histories are the conditions, see `targets.windows_for`.
         config: size, noises, chunk, augmentation and seed.
-        student: student that the rows are for, trained or not. They have its layout, window and
-            scales. None: those of the teacher.
+        student: student that the rows are for, trained or not. The rows have its layout, window
+            and scales. None: they have those of the teacher.
         targets: whether the results are those of the teacher or the recorded futures.
     """
     student = student or teacher

@@ -153,9 +153,9 @@ def nearest(samples: Tensor, truth: Tensor, measured: Tensor, final_weight: floa
 def metre_weights(parametrisation: Parametrisation) -> Tensor:
     """Return loss weights (K, D) that are larger for coefficients with a larger spread in metres.
 
-    They are the square root of the weights that would measure metres exactly, since with the
-    latter only the root would count. The published coefficients are in metres. For these, all
-    weights are one (1, 1).
+    They are the square roots of the weights that would measure metres exactly. With exact weights
+    only the root would count. The published coefficients are in metres. For these, all weights are
+    one (1, 1).
     """
     if not isinstance(parametrisation, ScaledParametrisation):
         return torch.ones(1, 1, device=parametrisation.synthesis.device)

@@ -20,7 +20,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from motion_predictor_training.config import ConfigError
 
 PATIENCE = timedelta(days=7)
-"""The others wait for the first process to fill a bank. If it fails, torchrun ends all of them."""
+"""How long others wait while the first process fills a bank. If it fails, torchrun ends all."""
 
 
 @contextmanager

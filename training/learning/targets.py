@@ -135,8 +135,8 @@ class Recorded:
 
     The noise is made by diffusing the recorded coefficients to the student's one timestep, as in
     plain diffusion training. This is the last timestep of the DDIM sequence. Little of the
-    coefficients is left there, the less the more `ddim_steps` there are. So the best answer is
-    close to the mean future.
+    coefficients is left there, and even less with more `ddim_steps`. So the best answer is close
+    to the mean future.
     """
 
     def __init__(self, student: Checkpoint, examples: Examples) -> None:

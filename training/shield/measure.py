@@ -1,4 +1,4 @@
-"""`train shield`: measures sets by a robot that verifies its stops with them."""
+"""`train shield`: measures what sets are worth to a robot that verifies its stops with them."""
 
 from collections.abc import Sequence
 from pathlib import Path

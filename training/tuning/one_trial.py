@@ -84,7 +84,7 @@ def trained(study: Study, trial: Trial) -> Trial:
         score_m, figures = measured(out, config, study.validation)
     except Hopeless:
         trial = trial.with_(pruned=True)
-    except Exception as error:  # as above
+    except Exception as error:  # an error of one student does not end the search
         return trial.with_(problem=sentence(error))
     else:
         if not math.isfinite(score_m):

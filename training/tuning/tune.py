@@ -1,4 +1,4 @@
-"""Tuning: searches for the most accurate student, and for the fastest of almost its accuracy.
+"""Tuning: searches for the most accurate student, and for the fastest with almost its accuracy.
 
 These are the two products, as in SwiftDiff (arXiv 2409.12456). The search is a Bayesian
 optimisation. Each trial is a short training, and all trials share one bank of the teacher's

@@ -107,7 +107,12 @@ def _stretches(track: Frames, options: BagOptions) -> Iterator[FloatArray]:
 
 
 def _places(stamps_ns: NDArray[np.int64], rate_hz: float) -> NDArray[np.float64]:
-    """Return the instants of a constant rate as fractional numbers of the frames stamped (T,)."""
+    """Return where instants at a constant rate are between frames, as fractional frame numbers.
+
+    Args:
+        stamps_ns: stamps of the frames (T,), nanoseconds.
+        rate_hz: the constant rate.
+    """
     seconds = (stamps_ns - stamps_ns[0]) / 1e9
     instants = np.arange(int(seconds[-1] * rate_hz + 1e-6) + 1) / rate_hz
     return np.interp(instants, seconds, np.arange(len(seconds), dtype=np.float64))

@@ -69,7 +69,7 @@ def between(resampled: FloatArray) -> tuple[FloatArray, FloatArray]:
     ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     never = np.isnan(resampled).all(0)
     values = np.where(never, 0, resampled)
-    quantile = np.nanquantile if np.isnan(values).any() else np.quantile  # the latter is faster
+    quantile = np.nanquantile if np.isnan(values).any() else np.quantile  # quantile is faster
     low, high = quantile(values, ends, axis=0)
     return np.where(never, np.nan, low), np.where(never, np.nan, high)
 

@@ -87,7 +87,7 @@ def sets_report(
         `ours` also has `always`, the share of windows in which every joint is held in every frame.
         `iso_13855` also has `times_its_speeds`. With its speeds multiplied by this factor, its
         balls would hold as much as ours. `ours_at_equal_coverage` is the median volume of our
-        balls, divided by that of such balls.
+        balls, divided by that of these balls.
 
         `groups`: coverage, whole body and radius of each group. `joints`: coverage at
         JOINT_TIMES_S. `extremities`: coverage of wrists and ankles by the speed at which they were
@@ -148,7 +148,7 @@ def _equal(
 ) -> dict[str, Any]:
     """Return the factor of ISO 13855's speeds with which its balls hold as much as ours.
 
-    Also return by how much our balls then are smaller. See `sets_report`.
+    Also return the volume of our balls, divided by that of these balls. See `sets_report`.
     """
     share, _ = _share(ours['held'], (0, 2))
     times, smaller = [], []

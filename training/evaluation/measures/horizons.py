@@ -25,7 +25,7 @@ FloatArray = NDArray[np.floating]
 
 
 def times_within(frames: int, rate_hz: float, times_s: tuple[float, ...] = TIMES_S) -> list[float]:
-    """Return those of the times ahead that are within a number of frames."""
+    """Return the times ahead that are within a number of frames."""
     return [time_s for time_s in times_s if time_s <= frames / rate_hz + 1e-6]
 
 

@@ -198,8 +198,8 @@ def divergence_bits(one: FloatArray, other: FloatArray) -> float:
 def end_distances(motion: Tensor, future: Tensor, layout: Layout) -> dict[str, Tensor]:
     """Return distances between the paths of end joints in motions (B, F, J, 3), by kind (B,).
 
-    DTW and Hausdorff's distance are in metres, EDR is a share. They are averages over those of
-    ENDS that were measured in every frame, and NaN if none was. If the layout has none of ENDS,
+    DTW and Hausdorff's distance are in metres, EDR is a share. They are averages over the joints
+    in ENDS that were measured in every frame, and NaN if none was. If the layout has none of ENDS,
     the result is empty.
     """
     ends = [joint for joint in map(layout.index, ENDS) if joint is not None]

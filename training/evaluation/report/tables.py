@@ -165,7 +165,7 @@ def sets(result: dict[str, Any]) -> str:
         ]
     for name, title in (
         ('times_its_speeds', 'ISO 13855: factor of its speeds for the coverage of ours'),
-        ('ours_at_equal_coverage', 'ours: volume in parts of its volume then'),
+        ('ours_at_equal_coverage', 'ours: volume over that of ISO 13855 with this factor'),
     ):
         values = found['iso_13855'][name]
         lines.append([title, *('' if v is None else f'{v:.3f}' for v in values)])
@@ -189,7 +189,7 @@ def sets_least(result: dict[str, Any]) -> str:
     if people := groups.get('subject'):
         of_people = [person['coverage'] for person in people.values()]
         each = [np.mean(at) for at in zip(*of_people, strict=True)]
-        lines.append(['people, each the same', *map(_percent, each)])
+        lines.append(['people, with equal weights', *map(_percent, each)])
         lines.append(['the least person', *_least({n: p['coverage'] for n, p in people.items()})])
     at = {time_s: index for index, time_s in enumerate(found['joints']['times_s'])}
     joints = {
