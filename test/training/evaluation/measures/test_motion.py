@@ -71,7 +71,7 @@ def test_jerk_sees_a_tremble_from_frame_to_frame() -> None:
     trembling[::2] = 0.001
     jerk = jerk_m_s3(trembling, 60)
     assert jerk is not None
-    # 1 - 0 + 3 - 0 mm along each axis, over steps of 0.05 s
+    # The third difference of 1, 0, 1, 0 mm is 4 mm along each axis. Steps take 0.05 s.
     assert jerk.item() == pytest.approx(0.004 * 3**0.5 / 0.05**3, rel=1e-4)
 
 
