@@ -31,6 +31,8 @@ STANDING = {  # common name: x forward, y left, z up (metres from the pelvis); e
 Positions are medians over 28 minutes of recorded motion. The right side mirrors the left. The last
 number is the error of the guess as a share of the limb's length. 90 % of the recorded poses had
 smaller errors."""
+SMALLEST = 0.4
+"""Smallest accepted size, as a multiple of `Body`: a toddler's."""
 UNKNOWN_DOUBT_M = 0.3
 """Error of a joint that STANDING lacks. The position of its parent is used instead."""
 HELD_PER_S, HELD_AT_MOST = 3.3, 1.2
@@ -107,10 +109,12 @@ class Body:
     def reach_m(self, limbs_m: Floats) -> float:
         """Return the greatest distance, in metres, of any joint from the root with straight limbs.
 
+        No limb counts as shorter than a toddler's, since joints of one place are no small person.
+
         Args:
             limbs_m: (J,) length of the limb from each joint to its parent, NaN where unknown.
         """
-        way_m = self._own_lengths(limbs_m).copy()
+        way_m = np.maximum(self._own_lengths(limbs_m), SMALLEST * self.lengths)
         way_m[0] = 0
         for level in self.levels:
             way_m[level] += way_m[self.parents[level]]

@@ -5,14 +5,14 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from motion_predictor.tracking.body import Body
+from motion_predictor.tracking.body import SMALLEST, Body
 
 FloatArray = NDArray[np.float32]
 
 TALL_M = 1.7
 """Height of a person whose limbs are as long as those of `Body`."""
-SMALLEST, LARGEST = 0.4, 2.2
-"""Limits of accepted sizes, as multiples of `Body`: from a toddler to more than any adult."""
+LARGEST = 2.2
+"""Largest accepted size, as a multiple of `Body`: more than any adult's."""
 UNITS = {'millimetres': 1000.0, 'centimetres': 100.0, 'inches': 39.37, 'feet': 3.281}
 FEW_LIMBS, MOST_LIMBS = 5, 12
 """Least numbers of known limbs: for judging the size of a body, and for its proportions."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -177,6 +177,17 @@ def play_all(given_options: dict[str, Any], sequence: list[tuple[str, int, Any]]
 
 @SHORT
 @given(options, st.lists(steps, min_size=1, max_size=20))
+@example(  # all joints at one place, and too few of them for a size
+    {
+        'max_gap_s': 0.05,
+        'forget_after_s': 0.0,
+        'min_observed_fraction': 0.0,
+        'max_speed': 0.1,
+        'reassociate_s': 0.0,
+        'frozen_after_s': 0.0,
+    },
+    [('message', 1, [('b', _pose(0, 0.0, 0.3, 1.0, 0.0))]), ('freeze', 50, 4)],
+)
 def test_no_sequence_of_messages_breaks_anything(
     given_options: dict[str, Any], sequence: list[tuple[str, int, Any]]
 ) -> None:
