@@ -1,7 +1,6 @@
 """The command line of the `benchmark` executable."""
 
 import argparse
-import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,8 @@ import torch
 
 from motion_predictor.archive import MotionArchive, open_archive
 from motion_predictor.checkpoint import shipped_checkpoints
-from motion_predictor.common.arguments import Help, whole
+from motion_predictor.common.arguments import Parser, whole
+from motion_predictor.common.terminal import complain, say, say_written
 from motion_predictor.engines.choice import BACKENDS
 from motion_predictor_benchmark import model, planning, published, training
 from motion_predictor_benchmark.contenders import Contender, contenders
@@ -28,10 +28,9 @@ QUICK = {'calls': 4, 'seconds': 2.0, 'people': (0, 1), 'steps': 2}
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='benchmark',
         description='Measure engines, published sizes, training, planning and the whole node.',
-        formatter_class=Help,
     )
     add = parser.add_argument
     add('--archive', default='bundled', help='motion to predict: "bundled" or a .npz file')
@@ -184,18 +183,20 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 1
     except ModuleNotFoundError as error:
-        print(
-            f'benchmark: the Python package {error.name} is missing; --only '
-            f'{",".join(SECTIONS[:-1])} needs neither ROS nor psutil',
-            file=sys.stderr,
+        complain(
+            'benchmark',
+            f'the Python package {error.name} is missing; --only {",".join(SECTIONS[:-1])} '
+            'needs neither ROS nor psutil',
         )
         return 2
     except (RuntimeError, ValueError, OSError) as error:
-        print(f'benchmark: {error}', file=sys.stderr)
+        complain('benchmark', error)
         return 2
-    print(tables(result))
+    say(tables(result))
     if arguments.json:
         write_json(result, arguments.json)
+        say_written(arguments.json)
     if arguments.plot:
         plot(result, arguments.plot)
+        say_written(arguments.plot)
     return 0

@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from tabulate import tabulate
 
-from motion_predictor.common.arguments import Help
+from motion_predictor.common.arguments import Parser
 from motion_predictor.common.problems import one_line
+from motion_predictor.common.terminal import complain, say, say_written
 from motion_predictor_benchmark.gpu_parts import PARTS, Task
 from motion_predictor_training.evaluation.report.writing import write_json
 from motion_predictor_training.files import replaced
@@ -79,10 +80,9 @@ def as_markdown(result: dict[str, Any]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure. The exit status is 1 if a part failed, 2 if nothing can be measured."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='gpu',
         description='Measure a GPU: predictions, engines and training.',
-        formatter_class=Help,
     )
     add = parser.add_argument
     add('--device', default='cuda', help='cuda, cuda:1, ... or cpu for a dry run')
@@ -94,7 +94,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         torch.zeros(1, device=arguments.device)
     except (RuntimeError, AssertionError) as error:
-        print(f"gpu: there is no '{arguments.device}': {one_line(error)}", file=sys.stderr)
+        complain('gpu', f"there is no '{arguments.device}': {one_line(error)}")
         return 2
     arguments.out.mkdir(parents=True, exist_ok=True)
     task = Task(arguments.device, arguments.quick, arguments.out)
@@ -106,7 +106,9 @@ def main(argv: list[str] | None = None) -> int:
                 draft.write_text(json.dumps(rows, default=str))
         return 0
     result = measure(task, arguments.only)
-    print((arguments.out / 'gpu.md').read_text())
+    say((arguments.out / 'gpu.md').read_text())
+    say_written(arguments.out / 'gpu.md')
+    say_written(arguments.out / 'gpu.json')
     return int(any('error' in part for part in result['parts'].values()))
 
 

@@ -1,11 +1,11 @@
 """The `train` command: subcommands for each stage, and others that measure and compare."""
 
 import argparse
-import sys
 
 import torch
 
-from motion_predictor.common.arguments import Help
+from motion_predictor.common.arguments import Parser
+from motion_predictor.common.terminal import complain, say_written
 from motion_predictor_training.commands import chains, comparing, learning, material, measuring
 from motion_predictor_training.commands.arguments import count
 from motion_predictor_training.learning.memory import keep_freed_memory
@@ -13,10 +13,9 @@ from motion_predictor_training.learning.parallel import is_first, processes
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='train',
         description='Train, distil, calibrate and evaluate motion predictors.',
-        formatter_class=Help,
     )
     parser.add_argument(
         '--threads',
@@ -36,7 +35,7 @@ def _say_where(arguments: argparse.Namespace) -> None:
     for name in ('out', 'record', 'json', 'summary', 'markdown', 'plots', 'plot', 'pages'):
         paths = getattr(arguments, name, None) or []
         for path in paths if isinstance(paths, list) else [paths]:
-            print(f'written: {path}')
+            say_written(path)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -50,13 +49,13 @@ def main(argv: list[str] | None = None) -> int:
             if is_first():
                 _say_where(arguments)
     except ModuleNotFoundError as error:
-        print(
-            f'train {arguments.stage}: the Python package {error.name} is missing: install '
-            f'it with `pip install {error.name}`',
-            file=sys.stderr,
+        complain(
+            f'train {arguments.stage}',
+            f'the Python package {error.name} is missing: install it with '
+            f'`pip install {error.name}`',
         )
         return 2
     except (ValueError, OSError) as error:  # the project's own errors derive from ValueError
-        print(f'train {arguments.stage}: {error}', file=sys.stderr)
+        complain(f'train {arguments.stage}', error)
         return 2
     return 0

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Checkpoint, load_checkpoint
+from motion_predictor.common.terminal import say
 from motion_predictor_training.calibration.calibrate import calibrate
 from motion_predictor_training.config import (
     CalibrationConfig,
@@ -228,7 +229,7 @@ def _calibrate(config: CalibrationConfig, archives: Archives, parent: Path, out:
     others = archives.calibration or [archives.validation]
     if not is_first() or _calibrated(out, load_checkpoint(parent), others, config):
         return
-    print(calibrate(config, parent, others, [archives.train], out))
+    say(calibrate(config, parent, others, [archives.train], out))
 
 
 def _calibrated(

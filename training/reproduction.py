@@ -12,6 +12,7 @@ from tabulate import tabulate
 
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import load_checkpoint
+from motion_predictor.common.terminal import say
 from motion_predictor_training.config import (
     Augmentation,
     ConfigError,
@@ -193,7 +194,7 @@ def _prepared(
         if path.is_file():
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        print((import_human36m if name == 'h36m' else import_amass)(source, subjects, path))
+        say((import_human36m if name == 'h36m' else import_amass)(source, subjects, path))
     return train, test
 
 

@@ -2,12 +2,14 @@
 
 import argparse
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from motion_predictor.common.terminal import say
 
 Number = TypeVar('Number', int, float)
 
 
-class Help(argparse.HelpFormatter):
+class _Help(argparse.HelpFormatter):
     """Shows the default of every option that has one."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
@@ -16,6 +18,16 @@ class Help(argparse.HelpFormatter):
         if silent or action.required or not action.option_strings or '(default:' in text:
             return text
         return f'{text} (default: %(default)s)'.lstrip()
+
+
+class Parser(argparse.ArgumentParser):
+    """Parser of a command line, whose help names defaults and has colour on a terminal."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=_Help, **options)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        say(message.rstrip('\n'), file)
 
 
 def whole(least: int, most: int = 1_000_000) -> Callable[[str], int]:

@@ -1,10 +1,10 @@
 """Arguments and start of the page, for all commands that open one."""
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from motion_predictor.common.arguments import number, whole
+from motion_predictor.common.terminal import complain
 
 RATE_HZ = 15.0
 """Greatest rate at which the page is drawn."""
@@ -50,7 +50,7 @@ def open_page(arguments: argparse.Namespace) -> 'Page':
     except ImportError as error:
         if (error.name or '').split('.')[0] not in ('viser', 'trimesh'):
             raise
-        print(f'view: {MISSING}', file=sys.stderr)
+        complain('view', MISSING)
         raise SystemExit(1) from error
     show = Show(ahead_s=arguments.ahead, truth=arguments.truth)
     page = Page(arguments.port, arguments.host, not arguments.light, show)

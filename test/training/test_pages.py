@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from commands import run_train
 
-from motion_predictor_training.cli import main
 from motion_predictor_training.pages import load_results, rewritten
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ def test_another_result_is_another_table(tmp_path: Path) -> None:
     (tmp_path / 'default.json').write_text(json.dumps(result))
     page = tmp_path / 'page.md'
     page.write_text('Before.\n\n<!-- table: where -->\n<!-- end of table -->\n\nAfter.\n')
-    assert main(['tables', str(page), '--results', str(tmp_path)]) == 0
+    assert run_train(['tables', str(page), '--results', str(tmp_path)]) == 0
     text = page.read_text()
     assert '| 123  ' in text and text.startswith('Before.') and text.endswith('After.\n')
     assert rewritten(text, load_results(tmp_path)) == text

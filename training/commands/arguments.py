@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from motion_predictor.common.arguments import Help, whole
+from motion_predictor.common.arguments import whole
 from motion_predictor_training.config import Config, ConfigError, load_config
 from motion_predictor_training.shipped import configuration_file
 
@@ -16,7 +16,7 @@ count = whole(1)
 
 def stage(stages: Stages, name: str, summary: str, run: Run) -> argparse.ArgumentParser:
     """Add a subcommand, which calls `run` with its arguments."""
-    sub = stages.add_parser(name, help=summary, description=summary, formatter_class=Help)
+    sub = stages.add_parser(name, help=summary, description=summary)
     sub.set_defaults(run=run)
     return sub
 

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from motion_predictor.common.terminal import say
 from motion_predictor_training import reproduction
 from motion_predictor_training.commands.arguments import (
     Stages,
@@ -84,7 +85,7 @@ def _all(arguments: argparse.Namespace) -> None:
 
 
 def _reproduce(arguments: argparse.Namespace) -> None:
-    print(
+    say(
         reproduction.reproduce(
             arguments.benchmark,
             arguments.source,

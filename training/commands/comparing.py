@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from motion_predictor.common.terminal import say
 from motion_predictor_training.ablation.ablate import ablate
 from motion_predictor_training.ablation.report import ablation_table
 from motion_predictor_training.ablation.sensitivity import measure_sensitivity
@@ -95,14 +96,14 @@ def _ablate(arguments: argparse.Namespace) -> None:
     config, stages = _comparison(AblateConfig, arguments)
     archives = arguments.train, arguments.validation
     given = arguments.teacher, arguments.one_step
-    print(ablation_table(ablate(config, stages, *archives, arguments.out, *given)))
+    say(ablation_table(ablate(config, stages, *archives, arguments.out, *given)))
 
 
 def _sensitivity(arguments: argparse.Namespace) -> None:
     config, stages = _comparison(SensitivityConfig, arguments)
     archives = arguments.train, arguments.validation
     report = measure_sensitivity(config, stages, *archives, arguments.out, arguments.teacher)
-    print(sensitivity_table(report))
+    say(sensitivity_table(report))
 
 
 def _comparison(

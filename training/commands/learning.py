@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from motion_predictor.checkpoint import load_checkpoint
+from motion_predictor.common.terminal import say
 from motion_predictor_training.calibration.calibrate import calibrate
 from motion_predictor_training.commands.arguments import (
     Stages,
@@ -138,4 +139,4 @@ def _clean(arguments: argparse.Namespace) -> None:
 def _calibrate(arguments: argparse.Namespace) -> None:
     config = load(CalibrationConfig, arguments)
     archives = arguments.validation, arguments.train
-    print(calibrate(config, arguments.checkpoint, *archives, arguments.out))
+    say(calibrate(config, arguments.checkpoint, *archives, arguments.out))

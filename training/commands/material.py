@@ -5,6 +5,7 @@ from pathlib import Path
 
 from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor.common.arguments import number
+from motion_predictor.common.terminal import say
 from motion_predictor_training.commands.arguments import (
     Stages,
     add_archives,
@@ -73,7 +74,7 @@ def _add_import(stages: Stages) -> None:
 
 def _inspect(arguments: argparse.Namespace) -> None:
     found = inventory(arguments.archive, arguments.others)
-    print(inventory_table(found))
+    say(inventory_table(found))
     if arguments.json:
         write_json(found, arguments.json)
 
@@ -102,4 +103,4 @@ def _import(arguments: argparse.Namespace) -> None:
         sampling=arguments.sampling,
     )
     checkpoint.save(arguments.out)
-    print(f'{arguments.out}: {load_checkpoint(arguments.out).model_id}')
+    say(f'{arguments.out}: {load_checkpoint(arguments.out).model_id}')

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from motion_predictor.checkpoint import load_checkpoint
+from motion_predictor.common.terminal import say
 from motion_predictor_training import pages
 from motion_predictor_training.commands.arguments import (
     Stages,
@@ -141,10 +142,10 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         arguments.seen,
         coverage=arguments.coverage,
     )
-    print(table(result))
+    say(table(result))
     if 'coverage' in result:
         nominal, reached = result['coverage']['nominal'], result['coverage']['reached']
-        print(f'\nthe radius for {nominal:.1%} held {reached:.1%} of the joints')
+        say(f'\nthe radius for {nominal:.1%} held {reached:.1%} of the joints')
     if arguments.record:
         record(result, arguments.checkpoint, arguments.record)
     if arguments.json:
@@ -172,9 +173,9 @@ def _robustness(arguments: argparse.Namespace) -> None:
     result = robustness.measure_robustness(
         arguments.checkpoint, arguments.archive, arguments.samples, arguments.stride
     )
-    print(robustness.table(result))
+    say(robustness.table(result))
     if result['familiarity']:
-        print(f'\n{familiarity_table(result["familiarity"])}')
+        say(f'\n{familiarity_table(result["familiarity"])}')
     if arguments.json:
         write_json(result, arguments.json)
     if arguments.markdown:
@@ -189,7 +190,7 @@ def _memorisation(arguments: argparse.Namespace) -> None:
         arguments.samples,
         arguments.stride,
     )
-    print(memorisation_table(result))
+    say(memorisation_table(result))
     if arguments.json:
         write_json(result, arguments.json)
 
@@ -207,8 +208,8 @@ def _shield(arguments: argparse.Namespace) -> None:
         seen=arguments.seen,
         seed=arguments.seed,
     )
-    print(shield_report.about(result))
-    print(f'\n{shield_report.table(result)}')
+    say(shield_report.about(result))
+    say(f'\n{shield_report.table(result)}')
     if arguments.json:
         write_json(result, arguments.json)
     if arguments.markdown:

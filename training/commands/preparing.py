@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from motion_predictor.common.arguments import Help, number
+from motion_predictor.common.arguments import number
+from motion_predictor.common.terminal import say
 from motion_predictor.skeleton import known_layouts
 from motion_predictor.sources.catalogue import INPUT_TYPES
 from motion_predictor.sources.point_cloud import FIELDS
@@ -16,11 +17,11 @@ RATE_HZ = number(0.001, MAX_RATE_HZ)
 def add_prepare(stages: Stages) -> None:
     """Add `prepare` and its sources to the subcommands of `train`."""
     summary = 'Make a motion archive from recordings.'
-    prepare = stages.add_parser('prepare', help=summary, description=summary, formatter_class=Help)
+    prepare = stages.add_parser('prepare', help=summary, description=summary)
     sources = prepare.add_subparsers(dest='source_kind', required=True, metavar='SOURCE')
 
     def source(name: str, summary: str, files: str, many: bool = True) -> argparse.ArgumentParser:
-        sub = sources.add_parser(name, help=summary, description=summary, formatter_class=Help)
+        sub = sources.add_parser(name, help=summary, description=summary)
         sub.add_argument('source', type=Path, nargs='+' if many else None, help=files)
         add_out(sub, 'motion archive to write (.npz)')
         sub.add_argument(
@@ -148,7 +149,7 @@ def add_prepare(stages: Stages) -> None:
     sub.set_defaults(run=_join)
 
     summary = 'Split archives by people, so that everybody has one use only.'
-    sub = sources.add_parser('split', help=summary, description=summary, formatter_class=Help)
+    sub = sources.add_parser('split', help=summary, description=summary)
     sub.add_argument('source', type=Path, nargs='+', help='motion archives (.npz)')
     sub.add_argument(
         '--split',
@@ -176,13 +177,13 @@ def _add_layout(sub: argparse.ArgumentParser, purpose: str) -> None:
 def _human36m(arguments: argparse.Namespace) -> None:
     from motion_predictor_training.data.importers.human36m import import_human36m
 
-    print(import_human36m(arguments.source, arguments.subjects, arguments.out))
+    say(import_human36m(arguments.source, arguments.subjects, arguments.out))
 
 
 def _amass(arguments: argparse.Namespace) -> None:
     from motion_predictor_training.data.importers.amass import import_amass
 
-    print(
+    say(
         import_amass(
             arguments.source,
             arguments.subjects,
@@ -197,7 +198,7 @@ def _bvh(arguments: argparse.Namespace) -> None:
     from motion_predictor_training.data.importers.bvh import import_bvh, read_mapping
 
     mapping = read_mapping(arguments.mapping)
-    print(
+    say(
         import_bvh(arguments.source, mapping, arguments.subjects, arguments.rate_hz, arguments.out)
     )
 
@@ -220,7 +221,7 @@ def _rosbag(arguments: argparse.Namespace) -> None:
         min_confidence=arguments.min_confidence,
         rotation=OPTICAL if arguments.optical else arguments.rotation,
     )
-    print(import_rosbag(arguments.source, options, arguments.subjects, arguments.out))
+    say(import_rosbag(arguments.source, options, arguments.subjects, arguments.out))
 
 
 def _npz(arguments: argparse.Namespace) -> None:
@@ -235,16 +236,16 @@ def _npz(arguments: argparse.Namespace) -> None:
         up=arguments.up,
         zeros_are_missing=arguments.zeros_are_missing,
     )
-    print(import_plain(arguments.source, form, arguments.subjects, arguments.out))
+    say(import_plain(arguments.source, form, arguments.subjects, arguments.out))
 
 
 def _join(arguments: argparse.Namespace) -> None:
     from motion_predictor_training.data.importers.join import join_archives
 
-    print(join_archives(arguments.source, arguments.subjects, arguments.without, arguments.out))
+    say(join_archives(arguments.source, arguments.subjects, arguments.without, arguments.out))
 
 
 def _split(arguments: argparse.Namespace) -> None:
     from motion_predictor_training.data.split import split_archives
 
-    print('\n'.join(split_archives(arguments.source, arguments.split, arguments.out)))
+    say('\n'.join(split_archives(arguments.source, arguments.split, arguments.out)))

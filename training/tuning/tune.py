@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Checkpoint, load_checkpoint
+from motion_predictor.common.terminal import say
 from motion_predictor_training.config import ConfigError, TuneConfig
 from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.evaluation.report.writing import write_json
@@ -166,12 +167,12 @@ def _conclude(
     }
     write_json(summary, study.folder / 'summary.json')
     plot_all(search, trials, chosen, study.folder)
-    print(table(config, trials, chosen))
-    print(f'\n{said(summary["cost"])}')
+    say(table(config, trials, chosen))
+    say(f'\n{said(summary["cost"])}')
     for product, trial in chosen.items():
         keys = search.at_bounds(trial.values)
         if keys:
-            print(
+            say(
                 f'the {product} product lies on the bounds of {", ".join(keys)}: widen the '
                 'space and tune again'
             )

@@ -1,7 +1,5 @@
 """Plays recordings in the browser with the predictions of a checkpoint, without ROS."""
 
-import argparse
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +8,9 @@ import torch
 
 from motion_predictor.archive import ArchiveError
 from motion_predictor.checkpoint import CheckpointError, Header
-from motion_predictor.common.arguments import Help, whole
+from motion_predictor.common.arguments import Parser, whole
 from motion_predictor.common.problems import one_line
+from motion_predictor.common.terminal import complain
 from motion_predictor.planning.outlook import Outlook, Person
 from motion_predictor.predictor import MotionPredictor
 from motion_predictor.tracking.people import People
@@ -166,10 +165,9 @@ def play(page: 'Page', player: Player) -> None:
 
 def main(args: list[str] | None = None) -> int:
     """Play a recording. A problem is one sentence on stderr, and exit status 1 or 2."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='view',
         description='Play recorded people in the browser, with their predicted futures.',
-        formatter_class=Help,
     )
     parser.add_argument('recording', help='"bundled", a motion archive (.npz) or a rosbag')
     parser.add_argument('--checkpoint', default='default', help='"default", "accurate" or a file')
@@ -191,7 +189,7 @@ def main(args: list[str] | None = None) -> int:
         page = open_page(arguments)
         player = Player(page, recording, Watcher(predictor), take)
     except (ArchiveError, CheckpointError, ValueError) as error:
-        print(f'view: {one_line(error)}', file=sys.stderr)
+        complain('view', one_line(error))
         return 2
     try:
         play(page, player)

@@ -19,6 +19,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
+from motion_predictor.common.terminal import complain
 from motion_predictor.msg import PredictedMotionArray
 from motion_predictor.planning.flesh import Limbs
 from motion_predictor.planning.latest import Latest, Limits
@@ -284,9 +285,9 @@ def main(args: list[str] | None = None) -> int:
         try:
             rclpy.spin(Bridge())
         except ParameterError as error:
-            print(f'bridge: {error}')
+            complain('bridge', error)
             return 2
         except ImportError as error:
-            print(f'bridge: the messages of an output are not installed: {error}')
+            complain('bridge', f'the messages of an output are not installed: {error}')
             return 2
     return 0

@@ -4,7 +4,6 @@ It is a separate process that only subscribes. It draws at most 15 times per sec
 a browser has the page open.
 """
 
-import argparse
 import sys
 import time
 from contextlib import closing
@@ -17,7 +16,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.utilities import remove_ros_args
 
-from motion_predictor.common.arguments import Help
+from motion_predictor.common.arguments import Parser
 from motion_predictor.common.status import Status
 from motion_predictor.msg import PredictedMotionArray
 from motion_predictor.planning.latest import Inbox, Limits, Reason, is_well_formed
@@ -89,9 +88,7 @@ def _name_of(status: int) -> str:
 def main(args: list[str] | None = None) -> int:
     """Serve the page until it is interrupted. Without viser, print one sentence to stderr."""
     command_line = sys.argv if args is None else ['view', *args]
-    parser = argparse.ArgumentParser(
-        prog='view', description='Show predictions in the browser.', formatter_class=Help
-    )
+    parser = Parser(prog='view', description='Show predictions in the browser.')
     add_page_arguments(parser, truth=False)
     page = open_page(parser.parse_args(remove_ros_args(command_line)[1:]))
     rclpy.init(args=command_line)

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 import threading
 import time
 from contextlib import nullcontext
@@ -18,7 +17,8 @@ from tabulate import tabulate
 
 from motion_predictor.archive import ArchiveError, open_archive
 from motion_predictor.checkpoint import CheckpointError
-from motion_predictor.common.arguments import Help
+from motion_predictor.common.arguments import Parser
+from motion_predictor.common.terminal import complain, say, say_written
 from motion_predictor.msg import PredictedMotion, PredictedMotionArray, SkeletonArray
 from motion_predictor.ros.common.processes import (
     end_on_sigterm,
@@ -120,7 +120,7 @@ def report(node: ScorerNode) -> dict[str, Any]:
 def print_report(result: dict[str, Any]) -> None:
     """Print the results as tables."""
     timing = ['people', 'predictions', 'rate_hz', 'scored predictions']
-    print(tabulate([[result.get(name) for name in timing]], timing, 'github', '.1f'))
+    say(tabulate([[result.get(name) for name in timing]], timing, 'github', '.1f'))
     rows = [
         [title, *(result[key][p] for p in ('p50', 'p99', 'max'))]
         for key, title in (
@@ -129,9 +129,9 @@ def print_report(result: dict[str, Any]) -> None:
         )
         if key in result
     ]
-    print('\n' + tabulate(rows, ['', 'p50', 'p99', 'max'], 'github', '.1f'))
+    say('\n' + tabulate(rows, ['', 'p50', 'p99', 'max'], 'github', '.1f'))
     if not result['scored predictions']:
-        print('\nno prediction could be scored: nobody was in view for long enough')
+        say('\nno prediction could be scored: nobody was in view for long enough')
         return
     names = [('best of the samples', 'best'), ('mean', 'mean'), ('zero velocity', 'zero velocity')]
     rows = [
@@ -139,9 +139,9 @@ def print_report(result: dict[str, Any]) -> None:
         for title, key in names
     ]
     header = ['', 'ADE', *(f'at {h:g} s' for h in HORIZONS_S)]
-    print('\n' + tabulate(rows, header, 'github', '.3f'))
-    print('metres, L2 norm over the flattened root-relative pose')
-    print(
+    say('\n' + tabulate(rows, header, 'github', '.3f'))
+    say('metres, L2 norm over the flattened root-relative pose')
+    say(
         f'root: best {result["root best (m)"]:.3f} m, standing still '
         f'{result["root zero velocity (m)"]:.3f} m; '
         f'joints inside their radius: {100 * result["inside radius"]:.1f} %'
@@ -201,17 +201,16 @@ def _offline(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
     try:
         monitor_demo.show(monitor_trial.run(arguments), arguments.out)
     except (ArchiveError, CheckpointError) as error:
-        print(f'demo: {error}', file=sys.stderr)
+        complain('demo', error)
         return 2
     return 0
 
 
 def main() -> int:
     """Run the demo. Problems are printed to stderr as one sentence; the exit status is 1 or 2."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='demo',
         description='Replay motion, predict it, and score the predictions.',
-        formatter_class=Help,
     )
     parser.add_argument('--checkpoint', default='default', help='"default" or a file')
     parser.add_argument(
@@ -236,7 +235,7 @@ def main() -> int:
     try:
         choose_clips(open_archive(arguments.archive), arguments.clip)
     except ArchiveError as error:
-        print(f'demo: {error}', file=sys.stderr)
+        complain('demo', error)
         return 2
     if arguments.offline:
         return _offline(arguments, parser)
@@ -253,7 +252,7 @@ def main() -> int:
                 return 0
             node = run(arguments)
     except RuntimeError as error:
-        print(f'demo: {error}', file=sys.stderr)
+        complain('demo', error)
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0 if arguments.view else 1  # an interrupt is the normal end of a view
@@ -263,8 +262,8 @@ def main() -> int:
     print_report(result)
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / 'report.json').write_text(json.dumps(result, indent=2) + '\n')
-    print(f'\n{arguments.out / "report.json"}')
     if node.scorer.examples:
         draw(node.scorer.examples, node.parents, arguments.out / 'prediction.gif')
-        print(arguments.out / 'prediction.gif')
+        say_written(arguments.out / 'prediction.gif')
+    say_written(arguments.out / 'report.json')
     return 0

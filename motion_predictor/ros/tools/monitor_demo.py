@@ -19,6 +19,7 @@ from std_msgs.msg import Float64
 from tabulate import tabulate
 
 from motion_predictor.archive import open_archive
+from motion_predictor.common.terminal import say, say_written
 from motion_predictor.msg import SkeletonArray
 from motion_predictor.planning.flesh import Limbs
 from motion_predictor.ros.common.processes import listening, running
@@ -135,12 +136,12 @@ def show(result: dict[str, Any], out: Path) -> None:
     """Print the results and write them to a file."""
     names = list(next(iter(result.values())))
     rows = [[arm, *(figures[name] for name in names)] for arm, figures in result.items()]
-    print(tabulate(rows, ['How the arm gives way to people, with', *names], 'github', '.2f'))
-    print(
+    say(tabulate(rows, ['How the arm gives way to people, with', *names], 'github', '.2f'))
+    say(
         'The motion and the people are the same each time. A person may touch an arm that '
         'stands still.'
     )
     out.mkdir(parents=True, exist_ok=True)
     path = out / 'monitor.json'
     path.write_text(json.dumps(result, indent=2) + '\n')
-    print(f'\n{path}')
+    say_written(path)

@@ -15,7 +15,8 @@ from rclpy.qos import qos_profile_sensor_data
 from rclpy.utilities import remove_ros_args
 
 from motion_predictor.archive import ArchiveError, MotionArchive, open_archive
-from motion_predictor.common.arguments import Help, number, whole
+from motion_predictor.common.arguments import Parser, number, whole
+from motion_predictor.common.terminal import complain
 from motion_predictor.msg import Skeleton, SkeletonArray
 from motion_predictor.ros.common.processes import until_interrupted
 from motion_predictor.ros.node.outputs import flat
@@ -179,9 +180,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def parse(command_line: list[str]) -> argparse.Namespace:
     """Return the parsed command line. If it is invalid, exit with status 2 and a sentence."""
-    parser = argparse.ArgumentParser(
-        prog='replay', description='Play a motion archive as skeletons.', formatter_class=Help
-    )
+    parser = Parser(prog='replay', description='Play a motion archive as skeletons.')
     parser.add_argument('--loop', action='store_true', help='start again at the end')
     parser.add_argument('--frame', default='map', help='frame_id of the messages')
     add_arguments(parser)
@@ -197,6 +196,6 @@ def main(args: list[str] | None = None) -> int:
         try:
             ReplayNode(open_archive(arguments.archive), arguments).play()
         except ArchiveError as error:
-            print(f'replay: {error}', file=sys.stderr)
+            complain('replay', error)
             return 2
     return 0

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from motion_predictor_training.cli import main
+from commands import run_train
 
 
 def test_an_archive_is_described(
@@ -21,7 +20,7 @@ def test_an_archive_is_described(
         walked[:30] = file['positions'][:30]  # the first clip is the same
     archive = write_archive(category=np.array(['locomotion', '']), positions=walked)
     out = tmp_path / 'found.json'
-    assert main(['inspect', f'{archive}', '--others', f'{other}', '--json', f'{out}']) == 0
+    assert run_train(['inspect', f'{archive}', '--others', f'{other}', '--json', f'{out}']) == 0
     found = json.loads(out.read_text())
     assert found['minutes'] == pytest.approx(50 / 3600)
     assert (found['clips'], found['rate_hz'], found['joints']) == (2, 60, 22)
@@ -31,7 +30,7 @@ def test_an_archive_is_described(
     assert found['overlap'] == {str(other): {'people': ['2'], 'clips': 1}}
     printed = capsys.readouterr().out
     assert 'category not named' in printed and '2; 1 clips' in printed
-    assert main(['inspect', f'{write_archive(valid=valid)}', '--json', f'{out}']) == 0
+    assert run_train(['inspect', f'{write_archive(valid=valid)}', '--json', f'{out}']) == 0
     assert json.loads(out.read_text())['measured'] == pytest.approx(0.75)
 
 
@@ -44,7 +43,8 @@ def test_configurations_that_ship_are_found_by_name(
 ) -> None:
     archive = write_archive()
     command = ['teacher', '--train', f'{archive}', '--out', f'{tmp_path / "teacher.safetensors"}']
-    assert main([*command, '--config', name]) == 2  # refused because the clips are too short
+    # Refused because the clips are too short.
+    assert run_train([*command, '--config', name]) == 2
     assert 'has 150 gapless frames' in capsys.readouterr().err
-    assert main([*command, '--config', f'elsewhere/{name}']) == 2
+    assert run_train([*command, '--config', f'elsewhere/{name}']) == 2
     assert 'cannot read the configuration elsewhere' in capsys.readouterr().err

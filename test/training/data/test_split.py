@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run_train
 
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Checkpoint
 from motion_predictor_training.calibration.calibrate import calibrate
-from motion_predictor_training.cli import main
 from motion_predictor_training.config import CalibrationConfig, ConfigError
 from motion_predictor_training.data.known_people import Known
 from motion_predictor_training.recipe import Archives
@@ -39,7 +39,7 @@ def split(people: Path, tmp_path: Path, **uses: list[str]) -> int:
     file = tmp_path / 'split.yaml'
     file.write_text('\n'.join(f'{use}: {names}' for use, names in uses.items()))
     arguments = ['prepare', 'split', str(people), '--split', str(file)]
-    return main([*arguments, '--out', str(tmp_path / 'uses')])
+    return run_train([*arguments, '--out', str(tmp_path / 'uses')])
 
 
 def test_every_use_gets_its_people(people: Path, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_split_that_does_not_hold_is_refused(
 def test_the_shipped_split_is_of_all_recorded_people(recorded: Path, tmp_path: Path) -> None:
     sources = [str(recorded / f'{name}.npz') for name in ('train', 'val', 'test', 'hrc_upper')]
     arguments = ['prepare', 'split', *sources, '--split', 'cmu', '--out', str(tmp_path)]
-    assert main(arguments) == 0
+    assert run_train(arguments) == 0
     assert set(load_archive(tmp_path / 'test.npz').subjects) == {'13', '16', '39'}
 
 

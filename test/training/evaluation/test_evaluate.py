@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from commands import run_train
 from numpy.typing import NDArray
 
 from motion_predictor.checkpoint import Window
@@ -16,7 +17,6 @@ from motion_predictor.model.frames import to_features
 from motion_predictor.skeleton import known_layouts
 from motion_predictor.uncertainty.sets import Sets
 from motion_predictor_training.calibration.calibrate import calibrate
-from motion_predictor_training.cli import main
 from motion_predictor_training.config import CalibrationConfig
 from motion_predictor_training.evaluation import evaluate as evaluation
 from motion_predictor_training.evaluation.evaluate import evaluate_checkpoint
@@ -228,7 +228,7 @@ def test_the_command_writes_table_json_markdown_and_plots(
     arguments = ['evaluate', '--checkpoint', str(saved(2.0)), '--archive', str(archive)]
     arguments += ['--samples', '4', '--stride', '5', '--seen', '1']
     arguments += ['--json', str(out / 'report.json'), '--markdown', str(out / 'report.md')]
-    assert main([*arguments, '--plots', str(out / 'plots')]) == 0
+    assert run_train([*arguments, '--plots', str(out / 'plots')]) == 0
     result = json.loads((out / 'report.json').read_text())
     assert list(result['rows']) == ['model', 'zero_velocity', 'constant_velocity']
     for row in result['rows'].values():

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import run_train
 
-from motion_predictor_training.cli import main
 from motion_predictor_training.evaluation.memorisation import (
     MOMENTS,
     ROWS,
@@ -58,7 +58,7 @@ def test_the_command_sets_seen_beside_unseen_people(
     out = tmp_path / 'result.json'
     command = ['memorisation', '--checkpoint', str(saved()), '--samples', '3', '--stride', '9']
     command += ['--train', str(trained), '--json', str(out)]
-    assert main([*command, '--archive', str(others)]) == 0
+    assert run_train([*command, '--archive', str(others)]) == 0
     assert 'people trained on' in capsys.readouterr().out
     result = json.loads(out.read_text())
     assert result['seen']['people'] == ['1', '2'] and result['unseen']['people'] == ['3', '4']
@@ -67,7 +67,7 @@ def test_the_command_sets_seen_beside_unseen_people(
     assert result['unseen']['truth_mm']['mean'] < 1 and result['seen']['truth_mm']['mean'] < 1
     assert result['unseen']['samples_mm']['mean'] > 1
 
-    assert main([*command, '--archive', str(trained)]) == 2
+    assert run_train([*command, '--archive', str(trained)]) == 2
     assert (
         "must hold only people who were not trained on, but holds ['1', '2']"
         in capsys.readouterr().err

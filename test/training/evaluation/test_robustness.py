@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import run_train
 
 from motion_predictor.skeleton import known_layouts
-from motion_predictor_training.cli import main
 from motion_predictor_training.evaluation.faults import FAULTS, Source
 
 SMPL = known_layouts()['smpl22']
@@ -20,7 +20,7 @@ def written(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('robustness')
     files = ['--json', str(folder / 'r.json'), '--markdown', str(folder / 'r.md')]
     archive = ['--archive', str(recorded / 'test.npz')]
-    assert main(['robustness', *archive, '--stride', '2000', *files]) == 0
+    assert run_train(['robustness', *archive, '--stride', '2000', *files]) == 0
     return folder
 
 
@@ -68,5 +68,5 @@ def test_the_page_has_a_line_for_each_fault(written: Path) -> None:
 def test_an_archive_that_is_too_short_is_one_sentence(
     write_archive: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(['robustness', '--archive', str(write_archive())]) == 2
+    assert run_train(['robustness', '--archive', str(write_archive())]) == 2
     assert 'no clip of the archive has' in capsys.readouterr().err

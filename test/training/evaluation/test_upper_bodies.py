@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import run_train
 from numpy.typing import NDArray
 
 from motion_predictor.archive import load_archive
 from motion_predictor.skeleton import known_layouts
-from motion_predictor_training.cli import main
 from motion_predictor_training.data.hidden import complete
 from motion_predictor_training.data.windows import cut_windows
 from motion_predictor_training.evaluation.evaluate import evaluate_checkpoint
@@ -51,7 +51,7 @@ def test_other_layouts_are_evaluated(
     out = tmp_path / 'report.json'
     arguments = ['evaluate', '--checkpoint', str(checkpoint), '--archive', str(archive)]
     arguments += ['--samples', '2', '--json', str(out), '--plots', str(tmp_path / 'plots')]
-    assert main(arguments) == 0
+    assert run_train(arguments) == 0
     result = json.loads(out.read_text())
     assert result['rows']['model']['end_DTW_best_m'] > 0
     assert list(result['joints']['model']['best_mm']) == list(skeleton.joint_names)
@@ -145,7 +145,10 @@ def test_people_without_a_root_are_evaluated_in_the_world(
     out = tmp_path / 'report.json'
     arguments = ['evaluate', '--checkpoint', str(saved(2.0)), '--archive', str(upper_body(False))]
     arguments += ['--samples', '4', '--stride', '4', '--json', str(out)]
-    assert main([*arguments, '--plots', str(tmp_path), '--markdown', str(tmp_path / 'a.md')]) == 0
+    assert (
+        run_train([*arguments, '--plots', str(tmp_path), '--markdown', str(tmp_path / 'a.md')])
+        == 0
+    )
     result = json.loads(out.read_text())
     assert result['rows']['model']['ADE'] is None
     assert result['shown'] == []

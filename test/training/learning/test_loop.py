@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from ament_index_python.packages import get_package_prefix
+from commands import run_train
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import distributed, nn
 
@@ -18,7 +19,6 @@ from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Checkpoint, load_checkpoint
 from motion_predictor.common.installed import installed
 from motion_predictor.model.frames import to_features
-from motion_predictor_training.cli import main
 from motion_predictor_training.config import ConfigError, Optimisation, TeacherConfig, load_config
 from motion_predictor_training.data.windows import cut_windows
 from motion_predictor_training.evaluation.measures.published import evaluate
@@ -62,7 +62,7 @@ def arguments(stage: str, archive: Path, out: Path, overrides: dict[str, Any]) -
 
 def teach(archive: Path, out: Path, **overrides: Any) -> Checkpoint:
     """Train a teacher in miniature."""
-    assert main(arguments('teacher', archive, out, MINIATURE | overrides)) == 0
+    assert run_train(arguments('teacher', archive, out, MINIATURE | overrides)) == 0
     return load_checkpoint(out)
 
 
@@ -192,7 +192,7 @@ def test_two_processes_reach_what_one_does(
         for name in ('one', 'two')
         for overrides in [MINIATURE if stage == 'teacher' else STUDENT]
     )
-    assert main(one) == 0
+    assert run_train(one) == 0
     together = subprocess.run(
         [*TORCHRUN, TRAIN, *two], capture_output=True, text=True, check=False, timeout=300
     )
@@ -225,7 +225,7 @@ def test_the_validation_figure_is_the_ade_of_the_protocol(
         'validation': '{every: 8, windows: 1000, samples: 3}',
     }
     command = arguments('teacher', archive, out, overrides)
-    assert main([*command, '--validation', str(archive)]) == 0
+    assert run_train([*command, '--validation', str(archive)]) == 0
     figures = logged(out.with_suffix('.state'), 'ADE_m')
     assert list(figures) == [8, 16, 20]
 
@@ -246,7 +246,7 @@ def test_validation_changes_nothing(archive: Path, tmp_path: Path) -> None:
     plain = teach(archive, tmp_path / 'plain.safetensors')
     out = tmp_path / 'validated.safetensors'
     command = arguments('teacher', archive, out, MINIATURE)
-    assert main([*command, '--validation', str(archive)]) == 0
+    assert run_train([*command, '--validation', str(archive)]) == 0
     for name, weights in load_checkpoint(out).tensors.items():
         torch.testing.assert_close(weights, plain.tensors[name], rtol=0, atol=0)
 
@@ -274,16 +274,18 @@ def test_a_body_of_ones_own_is_a_file(tmp_path: Path) -> None:
     np.save(tmp_path / 'dog.npy', (np.vstack([[[0, 0, 0.4]], legs * [1, 1, 0]]) + steps))
     archive = tmp_path / 'dogs.npz'
     prepare = ['prepare', 'npz', str(tmp_path / 'dog.npy'), '--rate-hz=20', f'--out={archive}']
-    assert main([*prepare, '--joint-names', *joints]) == 0
+    assert run_train([*prepare, '--joint-names', *joints]) == 0
     named = {'layout': str(tmp_path / 'quadruped.yaml'), 'augmentation': '{yaw_deg: 180}'}
     teacher = teach(archive, tmp_path / 'teacher.safetensors', **named)
     assert teacher.header.layout.joint_names == tuple(joints)
     assert (teacher.header.frame, teacher.header.root) == ('world', 'predicted')
     out = tmp_path / 'student.safetensors'
     command = arguments('student', archive, out, STUDENT)
-    assert main([*command, '--teacher', str(tmp_path / 'teacher.safetensors'), '--direct']) == 0
+    assert (
+        run_train([*command, '--teacher', str(tmp_path / 'teacher.safetensors'), '--direct']) == 0
+    )
     evaluate = ['evaluate', '--checkpoint', str(out), '--archive', str(archive), '--samples', '2']
-    assert main(evaluate) == 0
+    assert run_train(evaluate) == 0
 
 
 def test_the_noise_schedule_travels_with_the_checkpoint(archive: Path, tmp_path: Path) -> None:
@@ -302,7 +304,9 @@ def test_the_published_method_knows_one_noise_schedule(
     archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     both = {'parametrisation': 'official', 'noise_schedule': 'linear'}
-    assert main(arguments('teacher', archive, tmp_path / 'x.safetensors', MINIATURE | both)) == 2
+    assert (
+        run_train(arguments('teacher', archive, tmp_path / 'x.safetensors', MINIATURE | both)) == 2
+    )
     assert 'official needs noise_schedule cosine, not linear' in capsys.readouterr().err
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from commands import run_train
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -16,7 +17,6 @@ from motion_predictor.checkpoint import (
     load_checkpoint,
 )
 from motion_predictor.predictor import MotionPredictor
-from motion_predictor_training.cli import main
 from motion_predictor_training.learning.official import import_official
 
 # Each example writes its files again, so examples may share a folder.
@@ -66,7 +66,7 @@ def test_official_weights_become_a_checkpoint_that_predicts(
 ) -> None:
     kind, weights = official
     out = tmp_path / 'imported.safetensors'
-    assert main(command(kind, weights, out, **SIZES[kind])) == 0
+    assert run_train(command(kind, weights, out, **SIZES[kind])) == 0
     checkpoint = load_checkpoint(out)
     assert checkpoint.model_id in capsys.readouterr().out
     assert checkpoint.header.timestep == 951
@@ -81,7 +81,7 @@ def test_official_weights_become_a_checkpoint_that_predicts(
 
 def refused_import(arguments: list[str], out: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """Run an import that must fail. Return the sentence of the error."""
-    assert main(arguments) == 2
+    assert run_train(arguments) == 2
     assert not out.exists()
     captured = capsys.readouterr()
     assert captured.out == ''

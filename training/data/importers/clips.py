@@ -1,6 +1,5 @@
 """Steps that importers share: choose people, turn, resample, map joints, write."""
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motion_predictor.archive import ArchiveError, save_archive
+from motion_predictor.common.terminal import complain
 from motion_predictor.skeleton import JointMap, Layout, LayoutError, known_layouts
 
 FloatArray = NDArray[np.float32]
@@ -181,8 +181,7 @@ def _warn_of_size(clips: Sequence[Clip]) -> None:
     size = float(np.median([np.ptp(pose, axis=0).max() for pose in seen if len(pose)] or [0.0]))
     least, most = PLAUSIBLE_SIZE_M
     if not least <= size <= most:
-        print(
-            f'prepare: people seem to be {size:.3g} m long, so check the unit (metres are '
-            'expected)',
-            file=sys.stderr,
+        complain(
+            'train prepare',
+            f'people seem to be {size:.3g} m long, so check the unit (metres are expected)',
         )

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run_train
 
 from motion_predictor.archive import load_archive
-from motion_predictor_training.cli import main
 
 
 def joined(out: Path, *arguments: str) -> int:
     """Run `train prepare join` and return its exit status."""
-    return main(['prepare', 'join', *arguments, '--out', str(out)])
+    return run_train(['prepare', 'join', *arguments, '--out', str(out)])
 
 
 def test_archives_are_joined_whole(write_archive: Callable[..., Path], tmp_path: Path) -> None:

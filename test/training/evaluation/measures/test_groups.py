@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run_train
 from numpy.typing import NDArray
 
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import load_checkpoint
-from motion_predictor_training.cli import main
 from motion_predictor_training.data.known_people import Known
 from motion_predictor_training.evaluation.evaluate import evaluate_checkpoint
 
@@ -97,7 +97,7 @@ def test_windows_need_not_overlap(
     archive = write_archive(positions=dance(90), clip_offsets=np.array([0, 45, 90]), fps=RATE_HZ)
     out = tmp_path / 'apart.json'
     command = ['evaluate', '--checkpoint', f'{saved()}', '--archive', f'{archive}']
-    assert main([*command, '--samples', '2', '--no-overlap', '--json', f'{out}']) == 0
+    assert run_train([*command, '--samples', '2', '--no-overlap', '--json', f'{out}']) == 0
     result = json.loads(out.read_text())
     assert (result['stride'], result['windows']) == (12, 6)  # 5 + 7 frames, three per clip
 
@@ -111,5 +111,5 @@ def test_an_archive_without_subjects_has_no_groups_of_them(
     assert set(groups) == {'pace', 'body', 'training'}
     assert set(groups['training']) == {'not recorded'}
     arguments = ['evaluate', '--checkpoint', str(checkpoint), '--archive', str(archive)]
-    assert main([*arguments, '--seen', '7']) == 2
+    assert run_train([*arguments, '--seen', '7']) == 2
     assert 'names no subjects, so --seen cannot be applied\n' in capsys.readouterr().err

@@ -1,0 +1,91 @@
+"""Commands as a person at a terminal sees them; whatever a test runs has to be quiet."""
+
+import io
+import re
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from unittest import mock
+
+from motion_predictor_training import cli
+
+FILES = {'--out', '--record', '--json', '--summary', '--markdown', '--plots', '--plot'}
+"""Options of `train` that name where a result goes."""
+NOISE = re.compile(r'\w*Warning: .*|\d+%\|.*')
+"""Warnings of Python and progress bars, in what a process printed."""
+
+
+class Terminal(io.StringIO):
+    """A terminal, on which progress bars show."""
+
+    def isatty(self) -> bool:
+        """Return that it is one."""
+        return True
+
+
+class _Copying(Terminal):
+    """One of the streams of a command; what it writes also appears on its terminal."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def write(self, text: str) -> int:
+        """Write."""
+        self._terminal.write(text)
+        return super().write(text)
+
+
+def left_on(written: str) -> str:
+    """Return what a terminal shows in the end: bars go back and write over themselves."""
+    lines, row, column = [''], 0, 0
+    for part in re.split(r'(\r|\n|\x1b\[A)', written):
+        if part == '\r':
+            column = 0
+        elif part in ('\n', '\x1b[A'):
+            row, column = row + (1 if part == '\n' else -1), 0
+            lines += [''] * (row + 1 - len(lines))
+        else:
+            before, after = lines[row][:column], lines[row][column + len(part) :]
+            lines[row], column = before.ljust(column) + part + after, column + len(part)
+    return '\n'.join(line.rstrip() for line in lines).rstrip()
+
+
+def run_train(arguments: Sequence[str]) -> int:
+    """Run `train` in this process and return its exit status.
+
+    A success ends with where the result lies, and leaves nothing on stderr but remarks that name
+    the command. A refusal is one sentence there. No bar is left, and Python warns of nothing.
+    """
+    return check(cli.main, 'train', arguments)
+
+
+def check(main: Callable[[list[str]], int], name: str, arguments: Sequence[str]) -> int:
+    """Run a command in this process, as `run_train` does, and return its exit status."""
+    terminal = Terminal()
+    out, err = _Copying(terminal), _Copying(terminal)
+    try:
+        with (
+            mock.patch.dict('os.environ', NO_COLOR='1'),
+            warnings.catch_warnings(record=True) as warned,
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            warnings.simplefilter('default')
+            status = main(list(arguments))
+    finally:
+        said, complained = out.getvalue().rstrip(), left_on(err.getvalue()).strip()
+        sys.stdout.write(out.getvalue())
+        sys.stderr.write(f'{complained}\n' if complained else '')
+    assert not warned, [str(w.message) for w in warned]
+    if status:
+        assert re.fullmatch(rf'{name}\b.*: .+', complained), 'a refusal is one sentence'
+        return status
+    remarks = complained.splitlines()
+    assert all(re.match(rf'{name}\b.*: ', remark) for remark in remarks), 'stderr is for remarks'
+    left = [line for line in left_on(terminal.getvalue()).splitlines() if line not in remarks]
+    assert '\n'.join(left).rstrip() == left_on(said), 'bars leave nothing behind'
+    if FILES & {argument.split('=')[0] for argument in arguments}:
+        assert said.splitlines()[-1].startswith('written: ')
+    return status
