@@ -97,7 +97,7 @@ class Case:
         module: computes statistics of samples from history, noise and embedded noise.
         noise: (S, K, D) noise of all samples, on the module's device.
         embedded: result of the network's `embed` for the noise.
-        histories: (P, H, J, 3) histories of several people, with which engines are compared.
+        histories: (P, H, J, 3) histories of several people, the input when engines are compared.
         checkpoint: hash of the checkpoint; empty if the checkpoint was never saved.
     """
 

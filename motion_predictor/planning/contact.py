@@ -85,7 +85,7 @@ def touch(
             `outlook.instants(start_s, end_s)`.
         start_s: start of the span, seconds from now.
         end_s: end of the span, seconds from now.
-        limbs: limbs of the people; the limbs that ship for their layout by default.
+        limbs: limbs of the people. By default, those that the package has for their layout.
         margin_m: distances up to this count as touching.
 
     Raises:

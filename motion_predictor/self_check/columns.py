@@ -42,7 +42,7 @@ class Columns:
     def _forget(self, stamp_ns: int) -> None:
         """Free columns that were last used more than `kept_s` ago, or as far in the future.
 
-        A last use in the future means that time went back.
+        If the stamp of the last use lies in the future, time went back.
         """
         late = [
             track

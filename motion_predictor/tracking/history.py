@@ -29,7 +29,8 @@ class ObservedWindow:
     observed_fraction: float
     """Share of the H * J positions for which the joint was seen within 35 ms, 0 to 1."""
     seen_fraction: float
-    """Share of the H * J positions that lie between two frames in which the joint was seen."""
+    """Share of the H * J positions that are interpolated from two observed frames which both have
+    the joint."""
     recent_fraction: float
     """Share of the J joints that were observed in the last 0.1 s."""
     doubt_m: FloatArray

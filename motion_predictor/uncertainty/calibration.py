@@ -58,11 +58,12 @@ class Calibration(BaseModel):
     frames: Annotated[tuple[Frame, ...], Field(min_length=1)]
     """K future frames, ascending, from 1. Values for other frames are interpolated linearly."""
     speeds: tuple[Speed, ...]
-    """m/s, ascending: limits between the B groups of a joint's speed."""
+    """m/s, ascending: limits between the B groups of cases, by a joint's speed."""
     body_speeds: tuple[Speed, ...]
-    """m/s, ascending: limits between the V groups of the fastest joint's speed."""
+    """m/s, ascending: limits between the V groups of cases, by the fastest joint's speed."""
     paces: tuple[Speed, ...]
-    """m/s, ascending: limits between the Q groups of the root's speed over the ground."""
+    """m/s, ascending: limits between the Q groups of cases, by the speed of the root over the
+    ground."""
     people: Count
     """Number of people in the calibration."""
     windows: Count

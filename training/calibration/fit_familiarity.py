@@ -22,7 +22,8 @@ def with_familiarity(
     """Return a checkpoint to which the motion of these archives is familiar.
 
     Each person has the same weight. The p-values come from scores of people who are left out fold
-    by fold, as for the sets. A subject that stands for several people is left out clip by clip.
+    by fold, as in the calibration of the sets. A subject that stands for several people is left
+    out clip by clip.
     """
     header = checkpoint.header
     read = [_poses(archive, header, config.stride) for archive in archives]

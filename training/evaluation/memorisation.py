@@ -66,8 +66,9 @@ def measure_memorisation(
 ) -> dict[str, Any]:
     """Measure how near predicted futures are to training futures, for people seen and unseen.
 
-    The distance of two futures is the root mean square over joints, root included, in the frame
-    of the last observed pose, averaged over MOMENTS. Windows with unmeasured joints are left out.
+    The distance of two futures is the root mean square over joints, root included, averaged over
+    MOMENTS frames. Both are in the frame of their last observed pose. Windows with unmeasured
+    joints are left out.
 
     Args:
         checkpoint_path: "default" or a file.

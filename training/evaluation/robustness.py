@@ -53,9 +53,9 @@ def measure_robustness(
 
     Returns:
         `rows` has the following figures for each fault. `predicted`: share of people who were
-        predicted. The other figures are about these. `ADE`, `FDE` (of the pose) and `root_ADE_m`:
-        errors of the best of S, metres. `coverage`: of the radius over all joints.
-        `coverage_unseen`: the same over the joints that the newest frame lacks; both only if
+        predicted. All other figures count only these people. `ADE`, `FDE` (of the pose) and
+        `root_ADE_m`: errors of the best of S, metres. `coverage`: of the radius over all joints.
+        `coverage_unseen`: the same over the joints that the newest frame lacks. Both only if
         calibrated. `observed`: fraction of positions that were observed. `rejected`: counts by
         reason. `joint_error_m`: for each joint, the error of the mean where the newest frame has
         the joint. `joint_seen`: for each joint, how often the newest frame has it.

@@ -30,7 +30,7 @@ class Complaints:
         self.warn(reason, sentence)
 
     def remark(self, reason: str, sentence: str) -> None:
-        """Log a problem of an input that was used all the same, and what to do about it."""
+        """Log a problem with an input that was used nevertheless, and what to do about it."""
         self._health.remark(sentence)
         self.warn(reason, sentence)
 

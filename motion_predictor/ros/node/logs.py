@@ -8,7 +8,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 
 
 class _ToRos(logging.Handler):
-    """Passes log records to the logger of a node. The level of that logger decides."""
+    """Passes log records to the logger of a node, whose level decides what is printed."""
 
     def __init__(self, logger: RcutilsLogger) -> None:
         super().__init__()
