@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motion_predictor.tracking.body import Body
+from motion_predictor.tracking.median import median
 
 FloatArray = NDArray[np.float32]
 
@@ -53,6 +54,9 @@ class History:
         self._max_gap_ns = round(max_gap_s * 1e9)
         self._stamps_ns: deque[int] = deque()
         self._frames: deque[FloatArray] = deque()
+        # Several checks of each message use these velocities.
+        self._velocity: NDArray[np.floating] | None = None
+        self._joint_velocities: NDArray[np.float64] | None = None
 
     @property
     def newest_ns(self) -> int | None:
@@ -72,6 +76,7 @@ class History:
             if stamp_ns - newest > self._max_gap_ns:
                 self._stamps_ns.clear()
                 self._frames.clear()
+        self._velocity = self._joint_velocities = None
         self._stamps_ns.append(stamp_ns)
         self._frames.append(positions)
         start_ns = stamp_ns + int(self._offsets_ns[0])
@@ -94,17 +99,24 @@ class History:
         """Move all frames by a vector (3,) in metres."""
         self._frames = deque((frame + way).astype(np.float32) for frame in self._frames)
 
-    def velocity(self) -> NDArray[np.float64]:
+    def velocity(self) -> NDArray[np.floating]:
         """Return the velocity (3,) of the whole person over the last 0.1 s, metres per second.
 
         It is the median over the joints that both frames have. It is zero if there are none.
         """
-        joints = self.joint_velocities()
-        known = joints[np.isfinite(joints).all(-1)]
-        return np.median(known, axis=0) if len(known) else np.zeros(3)
+        if self._velocity is None:
+            joints = self.joint_velocities()
+            known = joints[np.isfinite(joints).all(-1)]
+            self._velocity = median(known) if len(known) else np.zeros(3)
+        return self._velocity
 
     def joint_velocities(self) -> NDArray[np.float64]:
         """Return the velocity (J, 3) of each joint over the last 0.1 s, m/s; NaN if unknown."""
+        if self._joint_velocities is None:
+            self._joint_velocities = self._find_joint_velocities()
+        return self._joint_velocities
+
+    def _find_joint_velocities(self) -> NDArray[np.float64]:
         for stamp_ns, frame in zip(reversed(self._stamps_ns), reversed(self._frames), strict=True):
             elapsed_ns = self._stamps_ns[-1] - stamp_ns
             if elapsed_ns >= RECENT_NS:

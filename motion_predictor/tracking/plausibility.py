@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motion_predictor.tracking.body import SMALLEST, Body
+from motion_predictor.tracking.median import median
 
 FloatArray = NDArray[np.float32]
 
@@ -46,7 +47,7 @@ def wrong_size(body: Body, limbs_m: NDArray[np.floating]) -> str:
     told = np.isfinite(limbs_m) & (body.lengths > 0)
     if told.sum() < FEW_LIMBS:
         return ''
-    size = float(np.median(limbs_m[told] / body.lengths[told]))
+    size = float(median(limbs_m[told] / body.lengths[told]))
     if SMALLEST <= size <= LARGEST:
         return ''
     likely = [unit for unit, many in UNITS.items() if 0.5 <= size / many <= 1.6]
@@ -63,7 +64,7 @@ def wrong_proportions(body: Body, limbs_m: NDArray[np.floating]) -> str:
     if told.sum() < MOST_LIMBS:
         return ''
     ratios = np.log(limbs_m[told] / body.lengths[told])
-    if float(np.median(np.abs(ratios - np.median(ratios)))) <= MISFIT:
+    if float(median(np.abs(ratios - median(ratios)))) <= MISFIT:
         return ''
     return (
         'the limb lengths do not fit a person: the joints seem to come in another order '

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from motion_predictor.tracking.median import median
+
 FloatArray = NDArray[np.float32]
 
 BODY_M_PER_S, BODY_MARGIN_M = 2.0, 0.02
@@ -85,7 +87,7 @@ class Steadiness:
         shared = np.isfinite(ways[:, 0])
         if shared.sum() < MOST_OF_IT * len(frame):
             return Steadied(frame)
-        off = np.median(ways[shared], axis=0)
+        off = median(ways[shared])
         off_m = float(np.linalg.norm(off))
         if off_m <= _possible_m(elapsed_ns):
             self._since_ns = None
