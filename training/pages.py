@@ -14,6 +14,7 @@ from tabulate import tabulate
 
 from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor_training.ablation.report import ablation_table
+from motion_predictor_training.ablation.sensitivity_report import sensitivity_table
 from motion_predictor_training.evaluation.report.cards import cards
 
 Results = dict[str, dict[str, Any]]
@@ -22,6 +23,8 @@ BASELINES = ('zero_velocity', 'constant_velocity', 'damped_velocity')
 PUBLISHED = ('ADE', 'FDE', 'MMADE', 'MMFDE', 'APD')
 SPREAD_TIMES_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 OUTSIDE_TIMES_S = (0.5, 1.0, 2.0)
+SEARCH = 'search-'
+TRIALS_A_LINE = 5
 
 
 def summary(result: dict[str, Any]) -> dict[str, Any]:
@@ -40,8 +43,9 @@ def summary(result: dict[str, Any]) -> dict[str, Any]:
 def load_results(folder: Path) -> Results:
     """Return all result files of a folder, `default` first, then by name.
 
-    An evaluation has the name of its checkpoint. `shield` is the result of `train shield`, and
-    `ablation` that of `train ablate`.
+    An evaluation has the name of its checkpoint. `shield`, `ablation` and `sensitivity` are the
+    results of `train shield`, `train ablate` and `train sensitivity`. A file whose name begins
+    with `search-` is the summary of `train tune`.
 
     Raises:
         ValueError: if there is no `default.json`.
@@ -174,6 +178,34 @@ def _ablation(results: Results) -> str:
     return ablation_table(results['ablation'])
 
 
+def _sensitivity(results: Results) -> str:
+    return sensitivity_table(results['sensitivity'])
+
+
+def _searches(results: Results) -> str:
+    """Return the table of the best score of each search after a number of its trials."""
+    searches = {
+        name.removeprefix(SEARCH).replace('-', ' '): result
+        for name, result in results.items()
+        if name.startswith(SEARCH)
+    }
+    most = max(len(search['trials']) for search in searches.values())
+    lines = []
+    for count in range(2 * TRIALS_A_LINE, most + 1, TRIALS_A_LINE):
+        best = (_best(search['trials'][:count]) for search in searches.values())
+        lines.append(
+            [str(count), *(f'{trial["score_m"]:.3f}, trial {trial["number"]}' for trial in best)]
+        )
+    costs = [search['cost'] for search in searches.values()]
+    lines.append(['trials stopped early', *(str(cost['pruned']) for cost in costs)])
+    lines.append(['training steps', *(f'{cost["steps"]:,}' for cost in costs)])
+    return _table(lines, ['trials', *searches])
+
+
+def _best(trials: list[dict[str, Any]]) -> dict[str, Any]:
+    return min((t for t in trials if t['score_m'] is not None), key=lambda t: t['score_m'])
+
+
 TABLES: dict[str, Callable[[Results], str]] = {
     'where': _where,
     'futures': _futures,
@@ -181,6 +213,8 @@ TABLES: dict[str, Callable[[Results], str]] = {
     'cards': _cards,
     'shield': _shield,
     'ablation': _ablation,
+    'sensitivity': _sensitivity,
+    'searches': _searches,
 }
 
 

@@ -100,7 +100,7 @@ def _plan(
     for noises in config.noises:
         if noises != base.bank.noises:
             settings, facts = changed(base, {'bank': {'noises': noises}}), {'noises': noises}
-            name = f'student, {noises} noises a condition'
+            name = f'student, {noises} noises per condition'
             yield student(name, 'student', teacher, settings, facts)
     if config.timesteps:
         yield student('one-step', None, teacher, stages.one_step)

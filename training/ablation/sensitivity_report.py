@@ -12,7 +12,7 @@ from motion_predictor_training.ablation.rows import METRICS
 AXES = {
     'ddim_steps': "teacher's denoising steps",
     'bank_size': 'rows of the bank',
-    'noises': 'noises a condition',
+    'noises': 'noises per condition',
     'timestep': 'timestep of the one step',
 }
 BASES = {'timestep': 'one-step'}

@@ -38,7 +38,7 @@ COMPARED_WITH = {
     'teacher, 5 steps, trailing': 'teacher',
     'student, 5 steps, trailing': 'student',
     'student, 256 rows': 'student',
-    'student, 4 noises a condition': 'student',
+    'student, 4 noises per condition': 'student',
     'one-step': None,
     'one-step, from 501': 'one-step',
 }
