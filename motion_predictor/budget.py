@@ -10,27 +10,27 @@ from math import isnan, nan
 from statistics import median
 
 LADDER = (50, 32, 16, 8)
-"""Numbers of samples to fall back to; checkpoints are calibrated for these."""
+"""Numbers of samples for a short budget. Checkpoints are calibrated for these numbers."""
 RECENT = 200
 RECENT_S = 10.0
-"""Only the newest RECENT measured times are used, and none that are older than RECENT_S."""
+"""Limits of number and age of the measured times: older measurements are not used."""
 HEADROOM = 0.9
-"""More samples are tried only if their expected time is below this share of the budget."""
+"""More samples are tried only if their expected time is at most this share of the budget."""
 TAIL = 3.0
 """Expected time from a message until its prediction is read (99th percentile), divided by the time
-of one undisturbed prediction."""
+of one prediction without disturbance."""
 PATIENCE_S = 2.0
 LONGEST_PATIENCE_S = 60.0
-"""Shortest and longest wait before more samples are tried again. Each try that fails doubles the
+"""Shortest and longest wait before more samples are tried again. Each failed try doubles the
 wait."""
 
 Clock = Callable[[], float]
 Costs = Mapping[tuple[int, int], float]
-"""Time of a prediction in milliseconds, by (people, samples)."""
+"""Time of a prediction in milliseconds, for each pair (people, samples)."""
 
 
 def rungs(samples: int) -> tuple[int, ...]:
-    """Return the numbers of samples to choose from, the configured one first."""
+    """Return the numbers of samples to choose from: the configured number, then smaller ones."""
     return (samples, *(rung for rung in LADDER if rung < samples))
 
 
@@ -44,15 +44,15 @@ def survey(
     """Measure the time of a prediction for each number of people and of samples.
 
     Args:
-        run: predicts for a given number of people and of samples. The first call for each pair of
-            numbers is not measured.
+        run: function that predicts for a given number of people and of samples. For each pair of
+            numbers, the first call is a warm-up and is not measured.
         people: largest number of people. The measurement begins with one person.
-        ladder: numbers of samples.
-        limit_s: once this time is over, no larger number of people is measured.
-        clock: returns the time in seconds.
+        ladder: numbers of samples to measure.
+        limit_s: time limit. After this time, no larger number of people is measured.
+        clock: function that returns the time in seconds.
 
     Returns:
-        Milliseconds by (people, samples).
+        The time of a prediction in milliseconds, for each pair (people, samples).
     """
     costs = {}
     began_s = clock()
@@ -60,7 +60,7 @@ def survey(
         for samples in ladder:
             run(count, samples)
             stamps_s = [clock()]
-            for _ in range(2):  # the faster of two, since other processes may disturb one
+            for _ in range(2):  # the faster of two counts, since other processes may disturb one
                 run(count, samples)
                 stamps_s.append(clock())
             costs[count, samples] = 1000 * min(b - a for a, b in pairwise(stamps_s))
@@ -71,42 +71,43 @@ def survey(
 
 @dataclass(frozen=True)
 class BudgetState:
-    """The last decision."""
+    """The last decision about the number of samples."""
 
     people: int
     samples: int
     p99_ms: float
     """99th percentile of the times of recent messages with these numbers of people and samples.
-    NaN if there are fewer than three."""
+    NaN for fewer than three messages."""
     reason: str
 
 
 @dataclass
 class _Level:
-    """What is known about one number of people."""
+    """The present rung and the measurements for one number of people."""
 
     rung: int
     reason: str
     times: list[deque[tuple[float, float]]]
-    """Measurements at each rung: (time in seconds when it was made, milliseconds)."""
+    """Measurements at each rung: (time of the measurement in seconds, measured milliseconds)."""
     changed_s: float
     patience_s: float = 0.0
     on_trial: bool = field(default=False)
-    """Whether the last move was a climb to this rung, and it has not lasted RECENT_S yet."""
+    """Whether the budget has climbed to this rung less than RECENT_S ago."""
 
 
 class Budget:
     """Chooses the number of samples so that the 99th percentile of the times fits the budget.
 
     The numbers of samples are the rungs of a ladder. If three recent messages were late, the
-    budget goes one rung down, to fewer samples. It climbs again when the measured times leave room
-    for the next rung. If the messages are late there, it waits twice as long before the next try.
+    budget goes one rung down, to fewer samples. When the measured times leave room for more
+    samples, the budget climbs one rung. If messages are late after a climb, the budget goes down
+    again, and the wait before the next climb doubles.
 
     Args:
         budget_ms: allowed time from a message until its prediction is read.
         samples: configured number of samples per person, the top of the ladder.
-        costs: measured times of predictions. They give the first number of samples.
-        clock: returns the time in seconds.
+        costs: measured times of predictions, from which the first number of samples is chosen.
+        clock: function that returns the time in seconds.
     """
 
     def __init__(
@@ -120,15 +121,15 @@ class Budget:
         self.rest()
 
     def choose(self, people: int) -> int:
-        """Return the number of samples to draw per person, for this number of people."""
+        """Return the number of samples to draw per person when there are this many people."""
         return self.ladder[self._level(people).rung]
 
     def rest(self) -> None:
-        """Record that nobody had to be predicted."""
+        """Record that a message had nobody to predict."""
         self.state = BudgetState(0, self.ladder[0], nan, 'nobody is being predicted')
 
     def record(self, people: int, samples: int, milliseconds: float) -> None:
-        """Record the time that a message took."""
+        """Record the time from a message until its prediction was read."""
         level = self._level(people)
         if samples == self.ladder[level.rung]:
             now_s = self._clock()
@@ -173,10 +174,12 @@ class Budget:
             return
         samples, more = self.ladder[level.rung], self.ladder[level.rung - 1]
         growth = self._cost_ms(people, more) / max(self._cost_ms(people, samples), 1e-6) - 1
-        # Work grows with the samples; disturbances do not.
+        # The median time grows with the number of samples. Disturbances, which set the 99th
+        # percentile, do not.
         expected_ms = _p99(recent) + median(recent) * growth
         fits = expected_ms <= HEADROOM * self.budget_ms
-        if fits or held_s >= LONGEST_PATIENCE_S:  # try even so: the expectation may be wrong
+        # After LONGEST_PATIENCE_S, more samples are tried anyway: the expectation may be wrong.
+        if fits or held_s >= LONGEST_PATIENCE_S:
             level.rung -= 1
             level.times[level.rung].clear()
             level.reason = _expectation(more, expected_ms)
@@ -185,9 +188,9 @@ class Budget:
             level.changed_s = now_s
 
     def _cost_ms(self, people: int, samples: int) -> float:
-        """Return a prediction's time in milliseconds, measured or scaled up from a smaller one."""
+        """Return the time of a prediction in milliseconds, scaled from the nearest measurement."""
         smaller = [case for case in self._costs if case[0] <= people and case[1] <= samples]
-        if not smaller:  # nothing was measured: a guess that is small enough to be tried
+        if not smaller:  # without measurements: a guess that is low enough to be tried
             return people * samples * 1e-3
         nearest = max(smaller)
         return self._costs[nearest] * people * samples / (nearest[0] * nearest[1])
@@ -201,9 +204,9 @@ def _expectation(samples: int, p99_ms: float) -> str:
 
 
 def _p99(times: list[float]) -> float:
-    """Return the third largest time; NaN if there are fewer than three.
+    """Return the third largest of the times; NaN for fewer than three times.
 
-    For 200 times this is the 99th percentile, for fewer a lower one. A disturbance of one or two
-    messages changes nothing.
+    The third largest of 200 times is the 99th percentile. One or two disturbed messages do not
+    change the result.
     """
     return heapq.nlargest(3, times)[2] if len(times) > 2 else nan

@@ -1,7 +1,7 @@
-"""Makes engines in another process, so that predictions continue meanwhile.
+"""Makes engines in another process, while the node continues to predict.
 
-The compiler is written in Python, and would block the interpreter of the node for a minute. The
-memory that it takes is freed when its process ends.
+The compiler of torch is written in Python, and would block the node's interpreter for a minute.
+The memory of the compiler is freed when its process ends.
 """
 
 import json
@@ -18,16 +18,16 @@ from motion_predictor.engines.choice import Attempt, Candidate
 from motion_predictor.predictor import MotionPredictor
 
 NICENESS = 19
-"""The lowest priority, so that other processes come first."""
+"""The lowest priority. All other processes come first."""
 TOLD = 300
-"""Number of characters of the process's output that are shown after an error."""
+"""Number of characters of the other process's output that are shown after an error."""
 
 
 class Maker:
     """Makes the engines that a predictor lacks, and saves them where the predictor looks for them.
 
     Args:
-        options: keyword arguments of `MotionPredictor.load` on which the engine depends.
+        options: those keyword arguments of `MotionPredictor.load` on which an engine depends.
         threads: number of CPU threads that run the network.
     """
 
@@ -35,7 +35,7 @@ class Maker:
         arguments = json.dumps({'threads': threads, **options})
         self._process = subprocess.Popen(
             [sys.executable, '-m', 'motion_predictor.making', arguments],
-            stdin=subprocess.PIPE,  # closes when this process ends, and then the other one ends
+            stdin=subprocess.PIPE,  # closes when this process ends, which ends the other process
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -43,10 +43,10 @@ class Maker:
         )
 
     def wait(self, unmade: Sequence[Candidate]) -> list[Attempt]:
-        """Wait until the process ends. Return the engines that it could not make, with reasons.
+        """Wait until the other process ends. Return the engines that it could not make, and why.
 
         Args:
-            unmade: the engines that it makes.
+            unmade: the engines that the other process makes.
         """
         assert self._process.stdout is not None
         lines = self._process.stdout.read().splitlines() or ['']
@@ -57,12 +57,12 @@ class Maker:
         return [(name, numbers, why) for name, numbers in unmade]
 
     def stop(self) -> None:
-        """End the process, even if it is not done."""
+        """End the other process, even if its engines are not finished."""
         self._process.kill()
 
 
 def main() -> None:
-    """Make engines, and print those that could not be made as JSON."""
+    """Make engines. Print the engines that could not be made, as JSON."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.nice(NICENESS)
     options = json.loads(sys.argv[1])

@@ -1,4 +1,4 @@
-"""The library's main class: observed motion in, possible futures and their uncertainty out."""
+"""The library's main class, which predicts possible futures and their uncertainty."""
 
 import threading
 from collections.abc import Sequence
@@ -21,29 +21,29 @@ from motion_predictor.uncertainty.state import State, StateReader
 FloatArray = NDArray[np.float32]
 WARM_UP_CALLS = 3
 MIN_FAMILIARITY = 0.003
-"""p-value below which a radius grows until it holds everything that the person can reach."""
+"""p-value of a history below which radii grow until they hold everything in a person's reach."""
 
 
 class MotionPredictor:
     """Predicts the motion of people from their observed motion.
 
     Args:
-        checkpoint: the trained model.
-        model: the checkpoint's network, as a module that turns histories into futures.
+        checkpoint: content of the checkpoint file.
+        model: torch module of the checkpoint, which turns histories into futures.
         device: 'cpu', 'cuda', 'cuda:1', ... or 'auto', which is a GPU if there is one.
-        samples: S, futures per person.
-        resample_noise: draw new noise at every call. By default it is fixed, so that sample s
-            stays the same kind of future from one call to the next.
+        samples: number of possible futures per person, S.
+        resample_noise: whether to draw new noise at every call. By default the noise is fixed, so
+            that sample s stays the same kind of future from one call to the next.
         backend: 'eager', 'compiled', 'cuda_graph', 'tensorrt', or 'auto', which takes the fastest
-            one that is available and verified.
+            backend that is available and agrees with eager.
         precision: 'float32', 'bfloat16', or 'auto', which takes bfloat16 where it is accurate.
         coverage: probability with which a radius holds its joint. The checkpoint must be
-            calibrated for it. None means 0.95, or the highest one if 0.95 is not calibrated.
-            Without a calibration, radii are NaN.
-        min_familiarity: p-value below which a history is unfamiliar.
+            calibrated for this coverage. With None, the coverage is 0.95, or the highest one if
+            0.95 is not calibrated. If the checkpoint has no calibration, radii are NaN.
+        min_familiarity: p-value below which a history counts as unfamiliar.
         make_engines: whether to make an engine that does not exist yet, which takes a minute. If
-            not, the predictor starts with the best existing engine. `improve` then takes over a
-            faster one that another process made.
+            False, the predictor starts with the best existing engine. A faster engine that another
+            process makes is then taken over by `improve`.
 
     Raises:
         ValueError: if samples is not in 1..1000, the device is not available, there is no such
@@ -84,7 +84,7 @@ class MotionPredictor:
         self._switching = threading.Lock()
         self.engine = choose(self._case(), backend, precision, make_engines)
         self.coverage = self._coverage(samples)
-        """Probability with which a radius holds its joint; NaN if the radii are NaN."""
+        """Probability with which a radius holds its joint; NaN if radii are NaN."""
         frames = np.arange(1, header.window.future_frames + 1)
         self.times = (frames / header.window.rate_hz).astype(np.float32)
 
@@ -101,12 +101,12 @@ class MotionPredictor:
         min_familiarity: float = MIN_FAMILIARITY,
         make_engines: bool = True,
     ) -> 'MotionPredictor':
-        """Load a checkpoint: "default" or another that ships by its name, or a file by its path.
+        """Load a checkpoint by name, such as "default", or by the path of its file.
 
         Raises:
-            CheckpointError: in one sentence, if the file is missing, damaged, of another kind, or
-                a teacher that needs many steps.
-            ValueError: like the constructor.
+            CheckpointError: if the file is missing, damaged or no checkpoint, or holds a teacher,
+                which needs many steps. The error message is one sentence.
+            ValueError: for the same reasons as the constructor.
         """
         checkpoint = load_checkpoint(name_or_path)
         if checkpoint.header.sampling != 'one_step':
@@ -126,14 +126,14 @@ class MotionPredictor:
         return self._sets.coverage
 
     def warm_up(self, people: Sequence[int], samples: Sequence[int]) -> None:
-        """Predict for these numbers of people and samples once, so that later calls are fast."""
+        """Predict a few times with these numbers of people and samples: later calls are faster."""
         for crowd in people:
             for count in samples:
                 for _ in range(WARM_UP_CALLS):
                     self.rehearse(crowd, count)
 
     def rehearse(self, people: int, samples: int) -> None:
-        """Predict once for these numbers of people and samples, to warm up or to measure time."""
+        """Predict once for this number of people and samples, to warm up or to measure time."""
         header = self.checkpoint.header
         shape = (people, header.window.history_frames, len(header.layout.joints), 3)
         self.predict(np.zeros(shape, np.float32), samples)
@@ -146,10 +146,10 @@ class MotionPredictor:
         return Case(self._module, self._noise, self._embedded, histories, sha256)
 
     def improve(self, refused: Sequence[Attempt] = ()) -> bool:
-        """Take over a faster engine that exists by now and agrees with eager, from any thread.
+        """Switch to a faster engine if there is one now that agrees with eager. Thread-safe.
 
         Args:
-            refused: the engines of `engine.unmade` that could not be made, and why.
+            refused: engines of `engine.unmade` that could not be made, with the reasons.
 
         Returns:
             Whether the engine was replaced.
@@ -159,22 +159,22 @@ class MotionPredictor:
         attempts = (*before.attempts, *refused)
         better = improve(self._case(), replace(before, unmade=tuple(left), attempts=attempts))
         with self._switching:
-            if self.engine is not before:  # the old engine failed meanwhile
+            if self.engine is not before:  # `fall_back` replaced the old engine meanwhile
                 return False
             self.engine = better
         return better.run is not before.run
 
     def fall_back(self, reason: str) -> bool:
-        """Replace a failed engine with eager, or eager on a GPU with eager on the CPU.
+        """Replace a failed engine by eager, or eager on a GPU by eager on the CPU.
 
         Returns:
-            Whether it was replaced. Nothing replaces eager on the CPU.
+            Whether the engine was replaced. Eager on the CPU is never replaced.
         """
         with self._switching:
             failed = self.engine
             if failed.backend == 'eager' and self.device.type == 'cpu':
                 return False
-            if failed.backend == 'eager':  # after an error of the GPU nothing on it can be trusted
+            if failed.backend == 'eager':  # after a GPU error, no data on the GPU can be trusted
                 self._move_to_cpu()
             self.engine = replace(
                 failed,
@@ -188,7 +188,7 @@ class MotionPredictor:
         return True
 
     def _move_to_cpu(self) -> None:
-        """Build everything again from the checkpoint, since data on the GPU may be lost."""
+        """Build the model again on the CPU from the checkpoint: data on the GPU may be lost."""
         self.device = torch.device('cpu')
         model = self.checkpoint.build().eval()
         self._noise = _seeded_noise(self.checkpoint, self.samples)
@@ -201,17 +201,17 @@ class MotionPredictor:
         """Predict the motion of one person or several.
 
         Args:
-            history: (H, J, 3) or (P, H, J, 3) metres, in any frame with z up. Frames have the
-                checkpoint's rate. Joints have the order of the checkpoint's layout.
-            samples: number of samples per person, at most and by default `self.samples`. They are
-                the first ones of all samples.
+            history: observed joints (H, J, 3) or (P, H, J, 3), metres, in any frame with z up. The
+                frame rate and the order of joints must be those of the checkpoint.
+            samples: number of samples per person, at most and by default `self.samples`. A smaller
+                number gives the first of these samples.
 
         Raises:
             ValueError: if the shape is wrong, a value is not finite, or `samples` is not in
                 1..`self.samples`.
             RuntimeError: if the network returns values that are not finite.
         """
-        observed = np.array(history, dtype=np.float32, order='C')  # engines assume C order
+        observed = np.array(history, dtype=np.float32, order='C')  # engines need C order
         if observed.ndim == 3:
             observed = observed[None]
         header = self.checkpoint.header
@@ -266,7 +266,7 @@ class MotionPredictor:
     def _radius(
         self, spread: FloatArray, state: State, count: int
     ) -> tuple[FloatArray, FloatArray]:
-        """Return radii (P, F, J) and their body factors (P, F); NaN if not calibrated."""
+        """Return radii (P, F, J) and factors for the whole body (P, F); NaN if not calibrated."""
         if self._sets is not None:
             sets = self._sets(state, spread, count)
             if sets is not None:
@@ -285,7 +285,7 @@ def _seeded_noise(checkpoint: Checkpoint, samples: int) -> torch.Tensor:
 
 
 def _device(name: str) -> torch.device:
-    """Return a device, after a check that it is available."""
+    """Return the device with this name, after a check that the device is available."""
     if name == 'auto':
         name = 'cuda' if torch.cuda.is_available() else 'cpu'
     try:

@@ -1,4 +1,4 @@
-"""Named skeletons (layouts) and the mapping of positions from one to another, by joint name."""
+"""Named skeletons (layouts), and the mapping of joints from one layout to another by name."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -23,16 +23,16 @@ class LayoutError(ValueError):
 
 
 class Recipe(BaseModel):
-    """How a joint that a source lacks is made from other joints."""
+    """Tells how to make a joint from other joints, if a source lacks this joint."""
 
     model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False)
 
     points: Annotated[dict[str, float], Field(min_length=1)]
-    """Weights of other joints, by common name; they sum to one."""
+    """Weights of the other joints, by common name. The weights sum to one."""
     forward_m: float = 0.0
-    """Offset along the body's heading."""
+    """Offset along the heading of the body, metres."""
     up_m: float = 0.0
-    """Offset against gravity."""
+    """Offset upwards, metres."""
 
     @model_validator(mode='after')
     def _weights_sum_to_one(self) -> 'Recipe':
@@ -43,12 +43,12 @@ class Recipe(BaseModel):
 
 
 class Facing(NamedTuple):
-    """Joints that give the heading of a person."""
+    """Indices of the joints that give the heading of a person."""
 
     left_hip: int
     right_hip: int
     neck: int | None
-    """The neck, or the joint nearest to it; None if there is neither."""
+    """The neck, or the joint nearest to the neck; None if the layout has no such joint."""
 
 
 class Layout(BaseModel):
@@ -58,14 +58,14 @@ class Layout(BaseModel):
 
     name: str
     joints: Annotated[dict[str, str | None], Field(min_length=2)]
-    """The parent of each joint. Joints have the order of the positions. The root comes first, and
+    """The parent of each joint, by joint, in the order of the positions. The root comes first and
     has no parent."""
     common_names: dict[str, str] = {}
-    """The name shared by all layouts, for each joint whose own name differs from it."""
+    """Names that all layouts share (common names), for joints with another name of their own."""
     made_from: dict[str, Recipe] = {}
     """Recipes for joints of this layout that a source lacks, by the joint's own name."""
     makes: dict[str, Recipe] = {}
-    """Recipes for joints of other layouts, made from joints of this one, by common name."""
+    """Recipes that make joints of other layouts from joints of this layout, by common name."""
 
     @model_validator(mode='after')
     def _parents_come_first(self) -> 'Layout':
@@ -84,46 +84,46 @@ class Layout(BaseModel):
 
     @property
     def joint_names(self) -> tuple[str, ...]:
-        """The joints' own names, in order."""
+        """The names of the joints in this layout, in the order of the positions."""
         return tuple(self.joints)
 
     @property
     def parents(self) -> tuple[int, ...]:
-        """The index of each joint's parent, -1 for the root."""
+        """The index of the parent of each joint; -1 for the root."""
         order = {name: index for index, name in enumerate(self.joints)}
         return tuple(-1 if p is None else order[p] for p in self.joints.values())
 
     def common_name(self, joint: str) -> str:
-        """Return the name that all layouts share for a joint of this one."""
+        """Return the common name of a joint, which all layouts share."""
         return self.common_names.get(joint, joint)
 
     def index(self, common_name: str) -> int | None:
-        """Return the index of the joint with a common name; None if this layout lacks it."""
+        """Return the index of the joint with this common name; None if there is no such joint."""
         names = [self.common_name(joint) for joint in self.joints]
         return names.index(common_name) if common_name in names else None
 
     @property
     def hips(self) -> tuple[int, int] | None:
-        """The left and the right hip, which give a person's heading; None if one is missing."""
+        """The indices of the left and the right hip; None if a hip is missing."""
         left, right = self.index('l_hip'), self.index('r_hip')
         return None if left is None or right is None else (left, right)
 
     @property
     def facing(self) -> Facing | None:
-        """The joints that give the heading; None if a hip is missing."""
+        """The joints that give the heading of a person; None if a hip is missing."""
         return None if self.hips is None else Facing(*self.hips, self.neck)
 
     @property
     def neck(self) -> int | None:
-        """The neck, or the joint nearest to it; None if there is neither."""
+        """The index of the neck or of the joint nearest to the neck; None if there is neither."""
         necks = (self.index(name) for name in ('neck', 'head', 'nose', 'spine3'))
         return next((joint for joint in necks if joint is not None), None)
 
     @property
     def mirrored(self) -> tuple[int, ...]:
-        """For each joint, the index of the same joint on the other side.
+        """For each joint, the index of the same joint on the other side of the body.
 
-        A joint in the middle has its own index.
+        A joint in the middle of the body is its own counterpart.
         """
         swap = {'l_': 'r_', 'r_': 'l_'}
         indices = []
@@ -138,7 +138,8 @@ def read_layout(path: Path) -> Layout:
     """Read a layout from a YAML file.
 
     Raises:
-        LayoutError: in one sentence, if the file cannot be read or is not a layout.
+        LayoutError: if the file cannot be read or is not a layout. The error message is one
+            sentence.
     """
     try:
         return Layout.model_validate(yaml.safe_load(path.read_text()))
@@ -156,10 +157,10 @@ def known_layouts() -> dict[str, Layout]:
 
 
 def read_layouts(folder: Path) -> dict[str, Layout]:
-    """Return the layouts of a folder's *.yaml files, by name.
+    """Return the layouts in a folder of *.yaml files, by name.
 
     Raises:
-        LayoutError: if there is no such folder or a file is not a layout.
+        LayoutError: if there is no such folder, or if a file is not a layout.
     """
     if not folder.is_dir():
         raise LayoutError(f'there is no folder {folder} to take layouts from')
@@ -168,13 +169,13 @@ def read_layouts(folder: Path) -> dict[str, Layout]:
 
 
 def _spelling(name: str) -> str:
-    """Reduce a joint name to what spellings share: LeftKnee, left_knee, LKnee -> lknee."""
+    """Reduce the spellings of a joint name to one: LeftKnee, left_knee, LKnee -> lknee."""
     bare = re.sub(r'[^a-z0-9]', '', name.lower())
     return re.sub(r'^(left|right)', lambda side: side.group()[0], bare)
 
 
 def recognised_layout(joint_names: Sequence[str]) -> Layout | None:
-    """Return the largest layout whose joints are all named. The names most likely come from it."""
+    """Return the largest known layout that has all its joints in `joint_names`; None if none."""
     spelled = {_spelling(name) for name in joint_names}
     layouts = known_layouts().values()
     named = [known for known in layouts if {_spelling(joint) for joint in known.joints} <= spelled]
@@ -185,9 +186,9 @@ def common_names_of(joint_names: Sequence[str], layout: Layout | None) -> list[s
     """Return the common name of each joint. An unknown name stays as it is.
 
     Args:
-        joint_names: names as a source spells them.
-        layout: the layout that the source says it sends, if it is known. Its names take
-            precedence.
+        joint_names: names of the joints, in the spelling of a source.
+        layout: layout that the source states, or None. The names of this layout take precedence
+            over those of other layouts.
     """
     layout = layout or recognised_layout(joint_names)
     vocabulary: dict[str, str] = {}
@@ -206,7 +207,7 @@ def common_names_of(joint_names: Sequence[str], layout: Layout | None) -> list[s
 
 @dataclass(frozen=True)
 class JointMap:
-    """A linear map of positions from a source's joints to a layout's."""
+    """A linear map from the joints of a source to the joints of a layout."""
 
     weights: FloatArray  # (J_target, J_source)
     offsets: FloatArray  # (J_target, 2) metres, forward and up
@@ -219,16 +220,17 @@ class JointMap:
         target: Layout,
         made_of_source: Mapping[str, Recipe] | None = None,
     ) -> 'JointMap':
-        """Return the map from the joints of a source to those of a layout.
+        """Return the map from the joints of a source to the joints of a layout.
 
         Args:
             source: common names of the source's joints.
-            target: the layout to map to. It has recipes for joints that the source lacks.
-            made_of_source: recipes of the source's layout (`Layout.makes`). They take precedence.
+            target: layout to map to, which has recipes for joints that the source lacks.
+            made_of_source: recipes of the source's layout (`Layout.makes`), which are used before
+                the recipes of the target.
 
         Raises:
-            LayoutError: if joints have the same name, or if joints of the target are neither
-                there nor can be made. It names them all.
+            LayoutError: if two joints of the source have the same name, or if the source lacks
+                joints that no recipe makes. The message names all these joints.
         """
         order = {name: index for index, name in enumerate(source)}
         if len(order) != len(source):
@@ -243,7 +245,7 @@ class JointMap:
         while ready := [
             (name, r) for name, r in recipes if name not in rows and rows.keys() >= r.points.keys()
         ]:
-            name, recipe = ready[0]  # other joints may be made from this one
+            name, recipe = ready[0]  # one recipe at a time: the next may use the new joint
             weight = sum(rows[point][0] * w for point, w in recipe.points.items())
             offset = sum(rows[point][1] * w for point, w in recipe.points.items())
             own = np.array([recipe.forward_m, recipe.up_m], np.float32)
@@ -263,7 +265,7 @@ class JointMap:
     def __call__(self, positions: FloatArray) -> FloatArray:
         """Return positions (B, J_target, 3), mapped from positions (B, J_source, 3), z up.
 
-        A joint that is made from a missing (NaN) joint is missing.
+        If a joint is made from a joint that is missing (NaN), the made joint is missing too.
         """
         known = np.isfinite(positions)  # (B, J_source, 3)
         if self._picks is not None:
@@ -282,13 +284,13 @@ class JointMap:
 
     @cached_property
     def _picks(self) -> NDArray[np.int64] | None:
-        """The index of each joint among the source's joints; None if some have to be made."""
+        """The index in the source of each joint of the layout; None if a joint must be made."""
         picks = self.weights.argmax(1)
         is_picked = np.array_equal(self.weights, np.eye(self.weights.shape[1])[picks])
         return picks if is_picked and not self.offsets.any() else None
 
     def _heading(self, positions: FloatArray) -> FloatArray:
-        """Return the horizontal unit vector (B, 2) of the bodies' heading, NaN if unknown."""
+        """Return the headings of the bodies as horizontal unit vectors (B, 2); NaN if unknown."""
         if self.hips is None:
             return np.full((len(positions), 2), np.nan, np.float32)
         left = positions[:, self.hips[0], :2] - positions[:, self.hips[1], :2]

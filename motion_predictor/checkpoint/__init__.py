@@ -1,4 +1,4 @@
-"""One .safetensors file that holds a predictor: weights and everything needed to use them."""
+"""Checkpoints: a .safetensors file holds a network's weights and everything needed to use them."""
 
 from motion_predictor.checkpoint.checkpoint import METADATA_KEY, Checkpoint, CheckpointError
 from motion_predictor.checkpoint.header import Header, Window, fresh_parametrisation

@@ -1,4 +1,4 @@
-"""A predictor as it is stored: weights, and everything that is needed to use them."""
+"""The content of a checkpoint file: weights, and everything that is needed to use them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,11 +31,11 @@ class CheckpointError(ValueError):
 
 @dataclass
 class Checkpoint:
-    """A predictor as it is stored.
+    """The content of a checkpoint file: a header, and tensors by name.
 
-    The names in `tensors` begin with `network.` for the state dict of the network, and with
-    `parametrisation.` for that of the parametrisation. The tensors of `Calibration` and
-    `Familiarity` are there too, if the checkpoint is calibrated.
+    The names of the network's tensors begin with `network.`, and the names of the
+    parametrisation's tensors begin with `parametrisation.`. A calibrated checkpoint also holds the
+    tensors of `Calibration` and `Familiarity`.
     """
 
     header: Header
@@ -46,7 +46,7 @@ class Checkpoint:
     def of(
         cls, header: Header, network: nn.Module, parametrisation: Parametrisation
     ) -> 'Checkpoint':
-        """Make a checkpoint of trained parts."""
+        """Make a checkpoint from a header, a trained network and a fitted parametrisation."""
         sections = {'network': network, 'parametrisation': parametrisation}
         return cls(
             header,
@@ -59,18 +59,19 @@ class Checkpoint:
 
     @property
     def model_id(self) -> str:
-        """Name and hash, as published in every message."""
+        """Name and hash of the checkpoint, as published in every message."""
         damped = ', root damped' if self.header.root == 'damped' else ''
         return f'{self.header.name}@{self.sha256[:8]}{damped}'
 
     def sets(self, coverage: float | None = None) -> Sets | None:
-        """Return the sets for a calibrated coverage; None if the checkpoint is not calibrated.
+        """Return the prediction sets with a coverage; None if the checkpoint is not calibrated.
 
         Args:
-            coverage: one of the calibrated ones; None as in `Calibration.choose`.
+            coverage: one of the calibrated coverages. With None, the coverage is the default of
+                `Calibration.choose`.
 
         Raises:
-            ValueError: if the coverage is not among those calibrated.
+            ValueError: if the checkpoint is not calibrated for this coverage.
         """
         header = self.header
         if header.calibration is None:
@@ -82,12 +83,12 @@ class Checkpoint:
         return Sets(header.calibration, tensors, header.layout, frames, coverage)
 
     def calibrated(self, calibration: Calibration, tensors: dict[str, Tensor]) -> 'Checkpoint':
-        """Return this checkpoint with another calibration."""
+        """Return a copy of this checkpoint with another calibration."""
         header = self.header.model_copy(update={'calibration': calibration})
         return Checkpoint(header, self._without('calibration.') | tensors)
 
     def familiarity(self) -> FamiliarityTest | None:
-        """Return the test that tells how familiar a history is; None if there is none."""
+        """Return the test of how familiar a history is; None if the checkpoint holds no test."""
         header, window = self.header, self.header.window
         if header.familiarity is None:
             return None
@@ -97,11 +98,11 @@ class Checkpoint:
         return FamiliarityTest(header.familiarity, tensors, poses)
 
     def familiar(self, familiarity: Familiarity, tensors: Sequence[FloatArray]) -> 'Checkpoint':
-        """Return this checkpoint with another familiarity test.
+        """Return a copy of this checkpoint with another familiarity test.
 
         Args:
-            familiarity: describes the data to which the tensors were fitted.
-            tensors: in the order of `Familiarity.shapes`.
+            familiarity: description of the data to which the tensors were fitted.
+            tensors: the tensors of the test, in the order of `Familiarity.shapes`.
         """
         names = familiarity.shapes(len(self.header.layout.joints))
         fitted = {n: torch.from_numpy(values) for n, values in zip(names, tensors, strict=True)}
@@ -109,7 +110,7 @@ class Checkpoint:
         return Checkpoint(header, self._without('familiarity.') | fitted)
 
     def uncalibrated(self) -> 'Checkpoint':
-        """Return this checkpoint without calibration, familiarity test and measurements."""
+        """Return a copy of this checkpoint without calibration, familiarity test and metrics."""
         header = self.header.model_copy(
             update={'calibration': None, 'familiarity': None, 'metrics': {}}
         )
@@ -138,14 +139,14 @@ class Checkpoint:
         """Check that the tensors have the names and shapes that the header describes.
 
         Raises:
-            CheckpointError: if a tensor is missing, unknown or of another shape. It names the
-                first such tensor.
+            CheckpointError: if a tensor is missing, unknown or of another shape. The message names
+                the first such tensor.
         """
         header = self.header
         with torch.device('meta'):
             network = self._fresh_network()
-        # The parametrisation is not made on the meta device: to compute its basis there, torch
-        # would import its whole compiler, which takes 1.5 s at every start.
+        # The parametrisation is made on the CPU, not on the meta device. On the meta device, torch
+        # would import its compiler to compute the basis, which takes 1.5 s at every start.
         expected = self.of(header, network, fresh_parametrisation(header)).tensors
         if header.calibration is not None:
             for name, shape in header.calibration.shapes().items():
@@ -169,22 +170,22 @@ class Checkpoint:
                 )
 
     def build_parametrisation(self) -> Parametrisation:
-        """Return the parametrisation with its constants."""
+        """Return the parametrisation with the scales that the checkpoint stores."""
         parametrisation = fresh_parametrisation(self.header)
         parametrisation.load_state_dict(self._section('parametrisation.'))
         return parametrisation
 
     def build_network(self) -> Network:
-        """Return the network with its weights."""
+        """Return the network with the weights that the checkpoint stores."""
         network = self._fresh_network()
         network.load_state_dict(self._section('network.'))
         return network
 
     def build(self, module: Callable[..., OneStep] = OneStep) -> OneStep:
-        """Return the module that turns histories into futures, in evaluation mode.
+        """Return the torch module that turns histories into futures, in evaluation mode.
 
         Args:
-            module: OneStep, or a function that builds another sampler from the same arguments.
+            module: OneStep, or a function that builds another sampler from OneStep's arguments.
 
         Raises:
             CheckpointError: if the tensors do not fit the header.
@@ -210,11 +211,11 @@ class Checkpoint:
             raise CheckpointError(f'the weights do not fit their header: {detail}') from error
 
     def save(self, path: Path) -> None:
-        """Write the file. A reader sees either the old one or the new one, never a part."""
+        """Write the checkpoint file. A reader sees the old or the new file, never half a file."""
         tensors = {
             name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()
         }
         metadata = {METADATA_KEY: self.header.model_dump_json()}
         with written_whole(path) as draft:
             save_file(tensors, draft, metadata)
-            draft.chmod(0o644)  # safetensors lets only the owner read it
+            draft.chmod(0o644)  # a file from safetensors can be read only by its owner

@@ -1,4 +1,4 @@
-"""Everything about a predictor except its weights, validated."""
+"""The header of a checkpoint: everything about a predictor except its weights, validated."""
 
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,7 @@ from motion_predictor.uncertainty.familiarity import Familiarity
 
 
 class Window(Strict):
-    """Frame rate, and numbers of observed frames, predicted frames and coefficients."""
+    """The frame rate, and the numbers of observed frames, predicted frames and coefficients."""
 
     rate_hz: Annotated[float, Field(gt=0, le=1000)]
     history_frames: Annotated[int, Field(ge=2, le=10_000)]
@@ -27,57 +27,58 @@ class Window(Strict):
 
 
 FORMAT: Literal[2] = 2
-"""Version of the file format. It is raised when older files could be read, but would be
-understood wrongly."""
+"""Version of the file format. The number is raised when this program could still read older files,
+but would misunderstand them."""
 Factor = Annotated[float, Field(gt=0, le=10)]
 
 
 class Header(Strict):
-    """Everything about a predictor except its weights."""
+    """The header of a checkpoint: everything about a predictor except its weights."""
 
     format: Literal[2] = FORMAT
-    """Version of the file. In version 1, the network of an anchored parametrisation saw a DCT of
-    the history."""
+    """Version of the file format. In version 1, networks with the anchored parametrisation got a
+    DCT of the history as input."""
     name: Annotated[str, Field(min_length=1, max_length=64)]
     network: NetworkSpec
     layout: Layout
     window: Window
     ddim_steps: Annotated[int, Field(ge=1, le=500)]
-    """Number of steps of the DDIM sequence. The single step starts from its last timestep."""
+    """Number of steps of the DDIM sequence. A single step starts from the last timestep of this
+    sequence."""
     ddim_grid: Grid = 'leading'
-    """How the DDIM sequence is spaced over all timesteps; see `ddim_timesteps`."""
+    """Spacing of the DDIM sequence over all timesteps; see `ddim_timesteps`."""
     start_timestep: Annotated[int, Field(ge=1, lt=NOISE_STEPS)] | None = None
-    """The timestep from which the single step starts, if it is not that of the DDIM sequence."""
+    """Timestep from which a single step starts. None takes the last one of the DDIM sequence."""
     prediction: Literal['sample', 'epsilon']
-    """What the network returns: the clean coefficients, or the noise."""
+    """The network returns the clean coefficients (`sample`) or the noise (`epsilon`)."""
     parametrisation: Literal['anchored', 'residual', 'official']
-    """How motion becomes coefficients; see `model.parametrisation`."""
+    """The way in which motion is turned into coefficients; see `model.parametrisation`."""
     noise_schedule: NoiseSchedule = 'cosine'
-    """How the noise grows with the timestep."""
+    """The schedule by which the noise grows with the timestep."""
     frame: Literal['heading', 'world']
-    """Axes of the model frame: the person's heading along +x, or the world's."""
+    """Axes of the model frame: +x along the person's heading, or the axes of the world."""
     root: Literal['predicted', 'damped']
-    """Whether the network predicts the root. If it is 'damped', the root goes on with its recent
+    """`predicted`: the network predicts the root. `damped`: the root moves on with its last
     velocity, which decays."""
     sampling: Literal['one_step', 'ddim'] = 'one_step'
-    """Whether a sample takes one evaluation of the network, or `ddim_steps` of them (teachers)."""
+    """Evaluations of the network per sample: one, or `ddim_steps` for a teacher (`ddim`)."""
     noise_seed: Annotated[int, Field(ge=0)] = 0
     spread: tuple[tuple[Factor, ...], tuple[Factor, ...]] | None = None
     """Factors by which the deviations of the samples from their mean are multiplied: one per
-    coefficient for the root, and one per coefficient for all other joints. They make the
-    deviations as large as the errors on people who were not trained on."""
+    coefficient for the root, and one per coefficient for all other joints. With these factors, the
+    deviations are as large as the errors on people who are not in the training set."""
     quiet_m_per_s: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Mean speed of a person's joints at which half of the network's mean is added to the base
-    line. At lower speeds it is less than half. 0: all of it is always added."""
+    line. At lower speeds, less than half is added. With 0, the whole mean is always added."""
     symmetric: bool = False
     """Whether every other sample is predicted for the mirror image of the person and mirrored
     back. Left and right are then treated alike, and the mean of the samples is better."""
     calibration: Calibration | None = None
     familiarity: Familiarity | None = None
     provenance: dict[str, Any] = {}
-    """How the weights were made: configuration, data, versions, ancestors."""
+    """Record of how the weights were made: configuration, data, versions, earlier checkpoints."""
     metrics: dict[str, Any] = {}
-    """Results of measurements, and the data that they were made on."""
+    """Results of measurements, with the data on which they were measured."""
 
     @field_validator('format', mode='before')
     @classmethod
@@ -142,17 +143,17 @@ class Header(Strict):
 
     @property
     def features(self) -> int:
-        """D, the number of values per frame that the network sees and returns."""
+        """Number of values per frame that the network sees and returns, D."""
         return 3 * (len(self.layout.joints) - (self.root == 'damped'))
 
     @property
     def timestep(self) -> int:
-        """The diffusion timestep that the single step starts from."""
+        """The diffusion timestep from which a single step starts."""
         return self.start_timestep or ddim_timesteps(self.ddim_steps, self.ddim_grid)[-1]
 
 
 def fresh_parametrisation(header: Header) -> Parametrisation:
-    """Return the parametrisation that a header describes. Its scales are not fitted yet."""
+    """Return the parametrisation that a header describes, with scales that are not fitted yet."""
     window = header.window
     sizes = (window.history_frames, window.future_frames, window.coefficients)
     match header.parametrisation:

@@ -1,4 +1,4 @@
-"""Reads checkpoints: those that ship with the package by name, others by path."""
+"""Reads checkpoints, by name if they ship with the package, otherwise by path."""
 
 import hashlib
 from pathlib import Path
@@ -19,7 +19,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         if not path.is_file():
             raise CheckpointError(f'there is no checkpoint {path}')
         with safe_open(path, framework='pt') as file:
-            # Copied, since the file is mapped into memory: if it changed, the tensors would too.
+            # The tensors are copied. Without a copy, they would change if the file changed later.
             tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
             return file.metadata() or {}, tensors
     except (SafetensorError, OSError) as error:
@@ -29,19 +29,19 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def shipped_checkpoints() -> dict[str, Path]:
-    """Return the checkpoints that ship with the package, "default" among them, by name."""
+    """Return the paths of the checkpoints that ship with the package, by name."""
     files = sorted(installed('assets').glob('*.safetensors'))
     return {path.stem: path for path in files}
 
 
 def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
-    """Load a checkpoint: "default" or another that ships by its name, or a file by its path.
+    """Load a checkpoint by name, such as "default", or by the path of its file.
 
-    No pickle is ever opened.
+    This function never opens a pickle, which could run foreign code.
 
     Raises:
-        CheckpointError: in one sentence, if the file is missing, truncated, foreign, or its
-            header and tensors do not fit together.
+        CheckpointError: if the file is missing, truncated or no checkpoint, or if header and
+            tensors do not fit together. The error message is one sentence.
     """
     path = shipped_checkpoints().get(str(name_or_path), Path(name_or_path))
     metadata, tensors = _read(path)
@@ -54,7 +54,8 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
         header = Header.model_validate_json(metadata[METADATA_KEY])
     except ValidationError as error:
         problem = first_problem(error)
-        if error.errors()[0]['type'] == 'union_tag_invalid':  # only the network has such a tag
+        # Only the network has a union tag, so an invalid tag means an unknown network.
+        if error.errors()[0]['type'] == 'union_tag_invalid':
             problem += '; install the package that brings this network'
         raise CheckpointError(f'{path} has an invalid header: {problem}') from error
     for key, tensor in tensors.items():

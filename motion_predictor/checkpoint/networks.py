@@ -12,7 +12,7 @@ from motion_predictor.common.problems import one_line
 from motion_predictor.model import GraphDenoiser, GruDenoiser, SharedTrunk, SwiftDiff, TransFusion
 
 ENTRY_POINTS = 'motion_predictor.networks'
-"""Entry point group by which other packages add networks, as examples/denoiser does."""
+"""Group of entry points with which other packages add networks. See examples/denoiser."""
 
 
 class Strict(BaseModel):
@@ -35,7 +35,7 @@ class TransFusionSpec(Strict):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     def build(self, features: int, coefficients: int) -> TransFusion:
-        """Return the network with fresh weights."""
+        """Return a network of these sizes with untrained weights."""
         return TransFusion(
             features,
             coefficients,
@@ -56,7 +56,7 @@ class SwiftDiffSpec(Strict):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     def build(self, features: int, coefficients: int) -> SwiftDiff:
-        """Return the network with fresh weights."""
+        """Return a network of these sizes with untrained weights."""
         return SwiftDiff(features, coefficients, self.layers, self.width, self.dropout)
 
 
@@ -71,7 +71,7 @@ class SharedTrunkSpec(Strict):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     def build(self, features: int, coefficients: int) -> SharedTrunk:
-        """Return the network with fresh weights."""
+        """Return a network of these sizes with untrained weights."""
         return SharedTrunk(
             features,
             coefficients,
@@ -84,7 +84,7 @@ class SharedTrunkSpec(Strict):
 
 
 class GruSpec(Strict):
-    """Sizes of a recurrent network."""
+    """Sizes of a recurrent network (`GruDenoiser`)."""
 
     kind: Literal['gru'] = 'gru'
     layers: Annotated[int, Field(ge=1, le=64)]
@@ -92,12 +92,12 @@ class GruSpec(Strict):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     def build(self, features: int, coefficients: int) -> GruDenoiser:
-        """Return the network with fresh weights."""
+        """Return a network of these sizes with untrained weights."""
         return GruDenoiser(features, coefficients, self.layers, self.width, self.dropout)
 
 
 class GraphSpec(Strict):
-    """Sizes of a network on the graph of joints."""
+    """Sizes of a network on the graph of joints (`GraphDenoiser`)."""
 
     kind: Literal['graph'] = 'graph'
     layers: Annotated[int, Field(ge=1, le=64)]
@@ -105,14 +105,14 @@ class GraphSpec(Strict):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     def build(self, features: int, coefficients: int) -> GraphDenoiser:
-        """Return the network with fresh weights."""
+        """Return a network of these sizes with untrained weights."""
         return GraphDenoiser(features, coefficients, self.layers, self.width, self.dropout)
 
 
 def _brought() -> list[type[BaseModel]]:
     """Return the specifications of networks that other packages add by entry points.
 
-    A specification that cannot be loaded is left out with a warning, so that the other networks
+    If a specification cannot be loaded, this function warns and leaves it out. The other networks
     can still be used.
     """
     found = []
@@ -123,7 +123,7 @@ def _brought() -> list[type[BaseModel]]:
             if not known:
                 raise TypeError('it must have a default for kind, and a method build')
             found.append(spec)
-        except Exception as error:  # the other package may raise anything
+        except Exception as error:  # another package may raise errors of any kind
             warnings.warn(
                 f'the network {entry.value} cannot be used: {one_line(error)}', stacklevel=2
             )

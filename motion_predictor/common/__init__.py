@@ -1,1 +1,1 @@
-"""Helpers that all parts share: files, rigid transforms, statuses, command lines, errors."""
+"""Helpers for all parts of the package: files, transforms, statuses, command lines, errors."""

@@ -1,4 +1,4 @@
-"""For command lines: help that shows defaults, and numbers that are checked."""
+"""Helpers for command lines: a parser whose help shows defaults, and checked numbers."""
 
 import argparse
 from collections.abc import Callable
@@ -10,7 +10,7 @@ Number = TypeVar('Number', int, float)
 
 
 class _Help(argparse.HelpFormatter):
-    """Shows the default of every option that has one."""
+    """Formats the help of a command, with the default of every option that has a default."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text = action.help or ''
@@ -21,7 +21,7 @@ class _Help(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Parser of a command line, whose help names defaults and has colour on a terminal."""
+    """Parses a command line. The help shows defaults, and is coloured on a terminal."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=_Help, **options)
@@ -31,12 +31,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def whole(least: int, most: int = 1_000_000) -> Callable[[str], int]:
-    """Return a parser of whole numbers from `least` to `most`."""
+    """Return a function that parses a whole number from `least` to `most`."""
     return _between(int, 'a whole number', least, most)
 
 
 def number(least: float, most: float) -> Callable[[str], float]:
-    """Return a parser of numbers from `least` to `most`."""
+    """Return a function that parses a number from `least` to `most`."""
     return _between(float, 'a number', least, most)
 
 

@@ -1,4 +1,4 @@
-"""Writes files such that no reader ever sees a half-written one."""
+"""Writes files in such a way that no reader ever sees a half-written file."""
 
 import os
 import tempfile
@@ -9,12 +9,12 @@ from pathlib import Path
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield the path of a draft. It replaces the file when the block ends without an error.
+    """Yield the path of a draft, which replaces the file when the block ends without an error.
 
     Several processes may write the same file at the same time.
 
     Args:
-        path: file to write. Its folder is made.
+        path: path of the file to write. A missing folder is made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix='.writing-') as folder:

@@ -1,4 +1,4 @@
-"""Rigid transforms from one frame to another."""
+"""Rigid transforms, which convert positions from one frame to another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,25 +12,25 @@ UNIT_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Rigid:
-    """A rotation and a translation, which take positions from one frame to another."""
+    """A rotation and a translation, which convert positions from one frame to another."""
 
     rotation: NDArray[np.float64]
-    """(3, 3)"""
+    """Rotation matrix (3, 3)."""
     translation: NDArray[np.float64]
-    """(3,) metres"""
+    """Translation (3,), metres."""
 
     @classmethod
     def identity(cls) -> 'Rigid':
-        """Return the identity."""
+        """Return the transform that changes nothing."""
         return cls(np.eye(3), np.zeros(3))
 
     @classmethod
     def of_pose(cls, numbers: Sequence[float]) -> 'Rigid':
-        """Return the transform of x, y, z (metres) and a quaternion x, y, z, w.
+        """Return the transform with translation x, y, z (metres) and quaternion x, y, z, w.
 
         Raises:
-            ValueError: if these are not seven finite numbers, or the length of the quaternion is
-                not 1.
+            ValueError: if `numbers` are not seven finite numbers, or if the length of the
+                quaternion is not 1.
         """
         values = np.asarray(numbers, np.float64)
         if values.shape != (7,) or not np.isfinite(values).all():
@@ -53,16 +53,16 @@ class Rigid:
 
     @classmethod
     def of_message(cls, transform: Any) -> 'Rigid':
-        """Return the transform of a geometry_msgs/Transform, for example one from tf2."""
+        """Return the transform that a geometry_msgs/Transform describes, for example from tf2."""
         p, q = transform.translation, transform.rotation
         return cls.of_pose([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
 
     @classmethod
     def of_matrix(cls, matrix: ArrayLike) -> 'Rigid':
-        """Return the transform of a homogeneous matrix (4, 4).
+        """Return the transform that a homogeneous matrix (4, 4) describes.
 
         Raises:
-            ValueError: if the shape is another, or the rotation is not orthonormal.
+            ValueError: if the matrix has another shape, or if its rotation is not orthonormal.
         """
         values = np.asarray(matrix, np.float64)
         if values.shape != (4, 4) or not np.allclose(
@@ -75,18 +75,18 @@ class Rigid:
 
     @property
     def inverse(self) -> 'Rigid':
-        """The inverse transform."""
+        """The inverse of this transform."""
         return Rigid(self.rotation.T, -self.rotation.T @ self.translation)
 
     def __matmul__(self, first: 'Rigid') -> 'Rigid':
-        """Return the transform that applies `first`, then this one."""
+        """Return the transform that applies `first` and then this transform."""
         return Rigid(
             self.rotation @ first.rotation,
             self.rotation @ first.translation + self.translation,
         )
 
     def __call__(self, positions: ArrayLike) -> NDArray[np.floating]:
-        """Return positions (..., 3) transformed. float32 stays float32."""
+        """Return the transformed positions (..., 3). Positions in float32 stay float32."""
         given = np.asarray(positions)
         moved = given @ self.rotation.T.astype(given.dtype, copy=False)
         moved += self.translation.astype(given.dtype, copy=False)

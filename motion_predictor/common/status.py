@@ -1,11 +1,11 @@
-"""Statuses, which tell a consumer how far to rely on a message; the same as in the messages."""
+"""Statuses, which tell a consumer how reliable a message is, with the same numbers as in msg/."""
 
 from collections.abc import Iterable
 from enum import IntEnum
 
 
 class Status(IntEnum):
-    """The greater the number, the less reliable is the message; see doc/statuses.md."""
+    """How reliable a message is. Greater numbers are less reliable; see doc/statuses.md."""
 
     OK = 0
     DEGRADED = 1
@@ -16,5 +16,5 @@ class Status(IntEnum):
 
 
 def most_severe(statuses: Iterable[Status]) -> Status:
-    """Return the most severe status; OK if there is none."""
+    """Return the most severe of several statuses; OK if there are no statuses."""
     return max(statuses, default=Status.OK)

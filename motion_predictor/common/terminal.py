@@ -1,4 +1,7 @@
-"""What commands print: coloured on a terminal, plain in files and pipes and with NO_COLOR set."""
+"""Prints the output of commands.
+
+The output is coloured on a terminal, and plain in files, in pipes, or if NO_COLOR is set.
+"""
 
 import os
 import sys
@@ -12,12 +15,12 @@ from rich.theme import Theme
 
 
 class _Marks(RegexHighlighter):
-    """Finds what is to stand out in help and tables."""
+    """Finds the parts of help texts and tables that get a colour."""
 
     base_style = 'marked.'
     highlights = (
-        r'(?m)^(?P<heading>usage:|[a-z][a-z ]*:$)',  # of help
-        r'(?m)^(?P<heading>\|.*\|)\n\|[-:|]+\|$',  # of a table
+        r'(?m)^(?P<heading>usage:|[a-z][a-z ]*:$)',  # a heading in a help text
+        r'(?m)^(?P<heading>\|.*\|)\n\|[-:|]+\|$',  # the heading of a table
         r'(?m)^(?P<rule>\|[-:|]+\|)$',
         r'(?<![\w-])(?P<option>--?[a-zA-Z][\w-]*)',
         r'(?m)^(?P<problem>[\w ]+: error:)',
@@ -31,17 +34,17 @@ _mark = _Marks()
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
-    """Print text, to stdout unless told."""
+    """Print text to a stream, or to stdout if no stream is given."""
     _print(_mark(text), stream or sys.stdout)
 
 
 def say_written(path: Path) -> None:
-    """Print where a result lies."""
+    """Print the path of a result that was written."""
     say(f'written: {path}')
 
 
 def complain(command: str, problem: object) -> None:
-    """Print a problem of a command as one sentence on stderr."""
+    """Print the problem of a command to stderr, as one sentence."""
     _print(Text.assemble((f'{command}:', 'red'), f' {problem}'), sys.stderr)
 
 

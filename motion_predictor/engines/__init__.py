@@ -1,12 +1,12 @@
-"""Backends that run the predictor's module, one file each.
+"""Backends that run the predictor's torch module, one file per backend.
 
-Each backend has a function ``build(module, inputs, path)``. It returns a function that is called
-like the module. That function takes a history on the CPU, and noise and embedded noise on the
-device. It returns deviations, mean and spread on the CPU.
+Each backend has a function ``build(module, inputs, path)``, which returns an engine: a function
+that is called like the module. Engines take a history on the CPU, and noise and embedded noise on
+the device. Engines return deviations, mean and spread on the CPU.
 
 `inputs` are example inputs with many samples, on the module's device. `path` is the file in which
-a compiled engine is kept. If the engine cannot be built, `build` raises an error with a readable
-message. `eager.build` needs only the module.
+a compiled engine is kept. If an engine cannot be built, `build` raises an error with a readable
+message. `eager.build` takes only the module.
 """
 
 from collections.abc import Callable

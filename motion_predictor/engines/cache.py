@@ -1,4 +1,4 @@
-"""The cache folder of engines: names of files, checks for damage, and a limit of its size."""
+"""The cache folder of engines: file names, checks for damage, and a limit on the folder's size."""
 
 import fcntl
 import hashlib
@@ -17,7 +17,7 @@ from motion_predictor.common.files import written_whole
 from motion_predictor.common.installed import installed
 
 KEPT = 12
-"""Number of engines that are kept: the most recently used ones."""
+"""Number of engines that stay in the cache folder: the most recently used ones."""
 NEEDED_MB = 300
 """Disk space in megabytes that a compiler needs in the cache folder."""
 SEAL_BYTES = hashlib.sha256().digest_size
@@ -25,7 +25,7 @@ MEGABYTE = 1 << 20
 
 
 def cpu_capabilities() -> dict[str, Any]:
-    """Return the capabilities of the CPU; empty if torch is too old to know them."""
+    """Return the capabilities of the CPU; an empty dict if torch is too old to tell them."""
     return dict(getattr(torch.cpu, 'get_capabilities', dict)())
 
 
@@ -38,16 +38,17 @@ def artefact(
 ) -> Path:
     """Return the path of an engine in the cache folder.
 
-    The folder is ~/.cache/motion_predictor, or motion_predictor in XDG_CACHE_HOME. The file's name
-    is a hash of everything that the engine depends on: the checkpoint (by its hash), backend and
-    precision, device, number of threads, versions, and the source code of this package. Shapes are
-    left out: they follow from the checkpoint. Numbers of people and samples are free.
+    The folder is ~/.cache/motion_predictor, or motion_predictor in XDG_CACHE_HOME. The name of the
+    file is a hash of everything that the engine depends on: the checkpoint (by its hash), backend
+    and precision, device, number of threads, versions, and the source code of this package. Shapes
+    are not part of the hash, since they follow from the checkpoint. The numbers of people and
+    samples are not part of the hash, since an engine is made for any number.
 
     Args:
-        checkpoint: hash of the checkpoint.
+        checkpoint: hash of the checkpoint file.
         backend: name of the backend.
         precision: 'float32' or 'bfloat16'.
-        device: the device on which the engine runs.
+        device: device on which the engine runs.
         versions: names and versions of other software on which the engine depends.
     """
     digest = hashlib.sha256()
@@ -93,13 +94,13 @@ def is_sound(path: Path) -> bool:
 def ensure(path: Path, make: Callable[[Path], None]) -> None:
     """Make a file unless it exists and is undamaged.
 
-    The last bytes of the file are a hash of the other bytes. Processes that want to make files in
-    the same folder take turns. A process that had to wait then finds the file finished. Unfinished
-    files that other processes left are removed.
+    The last bytes of the file are a hash of the other bytes, which shows damage. Only one process
+    at a time makes files in a folder. A process that had to wait may find that its file is already
+    made. Unfinished files of interrupted processes are removed.
 
     Args:
-        path: the file.
-        make: writes the content to the path that it is given, in a temporary folder.
+        path: path of the file.
+        make: function that writes the content to the path it gets, in a temporary folder.
 
     Raises:
         OSError: if there is too little disk space, or the folder cannot be written.
@@ -115,7 +116,7 @@ def ensure(path: Path, make: Callable[[Path], None]) -> None:
                 with written_whole(path) as draft:
                     make(draft)
                     _seal(draft)
-    with suppress(OSError):  # a cache in a read-only image is fine
+    with suppress(OSError):  # the cache may be read-only, for example in a container image
         os.utime(path)
 
 
@@ -126,9 +127,9 @@ def _seal(path: Path) -> None:
 
 @contextmanager
 def _turn(folder: Path) -> Iterator[None]:
-    """Lock a folder as soon as no other process makes an engine there.
+    """Lock a folder, after a wait until no other process makes an engine there.
 
-    The lock ends with the process at the latest.
+    If the process ends without releasing the lock, the system releases it.
     """
     with (folder / '.lock').open('w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -145,10 +146,10 @@ def _require_room(folder: Path) -> None:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove unfinished files, and the engines that were used longest ago."""
+    """Remove unfinished files, and the engines that have not been used for the longest time."""
     for draft in folder.glob('.writing-*'):
         shutil.rmtree(draft, ignore_errors=True)
     engines = [path for path in folder.iterdir() if path.is_file() and path.name != '.lock']
     used = {path: path.stat().st_mtime for path in engines}
     for path in sorted(engines, key=used.__getitem__, reverse=True)[KEPT - 1 :]:
-        path.unlink(missing_ok=True)  # processes that run it have loaded it
+        path.unlink(missing_ok=True)  # processes that run the engine have it in memory

@@ -1,4 +1,4 @@
-"""Chooses how the module is run: the fastest backend that is available and agrees with eager."""
+"""Chooses the engine: the fastest backend that is available and agrees with eager execution."""
 
 import copy
 import logging
@@ -30,7 +30,8 @@ from motion_predictor.skeleton import Layout
 logger = logging.getLogger(__name__)
 
 TOLERANCE_M = 0.005
-"""Greatest distance, in metres, of joints from those of eager in float32 (99th percentile)."""
+"""Greatest allowed distance between an engine's joints and those of eager in float32, in metres
+(99th percentile)."""
 
 Build = Callable[[nn.Module, Inputs, Path], Run]
 BUILDERS: dict[str, Build] = {
@@ -52,7 +53,7 @@ LADDER = (
     ('compiled', 'bfloat16'),
     ('compiled', 'float32'),
 )
-"""Backends and precisions, the fastest first. Eager is used if none of them works.
+"""Backends and precisions, the fastest first. If none of them works, eager is used.
 
 The order is fixed. It is not measured when a predictor is loaded: on a busy machine the result
 would be wrong, and every candidate would have to be compiled.
@@ -64,13 +65,14 @@ Attempt = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Engine:
-    """Runs the module. It takes histories on the CPU, and returns results on the CPU."""
+    """A way to run the module, with histories and results on the CPU."""
 
     backend: str
     precision: str
     run: Run
     error_m: float = 0.0
-    """Distance, in metres, of joints from those of eager in float32 (99th percentile)."""
+    """Distance between this engine's joints and those of eager in float32, in metres (99th
+    percentile)."""
     attempts: tuple[Attempt, ...] = ()
     """Engines that were refused: backend, precision and reason of each."""
     unmade: tuple[Candidate, ...] = ()
@@ -82,22 +84,22 @@ class Engine:
         """Return deviations (P, S, K, J, 3), mean (P, F, J, 3), spread (P, F, J), metres.
 
         Args:
-            history: (P, H, J, 3) on the CPU.
-            noise: (S, K, D) on the module's device.
-            embedded: result of the network's `embed` for the noise.
+            history: observed joints (P, H, J, 3), metres, on the CPU.
+            noise: noise of the samples (S, K, D), on the module's device.
+            embedded: features of the noise from the network's `embed`.
         """
         return self.run(history, noise, embedded)
 
 
 @dataclass(frozen=True)
 class Case:
-    """Data from which engines are built, and on which they are compared.
+    """The module and the data with which engines are built and compared.
 
     Args:
-        module: computes statistics of samples from history, noise and embedded noise.
-        noise: (S, K, D) noise of all samples, on the module's device.
-        embedded: result of the network's `embed` for the noise.
-        histories: (P, H, J, 3) histories of several people, the input when engines are compared.
+        module: module that engines run, with history, noise and embedded noise as inputs.
+        noise: noise of all samples (S, K, D), on the module's device.
+        embedded: features of the noise from the network's `embed`.
+        histories: histories of several people (P, H, J, 3), with which engines are compared.
         checkpoint: hash of the checkpoint; empty if the checkpoint was never saved.
     """
 
@@ -109,26 +111,26 @@ class Case:
 
     @property
     def inputs(self) -> Inputs:
-        """Example inputs of at least two people and samples: exporters take 1 as a fixed size."""
+        """Example inputs of at least two people and samples: exporters take a size 1 as fixed."""
         chosen = [0, *range(1, len(self.noise))] if len(self.noise) > 1 else [0, 0]
         return self.histories.to(self.noise.device), self.noise[chosen], self.embedded[chosen]
 
     def path(self, name: str, numbers: str) -> Path:
-        """Return the path of the file in which an engine is cached."""
+        """Return the path of the file that caches an engine of this backend and precision."""
         device = self.noise.device
         versions = tensorrt.versions(device) if name == 'tensorrt' else ()
         return artefact(self.checkpoint, name, numbers, device, versions)
 
 
 def choose(case: Case, backend: str, precision: str = 'auto', make: bool = True) -> Engine:
-    """Return the wanted engine or, if it fails or disagrees, the next best one.
+    """Return the wanted engine, or the next best one if it fails or disagrees with eager.
 
     Args:
-        case: what the engine runs.
-        backend: one of BACKENDS; 'auto' starts with the fastest for the device.
-        precision: one of PRECISIONS; 'auto' starts with the reduced one.
-        make: whether to make engines that do not exist yet, which takes a minute. If not, the
-            result is the best existing engine, and its `unmade` lists the ones to make.
+        case: the module and the data with which engines are built and compared.
+        backend: one of BACKENDS; 'auto' first tries the fastest backend for the device.
+        precision: one of PRECISIONS; 'auto' first tries bfloat16.
+        make: whether to make engines that do not exist yet, a minute per engine. If False, the
+            result is the best existing engine, whose `unmade` lists the engines to make.
 
     Raises:
         ValueError: if there is no such backend or precision.
@@ -143,15 +145,15 @@ def choose(case: Case, backend: str, precision: str = 'auto', make: bool = True)
 
 
 def improve(case: Case, engine: Engine) -> Engine:
-    """Return the best of the engine's `unmade` ones that exist by now, or else a copy of it.
+    """Return the best engine that was `unmade` and exists now, or else a copy of this engine.
 
-    The copy has new `unmade` and `attempts`.
+    In the copy, `unmade` and `attempts` are up to date.
     """
     return _first(case, engine.unmade, False, replace(engine, unmade=()))
 
 
 def _first(case: Case, candidates: Sequence[Candidate], make: bool, otherwise: Engine) -> Engine:
-    """Return the first candidate that can be built and agrees with eager, or else `otherwise`."""
+    """Return the first engine that can be built and agrees with eager; else `otherwise`."""
     attempts, unmade = [*otherwise.attempts], [*otherwise.unmade]
     plain = eager.build(case.module)
     for name, numbers in candidates:
@@ -171,7 +173,7 @@ def _first(case: Case, candidates: Sequence[Candidate], make: bool, otherwise: E
                 reduce_precision(reduced)
             run = BUILDERS[name](reduced, case.inputs, path)
             error_m = disagreement_m(run, plain, case)
-        except Exception as error:  # compilers and drivers may raise any error, and eager remains
+        except Exception as error:  # compilers and drivers raise errors of any kind
             outcome = one_line(error)[:300]
         else:
             if error_m <= TOLERANCE_M:
@@ -183,7 +185,7 @@ def _first(case: Case, candidates: Sequence[Candidate], make: bool, otherwise: E
 
 
 def _candidates(backend: str, precision: str, device: torch.device) -> list[Candidate]:
-    """Return the candidates in the order in which they are tried, without eager."""
+    """Return backends and precisions, without eager, in the order in which they are tried."""
     if backend == 'eager':
         return []
     first = backend
@@ -206,9 +208,9 @@ def _candidates(backend: str, precision: str, device: torch.device) -> list[Cand
 def disagreement_m(run: Run, reference: Run, case: Case) -> float:
     """Return how much the results of two engines differ, in metres.
 
-    Compared are the samples, the mean and the spread, each for one person and for all people. Each
-    comparison gives the 99th percentile of the differences over joints, frames and samples. The
-    greatest of these is returned. It is infinite if a result is not finite.
+    The samples, the mean and the spread are compared, once for one person and once for all people.
+    Each comparison takes the 99th percentile of the differences over joints, frames and samples.
+    The result is the greatest of these percentiles, or infinity if a value is not finite.
     """
     synthesis = case.module.synthesis.cpu()
     differences = []
@@ -222,14 +224,14 @@ def disagreement_m(run: Run, reference: Run, case: Case) -> float:
             spread.abs(),
         )
         differences += [float(np.quantile(d.numpy(), 0.99)) for d in distances]
-    worst = float(np.max(differences))  # max keeps NaN
+    worst = float(np.max(differences))  # np.max returns NaN if a difference is NaN
     return worst if math.isfinite(worst) else math.inf
 
 
 def walkers(layout: Layout, frames: int, rate_hz: float, people: int = 4) -> Tensor:
-    """Return histories (people, frames, J, 3) of figures that walk with swinging limbs.
+    """Return histories (people, frames, J, 3) of figures that walk with swinging limbs, metres.
 
-    They are used instead of recordings, which do not exist for every layout. Each joint is 0.2 m
+    These figures stand in for recordings, which do not exist for every layout. Each joint is 0.2 m
     from its parent and moves at up to 1 m/s.
     """
     random = np.random.default_rng(0)

@@ -1,7 +1,7 @@
-"""A library compiled ahead of time for the CPU, for any number of people and samples.
+"""Compiles the module ahead of time into a library for the CPU.
 
-The library holds machine code and weights. Loading it needs no compilation and no unpacking, and
-running it needs no Python.
+The library holds machine code and weights, and runs any number of people and samples. Loading the
+library needs no compilation and no unpacking. Running the library needs no Python.
 """
 
 import copy
@@ -27,10 +27,10 @@ MOST = 1000
 
 
 def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
-    """Return a function that runs the library. Compile it if it is missing or damaged.
+    """Return a function that runs the library. Compile the library if it is missing or damaged.
 
     Raises:
-        RuntimeError: if the module is not on the CPU, or there is no compiler.
+        RuntimeError: if the module is not on the CPU, or if there is no compiler.
         OSError: if the library cannot be written.
         Exception: any error that the compiler raises.
     """
@@ -49,7 +49,7 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
 
 
 def has_to_be_made(inputs: Inputs, path: Path) -> bool:
-    """Whether building takes long, because the library is missing or damaged."""
+    """Return whether `build` has to compile, because the library is missing or damaged."""
     return _is_for(inputs) and not is_sound(_library(path))
 
 
@@ -62,11 +62,12 @@ def _library(path: Path) -> Path:
 
 
 def _compile(module: nn.Module, inputs: Inputs, draft: Path) -> None:
-    """Write the library of a module.
+    """Compile a module and write the library.
 
-    Measured on `default`: Adding the bias after the matrix product saves 10 % of the time. Weights
-    that are transposed in memory save 5 %. With folded and packed constants ("freezing") a run
-    takes 20 % longer. With the compiler's own templates ("max_autotune"), products were wrong.
+    The options were measured on the checkpoint `default`. Adding the bias after the matrix product
+    saves 10 % of the time. Weights that are transposed in memory save 5 % of the time. Folded and
+    packed constants ("freezing") make a run 20 % longer. With the compiler's own templates
+    ("max_autotune"), matrix products were wrong.
     """
     compiler = os.environ.get('CXX', 'g++')
     if shutil.which(compiler) is None:
@@ -77,7 +78,8 @@ def _compile(module: nn.Module, inputs: Inputs, draft: Path) -> None:
         {torch.ops.aten.addmm.default: _addmm, torch.ops.aten.linear.default: _linear}
     )
     package = draft.with_suffix('.pt2')
-    # The compiler's other files lie beside the draft, so they are removed even after an error.
+    # The compiler writes its other files beside the draft, where all files are removed with the
+    # draft, even after an error.
     with torch._inductor.utils.fresh_inductor_cache(dir=str(draft.parent)):
         torch._inductor.aoti_compile_and_package(
             program,
@@ -90,20 +92,22 @@ def _compile(module: nn.Module, inputs: Inputs, draft: Path) -> None:
 
 
 def _configuration() -> dict[str, Any]:
-    chosen: dict[str, Any] = {'pattern_matcher': False}  # it would put biases back into products
+    # The pattern matcher would put the biases back into the matrix products.
+    chosen: dict[str, Any] = {'pattern_matcher': False}
     if hasattr(torch._inductor.config.aot_inductor, 'precompile_headers'):
-        chosen['aot_inductor.precompile_headers'] = False  # they pay off only with many files
+        # Precompiled headers save time only if many files are compiled.
+        chosen['aot_inductor.precompile_headers'] = False
     return chosen
 
 
 @cache
 def _announce() -> None:
-    """Log that compiling takes a while, once for all networks."""
+    """Log that compiling takes about a minute. Only the first call logs."""
     logger.warning('compiling for this machine: about a minute for each network, once')
 
 
 def _transposed(module: nn.Module) -> nn.Module:
-    """Return the module with the weights of its linear layers transposed in memory."""
+    """Return a copy of the module whose linear layers store their weights transposed in memory."""
     module = copy.deepcopy(module)
     for linear in module.modules():
         if isinstance(linear, nn.Linear):
@@ -117,8 +121,8 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _addmm(bias: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """Add the bias after the product, in the next pointwise kernel.
+    """Return `left @ right + bias`, with the bias added in the next pointwise kernel.
 
-    A product with a bias would first copy the bias to its result.
+    A matrix product with a bias (addmm) would first copy the bias to the place of its result.
     """
     return left @ right + bias

@@ -1,8 +1,8 @@
-"""A CUDA graph for each number of people and samples: one launch instead of hundreds.
+"""Runs the module as a CUDA graph: one launch instead of hundreds.
 
-Graphs must be captured and replayed in one thread, says the CUDA documentation. Here it is the
-thread that loads the predictor and predicts. See "CUDA Graphs" in the notes on CUDA semantics of
-PyTorch.
+There is one graph for each number of people and samples. The CUDA documentation says that graphs
+must be captured and replayed in one thread. In this package, the thread that loads the predictor
+also predicts. See "CUDA Graphs" in PyTorch's notes on CUDA semantics.
 """
 
 from pathlib import Path
@@ -17,10 +17,10 @@ WARM_UP_CALLS = 3
 
 
 class _Graph:
-    """The module captured for one shape, with fixed buffers.
+    """A CUDA graph of the module for one number of people and samples, with fixed buffers.
 
-    All graphs share one pool of memory. That is safe, because they run one after the other, and
-    the results of one are on the host before the next one starts.
+    All graphs share one pool of GPU memory. Sharing is safe, because graphs run one after the
+    other, and the results of a graph are on the host before the next graph starts.
     """
 
     def __init__(self, module: nn.Module, inputs: Inputs, pool: Any) -> None:
@@ -47,13 +47,13 @@ class _Graph:
             host.copy_(output, non_blocking=True)
         self._done.record()
         self._done.synchronize()
-        # Copied, since the next call overwrites these buffers.
+        # The results are copied, since the next call overwrites these buffers.
         deviations, mean, spread = (host.clone() for host in self._host)
         return deviations, mean, spread
 
 
 def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
-    """Return a function that captures a graph at the first call of each shape, then replays it.
+    """Return a function that captures a graph for each new input shape, and then replays it.
 
     Raises:
         RuntimeError: if the module is not on a GPU.
@@ -75,5 +75,5 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
 
 
 def has_to_be_made(inputs: Inputs, path: Path) -> bool:
-    """Whether building takes long; it never does."""
+    """Return False, since building a CUDA graph never takes long."""
     return False

@@ -1,4 +1,4 @@
-"""Exports the module as a graph for any number of people and samples."""
+"""Exports the module as a torch graph that works for any number of people and samples."""
 
 import warnings
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from motion_predictor.engines import Inputs
 
 @contextmanager
 def torchs_own_warnings_ignored() -> Iterator[None]:
-    """Hide warnings of torch's compiler about torch itself."""
+    """Hide deprecation warnings that torch raises about its own code."""
     with warnings.catch_warnings():
         for category in (DeprecationWarning, FutureWarning):
             warnings.simplefilter('ignore', category)
@@ -22,16 +22,17 @@ def torchs_own_warnings_ignored() -> Iterator[None]:
 
 
 def free_sizes(most_people: int, most_samples: int) -> Any:
-    """Return the sizes of history, noise and embedded noise that are free, for torch.export."""
+    """Return, for torch.export, the free sizes: people in histories, samples in the two noises."""
     people = {0: Dim('people', min=1, max=most_people)}
     samples = {0: Dim('samples', min=1, max=most_samples)}
     return people, samples, samples
 
 
 def export(module: nn.Module, inputs: Inputs, free: Any) -> ExportedProgram:
-    """Return the graph of a module, traced with inputs of at least two people and samples.
+    """Return the graph of a module, traced with example inputs.
 
-    A size of one in the inputs would be taken as fixed.
+    The inputs must hold at least two people and two samples. The exporter would take a size of one
+    as fixed.
     """
     with torch.no_grad():
         return torch.export.export(module, inputs, dynamic_shapes=free, strict=False)

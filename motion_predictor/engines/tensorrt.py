@@ -1,4 +1,7 @@
-"""A TensorRT engine through torch_tensorrt: built once, saved, and loaded from then on."""
+"""Runs the module with TensorRT, through torch_tensorrt.
+
+The TensorRT engine is built and saved once, and loaded from then on.
+"""
 
 import ctypes
 import io
@@ -18,20 +21,20 @@ MADE_WITH = ('torch_tensorrt', 'tensorrt')
 
 
 def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
-    """Return a function that runs a TensorRT engine, or eager for more than 8 people.
+    """Return a function that runs a TensorRT engine, or runs eager for more than 8 people.
 
-    The engine takes up to as many samples as the example inputs have.
+    The greatest number of samples is that of the example inputs.
 
     Raises:
         RuntimeError: if the module is not on a GPU.
-        ImportError: if there is no torch_tensorrt.
+        ImportError: if torch_tensorrt is not installed.
         OSError: if the engine cannot be written.
         Exception: any error that TensorRT raises.
     """
     device = inputs[1].device
     if device.type != 'cuda':
         raise RuntimeError(f"it needs an NVIDIA GPU, but the device is '{device}'")
-    import torch_tensorrt  # loading an engine needs it too
+    import torch_tensorrt  # needed even to load a saved engine
 
     file = _file(inputs, path)
     ensure(file, lambda draft: _compile(torch_tensorrt, module, inputs, draft))
@@ -45,12 +48,12 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
 
 
 def has_to_be_made(inputs: Inputs, path: Path) -> bool:
-    """Whether building takes long, because the engine is missing or damaged."""
+    """Return whether `build` has to make the engine, because its file is missing or damaged."""
     return inputs[1].device.type == 'cuda' and not is_sound(_file(inputs, path))
 
 
 def versions(device: torch.device) -> tuple[str, ...]:
-    """Return the versions that an engine depends on: of TensorRT and of the driver."""
+    """Return the versions of TensorRT and of the GPU driver, on which an engine depends."""
     found = []
     for name in MADE_WITH:
         try:
@@ -64,7 +67,8 @@ def versions(device: torch.device) -> tuple[str, ...]:
 
 
 def _file(inputs: Inputs, path: Path) -> Path:
-    return path.with_name(f'{path.name}-{len(inputs[1])}.pt2')  # made for this number of samples
+    # An engine is made for one greatest number of samples, which is part of the file name.
+    return path.with_name(f'{path.name}-{len(inputs[1])}.pt2')
 
 
 def _compile(torch_tensorrt: Any, module: nn.Module, inputs: Inputs, draft: Path) -> None:
@@ -80,7 +84,7 @@ def _compile(torch_tensorrt: Any, module: nn.Module, inputs: Inputs, draft: Path
     engine = torch_tensorrt.dynamo.compile(
         export(module, inputs, free),
         inputs=ranges,
-        use_explicit_typing=True,  # the weights' types say what is bfloat16
+        use_explicit_typing=True,  # the types of the weights choose float32 or bfloat16
         disable_tf32=True,
         min_block_size=1,
         require_full_compilation=True,

@@ -1,4 +1,4 @@
-"""The orthonormal DCT-II over time, truncated to the first coefficients."""
+"""The discrete cosine transform (orthonormal DCT-II) over time, truncated to K coefficients."""
 
 import math
 
@@ -9,14 +9,15 @@ from torch import Tensor
 def dct_matrix(frames: int, coefficients: int) -> Tensor:
     """Return the matrix of the first rows of the orthonormal DCT-II.
 
-    The rows are orthonormal. So the transpose turns the kept coefficients back into motion.
+    The rows are orthonormal. So the transpose of the matrix turns coefficients back into motion.
 
     Args:
-        frames: N, number of frames.
-        coefficients: K <= N, number of coefficients that are kept.
+        frames: number of frames, N.
+        coefficients: number of coefficients that are kept, K <= N.
 
     Returns:
-        (K, N) float64: ``coefficients = matrix @ motion``, ``motion = matrix.T @ coefficients``.
+        The matrix (K, N), float64: ``coefficients = matrix @ motion``, and back
+        ``motion = matrix.T @ coefficients``.
 
     Raises:
         ValueError: if K is not in 1..N.
@@ -34,6 +35,6 @@ def dct_matrix(frames: int, coefficients: int) -> Tensor:
 
 
 def pad_with_last(history: Tensor, future_frames: int) -> Tensor:
-    """Return a history (..., H, D), continued with its last frame to (..., H + F, D)."""
+    """Return a history (..., H, D) with its last frame repeated F times: (..., H + F, D)."""
     tail = history[..., -1:, :].expand(*history.shape[:-2], future_frames, history.shape[-1])
     return torch.cat([history, tail], dim=-2)

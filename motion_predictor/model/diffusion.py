@@ -1,4 +1,7 @@
-"""The diffusion process: noise schedules, DDIM and completion of the observed frames."""
+"""The diffusion process: noise schedules, DDIM sampling, and completion.
+
+Completion puts the observed frames back into a motion that the network has changed.
+"""
 
 from collections.abc import Callable
 from typing import Literal
@@ -12,9 +15,10 @@ NOISE_STEPS = 1000
 
 
 def cosine_schedule(noise_steps: int = NOISE_STEPS, offset: float = 0.008) -> Tensor:
-    """Return alpha_hat (noise_steps,), float64 (Nichol and Dhariwal, arXiv 2102.09672).
+    """Return alpha_hat (noise_steps,) of the cosine schedule, float64 (arXiv 2102.09672).
 
-    As in TransFusion, each beta is clipped to [0, 0.999] before the product.
+    The beta of each step is clipped to [0, 0.999], as in TransFusion. Then alpha_hat is the
+    cumulative product of 1 - beta.
     """
     t = torch.linspace(0, 1, noise_steps + 1, dtype=torch.float64)
     f = torch.cos((t + offset) / (1 + offset) * torch.pi / 2) ** 2
@@ -23,7 +27,10 @@ def cosine_schedule(noise_steps: int = NOISE_STEPS, offset: float = 0.008) -> Te
 
 
 def linear_schedule(noise_steps: int = NOISE_STEPS) -> Tensor:
-    """Return alpha_hat (noise_steps,), float64, of betas from 1e-4 to 0.02 (arXiv 2006.11239)."""
+    """Return alpha_hat (noise_steps,) of a linear schedule, float64 (arXiv 2006.11239).
+
+    The betas rise from 1e-4 to 0.02.
+    """
     betas = torch.linspace(1e-4, 0.02, noise_steps, dtype=torch.float64)
     return torch.cumprod(1 - betas, dim=0)
 
@@ -41,11 +48,13 @@ Grid = Literal['leading', 'trailing']
 def ddim_timesteps(
     steps: int, grid: Grid = 'leading', noise_steps: int = NOISE_STEPS
 ) -> list[int]:
-    """Return the ascending timesteps of DDIM. Sampling starts at the last one, from pure noise.
+    """Return the timesteps of DDIM in ascending order.
 
-    With `leading`, as in TransFusion, the network was trained with some motion left at that
-    timestep: it is 901 of 1,000 for ten steps, and smaller for fewer steps. With `trailing` it is
-    999, at which no motion is left (Lin et al., arXiv 2305.08891).
+    Sampling starts at the last timestep, from pure noise. The two grids differ in this timestep.
+    With `leading`, as in TransFusion, the last timestep is 901 of 1,000 for ten steps, and smaller
+    for fewer steps. In training, the network sees some motion at this timestep, but in sampling it
+    sees none. With `trailing`, the last timestep is 999. At timestep 999 training shows no motion
+    either (Lin et al., arXiv 2305.08891).
 
     Raises:
         ValueError: if steps is not in 1..noise_steps // 2.
@@ -58,28 +67,27 @@ def ddim_timesteps(
 
 
 def x0_from_epsilon(x: Tensor, epsilon: Tensor, alpha_hat: Tensor) -> Tensor:
-    """Return the clean coefficients of x, given the noise in it."""
+    """Return the clean coefficients x0 of noised coefficients x, given their noise epsilon."""
     return (x - (1 - alpha_hat).sqrt() * epsilon) / alpha_hat.sqrt()
 
 
 def epsilon_from_x0(x: Tensor, x0: Tensor, alpha_hat: Tensor) -> Tensor:
-    """Return the noise in x, given its clean coefficients."""
+    """Return the noise epsilon of noised coefficients x, given their clean coefficients x0."""
     return (x - alpha_hat.sqrt() * x0) / (1 - alpha_hat).sqrt()
 
 
 def add_noise(x0: Tensor, noise: Tensor, alpha_hat: Tensor) -> Tensor:
-    """Return x0 diffused to the level of alpha_hat (broadcast against x0)."""
+    """Return coefficients x0 with noise of the level alpha_hat, which is broadcast to x0."""
     return alpha_hat.sqrt() * x0 + (1 - alpha_hat).sqrt() * noise
 
 
 def completion_matrices(
     history_frames: int, future_frames: int, coefficients: int
 ) -> tuple[Tensor, Tensor]:
-    """Return the two (K, K) float64 matrices of the completion.
+    """Return the two matrices of the completion, `known` and `unknown` (K, K), float64.
 
-    ``completed = known @ condition + unknown @ estimate``. In the time domain, the result has the
-    observed frames of the condition and the future frames of the estimate. It is then truncated to
-    K coefficients again.
+    ``completed = known @ condition + unknown @ estimate``. The completed motion has the observed
+    frames of the condition and the future frames of the estimate, truncated to K coefficients.
     """
     dct = dct_matrix(history_frames + future_frames, coefficients)
     observed, future = dct[:, :history_frames], dct[:, history_frames:]
@@ -97,16 +105,17 @@ def ddim(
     """Run deterministic DDIM (eta = 0) from pure noise.
 
     Args:
-        predict_epsilon: returns the noise in x (B, K, D), given x, the timesteps (B,) and
-            alpha_hat (scalar).
-        noise: (B, K, D), where sampling starts.
+        predict_epsilon: function that returns the noise in x (B, K, D), given x, the timesteps
+            (B,) and alpha_hat (scalar).
+        noise: coefficients with which sampling starts, (B, K, D).
         steps: number of denoising steps.
-        complete: changes x after each step, given the step's index, x and the alpha_hat of x.
-        schedule: noise schedule.
-        grid: spacing of the timesteps; see `ddim_timesteps`.
+        complete: function that returns the changed x after each step, given the index of the
+            step, x and the alpha_hat of x. With None, x is not changed.
+        schedule: name of the noise schedule.
+        grid: name of the spacing of the timesteps; see `ddim_timesteps`.
 
     Returns:
-        (B, K, D) coefficients.
+        The denoised coefficients (B, K, D).
     """
     alpha_hat = SCHEDULES[schedule]().to(noise)
     sequence = ddim_timesteps(steps, grid)
@@ -132,20 +141,21 @@ def ddim_sample(
     steps: int,
     completion_noise: Tensor | None = None,
 ) -> Tensor:
-    """Sample as the official TransFusion does: predict noise, and complete after every step.
+    """Sample as the official TransFusion does, with a completion after every step.
 
     Args:
-        network: returns the noise in x (B, K, D), given x, timesteps (B,) and condition (B, K, D).
-        condition: (B, K, D) or (K, D), the DCT of the history padded with its last frame.
-        noise: (B, K, D), where sampling starts.
-        history_frames: H, number of observed frames.
-        future_frames: F, number of predicted frames.
+        network: function that returns the noise in x (B, K, D), given x, the timesteps (B,) and
+            the condition (B, K, D).
+        condition: DCT of the history padded with its last frame, (B, K, D) or (K, D).
+        noise: coefficients with which sampling starts, (B, K, D).
+        history_frames: number of observed frames, H.
+        future_frames: number of predicted frames, F.
         steps: number of DDIM steps.
-        completion_noise: (steps, B, K, D), the noise that is added to the condition at each
-            completion. None: it is drawn at random.
+        completion_noise: noise that is added to the condition at each completion,
+            (steps, B, K, D). With None, this noise is drawn at random.
 
     Returns:
-        (B, K, D) coefficients of the whole motion, observed and future.
+        The coefficients (B, K, D) of the whole motion, observed and future.
     """
     condition = condition.expand_as(noise)
     matrices = completion_matrices(history_frames, future_frames, noise.shape[-2])

@@ -1,7 +1,8 @@
 """Converts positions from the world frame to the frame of the model, and back.
 
-World frame: metres, right-handed, z up (REP-103). Model frame: z up, with its origin at the last
-observed root. If the checkpoint asks for it, +x is the last observed heading. Joint 0 is the root.
+The world frame is right-handed, in metres, with z up (REP-103). The model frame has z up too. Its
+origin is the last observed position of the person's root, which is joint 0. If the checkpoint
+wants a heading, the +x axis of the model frame points along the last observed heading.
 """
 
 from typing import NamedTuple
@@ -17,18 +18,18 @@ hips alone give the heading. Below the second one the trunk has its full weight.
 
 
 class PersonFrame(NamedTuple):
-    """The origin and the heading of a person's model frame, in the world."""
+    """The origin and the x axis of a person's model frame, in the world frame."""
 
     origin: Tensor  # (B, 3) metres
     heading: Tensor  # (B, 2) horizontal unit vector, the model's x axis
 
 
 def person_frame(last_pose: Tensor, facing: Facing | None) -> PersonFrame:
-    """Return the frame of the last observed pose.
+    """Return the model frame that belongs to the last observed pose of a person.
 
     Args:
-        last_pose: (B, J, 3) metres, world frame.
-        facing: joints that give the heading; None keeps the axes of the world.
+        last_pose: last observed joints (B, J, 3), metres, world frame.
+        facing: joints that give the heading. With None, the model frame has the world's axes.
     """
     if facing is None:
         return PersonFrame(last_pose[:, 0], _towards_x(last_pose[:, 0, :1]))
@@ -36,17 +37,17 @@ def person_frame(last_pose: Tensor, facing: Facing | None) -> PersonFrame:
 
 
 def _towards_x(like: Tensor) -> Tensor:
-    """Return the unit vector (B, 2) along +x for each row of a tensor (B, 1)."""
-    # Made from a tensor, since a CUDA graph cannot capture a copy of numbers from the host.
+    """Return a unit vector along +x (B, 2), one for each row of a tensor (B, 1)."""
+    # The vector is made from a tensor, since a CUDA graph cannot copy numbers from the host.
     return torch.cat([torch.ones_like(like), torch.zeros_like(like)], -1)
 
 
 def _forward(last_pose: Tensor, facing: Facing) -> Tensor:
-    """Return the horizontal unit vector (B, 2) of the heading; +x if it is unknown.
+    """Return the heading of a person as a horizontal unit vector (B, 2); +x if it is unknown.
 
-    Seen from above, it is the direction from the right to the left hip, turned right by 90
-    degrees. If one hip is nearly above the other, this direction is mostly noise. Then the heading
-    is the normal of the axis of the hips and the trunk.
+    Seen from above, the heading is the direction from the right to the left hip, turned right by
+    90 degrees. If one hip is nearly above the other, this direction is mostly noise. Then the
+    heading is perpendicular to the axis of the hips and to the trunk.
     """
     across = last_pose[:, facing.left_hip] - last_pose[:, facing.right_hip]  # (B, 3) to the left
     x, y, z = across.split(1, -1)
@@ -66,26 +67,27 @@ def _length(vectors: Tensor) -> Tensor:
 
 
 def to_model(positions: Tensor, frame: PersonFrame) -> Tensor:
-    """Bring positions (B, N, J, 3) from the world into the model frame."""
+    """Return positions (B, N, J, 3) of the world frame in the model frame."""
     centred = positions - frame.origin[:, None, None]
     cosine, sine = frame.heading.unbind(-1)
     return _turned(centred, cosine, -sine)
 
 
 def to_world(positions: Tensor, frame: PersonFrame) -> Tensor:
-    """Bring positions (B, S, F, J, 3) from the model frame back into the world."""
+    """Return positions (B, S, F, J, 3) of the model frame in the world frame."""
     return turn_to_world(positions, frame) + frame.origin[:, None, None, None]
 
 
 def turn_to_world(vectors: Tensor, frame: PersonFrame) -> Tensor:
-    """Turn vectors (B, S, F, J, 3) from the model frame's axes to the world's."""
+    """Return vectors (B, S, F, J, 3) of the model frame along the axes of the world frame."""
     return _turned(vectors, *frame.heading.unbind(-1))
 
 
 def _turned(vectors: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turn vectors (B, ..., 3) about the vertical by angles of this cosine and sine (B,).
+    """Return vectors (B, ..., 3) rotated about the vertical, by angles with this cosine and sine.
 
-    The products are written out, since this takes a fifth of the time of a 3x3 matrix product.
+    Cosine and sine have the shape (B,). The products are written out, since a 3x3 matrix product
+    takes five times as long.
     """
     each = (-1, *[1] * (vectors.ndim - 2))
     c, s = cosine.view(each), sine.view(each)
@@ -94,10 +96,10 @@ def _turned(vectors: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
 
 
 def to_features(positions: Tensor, with_root: bool) -> Tensor:
-    """Return features (..., D): positions (..., J, 3) relative to the root, flattened.
+    """Return the network's features (..., D) of positions (..., J, 3) in the model frame.
 
-    With the root, D = 3J, and the position of the root in the model frame comes first. Without it,
-    D = 3(J-1).
+    The features are the positions of the joints relative to the root, flattened: D = 3(J - 1).
+    If `with_root`, the position of the root in the model frame comes first: D = 3J.
     """
     root, joints = positions[..., :1, :], positions[..., 1:, :]
     relative = joints - root
@@ -105,11 +107,11 @@ def to_features(positions: Tensor, with_root: bool) -> Tensor:
 
 
 def from_features(features: Tensor, root: Tensor | None) -> Tensor:
-    """Return positions (..., J, 3) of features (..., D).
+    """Return the positions (..., J, 3) that belong to features (..., D).
 
     Args:
-        features: as `to_features` returns them.
-        root: (..., 3) position of the root if the features lack it; None if they hold it.
+        features: features from `to_features`.
+        root: position of the root (..., 3) for features without root, otherwise None.
     """
     joints = features.unflatten(-1, (-1, 3))
     if root is None:

@@ -1,4 +1,4 @@
-"""A denoiser on a graph of joints, whose edges are learnt."""
+"""A denoiser on a graph of joints. The edges of the graph are learnt."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from motion_predictor.model.layers import zero_init
 
 
 class GraphLayer(nn.Module):
-    """Mixes joints along learnt edges, and the values of each joint."""
+    """Mixes the joints along learnt edges, and then the values within each joint."""
 
     def __init__(self, joints: int, width: int, dropout: float) -> None:
         super().__init__()
@@ -19,22 +19,22 @@ class GraphLayer(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return joints (B, J, width) with the contributions of their neighbours."""
+        """Return the values of the joints (B, J, width), with those of their neighbours added."""
         return x + self.dropout(functional.gelu(self.values(self.edges @ self.norm(x))))
 
 
 class GraphDenoiser(nn.Module):
     """A one-step denoiser made of graph convolutions like those of Mao et al. (arXiv 1908.05436).
 
-    Every joint is a node with all its coefficients. The edges between joints are learnt in each
-    layer.
+    Every joint is a node of the graph. The values of a node come from all coefficients of the
+    joint. Every layer learns its own edges between joints.
 
     Args:
-        features: D, values per frame, three for each of J joints.
-        coefficients: K, DCT coefficients.
+        features: number of values per frame, D: three for each of J joints.
+        coefficients: number of coefficients in time, K.
         layers: number of graph convolutions.
         width: number of values per node.
-        dropout: probability, in training only.
+        dropout: dropout probability in training.
     """
 
     def __init__(
@@ -48,18 +48,19 @@ class GraphDenoiser(nn.Module):
         self.out = zero_init(nn.Linear(width, 3 * coefficients))
 
     def embed(self, noise: Tensor) -> Tensor:
-        """Return the features (..., J, width) of noise (..., K, D), without the history."""
+        """Return features (..., J, width) of noise (..., K, D), independent of the history."""
         return self.noise_embed(_by_joint(noise))
 
     def denoise(self, embedded: Tensor, condition: Tensor) -> Tensor:
-        """Denoise coefficients in one step.
+        """Return samples of the clean coefficients, denoised in one step.
 
         Args:
-            embedded: (P, S, J, width) result of `embed`. A first dimension of 1 serves all people.
-            condition: (P, K, D) coefficients of the padded history.
+            embedded: features of the noise from `embed`, (P, S, J, width), or (1, S, J, width)
+                if all people share the same noise.
+            condition: coefficients of the history, (P, K, D).
 
         Returns:
-            (P, S, K, D): the clean coefficients.
+            The clean coefficients (P, S, K, D).
         """
         seen = self.history_embed(_by_joint(condition))  # (P, J, width)
         h = (embedded + seen[:, None]).flatten(0, 1)
@@ -69,10 +70,10 @@ class GraphDenoiser(nn.Module):
         return by_joint.unflatten(-1, (-1, 3)).transpose(-3, -2).flatten(-2)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Denoise coefficients (B, K, D), each under a condition (B, K, D) of its own."""
+        """Return B denoised coefficients (B, K, D), each for its own condition (B, K, D)."""
         return self.denoise(self.embed(x[:, None]), condition)[:, 0]
 
 
 def _by_joint(coefficients: Tensor) -> Tensor:
-    """Return coefficients (..., K, D) as (..., J, 3K)."""
+    """Return coefficients (..., K, D) sorted by joint (..., J, 3K)."""
     return coefficients.unflatten(-1, (-1, 3)).transpose(-3, -2).flatten(-2)

@@ -1,4 +1,4 @@
-"""A recurrent denoiser: the coefficients are a sequence, from the slowest to the fastest."""
+"""A recurrent denoiser, which reads the coefficients as a sequence, slowest motion first."""
 
 from torch import Tensor, nn
 
@@ -8,14 +8,14 @@ from motion_predictor.model.layers import zero_init
 class GruDenoiser(nn.Module):
     """A one-step denoiser made of gated recurrent units that run in both directions.
 
-    Source of the units: arXiv 1406.1078.
+    The units are described in arXiv 1406.1078.
 
     Args:
-        features: D, values per frame (three per predicted joint).
-        coefficients: K, DCT coefficients, which are the steps of the sequence.
+        features: number of values per frame, D: three per predicted joint.
+        coefficients: number of coefficients in time, K, which are the steps of the sequence.
         layers: number of layers of units.
         width: number of hidden values per direction.
-        dropout: probability between layers, in training only.
+        dropout: dropout probability between layers in training.
     """
 
     def __init__(
@@ -36,18 +36,19 @@ class GruDenoiser(nn.Module):
         self.out = zero_init(nn.Linear(2 * width, features))
 
     def embed(self, noise: Tensor) -> Tensor:
-        """Return the features (..., K, width) of noise (..., K, D), without the history."""
+        """Return features (..., K, width) of noise (..., K, D), independent of the history."""
         return self.noise_embed(noise)
 
     def denoise(self, embedded: Tensor, condition: Tensor) -> Tensor:
-        """Denoise coefficients in one step.
+        """Return samples of the clean coefficients, denoised in one step.
 
         Args:
-            embedded: (P, S, K, width) result of `embed`. A first dimension of 1 serves all people.
-            condition: (P, K, D) coefficients of the padded history.
+            embedded: features of the noise from `embed`, (P, S, K, width), or (1, S, K, width)
+                if all people share the same noise.
+            condition: coefficients of the history, (P, K, D).
 
         Returns:
-            (P, S, K, D): the clean coefficients.
+            The clean coefficients (P, S, K, D).
         """
         seen = (
             self.history_embed(condition) + self.whole_history_embed(condition.flatten(1))[:, None]
@@ -57,5 +58,5 @@ class GruDenoiser(nn.Module):
         return self.out(h).unflatten(0, (len(condition), -1))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Denoise coefficients (B, K, D), each under a condition (B, K, D) of its own."""
+        """Return B denoised coefficients (B, K, D), each for its own condition (B, K, D)."""
         return self.denoise(self.embed(x[:, None]), condition)[:, 0]

@@ -7,18 +7,18 @@ from torch.nn import functional
 from motion_predictor.model.dropout import Dropout
 
 REDUCED_TRUNK_WIDTH = 256
-"""Least number of channels for which a shared trunk is faster in reduced precision on a CPU."""
+"""A shared trunk with fewer channels than this is not faster in bfloat16 on a CPU."""
 
 
 def zero_init(linear: nn.Linear) -> nn.Linear:
-    """Set a layer to zero, so that its residual block starts as the identity."""
+    """Set the weights of a layer to zero, so that its residual block starts as the identity."""
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)
     return linear
 
 
 class SqueezeExcitation(nn.Module):
-    """Computes a gate for each token from the means of all tokens."""
+    """Computes a gate (a factor from 0 to 1) for each token from the means of all tokens."""
 
     def __init__(self, tokens: int, reduction: int = 4) -> None:
         super().__init__()
@@ -30,21 +30,24 @@ class SqueezeExcitation(nn.Module):
         )
 
     def forward(self, means: Tensor) -> Tensor:
-        """Return gates (B, tokens) for the tokens' means (B, tokens) over their channels."""
+        """Return gates (B, tokens), given the mean of each token over its channels (B, tokens)."""
         return self.excitation(means)
 
 
 def reduce_precision(network: nn.Module) -> None:
     """Convert the layers that do most of the arithmetic to bfloat16.
 
-    These are the mixing of channels and the feed-forward layers. Their results are added to a
-    residual in single precision. With the checkpoints that ship, the joints of samples change by
-    2 to 3 mm (99th percentile), and those of their mean by 0.4 mm. With the last layer of the
-    branch in bfloat16 too, samples would change by 3 to 4 mm, and with the whole network by 5 to
-    6 mm.
+    The converted layers are those that mix channels, and the feed-forward layers. The results of
+    these layers are added to a residual in single precision.
 
-    A narrow trunk stays in single precision. It makes the mean, which would change by 3 mm, and
-    gains little: for one person `default` would take 6 % longer with AMX, 4 % less without.
+    With bfloat16 in these layers, the joints of samples move by 2 to 3 mm (99th percentile), and
+    the joints of the mean by 0.4 mm (measured on the checkpoints that ship). If the last layer of
+    the branch were converted too, the joints of samples would move by 3 to 4 mm. If the whole
+    network were converted, these joints would move by 5 to 6 mm.
+
+    A narrow trunk stays in single precision. The trunk computes the mean, whose joints would move
+    by 3 mm in bfloat16. A narrow trunk would not gain much: the checkpoint `default` would take
+    6 % longer for one person on a CPU with AMX, and 4 % less on a CPU without AMX.
     """
     for name, module in network.named_modules():
         if name.endswith(('mlp_block_channel_mixing', 'ffn.linear1', 'ffn.linear2')):
@@ -56,7 +59,7 @@ def reduce_precision(network: nn.Module) -> None:
 class MixingMLP(nn.Module):
     """Two linear layers of equal width, with GELU and dropout.
 
-    They compute in the number type of their weights.
+    Both layers compute in the precision of their weights (float32 or bfloat16).
     """
 
     def __init__(self, width: int, dropout: float) -> None:
@@ -66,12 +69,12 @@ class MixingMLP(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mix along the last dimension of x (..., width)."""
+        """Return x (..., width), mixed along its last dimension."""
         h = self.dropout(functional.gelu(self.fc1(x.to(self.fc1.weight.dtype))))
         return self.dropout(self.fc2(h)).to(x.dtype)
 
     def mix_rows(self, x: Tensor) -> Tensor:
-        """Mix along the first dimension of x (width, N), with one matrix product per layer."""
+        """Return x (width, N), mixed along its first dimension by one product per layer."""
         h = torch.addmm(self.fc1.bias[:, None], self.fc1.weight, x)
         h = self.dropout(functional.gelu(h))
         return self.dropout(torch.addmm(self.fc2.bias[:, None], self.fc2.weight, h))
@@ -80,8 +83,8 @@ class MixingMLP(nn.Module):
 class MixerBlock(nn.Module):
     """Mixes tokens, then channels. The same squeeze-excitation gates both results.
 
-    The first dimension of the input (T, B, width) is that of the tokens. So each mixing is a
-    single matrix product, and no transposition is needed in between.
+    Tokens are the first dimension of the input (T, B, width). With this order, each mixing is one
+    matrix product, and no transposition is needed between the two mixings.
     """
 
     def __init__(self, tokens: int, width: int, dropout: float) -> None:
@@ -93,7 +96,7 @@ class MixerBlock(nn.Module):
         self.se = SqueezeExcitation(tokens)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return mixed tokens (T, B, width)."""
+        """Return the tokens x (T, B, width) after both mixings."""
         y = self.mlp_block_token_mixing.mix_rows(self.LN1(x).flatten(1)).view_as(x)
         x = self._add_gated(x, y)
         return self._add_gated(x, self.mlp_block_channel_mixing(self.LN2(x)))

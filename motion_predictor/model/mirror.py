@@ -1,4 +1,4 @@
-"""Mirrors left and right, since people move alike on both sides."""
+"""Swaps the left and the right side of people, since both sides move alike."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,11 @@ from torch import Tensor, nn
 class Mirror(nn.Module):
     """Swaps left and right in features (..., D) of the model frame.
 
-    Applied twice, it changes nothing. It commutes with scales that are equal on both sides.
+    A second swap restores the features. Swapping and scaling may be done in any order, if the
+    scales are equal on both sides.
 
     Args:
-        mirrored: (J,) for each joint, the index of the same joint on the other side.
+        mirrored: for each joint, the index of the same joint on the other side, (J,).
         with_root: whether the features hold the root.
     """
 

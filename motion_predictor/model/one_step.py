@@ -1,4 +1,4 @@
-"""The whole computation from observed history to future positions, as one module."""
+"""The whole computation from the observed history to future positions, as one torch module."""
 
 from collections.abc import Sequence
 
@@ -31,10 +31,11 @@ ROOT_VELOCITY_WINDOW_S = 0.2
 
 
 class DampedRoot(nn.Module):
-    """Predicts the root for networks that do not: it goes on with a velocity that decays.
+    """Predicts the root for networks that do not predict the root.
 
-    displacement(t) = velocity * tau * (1 - exp(-t / tau)) with tau = 0.5 s. The velocity is the
-    least-squares slope of the last 0.2 s.
+    The root moves on with its last velocity, which decays: displacement(t) = velocity * tau *
+    (1 - exp(-t / tau)) with tau = 0.5 s. The last velocity is the least-squares slope over the
+    last 0.2 s.
     """
 
     path: Tensor  # (F, H) displacement as a linear map of the observed root
@@ -47,26 +48,27 @@ class DampedRoot(nn.Module):
         self.register_buffer('path', torch.outer(reach, slope).float(), persistent=False)
 
     def forward(self, root: Tensor) -> Tensor:
-        """Return the future root (B, F, 3) of an observed root (B, H, 3)."""
+        """Return the future positions of the root (B, F, 3), given the observed ones (B, H, 3)."""
         return root[:, -1:] + self.path @ root
 
 
 def synthesised(synthesis: Tensor, coefficients: Tensor) -> Tensor:
-    """Return the frames (..., F, J, 3) of coefficients (..., K, J, 3).
+    """Return the joints at all frames (..., F, J, 3), computed from their coefficients.
 
     Args:
-        synthesis: (F, K) matrix from coefficients to frames.
-        coefficients: (..., K, J, 3).
+        synthesis: matrix from coefficients to frames, (F, K).
+        coefficients: coefficients of the joints, (..., K, J, 3).
     """
     return (synthesis @ coefficients.flatten(-2)).unflatten(-1, (-1, 3))  # (..., F, J, 3)
 
 
 def _halves(samples: Tensor, people: int) -> Tensor:
-    """Return the even and the odd samples (2P, S / 2 + 1, ...) among samples (P or 1, S, ...).
+    """Return even and odd samples as separate rows: (P or 1, S, ...) to (2P, S / 2 + 1, ...).
 
-    Each person's even samples are followed by their odd ones. Missing samples are copies of the
-    last one. There is one pair more than needed, so that the number of pairs is never one:
-    exporters treat that size as a separate case, and TensorRT cannot compute a maximum of sizes.
+    The row of a person's even samples is followed by the row of the person's odd samples. Where a
+    row has too few samples, copies of the last sample fill the row. Each row has one sample more
+    than needed, so that no row has only one sample. Exporters treat a size of one as a separate
+    case, and TensorRT cannot compute a maximum of sizes.
     """
     count = samples.shape[1]
     even = 2 * torch.arange((count + 3) // 2, device=samples.device)
@@ -77,29 +79,30 @@ def _halves(samples: Tensor, people: int) -> Tensor:
 
 
 class OneStep(nn.Module):
-    """From observed history to future positions in one network evaluation.
+    """Turns observed histories into future positions with one evaluation of the network.
 
     Args:
         network: a one-step network, or a TransFusion that was distilled to one step.
-        parametrisation: turns motion into coefficients, and back.
+        parametrisation: module that turns motion into coefficients, and back.
         rate_hz: frames per second of history and future.
         timestep: diffusion timestep from which the single step starts.
-        predicts_noise: whether the network returns the noise. If not, it returns the clean
-            coefficients.
-        facing: joints that give the heading; None keeps the axes of the world.
-        predicts_root: whether the features hold the root. If not, `DampedRoot` predicts it.
-        noise_schedule: noise schedule that the network was trained with.
-        spread: (2, K) factors of the samples' deviations from their mean, first those of the root
-            and then those of all other joints. None: no factors.
+        predicts_noise: True if the network returns the noise, False if the network returns the
+            clean coefficients.
+        facing: joints that give the heading. With None, the model frame has the world's axes.
+        predicts_root: whether the network predicts the root, or else `DampedRoot` predicts it.
+        noise_schedule: name of the noise schedule with which the network was trained.
+        spread: factors by which the deviations of the samples from their mean are multiplied,
+            (2, K): first the factors of the root, then those of all other joints. None changes
+            nothing.
         quiet_m_per_s: average speed of the joints at which half of the network's mean is added to
-            the base line; at lower speeds it is less. The network has learnt its mean from people
-            who move more. 0: all of it is always added.
+            the base line. For slower people a smaller share is added, since the network has learnt
+            its mean from people who move more. With 0, the whole mean is always added.
         mirrored: for each joint, the index of the same joint on the other side. Every other sample
-            is then predicted for the mirror image of the person, and mirrored back. So left and
-            right are treated alike. None: no mirroring.
+            is then predicted for the mirror image of the person, and mirrored back, so that left
+            and right are treated alike. With None, nothing is mirrored.
     """
 
-    alpha_hat: Tensor  # () at the timestep
+    alpha_hat: Tensor  # (), the value of the noise schedule at the timestep
     spread: Tensor | None  # (2, K, 1)
     pace: Tensor  # (H,) weights of the frames. Their weighted sum is the velocity.
 
@@ -140,16 +143,16 @@ class OneStep(nn.Module):
         self.mirror = None if mirrored is None else Mirror(mirrored, predicts_root)
 
     def embed(self, noise: Tensor) -> Tensor:
-        """Return the network's features of noise (S, K, D), which do not depend on the history."""
+        """Return the network's features of noise (S, K, D), independent of the history."""
         return self.network.embed(noise)
 
     def denoise(self, noise: Tensor, condition: Tensor, embedded: Tensor | None = None) -> Tensor:
         """Return the clean coefficients (P, S, K, D).
 
         Args:
-            noise: (P, S, K, D). A first dimension of 1 serves all people.
-            condition: (P, K, D).
-            embedded: result of `embed` for the noise, if it was computed before.
+            noise: noise of the samples, (P, S, K, D), or (1, S, K, D) if people share the noise.
+            condition: coefficients of the history, (P, K, D).
+            embedded: features of the noise from `embed`; None to compute them here.
         """
         if embedded is None:
             embedded = self.embed(noise)
@@ -163,7 +166,7 @@ class OneStep(nn.Module):
         )
         seen, image = both.unflatten(0, (people, 2)).unbind(1)  # (P, S / 2, K, D)
         x0 = torch.stack([seen, self.mirror(image)], 2).flatten(1, 2)
-        # Picked by index, not sliced: an exporter does not know the size.
+        # The samples are picked by index, because an exporter cannot slice to an unknown size.
         return x0[:, torch.arange(samples, device=x0.device)]
 
     def _denoise(self, noise: Tensor, condition: Tensor, embedded: Tensor) -> Tensor:
@@ -177,13 +180,13 @@ class OneStep(nn.Module):
         """Predict the future positions of P people.
 
         Args:
-            history: (P, H, J, 3) metres, world frame, z up.
-            noise: (S, K, D) unit normal. Sample s of every person starts from noise[s].
-            embedded: result of `embed` for the noise, if it was computed before.
+            history: observed joints (P, H, J, 3), metres, world frame, z up.
+            noise: unit normal noise (S, K, D). Sample s of every person starts from noise[s].
+            embedded: features of the noise from `embed`; None to compute them here.
 
         Returns:
-            (P, S, F, J, 3) metres, world frame. Frame f is (f + 1) / rate_hz seconds after the
-            last observed one.
+            The future joints (P, S, F, J, 3), metres, world frame. Frame f lies (f + 1) / rate_hz
+            seconds after the last observed frame.
         """
         deviations, mean, base = self.coefficients(history, noise, embedded)
         return synthesised(self.parametrisation.synthesis, mean + deviations) + base[:, None]
@@ -191,13 +194,13 @@ class OneStep(nn.Module):
     def coefficients(
         self, history: Tensor, noise: Tensor, embedded: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Predict like `forward`, except for its last step.
+        """Predict like `forward`, but return coefficients in time instead of frames.
 
-        Sample s is ``synthesis @ (mean + deviations)[:, s] + base``.
+        The joints of sample s are ``synthesis @ (mean + deviations)[:, s] + base``.
 
         Returns:
             Deviations (P, S, K, J, 3) of the samples from their mean, the mean (P, 1, K, J, 3),
-            and the base (P, F or 1, J, 3), all in metres, world frame.
+            and the base line (P, F or 1, J, 3), all in metres, world frame.
         """
         frame = person_frame(history[:, -1], self.facing)
         local = to_model(history, frame)  # (P, H, J, 3)
@@ -213,7 +216,8 @@ class OneStep(nn.Module):
         if self.quiet_m_per_s:
             mean = mean * self._kept(local)[:, None, None, None]
 
-        # All steps that follow are linear. So they are applied to K coefficients, not to F frames.
+        # All steps from here on are linear. So they can be applied to the K coefficients instead
+        # of the F frames, which are more.
         offset = self.parametrisation.offset(features)[:, None]  # (P, 1, F or 1, D)
         moves = None
         if not self.predicts_root:
@@ -223,9 +227,9 @@ class OneStep(nn.Module):
         return self._positions(deviations, frame), self._positions(mean, frame), base
 
     def _positions(self, x0: Tensor, frame: PersonFrame) -> Tensor:
-        """Return coefficients of features (P, S, K, D) as those of joints (P, S, K, J, 3).
+        """Turn coefficients of features (P, S, K, D) into coefficients of joints (P, S, K, J, 3).
 
-        The joints are in the world frame, metres.
+        The joints are in the world frame, in metres.
         """
         still = None if self.predicts_root else x0.new_zeros(*x0.shape[:-1], 3)
         return turn_to_world(from_features(self.parametrisation.expand(x0), still), frame)
@@ -234,7 +238,7 @@ class OneStep(nn.Module):
         """Return the share (P,) of the network's mean that is added to the base line.
 
         Args:
-            local: (P, H, J, 3) the history in the model frame, metres.
+            local: history in the model frame (P, H, J, 3), metres.
         """
         velocity = torch.tensordot(local, self.pace, ([1], [0]))  # (P, J, 3) m/s
         speed = torch.linalg.vector_norm(velocity, dim=-1).mean(-1)
@@ -242,7 +246,7 @@ class OneStep(nn.Module):
         return square / (square + self.quiet_m_per_s**2)
 
     def _factors(self, features: int) -> Tensor:
-        """Return the factors of spread (K, D)."""
+        """Return the factors (K, D) by which deviations of features from the mean are scaled."""
         assert self.spread is not None
         roots = 3 if self.predicts_root else 0
         of_root, of_others = self.spread

@@ -1,9 +1,9 @@
 """Turns motion into the coefficients that a network sees, and back.
 
 Every parametrisation turns an observed history (B, H, D) into a condition (B, K, D), and a whole
-motion (B, H + F, D) into the target of denoising (B, K, D). In the other direction, a future is
-linear in the coefficients: ``synthesis @ expand(x0) + offset(history)``. So other steps that are
-linear in the features can be applied before the synthesis.
+motion (B, H + F, D) into the target of denoising (B, K, D). Coefficients x0 become a future by
+``synthesis @ expand(x0) + offset(history)``. This formula is linear in the coefficients, so other
+linear steps can be applied to the coefficients before the synthesis.
 """
 
 import math
@@ -18,7 +18,7 @@ from motion_predictor.model.diffusion import completion_matrices, cosine_schedul
 
 
 class Parametrisation(nn.Module, ABC):
-    """What all parametrisations share: the window and its truncated DCT."""
+    """The base class of all parametrisations: numbers of frames, and the truncated DCT."""
 
     dct: Tensor  # (K, N)
     synthesis: Tensor  # (F, K) matrix from coefficients to future frames
@@ -34,7 +34,7 @@ class Parametrisation(nn.Module, ABC):
         self.register_buffer('synthesis', future, persistent=False)
 
     def _padded(self, history: Tensor) -> Tensor:
-        """Return the coefficients (B, K, D) of the history continued with its last frame."""
+        """Return the DCT coefficients (B, K, D) of a history padded with its last frame."""
         return self.dct @ pad_with_last(history, self.future_frames)
 
     @abstractmethod
@@ -47,27 +47,27 @@ class Parametrisation(nn.Module, ABC):
 
     @abstractmethod
     def expand(self, x0: Tensor) -> Tensor:
-        """Return clean coefficients (..., K, D) in metres."""
+        """Return the network's clean coefficients x0 (..., K, D), converted to metres."""
 
     def complete(self, x0: Tensor, condition: Tensor) -> Tensor:
         """Return clean coefficients (P, S, K, D), with the observed frames put back if necessary.
 
         Args:
-            x0: (P, S, K, D).
-            condition: (P, K, D).
+            x0: clean coefficients from the network, (P, S, K, D).
+            condition: coefficients of the history, (P, K, D).
         """
         return x0
 
     @abstractmethod
     def offset(self, history: Tensor) -> Tensor:
-        """Return the base line (B, F or 1, D) of the future of histories (B, H, D)."""
+        """Return the base line (B, F or 1, D) that the network adds to, of histories (B, H, D)."""
 
 
 class OfficialParametrisation(Parametrisation):
-    """Raw DCT coefficients of the motion, with completion, as published."""
+    """The published parametrisation: raw DCT coefficients of the motion, with completion."""
 
-    known: Tensor  # (F, K) matrix from the noised condition to future frames
-    completion: Tensor  # (2, K, K) matrices for the condition and for the estimate
+    known: Tensor  # matrix (F, K) from the noised condition to future frames
+    completion: Tensor  # (2, K, K), a matrix for the condition and one for the estimate
     alpha_hat: Tensor  # (1000,)
 
     def __init__(self, history_frames: int, future_frames: int, coefficients: int) -> None:
@@ -94,13 +94,16 @@ class OfficialParametrisation(Parametrisation):
         return known @ (self.alpha_hat[0].sqrt() * condition[:, None]) + unknown @ x0
 
     def offset(self, history: Tensor) -> Tensor:
-        # Completion at t = 0 also adds 0.6 % of unit normal noise to the condition. Here its mean
-        # is taken, which is zero.
+        # The published completion at t = 0 also adds unit normal noise, times 0.006, to the
+        # condition. The mean of this noise is zero, so the noise is left out here.
         return self.known @ (self.alpha_hat[0].sqrt() * self._padded(history))
 
 
 class CompletedParametrisation(OfficialParametrisation):
-    """As published, for coefficients that are already complete, as after the last step of DDIM."""
+    """The published parametrisation for coefficients to which completion was already applied.
+
+    The last step of DDIM returns such coefficients.
+    """
 
     def __init__(self, history_frames: int, future_frames: int, coefficients: int) -> None:
         super().__init__(history_frames, future_frames, coefficients)
@@ -114,15 +117,15 @@ class CompletedParametrisation(OfficialParametrisation):
 
 
 class ScaledParametrisation(Parametrisation):
-    """Divides what a network sees and returns by its spread over the training set.
+    """Divides the network's input and output by their spread over the training set.
 
     All values are then of order one, so reduced precision is safe.
 
     Args:
-        history_frames: H.
-        future_frames: F.
-        coefficients: K.
-        features: D.
+        history_frames: number of observed frames, H.
+        future_frames: number of predicted frames, F.
+        coefficients: number of coefficients in time, K.
+        features: number of values per frame, D.
     """
 
     scale: Tensor  # (K, D) root mean square of the clean coefficients, metres
@@ -148,8 +151,7 @@ class ScaledParametrisation(Parametrisation):
     def fit(self, motions: Tensor) -> None:
         """Fit the scales to whole motions (B, H + F, D) of the training set."""
         condition = self.observe(motions[:, : self.history_frames])
-        # Scales are at least 1 mm over one frame, so that features that hardly move are not
-        # amplified.
+        # Scales are at least 1 mm, so that features that hardly move are not amplified.
         self.scale = self.analyse(motions).square().mean(0).sqrt().clamp(min=1e-3)
         self.condition_mean = condition.mean(0)
         self.condition_scale = condition.std(0).clamp(min=1e-3)
@@ -165,7 +167,7 @@ class ScaledParametrisation(Parametrisation):
 
 
 class ResidualParametrisation(ScaledParametrisation):
-    """The motion minus the padded history. Zero means standing still."""
+    """The target is the motion minus the padded history. Zero means that a person stands still."""
 
     def observe(self, history: Tensor) -> Tensor:
         return self._padded(history)
@@ -187,25 +189,25 @@ ROOT_FADES_S, JOINTS_FADE_S = 2.0, 0.2
 
 
 class AnchoredParametrisation(ScaledParametrisation):
-    """The future minus a base line that starts at the last observed pose and velocity.
+    """The target is the future minus a base line, which starts at the observed pose and velocity.
 
-    The velocity of the base line decays: slowly for the root, quickly for joints relative to it.
-    The network adds basis functions that start at zero with slope zero (see `anchored_basis`). So
-    every future starts at the pose and velocity of the person, whatever the network returns. If it
-    returns zero, the future follows the base line. The input of the network is the last pose, and
-    the displacements that led to it.
+    The velocity of the base line decays: slowly for the root, quickly for joints relative to the
+    root. The network adds basis functions that start at zero with slope zero (`anchored_basis`).
+    So every future starts at the observed pose and velocity, whatever the network returns. If the
+    network returns zero, the future follows the base line. The network's input is the last pose
+    and earlier displacements (see `displacements`).
 
     Args:
-        history_frames: H.
-        future_frames: F.
-        coefficients: K.
-        features: D.
+        history_frames: number of observed frames, H.
+        future_frames: number of predicted frames, F.
+        coefficients: number of coefficients in time, K.
+        features: number of values per frame, D.
         rate_hz: frames per second.
         with_root: whether the first three features are the position of the root.
     """
 
     observation: Tensor  # (K, H)
-    going_on: Tensor  # (2, F, H) base line as a linear map of the history: root, other joints
+    going_on: Tensor  # (2, F, H) matrices from history to base line: root, other joints
 
     def __init__(
         self,
@@ -247,10 +249,10 @@ class AnchoredParametrisation(ScaledParametrisation):
 def displacements(history_frames: int, coefficients: int) -> Tensor:
     """Return the matrix (K, H), float64, from a history to its last frame and displacements.
 
-    The displacements are those over spans of time before the last frame. Recent spans are one
-    frame long, earlier ones several frames. Together they cover the whole history. They suit a
-    network better than a DCT, which spreads the newest frames over all coefficients. Unused rows
-    are zero.
+    Each displacement spans a part of the history. Recent spans are one frame long, earlier spans
+    several frames. All spans together cover the whole history. Networks learn better from
+    displacements than from a DCT, which spreads the newest frames over all coefficients. Unused
+    rows of the matrix are zero.
     """
     reach = history_frames - 1
     spans = min(coefficients - 1, reach)
@@ -266,7 +268,8 @@ def displacements(history_frames: int, coefficients: int) -> Tensor:
 def velocity_weights(history_frames: int, rate_hz: float, window_s: float) -> Tensor:
     """Return weights (H,), float64, for which ``weights @ history`` is the velocity (per second).
 
-    It is the least-squares slope over the last `window_s` seconds, and over at least two frames.
+    The velocity is the least-squares slope over the last `window_s` seconds, but over at least two
+    frames.
     """
     frames = min(history_frames, max(2, round(window_s * rate_hz) + 1))
     centred = (torch.arange(frames, dtype=torch.float64) - (frames - 1) / 2) / rate_hz
@@ -276,9 +279,10 @@ def velocity_weights(history_frames: int, rate_hz: float, window_s: float) -> Te
 
 
 def anchored_basis(future_frames: int, coefficients: int) -> Tensor:
-    """Return (F, K) float64 orthonormal columns that begin at zero with slope zero.
+    """Return a matrix (F, K) of orthonormal columns that begin at zero with slope zero, float64.
 
-    They span 1 - cos((k - 1/2) pi n / F) for k in 1..K. Frame n = 0 is the last observed one.
+    The columns span 1 - cos((k - 1/2) pi n / F) for k in 1..K. Frame n = 0 is the last observed
+    frame.
 
     Raises:
         ValueError: if K is not in 1..F.

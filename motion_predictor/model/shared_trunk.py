@@ -1,4 +1,4 @@
-"""A student that does most of its work only once for all samples of a person."""
+"""A student network that does most of its work once per person, and only the rest per sample."""
 
 import torch
 from torch import Tensor, nn
@@ -11,16 +11,17 @@ class SharedTrunk(nn.Module):
     """A one-step denoiser: a trunk processes the history once, a small branch makes each sample.
 
     The trunk returns the mean future, and features of the history for the branch. The branch turns
-    noise into the deviation of a sample from that mean. Both are made of SwiftDiff's blocks.
+    noise into the deviation of a sample from that mean. Trunk and branch are made of the mixer
+    blocks of SwiftDiff.
 
     Args:
-        features: D, values per frame (three per predicted joint).
-        coefficients: K, DCT coefficients (tokens).
-        layers: mixer blocks of the trunk.
-        width: channels per token of the trunk.
-        branch_layers: mixer blocks of the branch.
-        branch_width: channels per token of the branch.
-        dropout: probability, in training only.
+        features: number of values per frame, D: three per predicted joint.
+        coefficients: number of coefficients in time, K. Each coefficient is a token.
+        layers: number of mixer blocks of the trunk.
+        width: number of channels per token of the trunk.
+        branch_layers: number of mixer blocks of the branch.
+        branch_width: number of channels per token of the branch.
+        dropout: dropout probability in training.
     """
 
     def __init__(
@@ -47,19 +48,20 @@ class SharedTrunk(nn.Module):
         self.out = zero_init(nn.Linear(branch_width, features))
 
     def embed(self, noise: Tensor) -> Tensor:
-        """Return the features (..., K + 1, branch width) of noise (..., K, D) for the branch."""
-        return functional.pad(self.noise_embed(noise), (0, 0, 1, 0))  # no noise at the first token
+        """Return features (..., K + 1, branch width) of noise (..., K, D) for the branch."""
+        # The first token is the condition, which has no noise.
+        return functional.pad(self.noise_embed(noise), (0, 0, 1, 0))
 
     def denoise(self, embedded: Tensor, condition: Tensor) -> Tensor:
-        """Denoise coefficients in one step.
+        """Return samples of the clean coefficients, denoised in one step.
 
         Args:
-            embedded: (P, S, K + 1, branch width) result of `embed`. A first dimension of 1 serves
-                all people.
-            condition: (P, K, D) coefficients of the padded history.
+            embedded: features of the noise from `embed`, (P, S, K + 1, branch width), or
+                (1, S, K + 1, branch width) if all people share the same noise.
+            condition: coefficients of the history, (P, K, D).
 
         Returns:
-            (P, S, K, D): the clean coefficients.
+            The clean coefficients (P, S, K, D).
         """
         token = self.cond_embed(condition.flatten(1))[None]  # (1, P, width)
         h = torch.cat([token, self.history_embed(condition.transpose(0, 1))])  # (K+1, P, width)
@@ -75,5 +77,5 @@ class SharedTrunk(nn.Module):
         return (mean + deviation).permute(1, 2, 0, 3)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Denoise coefficients (B, K, D), each under a condition (B, K, D) of its own."""
+        """Return B denoised coefficients (B, K, D), each for its own condition (B, K, D)."""
         return self.denoise(self.embed(x[:, None]), condition)[:, 0]

@@ -9,14 +9,22 @@ from motion_predictor.model.one_step import OneStep, synthesised
 
 
 def spread_of(samples: Tensor, mean: Tensor) -> Tensor:
-    """Return the root mean square distance (P, F, J) of samples (P, S, F, J, 3) to their mean."""
+    """Return the spread of samples: their root mean square distance to the mean.
+
+    Args:
+        samples: (P, S, F, J, 3).
+        mean: mean of the samples (P, F, J, 3).
+
+    Returns:
+        The spread (P, F, J), in the unit of the samples.
+    """
     deviation = samples - mean[:, None]
-    # Summing over samples before coordinates takes a third of the time of the other order.
+    # Summing over coordinates first and samples second would take three times as long.
     return torch.mul(deviation, deviation).mean(1).sum(-1).sqrt()
 
 
 def speed_of(history: NDArray[np.float32], rate_hz: float) -> NDArray[np.float32]:
-    """Return the mean speed (P,) of the roots of histories (P, H, J, 3) over the ground, m/s."""
+    """Return the mean horizontal speed (P,) of the roots of histories (P, H, J, 3), m/s."""
     way = history[:, -1, 0, :2] - history[:, 0, 0, :2]
     return np.hypot(way[:, 0], way[:, 1]) * rate_hz / (history.shape[1] - 1)
 
@@ -24,11 +32,12 @@ def speed_of(history: NDArray[np.float32], rate_hz: float) -> NDArray[np.float32
 class WithStatistics(nn.Module):
     """Runs a model, and returns statistics of its samples: deviations, mean and spread.
 
-    Mean and spread at all frames are computed from the K coefficients. The samples themselves are
-    not computed at the F frames: they are most of the numbers, and few of them are published.
+    Mean and spread at all frames are computed from the K coefficients. The samples are not
+    computed at all frames, because few sample frames are published, and they would be most of the
+    numbers.
 
     Args:
-        model: makes samples from history and noise.
+        model: module that makes samples from history and noise.
     """
 
     def __init__(self, model: OneStep) -> None:
@@ -37,7 +46,7 @@ class WithStatistics(nn.Module):
 
     @property
     def synthesis(self) -> Tensor:
-        """The matrix (F, K) from coefficients to frames."""
+        """The matrix (F, K) that turns coefficients into frames."""
         return self.model.parametrisation.synthesis
 
     def forward(
@@ -48,14 +57,14 @@ class WithStatistics(nn.Module):
         Sample s is ``mean + synthesis @ deviations[:, s]``.
 
         Args:
-            history: (P, H, J, 3).
-            noise: (S, K, D).
-            embedded: result of the model's `embed` for the noise.
+            history: observed joints (P, H, J, 3), metres.
+            noise: noise of the samples (S, K, D).
+            embedded: features of the noise from `OneStep.embed`; None to compute them here.
         """
         deviations, middle, base = self.model.coefficients(history, noise, embedded)
         mean = synthesised(self.synthesis, middle[:, 0]) + base
-        # Let G be the second moments of the coefficients of a joint, and r the row of a frame in
-        # `synthesis`. Then the square of the joint's spread at that frame is r G r.
+        # Let the matrix G hold the second moments of a joint's coefficients, and r be the row of
+        # `synthesis` for a frame. Then the square of the joint's spread at this frame is r G r.
         by_joint = deviations.permute(0, 3, 2, 1, 4).flatten(3)  # (P, J, K, 3S)
         moments = by_joint @ by_joint.transpose(-1, -2) / deviations.shape[1]  # (P, J, K, K)
         square = ((self.synthesis @ moments) * self.synthesis).sum(-1)  # (P, J, F)

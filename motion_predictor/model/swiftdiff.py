@@ -7,14 +7,14 @@ from motion_predictor.model.layers import MixerBlock, zero_init
 
 
 class SwiftDiff(nn.Module):
-    """The one-step denoiser; parameter names are those of the official state dict.
+    """The one-step denoiser SwiftDiff. Its parameters have the names of the official state dict.
 
     Args:
-        features: D, values per frame (three per predicted joint).
-        coefficients: K, DCT coefficients (tokens).
-        layers: mixer blocks.
-        width: channels per token.
-        dropout: probability, in training only.
+        features: number of values per frame, D: three per predicted joint.
+        coefficients: number of coefficients in time, K. Each coefficient is a token.
+        layers: number of mixer blocks.
+        width: number of channels per token.
+        dropout: dropout probability in training.
     """
 
     def __init__(
@@ -34,20 +34,21 @@ class SwiftDiff(nn.Module):
         self.out = zero_init(nn.Linear(width, features))
 
     def embed(self, noise: Tensor) -> Tensor:
-        """Return the features (..., K, width) of noise (..., K, D), without the history."""
+        """Return features (..., K, width) of noise (..., K, D), independent of the history."""
         return self.joint_embed(noise)
 
     def denoise(self, embedded: Tensor, condition: Tensor) -> Tensor:
-        """Denoise coefficients in one step, from the timestep that the network was trained on.
+        """Return samples of coefficients, denoised in one step.
+
+        The step starts at the diffusion timestep for which the network was trained.
 
         Args:
-            embedded: (P, S, K, width) result of `embed`. A first dimension of 1 serves all people.
-            condition: (P, K, D) coefficients of the padded history. They are embedded once per
-                person.
+            embedded: features of the noise from `embed`, (P, S, K, width), or (1, S, K, width)
+                if all people share the same noise.
+            condition: coefficients of the history, (P, K, D), which are embedded once per person.
 
         Returns:
-            (P, S, K, D): the noise or the clean coefficients, whichever the network was trained
-            to predict.
+            The noise or the clean coefficients (P, S, K, D), as the network was trained.
         """
         shape = condition.shape[0], embedded.shape[1]
         token = self.cond_embed(condition.flatten(1))[None, :, None]  # (1, P, 1, width)
@@ -59,5 +60,5 @@ class SwiftDiff(nn.Module):
         return self.out(h[1:]).unflatten(1, shape).permute(1, 2, 0, 3)  # (P, S, K, D)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Denoise coefficients (B, K, D), each under a condition (B, K, D) of its own."""
+        """Return B denoised coefficients (B, K, D), each for its own condition (B, K, D)."""
         return self.denoise(self.embed(x[:, None]), condition)[:, 0]

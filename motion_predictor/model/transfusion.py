@@ -20,7 +20,10 @@ def timestep_embedding(timesteps: Tensor, width: int) -> Tensor:
 
 
 class SelfAttention(nn.Module):
-    """Pre-norm multi-head self-attention with a residual, without biases or output projection."""
+    """Multi-head self-attention with a norm in front and a residual connection.
+
+    The attention has no biases and no output projection.
+    """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -44,7 +47,7 @@ class SelfAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Pre-norm feed-forward layer with a residual."""
+    """A feed-forward layer with a norm in front and a residual connection."""
 
     def __init__(self, width: int, ff_width: int, dropout: float) -> None:
         super().__init__()
@@ -60,9 +63,9 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """Squeeze-excitation over tokens, self-attention and feed-forward layer.
+    """A transformer block: squeeze-excitation over tokens, self-attention, feed-forward layer.
 
-    A long skip connection may come first.
+    A block with `skip` first merges in the result of an earlier block (a long skip connection).
     """
 
     def __init__(
@@ -78,22 +81,22 @@ class Block(nn.Module):
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
         if skip is not None:
             x = self.skip_linear(torch.cat([x, skip], dim=-1))
-        x = x * (1 + self.se(x.mean(dim=-1))[..., None])  # with a residual
+        x = x * (1 + self.se(x.mean(dim=-1))[..., None])  # 1 +: a residual connection
         return self.ffn(self.sa_block(x))  # (B, K+1, width)
 
 
 class TransFusion(nn.Module):
-    """The denoiser of TransFusion; parameter names are those of the official state dict.
+    """The denoiser of TransFusion. Its parameters have the names of the official state dict.
 
     Args:
-        features: D, values per frame (three per predicted joint).
-        coefficients: K, DCT coefficients (tokens).
-        layers: number of blocks. There are layers // 2 before and as many after the middle block,
-            joined by long skips.
-        heads: attention heads; must divide width.
-        width: channels per token.
-        ff_width: hidden channels of the feed-forward layers.
-        dropout: probability, in training only.
+        features: number of values per frame, D: three per predicted joint.
+        coefficients: number of coefficients in time, K. Each coefficient is a token.
+        layers: number of blocks: a middle block with layers // 2 blocks before and layers // 2
+            after it. Long skip connections join the blocks before to the blocks after.
+        heads: number of attention heads; the width must be a multiple of this number.
+        width: number of channels per token.
+        ff_width: number of hidden channels of the feed-forward layers.
+        dropout: dropout probability in training.
     """
 
     def __init__(
@@ -112,7 +115,8 @@ class TransFusion(nn.Module):
         def block(skip: bool) -> Block:
             return Block(coefficients + 1, width, heads, ff_width, dropout, skip)
 
-        # The official table has one row more than there are tokens. That row is never read.
+        # The official table of positions has one row more than there are tokens. The last row is
+        # never read.
         self.sequence_embedding = nn.Parameter(torch.randn(coefficients + 2, width))
         self.joint_embed = nn.Linear(features, width)
         self.cond_embed = nn.Linear(features * coefficients, width)
@@ -125,35 +129,34 @@ class TransFusion(nn.Module):
         self.out = zero_init(nn.Linear(width, features))
 
     def forward(self, x: Tensor, timesteps: Tensor, condition: Tensor | None) -> Tensor:
-        """Denoise coefficients.
+        """Denoise coefficients x, each from its own timestep.
 
         Args:
-            x: (B, K, D) noised coefficients.
-            timesteps: (B,) diffusion timesteps.
-            condition: (B, K, D) coefficients of the padded history, or None for unconditional.
+            x: noised coefficients (B, K, D).
+            timesteps: diffusion timesteps (B,).
+            condition: coefficients of the history (B, K, D). With None, the network is not told
+                the history.
 
         Returns:
-            (B, K, D): the noise or the clean coefficients, whichever the network was trained to
-            predict.
+            The noise or the clean coefficients (B, K, D), as the network was trained.
         """
         return self._denoise(self._token(timesteps, condition), self.embed(x))
 
     def embed(self, x: Tensor) -> Tensor:
-        """Return the features (..., K, width) of coefficients (..., K, D), without the history."""
+        """Return features (..., K, width) of coefficients x (..., K, D), without the history."""
         return self.joint_embed(x) + self.sequence_embedding[1 : x.shape[-2] + 1]
 
     def denoise(self, embedded: Tensor, condition: Tensor, timestep: int) -> Tensor:
-        """Denoise coefficients that are all at the same timestep.
+        """Denoise coefficients that all have the same diffusion timestep.
 
         Args:
-            embedded: (P, S, K, width) result of `embed`. A first dimension of 1 serves all people.
-            condition: (P, K, D) coefficients of the padded history. They are embedded once per
-                person.
+            embedded: features of the noise from `embed`, (P, S, K, width), or (1, S, K, width)
+                if all people share the same noise.
+            condition: coefficients of the history, (P, K, D), which are embedded once per person.
             timestep: diffusion timestep of all coefficients.
 
         Returns:
-            (P, S, K, D): the noise or the clean coefficients, whichever the network was trained
-            to predict.
+            The noise or the clean coefficients (P, S, K, D), as the network was trained.
         """
         shape = condition.shape[0], embedded.shape[1]
         timesteps = torch.full((1,), timestep, device=condition.device)

@@ -1,1 +1,1 @@
-"""The node compares its predictions with what then happened, and corrects its radii."""
+"""Compares earlier predictions with later observations, and corrects the radii."""

@@ -22,30 +22,33 @@ CORRECTIONS = ('none', 'widen', 'both')
 
 @dataclass(frozen=True)
 class Quality:
-    """How well one person was predicted recently, at H horizons; NaN where nothing was judged."""
+    """Tells how well one person was predicted recently, at H horizons.
+
+    Values are NaN at horizons at which no prediction was judged.
+    """
 
     id: str
     seconds: FloatArray
-    """(H,) seconds of evidence, with recent ones weighted more."""
+    """Seconds of evidence, in which recent seconds have more weight, (H,)."""
     coverage: FloatArray
-    """(H,) share of the observed joints that were within the published radius."""
+    """Share of the observed joints that were within the published radius, (H,)."""
     error_m: FloatArray
-    """(3, H) mean distance of the joints from the mean, from zero velocity, and from constant
-    velocity."""
+    """Mean distance between observed joints and three predictions: the mean of the samples, zero
+    velocity, and constant velocity, (3, H)."""
     factor: FloatArray
-    """(H,) factors by which the radii are multiplied."""
+    """Factors by which the radii of this person are multiplied, (H,)."""
 
 
 class SelfCheck:
-    """Keeps predictions until the predicted times are observed, and judges them then.
+    """Keeps predictions until people are observed at the predicted times, and then judges them.
 
     Args:
-        times: (F,) seconds ahead of the predicted frames.
-        correction: 'none'; 'widen', which never makes a radius smaller than calibrated; or 'both',
-            which may make it smaller too.
+        times: times of the F predicted frames, in seconds after the last observation, (F,).
+        correction: 'none'; 'widen', which never makes radii smaller than calibrated; or 'both',
+            which may also make radii smaller than calibrated.
 
     Raises:
-        ValueError: if there is no such correction.
+        ValueError: if `correction` is not one of CORRECTIONS.
     """
 
     def __init__(self, times: FloatArray, correction: str = 'widen') -> None:
@@ -65,10 +68,10 @@ class SelfCheck:
         self._slots = Slots()
 
     def correct(self, correction: str) -> None:
-        """Change the correction.
+        """Change the kind of correction: 'none', 'widen' or 'both'.
 
         Raises:
-            ValueError: like the constructor.
+            ValueError: if `correction` is not one of CORRECTIONS.
         """
         if correction not in CORRECTIONS:
             raise ValueError(
@@ -77,12 +80,15 @@ class SelfCheck:
         self.correction = correction
 
     def step(self, stamp_ns: int, people: Sequence[Person], prediction: Prediction) -> Prediction:
-        """Judge earlier predictions by the newest observation. Return the newest one, corrected.
+        """Judge earlier predictions by the newest observation, and correct the newest prediction.
 
         Args:
-            stamp_ns: stamp of the observation.
-            people: people of the prediction, in its order. All of them have a window.
-            prediction: the newest prediction, as calibrated.
+            stamp_ns: stamp of the newest observation.
+            people: people of the prediction, in the order of its rows. All people have a window.
+            prediction: newest prediction, with calibrated radii.
+
+        Returns:
+            The newest prediction, with corrected radii.
         """
         with self._lock:
             return self._step(stamp_ns, people, prediction)
@@ -119,7 +125,7 @@ class SelfCheck:
         return replace(prediction, radius=radius)
 
     def report(self) -> list[Quality]:
-        """Return how well each person who was seen recently was predicted."""
+        """Return the quality of recent predictions, for each person who was seen recently."""
         with self._lock:
             found = []
             for person_id, slot in self._slots.of_ids.items():
@@ -132,7 +138,7 @@ class SelfCheck:
             return found
 
     def _reserve(self, slots: int) -> None:
-        """Allocate slots until there are so many, and some more."""
+        """Make room for at least this number of slots. Spare slots make later calls quick."""
         more = slots + 8 - len(self._sums)
         if slots <= len(self._sums):
             return
@@ -152,10 +158,13 @@ class SelfCheck:
         elapsed_s: FloatArray,
         coverage: float,
     ) -> None:
-        """Compare predictions for the present with positions (P, J, 3), NaN where not observed."""
+        """Compare earlier predictions for the present with the seen positions (P, J, 3).
+
+        The positions of joints that were not observed are NaN.
+        """
         off = past.guesses - seen[:, None, None]  # (P, H, 3, J, 3)
         errors_m = np.sqrt(np.einsum('...i,...i', off, off))
-        told = errors_m[:, :, 0] == errors_m[:, :, 0]  # not NaN
+        told = errors_m[:, :, 0] == errors_m[:, :, 0]  # False where the error is NaN
         ratio = errors_m[:, :, 0] / past.radius  # (P, H, J)
         known = (ratio == ratio).sum(-1)
         missed = (ratio > past.factor[..., None]).sum(-1) / np.maximum(known, 1)
@@ -173,7 +182,7 @@ class SelfCheck:
         missed: FloatArray,
         promised: NDArray[np.bool_],
     ) -> None:
-        """Add errors (P, H, 3, J), of the joints that can be judged (P, H, J), to the averages."""
+        """Add errors (P, H, 3, J) to the running averages, for joints with `told` (P, H, J)."""
         count = told.sum(-1)
         weight = np.where(count > 0, elapsed_s[:, None], 0)  # (P, H)
         errors_m = np.where(told[:, :, None], errors_m, 0)

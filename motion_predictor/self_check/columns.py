@@ -1,4 +1,4 @@
-"""Assigns columns of an array to people, by their tracks."""
+"""Assigns columns of an array to people, by the numbers of their tracks."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,10 +8,10 @@ MORE = 4
 
 
 class Columns:
-    """The column of each track. If a column was not used for some time, another track can get it.
+    """Knows the column of each track. A column that is unused for some time goes to another track.
 
     Args:
-        kept_s: time in seconds for which a track keeps a column without using it.
+        kept_s: time for which a track keeps a column without using it, seconds.
     """
 
     def __init__(self, kept_s: float) -> None:
@@ -22,7 +22,7 @@ class Columns:
         self._last: tuple[list[int], NDArray[np.int64]] = [], np.zeros(0, np.int64)
 
     def of(self, stamp_ns: int, tracks: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[int]]:
-        """Return the columns (P,) of tracks, and those columns that a track got just now."""
+        """Return the columns (P,) of tracks, and the columns that were assigned in this call."""
         asked = tracks.tolist()
         self._asked_ns.update(dict.fromkeys(asked, stamp_ns))
         if asked == self._last[0]:
@@ -40,9 +40,9 @@ class Columns:
         return self._last[1], [self._of_tracks[track] for track in fresh]
 
     def _forget(self, stamp_ns: int) -> None:
-        """Free columns that were last used more than `kept_s` ago, or as far in the future.
+        """Free columns whose last use is more than `kept_s` away, in the past or in the future.
 
-        If the stamp of the last use lies in the future, time went back.
+        The last use lies in the future if time went back, for example when a recording restarts.
         """
         late = [
             track

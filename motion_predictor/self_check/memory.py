@@ -1,4 +1,4 @@
-"""Keeps predictions until the predicted times are observed."""
+"""Keeps predictions until people are observed at the predicted times."""
 
 from dataclasses import dataclass
 
@@ -10,43 +10,44 @@ from motion_predictor.self_check.columns import Columns
 
 FloatArray = NDArray[np.floating]
 AROUND = 5
-"""Number of frames kept around each horizon, since observations come between frames."""
+"""Number of frames that are kept around each horizon, since observations fall between frames."""
 APART_S = 0.02
 """Shortest time between two predictions that are kept."""
 LATE_S = 0.1
-"""How long predictions are kept after their last horizon."""
+"""Time for which a prediction is kept after its last horizon."""
 SLOPE_S = 0.1
-"""The constant velocity is the average velocity over this time."""
+"""Time over which velocities are averaged, for the prediction with constant velocity."""
 GUESSES = 3
-"""Number of predictions compared: the mean, zero velocity, constant velocity."""
+"""Number of compared predictions: the mean of the samples, zero velocity, constant velocity."""
 NEVER_NS = -(2**60)
-"""Stamp of rows without a prediction."""
+"""Stamp that marks rows without a prediction."""
 
 
 @dataclass(frozen=True)
 class Past:
-    """Earlier predictions for the present time, at each horizon."""
+    """Earlier predictions of the present time: for each horizon, the one made that long ago."""
 
     guesses: FloatArray
-    """(P, H, 3, J, 3) metres. The first of three is the mean, NaN where there is no prediction."""
+    """Predicted positions, (P, H, 3, J, 3) metres: the mean of the samples, zero velocity, and
+    constant velocity. The mean is NaN where there is no prediction."""
     radius: FloatArray
-    """(P, H, J) metres, as calibrated. NaN where there is no prediction."""
+    """Calibrated radii before correction, (P, H, J) metres. NaN where there is no prediction."""
     factor: FloatArray
-    """(P, H) factors by which the radii were multiplied."""
+    """Factors by which the radii were multiplied, (P, H)."""
     learnt: FloatArray
-    """(P, H) 1 where the radius came from the calibration, NaN where it was everything
-    reachable."""
+    """1 where the radius came from the calibration, NaN where the ball held everything
+    reachable, (P, H)."""
 
 
 class Memory:
-    """Predictions of the last seconds, at frames around some horizons.
+    """Stores the predictions of the last seconds, at the frames around each horizon.
 
-    Arrays have a row for each prediction and a column for each person. So all horizons and people
-    are looked up at once.
+    Arrays have a row for each prediction and a column for each person. With this order, one lookup
+    gets all horizons of all people.
 
     Args:
-        horizons_s: (H,) seconds ahead, ascending.
-        frames: F, number of predicted frames.
+        horizons_s: horizons in seconds after the observation, ascending, (H,).
+        frames: number of predicted frames, F.
         rate_hz: frames per second.
     """
 
@@ -60,30 +61,31 @@ class Memory:
         self._horizons = np.arange(len(nearest))
         self._kept_s = float(self._middle_s[-1, 0]) + LATE_S
         self._stamps_ns = np.full(int(self._kept_s / APART_S) + 2, NEVER_NS)
-        self._row = -1  # row of the newest prediction
+        self._row = -1  # the row of the newest prediction
         self._clear(0)
 
     def _clear(self, joints: int) -> None:
-        """Start without people, in arrays for so many joints."""
+        """Replace the arrays by empty arrays without people, for this number of joints."""
         self._columns = Columns(self._kept_s)
         horizons, around = self._frames.shape
 
         def nobody(*shape: int) -> FloatArray:
             return np.zeros((len(self._stamps_ns), 0, *shape), np.float32)
 
-        self._balls = nobody(horizons, around, joints, 4)  # means, and radii as calibrated
-        self._seen = nobody(2, joints, 3)  # the newest positions and their velocities
+        self._balls = nobody(horizons, around, joints, 4)  # means and calibrated radii
+        self._seen = nobody(2, joints, 3)  # last seen positions and velocities
         self._factor = nobody(horizons)
         self._learnt = nobody()
 
     def columns(self, stamp_ns: int, tracks: NDArray[np.int64], joints: int) -> NDArray[np.int64]:
-        """Return the columns (P,) in which predictions of people are kept.
+        """Return the columns (P,) in which the predictions of these people are kept.
 
-        If time went back, all predictions are forgotten, since the predicted times will not come.
+        If time went back, all stored predictions are dropped, since no observation will come at
+        the predicted times.
 
         Args:
             stamp_ns: stamp of the newest observation.
-            tracks: (P,) numbers that identify people, whatever their ids.
+            tracks: numbers that identify people even if their ids change, (P,).
             joints: number of joints per person.
         """
         if self._row >= 0 and stamp_ns <= self._stamps_ns[self._row]:
@@ -96,7 +98,7 @@ class Memory:
             self._balls, self._seen = _with(self._balls, more), _with(self._seen, more)
             self._factor, self._learnt = _with(self._factor, more), _with(self._learnt, more)
         if fresh:
-            self._balls[:, fresh] = np.nan  # forgets the person who had it before
+            self._balls[:, fresh] = np.nan  # forgets the people who had these columns before
         return columns
 
     def keep(
@@ -107,14 +109,14 @@ class Memory:
         prediction: Prediction,
         factor: FloatArray,
     ) -> None:
-        """Keep a prediction.
+        """Store a prediction, unless the last stored one is less than `APART_S` older.
 
         Args:
             stamp_ns: stamp of the newest observation.
-            columns: (P,) the people's columns.
-            history: (P, H', J, 3) metres, the histories from which they were predicted.
-            prediction: the prediction, as calibrated.
-            factor: (P, H) factors by which its radii are multiplied.
+            columns: columns of the people, (P,).
+            history: histories from which the people were predicted, (P, H', J, 3) metres.
+            prediction: the prediction, with calibrated radii.
+            factor: factors by which the radii of the prediction are multiplied, (P, H).
         """
         if stamp_ns - self._stamps_ns[self._row] < APART_S * 1e9:
             return
@@ -123,7 +125,7 @@ class Memory:
         span = min(history.shape[1] - 1, max(1, round(SLOPE_S * self._rate_hz)))
         newest = history[:, -1]
         if len(columns) < self._balls.shape[1]:
-            self._balls[row] = np.nan  # people who are not there now
+            self._balls[row] = np.nan  # clears the columns of people who are not there now
         self._balls[row, columns, ..., :3] = prediction.mean[:, self._frames]
         self._balls[row, columns, ..., 3] = prediction.radius[:, self._frames]
         self._seen[row, columns, 0] = newest
@@ -132,7 +134,7 @@ class Memory:
         self._learnt[row, columns] = np.where(prediction.unfamiliar, np.nan, 1)
 
     def recall(self, stamp_ns: int, columns: NDArray[np.int64]) -> Past | None:
-        """Return each person's earlier predictions for the present; None if there are none."""
+        """Return the earlier predictions of each person for the present time; None without any."""
         ages_s = (stamp_ns - self._stamps_ns) * 1e-9
         rows = np.abs(ages_s - self._middle_s).argmin(1)  # (H,)
         age_s = ages_s[rows]
@@ -164,6 +166,6 @@ class Memory:
 
 
 def _with(values: FloatArray, more: int) -> FloatArray:
-    """Return values (N, C, ...) with more columns, filled with zeros."""
+    """Return values (N, C, ...) with `more` columns added, which are filled with zeros."""
     room = np.zeros((len(values), more, *values.shape[2:]), np.float32)
     return np.concatenate([values, room], 1)

@@ -1,4 +1,4 @@
-"""Assigns rows (slots) of learnt factors to people, also when their ids change."""
+"""Assigns slots (rows of an array of learnt factors) to people, even if their ids change."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,16 @@ from numpy.typing import NDArray
 from motion_predictor.tracking.scene import Person
 
 KEPT_S = 60.0
-"""Somebody who was not seen for so long counts as a new person, even if the id is the same."""
+"""A person who was not seen for this time counts as a new person, even if the id is the same."""
 LONGEST_S = 0.1
-"""Upper limit of the evidence of one message: a longer time since the last one counts as this."""
+"""Upper limit of the time that one message adds to the evidence. After a longer gap between
+messages, only this time counts."""
 MOST_TRACKS = 1000
-"""If more tracks than this are remembered, those of people without a slot are forgotten."""
+"""Number of remembered tracks above which tracks of people without a slot are forgotten."""
 
 
 class Slots:
-    """Slots of people. A person keeps the slot if the id changes, and if the id comes back."""
+    """Knows the slot of each person. A person keeps the slot if the id changes or comes back."""
 
     def __init__(self) -> None:
         self.of_ids: dict[str, int] = {}
@@ -24,7 +25,7 @@ class Slots:
         self._seen_ns: dict[str, int] = {}
 
     def forget(self, stamp_ns: int) -> list[int]:
-        """Free the slots of people who were not seen recently, and return them."""
+        """Free the slots of people who were not seen recently, and return these slots."""
         late = [
             person_id
             for person_id, seen_ns in self._seen_ns.items()
@@ -35,10 +36,10 @@ class Slots:
     def recognise(
         self, stamp_ns: int, people: Sequence[Person]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], list[int]]:
-        """Return the people's slots (P,), seconds (P,) since they were seen, and freed slots.
+        """Return slots of people (P,), seconds since each was last seen (P,), and freed slots.
 
-        Times are at most LONGEST_S. If a known person takes the id of somebody else, the slot of
-        the latter is freed.
+        Seconds are at most LONGEST_S. If a known person takes the id of another person, the slot
+        of that other person is freed.
         """
         slots, elapsed_s, freed = [], [], []
         for person in people:

@@ -1,1 +1,1 @@
-"""How far off a prediction may be: radii and their calibration."""
+"""Uncertainty of predictions: radii around predicted joints, and the calibration of the radii."""

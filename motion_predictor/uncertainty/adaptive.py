@@ -1,15 +1,15 @@
-"""Adaptive conformal inference: corrects each person's radii by how often they held recently.
+"""Adaptive conformal inference: corrects a person's radii by how often they held recently.
 
-For each person and horizon, a distribution of the ratio of error to radius is kept, in which
-recent ratios have more weight. The radius is multiplied by the quantile of that distribution at
-1 - a.
+For each person and horizon, this module keeps a distribution of the ratio of error to radius.
+Recent ratios have more weight. The quantile of this distribution at 1 - a is the factor by which
+the radius is multiplied.
 
-The level a is not constant. It falls while more joints than promised are outside their balls, and
-rises while fewer are (Gibbs and Candes 2021). So the coverage is right in the long run, whatever
-the person does.
+The level a, the allowed share of misses, changes with time. While more joints than promised are
+outside their balls, the level a falls. While fewer joints are outside, the level a rises (Gibbs
+and Candes 2021). So the coverage is right in the long run, whatever the person does.
 
-Until a horizon has been judged for some seconds, it uses the factor of the next shorter one. The
-reason is that a person who is predicted badly at 0.5 s is predicted badly at 2 s, too.
+Until a horizon has been judged for some seconds, it uses the factor of the next shorter horizon.
+The reason is that a person who is predicted badly at 0.5 s is also predicted badly at 2 s.
 """
 
 import numpy as np
@@ -17,41 +17,42 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating]
 MEMORY_S = 8.0
-"""Time constant of the exponential average over evidence."""
+"""Time constant with which old evidence loses weight exponentially."""
 PRIOR_S = 2.0
-"""Weight of the calibration, as seconds of evidence."""
+"""Weight of the calibration, expressed as seconds of evidence."""
 STEP_PER_S = 0.3
-"""Gamma of Gibbs and Candes, per second: how fast a falls while all joints are outside."""
+"""Speed with which the level a falls while all joints are outside (gamma of Gibbs and Candes)."""
 SHARES = (0.2, 2.0)
-"""Limits of a, as multiples of 1 - coverage. The upper limit is above 1, because factors rise at
-once and fall slowly. With 1 as the limit, balls would hold their joints too often."""
+"""Limits of the level a, as multiples of 1 - coverage. Factors rise at once and fall slowly. So
+the upper limit must be above 1: with a limit of 1, balls would hold their joints too often."""
 NARROWS_PER_S = 0.05
-"""Greatest fall of a factor: 5 % per second. A rise is not limited."""
+"""Greatest fall of a factor: 5 % per second. The rise of a factor is not limited."""
 BOUNDS = (0.5, 8.0)
-"""Limits of factors. If radii may not become smaller than calibrated, the lower limit is 1."""
+"""Limits of the factors. If radii may not become smaller than calibrated, the lower limit is 1."""
 EDGES = np.linspace(np.log(1 / 16), np.log(16), 129)
-"""Edges of the bins: logarithms of the ratio of error to radius. One of them is 0."""
+"""Edges of the bins: logarithms of the ratio of error to radius. One edge is 0."""
 UNIT = len(EDGES) // 2
 BINS = len(EDGES) + 1
 _RATIOS = np.exp(EDGES)
 
 
 class Adaptation:
-    """Factors for the radii of people, in slots that are reused.
+    """Factors for the radii of people. Each person has a slot (a row of the arrays).
 
     Args:
-        horizons: H, number of horizons, which ascend in time.
+        horizons: number of horizons, H, in ascending order of time.
     """
 
     def __init__(self, horizons: int) -> None:
-        # For C slots: seconds of evidence in each bin (C, H, B), a as a multiple of 1 - coverage
-        # (C, H), and logarithms of the factors (C, H).
+        # Seconds of evidence in each of B bins, for C slots (C, H, B).
         self._evidence: FloatArray = np.zeros((0, horizons, BINS))
+        # The level a, as a multiple of 1 - coverage (C, H).
         self._share: FloatArray = np.zeros((0, horizons))
+        # Logarithms of the factors (C, H).
         self._logs: FloatArray = np.zeros((0, horizons))
 
     def reserve(self, slots: int) -> None:
-        """Allocate slots until there are so many. New ones are empty."""
+        """Add empty slots until the number of slots is at least `slots`."""
         more = max(0, slots - len(self._logs))
         horizons = self._logs.shape[1]
         fresh = np.zeros((more, horizons, BINS)), np.ones((more, horizons))
@@ -60,7 +61,7 @@ class Adaptation:
         self._logs = np.concatenate([self._logs, np.zeros((more, horizons))])
 
     def forget(self, slot: int) -> None:
-        """Empty a slot for a new person."""
+        """Clear a slot, so that a new person can use it."""
         self._evidence[slot], self._share[slot], self._logs[slot] = 0, 1, 0
 
     def learn(
@@ -74,13 +75,13 @@ class Adaptation:
         """Learn from the errors of predictions of n people.
 
         Args:
-            slots: (n,) the people's slots.
-            ratio: (n, H, J) errors divided by calibrated radii; NaN where unknown.
-            missed: (n, H) share of the joints that were outside the published radii.
-            elapsed_s: (n,) seconds since each person was seen before.
-            coverage: the promised coverage.
+            slots: slots of the n people, (n,).
+            ratio: errors divided by calibrated radii, (n, H, J). Unknown ratios are NaN.
+            missed: share of the joints that were outside the published radii, (n, H).
+            elapsed_s: seconds since each person was last seen, (n,).
+            coverage: promised coverage.
         """
-        known = ratio == ratio  # not NaN
+        known = ratio == ratio  # False where the ratio is NaN
         count = known.sum(-1)  # (n, H)
         told = np.where(count > 0, elapsed_s[:, None], 0.0)
         bins = np.searchsorted(_RATIOS, ratio)
@@ -102,12 +103,12 @@ class Adaptation:
         coverage: float,
         narrows: bool,
     ) -> FloatArray:
-        """Return the logarithms (n, H) of the factors of n people from now on.
+        """Return the logarithms (n, H) of the factors for the next predictions of n people.
 
         Args:
-            slots: (n,) the people's slots.
-            elapsed_s: (n,) seconds since each person was seen before.
-            coverage: the promised coverage.
+            slots: slots of the n people, (n,).
+            elapsed_s: seconds since each person was last seen, (n,).
+            coverage: promised coverage.
             narrows: whether radii may become smaller than calibrated.
         """
         heard = self._evidence[slots].cumsum(-1)  # (n, H, B)
@@ -115,7 +116,7 @@ class Adaptation:
         lacking = np.maximum(PRIOR_S - heard[..., -1], 0)
         bins = (heard < (level * heard[..., -1])[..., None]).sum(-1)
         for person in np.flatnonzero(lacking.any(-1)):
-            before = UNIT  # the bin whose upper edge is the factor
+            before = UNIT  # index of the bin whose upper edge is the factor
             for horizon, prior_s in enumerate(lacking[person]):
                 own = heard[person, horizon].copy()
                 own[before:] += prior_s * coverage

@@ -1,4 +1,4 @@
-"""The calibration of a checkpoint: the data that it was fitted to, and its groups."""
+"""The calibration of a checkpoint: its groups of people and joints, and the data of the fit."""
 
 from typing import Annotated, Literal
 
@@ -18,11 +18,12 @@ TERMS = (
     'spread',
     'body_spread',
 )
-"""Terms of the expected error, in the order of the tensor: a constant, the state of the person,
-the spread of the joint's samples, and the root mean square of the spread over all joints."""
+"""Terms of the expected error, in the order of the tensor `calibration.terms`: a constant, terms
+of the person's state, the spread of the joint's samples, and the root mean square of the spread
+over all joints."""
 STILL_TERMS = 7
-"""Number of leading terms. Their inputs are the same at every frame."""
-# The joints of `others` are the trunk and the head.
+"""Number of the first TERMS, whose inputs are the same at every future frame."""
+# The part `others` holds the joints of the trunk and the head.
 PARTS = ('wrists', 'elbows', 'feet', 'knees', 'hips', 'others')
 _PART_OF = {'wrist': 0, 'hand': 0, 'thumb': 0, 'elbow': 1, 'ankle': 2, 'foot': 2, 'heel': 2}
 _PART_OF |= dict.fromkeys(('finger', 'index', 'pinky'), 0)
@@ -37,13 +38,13 @@ Speed = Annotated[float, Field(gt=0)]
 
 
 class Calibration(BaseModel):
-    """The data that sets were calibrated on, and the meaning of the axes of their tensors.
+    """The data of the calibration set, and the meaning of the axes of the calibration's tensors.
 
-    - `calibration.terms` (G, A, K): weights of the A TERMS in the expected error, for G PARTS.
+    - `calibration.terms` (G, A, K): weights of the A TERMS of the expected error, for G PARTS.
     - `calibration.scale` (C, R, G, B, K) and `calibration.pace_scale` (C, R, Q, K): factors that
       turn the expected error into a radius.
-    - `calibration.pace_floor` (C, R, K), seconds: no radius is below this times the speed of the
-      root.
+    - `calibration.pace_floor` (C, R, K), seconds: lower limit of the radius, divided by the speed
+      of the root.
     - `calibration.body_scale` (C, R, V, K): further factors of the radii, with which the balls
       hold all joints of a person at once.
     """
@@ -52,20 +53,19 @@ class Calibration(BaseModel):
 
     kind: Literal['floored']
     coverages: Annotated[tuple[Probability, ...], Field(min_length=1)]
-    """C probabilities, ascending, for which there are enough data."""
+    """The C calibrated coverages (probabilities), ascending: those for which data suffice."""
     samples: Annotated[tuple[Frame, ...], Field(min_length=1)]
-    """R numbers of samples per person, for which it was fitted."""
+    """The R numbers of samples per person for which the calibration was fitted."""
     frames: Annotated[tuple[Frame, ...], Field(min_length=1)]
-    """K future frames, ascending, from 1. Values for other frames are interpolated linearly."""
+    """The K calibrated future frames, ascending, from 1. Other frames are interpolated."""
     speeds: tuple[Speed, ...]
-    """m/s, ascending: limits between the B groups of cases, by a joint's speed."""
+    """Limits between the B groups by the speed of a joint, ascending, m/s."""
     body_speeds: tuple[Speed, ...]
-    """m/s, ascending: limits between the V groups of cases, by the fastest joint's speed."""
+    """Limits between the V groups by the speed of a person's fastest joint, ascending, m/s."""
     paces: tuple[Speed, ...]
-    """m/s, ascending: limits between the Q groups of cases, by the speed of the root over the
-    ground."""
+    """Limits between the Q groups by the horizontal speed of the root, ascending, m/s."""
     people: Count
-    """Number of people in the calibration."""
+    """Number of people in the calibration set."""
     windows: Count
     """Number of windows of these people that are half a second apart."""
 
@@ -78,7 +78,7 @@ class Calibration(BaseModel):
         return self
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the tensors, by name."""
+        """Return the shape of each tensor of the calibration, by the name of the tensor."""
         coverages, rungs, knots = len(self.coverages), len(self.samples), len(self.frames)
         speeds, body_speeds = len(self.speeds) + 1, len(self.body_speeds) + 1
         return {
@@ -93,10 +93,11 @@ class Calibration(BaseModel):
         """Return the index of a coverage in `coverages`.
 
         Args:
-            coverage: one of `coverages`. None means 0.95, or the highest one if 0.95 is not there.
+            coverage: one of `coverages`. With None, the coverage is 0.95, or the highest coverage
+                if 0.95 is not calibrated.
 
         Raises:
-            ValueError: in one sentence, if the coverage is not calibrated.
+            ValueError: if the coverage is not calibrated. The error message is one sentence.
         """
         if coverage is None:
             coverage = USUAL if USUAL in self.coverages else self.coverages[-1]
@@ -110,17 +111,18 @@ class Calibration(BaseModel):
         return nearest
 
     def rung(self, samples: int) -> int | None:
-        """Return the index in `samples` of the largest number that is not above this one.
+        """Return which entry of `samples` to use for predictions with this number of samples.
 
-        With fewer samples, the mean is worse and the spread smaller. So a calibration for fewer
-        samples is cautious for more samples. The index is None if all numbers are larger.
+        The result is the index of the largest entry that is not above this number; None if all
+        entries are larger. With fewer samples, the mean is worse and the spread smaller. So a
+        calibration for fewer samples is cautious for more samples.
         """
         fewer = [n for n in self.samples if n <= samples]
         return self.samples.index(max(fewer)) if fewer else None
 
 
 def parts_of(layout: Layout) -> list[int]:
-    """Return the part, as an index into PARTS, of each joint of a layout."""
+    """Return, for each joint of a layout, the index in PARTS of its part of the body."""
     parts = []
     for joint in layout.joints:
         name = layout.common_name(joint)

@@ -1,10 +1,12 @@
-"""Measures how familiar observed motion is, and so whether a calibration applies to it.
+"""Measures how familiar observed motion is, to tell whether a calibration applies to this motion.
 
-The pose of a person at three instants of the history is compared with poses of the calibration
-set: the directions of the limbs in the heading frame, their lengths, and the size of the body. The
-score is the squared Mahalanobis distance, averaged over the instants. It gives a conformal p-value
-(Vovk et al. 2005; for anomalies Laxhammar and Falkman 2010). This is the share of the calibration
-set with scores at least as large. There, each person is scored by a fit to all other people.
+A person's pose at three instants of the history is compared with poses of the calibration set. The
+comparison uses the directions of the limbs in the heading frame, the lengths of the limbs, and the
+size of the body. The score is the squared Mahalanobis distance, averaged over the three instants.
+
+The result is a conformal p-value: the share of the calibration set whose scores are at least as
+large (Vovk et al. 2005; for anomalies Laxhammar and Falkman 2010). To score a person of the
+calibration set, the fit leaves this person out.
 """
 
 from typing import Annotated
@@ -17,28 +19,28 @@ from motion_predictor.skeleton import Layout
 
 FloatArray = NDArray[np.float32]
 INSTANT_S = 8 / 60
-"""A pose is averaged over this time, to reduce the noise of the tracker."""
+"""Time over which a pose is averaged, to reduce the noise of the tracker."""
 DIRECTION, LENGTH, SIZE = 0.12, 0.12, 0.08
 """Usual differences between studios, trackers and bodies: in the direction of a limb, in the
-logarithm of its length, and in the logarithm of the size of the body."""
+logarithm of a limb's length, and in the logarithm of the size of the body."""
 SHORTEST_M = 1e-3
 LEVELS = 64
 """Number of p-values for which a score is stored."""
 
 
 class Familiarity(BaseModel):
-    """The data that the tensors `familiarity.*` of a checkpoint were fitted to."""
+    """Describes the data to which a checkpoint's `familiarity.*` tensors were fitted."""
 
     model_config = ConfigDict(extra='forbid', frozen=True)
 
     people: Annotated[int, Field(ge=1, le=1_000_000)]
-    """Number of people in the fit. Each person's scores come from a fit to all the others."""
+    """Number of people in the calibration set. A person's scores come from a fit to the others."""
     windows: Annotated[int, Field(ge=1, le=100_000_000)]
-    """n, number of windows of these people that are half a second apart. No p-value is below
+    """Number n of windows of these people that are half a second apart. No p-value is below
     1 / (n + 1)."""
 
     def shapes(self, joints: int) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the tensors, by name."""
+        """Return the shape of each tensor of the familiarity test, by the name of the tensor."""
         features = 4 * (joints - 1) + 1
         return {
             'familiarity.mean': (features,),
@@ -47,16 +49,16 @@ class Familiarity(BaseModel):
         }
 
     def levels(self) -> NDArray[np.float64]:
-        """Return the p-values (LEVELS,), descending, of the stored scores."""
+        """Return the p-values (LEVELS,), descending, for which scores are stored."""
         return np.exp(np.linspace(0, -np.log(self.windows + 1), LEVELS))
 
 
 class Poses:
-    """Turns histories into poses that do not depend on position and heading.
+    """Turns histories into poses that do not depend on the person's position and heading.
 
     Args:
-        layout: of the joints.
-        frames: H, number of frames of a history.
+        layout: layout of the joints.
+        frames: number of frames of a history, H.
         rate_hz: frames per second.
     """
 
@@ -67,8 +69,14 @@ class Poses:
         self._starts = np.unique(np.linspace(0, frames - self._span, 3).round().astype(int))
 
     def __call__(self, history: FloatArray) -> FloatArray:
-        """Return poses (P, N, 4 (J - 1) + 1) at N instants of histories (P, H, J, 3), metres."""
-        near = history - history[:, -1:, :1]  # avoids rounding of large coordinates
+        """Return the poses of histories (P, H, J, 3), metres, at N instants.
+
+        Returns:
+            Directions and lengths of the limbs and size of the body (P, N, 4 (J - 1) + 1), in
+            units of the usual differences.
+        """
+        # Coordinates relative to the last root avoid the rounding errors of large coordinates.
+        near = history - history[:, -1:, :1]
         ends = [near[:, start : start + self._span].mean(1) for start in self._starts]
         poses = np.stack(ends, 1)  # (P, N, J, 3)
         limbs = poses[:, :, 1:] - poses[:, :, self._parents]
@@ -83,7 +91,7 @@ class Poses:
 
 
 def _facing(limbs: FloatArray, across: FloatArray) -> FloatArray:
-    """Turn limbs (..., L, 3) about the vertical so that `across` (..., 3) points to +y."""
+    """Return limbs (..., L, 3), rotated about the vertical so that `across` (..., 3) is +y."""
     length = np.hypot(across[..., 0], across[..., 1])
     flat = length > SHORTEST_M
     length = np.maximum(length, SHORTEST_M)
@@ -95,18 +103,18 @@ def _facing(limbs: FloatArray, across: FloatArray) -> FloatArray:
 
 
 def strangeness(poses: FloatArray, mean: FloatArray, whitening: FloatArray) -> FloatArray:
-    """Return the score (P,) of poses (P, N, D), given the mean and the whitening."""
+    """Return scores (P,): squared Mahalanobis distances of poses (P, N, D), averaged over N."""
     off = (poses - mean) @ whitening
     return (off * off).sum(-1).mean(-1)
 
 
 class FamiliarityTest:
-    """Says how familiar histories are.
+    """Tells how familiar histories are.
 
     Args:
-        familiarity: the description of the tensors.
-        tensors: in the order of `Familiarity.shapes`.
-        poses: turns histories into poses.
+        familiarity: description of the data to which the tensors were fitted.
+        tensors: the tensors, in the order of `Familiarity.shapes`.
+        poses: function that turns histories into poses.
     """
 
     def __init__(self, familiarity: Familiarity, tensors: list[FloatArray], poses: Poses) -> None:
@@ -115,6 +123,6 @@ class FamiliarityTest:
         self._poses = poses
 
     def __call__(self, history: FloatArray) -> FloatArray:
-        """Return the p-value (P,) of each history (P, H, J, 3): metres, z up."""
+        """Return the p-value (P,) of each history (P, H, J, 3), metres, z up."""
         scores = strangeness(self._poses(history), self._mean, self._whitening)
         return np.exp(np.interp(scores, self._scores, self._logs)).astype(np.float32)

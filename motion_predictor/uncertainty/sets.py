@@ -1,13 +1,14 @@
 """Balls that hold each joint of a person, or all joints at once, with a promised probability.
 
-The expected error of a joint at a frame is the root of a sum of weighted squares. These are a
-constant, the present motion of the joint, of the body and of the root, the jitter of the
-observation, and the spread of the samples. No weight is negative. Except for those of the spread,
-no weight falls with the horizon. So faster people and later frames do not have smaller balls.
+The expected error of a joint at a frame is the root of a weighted sum of squared terms. The terms
+are a constant, the present motion of the joint, of the body and of the root, the jitter of the
+observation, and the spread of the samples. No weight of a term is negative. Only the weights of
+the spread may fall with the horizon. So balls are not smaller for faster people or later frames.
 
-Split conformal calibration scales the expected error in groups by body part and speed (Mondrian:
-Vovk et al. 2003). A walking person may stop or turn, even if nobody in the calibration set did. So
-no radius is below a floor that grows with the speed of the person; see doc/sets.md.
+Split conformal calibration scales the expected error, separately for each group of body part and
+speed (Mondrian conformal prediction, Vovk et al. 2003). A walking person may stop or turn, even if
+nobody in the calibration set did. So the radius has a lower limit that grows with the speed of the
+person; see doc/sets.md.
 """
 
 import numpy as np
@@ -21,11 +22,11 @@ FloatArray = NDArray[np.float32]
 
 
 class ExpectedError:
-    """How far the mean of the samples may be off.
+    """Computes the expected error: how far the mean of the samples may be off.
 
     Args:
-        terms: (G, A, F) weight of each of TERMS in the error of each of PARTS, at each frame.
-        parts: (J,) the part of the body to which each joint belongs.
+        terms: weights of the A TERMS in the error of the G PARTS, at each of F frames, (G, A, F).
+        parts: index in PARTS of the part of the body to which each joint belongs, (J,).
     """
 
     def __init__(self, terms: ArrayLike, parts: ArrayLike) -> None:
@@ -36,11 +37,11 @@ class ExpectedError:
         self._body_spread = np.ascontiguousarray(squares[:, STILL_TERMS + 1].T)
 
     def __call__(self, state: State, spread: FloatArray) -> FloatArray:
-        """Return the expected errors (P, F, J), metres, of which radii are a multiple.
+        """Return the expected errors (P, F, J), metres. Radii are multiples of these errors.
 
         Args:
-            state: state of P people.
-            spread: (P, F, J) metres, spread of their samples.
+            state: present motion of P people.
+            spread: spread of the samples of these people, (P, F, J) metres.
         """
         still = np.stack(state_terms(state, self._trunk), -1)  # (P, J, A')
         squares = (still * still).swapaxes(0, 1) @ self._still  # (J, P, F)
@@ -51,12 +52,12 @@ class ExpectedError:
 
 
 def trunk_of(parts: ArrayLike) -> NDArray[np.int64]:
-    """Return which joints belong to the trunk or the head."""
+    """Return the indices of the joints that belong to the trunk or the head."""
     return np.flatnonzero(np.asarray(parts) == PARTS.index('others'))
 
 
 def state_terms(state: State, trunk: NDArray[np.int64]) -> list[FloatArray]:
-    """Return the first STILL_TERMS of TERMS, (P, J) each."""
+    """Return the values of the first STILL_TERMS of TERMS, an array (P, J) for each term."""
     of_trunk = state.own_speed[:, trunk]
     trunk_speed = np.sqrt((of_trunk * of_trunk).sum(1) / max(1, len(trunk)))
     ones = np.ones_like(state.own_speed)
@@ -74,9 +75,10 @@ def state_terms(state: State, trunk: NDArray[np.int64]) -> list[FloatArray]:
 def groups_of(
     state: State, parts: ArrayLike, calibration: Calibration
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return the groups of joints (P, J), and two groups of each person (P,).
+    """Return the group of each joint (P, J), and two groups of each person, (P,) each.
 
-    People are grouped by the speed of the root, and by that of the fastest joint.
+    The first group of a person follows from the speed of the root, the second from the speed of
+    the fastest joint.
     """
     speeds = np.searchsorted(calibration.speeds, state.speed, side='right')
     groups = np.asarray(parts) * (len(calibration.speeds) + 1) + speeds
@@ -86,14 +88,15 @@ def groups_of(
 
 
 class Sets:
-    """The sets of one coverage.
+    """Computes prediction sets (balls around the mean) with one promised coverage.
 
     Args:
         calibration: calibration of the checkpoint.
         tensors: tensors of the calibration, by name.
         layout: layout of the joints.
-        frames: F, number of predicted frames.
-        coverage: one of the calibrated coverages; None as in `Calibration.choose`.
+        frames: number of predicted frames, F.
+        coverage: one of the calibrated coverages. With None, the coverage is the default of
+            `Calibration.choose`.
 
     Raises:
         ValueError: if the coverage is not calibrated.
@@ -125,15 +128,16 @@ class Sets:
     def __call__(
         self, state: State, spread: FloatArray, samples: int
     ) -> tuple[FloatArray, FloatArray] | None:
-        """Return radii, and their factors for the whole body.
+        """Return the radii, and the factors by which radii grow to hold all joints at once.
 
         Args:
-            state: state of P people.
-            spread: (P, F, J) metres, spread of their samples.
-            samples: number of samples.
+            state: present motion of P people.
+            spread: spread of the samples of these people, (P, F, J) metres.
+            samples: number of samples per person.
 
         Returns:
-            Radii (P, F, J), metres, and factors (P, F). None if so few samples are not calibrated.
+            Radii (P, F, J), metres, and factors (P, F). The result is None if the checkpoint is
+            not calibrated for so few samples.
         """
         rung = self._calibration.rung(samples)
         if rung is None:
@@ -149,7 +153,7 @@ class Sets:
 
 
 def _at_every_frame(values: FloatArray, knots: tuple[int, ...], frames: int) -> FloatArray:
-    """Interpolate values (..., K) at knots linearly to values (..., F) at the frames 1 to F."""
+    """Return values (..., F) at frames 1 to F, linearly interpolated from (..., K) at K knots."""
     at = np.arange(1, frames + 1)
     rows = values.reshape(-1, values.shape[-1])
     read = np.stack([np.interp(at, knots, row) for row in rows])

@@ -1,4 +1,4 @@
-"""The motion of people at their last observation. The errors of predictions depend on it."""
+"""The state of people: their motion at the last observation, on which prediction errors depend."""
 
 from typing import NamedTuple
 
@@ -10,37 +10,37 @@ from motion_predictor.model.statistics import speed_of
 FloatArray = NDArray[np.float32]
 
 SLOPE_S = 0.1
-"""Speeds are least-squares slopes over this time, seconds."""
+"""Time over which the speed is the least-squares slope, seconds."""
 CURVE_S = 8 / 60
-"""Accelerations and jitter are those of a parabola fitted over this time, seconds."""
+"""Time over which a parabola is fitted to get acceleration and jitter, seconds."""
 MIN_CURVE = 4
 """Least number of frames for which a parabola leaves a residual."""
 
 
 class State(NamedTuple):
-    """The newest motion of P people."""
+    """The motion of P people at the last observation."""
 
     speed: FloatArray
-    """(P, J) m/s, of each joint."""
+    """Speed of each joint, (P, J) m/s."""
     own_speed: FloatArray
-    """(P, J) m/s, of each joint after the horizontal velocity of the root is subtracted. For
-    somebody who walks, this speed of the head is small. For somebody who bends down, it is not."""
+    """Speed of each joint after the horizontal velocity of the root is subtracted, (P, J) m/s. The
+    own speed of the head is small while a person walks, and large while a person bends down."""
     acceleration: FloatArray
-    """(P, J) m/s2, of each joint."""
+    """Acceleration of each joint, (P, J) m/s2."""
     body_acceleration: FloatArray
-    """(P,) m/s2, root mean square over the joints."""
+    """Root mean square of the acceleration over the joints, (P,) m/s2."""
     root_speed: FloatArray
-    """(P,) m/s, over the ground, on average over the history."""
+    """Horizontal speed of the root, averaged over the history, (P,) m/s."""
     jitter: FloatArray
-    """(P, J) metres, root mean square distance of the last positions from a fitted parabola. It is
-    caused by noise of the tracker, or by a jerk."""
+    """Root mean square distance of the last positions from a fitted parabola, (P, J) metres. The
+    cause of jitter is noise of the tracker, or a jerk."""
 
 
 class StateReader:
-    """Computes states from histories by constant matrices.
+    """Computes the state of people from their histories, with constant matrices.
 
     Args:
-        frames: H, number of frames of a history.
+        frames: number of frames of a history, H.
         rate_hz: frames per second.
     """
 
@@ -48,7 +48,7 @@ class StateReader:
         self._rate_hz = rate_hz
         count = min(frames, max(2, round(SLOPE_S * rate_hz) + 1))
         time = (np.arange(count) - (count - 1) / 2) / rate_hz
-        self._slope = (time / (time**2).sum()).astype(np.float32)  # (n,) velocity of positions
+        self._slope = (time / (time**2).sum()).astype(np.float32)  # (n,) positions to velocity
         count = min(frames, max(MIN_CURVE, round(CURVE_S * rate_hz) + 1))
         if count < MIN_CURVE:
             count = 0
@@ -59,8 +59,9 @@ class StateReader:
         self._curve = np.concatenate([2 * fit[2:], rest]).astype(np.float32)  # (1 + n, n)
 
     def __call__(self, history: FloatArray) -> State:
-        """Return the state of the P people with these histories (P, H, J, 3), metres."""
-        near = history - history[:, -1:]  # avoids rounding of large coordinates
+        """Return the state of P people, given their histories (P, H, J, 3), metres."""
+        # Relative coordinates avoid the rounding errors of large coordinates.
+        near = history - history[:, -1:]
         velocity = _along(self._slope[None], near)[:, 0]  # (P, J, 3)
         of_root = velocity[:, :1] * np.array([1, 1, 0], np.float32)
         curve = _along(self._curve, near)  # (P, 1 + n, J, 3)
@@ -77,7 +78,7 @@ class StateReader:
 
 
 def _along(rows: FloatArray, positions: FloatArray) -> FloatArray:
-    """Apply rows (m, n) to the last n frames of positions (P, H, J, 3): (P, m, J, 3)."""
+    """Return the product (P, m, J, 3) of rows (m, n) and the last n frames of (P, H, J, 3)."""
     newest = positions[:, positions.shape[1] - rows.shape[1] :]
     people, frames, joints, _ = newest.shape
     return (rows @ newest.reshape(people, frames, 3 * joints)).reshape(
