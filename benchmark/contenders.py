@@ -1,4 +1,4 @@
-"""Contenders: checkpoints in engines, with recorded histories, to be measured."""
+"""Contenders of the benchmark: checkpoints that run in an engine, with histories to predict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ from motion_predictor_training.data.windows import cut_windows
 
 FloatArray = NDArray[np.float32]
 ENGINES = {'cpu': ['compiled'], 'cuda': ['cuda_graph', 'tensorrt']}
-"""Engines for each type of device, besides eager."""
+"""Engines besides eager, for each type of device."""
 HISTORIES = 16
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A predictor and the histories (N, H, J, 3) of N people, metres, z up."""
+    """A predictor, and the histories of N people to predict (N, H, J, 3), metres, z up."""
 
     checkpoint: str
     predictor: MotionPredictor
@@ -38,7 +38,7 @@ class Contender:
 
     @property
     def about(self) -> dict[str, str]:
-        """The checkpoint, and the engine and precision that are really used."""
+        """The names of the checkpoint, and of the engine and precision that really run."""
         engine = self.predictor.engine
         return {
             'checkpoint': self.checkpoint,
@@ -47,13 +47,13 @@ class Contender:
         }
 
     def predict(self, turn: int = 0, people: int = 1, samples: int | None = None) -> Prediction:
-        """Predict some of the people. Each `turn` takes different people."""
+        """Predict a number of people. The next `turn` predicts the next people."""
         crowd = np.arange(turn * people, (turn + 1) * people)
         return self.predictor.predict(self.histories.take(crowd, axis=0, mode='wrap'), samples)
 
 
 def cut_histories(archive: MotionArchive, checkpoint: Checkpoint) -> FloatArray:
-    """Return up to 16 histories (N, H, J, 3), spread over an archive.
+    """Return up to 16 histories (N, H, J, 3), metres, spread over an archive.
 
     Raises:
         ArchiveError, LayoutError: if the archive has no histories that fit the checkpoint.
@@ -74,20 +74,20 @@ def contenders(
     samples: int,
     precisions: Sequence[str] = PRECISIONS,
 ) -> tuple[list[Contender], list[dict[str, Any]]]:
-    """Load a checkpoint in eager single precision, and once for each engine and precision.
+    """Load a checkpoint once in eager float32, and once for each other engine and precision.
 
     Args:
         name: name of the checkpoint in the tables.
-        checkpoint: name or path, as in `MotionPredictor.load`.
-        archive: archive of motion to predict.
-        backends: engines besides eager; None takes the engines that are made for the device.
-        device: device, as in `MotionPredictor.load`.
-        samples: futures per person.
+        checkpoint: name or path of the checkpoint, as in `MotionPredictor.load`.
+        archive: archive with the motion to predict.
+        backends: names of the engines besides eager. With None, all engines for the device.
+        device: name of the device, as in `MotionPredictor.load`.
+        samples: number of samples per person.
         precisions: precisions to try in every engine.
 
     Returns:
-        The contenders that run with the wanted engine and precision, and the refused ones with
-        the reasons.
+        The contenders that run in the wanted engine and precision, and a row with the reason for
+        each engine that was refused.
 
     Raises:
         ArchiveError, CheckpointError, LayoutError, ValueError: if an argument cannot be used.

@@ -1,7 +1,7 @@
-"""All measurements on a GPU, in 8 minutes: `python -m motion_predictor_benchmark.gpu`.
+"""Runs all measurements on a GPU, in 8 minutes: `python -m motion_predictor_benchmark.gpu`.
 
-Each part is a process with a time limit, so that a failure does not stop the later parts. The
-results that a part wrote before its failure are kept.
+Each part of the measurements is a process with a time limit, so that a failure does not stop the
+later parts. Results that a part wrote before its failure are kept.
 """
 
 import argparse
@@ -23,13 +23,13 @@ from motion_predictor_training.evaluation.report.writing import write_json
 from motion_predictor_training.files import replaced
 
 TOLD = 2000
-"""Number of characters of the output of a failed part that are kept."""
+"""Number of characters that are kept of the output of a failed part."""
 PATIENCE = 20
-"""Factor by which the time limits are longer in a dry run, on a slow and busy machine."""
+"""Factor of the time limits in a dry run (`--quick`), which may run on a slow and busy machine."""
 
 
 def measure(task: Task, only: list[str]) -> dict[str, Any]:
-    """Run the parts. Return their results, or the reasons for failures."""
+    """Run parts of the measurements. Return the results of each part, or why the part failed."""
     result: dict[str, Any] = {'device': task.device, 'quick': task.quick, 'parts': {}}
     for name in only:
         print(f'gpu: {name} ...', flush=True)
@@ -63,7 +63,7 @@ def _rows_of(name: str, task: Task) -> Path:
 
 
 def as_markdown(result: dict[str, Any]) -> str:
-    """Return the results as text."""
+    """Return the results of all parts as Markdown."""
     lines = [f'# On {result["device"]}' + (', a dry run' if result['quick'] else '')]
     for name, part in result['parts'].items():
         lines.append(f'\n## {name.replace("_", " ")} ({part["took_s"]} s)\n')
@@ -79,7 +79,7 @@ def as_markdown(result: dict[str, Any]) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure. The exit status is 1 if a part failed, 2 if nothing can be measured."""
+    """Measure all parts. The exit status is 1 if a part failed, 2 if nothing can be measured."""
     parser = Parser(
         prog='gpu',
         description='Measure a GPU: predictions, engines and training.',

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs all GPU measurements and the tests of the engines. The machine needs one NVIDIA GPU and Python 3.10 to 3.13:
+# Runs all measurements on a GPU, and the tests of the engines. The machine needs one NVIDIA GPU and Python 3.10 to 3.13.
 #     benchmark/gpu.sh [FOLDER OF RESULTS]
-# Missing packages, such as torch with CUDA and TensorRT, are installed from wheels into a virtual environment.
+# The script installs missing packages, such as torch with CUDA and TensorRT, into a virtual environment.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -11,7 +11,7 @@ mkdir -p "$out"
 
 [ -x "$venv/bin/python" ] || python3 -m venv --system-site-packages "$venv"
 "$venv/bin/python" -m pip install -q "$root" psutil pytest hypothesis rosbags
-# If TensorRT cannot be installed, the other engines are still measured.
+# If TensorRT cannot be installed, this script still measures the other engines.
 "$venv/bin/python" -m pip install -q "${root}[tensorrt]" || echo 'gpu.sh: no torch_tensorrt for this torch: its engine is refused' >&2
 cd "$out"
 status=0

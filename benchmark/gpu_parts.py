@@ -1,4 +1,4 @@
-"""The measurements on a GPU. `gpu.py` runs each part in its own process."""
+"""The parts of the measurements on a GPU. `gpu.py` runs each part in its own process."""
 
 import tempfile
 import time
@@ -23,11 +23,11 @@ Row = dict[str, Any]
 
 
 class Task(NamedTuple):
-    """Settings of a part."""
+    """Settings of one part of the measurements."""
 
     device: str
     quick: bool
-    """Whether to make only few calls with one network, to test that the part runs."""
+    """Whether to make few calls with one network only, to test that the part runs."""
     out: Path
 
 
@@ -42,9 +42,9 @@ def machine(task: Task) -> Iterator[Row]:
 
 
 def agreement(task: Task) -> Iterator[Row]:
-    """Yield the distance between the joints of each engine and those of eager on the CPU.
+    """Yield the distance between the joints from each engine and from eager on the CPU.
 
-    The noise is the same.
+    All engines get the same noise.
     """
     for name, path, archive in _shipped(task):
         cpu = MotionPredictor.load(path, 'cpu', _samples(task), backend='eager')
@@ -66,7 +66,7 @@ def agreement(task: Task) -> Iterator[Row]:
 
 
 def fall_back(task: Task) -> Iterator[Row]:
-    """Yield the engine that takes over after each failure, down to eager on the CPU."""
+    """Make engines fail one after the other. Yield the engine that takes over each time."""
     predictor = MotionPredictor.load('default', task.device, 8, make_engines=False)
     histories = cut_histories(open_archive('bundled'), predictor.checkpoint)[:2]
     yield _about('default', predictor)
@@ -112,7 +112,7 @@ def _latency_of(
 def training(task: Task) -> Iterator[Row]:
     """Yield the speed of each stage of the shipped recipe; see `benchmark --only training`."""
     if torch.device(task.device).type == 'cpu':
-        torch.set_num_threads(1)  # as `train` does: two threads are slow on a busy machine
+        torch.set_num_threads(1)  # like `train`: with two threads, a busy machine is slow
     yield from measure_training(30 if task.quick else 200, small=task.quick)
 
 
@@ -123,7 +123,7 @@ PARTS: dict[str, tuple[Callable[[Task], Iterator[Row]], float]] = {
     'latency': (latency, 180),
     'training': (training, 90),
 }
-"""Each part with its time limit in seconds: 8 minutes in total."""
+"""The function and the time limit in seconds of each part. The limits add up to 8 minutes."""
 
 
 def _samples(task: Task) -> int:
@@ -154,7 +154,10 @@ def _about(name: str, predictor: MotionPredictor) -> Row:
 
 
 def _refused(name: str, backend: str, predictor: MotionPredictor) -> Row:
-    """Return why a backend does not run. The engine that runs instead has its own row."""
+    """Return a row that tells why a backend does not run.
+
+    The engine that runs instead has its own row.
+    """
     reasons = [attempt for attempt in predictor.engine.attempts if backend in str(attempt)]
     return {'checkpoint': name, 'engine': backend, 'refused': reasons}
 

@@ -10,12 +10,12 @@ from torch.utils.benchmark import Timer
 
 FLAGS = ('avx2', 'avx512f', 'avx512_bf16', 'avx512_fp16', 'amx_tile', 'amx_bf16')
 SIDES = (1024, 2048, 4096)
-"""Sizes of the square matrices for measuring the peak."""
+"""Sizes of the square matrices with which the peak is measured."""
 PRECISIONS = ('float32', 'bfloat16')
 
 
 def describe(device: torch.device) -> dict[str, Any]:
-    """Return CPU, cores, vector units, load, versions and threads."""
+    """Return the machine's CPU, cores, vector units, load, software versions and threads."""
     cpu = _cpuinfo()
     flags = cpu.get('flags', '').split()
     facts = {
@@ -35,11 +35,11 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 
 def matrix_peak(device: torch.device, seconds: float) -> dict[str, float]:
-    """Return the peak GFLOP/s of products of two large matrices, by precision.
+    """Return the greatest speed of products of two large matrices, in GFLOP/s, by precision.
 
     Args:
         device: device that computes the products.
-        seconds: time to spend on each size and precision.
+        seconds: time to measure each size and precision.
     """
     peak = {}
     for precision in PRECISIONS:
@@ -54,7 +54,7 @@ def matrix_peak(device: torch.device, seconds: float) -> dict[str, float]:
 
 
 def _cpuinfo() -> dict[str, str]:
-    """Return Linux's description of the first CPU core; empty on other systems."""
+    """Return the description of the first CPU core from Linux; empty on other systems."""
     path = Path('/proc/cpuinfo')
     if not path.exists():
         return {}

@@ -1,4 +1,4 @@
-"""Measures the time of a prediction without messages, and the error of reduced precision."""
+"""Measures the time of a prediction without ROS messages, and the error of reduced precision."""
 
 from dataclasses import asdict
 from functools import partial
@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 
 def engines(contenders: list[Contender], calls: int) -> list[Row]:
-    """Measure the prediction of one person in every engine, with and without pauses."""
+    """Time the prediction of one person in every engine, with and without pauses between calls."""
     rows = []
     errors_cm = _errors_cm(contenders)
     for gap_s, how in ((MESSAGE_PERIOD_S, 'with gaps'), (0.0, 'back to back')):
@@ -35,13 +35,13 @@ def engines(contenders: list[Contender], calls: int) -> list[Row]:
 def scaling(
     contenders: list[Contender], calls: int, samples: tuple[int, ...], people: tuple[int, ...]
 ) -> list[Row]:
-    """Measure how the time grows with the samples of one person, and with the people.
+    """Measure how the time grows with the number of samples, and with the number of people.
 
     Args:
         contenders: predictors to measure.
-        calls: number of calls of each.
-        samples: numbers of samples, for one person.
-        people: numbers of people, with all samples.
+        calls: number of calls of each predictor.
+        samples: numbers of samples to measure, for one person.
+        people: numbers of people to measure, with all samples.
     """
     most = contenders[0].predictor.samples
     sizes = dict.fromkeys([(1, count) for count in samples if count < most])
@@ -62,10 +62,10 @@ def scaling(
 
 
 def _errors_cm(contenders: list[Contender]) -> dict[str, float]:
-    """Return the 99th percentile of the distances of joints from those of eager fp32, by label.
+    """Return the error of each contender, by label: how far joints are from those of eager fp32.
 
-    It is taken over the joints, frames and samples of all histories. The noise is the same for all
-    engines.
+    The error is the 99th percentile over the joints, frames and samples of all histories. All
+    contenders get the same noise.
     """
     exact = {c.checkpoint: c for c in contenders if c.predictor.engine.backend == 'eager'}
     errors_cm = {}

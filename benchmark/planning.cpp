@@ -1,4 +1,6 @@
-// Measures how long distances take in C++. Reads the scene and the arms that `benchmark` writes; prints milliseconds.
+// Measures how long the planning functions take in C++. The program reads the scene and the arms that `benchmark`
+// writes, and prints times in milliseconds.
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -33,7 +35,8 @@ int main(int argc, char ** argv)
   message->times = take<float>(file, F);
   mp::msg::PredictedMotion person;
   person.samples = take<float>(file, S * F * J * 3);
-  person.mean.resize(F * J * 3);  // a person without a mean would count as not predicted
+  // A person without a mean would count as not predicted.
+  person.mean.resize(F * J * 3);
   message->motions.push_back(person);
   const auto count = take<std::int64_t>(file, 1)[0];
   mp::Limbs limbs;

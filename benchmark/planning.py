@@ -17,16 +17,16 @@ from motion_predictor.planning import Capsules, Limbs, Outlook, Person, closest,
 
 SAMPLES, FRAMES, CAPSULES, RATE_HZ = 50, 120, 8, 60.0
 ARMS = {'among the futures': 0.0, '1.5 m away': 1.5, '4 m away': 4.0}
-"""Position of the arm, in metres to the side of the person."""
+"""Positions of the robot arm, in metres to the side of the person."""
 CALLS_SHARE = 10
-"""The number of calls that the command line asks for is divided by this."""
+"""Planning is called less often: the number of calls of the command line is divided by this."""
 
 
 def measure(archive: MotionArchive, calls: int) -> list[dict[str, Any]]:
-    """Return the milliseconds for one person, by position of the arm and language.
+    """Return the times for one person in milliseconds, by position of the arm and by language.
 
     Raises:
-        RuntimeError: if C++ and Python compute different distances, or the C++ executable is
+        RuntimeError: if C++ and Python compute different distances, or if the C++ executable is
             missing.
     """
     outlook, limbs = _scene(archive)
@@ -59,7 +59,10 @@ def measure(archive: MotionArchive, calls: int) -> list[dict[str, Any]]:
 
 
 def _scene(archive: MotionArchive) -> tuple[Outlook, Limbs]:
-    """Return a person whose futures spread as far as predictions of recorded motion."""
+    """Return a scene with one person, and the limbs of this person.
+
+    The futures of this person spread as far as predictions of recorded motion.
+    """
     layout = archive.layout
     clip = max((archive.clip(i) for i in range(len(archive))), key=len)[:FRAMES]
     generator = np.random.default_rng(0)
@@ -75,7 +78,7 @@ def _scene(archive: MotionArchive) -> tuple[Outlook, Limbs]:
 
 
 def _arm(place: NDArray[np.float64]) -> Capsules:
-    """Return an arm of 8 capsules whose base is at a position."""
+    """Return a robot arm of 8 capsules with its base at the given position."""
     turns = np.linspace(0, 2.5, CAPSULES)
     steps = 0.18 * np.stack([np.sin(turns), 0.3 * np.cos(turns), np.cos(turns)], -1)
     points = place + np.vstack([np.zeros(3), steps.cumsum(0)])
@@ -83,7 +86,7 @@ def _arm(place: NDArray[np.float64]) -> Capsules:
 
 
 def _named(times_ms: Sequence[float]) -> dict[str, float]:
-    """Return the times with names. The least time is that of an undisturbed machine."""
+    """Return the least, median and p99 time by name. Disturbances do not affect the least time."""
     return dict(zip(('min_ms', 'median_ms', 'p99_ms'), times_ms, strict=True))
 
 
@@ -97,9 +100,9 @@ def _time(call: Callable[[], Any], calls: int) -> dict[str, float]:
 
 
 def _in_cpp(outlook: Outlook, limbs: Limbs, arms: list[Capsules], calls: int) -> list[list[float]]:
-    """Return the distance, the touch probability and six times for every arm.
+    """Return the distance, the touch probability and six times for every arm, measured in C++.
 
-    They come from the installed C++ executable.
+    The installed C++ executable computes and measures these numbers.
     """
     program = Path(sys.argv[0]).resolve().parent / 'planning_benchmark'
     if not program.is_file():

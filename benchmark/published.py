@@ -1,4 +1,7 @@
-"""Compares networks of the published sizes with ours: their times, and their share of the peak."""
+"""Compares networks of the published sizes with our networks.
+
+The comparison gives the times of predictions, and the speed as a share of the machine's peak.
+"""
 
 import time
 from dataclasses import asdict
@@ -28,11 +31,12 @@ Row = dict[str, Any]
 
 
 def fresh(kind: Kind, preset: str, **fields: Any) -> Checkpoint:
-    """Return a network of published size with fresh weights.
+    """Return a network of published size with untrained weights.
 
-    Fresh weights predict nothing useful, but take the same time. The output layer is zero, so no
-    engine is refused because of an error of reduced precision. Thus the published sizes are
-    measured in every engine, which is to their advantage.
+    Untrained weights predict nothing useful, but take the same time as trained weights. The
+    weights of the output layer are zero, so reduced precision makes no error, and no engine is
+    refused. So networks of published size are measured even in engines that trained weights might
+    not be able to use.
     """
     header = official_header(kind, preset, **fields)
     torch.manual_seed(0)
@@ -43,7 +47,7 @@ def fresh(kind: Kind, preset: str, **fields: Any) -> Checkpoint:
 def load_published(
     folder: Path, archive: MotionArchive, backends: list[str] | None, device: str, samples: int
 ) -> tuple[list[Contender], list[Row]]:
-    """Load every published one-step network in every engine, with the precision 'auto'."""
+    """Load one-step networks of all published sizes in every engine, with precision 'auto'."""
     running, refused = [], []
     for kind, preset in PUBLISHED:
         checkpoint = fresh(kind, preset)
@@ -58,9 +62,9 @@ def load_published(
 
 
 def gigaflops(contender: Contender) -> float:
-    """Return the floating-point operations of a prediction for one person, in 10^9.
+    """Return how many 10^9 floating-point operations the prediction of one person takes.
 
-    They are counted in the module without any engine.
+    The operations are counted in the torch module, without an engine.
     """
     predictor = contender.predictor
     header = predictor.checkpoint.header
@@ -73,12 +77,12 @@ def gigaflops(contender: Contender) -> float:
 def compare(
     ours: list[Contender], published: list[Contender], peak: dict[str, float], calls: int
 ) -> list[Row]:
-    """Measure our networks and the published ones in turns, without pauses.
+    """Time our networks and networks of published sizes in turns, without pauses.
 
     Args:
         ours: our networks, including the default checkpoint.
         published: networks of published sizes.
-        peak: GFLOP/s that matrix products reach on this machine, by precision.
+        peak: speed of matrix products on this machine in GFLOP/s, by precision.
         calls: number of calls of each network.
     """
     everything = [*ours, *published]
@@ -101,7 +105,7 @@ def compare(
 
 
 def many_steps(archive: MotionArchive, device: torch.device, samples: int, steps: int) -> Row:
-    """Run the published teacher once through all its denoising steps, and time each step."""
+    """Run a teacher of published size once through all denoising steps, and time each step."""
     checkpoint = fresh('transfusion', 'amass', sampling='ddim', ddim_steps=steps)
     sampler = build_sampler(checkpoint).to(device)
     history = torch.from_numpy(cut_histories(archive, checkpoint)[:1]).to(device)
@@ -110,7 +114,7 @@ def many_steps(archive: MotionArchive, device: torch.device, samples: int, steps
     moments_s = [0.0]
 
     def note(module: Any, arguments: Any, output: torch.Tensor) -> None:
-        output.flatten()[0].item()  # waits for the device
+        output.flatten()[0].item()  # waits until the device has computed the output
         moments_s.append(time.perf_counter())
 
     sampler.network.register_forward_hook(note)
@@ -129,10 +133,10 @@ def many_steps(archive: MotionArchive, device: torch.device, samples: int, steps
 
 
 def with_ratios(rows: list[Row], reference: str = 'default') -> list[Row]:
-    """Add to each row how many times faster the reference is, by medians.
+    """Add to each row how many times faster the reference checkpoint is (ratio of the medians).
 
-    `<reference>_is_faster` compares with the reference in its fastest engine, and
-    `in_the_same_engine` with the reference in the engine of the row.
+    `<reference>_is_faster` compares the row with the reference in its fastest engine.
+    `in_the_same_engine` compares the row with the reference in the engine of the row.
     """
     engines = {(r['engine'], r['precision']): r for r in rows if r['checkpoint'] == reference}
     best_ms = min((row['median_ms'] for row in engines.values()), default=None)

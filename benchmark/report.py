@@ -1,4 +1,4 @@
-"""Shows results as tables and curves."""
+"""Shows the results of the benchmark as tables and curves."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -16,7 +16,7 @@ WHO = {'checkpoint': '', 'engine': 'engine', 'precision': 'precision'}
 
 
 def tables(result: dict[str, Any]) -> str:
-    """Return all sections as text. Times are in milliseconds."""
+    """Return the tables of all sections as text, with times in milliseconds."""
     machine = result['machine']
     peak = ', '.join(
         f'{speed:.0f} GFLOP/s {precision}' for precision, speed in machine['peak'].items()
@@ -191,6 +191,6 @@ def _middle(counts: dict[str, int]) -> str:
 
 
 def _table(title: str, rows: list[Row], names: dict[str, str], form: str) -> str:
-    """Return a table with the named columns. Missing values are empty cells."""
+    """Return a table with the columns of `names`. Missing values become empty cells."""
     cells = [[row.get(key) for key in names] for row in rows]
     return f'{title}\n\n' + tabulate(cells, list(names.values()), 'github', form)

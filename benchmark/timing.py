@@ -1,4 +1,4 @@
-"""Times several functions side by side."""
+"""Measures the times of several functions in turns."""
 
 import math
 import time
@@ -12,23 +12,23 @@ ROUNDS = 4
 """Number of rounds. Each round measures every function in turn, so that a slow phase of the
 machine affects all functions equally."""
 WARM_UP_CALLS = 3
-"""Calls at the start of a round that do not count, because the caches are cold."""
+"""Number of calls at the start of a round that are not measured, because caches are cold."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Statistics of the times of calls."""
+    """Statistics of the times that calls of a function took."""
 
     calls: int
     median_ms: float
     p99_ms: float
     p999_ms: float
-    """With fewer than 1000 calls, this lies between the two longest times."""
+    """99.9th percentile. With fewer than 1000 calls, it lies between the two longest times."""
     max_ms: float
 
     @classmethod
     def of(cls, milliseconds: Sequence[float]) -> 'Timing':
-        """Return the statistics of one or more calls."""
+        """Return the statistics of the times of one or more calls."""
         quantiles = np.percentile(milliseconds, [50, 99, 99.9, 100])
         return cls(len(milliseconds), *map(float, quantiles))
 
@@ -36,12 +36,12 @@ class Timing:
 def side_by_side(
     calls: Mapping[str, Callable[[int], object]], number: int, gap_s: float, description: str
 ) -> dict[str, Timing]:
-    """Time functions in turns.
+    """Measure the times of functions in turns, so that disturbances affect all functions equally.
 
     Args:
-        calls: functions to time, by name. Each gets the index of the call.
-        number: least number of calls of each function. It may be a few more.
-        gap_s: pause before each call, as between two messages, seconds; 0: no pause.
+        calls: functions to time, by name. A function gets the index of the call as its argument.
+        number: least number of calls of each function. A few more calls may be made.
+        gap_s: pause before each call in seconds, like the pause between two messages. 0: no pause.
         description: text of the progress bar.
     """
     rounds = min(ROUNDS, number)

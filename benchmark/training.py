@@ -1,4 +1,4 @@
-"""Measures the training steps per second of each stage, with the settings that ship."""
+"""Measures the training steps per second of each training stage, with the settings that ship."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -33,17 +33,17 @@ SMALL = {
     'refine': ['optimisation.batch=4', 'samples=4'],
 }
 BANK = 'bank={size: 1024, chunk: 256}'
-"""A small bank, because a training step takes the same time with any size of the bank."""
+"""A small bank: the time of a training step does not depend on the size of the bank."""
 
 
 def measure(steps: int, small: bool = False) -> Iterator[Row]:
-    """Yield the speed of each stage. It is trained on the bundled clip, on a GPU if there is one.
+    """Train each stage on the bundled clip, on a GPU if there is one, and yield its speed.
 
-    The start, the making of the bank and the first steps are not counted.
+    The time of the start, of making the bank and of the first steps is not counted.
 
     Args:
-        steps: steps of each stage; a multiple of ten, 30 or more.
-        small: whether to use tiny networks and batches, to test that it runs.
+        steps: number of training steps of each stage: a multiple of ten, 30 or more.
+        small: whether to use tiny networks and batches, to test that the measurement runs.
     """
     clip = installed('assets', 'demo_clip.npz')
     wanted = [f'optimisation.steps={steps}']
@@ -73,7 +73,7 @@ def measure(steps: int, small: bool = False) -> Iterator[Row]:
 
 
 def _row(stage: str, settings: Optimisation, out: Path, run: Callable[[], object]) -> Row:
-    """Train a stage, and read its speed from the log."""
+    """Train one stage, and return its speed, which is read from the training log."""
     run()
     per_s = steps_per_s(out.with_suffix('.logs'))
     return {
@@ -87,7 +87,7 @@ def _row(stage: str, settings: Optimisation, out: Path, run: Callable[[], object
 
 
 def steps_per_s(logs: Path) -> float:
-    """Return the median speed in a training log, without its first entry."""
+    """Return the median of the speeds in a training log, without the first entry."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     log = EventAccumulator(str(logs))

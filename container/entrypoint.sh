@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs a command after sourcing ROS and this package.
+# Sources ROS and this package, and then runs a command.
 set -e
 # shellcheck disable=SC1090  # known in the container
 source "/opt/ros/$ROS_DISTRO/setup.bash"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Sets up, builds and tests with several versions of Python and ROS 2, one after the other. Each runs in a copy of the
-# last commit.
+# Sets up, builds and tests this package with several versions of Python and ROS 2, one after the other. Each version runs
+# in its own copy of the last commit.
 #     environment/matrix.sh [PYTHON:ROS]...      for example: environment/matrix.sh python3.10:kilted python3.12:jazzy
-# Without arguments: Kilted with every Python that this machine has, and Jazzy with the newest Python up to 3.12.
-# TESTS="..." chooses the tests. Logs are written to build/matrix.
+# Without arguments, the script tests Kilted with every Python that this machine has, and Jazzy with the newest Python up
+# to 3.12. TESTS="..." chooses the tests. Logs are written to build/matrix.
 set -uo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs a command in this project's environment, with the built package if there is one:
+# Runs a command in the environment of this project. If the package is built, the command can use the package.
 #     environment/run.sh COMMAND [ARGUMENT]...
 set -e
 
@@ -17,7 +17,7 @@ fi
 
 export VIRTUAL_ENV="$venv" PATH="$venv/bin:$PATH"
 
-# ROS 2 from PyPI: the virtual environment is the ament prefix. (A sourced ROS has set all this itself.)
+# If ROS 2 comes from PyPI, the virtual environment is the ament prefix. A sourced ROS sets these variables itself.
 if [ -d "$venv/share/rclpy" ]; then
     libraries=$venv/lib
     for folder in "$venv"/lib/python3.*/site-packages/ros_*.libs; do
@@ -29,7 +29,8 @@ if [ -d "$venv/share/rclpy" ]; then
         CMAKE_PREFIX_PATH=$CMAKE_PREFIX_PATH:$folder
     done
     export LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-    # Stops the start-up hook of the wheels: it would set LD_LIBRARY_PATH, which is set above, and start Python twice.
+    # This variable turns off the start-up hook of the ROS wheels. The hook would set LD_LIBRARY_PATH, which is set above,
+    # and start Python a second time.
     export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
 fi
 
@@ -38,7 +39,8 @@ if [ -f "$root/install/local_setup.sh" ]; then
     COLCON_CURRENT_PREFIX=$root/install
     # shellcheck disable=SC1091  # generated
     . "$root/install/local_setup.sh"
-    # Otherwise Python, run from the repository, would import the sources there, which lack the generated messages.
+    # Without this variable, Python would import the sources if it runs in the repository. The sources lack the generated
+    # messages.
     export PYTHONSAFEPATH=1
 fi
 
