@@ -19,14 +19,15 @@ RATE_HZ = 30
 HERE = Path(__file__).parent
 Motion = NDArray[np.float64]
 
-HIPS = np.array([[-0.2, 0.1, 0], [-0.2, -0.1, 0], [0.2, 0.1, 0], [0.2, -0.1, 0]])  # from base, m
-PHASES = np.array([0, np.pi, np.pi, 0])  # a trot: diagonal legs move together
+# Positions of the four hips relative to the base, metres.
+HIPS = np.array([[-0.2, 0.1, 0], [-0.2, -0.1, 0], [0.2, 0.1, 0], [0.2, -0.1, 0]])
+PHASES = np.array([0, np.pi, np.pi, 0])  # in a trot, diagonal legs move together
 HEIGHT_M = 0.3
 LINKS_M = (0.3, 0.35, 0.3, 0.12)
 
 
 def quadruped(rng: np.random.Generator, seconds: float) -> Motion:
-    """Return the motion (T, 13, 3) of a dog that trots along a curve, metres."""
+    """Return the motion of a robot dog that trots along a curve, in metres (T, 13, 3)."""
     t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     speed_m_s, turn_rad_s = rng.uniform(0.2, 1.5), rng.uniform(-0.8, 0.8)
     step_hz = 1.0 + speed_m_s
@@ -48,7 +49,7 @@ def quadruped(rng: np.random.Generator, seconds: float) -> Motion:
 
 
 def arm(rng: np.random.Generator, seconds: float) -> Motion:
-    """Return the motion (T, 5, 3) of an arm whose joints swing, metres."""
+    """Return the motion of a robot arm whose joints swing, in metres (T, 5, 3)."""
     t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     swing = rng.uniform(0.2, 0.9, 4) * np.sin(
         2 * np.pi * rng.uniform(0.1, 0.6, 4) * t[:, None] + rng.uniform(0, 2 * np.pi, 4)

@@ -1,5 +1,5 @@
-// Chooses the speed of an arm that stands at the origin. The nearer people will come to the arm within a second, the
-// slower it moves. If predictions are not usable, it stands still.
+// Chooses the speed of a robot arm that stands at the origin. The nearer people will come to the arm within a second,
+// the slower the arm moves. While there are no usable predictions, the arm stands still.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>

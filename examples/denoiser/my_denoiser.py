@@ -3,7 +3,8 @@
     pip install -e examples/denoiser
     train student --set 'network={kind: my_perceptron, width: 512}' ...
 
-Its checkpoints run on every machine where this package is installed, also in the node.
+Checkpoints of this denoiser run on every machine where this package is installed, also in the
+node.
 """
 
 from typing import Literal
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 
 class Perceptron(nn.Module):
-    """The network. A denoiser must have the methods `embed` and `denoise`."""
+    """The network of the example. A denoiser must have the methods `embed` and `denoise`."""
 
     def __init__(self, features: int, coefficients: int, width: int) -> None:
         super().__init__()
@@ -29,10 +30,11 @@ class Perceptron(nn.Module):
         return self.noise_embed(noise.flatten(-2))
 
     def denoise(self, embedded: Tensor, condition: Tensor) -> Tensor:
-        """Return clean coefficients (P, S, K, D).
+        """Return denoised coefficients of the motion (P, S, K, D).
 
         Args:
-            embedded: result of `embed` (P, S, ...); a first dimension of 1 is used for all people.
+            embedded: result of `embed` (P, S, ...). If the first dimension is 1 instead of P, all
+                people share the same noise.
             condition: coefficients of the observed history (P, K, D).
         """
         seen = self.history_embed(condition.flatten(-2))  # (P, width)
@@ -40,7 +42,7 @@ class Perceptron(nn.Module):
 
 
 class PerceptronSpec(BaseModel):
-    """The sizes of the network, as stored in configurations and checkpoints."""
+    """Kind and sizes of the network, as stored in configurations and checkpoints."""
 
     model_config = ConfigDict(extra='forbid', frozen=True)
 
@@ -49,5 +51,5 @@ class PerceptronSpec(BaseModel):
     dropout: float = 0.0
 
     def build(self, features: int, coefficients: int) -> Perceptron:
-        """Return the network with fresh weights."""
+        """Return a network with random weights."""
         return Perceptron(features, coefficients, self.width)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Chooses the speed of an arm that stands at the origin, depending on the people beside it.
+"""Chooses the speed of a robot arm that stands at the origin, depending on the people beside it.
 
-The nearer people will come to the arm within a second, the slower it moves. If predictions are not
-usable, it stands still.
+The nearer people will come to the arm within a second, the slower the arm moves. While there are
+no usable predictions, the arm stands still.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ ARM = Capsules.of(
 
 
 def act(predictions: Predictions) -> None:
-    """Choose the speed, and print the reason."""
+    """Choose the speed of the arm, and print it with the reason."""
     latest = predictions.latest()
     if not latest:
         print(f'speed 0.00: blind, {latest.reason.value}', flush=True)

@@ -1,4 +1,4 @@
-"""For planners: everything that a robot needs to act on predictions. Needs numpy, not rclpy."""
+"""Everything that a planner needs to act on predictions. This package does not import rclpy."""
 
 from motion_predictor.common.rigid import Rigid
 from motion_predictor.planning.approach import NOBODY, Closest, closest, nearest, over

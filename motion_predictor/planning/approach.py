@@ -1,4 +1,4 @@
-"""How near people come to a robot in a time span: who, when, which limb, which robot capsule."""
+"""Finds how near people come to a robot: which person, when, which limb, which robot capsule."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from motion_predictor.planning.outlook import Outlook
 from motion_predictor.planning.sweep import Pairs, Sweep
 
 FIRST = 64
-"""Number of pairs (limb, capsule) to measure first: those with the smallest lower bounds."""
+"""Number of pairs (limb, capsule) to measure first. These pairs have the smallest lower bounds."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Closest:
     distance_m: float
     """Distance between the surfaces; negative if they overlap, infinite if nobody is there."""
     time_s: float = float('nan')
-    """Seconds from now."""
+    """Time at which the distance is least, seconds from now."""
     person: str = ''
     limb: str = ''
     """Name of the limb; empty for a person who is not predicted."""
@@ -35,7 +35,7 @@ NOBODY = Closest(float('inf'))
 
 
 def nearest(bodies: Bodies, robot: Capsules) -> tuple[NDArray[np.float64], Pairs]:
-    """Return the least distance at each time (T,), and the limb and capsule that have it.
+    """Return the least distance at each time (T,), with the nearest limb and capsule.
 
     Args:
         bodies: N futures of one person at T times.
@@ -45,7 +45,10 @@ def nearest(bodies: Bodies, robot: Capsules) -> tuple[NDArray[np.float64], Pairs
 
 
 def _nearest(bodies: Bodies, robot: Capsules, each: bool) -> tuple[NDArray[np.float64], Pairs]:
-    """Return the least distance and its pair: per time (T,) if `each`, otherwise overall (1,)."""
+    """Return the least distance, with the nearest limb and capsule.
+
+    If `each` is true, the results are per time (T,), otherwise over all times (1,).
+    """
     sweep = Sweep(bodies, robot)
     least = sweep.at_least()
     by_span = least.reshape(len(least), -1)
@@ -59,10 +62,11 @@ def _nearest(bodies: Bodies, robot: Capsules, each: bool) -> tuple[NDArray[np.fl
         found.append((pairs, distance_m))
 
     def limits() -> NDArray[np.float64]:
-        """Return for each span (B,) the distance beyond which no pair can be the nearest."""
+        """Return an upper bound of the least distance for each span (B,)."""
         return sweep.most_in_spans(limit if each else np.full_like(limit, limit.min()))
 
-    # Pairs with the smallest bounds are measured first: their distances exclude most others.
+    # Pairs with the smallest lower bounds of distance are measured first, since their distances
+    # exclude most of the other pairs.
     rest = np.flatnonzero(by_span <= limits()[:, None])
     if len(rest) > FIRST:
         measure(sweep.pairs(rest[np.argpartition(least.ravel()[rest], FIRST)[:FIRST]]))
@@ -97,11 +101,11 @@ def closest(
 
     Args:
         outlook: the predictions, in the frame of the robot.
-        robot: capsules of the robot. If it moves, one pose per time of
+        robot: capsules of the robot. For a moving robot, give one pose per time of
             `outlook.instants(start_s, end_s)`.
         start_s: start of the span, seconds from now.
         end_s: end of the span, seconds from now.
-        limbs: limbs of the people; the limbs that ship for their layout by default.
+        limbs: limbs of the people; by default, the limbs that the package has for their layout.
         by_samples: True to measure every sample, False to measure the mean inflated by the
             radius. For unfamiliar people the mean is always used.
 
@@ -117,7 +121,10 @@ def closest(
 def over(
     outlook: Outlook, robot: Capsules, limbs: Limbs | None = None, by_samples: bool = True
 ) -> Closest:
-    """Return the least distance over all times of an outlook. Arguments are as in `closest`."""
+    """Return the least distance between people and the robot over all times of an outlook.
+
+    The arguments are the same as in `closest`.
+    """
     if outlook.is_empty:
         return NOBODY
     limbs = limbs or Limbs.for_outlook(outlook)

@@ -11,23 +11,27 @@ from motion_predictor.common.rigid import Rigid
 Array = NDArray[np.float64]
 Some = TypeVar('Some', np.float32, np.float64)
 TINY = 1e-30
-"""Lower limit of divisors (squared lengths, areas) against division by zero; fits float32."""
+"""Smallest divisor (squared length or area), against division by zero; representable in
+float32."""
 
 
 @dataclass(frozen=True)
 class Capsules:
-    """R capsules of a robot, in one pose or in T poses. A ball has both ends in one place."""
+    """R capsules of a robot, in one pose or in T poses.
+
+    A ball is a capsule whose start and end are the same point.
+    """
 
     starts: Array
-    """(R, 3) or (T, R, 3) metres"""
+    """(R, 3) or (T, R, 3) starts of the axes, metres"""
     ends: Array
-    """(R, 3) or (T, R, 3) metres, the same shape as `starts`"""
+    """(R, 3) or (T, R, 3) ends of the axes, metres, the same shape as `starts`"""
     radii: Array
-    """(R,) metres"""
+    """(R,) radii of the capsules, metres"""
 
     @classmethod
     def of(cls, starts: ArrayLike, ends: ArrayLike, radii: ArrayLike) -> 'Capsules':
-        """Return capsules, after a check of the numbers.
+        """Check the numbers and return them as capsules.
 
         Raises:
             ValueError: if the shapes do not fit, a number is not finite, or a radius is negative.
@@ -44,14 +48,17 @@ class Capsules:
         return cls(a, b, r)
 
     def moved(self, transform: Rigid) -> 'Capsules':
-        """Return the capsules in another frame."""
+        """Return the capsules in another coordinate frame."""
         return Capsules.of(transform(self.starts), transform(self.ends), self.radii)
 
     def over(self, times: int) -> tuple[Array, Array]:
-        """Return the starts and the ends, (T, R, 3) each, for this number T of times.
+        """Return the starts and the ends of the capsules at T times (T, R, 3).
+
+        Args:
+            times: T, the number of times.
 
         Raises:
-            ValueError: if the capsules are given at another number of times.
+            ValueError: if the capsules are given in several poses, but not in T poses.
         """
         shape = (times, *self.starts.shape[-2:])
         if self.starts.ndim == 3 and len(self.starts) != times:
@@ -64,7 +71,10 @@ class Capsules:
 def point_to_segment(
     points: NDArray[Some], starts: NDArray[Some], ends: NDArray[Some]
 ) -> NDArray[Some]:
-    """Return the squared distances (K,) of points (K, 3) from segments (K, 3)."""
+    """Return the squared distance of each point from its segment (K,).
+
+    Points, starts and ends of the segments have shape (K, 3).
+    """
     along, away = ends - starts, points - starts
     length = np.einsum('kx,kx->k', along, along)
     share = np.einsum('kx,kx->k', away, along) / np.maximum(length, TINY)
@@ -75,12 +85,13 @@ def point_to_segment(
 def segment_to_segment(
     a: NDArray[Some], b: NDArray[Some], c: NDArray[Some], d: NDArray[Some]
 ) -> NDArray[Some]:
-    """Return the distances (K,) of segments a-b from segments c-d, each (K, 3), in metres.
+    """Return the distances in metres of segments a-b from segments c-d (K,).
 
-    There are five candidates: each of the four ends with the other segment, and the two points
-    where the lines are nearest, clipped to the segments. Every candidate is a distance between
-    points of the segments. So the result is never too small, even if rounding affects nearly
-    parallel segments.
+    The ends a, b, c and d have shape (K, 3). The result is the least of five distances: the
+    distance of each of the four ends from the other segment, and the distance between the points
+    where the two lines are nearest, clipped to the segments. Each of these five distances is a
+    distance between points of the segments. So the computed distance is never too small, even if
+    rounding affects nearly parallel segments.
     """
     u, v, w = b - a, d - c, a - c
     uu, uv, vv = (np.einsum('kx,kx->k', x, y) for x, y in ((u, u), (u, v), (v, v)))

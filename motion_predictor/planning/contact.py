@@ -16,10 +16,10 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Touch:
-    """The probability that capsules are touched, estimated from the samples.
+    """The probability that capsules of the robot are touched, estimated from the samples.
 
-    It is an estimate: if none of 50 samples touches, the probability may still be 6 %. The model
-    gives this probability, and it is not calibrated.
+    The estimate is rough: if none of 50 samples touches, the probability may still be 6 %. The
+    probability comes from the model alone and is not calibrated.
     """
 
     share: float
@@ -31,16 +31,16 @@ class Touch:
 
 
 def touching(bodies: Bodies, robot: Capsules, margin_m: float = 0.0) -> NDArray[np.bool_]:
-    """Return whether each sample touches each capsule at any of the times, (R, N).
+    """Return whether each sample touches each capsule at any of the times (R, N).
 
     Args:
         bodies: N samples of one person at T times.
         robot: capsules in one pose, or one pose at each of the T times.
-        margin_m: distances up to this count as touching.
+        margin_m: a distance of at most `margin_m` counts as touching.
     """
     sweep = Sweep(bodies, robot)
     touched = np.asarray((sweep.at_most() <= margin_m).any(0))
-    # Samples whose upper bound already shows a touch are not measured.
+    # Samples whose upper bound of the distance already shows a touch need no exact distance.
     spans = sweep.pairs(np.flatnonzero((sweep.at_least() <= margin_m) & ~touched[..., None]))
     closer = sweep.closer(spans)
     order = closer.argsort()
@@ -55,11 +55,11 @@ def touching(bodies: Bodies, robot: Capsules, margin_m: float = 0.0) -> NDArray[
 
 
 def at_most(hits: int, of: int) -> float:
-    """Return the one-sided 95 % upper bound of a probability, given `hits` among `of` draws."""
+    """Return the one-sided 95 % upper bound of a probability after `hits` in `of` draws."""
     if hits >= of:
         return 1.0
     low, high = hits / of, 1.0
-    for _ in range(40):  # halves the interval each time
+    for _ in range(40):  # bisection: 40 halvings make the interval shorter than 1e-12
         p = (low + high) / 2
         few = sum(comb(of, k) * p**k * (1 - p) ** (of - k) for k in range(hits + 1))
         low, high = (p, high) if few > 1 - CONFIDENCE else (low, p)
@@ -76,17 +76,17 @@ def touch(
 ) -> Touch:
     """Return the probability that anybody touches the robot within a time span.
 
-    People are taken as independent of each other. A person who is unfamiliar or not predicted
-    counts as touching everything that they can reach.
+    People are assumed to move independently of each other. A person who is unfamiliar or not
+    predicted counts as touching everything that this person can reach.
 
     Args:
         outlook: the predictions, in the frame of the robot.
-        robot: capsules of the robot. If it moves, one pose per time of
+        robot: capsules of the robot. For a moving robot, give one pose per time of
             `outlook.instants(start_s, end_s)`.
         start_s: start of the span, seconds from now.
         end_s: end of the span, seconds from now.
-        limbs: limbs of the people. By default, those that the package has for their layout.
-        margin_m: distances up to this count as touching.
+        limbs: limbs of the people; by default, the limbs that the package has for their layout.
+        margin_m: a distance of at most `margin_m` counts as touching.
 
     Raises:
         HorizonError: if the span is not within the predicted times.
@@ -98,7 +98,8 @@ def touch(
         return Touch(0.0, 0.0, 1 - capsules)
     limbs = limbs or Limbs.for_outlook(outlook)
     outlook = outlook.at(outlook.instants(start_s, end_s))
-    reached = np.zeros(len(capsules), bool)  # by people who are unfamiliar or not predicted
+    # Capsules that unfamiliar or unpredicted people can reach.
+    reached = np.zeros(len(capsules), bool)
     for person in outlook.people:
         touched = touching(Bodies.of(person, limbs), robot, margin_m)
         if person.unfamiliar:

@@ -1,4 +1,4 @@
-"""Limbs as capsules: joints are points, and a robot touches the flesh around them."""
+"""Limbs as capsules: joints are points, and a robot touches the flesh around the joints."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class FleshError(ValueError):
 
 
 class _File(BaseModel):
-    """The content of a file of limbs."""
+    """The content of a YAML file that describes the limbs of a layout."""
 
     model_config = ConfigDict(extra='forbid', allow_inf_nan=False)
 
@@ -33,13 +33,16 @@ class _File(BaseModel):
 
 @dataclass(frozen=True)
 class Limbs:
-    """The C limbs of a body as capsules between joints; a ball has the same joint at both ends."""
+    """The C limbs of a body, as capsules between two joints.
+
+    A ball-shaped limb, such as a head, has the same joint at both ends.
+    """
 
     names: tuple[str, ...]
     ends: NDArray[np.int64]
-    """(C, 2) indices of joints"""
+    """(C, 2) indices of the joints at the two ends of each limb"""
     radii: NDArray[np.float64]
-    """(C,) metres"""
+    """(C,) radii of the limbs, metres"""
 
     @classmethod
     def read(cls, path: Path, joint_names: Sequence[str]) -> 'Limbs':
@@ -47,10 +50,10 @@ class Limbs:
 
         Args:
             path: path of the file.
-            joint_names: names of the predicted joints. `ends` are indices into this list.
+            joint_names: names of the predicted joints. `Limbs.ends` are indices of `joint_names`.
 
         Raises:
-            FleshError: with one sentence, if the file cannot be read or names other joints.
+            FleshError: if the file cannot be read, or names joints that are not predicted.
         """
         try:
             content = _File.model_validate(yaml.safe_load(path.read_text()))
@@ -74,10 +77,10 @@ class Limbs:
     @classmethod
     @cache
     def of(cls, layout: str, joint_names: tuple[str, ...]) -> 'Limbs':
-        """Return the limbs that ship for a layout.
+        """Return the limbs that the package has for a layout, in config/flesh.
 
         Raises:
-            FleshError: if there are none.
+            FleshError: if the package has no limbs for the layout.
         """
         path = installed('config', 'flesh', f'{layout}.yaml')
         if not layout or not path.is_file():
@@ -92,29 +95,33 @@ class Limbs:
         """Return the limbs of the people in an outlook.
 
         Raises:
-            FleshError: if its layout is not known.
+            FleshError: if the package has no limbs for the layout of the outlook.
         """
         return cls.of(outlook.layout, outlook.joint_names)
 
 
 @dataclass(frozen=True)
 class Bodies:
-    """N futures of one person at T times: the samples, or the mean (N = 1). Limbs are capsules."""
+    """N futures of one person at T times, with limbs as capsules.
+
+    The futures are the samples of a prediction, or the mean alone (N = 1).
+    """
 
     joints: NDArray[np.floating]
-    """(N, T, J, 3) metres"""
+    """(N, T, J, 3) positions of the joints, metres"""
     limbs: Limbs
     radii: NDArray[np.float64]
     """(T, C) radii of the limbs, metres"""
 
     @classmethod
     def of(cls, person: Person, limbs: Limbs, by_samples: bool = True) -> 'Bodies':
-        """Return every sample as a body, or the mean inflated by the radius.
+        """Return every sample as a body, or the mean with limbs thickened by the radius.
 
-        For unfamiliar people the inflated mean is always returned.
+        For an unfamiliar person the result is always the thickened mean.
 
         Raises:
-            FleshError: if the message has no samples, or no radius, where they are needed.
+            FleshError: if samples are needed and the message has none, or if a radius is needed
+                and the message has none.
         """
         if by_samples and not person.unfamiliar:
             return cls.of_samples(person, limbs)
@@ -125,7 +132,7 @@ class Bodies:
         """Return every sample as a body of its own.
 
         Raises:
-            FleshError: if the message came without samples.
+            FleshError: if the prediction has no samples.
         """
         if not len(person.samples):
             raise FleshError(
@@ -136,14 +143,15 @@ class Bodies:
 
     @classmethod
     def of_mean(cls, person: Person, limbs: Limbs, inflated: bool = True) -> 'Bodies':
-        """Return the mean as one body; each limb is thickened by the larger radius of its joints.
+        """Return the mean as one body whose limbs are thickened by the radius of the prediction.
 
-        So if both joints lie in their balls, the line between them lies in the limb.
+        Each limb is thickened by the larger radius of its two joints. So if both joints lie in
+        their balls, the line between the joints lies in the thickened limb.
 
         Args:
-            person: the person.
+            person: the predicted person.
             limbs: limbs of the person's layout.
-            inflated: whether the radius of the prediction is added to the limbs.
+            inflated: whether the radius of the prediction is added to the radius of the limbs.
 
         Raises:
             FleshError: if the radius is unknown, because the checkpoint is not calibrated.

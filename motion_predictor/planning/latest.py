@@ -15,7 +15,7 @@ OK, DEGRADED, TOO_MANY, WARMING_UP, STALE_INPUT, FAULT = range(6)
 
 
 class Reason(Enum):
-    """Why predictions can be used or not; the value is a sentence."""
+    """The reason why predictions can be used or cannot be used; its value is a sentence."""
 
     USABLE = 'everybody is predicted'
     SILENT = 'no messages come from the predictor'
@@ -32,7 +32,7 @@ class Reason(Enum):
 
 
 class BlindError(RuntimeError):
-    """An outlook was asked for, and there is none. This does not mean that nobody is there."""
+    """There are no usable predictions, so it is unknown whether people are there."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(f'there is no outlook: {reason.value}')
@@ -41,45 +41,46 @@ class BlindError(RuntimeError):
 
 @dataclass(frozen=True)
 class Limits:
-    """When a message may no longer be acted on."""
+    """Limits beyond which a robot must not act on a message."""
 
     silent_after_s: float = 0.2
     """Longest time without any message, on the monotonic clock. If a simulation runs at a tenth
-    of real time, set it ten times as long. (`max_age_s` counts simulated seconds.)"""
+    of real time, set this limit ten times as long. (`max_age_s` counts simulated seconds.)"""
     max_age_s: float = 0.25
     """Longest time since the newest observation was captured, the tracker's latency included."""
     max_ahead_s: float = 0.1
-    """How far in the future a stamp may lie, for clocks that are not quite in step."""
+    """Longest time by which a stamp may lie in the future, since two clocks always differ a
+    little."""
     reach_s: float = 0.0
-    """How far from now the prediction must reach at least."""
+    """Least time from now that the prediction must cover."""
     max_transform_age_s: float = 0.5
     """Greatest age of a transform in tf. Static transforms hold for ever."""
     reachable_ok: bool = False
     """Whether a message is usable while some people are not predicted, because they have just
-    come, were lost, or are too many. These people are in `outlook.unpredicted`. Distances and
-    touches include them."""
+    come, were lost, or are too many. Unpredicted people are in `outlook.unpredicted`. Distances
+    and touches include unpredicted people."""
     unpredicted_m_per_s: float = float('inf')
-    """Greatest speed of these people, if it is less than `max_speed` of the message. ISO 13855
-    gives 1.6."""
+    """Greatest speed of people who are not predicted, if less than `max_speed` of the message.
+    ISO 13855 gives 1.6."""
     unfamiliar_ok: bool = True
     """Whether a message is usable while somebody is unfamiliar. The balls of an unfamiliar person
-    hold everything that they can reach. Distances and touches use these balls, not the samples.
-    A planner that reads the samples itself sets this to false."""
+    hold every place that this person can reach. Distances and touches use these balls, not the
+    samples. A planner that reads the samples directly sets `unfamiliar_ok` to false."""
 
 
 @dataclass(frozen=True)
 class Latest:
-    """The answer: usable predictions, or the reason why there are none."""
+    """The answer of an `Inbox`: usable predictions, or the reason why there are none."""
 
     reason: Reason
     _outlook: Outlook | None = None
 
     @property
     def outlook(self) -> Outlook:
-        """The predictions. If they are empty, nobody is seen now, and nobody was a moment ago.
+        """The predictions. Empty predictions mean that nobody has been seen, now or just before.
 
         Raises:
-            BlindError: if there are no usable predictions. Then it is unknown who is there.
+            BlindError: if there are no usable predictions, so that it is unknown who is there.
         """
         if self._outlook is None:
             raise BlindError(self.reason)
@@ -90,10 +91,12 @@ class Latest:
         return self._outlook is not None
 
     def moved(self, transform: Rigid | None, frame_id: str) -> 'Latest':
-        """Return the answer in another frame; an answer without predictions does not change.
+        """Return the answer in another coordinate frame.
+
+        An answer without predictions stays the same.
 
         Args:
-            transform: transform to the other frame; None if it is unknown.
+            transform: transform to the other frame; None if no transform is known.
             frame_id: name of the other frame.
         """
         if self._outlook is None:
@@ -109,12 +112,14 @@ class Latest:
 
 
 def judge(message: Any, age_s: float, limits: Limits) -> Reason:
-    """Return the reason why a PredictedMotionArray may be acted on or not, apart from silence.
+    """Return the reason why a robot may act on a PredictedMotionArray or must not.
+
+    Silence, the time without any message, is not checked here.
 
     Args:
-        message: a message for which `is_well_formed` is true.
-        age_s: time since the stamp in its header.
-        limits: limits beyond which it may not be acted on.
+        message: a PredictedMotionArray for which `is_well_formed` is true.
+        age_s: time since the stamp in the header of the message.
+        limits: limits beyond which a robot must not act on the message.
     """
     if message.status == FAULT:
         return Reason.FAULT
@@ -140,11 +145,11 @@ def judge(message: Any, age_s: float, limits: Limits) -> Reason:
 
 
 def _all_are_placed(message: Any) -> bool:
-    """Return whether everybody listed is predicted, or has a known place and reach.
+    """Return whether every listed person is predicted, or has a known place and reach.
 
-    The status of the message must not be worse than the worst status of a person. Otherwise
-    something else is wrong. A person with STALE_INPUT whose pose is as new as the message is not
-    trusted: its axes may be mixed up, or most of its joints hidden.
+    If the status of the message is worse than the worst status of a person, something else is
+    wrong, and the result is false. The result is also false if a person has STALE_INPUT but a pose
+    as new as the message. The axes of such a pose may be mixed up, or most of its joints hidden.
     """
     stamp = message.header.stamp
     statuses = [motion.status for motion in message.motions]
@@ -161,7 +166,7 @@ def _all_are_placed(message: Any) -> bool:
 
 
 def is_well_formed(message: Any) -> bool:
-    """Return whether the arrays of a message have the stated sizes, and positions are finite."""
+    """Return whether the arrays of a message have the sizes that it states and are finite."""
     S, F, J = message.num_samples, message.num_frames, message.num_joints
     times = np.asarray(message.times, np.float64)
     if not (
@@ -179,17 +184,18 @@ def is_well_formed(message: Any) -> bool:
         if sizes != (S * F * J * 3, F * J * 3, F * J):
             return False
         for numbers in (motion.samples, motion.mean):
-            # A float64 sum is finite exactly if all float32 numbers are: one pass, no copy.
+            # The sum in float64 is finite exactly if all float32 numbers are finite. Computing
+            # the sum needs no copy of the numbers.
             if not np.isfinite(np.asarray(numbers, np.float32).sum(dtype=np.float64)):
                 return False
     return True
 
 
 class Inbox:
-    """Keeps the newest message and says whether it may be acted on.
+    """Keeps the newest message and says whether a robot may act on this message.
 
     Args:
-        limits: limits beyond which it may not be acted on; `Limits()` by default.
+        limits: limits beyond which a robot must not act on a message; `Limits()` by default.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -197,10 +203,10 @@ class Inbox:
         self._newest: tuple[Any, bool, float] | None = None
 
     def put(self, message: Any, steady_s: float | None = None) -> None:
-        """Take a PredictedMotionArray that has just arrived.
+        """Store a PredictedMotionArray that has just arrived.
 
         Args:
-            message: the message.
+            message: the PredictedMotionArray.
             steady_s: time of the monotonic clock, seconds; `time.monotonic()` by default.
         """
         arrived_s = time.monotonic() if steady_s is None else steady_s
@@ -210,11 +216,11 @@ class Inbox:
         """Return the newest predictions if they can be used, otherwise the reason why not.
 
         Args:
-            now_ns: time of the clock that stamps the messages (ROS time), nanoseconds.
+            now_ns: present time of the clock that stamps the messages (ROS time), nanoseconds.
             steady_s: time of the monotonic clock, seconds; `time.monotonic()` by default.
         """
         steady_s = time.monotonic() if steady_s is None else steady_s
-        newest = self._newest  # read once: another thread may replace it
+        newest = self._newest  # read only once, since another thread may replace `_newest`
         if newest is None:
             return Latest(Reason.SILENT)
         message, well_formed, arrived_s = newest

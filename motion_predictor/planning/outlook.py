@@ -15,14 +15,14 @@ SLACK_S = 1e-6
 
 
 class HorizonError(ValueError):
-    """A time was asked for that lies beyond the prediction."""
+    """A requested time lies outside the predicted times."""
 
 
 @dataclass(frozen=True)
 class Person:
     """The possible futures of one person, metres, in the frame of the outlook.
 
-    Numbers are float32 as published, and float64 after `Outlook.at` or `Outlook.moved`.
+    The numbers are float32, as published. `Outlook.at` and `Outlook.moved` return float64.
     """
 
     id: str
@@ -30,30 +30,34 @@ class Person:
     samples: NDArray[np.floating]
     """(S, F, J, 3) equally likely futures; S is 0 if samples are not published."""
     mean: NDArray[np.floating]
-    """(F, J, 3)"""
+    """(F, J, 3) mean of the possible futures"""
     radius: NDArray[np.floating]
     """(F, J) radius of a ball around the mean; NaN if it is unknown. The ball holds the joint (a
     point) with probability `coverage`, on average over the joints of a frame."""
     unfamiliar: bool = False
-    """Whether the person moves unlike everybody in the calibration data. Then the balls hold
-    everything that the person can reach, and the samples say little."""
+    """Whether the person moves unlike everybody in the calibration data. The balls of an
+    unfamiliar person hold every place that this person can reach. The samples of an unfamiliar
+    person are not reliable."""
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """The possible futures of all people, at times from now. If it is empty, nobody is there."""
+    """The possible futures of all people, at times counted from now.
+
+    An empty outlook means that nobody is there.
+    """
 
     stamp_ns: int
-    """Time at which the newest observation used was captured."""
+    """Time at which the newest observation was captured."""
     age_s: float
-    """Time since that observation."""
+    """Time since the newest observation was captured."""
     frame_id: str
     layout: str
     joint_names: tuple[str, ...]
     parents: tuple[int, ...]
     coverage: float
     times: NDArray[np.float64]
-    """(F,) times of the frames, seconds from now; negative if they have passed."""
+    """(F,) times of the frames, seconds from now; negative for frames that have passed."""
     people: tuple[Person, ...]
     degraded: bool = False
     """Whether the prediction came late, or lacks its radius."""
@@ -64,11 +68,12 @@ class Outlook:
     def of(
         cls, message: Any, age_s: float, unpredicted_m_per_s: float = float('inf')
     ) -> 'Outlook':
-        """Return the outlook of a PredictedMotionArray; its numbers are not copied.
+        """Return the outlook of a PredictedMotionArray, without a copy of its numbers.
 
         Args:
-            message: a message whose people all are predicted, or have a place and a reach.
-            age_s: time since the stamp in its header.
+            message: a PredictedMotionArray in which every person is predicted, or has a place
+                and a reach.
+            age_s: time since the stamp in the header of the message.
             unpredicted_m_per_s: greatest speed of people without a prediction.
         """
         shape = (message.num_frames, message.num_joints)
@@ -106,7 +111,7 @@ class Outlook:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody is there at all."""
+        """Whether nobody is there, neither predicted people nor unpredicted people."""
         return not self.people and not self.unpredicted
 
     @property
@@ -115,23 +120,23 @@ class Outlook:
         return float(self.times[-1]) if len(self.times) else 0.0
 
     def instants(self, start_s: float, end_s: float) -> NDArray[np.float64]:
-        """Return the times (T,) that represent a span: its two ends and the frames between."""
+        """Return the two ends of a time span and the times of the frames in between (T,)."""
         within = self.times[(self.times > start_s) & (self.times < end_s)]
         return np.unique([start_s, *within, end_s])
 
     def at(self, times_s: ArrayLike) -> 'Outlook':
         """Return the outlook at other times, interpolated linearly between frames.
 
-        Times before the first frame are extrapolated, at most back to the observation.
+        Positions before the first frame are extrapolated, at most back to the newest observation.
 
         Args:
-            times_s: (T,) seconds from now.
+            times_s: seconds from now (T,).
 
         Raises:
-            HorizonError: if a time lies before the observation or beyond the last frame.
+            HorizonError: if a time lies before the newest observation or beyond the last frame.
         """
         times = np.atleast_1d(np.asarray(times_s, np.float64))
-        if not self.people:  # nothing to interpolate, so any time is allowed
+        if not self.people:  # without predicted people, there is no limit of times
             return replace(self, times=times)
         early, late = -self.age_s - SLACK_S, self.horizon_s + SLACK_S
         if not ((times >= early) & (times <= late)).all():
@@ -159,7 +164,7 @@ class Outlook:
             values: NDArray[np.floating], axis: int, weight: NDArray[np.float64]
         ) -> NDArray[np.floating]:
             found = values.take(right, axis).astype(np.float64)
-            rest = np.flatnonzero(weight != 1)  # most times are frames and need no mixing
+            rest = np.flatnonzero(weight != 1)  # a time on a frame needs no interpolation
             weight = weight[rest].reshape(-1, *(1,) * (values.ndim - axis - 1))
             first = values.take(left[rest], axis).astype(np.float64)
             place = (slice(None),) * axis + (rest,)
@@ -178,10 +183,10 @@ class Outlook:
         return replace(self, times=times, people=people)
 
     def moved(self, transform: Rigid, frame_id: str) -> 'Outlook':
-        """Return the outlook in another frame.
+        """Return the outlook in another coordinate frame.
 
         Args:
-            transform: transform from this frame to the other one.
+            transform: transform from `self.frame_id` to the other frame.
             frame_id: name of the other frame.
         """
         people = tuple(

@@ -1,4 +1,4 @@
-"""The capsules of a robot, placed by its URDF and joint positions."""
+"""Places the capsules of a robot by means of its URDF and its joint positions."""
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
@@ -43,10 +43,11 @@ class Mounted:
     """The capsules of a robot, each fixed to one frame of the robot.
 
     Args:
-        path: a YAML file: `base`, and `capsules` as `{frame, start, end, radius_m}`.
+        path: path of a YAML file with two entries: `base`, the name of the base frame, and
+            `capsules`, a list of `{frame, start, end, radius_m}`.
 
     Raises:
-        RobotError: with one sentence, if the file cannot be used.
+        RobotError: if the file cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,10 +62,10 @@ class Mounted:
         self.frames = tuple(dict.fromkeys(c.frame for c in self._file.capsules))
 
     def at(self, places: Mapping[str, Rigid]) -> Capsules:
-        """Return the capsules in the base frame.
+        """Return the capsules in the base frame of the robot.
 
         Args:
-            places: pose of each frame, in the base frame.
+            places: pose of each frame of the robot, in the base frame.
         """
         rows = [(places[c.frame], c) for c in self._file.capsules]
         return Capsules.of(
@@ -84,10 +85,14 @@ class Joint:
     origin: Rigid
     axis: NDArray[np.float64]
     mimics: tuple[str, float, float] | None = None
-    """Of a mimic joint: the joint that it follows, the multiplier and the offset."""
+    """For a mimic joint: name of the joint to follow, multiplier and offset; otherwise None."""
 
     def transform(self, position: float) -> Rigid:
-        """Return the child's pose in the parent's frame at a position (radians or metres)."""
+        """Return the pose of the child link in the frame of the parent link.
+
+        Args:
+            position: position of the joint, radians or metres.
+        """
         if self.kind == 'prismatic':
             return self.origin @ Rigid(np.eye(3), self.axis * position)
         if self.kind == 'fixed':
@@ -96,7 +101,7 @@ class Joint:
 
     @property
     def follows(self) -> str:
-        """The joint whose position determines this one; empty for a fixed joint."""
+        """Name of the joint whose position moves this joint; empty for a fixed joint."""
         if self.kind == 'fixed':
             return ''
         return self.mimics[0] if self.mimics else self.name
@@ -113,11 +118,11 @@ class RobotModel:
     """The capsules of a robot as a function of its joint positions.
 
     Args:
-        capsules: path of a YAML file, as in `Mounted`.
+        capsules: path of a YAML file of capsules; `Mounted` describes its format.
         urdf: text of the robot's URDF; not needed if every capsule is fixed to the base.
 
     Raises:
-        RobotError: with one sentence, if the file or the URDF cannot be used.
+        RobotError: if the file or the URDF cannot be used.
     """
 
     def __init__(self, capsules: Path, urdf: str = '') -> None:
@@ -139,13 +144,14 @@ class RobotModel:
         return chain
 
     def at(self, positions: Mapping[str, float]) -> Capsules:
-        """Return the capsules in the base frame.
+        """Return the capsules in the base frame of the robot.
 
         Args:
             positions: position of every joint in `joint_names`, radians or metres.
 
         Raises:
-            RobotError: if the position of a joint is missing or not finite; names the joint.
+            RobotError: if the position of a joint is missing or not finite. The error names the
+                joint.
         """
         for name in self.joint_names:
             if not np.isfinite(positions.get(name, np.nan)):
@@ -160,14 +166,17 @@ class RobotModel:
 
 
 def _turn(axis: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
-    """Return the rotation matrix about an axis of length 1 (formula of Rodrigues)."""
+    """Return the matrix of a rotation about an axis of length 1 (formula of Rodrigues)."""
     x, y, z = axis
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
 
 
 def _mimics(element: ElementTree.Element | None) -> tuple[str, float, float] | None:
-    """Return the joint that a mimic joint follows, the multiplier and the offset."""
+    """Return, for a mimic joint, the name of the joint to follow, the multiplier and the offset.
+
+    Returns None for a joint that is not a mimic joint.
+    """
     if element is None:
         return None
     given = element.attrib
@@ -175,7 +184,7 @@ def _mimics(element: ElementTree.Element | None) -> tuple[str, float, float] | N
 
 
 def _joints(urdf: str) -> dict[str, Joint]:
-    """Return the joints of a URDF, by their child links."""
+    """Return the joints of a URDF in a dictionary; the keys are the names of the child links."""
     try:
         found = {}
         for element in ElementTree.fromstring(urdf).findall('joint'):

@@ -9,11 +9,12 @@ S_p = S_h + S_r + S_s + C + Z_d + Z_r:
 - C: allowance for reaching in;
 - Z_d and Z_r: uncertainty of the positions of the person and of the robot.
 
-If the robot moves at a share s of its full speed, its reaction time stays the same and S_r is
-multiplied by s. The braking time is multiplied by s, and S_s by s^2.
+If the robot moves at a share s of its full speed, the reaction time of the robot stays the same
+and the distance S_r is multiplied by s. The braking time is then multiplied by s, and the braking
+distance S_s by s^2.
 
-The prediction replaces S_h: people move as predicted, instead of at 1.6 m/s towards the robot. The
-standard does not allow that. Nothing here is safety-rated.
+This module replaces S_h by the prediction: people move as predicted, instead of at 1.6 m/s towards
+the robot. The standard does not allow this replacement. The module is not safety-rated.
 """
 
 from dataclasses import dataclass
@@ -50,24 +51,25 @@ class Robot:
     future.)"""
 
     def until_stopped_s(self, scale: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return T_r + T_s at a share of full speed."""
+        """Return the time until the robot has stopped, T_r + T_s, at a share of full speed."""
         return self.reaction_s + self.stop_s * scale
 
     def needed_m(self, scale: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return S_r + S_s + C + Z_d + Z_r at a share of full speed."""
+        """Return the distance the robot needs at a share of full speed, S_p without S_h."""
         way = self.speed_m_per_s * self.reaction_s * scale + self.stop_m * scale**2
         return way + self.reach_in_m + self.uncertainty_m
 
     def allowed(self, times_s: NDArray[np.float64], distances_m: NDArray[np.float64]) -> float:
-        """Return the largest share of full speed that keeps the needed distance; 0 if none does.
+        """Return the largest share of full speed that keeps the needed distance, 0 if none does.
 
         Args:
-            times_s: (T,) times from now, ascending, up to `reaction_s + stop_s` at least.
-            distances_m: (T,) distances of people from the present pose of the robot.
+            times_s: ascending times from now, up to `reaction_s + stop_s` at least (T,).
+            distances_m: distances of people from the present pose of the robot (T,).
         """
         scale = np.linspace(0, 1, STEPS + 1, dtype=np.float64)
         least = np.minimum.accumulate(distances_m)
-        # Between two times the later one counts: the least distance so far is smaller there.
+        # If the robot stops between two of the times, the later time counts, since `least` never
+        # rises with time.
         at = np.searchsorted(times_s, self.until_stopped_s(scale)).clip(0, len(times_s) - 1)
         keeps = least[at] >= self.needed_m(scale)
         return float(scale[keeps].max(initial=0.0))
@@ -80,13 +82,13 @@ def distances(
     limbs: Limbs | None = None,
     by_samples: bool = True,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the times (T,) of a span from now on, and the least distance to people at each.
+    """Return times of a span that begins now (T,), and the least distance to people at each (T,).
 
     Args:
         outlook: the predictions, in the frame of the robot.
         robot: capsules of the robot in its present pose.
-        span_s: length of the span, from now.
-        limbs: limbs of the people; the limbs that ship for their layout by default.
+        span_s: length of the span of time, which begins now.
+        limbs: limbs of the people; by default, the limbs that the package has for their layout.
         by_samples: True to measure every sample, False to measure the mean inflated by the
             radius. For unfamiliar people the mean is always used.
 
@@ -109,12 +111,12 @@ def distances(
 def walking(
     distance_m: float, span_s: float, speed: float = BODY_M_S
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return times and distances of people who come straight at the robot, as standards assume.
+    """Return times and distances of people who walk straight at the robot, as standards assume.
 
     Args:
-        distance_m: distance of the people now.
-        span_s: length of the span, from now.
-        speed: speed of the people, metres per second; 0 if they stay where they are.
+        distance_m: distance of the people from the robot now.
+        span_s: length of the span of time, which begins now.
+        speed: speed of the people, metres per second; 0 for people who stand still.
     """
     times: NDArray[np.float64] = np.linspace(0, span_s, STEPS + 1, dtype=np.float64)
     return times, np.asarray(distance_m - speed * times, np.float64)
@@ -123,14 +125,16 @@ def walking(
 class Governor:
     """Turns the allowed speed into the commanded speed, which falls at once and rises slowly.
 
-    Speeds are scales: 1 is full speed.
+    Speeds are given as scales, shares of full speed: 1 is full speed.
 
     Args:
         rise_per_s: greatest rise of the scale per second.
-        hysteresis: how much more than the present scale must be allowed before the scale rises.
-        hold_s: how long this must be allowed before the scale rises, seconds.
-        asleep_after_s: after this time without an update, the scale starts from 0 again. The
-            process may have been suspended, and receivers took its silence for 0.
+        hysteresis: margin by which the allowed scale must exceed the present scale before the
+            scale rises.
+        hold_s: how long the allowed scale must exceed the present scale by `hysteresis` before
+            the scale rises, seconds.
+        asleep_after_s: after this time without an update, the scale starts from 0 again. If a
+            process is suspended, receivers of the scale treat missing commands as a scale of 0.
     """
 
     def __init__(
@@ -151,10 +155,11 @@ class Governor:
         """Return the scale to command now.
 
         Args:
-            allowed: upper limit of the scale; above 1 counts as 1, negative or NaN as 0.
-            now_s: time of the monotonic clock.
+            allowed: upper limit of the scale to command. A limit above 1 counts as 1; a negative
+                limit or NaN counts as 0.
+            now_s: present time of the monotonic clock.
         """
-        allowed = min(allowed, 1.0) if allowed >= 0 else 0.0  # NaN is not >= 0
+        allowed = min(allowed, 1.0) if allowed >= 0 else 0.0  # `NaN >= 0` is false
         spent_s = 0.0 if self._before_s is None else max(0.0, now_s - self._before_s)
         self._before_s = now_s
         if spent_s > self.asleep_after_s:

@@ -1,17 +1,17 @@
 """Which limbs may come near a robot: exact bounds on many distances at once.
 
-Fifty samples, 120 frames, 22 limbs and 8 capsules make a million pairs of segments. But a body
-moves little from one frame to the next. So the times are divided into spans, and all poses of a
-sample in a span are replaced by one fat body: each joint becomes a ball that holds the joint at
-all times of the span, and the limbs become thicker by the radius of these balls. If the robot
-moves, its capsules are made fatter in the same way. The distance between fat bodies is a lower
-bound of the distance at every time of the span.
+Fifty samples, 120 frames, 22 limbs and 8 capsules make a million pairs of a limb and a capsule. A
+body moves little from one frame to the next. So the frames are divided into short spans of time,
+and one fat body stands for all poses of a sample in a span. In a fat body each joint is a ball
+that holds the joint at all times of the span, and the limbs are thicker by the radius of these
+balls. The capsules of a moving robot are made fatter in the same way. The distance between a fat
+body and a fat capsule is a lower bound of the true distance at every time of the span.
 
 For fat bodies, the distance of every joint from the axis of every capsule is computed in float32,
-with an allowance for rounding. Two bounds follow. The distance of a limb from an axis is at least
-the mean distance of its two joints, minus half the length of the limb. The depth of an overlap is
-at most the sum of both radii. Only pairs that these bounds do not exclude are measured, in
-float64.
+with an allowance for rounding. The distance of a limb from an axis is at least the mean distance
+of the limb's two joints, minus half the length of the limb. A limb and a capsule overlap by at
+most the sum of their radii. Exact distances, in float64, are computed only for those pairs of limb
+and capsule that the lower bounds do not exclude.
 """
 
 from dataclasses import dataclass
@@ -25,15 +25,15 @@ from motion_predictor.planning.flesh import Bodies
 SPANS = 16
 """Greatest number of spans into which the times are divided."""
 ROUNDING = 1e-6
-"""Allowance for rounding of squares in float32, relative to the largest square. It is several
-times the true error."""
+"""Allowance for rounding of squares in float32, relative to the largest square. The allowance is
+several times the true error."""
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """K pairs of a limb and a capsule: in sample n at time (or span) t, limb c and capsule r."""
+    """K pairs of a limb c and a capsule r, each in sample n at time t (or in span t)."""
 
     n: Indices
     t: Indices
@@ -41,7 +41,7 @@ class Pairs:
     r: Indices
 
     def __getitem__(self, chosen: NDArray[np.generic]) -> 'Pairs':
-        """Return the chosen pairs."""
+        """Return only the chosen pairs."""
         return Pairs(self.n[chosen], self.t[chosen], self.c[chosen], self.r[chosen])
 
     def __len__(self) -> int:
@@ -50,9 +50,10 @@ class Pairs:
 
 
 class Sweep:
-    """Bounds of the distances between bodies and a robot.
+    """Lower and upper bounds of the distances between bodies and a robot.
 
-    Shapes: T times, B spans, N bodies, C limbs, J joints, R capsules of the robot.
+    In shapes, T is the number of times, B of spans of time, N of bodies, C of limbs, J of joints,
+    and R of capsules of the robot.
 
     Args:
         bodies: N futures of one person at T times.
@@ -65,7 +66,7 @@ class Sweep:
         self._starts, self._ends = robot.over(times)  # (T, R, 3)
         self._together = max(1, -(-times // SPANS))
         self._first: Indices = np.arange(0, times, self._together)  # (B,) first time of a span
-        near = self._starts.reshape(-1, 3).mean(0)  # new origin: float32 is precise around it
+        near = self._starts.reshape(-1, 3).mean(0)  # new origin; float32 is precise near zero
         self._thicken_robot(near)
         self._thicken_bodies(near)
         largest = max(float(np.abs(x).max(initial=0)) for x in (self._joints, self._axis))
@@ -89,9 +90,9 @@ class Sweep:
     def _extremes(
         self, values: NDArray[np.floating]
     ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        """Return the least and the largest value in every span, (B, ...) each."""
+        """Return the least value and the largest value in each of B spans (B, ...)."""
         low, high = values[self._first], values[self._first]
-        for after in range(1, self._together):  # many times faster than reduceat
+        for after in range(1, self._together):  # this loop is far faster than np.ufunc.reduceat
             part = values[after :: self._together]
             for extreme, found in ((np.minimum, low), (np.maximum, high)):
                 here = found[: len(part)]
@@ -99,13 +100,14 @@ class Sweep:
         return low, high
 
     def _from_axes(self) -> Floats:
-        """Return the distances of fat bodies' joints from the axes of capsules, (B, R, N, J)."""
+        """Return distances of the fat bodies' joints from the axes of capsules (B, R, N, J)."""
         spans, samples, joints, _ = self._joints.shape
         start, end = self._axis[:, :, 0], self._axis[:, :, 1]  # (B, R, 3)
         along = end - start
         length = np.linalg.norm(along, axis=-1)  # (B, R)
         unit = along / np.maximum(length, 1e-12)[..., None]
-        # Rows times (p, |p|^2, 1): the way of p along the axis from its start a, and |p - a|^2.
+        # For a joint p and an axis that starts at a, `rows` times (p, |p|^2, 1) gives two numbers:
+        # the distance of p from a along the axis, and |p - a|^2.
         rows = np.zeros((2, *length.shape, 5))
         rows[0, ..., :3], rows[0, ..., 4] = unit, -(start * unit).sum(-1)
         rows[1, ..., :3], rows[1, ..., 3], rows[1, ..., 4] = -2 * start, 1, (start**2).sum(-1)
@@ -114,7 +116,7 @@ class Sweep:
         np.einsum('bxk,bxk->bk', columns[:, :3], columns[:, :3], out=columns[:, 3])
         way, square = rows.astype(np.float32) @ columns  # (B, R, N * J)
         inside = np.minimum(np.maximum(way, 0), length.astype(np.float32)[..., None])
-        way += way  # the square of the distance is |p - a|^2 - s (2 way - s), with s = inside
+        way += way  # the squared distance is |p - a|^2 - s (2 way - s), where s is `inside`
         way -= inside
         way *= inside
         square -= way
@@ -123,7 +125,10 @@ class Sweep:
         return square.reshape(spans, -1, samples, joints)
 
     def at_least(self) -> Floats:
-        """Return lower bounds of the distances of limbs from capsules in spans, (B, R, N, C)."""
+        """Return, for every span, lower bounds of the distances of limbs from capsules.
+
+        Shape: (B, R, N, C).
+        """
         first, second = self.bodies.limbs.ends.T
         limb = self._joints[:, :, first] - self._joints[:, :, second]  # (B, N, C, 3)
         limb *= limb
@@ -141,9 +146,10 @@ class Sweep:
         return least
 
     def at_most(self) -> Floats:
-        """Return upper bounds (B, R, N) of the distance of bodies; valid at all times of a span.
+        """Return upper bounds of the distance of each body from each capsule (B, R, N).
 
-        The distance is that of the nearest limb from a capsule.
+        Each upper bound holds at all times of its span. The distance of a body from a capsule is
+        the distance of the body's nearest limb.
         """
         thick = np.full((len(self._first), self._joints.shape[2]), -np.inf, np.float32)
         for c, joints in enumerate(self.bodies.limbs.ends):
@@ -154,13 +160,13 @@ class Sweep:
         return np.asarray(most.min(-1) + robot[:, :, None], np.float32)
 
     def pairs(self, flat: Indices) -> Pairs:
-        """Return the pairs at these indices of the flattened `at_least`; their t is a span."""
+        """Return the pairs at indices of the flattened `at_least`; t of these pairs is a span."""
         shape = (*self._joints_m.shape[:3], len(self.bodies.limbs.names))
         t, r, n, c = np.unravel_index(flat, shape)
         return Pairs(n, t, c, r)
 
     def closer(self, pairs: Pairs) -> Floats:
-        """Return tighter lower bounds (K,) of the distances of pairs whose t is a span."""
+        """Return lower bounds of distances (K,), tighter than `at_least`, for pairs of a span."""
         first, second = self.bodies.limbs.ends[pairs.c].T
         a, b = (self._joints[pairs.t, pairs.n, j] for j in (first, second))
         axis = self._axis[pairs.t, pairs.r].astype(np.float32)
@@ -171,16 +177,19 @@ class Sweep:
         return np.asarray(apart - thick, np.float32)
 
     def over_times(self, spans: Pairs) -> Pairs:
-        """Return each pair at every time of its span.
+        """Return pairs whose t is a time: each given pair once for every time of its span.
 
-        The last span may be shorter than the others. Then its last time is repeated.
+        If the last span is shorter than the others, the last time is repeated.
         """
         times = self._first[spans.t][:, None] + np.arange(self._together)
         n, c, r = (np.repeat(x, self._together) for x in (spans.n, spans.c, spans.r))
         return Pairs(n, np.minimum(times, self.bodies.joints.shape[1] - 1).ravel(), c, r)
 
     def measure(self, pairs: Pairs) -> NDArray[np.float64]:
-        """Return the distances (K,) between the surfaces of pairs; negative if they overlap."""
+        """Return the distance (K,) between limb and capsule of each pair, surface to surface.
+
+        A negative distance means that limb and capsule overlap.
+        """
         joints = self.bodies.joints
         first, second = self.bodies.limbs.ends[pairs.c].T
         a = joints[pairs.n, pairs.t, first].astype(np.float64)
@@ -190,10 +199,10 @@ class Sweep:
         return axes - self.bodies.radii[pairs.t, pairs.c] - self.robot.radii[pairs.r]
 
     def of_spans(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return for every time (T,) the value of its span (B,)."""
+        """Expand one value per span (B,) to one value per time (T,)."""
         spans = np.arange(self.bodies.joints.shape[1]) // self._together
         return np.asarray(values[spans], np.float64)
 
     def most_in_spans(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return for every span (B,) the largest of its values (T,)."""
+        """Return the largest value in each span (B,), given one value per time (T,)."""
         return np.asarray(np.maximum.reduceat(values, self._first), np.float64)

@@ -1,4 +1,4 @@
-"""People who are there but not predicted: only how far they can have moved is known."""
+"""People who are there but not predicted: only a limit of their movement is known."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,23 +14,23 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Unpredicted:
-    """A person of whom only the greatest speed is known.
+    """A person who is not predicted: only the last observation and the greatest speed are known.
 
-    If the last observation had all joints, each joint has its own ball, around the place where it
-    was seen. Otherwise one ball holds all joints.
+    If the last observation had all joints, each joint has a ball of its own, around its last
+    position. Otherwise one ball holds all joints of the person.
     """
 
     id: str
     place: Array
     """(3,) centre of the ball that holds all joints, metres"""
     reach_m: float
-    """radius of this ball now"""
+    """radius of the ball that holds all joints, now"""
     speed_m_per_s: float
-    """how fast the radius grows"""
+    """speed at which the radius grows"""
     pose: Array | None = None
     """(J, 3) joints as last seen, metres; None unless all joints were seen"""
     walked_m: float = 0.0
-    """how far the person can have moved from `pose` by now"""
+    """greatest distance that the person can have moved from `pose` until now"""
 
     @classmethod
     def of(
@@ -66,15 +66,16 @@ class Unpredicted:
     def apart_m(
         self, robot: Capsules, times_s: ArrayLike, limbs: NDArray[np.int64], flesh_m: Array
     ) -> Array:
-        """Return the distance (T, R) between each capsule and the space that can be reached.
+        """Return the distance between each capsule and the space the person can reach (T, R).
 
-        It is negative where they overlap.
+        A negative distance means that the capsule overlaps the space the person can reach.
 
         Args:
             robot: capsules in one pose, or one pose at each of the T times.
-            times_s: (T,) seconds from now.
-            limbs: (C, 2) indices of the joints at the ends of the limbs.
-            flesh_m: (C,) radii of the limbs; the space is larger by them.
+            times_s: seconds from now (T,).
+            limbs: indices of the joints at the ends of the limbs (C, 2).
+            flesh_m: radii of the limbs, metres (C,). The space that the person can reach is larger
+                by the radii of the limbs.
         """
         times = np.asarray(times_s, np.float64)
         starts, ends = (x.reshape(-1, 3) for x in robot.over(len(times)))  # (T * R, 3)
@@ -92,7 +93,7 @@ class Unpredicted:
         return np.asarray(apart, np.float64)
 
     def moved(self, transform: Rigid) -> 'Unpredicted':
-        """Return the person in another frame."""
+        """Return the same person in another coordinate frame."""
         pose = None if self.pose is None else np.asarray(transform(self.pose), np.float64)
         return replace(self, place=np.asarray(transform(self.place), np.float64), pose=pose)
 

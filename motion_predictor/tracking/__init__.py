@@ -1,1 +1,1 @@
-"""Tracks the people that sources report, so that they can be predicted."""
+"""Follows people over time: assigns reported poses to people and keeps a history per person."""

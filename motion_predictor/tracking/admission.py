@@ -13,18 +13,19 @@ from motion_predictor.tracking.scene import Observation
 FloatArray = NDArray[np.float32]
 
 MAX_COORDINATE_M = 1e4
-"""Positions farther from the origin are refused: float32 resolves them to a millimetre at best."""
+"""Greatest accepted coordinate. Farther from the origin, the resolution of float32 is a millimetre
+at best."""
 MAX_TRACKED = 100
 """Greatest number of people who are followed. A faulty tracker may invent ids without end."""
 
 
 class Admission:
-    """Says which poses of a message can be used.
+    """Decides which poses of a message can be used.
 
     Args:
-        body: the body of the poses' layout.
-        rejected: counts the poses that cannot be used, by reason.
-        remarks: collects sentences that say what is wrong and what to do, by reason.
+        body: shape of a body in the layout of the poses.
+        rejected: counter of the poses that cannot be used, by reason.
+        remarks: dictionary for sentences that say what is wrong and what to do, by reason.
     """
 
     def __init__(self, body: Body, rejected: Counter[str], remarks: dict[str, str]) -> None:
@@ -35,12 +36,12 @@ class Admission:
     def __call__(
         self, observations: Sequence[Observation], robot: NDArray[np.floating]
     ) -> dict[str, tuple[FloatArray, bytes]]:
-        """Return the poses (J, 3) that can be used, and the bytes that the source sent, by id.
+        """Return the poses that can be used (J, 3) and the bytes that the source sent, by id.
 
         Args:
-            observations: everyone in a message.
-            robot: (3,) position of the robot, metres. If there are too many people, those nearest
-                to the robot are kept.
+            observations: all people in a message.
+            robot: position of the robot, metres (3,). If there are more than MAX_TRACKED people,
+                the people nearest to the robot are kept.
         """
         readable: dict[str, tuple[FloatArray, bytes]] = {}
         for observation in observations:
@@ -69,8 +70,8 @@ class Admission:
 
 
 def usable(positions: FloatArray) -> FloatArray:
-    """Return a pose (J, 3) with NaN for joints whose position is not finite or too far off."""
+    """Return a pose (J, 3) with NaN for joints that are not finite, or too far from the origin."""
     positions = np.asarray(positions, np.float32)
-    # Comparisons with NaN are false, so NaN counts as missing.
+    # A comparison with NaN is false, so a joint with NaN counts as missing.
     there = np.logical_and.reduce(np.abs(positions) < MAX_COORDINATE_M, axis=-1)  # (J,)
     return np.where(there[:, None], positions, np.float32(np.nan))

@@ -1,4 +1,4 @@
-"""The shape of a body, and the places where hidden joints may be."""
+"""The shape of a body, and a guess of the positions of hidden joints."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from motion_predictor.skeleton import Layout
 Floats = NDArray[np.floating]
 ALL = slice(None)
 
-STANDING = {  # common name: x forward, y left, z up (metres from the pelvis); error of the guess
+STANDING = {  # common name: x forward, y left, z up from the pelvis in metres; error of the guess
     'spine1': (0.005, 0, 0.092, 0.3),
     'spine2': (0.013, 0, 0.208, 0.3),
     'spine3': (0.007, 0, 0.340, 0.3),
@@ -27,18 +27,18 @@ STANDING = {  # common name: x forward, y left, z up (metres from the pelvis); e
     'l_ankle': (-0.064, 0.090, -0.868, 0.6),
     'l_foot': (0.043, 0.120, -0.913, 0.8),
 }
-"""Guess of the places of joints that were never seen: a person who stands with hanging arms.
-Positions are medians over 28 minutes of recorded motion. The right side mirrors the left. The last
+"""Guessed positions of joints that were never seen: a person who stands with hanging arms. The
+positions are medians over 28 minutes of recorded motion. The right side mirrors the left. The last
 number is the error of the guess as a share of the limb's length. 90 % of the recorded poses had
 smaller errors."""
 SMALLEST = 0.4
-"""Smallest accepted size, as a multiple of `Body`: a toddler's."""
+"""Smallest accepted size of a person (a toddler), as a multiple of the size in `Body`."""
 UNKNOWN_DOUBT_M = 0.3
-"""Error of a joint that STANDING lacks. The position of its parent is used instead."""
+"""Error of a joint that STANDING lacks, when the position of its parent is used instead."""
 HELD_PER_S, HELD_AT_MOST = 3.3, 1.2
 """Error of the offset between a joint that is no longer seen and its parent: growth per second,
 and limit. Both are shares of the limb's length. In the same recorded motion, 90 % of the offsets
-had changed less after 0.1, 0.2, 0.3 and 0.5 s."""
+changed less within 0.1, 0.2, 0.3 and 0.5 s."""
 ROOT_M_PER_S = 1.1
 """Growth per second of the error of a root that is no longer seen. 90 % of the recorded roots were
 slower."""
@@ -50,24 +50,24 @@ class Filled(NamedTuple):
     frames: Floats
     """(T, J, 3) metres, without gaps."""
     doubt_m: Floats
-    """(J,) metres that each joint of the newest frame may be off; 0 where it was seen."""
+    """(J,) possible error of each joint in the newest frame, metres; 0 for observed joints."""
 
 
 class Body:
-    """A layout's limbs, and the proportions of somebody who stands.
+    """The limbs of a layout, and the proportions of a person who stands.
 
     Args:
-        layout: of the joints.
+        layout: layout (names and parents) of the joints.
     """
 
     parents: NDArray[np.int64]
-    """(J,) -1 for the root."""
+    """(J,) index of the parent of each joint; -1 for the root."""
     mirrored: NDArray[np.int64]
     """(J,) index of the same joint on the other side."""
     lengths: Floats
-    """(J,) metres from each joint to its parent, of somebody who stands; 0 for the root."""
+    """(J,) metres from each joint to its parent in a person who stands; 0 for the root."""
     directions: Floats
-    """(J, 3) unit vectors from the parent to the joint, of somebody who stands. x is forward, y
+    """(J, 3) unit vectors from the parent to the joint in a person who stands. x is forward, y
     left, z up."""
     levels: list[NDArray[np.int64]]
     """Joints, grouped by the number of limbs between them and the root, from 1 on."""
@@ -86,7 +86,7 @@ class Body:
         names = [layout.common_name(joint) for joint in layout.joints]
         table = np.array([_standing(name) for name in names])  # (J, 4)
         unknown = np.isnan(table[:, 0])
-        for joint in np.flatnonzero(unknown):  # parents come first
+        for joint in np.flatnonzero(unknown):  # a layout lists parents before their children
             table[joint, :3] = table[self.parents[joint], :3] if joint else 0
         self._places = table[:, :3] - table[0, :3]
         offsets = table[:, :3] - table[self.parents, :3]
@@ -107,12 +107,12 @@ class Body:
         self.feet = [(a, b) for a, b in feet if a is not None and b is not None]
 
     def reach_m(self, limbs_m: Floats) -> float:
-        """Return the greatest distance, in metres, of any joint from the root with straight limbs.
+        """Return the greatest distance of any joint from the root with straight limbs, metres.
 
-        No limb counts as shorter than a toddler's, since joints of one place are no small person.
+        A limb shorter than a toddler's limb is a fault of the source, and counts as a toddler's.
 
         Args:
-            limbs_m: (J,) length of the limb from each joint to its parent, NaN where unknown.
+            limbs_m: length of the limb from each joint to its parent, NaN where unknown (J,).
         """
         way_m = np.maximum(self._own_lengths(limbs_m), SMALLEST * self.lengths)
         way_m[0] = 0
@@ -127,22 +127,22 @@ class Body:
         stamps_ns: NDArray[np.int64],
         limbs_m: Floats,
     ) -> Filled | None:
-        """Fill joints that were not seen.
+        """Guess the positions of joints that were not seen.
 
         If a joint was seen in some frames, its offset from its parent is interpolated between
-        these frames. If it was never seen, its offset is that of a person who stands. The length
-        of that limb is the measured one, else that of the other side, else the usual one for the
-        person's size. A missing root is placed by the seen joints that are nearest to it, for
-        instance the hips.
+        these frames. A joint that was never seen has the same direction from its parent as in a
+        person who stands. The limb gets its measured length, or the length of the same limb on the
+        other side, or the usual length for the person's size. A missing root is placed by means of
+        the nearest seen joints, for instance the hips.
 
         Args:
-            frames: (T, J, 3) metres, z up.
-            seen: (T, J) whether each joint was observed.
-            stamps_ns: (T,) ascending.
-            limbs_m: (J,) length of the limb from each joint to its parent, NaN where unknown.
+            frames: positions of the joints, metres, z up (T, J, 3).
+            seen: whether each joint was observed (T, J).
+            stamps_ns: stamps of the frames, ascending (T,).
+            limbs_m: length of the limb from each joint to its parent, NaN where unknown (J,).
 
         Returns:
-            None if nothing was seen at all.
+            The filled frames, or None if no joint was seen in any frame.
         """
         ever = np.logical_or.reduce(seen)  # (J,)
         if not ever.any():
@@ -175,7 +175,7 @@ class Body:
         return Filled(filled, doubt_m)
 
     def _own_lengths(self, limbs_m: Floats) -> Floats:
-        """Return limb lengths (J,): measured, else of the other side, else usual for the size."""
+        """Return limb lengths (J,): measured, or from the other side, or usual for this size."""
         known = np.isfinite(limbs_m) & (self.lengths > 0)
         scale = limbs_m[known].sum() / self.lengths[known].sum() if known.any() else 1.0
         other = limbs_m[self.mirrored]
@@ -185,7 +185,7 @@ class Body:
     def _forward(
         self, frames: Floats, seen: NDArray[np.bool_], stamps_ns: NDArray[np.int64]
     ) -> Floats:
-        """Return the horizontal unit vectors (T, 2) of the heading; +x if it is unknown."""
+        """Return horizontal unit vectors (T, 2) of the heading; +x if the heading is unknown."""
         for left, right in self.sides:
             both = seen[:, [left]] & seen[:, [right]]
             if both.any():
@@ -204,23 +204,23 @@ class Body:
         lengths: Floats,
         forward: Floats | None,
     ) -> float:
-        """Fill the root in `filled`. Return its possible error in the newest frame, in metres."""
+        """Fill the root in `filled`, and return the root's possible error in the newest frame."""
         if seen[:, 0].all():
             return 0.0
         ever = np.logical_or.reduce(seen)  # (J,)
         known = seen[:, 0].copy()  # (T,)
         reach_m = 0.0
-        for level in self.levels:  # joints near the root tell its place best
+        for level in self.levels:  # joints near the root come first, since they are most exact
             if known.all():
                 break
             others = level[ever[level]]
-            if ever[0]:  # use only joints that were seen together with the root
+            if ever[0]:  # only joints seen together with the root have a known offset from it
                 both = seen[:, others] & seen[:, :1]
                 others, both = others[both.any(0)], both[:, both.any(0)]
                 beside = Gaps.of(both, stamps_ns).fill(filled[:, others] - filled[:, :1])
             else:
                 scale = lengths.sum() / max(self.lengths.sum(), 1e-9)
-                assert forward is not None  # there is one, since the root was never seen
+                assert forward is not None  # given if any joint was never seen
                 beside = _turn(scale * self._places[others], forward)
             told = seen[:, others] & ~known[:, None]  # (T, n)
             count = told.sum(1)
@@ -238,7 +238,7 @@ _HEADING = ('hip', 'shoulder', 'collar', 'ear', 'eye')
 
 
 def _standing(name: str) -> tuple[float, float, float, float]:
-    """Return a joint's row of STANDING; NaN if its name is not there."""
+    """Return the row of STANDING for a joint; NaN if STANDING lacks the name of the joint."""
     if name == 'pelvis':
         return 0, 0, 0, 0
     x, y, z, stray = STANDING.get(name.replace('r_', 'l_', 1), (np.nan,) * 4)
@@ -246,7 +246,7 @@ def _standing(name: str) -> tuple[float, float, float, float]:
 
 
 def _turn(offsets: Floats, forward: Floats) -> Floats:
-    """Return offsets (n, 3), x forward, turned to each of the headings (T, 2): (T, n, 3)."""
+    """Turn offsets (n, 3), whose x is forward, to each of the headings (T, 2): (T, n, 3)."""
     cosine, sine = forward[:, None, 0], forward[:, None, 1]  # (T, 1)
     x, y, z = offsets.T
     return np.stack(
@@ -256,18 +256,18 @@ def _turn(offsets: Floats, forward: Floats) -> Floats:
 
 
 def _last_seen(seen: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the index (J,) of the newest frame in which each joint was seen, given seen (T, J).
+    """Return the index (J,) of the newest frame in which each joint was seen, from seen (T, J).
 
-    For a joint that was never seen, it is the last frame.
+    For a joint that was never seen, the index is that of the last frame.
     """
     return len(seen) - 1 - np.argmax(seen[::-1], axis=0)
 
 
 class Gaps(NamedTuple):
-    """The frames between which each joint of each frame is interpolated, all (T, n).
+    """For each joint of each frame, the two frames between which it is interpolated (T, n).
 
-    Before the first and after the last frame that has a joint, the value there is used. For a
-    joint that was never seen, the values have no meaning.
+    Before the first and after the last frame with the joint, the position in that frame is used.
+    For a joint that was never seen, the frame numbers have no meaning.
     """
 
     first: NDArray[np.int64]
@@ -279,12 +279,12 @@ class Gaps(NamedTuple):
         """Find the nearest frames that have a joint, before and after each frame.
 
         Args:
-            seen: (T, n) whether each joint was seen.
-            stamps_ns: (T,) ascending.
+            seen: whether each joint was seen (T, n).
+            stamps_ns: stamps of the frames, ascending (T,).
         """
         count = len(stamps_ns)
         index = np.arange(count)[:, None]
-        first = np.maximum.accumulate(np.where(seen, index, -1), axis=0)  # newest so far
+        first = np.maximum.accumulate(np.where(seen, index, -1), axis=0)
         last = np.minimum.accumulate(np.where(seen, index, count)[::-1], axis=0)[::-1]
         first, last = np.where(first < 0, last, first), np.where(last >= count, first, last)
         first, last = first.clip(0, count - 1), last.clip(0, count - 1)
@@ -292,7 +292,7 @@ class Gaps(NamedTuple):
         return cls(first, last, ((stamps_ns[:, None] - stamps_ns[first]) / span).clip(0, 1))
 
     def fill(self, values: Floats, joints: NDArray[np.int64] | slice = ALL) -> Floats:
-        """Return values (T, n, 3) of some joints, interpolated in time where not seen."""
+        """Return values of joints (T, n, 3), interpolated in time where a joint was not seen."""
         column = np.arange(values.shape[1])
         share = self.share[:, joints, None]
         first, last = self.first[:, joints], self.last[:, joints]

@@ -1,21 +1,21 @@
-"""Decides which messages are used: those of one frame, each newer than the one before."""
+"""Decides which messages are used: all come in one coordinate frame, each newer than the last."""
 
 from collections import Counter
 from enum import Enum, auto
 
 RESTART_AFTER = 5
-"""If so many stamps in a row are older than the newest, and each is newer than the one before, the
-source's time restarted: a recording looped, or the clock was set back. If there are fewer of them,
-messages were delayed."""
+"""Number of stamps in a row that show that the time of the source restarted, because a recording
+looped or a clock was set back. Each of these stamps is older than the newest stamp of all, but
+newer than the stamp before. Fewer old stamps in a row only mean that messages were delayed."""
 
 TWO_CLOCKS_NS = 10_000_000_000
 """Two restarts of time within this span mean that two sources publish on the topic."""
 BEHIND, BEHIND_NS = 10, 2_000_000_000
-"""If at least BEHIND messages are late within BEHIND_NS, they are not just delayed."""
+"""If at least BEHIND messages are late within BEHIND_NS, the cause is not a delay."""
 
 
 class Verdict(Enum):
-    """What to do with a message."""
+    """The decision about a message: whether it is used."""
 
     TAKEN = auto()
     AFRESH = auto()
@@ -24,13 +24,14 @@ class Verdict(Enum):
 
 
 class Feed:
-    """Decides on each message by its frame and its stamp.
+    """Decides for each message, by its coordinate frame and its stamp, whether it is used.
 
-    Positions in two frames must not come into one history. So one frame is in use until no message
-    has come in it for a while. Until then, messages in other frames are refused.
+    A history must not mix positions of two coordinate frames. So one coordinate frame is in use,
+    and messages in other frames are refused. Another coordinate frame can come into use when no
+    message has arrived in the present coordinate frame for `quiet_after_ns`.
 
     Args:
-        quiet_after_ns: time without a message after which the frame is no longer in use.
+        quiet_after_ns: time without a message after which a coordinate frame is out of use.
     """
 
     def __init__(self, quiet_after_ns: int) -> None:
@@ -38,27 +39,27 @@ class Feed:
         self.clear()
         self.frame_id = ''
         self.rejected: Counter[str] = Counter()
-        """How many messages were refused, by reason."""
+        """Number of refused messages, by reason."""
         self.remarks: dict[str, str] = {}
-        """What is wrong and what to do, by reason."""
+        """Sentences that say what is wrong and what to do, by reason."""
         self.restarts = 0
-        """How often the source's time went back and stayed back."""
+        """Number of times that the stamps of the source went back and stayed back."""
         self._restarted_ns: int | None = None
         self._behind_since_ns, self._behind = 0, 0
 
     def clear(self) -> None:
-        """Forget the stamps, so that the next message is used, whatever its stamp and frame."""
+        """Forget all stamps, so that the next message is used with any stamp and in any frame."""
         self.newest_ns: int | None = None
         self._heard_ns = 0
         self._older_stamps: list[int] = []
 
     def decide(self, stamp_ns: int, frame_id: str, now_ns: int) -> Verdict:
-        """Return what to do with a message, and remember it.
+        """Decide whether a message is used, and remember its stamp and frame.
 
         Args:
-            stamp_ns: time of capture.
-            frame_id: frame of its positions.
-            now_ns: time of arrival.
+            stamp_ns: time of capture of the message.
+            frame_id: coordinate frame of the positions in the message.
+            now_ns: time of arrival of the message.
         """
         verdict = Verdict.TAKEN
         if self.newest_ns is None:
@@ -103,9 +104,10 @@ class Feed:
             )
 
     def _note_restart(self, back_ns: int, now_ns: int) -> None:
-        """Add a remark that the source's time went back.
+        """Add a remark that the stamps of the source went back.
 
-        If it did so twice within TWO_CLOCKS_NS, the remark is that there are two sources.
+        If the stamps went back twice within TWO_CLOCKS_NS, the remark says that two sources
+        publish.
         """
         seldom = self._restarted_ns is None or now_ns - self._restarted_ns > TWO_CLOCKS_NS
         self._restarted_ns = now_ns
@@ -123,7 +125,7 @@ class Feed:
             )
 
     def _time_restarted(self, stamp_ns: int, newest_ns: int) -> bool:
-        """Count a stamp that is not new. Return whether the source's time restarted."""
+        """Count a stamp that is not new, and return whether the time of the source restarted."""
         if stamp_ns == newest_ns:
             self.rejected['duplicate stamp'] += 1
             return False

@@ -1,4 +1,4 @@
-"""Rejects joint positions that are physically impossible. They count as missing."""
+"""Rejects joint positions that are physically impossible; rejected joints count as missing."""
 
 from collections import Counter
 from typing import NamedTuple
@@ -11,48 +11,50 @@ from motion_predictor.tracking.body import Body
 FloatArray = NDArray[np.float32]
 
 JOINT_M_PER_S, JOINT_MARGIN_M = 12.0, 0.15
-"""Greatest speed of a joint. In 28 minutes of recorded motion, most of it dance, no joint was
-faster than 12 m/s over 0.07 s, or than 13.3 m/s over one frame of 1/60 s. The margin allows for a
-tracker's noise."""
+"""Greatest speed of a joint, and a margin for the noise of a tracker. In 28 minutes of recorded
+motion, most of it dance, no joint was faster than 12 m/s over 0.07 s, and none was faster than
+13.3 m/s over one frame of 1/60 s."""
 STRAY_M_PER_S, STRAY_M = 10.5, 0.06
-"""How far a joint may be from its extrapolated place: the first times the time since it was seen,
-plus the second. It is extrapolated with its velocity over the last 0.1 s. In 37 minutes of
-recorded motion, no joint was farther off than 0.755, 0.328 and 0.156 m at 15, 30 and 60 Hz."""
+"""Greatest distance of a joint from its extrapolated position: STRAY_M_PER_S times the time since
+the joint was last seen, plus STRAY_M. The extrapolation uses the velocity of the joint over the
+last 0.1 s. In 37 minutes of recorded motion, the greatest distance was 0.755, 0.328 and 0.156 m at
+15, 30 and 60 Hz."""
 LIMB_SHARE, LIMB_MARGIN_M = 0.3, 0.1
-"""A limb may differ from its usual length by this share or this margin, whichever is larger. Limbs
-measured by cameras vary by several centimetres."""
+"""Greatest deviation of a limb from its usual length: this share of the length or this margin,
+whichever is larger. Limbs measured by cameras vary by several centimetres."""
 LIMB_EVERY_NS, LIMBS_KEPT, LIMBS_NEEDED = 50_000_000, 40, 5
-"""A limb's length is measured at this interval. Its usual length is the median of the last
-LIMBS_KEPT measurements, over two seconds. It is unknown with fewer than LIMBS_NEEDED."""
+"""The length of a limb is measured once per LIMB_EVERY_NS. The usual length is the median of the
+last LIMBS_KEPT measurements, which take two seconds. With fewer than LIMBS_NEEDED measurements the
+usual length is unknown."""
 SWAP_SHARE, SWAP_M = 0.5, 0.1
-"""Left and right count as swapped if the joints would have moved much less without the swap, since
-they were last seen: in sum less than SWAP_SHARE of the distance, and on average less by more than
-SWAP_M per joint."""
+"""Left and right count as swapped if an exchange of the sides brings the joints much nearer to
+their last positions: the sum of the distances falls below SWAP_SHARE of the sum before, and the
+average distance falls by more than SWAP_M."""
 SWAP_RECENT_NS = 300_000_000
-"""Positions older than this are not compared. If a tracker keeps its sides swapped for longer than
-this, it is believed."""
+"""Positions older than this are not compared to find swapped sides. If a tracker keeps the sides
+swapped for longer than this, the tracker is believed."""
 
 
 class Checked(NamedTuple):
-    """A frame after the gates."""
+    """A frame after the check by `Gates`, without impossible positions."""
 
     positions: FloatArray
     """(J, 3) metres, NaN = missing or rejected."""
     rejected: Counter[str]
-    """Number of joints that were rejected, and of frames whose sides were swapped back, by
+    """Number of joints that were rejected, and number of frames whose sides were swapped back, by
     reason."""
     contradicts: bool = False
     """Whether the tracker has swapped left and right for longer than SWAP_RECENT_NS."""
 
 
 class Gates:
-    """Compares each frame of one person with those before it.
+    """Compares each frame of one person with the frames before, and rejects impossible joints.
 
-    No gate rejects for ever. The longer a joint was not seen, the farther it may have moved. If a
-    limb keeps another length, that becomes its usual length.
+    No joint is rejected for ever. The longer a joint has not been seen, the farther it may have
+    moved. If a limb keeps a new length, the new length becomes its usual length.
 
     Args:
-        body: the body of the frames' layout.
+        body: shape of a body in the layout of the frames.
     """
 
     def __init__(self, body: Body) -> None:
@@ -66,11 +68,11 @@ class Gates:
         self._lengths_ns: int | None = None
         self._swapped_ns: int | None = None
         self.last: FloatArray = np.full((joints, 3), np.nan, np.float32)
-        """(J, 3) where each joint was last seen, NaN = never."""
+        """(J, 3) last observed position of each joint, NaN = never observed."""
         self.limbs_m: FloatArray = np.full(joints, np.nan, np.float32)
         """(J,) usual length of the limb from each joint to its parent, NaN = unknown."""
         self.newest: FloatArray = self.last
-        """(J, 3) positions in the newest frame that had any joint, NaN for joints that it
+        """(J, 3) positions in the newest frame with any joint; NaN for joints that this frame
         lacks."""
 
     def check(
@@ -79,12 +81,12 @@ class Gates:
         positions: FloatArray,
         velocities: NDArray[np.floating] | None = None,
     ) -> Checked:
-        """Return a frame (J, 3) without the joints whose positions are impossible.
+        """Return a frame (J, 3) in which joints with impossible positions are missing (NaN).
 
         Args:
-            stamp_ns: stamp of the frame, newer than that of any frame before.
-            positions: metres, NaN = missing.
-            velocities: (J, 3) m/s recent velocities of the joints, NaN where unknown.
+            stamp_ns: stamp of the frame, newer than the stamp of any frame before.
+            positions: positions of the joints, metres, NaN = missing (J, 3).
+            velocities: recent velocities of the joints, m/s, NaN = unknown (J, 3).
         """
         rejected: Counter[str] = Counter()
         seen = np.logical_and.reduce(np.isfinite(positions), axis=-1)  # (J,)
@@ -128,30 +130,30 @@ class Gates:
         self.newest = (self.newest + way).astype(np.float32)
 
     def _is_swapped(self, stamp_ns: int, frame: FloatArray, way: FloatArray) -> bool:
-        """Whether a frame continues the earlier ones far better with left and right swapped.
+        """Whether a frame fits the earlier frames far better if left and right are exchanged.
 
         Args:
             stamp_ns: stamp of the frame.
-            frame: (J, 3) metres.
-            way: (J,) metres that each joint moved since it was last seen, NaN = missing.
+            frame: positions of the joints, metres (J, 3).
+            way: distance of each joint from its last position, metres, NaN = missing (J,).
         """
-        if not (way > SWAP_M).any():  # no joint moved far enough
+        if not (way > SWAP_M).any():
             return False
         fresh = self._paired & (stamp_ns - self._seen_ns <= SWAP_RECENT_NS)
         fresh &= ~np.isnan(frame[:, 0])
         fresh &= fresh[self._mirrored]
         count = int(fresh.sum())
-        if count < 4:  # a single pair is not enough evidence
+        if count < 4:  # a single pair of a left and a right joint is not enough evidence
             return False
         straight = way[fresh].sum()
         crossed = np.linalg.norm(frame[self._mirrored[fresh]] - self.last[fresh], axis=-1).sum()
         return crossed < SWAP_SHARE * straight and straight - crossed > SWAP_M * count
 
     def _wrong_ends(self, lengths: FloatArray) -> NDArray[np.bool_]:
-        """Return which joints (J,) to leave out so that all limbs have their usual lengths.
+        """Return which joints to leave out so that all limbs have their usual lengths (J,).
 
         The joint with the most limbs of unusual length is left out first. If both ends of a limb
-        have equally many of them, the outer one is left out.
+        have the same number of unusual limbs, the end farther from the root is left out.
         """
         off = np.abs(lengths - self.limbs_m)
         bad = off > np.maximum(LIMB_SHARE * self.limbs_m, LIMB_MARGIN_M)  # (J,), False if unknown
@@ -165,7 +167,7 @@ class Gates:
         return wrong
 
     def _learn(self, stamp_ns: int, lengths: FloatArray) -> None:
-        """Update the usual limb lengths with those of a frame (J,)."""
+        """Update the usual limb lengths with the limb lengths of a frame (J,)."""
         if self._lengths_ns is not None and stamp_ns - self._lengths_ns < LIMB_EVERY_NS:
             return
         self._lengths_ns = stamp_ns

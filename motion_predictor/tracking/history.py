@@ -18,34 +18,34 @@ RECENT_NS = 100_000_000
 
 MEASURED_NS = 35_000_000
 """A resampled position counts as measured if the joint was seen at most this time before or after
-it. So all positions of a source of 15 Hz count."""
+that position. So all positions from a source with 15 Hz count as measured."""
 
 
 @dataclass(frozen=True)
 class ObservedWindow:
-    """The input of a network for one person."""
+    """The recent motion of one person at the model's frame rate, as input for the network."""
 
     positions: FloatArray
     """(H, J, 3) metres, without gaps; the last frame is the newest observation."""
     observed_fraction: float
     """Share of the H * J positions for which the joint was seen within 35 ms, 0 to 1."""
     seen_fraction: float
-    """Share of the H * J positions that are interpolated from two observed frames which both have
-    the joint."""
+    """Share of the H * J positions that are interpolated between two frames in which the joint was
+    observed."""
     recent_fraction: float
     """Share of the J joints that were observed in the last 0.1 s."""
     doubt_m: FloatArray
-    """(J,) metres that each joint of the last frame may be off; 0 where it was observed."""
+    """(J,) possible error of each joint in the last frame, metres; 0 for observed joints."""
 
 
 class History:
-    """The recent frames of one person. They may come at any rate, and with jitter.
+    """The recent frames of one person. Frames may come at any rate, and with jitter.
 
     Args:
-        body: the body of the frames' layout.
-        rate_hz: the model's frame rate.
+        body: shape of a body in the layout of the frames.
+        rate_hz: frame rate of the model.
         frames: H, number of frames of the window.
-        max_gap_s: a longer gap between frames restarts the history.
+        max_gap_s: longest gap between two frames; a longer gap restarts the history.
     """
 
     def __init__(self, body: Body, rate_hz: float, frames: int, max_gap_s: float) -> None:
@@ -64,10 +64,10 @@ class History:
         return self._stamps_ns[-1] if self._stamps_ns else None
 
     def append(self, stamp_ns: int, positions: FloatArray) -> bool:
-        """Add a frame (J, 3), NaN = missing.
+        """Add a frame of positions (J, 3), NaN = missing.
 
         Returns:
-            False if the frame was rejected because it is not newer than the newest.
+            False if the frame was rejected because its stamp is not newer than all stamps before.
         """
         newest = self.newest_ns
         if newest is not None:
@@ -86,7 +86,7 @@ class History:
         return True
 
     def is_full(self) -> bool:
-        """Whether the frames reach back over the whole window."""
+        """Whether the frames reach back far enough to fill the window of the model."""
         if not self._stamps_ns:
             return False
         return self._stamps_ns[0] <= self._stamps_ns[-1] + self._offsets_ns[0]
@@ -100,9 +100,10 @@ class History:
         self._frames = deque((frame + way).astype(np.float32) for frame in self._frames)
 
     def velocity(self) -> NDArray[np.floating]:
-        """Return the velocity (3,) of the whole person over the last 0.1 s, metres per second.
+        """Return the velocity of the whole person over the last 0.1 s, metres per second (3,).
 
-        It is the median over the joints that both frames have. It is zero if there are none.
+        The velocity is the median over the joints that were seen both in the newest frame and
+        0.1 s before. If no joint was seen both times, the velocity is zero.
         """
         if self._velocity is None:
             joints = self.joint_velocities()
@@ -111,7 +112,7 @@ class History:
         return self._velocity
 
     def joint_velocities(self) -> NDArray[np.float64]:
-        """Return the velocity (J, 3) of each joint over the last 0.1 s, m/s; NaN if unknown."""
+        """Return the velocity of each joint over the last 0.1 s, m/s, NaN = unknown (J, 3)."""
         if self._joint_velocities is None:
             self._joint_velocities = self._find_joint_velocities()
         return self._joint_velocities
@@ -125,21 +126,21 @@ class History:
         return np.full((1, 3), np.nan)
 
     def window(self, limbs_m: NDArray[np.floating] | None = None) -> ObservedWindow | None:
-        """Return the window that ends at the newest frame.
+        """Return the model's input, the window of frames that ends at the newest frame.
 
-        Positions are interpolated linearly in time between frames. Joints that were not observed
-        are filled by `Body.fill`.
+        Positions are interpolated linearly in time between frames. `Body.fill` guesses the
+        positions of joints that were not observed.
 
         Args:
-            limbs_m: (J,) lengths of this person's limbs, NaN where unknown.
+            limbs_m: lengths of this person's limbs, metres, NaN = unknown (J,).
 
         Returns:
-            None if the history is not full, or if no joint was seen at all.
+            The window, or None if the history is not full or no joint was seen at all.
         """
         if not self.is_full():
             return None
         frames = np.array(self._frames)  # (T, J, 3)
-        # Relative to the newest stamp, so that floats are exact enough.
+        # Stamps relative to the newest stamp are small, so floats represent them well enough.
         stamps = np.array(self._stamps_ns, np.int64) - self._stamps_ns[-1]
         seen = np.logical_and.reduce(np.isfinite(frames), axis=-1)  # (T, J)
         doubt_m = np.zeros(seen.shape[1], np.float32)
@@ -150,7 +151,7 @@ class History:
             if filled is None:
                 return None
             frames, doubt_m = filled
-        right = stamps.searchsorted(self._offsets_ns)  # first frame that is not earlier
+        right = stamps.searchsorted(self._offsets_ns)
         left = right - (stamps[right] != self._offsets_ns)
         span = np.maximum(stamps[right] - stamps[left], 1)
         share = ((self._offsets_ns - stamps[left]) / span).astype(np.float32)[:, None, None]

@@ -1,11 +1,11 @@
 """Checks ids against motion, and assigns each pose to the history of the right person.
 
 - An id that jumps farther than a person can move, or to another person's place, starts a new
-  history. If it soon jumps back, it continues the old one.
-- Two ids that continue at each other's place were swapped by the tracker. Their histories are
-  exchanged.
-- A new id continues the history of somebody who was just lost at that place, if nobody else is
-  near.
+  history. An id that soon jumps back continues its old history.
+- The tracker has swapped two ids if each id continues at the place of the other id. The histories
+  of swapped ids are exchanged.
+- A new id continues the history of a person who was just lost, if the new id appears at the place
+  of this person and nobody else is near.
 """
 
 from collections import Counter
@@ -21,24 +21,26 @@ FloatArray = NDArray[np.float32]
 MAX_FOUND = 10
 """Greatest number of new ids in one message that are compared with people who were lost."""
 SWITCHED_M = 0.2
-"""A pose contradicts its id if it is farther than this from the last and from the extrapolated
-pose of the id, and less than half as far from the extrapolated pose of another person."""
+"""A pose contradicts its id if two conditions hold. The pose is farther than SWITCHED_M from the
+last pose of the id and from the extrapolated pose of the id. The extrapolated pose of another
+person is less than half as far."""
 EXCHANGED_M, EXCHANGED_SHARE = 0.03, 0.5
 """Two ids count as swapped if each pose is much nearer to the extrapolated pose of the other id
-than to that of its own: nearer by EXCHANGED_M, and less than EXCHANGED_SHARE times as far."""
+than to the extrapolated pose of its own id: nearer by EXCHANGED_M, and less than EXCHANGED_SHARE
+times as far."""
 JUMPED = 'person jumped'
 
 
 class Identities:
-    """Assigns poses to tracks.
+    """Assigns poses to tracks. A track is everything known about one person.
 
     Args:
-        fresh: makes an empty track for a new person.
-        max_gap_ns: a longer gap ends a track.
+        fresh: function that returns an empty track for a new person.
+        max_gap_ns: a track ends if its person is not seen for longer than this time.
         max_speed: speed in m/s that no person exceeds.
-        reassociate_ns: time for which a new id can continue the history of a lost person; 0:
-            never.
-        rejected: counts ids that were not believed, by reason.
+        reassociate_ns: time for which a new id can continue the history of a lost person; 0 if no
+            new id may do so.
+        rejected: counter of ids that were not believed, by reason.
     """
 
     def __init__(
@@ -58,13 +60,14 @@ class Identities:
     def assign(
         self, tracks: dict[str, Track], stamp_ns: int, readable: Mapping[str, FloatArray]
     ) -> dict[str, Track]:
-        """Return the track of each pose of a message, perhaps a new one.
+        """Return for each pose of a message the track of its person, which may be a new track.
 
-        Poses are compared with the tracks as they were before the message. So the order of poses
+        Poses are compared with the state of the tracks before the message. So the order of poses
         in the message does not matter.
 
         Args:
-            tracks: tracks of everybody by id. A track that is found under another id gets that id.
+            tracks: tracks of all people by id. If a track continues under a new id, the track
+                gets the new id as its key.
             stamp_ns: stamp of the message.
             readable: poses (J, 3) by id.
         """
@@ -83,7 +86,10 @@ class Identities:
         stamp_ns: int,
         readable: Mapping[str, FloatArray],
     ) -> None:
-        """Give the tracks of people who were just lost to new ids that can only be theirs."""
+        """Give the track of a person who was just lost to a new id that can only be this person.
+
+        If several new ids or several people are possible, no track is given.
+        """
         new = [person_id for person_id in readable if person_id not in tracks]
         if not tracks or not 0 < len(new) <= MAX_FOUND:
             return
@@ -92,7 +98,7 @@ class Identities:
         lost = absent & (crowd.elapsed_s <= self._reassociate_ns * 1e-9)
         if not lost.any():
             return
-        # Everybody within reach counts. A track is given only if there is no other possibility.
+        # A new id may also be a person who is still seen under another id.
         ways_m = np.stack([distances_m(readable[person_id], crowd.last) for person_id in new])
         reach = ways_m <= self._max_speed * crowd.elapsed_s + NEAR_M  # (new, N)
         reach &= lost | ~absent
@@ -106,7 +112,7 @@ class Identities:
     def _follow_swapped_ids(
         self, tracks: dict[str, Track], stamp_ns: int, readable: Mapping[str, FloatArray]
     ) -> None:
-        """Exchange the tracks of ids that continue at each other's place."""
+        """Exchange the tracks of two ids if each id continues at the place of the other id."""
         fresh_ns = stamp_ns - self._max_gap_ns
         both = [i for i in readable if i in tracks and tracks[i].newest_ns >= fresh_ns]
         if len(both) < 2:
@@ -132,7 +138,7 @@ class Identities:
     def _track_of(
         self, crowd: Crowd, track: Track | None, stamp_ns: int, positions: FloatArray
     ) -> Track:
-        """Return the track that a pose continues, perhaps a new one."""
+        """Return the track that a pose continues, or a new track if the pose continues none."""
         if track is None or stamp_ns - track.newest_ns > self._max_gap_ns:
             return self._fresh()
         reason = self._contradiction(crowd, track, stamp_ns, positions)
@@ -155,7 +161,7 @@ class Identities:
     def _contradiction(
         self, crowd: Crowd, track: Track, stamp_ns: int, positions: FloatArray
     ) -> str | None:
-        """Return the reason why a pose is not of the person of a track; None if it may be."""
+        """Return the reason why a pose cannot belong to the person of a track, or None."""
         way_m = track.way_m(positions)
         if way_m <= SWITCHED_M:
             return None

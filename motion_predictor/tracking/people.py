@@ -1,4 +1,4 @@
-"""Everyone who is observed: who is there, who can be predicted, and why the others cannot."""
+"""Keeps all observed people, and decides who can be predicted and why others cannot."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,29 +18,31 @@ from motion_predictor.tracking.tracks import Tracks
 
 
 class People:
-    """Keeps one history per person. No fault makes the cell look empty.
+    """Keeps one history per person. No fault of the input makes the robot cell look empty.
 
-    Everybody who was reported is listed, or counted as unlisted, until `forget_after_s` after the
-    last report. doc/statuses.md has the rules. `Identities` decides which person a pose belongs
-    to, `Feed` which messages are used, and `Gates` which joints are believed.
+    A reported person is listed, or counted as unlisted, until `forget_after_s` after the last
+    report. doc/statuses.md has the rules. `Feed` decides which messages are used. `Identities`
+    decides which person a pose belongs to. `Gates` decides which joints are believed.
 
-    Times of arrival and stamps come from the same clock. If a time of arrival is left out, the
-    message counts as arriving at its time of capture.
+    Times of arrival and stamps must come from the same clock. If no time of arrival is given, the
+    time of capture is used instead.
 
     Args:
-        layout: of the positions.
-        rate_hz: the model's frame rate.
+        layout: layout (names and parents) of the joints.
+        rate_hz: frame rate of the model.
         frames: H, number of frames of the model's history.
-        max_gap_s: a longer gap restarts a person's history.
+        max_gap_s: longest gap between two frames; a longer gap restarts a person's history.
         forget_after_s: how long a person who is no longer reported stays listed, as STALE_INPUT.
-        min_observed_fraction: as in `WindowCheck`.
-        max_people: greatest number of people who are predicted. If there are more, those nearest
-            to the robot are predicted, and the others are TOO_MANY.
-        robot_position: [x, y, z] of the robot in the frame of the positions, metres.
+        min_observed_fraction: least share of observed positions, as in `WindowCheck`.
+        max_people: greatest number of people who are predicted. If more people are there, the
+            nearest to the robot are predicted, and the others have the status TOO_MANY.
+        robot_position: position [x, y, z] of the robot, metres, in the frame of the people.
         max_speed: speed in m/s that no person exceeds.
-        reassociate_s: time for which a new id can continue the history of a lost person; 0: never.
-        frozen_after_s: a person whose positions stay the same for so long, bit by bit, counts as
-            frozen: STALE_INPUT until they change. 0: never.
+        reassociate_s: time for which a new id can continue the history of a lost person; 0 if no
+            new id may do so.
+        frozen_after_s: time of identical positions, bit by bit, after which a person counts as
+            frozen; 0 if nobody may count as frozen. A frozen person is STALE_INPUT until the
+            positions change.
 
     Raises:
         ValueError: if the robot's position is not three finite numbers.
@@ -70,9 +72,9 @@ class People:
         max_gap_ns, reassociate_ns = round(max_gap_s * 1e9), round(reassociate_s * 1e9)
         self.feed = Feed(max_gap_ns)
         self.rejected = self.feed.rejected
-        """How often input was rejected, by reason."""
+        """Number of rejections of input, by reason."""
         self.remarks = self.feed.remarks
-        """What is wrong with the input and what to do, by reason."""
+        """Sentences that say what is wrong with the input and what to do, by reason."""
         self._axes = Axes(self._body)
         self._with_window = WindowCheck(
             self._body, min_observed_fraction, self.rejected, self.remarks
@@ -108,20 +110,20 @@ class People:
         unreadable: int = 0,
         now_ns: int | None = None,
     ) -> bool:
-        """Take in everyone who was reported at one stamp.
+        """Add the people of one message to their histories.
 
         Args:
-            stamp_ns: time of capture.
-            observations: everyone who could be read.
-            frame_id: frame of the positions.
-            unreadable: people reported in the same message who could not be read.
-            now_ns: time of arrival.
+            stamp_ns: time of capture of the message.
+            observations: all people whose poses could be read.
+            frame_id: coordinate frame of the positions.
+            unreadable: number of people in the same message whose poses could not be read.
+            now_ns: time of arrival of the message.
 
         Returns:
-            False if the whole message was rejected. Then its stamp is not newer than the newest,
-            or it is in another frame while messages still come in the one in use.
+            False if the whole message was rejected, because its stamp is not newer than all stamps
+            before, or because its coordinate frame is not the one in use.
         """
-        if self.feed.newest_ns is None:  # too early to say that nobody is there
+        if self.feed.newest_ns is None:  # an empty first message does not prove an empty cell
             self._presence.note_somebody(1, stamp_ns if now_ns is None else now_ns)
         verdict = self.feed.decide(stamp_ns, frame_id, stamp_ns if now_ns is None else now_ns)
         if verdict is Verdict.REFUSED:
@@ -156,7 +158,7 @@ class People:
         unreadable: int,
         now_ns: int,
     ) -> None:
-        """Remember the people of a message that cannot be used, since they may be there."""
+        """Count the people of a message that cannot be used, since these people may be there."""
         strangers = 0
         for observation in observations:
             same_frame = frame_id == self.feed.frame_id
@@ -168,18 +170,18 @@ class People:
         self._presence.note_somebody(len(observations) + unreadable, now_ns)
 
     def somebody(self, people: int, now_ns: int) -> None:
-        """Remember a number of people of whom nothing could be read."""
+        """Count a number of people whose poses could not be read, since they may be there."""
         self._presence.note_somebody(people, now_ns)
 
     def clear(self, now_ns: int | None = None) -> None:
-        """Drop all histories and accept any stamp next, because the clock was set to `now_ns`."""
+        """Drop all histories and accept any next stamp, because the clock was set to `now_ns`."""
         now_ns = self._heard_ns if now_ns is None else now_ns
         self._presence.time_jumped(now_ns)
         self._lose_everyone(now_ns)
         self.feed.clear()
 
     def succeed(self, others: 'People', now_ns: int) -> None:
-        """Take over from another instance, and remember the people who may be there."""
+        """Take over from another instance, whose people are counted because they may be there."""
         self._presence.note_others(others.at_most(now_ns), now_ns)
 
     def at_most(self, now_ns: int) -> int:
@@ -188,7 +190,7 @@ class People:
         return len(self._tracks) + self._unlisted(now_ns)
 
     def _lose_everyone(self, now_ns: int) -> None:
-        """Drop all histories. Their people may still be there, so they are remembered."""
+        """Drop all histories, and count their people, since these people may still be there."""
         self._presence.note_others(len(self._tracks) + self._tracks.left_behind(now_ns), now_ns)
         self._tracks.by_id.clear()
         self._predicted.clear()
@@ -198,13 +200,13 @@ class People:
     # Output
 
     def listing(self, now_ns: int | None = None) -> Scene | None:
-        """Return everyone at the newest stamp without their windows, which takes little time.
+        """Return all people at the newest stamp without windows (the model's input).
 
-        People who could be predicted are listed as OK. The result is None before the first
-        message.
+        The list without windows is computed quickly. People who can be predicted are listed as OK.
+        Before the first message, the result is None.
 
         Args:
-            now_ns: the time now; by default, the newest message's time of arrival.
+            now_ns: present time; by default, the newest message's time of arrival.
         """
         newest_ns = self.feed.newest_ns
         if newest_ns is None:
@@ -214,12 +216,13 @@ class People:
         return Scene(newest_ns, self.feed.frame_id, people, unlisted)
 
     def scene(self, now_ns: int | None = None) -> Scene | None:
-        """Return everyone at the newest stamp; None before the first message.
+        """Return all people at the newest stamp, each with a window (the model's input) or None.
 
-        People of whom too little is observed are counted as rejected.
+        People of whom too little is observed are counted in `rejected`. Before the first message,
+        the result is None.
 
         Args:
-            now_ns: the time now; by default, the newest message's time of arrival.
+            now_ns: present time; by default, the newest message's time of arrival.
         """
         listing = self.listing(now_ns)
         if listing is None:

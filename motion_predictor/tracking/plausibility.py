@@ -1,4 +1,7 @@
-"""Checks that poses can be people in metres, with z up. If not, a sentence says what to do."""
+"""Checks that poses have the size of people in metres and that z points up.
+
+If a check fails, the result is a sentence that says what is wrong and what to do.
+"""
 
 from collections import Counter
 
@@ -13,36 +16,46 @@ FloatArray = NDArray[np.float32]
 TALL_M = 1.7
 """Height of a person whose limbs are as long as those of `Body`."""
 LARGEST = 2.2
-"""Largest accepted size, as a multiple of `Body`: more than any adult's."""
+"""Largest accepted size (larger than any adult), as a multiple of the size in `Body`."""
 UNITS = {'millimetres': 1000.0, 'centimetres': 100.0, 'inches': 39.37, 'feet': 3.281}
 FEW_LIMBS, MOST_LIMBS = 5, 12
-"""Least numbers of known limbs: for judging the size of a body, and for its proportions."""
+"""Least number of known limbs to judge the size of a body, and to judge its proportions."""
 MISFIT = 0.4
-"""Limit of the median deviation of the logarithms of limb lengths from those of a body of the same
-size. For recorded people, the median deviation is 0.14 at most. If joints come in a wrong order,
-it is typically 0.6."""
+"""Limit of the median deviation of the logarithms of limb lengths from the logarithms for a body
+of the same size. For recorded people, the median deviation is 0.14 at most. For joints in a wrong
+order, the median deviation is typically 0.6."""
 UPRIGHT, ALONG = 0.5, 0.82
-"""Cosines of the angle between the trunk and an axis. Above UPRIGHT for z, the person stands. From
-ALONG on for any axis, the person seems to lie along that axis."""
+"""Limits of the cosine of the angle between the trunk and an axis. If the cosine for z is above
+UPRIGHT, the person stands. If the cosine for an axis is at least ALONG, the person seems to lie
+along that axis."""
 VOTES_LEAST, VOTES_MOST, TIMES = 30, 900, 4
-"""Number of poses that a verdict needs, greatest number that is remembered, and least ratio of
-contrary to agreeing poses for a verdict."""
+"""Least number of poses for a verdict, greatest number of remembered poses, and least ratio of
+poses with wrong axes to poses with right axes."""
 BACKWARD_M = 0.03
-"""A foot counts as ahead of its ankle, or behind it, if it is farther than this."""
+"""Least distance between a foot and its ankle for the foot to count as ahead or behind."""
 
 
 def limbs_of(body: Body, pose: FloatArray) -> NDArray[np.float64]:
-    """Return the lengths (J,) of the limbs of a pose (J, 3), NaN where unknown."""
-    with np.errstate(invalid='ignore'):  # infinite values give NaN
+    """Return the length of the limb from each joint of a pose to its parent, NaN if unknown (J,).
+
+    Args:
+        body: shape of a body in the layout of the pose.
+        pose: positions of the joints, metres, NaN = missing (J, 3).
+    """
+    with np.errstate(invalid='ignore'):  # infinite positions may come in and give NaN
         lengths = np.linalg.norm(pose.astype(np.float64) - pose[body.parents], axis=-1)
     lengths[0] = np.nan
     return lengths
 
 
 def wrong_size(body: Body, limbs_m: NDArray[np.floating]) -> str:
-    """Return a sentence if the limb lengths (J,), NaN = unknown, are not of a person's size.
+    """Return a sentence if the limbs are too long or too short for a person, otherwise ''.
 
     With fewer than FEW_LIMBS known lengths, the sentence is empty.
+
+    Args:
+        body: shape of a body in the layout of the limbs.
+        limbs_m: length of the limb from each joint to its parent, metres, NaN = unknown (J,).
     """
     told = np.isfinite(limbs_m) & (body.lengths > 0)
     if told.sum() < FEW_LIMBS:
@@ -59,7 +72,12 @@ def wrong_size(body: Body, limbs_m: NDArray[np.floating]) -> str:
 
 
 def wrong_proportions(body: Body, limbs_m: NDArray[np.floating]) -> str:
-    """Return a sentence if the limb lengths (J,), NaN = unknown, do not fit a person."""
+    """Return a sentence if the proportions of the limbs do not fit a person, otherwise ''.
+
+    Args:
+        body: shape of a body in the layout of the limbs.
+        limbs_m: length of the limb from each joint to its parent, metres, NaN = unknown (J,).
+    """
     told = np.isfinite(limbs_m) & (body.lengths > 0.05) & (limbs_m > 0)
     if told.sum() < MOST_LIMBS:
         return ''
@@ -73,10 +91,10 @@ def wrong_proportions(body: Body, limbs_m: NDArray[np.floating]) -> str:
 
 
 class Axes:
-    """Checks from all poses of a source that z points up, and that sides are not mirrored.
+    """Checks, by many poses of a source, that z points up and that sides are not mirrored.
 
     Args:
-        body: the body of the poses' layout.
+        body: shape of a body in the layout of the poses.
     """
 
     def __init__(self, body: Body) -> None:
@@ -85,11 +103,11 @@ class Axes:
         self._sides: Counter[str] = Counter()
 
     def see(self, pose: FloatArray) -> None:
-        """Take in a pose (J, 3), NaN = missing."""
+        """Include a pose in the check (J, 3), NaN = missing."""
         if self._body.neck is not None:
             trunk = pose[self._body.neck].astype(np.float64) - pose[0]
             length = np.linalg.norm(trunk)
-            if length > 0:  # false for NaN
+            if length > 0:  # this is false if the length is NaN
                 self._vote(trunk / length)
         if self._body.hips is not None and self._body.feet:
             left = pose[self._body.hips[0], :2] - pose[self._body.hips[1], :2]
@@ -110,7 +128,7 @@ class Axes:
         self._lying[name] = min(self._lying[name] + 1, VOTES_MOST)
 
     def wrong(self) -> str:
-        """Return a sentence if axes or sides seem to be wrong, else nothing."""
+        """Return a sentence if axes, or left and right, seem to be wrong, otherwise ''."""
         up, votes = self._lying['z'], self._lying - Counter(z=VOTES_MOST)
         (axis, lying), *_ = votes.most_common(1) or [('', 0)]
         if lying >= VOTES_LEAST and lying > TIMES * up:

@@ -1,4 +1,4 @@
-"""Chooses who is predicted if there are too many people."""
+"""Chooses the people to predict when more people are seen than can be predicted."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 KEEPS_PLACE_M = 0.3
 """A predicted person is replaced only by somebody who is nearer to the robot by this distance. So
-predictions do not flicker."""
+two people at similar distances do not replace each other all the time."""
 
 
 class Preference:
-    """Prefers people near the robot, and those who were predicted before.
+    """Prefers people near the robot, and people who were predicted before.
 
     Args:
-        robot_position: [x, y, z] of the robot in the frame of the positions, metres.
+        robot_position: position [x, y, z] of the robot, metres, in the frame of the people.
         max_people: greatest number of predicted people.
 
     Raises:
@@ -31,11 +31,11 @@ class Preference:
     def in_order(
         self, places: Mapping[str, NDArray[np.floating]], predicted: set[str]
     ) -> list[str]:
-        """Return ids in the order in which people are to be predicted.
+        """Return ids of people in the order of preference.
 
         Args:
-            places: (3,) positions of everybody who could be predicted, by id.
-            predicted: ids of those who were predicted last.
+            places: position of each person who can be predicted, by id (3,).
+            predicted: ids of the people who were predicted last.
         """
         if len(places) <= self.max_people:
             return list(places)

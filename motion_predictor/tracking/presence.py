@@ -1,16 +1,16 @@
 """Remembers people who may be there although they are not listed.
 
-A fault must not make a cell look empty. People who could not be read, were refused, or whose
-history was cleared are counted here for a stated time. Until that time is over, an empty list does
-not mean that nobody is there.
+A fault must not make a robot cell look empty. So this module counts, for a holding time, people
+whose pose could not be read or was refused, and people whose history was cleared. Until the
+holding time is over, an empty list of people does not mean that nobody is there.
 """
 
 
 class _Count:
-    """Numbers of people who may be there, each until some time."""
+    """Numbers of people who may be there, each with the time at which the number expires."""
 
     def __init__(self) -> None:
-        self._until_ns: dict[int, int] = {}  # by number of people
+        self._until_ns: dict[int, int] = {}  # the key is the number of people
 
     def note(self, people: int, until_ns: int) -> None:
         self._until_ns[people] = max(until_ns, self._until_ns.get(people, until_ns))
@@ -27,7 +27,7 @@ class Presence:
     """Remembers how many people may be there without being listed.
 
     Args:
-        hold_ns: time for which they are remembered.
+        hold_ns: holding time, for which people are remembered.
     """
 
     def __init__(self, hold_ns: int) -> None:
@@ -35,17 +35,17 @@ class Presence:
         self._others, self._somebody = _Count(), _Count()
 
     def note_others(self, people: int, now_ns: int) -> None:
-        """Record people who are not among the listed ones."""
+        """Record a number of people who are not in the list."""
         if people > 0:
             self._others.note(people, now_ns + self._hold_ns)
 
     def note_somebody(self, people: int, now_ns: int) -> None:
-        """Record a number of people, some of whom may be listed."""
+        """Record a number of people, of whom some may be in the list."""
         if people > 0:
             self._somebody.note(people, now_ns + self._hold_ns)
 
     def unlisted(self, listed: int, now_ns: int) -> int:
-        """Return the number of people who may be there, besides those who are listed."""
+        """Return the number of people who may be there but are not in the list."""
         return max(self._others.at(now_ns), self._somebody.at(now_ns) - listed)
 
     def time_jumped(self, now_ns: int) -> None:

@@ -1,4 +1,4 @@
-"""People as they are observed, and as they are listed."""
+"""Data types for observed people (`Observation`) and for listed people (`Person`, `Scene`)."""
 
 from dataclasses import dataclass
 
@@ -19,13 +19,13 @@ class Observation:
     id: str
     positions: FloatArray  # (J, 3) metres, joints of the model's layout, NaN = missing
     sent: bytes = b''
-    """The values that the source sent, before any transform. A frozen source is recognised by
-    them. Empty if they are the positions themselves."""
+    """The values that the source sent, before any transform; empty if nothing was transformed. If
+    these values stay the same, the source is frozen."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """One person at the newest stamp. `window` is None if they cannot be predicted."""
+    """One person at the newest stamp. `window` is None for a person who cannot be predicted."""
 
     id: str
     status: Status
@@ -33,12 +33,12 @@ class Person:
     window: ObservedWindow | None
     last_seen: LastSeen
     track: int = 0
-    """Number of the person's `Track`. It stays the same when the id changes."""
+    """Number of the person's `Track`. The number stays the same when the id changes."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Everyone at the newest stamp."""
+    """All people at the newest stamp."""
 
     stamp_ns: int
     frame_id: str

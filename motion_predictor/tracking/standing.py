@@ -10,17 +10,18 @@ from motion_predictor.tracking.scene import Person
 from motion_predictor.tracking.track import Track
 
 RECENT_LEAST = 0.5
-"""Share of the joints that must have been seen recently. So no prediction starts from a pose that
-is mostly remembered. A lower `min_observed_fraction` replaces it."""
+"""Share of the joints that must have been seen in the last 0.1 s, so that no prediction starts
+from a pose that is mostly remembered. A lower `min_observed_fraction` is used instead of this
+share."""
 
 
 def status_of(track: Track, newest_ns: int | None, axes_are_wrong: bool) -> Status:
-    """Return the status of a person, as far as it is known without the window.
+    """Return the status of a person before `WindowCheck` has looked at the person's window.
 
     Args:
-        track: track of the person.
+        track: track of the person, which holds the history.
         newest_ns: time of capture of the newest message.
-        axes_are_wrong: whether the axes or sides of the source seem to be wrong.
+        axes_are_wrong: whether axes, or left and right, of the source seem to be wrong.
     """
     if track.newest_ns != newest_ns or track.frozen or axes_are_wrong:
         return Status.STALE_INPUT
@@ -31,12 +32,12 @@ class WindowCheck:
     """Decides whether the window of a person shows enough of a human body for a prediction.
 
     Args:
-        body: the body of the layout.
+        body: shape of a body in the layout of the people.
         min_observed_fraction: share of the window's positions that must lie between two frames in
-            which the joint was seen. The same share of the joints, or half of them if that is
-            less, must have been seen in the last 0.1 s.
-        rejected: counts people who are not predicted, by reason.
-        remarks: collects sentences that say what is wrong, by reason.
+            which the joint was seen. The same share of the joints, but at most RECENT_LEAST, must
+            have been seen in the last 0.1 s.
+        rejected: counter of people who are not predicted, by reason.
+        remarks: dictionary for sentences that say what is wrong, by reason.
     """
 
     def __init__(
@@ -52,7 +53,12 @@ class WindowCheck:
         self._remarks = remarks
 
     def __call__(self, person: Person, track: Track) -> Person:
-        """Return a person with a full history, either with a window or as STALE_INPUT."""
+        """Return the person with a window, or with the status STALE_INPUT if the check fails.
+
+        Args:
+            person: a person whose history is full.
+            track: track of this person.
+        """
         window = track.window()
         if sentence := wrong_proportions(self._body, track.gates.limbs_m):
             self._rejected['limb lengths of no person'] += 1

@@ -1,4 +1,4 @@
-"""Detects jumps and swaying of whole bodies that only an error of the camera can cause."""
+"""Detects errors of a camera that make a whole body jump or sway as no real body can."""
 
 from typing import NamedTuple
 
@@ -10,31 +10,34 @@ from motion_predictor.tracking.median import median
 FloatArray = NDArray[np.float32]
 
 BODY_M_PER_S, BODY_MARGIN_M = 2.0, 0.02
-"""How far a body may be from its extrapolated place: a change of velocity times the elapsed time,
-plus a margin for a tracker's noise. In 50 minutes of recorded motion, much of it dance and
-football, nobody changed velocity by more than 1.9 m/s from frame to frame, at 15, 30 and 60 Hz."""
+"""Greatest distance of a body from its extrapolated position: the change of velocity BODY_M_PER_S
+times the elapsed time, plus BODY_MARGIN_M for the noise of a tracker. In 50 minutes of recorded
+motion, much of it dance and football, nobody changed velocity by more than 1.9 m/s from frame to
+frame, at 15, 30 and 60 Hz."""
 HOLD_NS = 90_000_000
-"""A displacement that lasts longer is accepted as real."""
+"""A jump of the body that lasts longer than HOLD_NS is no longer corrected."""
 MOST_OF_IT = 0.5
-"""Share of the joints that must be seen for a verdict. A single arm can really start that fast."""
+"""Least share of the joints that must be seen for the check, since a single arm can really start
+so fast."""
 
 SWAY_LAG_S, SWAY_SPAN_S = 1 / 30, 0.25
 CALM_M = 0.01
 """Root mean square deviation of a real body from constant velocity over SWAY_LAG_S. In recorded
-motion, one person in a hundred exceeds it."""
+motion, one person in a hundred deviates by more than CALM_M."""
 SWAY_DOUBT = 2.2
 """A deviation beyond CALM_M is an error of the camera. A radius of SWAY_DOUBT times the excess
-holds 90 % of the true positions, measured where depth sways by 3 cm within 0.15 s."""
+holds 90 % of the true positions, measured on motion whose depth sways by 3 cm within 0.15 s."""
 
 
 def sway_m(window: FloatArray, rate_hz: float) -> float:
-    """Return the possible error of the window's last frame from swaying, in metres.
+    """Return how far the window's last frame may be off because the body sways, in metres.
 
-    A depth camera may move the whole body by centimetres from frame to frame. Muscles cannot.
+    A depth camera may shift the whole body by centimetres from frame to frame. A real body cannot
+    move like that.
 
     Args:
-        window: (H, J, 3) metres, without gaps.
-        rate_hz: of the frames.
+        window: positions without gaps, metres (H, J, 3).
+        rate_hz: frame rate of the window.
     """
     lag = max(1, round(SWAY_LAG_S * rate_hz))
     frames = min(len(window), 2 * lag + max(1, round(SWAY_SPAN_S * rate_hz)))
@@ -47,25 +50,25 @@ def sway_m(window: FloatArray, rate_hz: float) -> float:
 
 
 class Steadied(NamedTuple):
-    """A frame after the check."""
+    """A frame after the check by `Steadiness`, corrected if the body jumped."""
 
     positions: FloatArray
-    """(J, 3) metres."""
+    """(J, 3) corrected positions, metres."""
     doubt_m: float = 0.0
-    """Metres that the whole frame may be off."""
+    """Possible error of the position of the whole frame, metres."""
     moved: NDArray[np.floating] | None = None
-    """(3,) metres by which to move everything known before; None if nothing is to be moved."""
+    """(3,) metres by which to move all earlier frames; None if nothing is to be moved."""
     is_another: bool = False
-    """Whether the frame contradicts everything known before."""
+    """Whether the frame contradicts all earlier frames."""
 
 
 class Steadiness:
     """Compares each frame of one person with the extrapolation of the frames before.
 
-    If a body jumps farther than anybody can move, it is held on its path for a few frames, in the
-    posture that is seen. If it stays off by the same distance, then the frame of reference has
-    moved, and not the person. So the whole history is moved, and the person does not seem to start
-    running.
+    If a body jumps farther than anybody can move, the body is kept on its extrapolated path for a
+    few frames, in the observed posture. If the body keeps the same distance from its extrapolated
+    path, the origin of the camera has moved, and not the person. The whole history is then moved,
+    so that the person does not seem to start running.
     """
 
     def __init__(self) -> None:
@@ -80,8 +83,9 @@ class Steadiness:
         Args:
             elapsed_ns: time since the frame before.
             stamp_ns: stamp of the frame.
-            frame: (J, 3) as seen, NaN = missing.
-            going: (J, 3) positions extrapolated to the stamp, NaN = unknown.
+            frame: observed positions, metres, NaN = missing (J, 3).
+            going: positions extrapolated from earlier frames to the stamp, metres, NaN = unknown
+                (J, 3).
         """
         ways = (frame - going).astype(np.float64)
         shared = np.isfinite(ways[:, 0])

@@ -1,4 +1,4 @@
-"""What is known about one person: the history, the state of all checks, and where they were."""
+"""Everything known about one person: history, state of all checks, and last observed position."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,52 +18,52 @@ from motion_predictor.tracking.steadiness import Steadiness, sway_m
 FloatArray = NDArray[np.float32]
 
 NEAR_M = 0.3
-"""Margin on the distance that a person moved, for a tracker's noise and a change of pace."""
+"""Margin on the distance that a person can move, for the noise of a tracker and for a change of
+speed."""
 
 
 class LastSeen(NamedTuple):
-    """Where somebody was when they were last seen."""
+    """Time, pose and position of a person at the last observation."""
 
     stamp_ns: int
     """Time of capture."""
     pose: FloatArray
-    """(J, 3) metres, NaN for joints that were not seen then."""
+    """(J, 3) metres, NaN for joints that were not seen at that time."""
     place: NDArray[np.floating]
-    """(3,) the root, or the middle of what was seen."""
+    """(3,) position of the root, or the mean of the seen joints if the root was not seen."""
     reach_m: float
-    """Metres: radius of the ball around `place` that held all joints at that time, whatever the
-    posture."""
+    """Radius of a ball around `place` that held all joints at that time in any posture, metres."""
 
 
 class Track:
-    """What is known about one person.
+    """Everything known about one person.
 
     Args:
-        body: the body of the layout.
-        window: arguments of `History`: rate_hz, frames and max_gap_s.
+        body: shape of a body in the layout of the poses.
+        window: rate_hz, frames and max_gap_s, which are the arguments of `History`.
     """
 
     _numbers = count(1)
 
     def __init__(self, body: Body, window: tuple[float, int, float]) -> None:
         self.number = next(self._numbers)
-        """A number that no other track has."""
+        """Number of the track; no other track has this number."""
         self._body = body
         self._rate_hz = window[0]
         self.history = History(body, *window)
         self.gates = Gates(body)
         self._steadiness = Steadiness()
         self.doubt_m = 0.0
-        """Metres that all joints of the newest frame may be off together."""
+        """Possible error of the position of the whole newest frame, metres."""
         self.before: Track | None = None
-        """The track that the id had until it jumped. It is kept because the jump may have been a
-        short error of the tracker."""
+        """The track that the id had before the id jumped. This older track is kept because the
+        jump may have been a short error of the tracker."""
         self.left_behind = False
-        """Whether the person may still be at the place from before the jump."""
+        """Whether the person may still be where the id was before the jump."""
         self.heard_ns = 0
         """Time of arrival of the last message that named the person."""
         self.frozen = False
-        """Whether their positions have been identical, bit by bit, for too long."""
+        """Whether the positions of the person have been identical, bit by bit, for too long."""
         self._said = b''
         self._said_since_ns = 0
         self._last_seen: LastSeen | None = None
@@ -75,32 +75,33 @@ class Track:
 
     @property
     def place(self) -> NDArray[np.floating]:
-        """Where the person was last seen (3,): the root, or the middle of the joints seen."""
+        """Last observed position: the root, or the mean of the seen joints, metres (3,)."""
         newest = self.gates.newest
         return newest[0] if np.isfinite(newest[0]).all() else np.nanmean(newest, axis=0)
 
     @property
     def last_seen(self) -> LastSeen:
-        """Where and when the person was last seen. What a frozen source repeats does not count."""
+        """The last observation of the person; poses that a frozen source repeats do not count."""
         if self.frozen and self._last_seen is not None:
             return self._last_seen
         newest = self.gates.newest
         has_root = bool(np.isfinite(newest[0]).all())
         reach_m = self._body.reach_m(self.gates.limbs_m)
-        # The root may be one reach away from the middle of some joints, and others twice as far.
+        # If the root was not seen, the place is the mean of some joints. The root may be one reach
+        # away from this mean, so another joint may be two reaches away from this mean.
         reach_m = self.doubt_m + (reach_m if has_root else 2 * reach_m)
         return LastSeen(self.newest_ns, newest, self.place, reach_m)
 
     def observe(self, stamp_ns: int, positions: FloatArray, rejected: Counter[str]) -> bool:
-        """Add those joints of a pose to the history that are believed.
+        """Add a pose to the history, without the joints that fail a check.
 
         Args:
-            stamp_ns: stamp of the pose, newer than any before.
-            positions: (J, 3) metres, NaN = missing.
-            rejected: counts joints and poses that are not believed, by reason.
+            stamp_ns: stamp of the pose, newer than all stamps before.
+            positions: positions of the joints, metres, NaN = missing (J, 3).
+            rejected: counter of joints and poses that fail a check, by reason.
 
         Returns:
-            False if the pose contradicts the history. Then nothing was added.
+            False if the pose contradicts the history; in that case nothing was added.
         """
         doubt_m, velocities = 0.0, None
         if self.history.knows_velocity():
@@ -127,7 +128,10 @@ class Track:
         return True
 
     def window(self) -> ObservedWindow | None:
-        """Return the window that ends at the newest frame; None if there is none."""
+        """Return the model's input, the window of frames that ends at the newest frame.
+
+        The result is None if the history is not full or no joint was seen.
+        """
         window = self.history.window(self.gates.limbs_m)
         if window is None:
             return None
@@ -137,36 +141,37 @@ class Track:
         return replace(window, doubt_m=np.hypot(window.doubt_m, np.float32(doubt_m)))
 
     def repeats(self, said: bytes, stamp_ns: int, frozen_after_ns: int) -> bool:
-        """Remember what the source sent, and return whether it has repeated this for too long.
+        """Return whether the source has sent the same bytes for too long, and store the bytes.
 
         Args:
-            said: the bytes that it sent for the person.
+            said: bytes that the source sent for the person.
             stamp_ns: time of capture.
-            frozen_after_ns: time after which a person counts as frozen; 0: never.
+            frozen_after_ns: time of identical bytes after which a person counts as frozen; 0 if
+                nobody may count as frozen.
         """
         if said != self._said:
             self._said, self._said_since_ns = said, stamp_ns
             self._last_seen = None
             return False
         if self._last_seen is None:
-            self._last_seen = self.last_seen  # as it was when this was sent first
+            self._last_seen = self.last_seen  # the observation that the source now repeats
         return 0 < frozen_after_ns <= stamp_ns - self._said_since_ns
 
     def way_m(self, positions: FloatArray) -> float:
-        """Return the distance, in metres, of a pose (J, 3) from the last one."""
+        """Return the distance of a pose (J, 3) from the last pose of the track, metres."""
         return float(distances_m(positions, self._comparable(positions)[None])[0])
 
     def going(self, stamp_ns: int) -> NDArray[np.floating]:
-        """Return the newest pose (J, 3), extrapolated to a stamp."""
+        """Return the newest pose, extrapolated to a stamp, metres (J, 3)."""
         return self.gates.newest + self._step(stamp_ns)
 
     def surprise_m(self, stamp_ns: int, positions: FloatArray) -> float:
-        """Return the distance, in metres, of a pose (J, 3) from the extrapolated one."""
+        """Return the distance of a pose (J, 3) from the extrapolated pose of the track, metres."""
         going = self._comparable(positions) + self._step(stamp_ns)
         return float(distances_m(positions, going[None])[0])
 
     def may_be(self, positions: FloatArray, stamp_ns: int, max_speed: float) -> bool:
-        """Whether a pose (J, 3) at another time is near enough to be of this person."""
+        """Whether a pose (J, 3) at another time is near enough to be a pose of this person."""
         elapsed_s = abs(stamp_ns - self.newest_ns) * 1e-9
         return self.way_m(positions) <= max_speed * elapsed_s + NEAR_M
 
@@ -176,8 +181,8 @@ class Track:
     def _comparable(self, positions: FloatArray) -> FloatArray:
         """Return the newest pose (J, 3) if it shares a joint with `positions`.
 
-        Otherwise return the last position of each joint. They are not used if the newest pose is
-        enough, because the person has moved since.
+        If the newest pose shares no joint, return the last observed position of each joint. Last
+        observed positions may be old, and the person may have moved since then.
         """
         newest = self.gates.newest
         shared = np.isfinite(positions[:, 0]) & np.isfinite(newest[:, 0])
@@ -185,7 +190,7 @@ class Track:
 
 
 class Crowd:
-    """Everybody as they were before a message. Arrays for comparisons are made only once.
+    """The poses of all people before a message, as arrays that are computed only once.
 
     Args:
         tracks: tracks of N people.
@@ -198,28 +203,29 @@ class Crowd:
 
     @cached_property
     def elapsed_s(self) -> NDArray[np.float64]:
-        """(N,) seconds since each person was seen."""
+        """Time since each person was last seen, seconds (N,)."""
         return np.array([self._stamp_ns - track.newest_ns for track in self.tracks]) * 1e-9
 
     @cached_property
     def last(self) -> NDArray[np.floating]:
-        """(N, J, 3) the last pose of each person."""
+        """Last pose of each person, metres (N, J, 3)."""
         return np.stack([track.gates.newest for track in self.tracks])
 
     @cached_property
     def going(self) -> NDArray[np.floating]:
-        """(N, J, 3) the last pose of each person, extrapolated to the stamp."""
+        """Last pose of each person, extrapolated to the stamp, metres (N, J, 3)."""
         return np.stack([track.going(self._stamp_ns) for track in self.tracks])
 
 
 def distances_m(positions: FloatArray, others: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the median distance (N,), in metres, of the joints that a pose shares with others.
+    """Return the distances of a pose from N other poses, metres (N,).
 
-    It is infinite for poses that share no joint with it.
+    The distance of two poses is the median over the joints that both poses have. The distance is
+    infinite if the two poses share no joint.
 
     Args:
-        positions: (J, 3), NaN = missing.
-        others: (N, J, 3).
+        positions: the pose, metres, NaN = missing (J, 3).
+        others: the other poses, metres, NaN = missing (N, J, 3).
     """
     ways = np.sort(np.linalg.norm(positions - others, axis=-1), axis=-1)  # NaN last
     shared = np.isfinite(ways).sum(-1)

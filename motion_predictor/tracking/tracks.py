@@ -1,4 +1,4 @@
-"""Everyone who is tracked, by id. Poses are added to their tracks, and old tracks are dropped."""
+"""Keeps the track of each person by id, adds poses to tracks, and drops old tracks."""
 
 from collections import Counter
 
@@ -15,16 +15,16 @@ FloatArray = NDArray[np.float32]
 
 
 class Tracks:
-    """The tracks of all people.
+    """The tracks of all people. A track is everything known about one person.
 
     Args:
-        body: the body of the layout.
-        window: arguments of `History`: rate_hz, frames and max_gap_s.
-        forget_after_ns: time for which somebody who is no longer reported is kept.
+        body: shape of a body in the layout of the poses.
+        window: rate_hz, frames and max_gap_s, which are the arguments of `History`.
+        forget_after_ns: time for which the track of a person who is no longer reported is kept.
         max_speed: speed in m/s that no person exceeds.
-        frozen_after_ns: a person whose positions stay the same for so long counts as frozen; 0:
-            never.
-        rejected: counts joints and poses that are not believed, by reason.
+        frozen_after_ns: time of identical positions after which a person counts as frozen; 0 if
+            nobody may count as frozen.
+        rejected: counter of joints and poses that fail a check, by reason.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Tracks:
         return len(self.by_id)
 
     def fresh(self) -> Track:
-        """Return an empty track."""
+        """Return an empty track for a new person."""
         return Track(self._body, self._window)
 
     def observe(
@@ -60,20 +60,20 @@ class Tracks:
         said: bytes,
         now_ns: int,
     ) -> None:
-        """Add a pose to a person's track, or to a fresh one if the pose contradicts the track.
+        """Add a pose to a person's track, or to a new track if the pose contradicts the old one.
 
         Args:
             person_id: id of the person.
-            track: the track that was found for the pose.
-            stamp_ns: time of capture.
-            positions: (J, 3) metres, NaN = missing.
-            said: the bytes that the source sent for the person.
-            now_ns: time of arrival.
+            track: track that `Identities` has found for the pose.
+            stamp_ns: time of capture of the pose.
+            positions: positions of the joints, metres, NaN = missing (J, 3).
+            said: bytes that the source sent for the person.
+            now_ns: time of arrival of the pose.
         """
         frozen = track.repeats(said, stamp_ns, self._frozen_after_ns)
         if frozen:
             self._rejected['frozen'] += 1
-        elif track.frozen:  # repeated poses were not observed
+        elif track.frozen:  # a frozen source repeated poses in the old history
             track = self.fresh()
             track.repeats(said, stamp_ns, self._frozen_after_ns)
         track.frozen = frozen
@@ -85,7 +85,7 @@ class Tracks:
         self.by_id[person_id] = track
 
     def is_of(self, observation: Observation, stamp_ns: int) -> bool:
-        """Whether an observation can be of the person who is tracked under its id."""
+        """Whether an observation is near enough to the person who is tracked under the same id."""
         track = self.by_id.get(observation.id)
         if track is None:
             return False
@@ -104,11 +104,11 @@ class Tracks:
         return len(order) - MAX_TRACKED
 
     def drop_forgotten(self, stamp_ns: int, now_ns: int) -> None:
-        """Drop people who were neither seen nor reported for too long.
+        """Drop people who have been neither seen nor reported for `forget_after_ns`.
 
         Args:
             stamp_ns: time of capture of the newest message.
-            now_ns: the time now, by the clock of arrival.
+            now_ns: present time of the clock that gives the times of arrival.
         """
         oldest_ns, silent_ns = stamp_ns - self._forget_after_ns, now_ns - self._forget_after_ns
         self.by_id = {
@@ -118,17 +118,17 @@ class Tracks:
         }
 
     def left_behind(self, now_ns: int) -> int:
-        """Return the number of people who may still be where their id was before it jumped."""
+        """Return the number of people who may still be where their id was before the id jumped."""
         oldest_ns = now_ns - self._forget_after_ns
         jumped = [track.before for track in self.by_id.values() if track.left_behind]
         return sum(before is not None and before.heard_ns >= oldest_ns for before in jumped)
 
     def listing(self, newest_ns: int, axes_are_wrong: bool) -> tuple[Person, ...]:
-        """Return everybody with their status, without a window.
+        """Return all tracked people with their status, but without windows (the model's input).
 
         Args:
             newest_ns: time of capture of the newest message.
-            axes_are_wrong: whether the axes or sides of the source seem to be wrong.
+            axes_are_wrong: whether axes, or left and right, of the source seem to be wrong.
         """
         return tuple(
             Person(
@@ -142,7 +142,7 @@ class Tracks:
         )
 
     def _last_seen(self, track: Track, newest_ns: int) -> LastSeen:
-        """Return the place where somebody was last seen, and how far they can have moved since.
+        """Return the last position of a person, with the distance that the person can have moved.
 
         Args:
             track: track of the person.

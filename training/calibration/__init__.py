@@ -1,1 +1,1 @@
-"""Fits the radii that a checkpoint promises."""
+"""Calibration: fits the radii of balls that hold joints with a promised probability."""

@@ -1,10 +1,10 @@
-"""Conditional conformal calibration: sets with the promised coverage, in every state.
+"""Conditional conformal calibration: balls with the promised coverage in every state of motion.
 
 First a model of the expected error is fitted (`fit_expected_error`). A score is an error divided
-by the expected error, which comes from a model that was fitted without the person. The scores are
-grouped, and the quantiles of the groups are the factors (`conformal`, `fit_sets`). A further
-margin covers people whom the factors were not made from. Each person has the same weight.
-doc/sets.md says what is promised.
+by the expected error. For the score of a person, the expected error comes from a model that was
+fitted without this person. The scores are grouped, and the quantiles of the groups are the factors
+(`conformal`, `fit_sets`). A further margin covers people whose scores were not used for the
+factors. Each person has the same weight. doc/sets.md says what is promised.
 """
 
 from collections.abc import Sequence
@@ -38,18 +38,18 @@ def calibrate(
         config: settings of the calibration.
         checkpoint_path: checkpoint to calibrate.
         archives: motion archives of people whom the network was not trained on.
-        trained_on: archives that the network was trained on, since more people make the sets more
-            reliable; may be empty. Where people not trained on have larger errors, the errors of
-            trained people are scaled up. These archives may also hold people not trained on, if
-            the checkpoint names the people it was trained on.
-        out: checkpoint to write.
+        trained_on: archives that the network was trained on; may be empty. More people make the
+            calibration more reliable. If people not trained on have larger errors, the errors of
+            trained people are scaled up. An archive of this list may also hold people not trained
+            on, if the checkpoint names the people it was trained on.
+        out: path of the calibrated checkpoint to write.
 
     Returns:
-        A table of the coverage for people who were left out.
+        A table of the coverage for people who were left out of the fit.
 
     Raises:
-        ConfigError: if there are too few windows even for the lowest coverage, or the network was
-            trained on somebody in `archives`.
+        ConfigError: if there are too few windows even for the lowest coverage, or if the network
+            was trained on a person in `archives`.
     """
     checkpoint = load_checkpoint(checkpoint_path)
     header = checkpoint.header
@@ -96,7 +96,7 @@ def calibrate(
         **config.model_dump(mode='json'),
     }
     result.header = result.header.model_copy(
-        # Earlier measurements were made with other radii.
+        # The stored metrics were measured with other radii, so they are deleted.
         update={'provenance': header.provenance | {'calibration': facts}, 'metrics': {}}
     )
     result.save(out)
@@ -106,7 +106,10 @@ def calibrate(
 def _require_unseen(
     known: Known, archives: Sequence[MotionArchive], paths: Sequence[Path]
 ) -> None:
-    """Refuse archives of people whom the network was trained on, if the checkpoint names them."""
+    """Raise ConfigError if the checkpoint was trained on a person in the archives.
+
+    A checkpoint that does not name the people it was trained on is accepted.
+    """
     for archive, path in zip(archives, paths, strict=True):
         if seen := sorted((known.trained - {''}).intersection(archive.subjects)):
             raise ConfigError(

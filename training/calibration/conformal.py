@@ -1,4 +1,4 @@
-"""Conformal factors. Expected errors times these factors give sets of the promised coverage."""
+"""Conformal factors: an expected error times its factor is a radius with the promised coverage."""
 
 from dataclasses import dataclass, replace
 
@@ -9,23 +9,25 @@ FloatArray = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 ENOUGH_WINDOWS = 10.0
-"""With this many windows in a group, or more, a person counts fully as one of the group."""
+"""Number of windows in a group from which a person counts fully as a member of the group."""
 FEW_WINDOWS = 5.0
 ENOUGH_MISSES = 0.5
 """A person's margin counts fully with FEW_WINDOWS windows and ENOUGH_MISSES allowed misses."""
 MISSED_MORE = 2.0
-"""Each person's share of misses may be this many times the promised share, but not more."""
+"""Greatest share of misses of one person, as a multiple of the promised share."""
 SMALLEST = 1e-6
 """Lower limit of factors."""
 CAUTION = 3.0
-"""With this many people in a group, its own factor and that of everybody have equal weights."""
+"""Number of people in a group at which the quantile of the group and the quantile of all scores
+have equal weights."""
 
 
 @dataclass(frozen=True)
 class Grouped:
     """N scores per frame, with their groups, people and weights.
 
-    The groups form a table. Within a row of it, factors never fall from one group to the next.
+    The groups of scores form a table with rows and columns. Within a row of the table of groups,
+    factors never fall from one group to the next.
     """
 
     groups: NDArray[np.int64]  # (N,) number of the group: row * columns + column
@@ -34,15 +36,15 @@ class Grouped:
     people: NDArray[np.int64]  # (N,) number of the person
     weights: Doubles  # (N,)
     windows: Doubles  # (N,) share of an independent window that the score stands for in its row
-    rows_each: int  # number of rows in which each window has scores
+    rows_each: int  # number of rows of the table in which each window has scores
 
     @property
     def total(self) -> float:
-        """Number of independent windows of all scores."""
+        """Number of independent windows from which the scores come."""
         return float(self.windows.sum()) / self.rows_each
 
     def choose(self, chosen: NDArray[np.bool_]) -> 'Grouped':
-        """Return some of the scores."""
+        """Return only the chosen scores."""
         return replace(
             self,
             groups=self.groups[chosen],
@@ -55,7 +57,7 @@ class Grouped:
 def quantile(scores: Doubles, weights: Doubles, level: float) -> float:
     """Return the weighted quantile of scores (N,) at `level`.
 
-    Scores that are NaN do not count. If no other scores are left, the result is NaN.
+    NaN scores do not count. If no score is left, the result is NaN.
     """
     known = np.isfinite(scores) & (weights > 0)
     scores, weights = scores[known], weights[known]
@@ -68,38 +70,38 @@ def quantile(scores: Doubles, weights: Doubles, level: float) -> float:
 
 
 def at_least(coverage: float, windows: float) -> float:
-    """Return the level at which a quantile of n scores holds the next score as often as promised.
+    """Return the level of the quantile of n scores that covers a new score with `coverage`.
 
-    If the n scores and the next one are exchangeable, the next one has each rank with the same
-    probability (Vovk et al. 2005).
+    The level is a little higher than `coverage`. If the n scores and the new score are
+    exchangeable, the new score has each rank with the same probability (Vovk et al. 2005).
 
     Args:
-        coverage: probability that the next score is not above the quantile.
+        coverage: probability that the new score is not above the quantile.
         windows: n, the number of independent scores.
     """
     return min(1.0, coverage * (1 + 1 / max(windows, 1.0)))
 
 
 def carries(coverage: float, windows: float) -> bool:
-    """Return whether there are enough windows: their largest score then reaches the coverage."""
+    """Return whether there are enough windows for a coverage, c / (1 - c) windows or more."""
     return windows >= coverage / (1 - coverage) - 1e-9
 
 
 def missed_at_most(coverage: float) -> float:
-    """Return the largest share of misses that is allowed for a person in the calibration."""
+    """Return the largest share of misses that a single person in the calibration may have."""
     return min(1.0, MISSED_MORE * (1 - coverage))
 
 
 def factors(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
     """Return the factors for the promised coverage, by row, column and frame (G, B, K).
 
-    The quantile of a group is drawn towards the quantile of all scores. It is drawn more strongly
-    if the group has few people, or too few windows for the coverage. Within a row of groups
-    factors never fall (pooled adjacent violators).
+    The factor of a group is a mean of the quantile of the group and the quantile of all scores. A
+    group with few people, or with too few windows for the coverage, gets a factor nearer to the
+    quantile of all scores. Within a row of groups, factors never fall (pooled adjacent violators).
 
     Args:
-        scores: scores by frame (N, K); NaN where there is none.
-        of: the groups of the N scores.
+        scores: scores by frame, NaN where there is no score (N, K).
+        of: groups of the N scores.
         coverage: the promised coverage.
     """
     count = of.rows * of.columns
@@ -123,20 +125,21 @@ def factors(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
 
 
 def _usable(factor: float, otherwise: float) -> float:
-    """Return a factor, raised to SMALLEST if it is less, or `otherwise` if it is NaN."""
+    """Return a factor of at least SMALLEST, or `otherwise` if the factor is NaN."""
     return otherwise if np.isnan(factor) else max(factor, SMALLEST)
 
 
 def margins(scores: FloatArray, held: NDArray[np.bool_], of: Grouped, coverage: float) -> Doubles:
-    """Return the margin of each group at each frame (G, K), by which factors are multiplied.
+    """Return margins, by which factors are multiplied, by group and frame (G, K).
 
-    With the margins the promise is kept on average over people, and nearly for each person.
+    With the margins, the promised coverage is reached on average over people, and nearly for each
+    single person.
 
     Args:
         scores: scores divided by factors that were made without the person (N, K).
-        held: True where the ball holds the joint without any margin (N, K). No single person needs
-            a margin there.
-        of: the groups of the scores, with one group per row.
+        held: true for a joint inside its ball without any margin (N, K). A joint inside its ball
+            does not enlarge the margin that a single person needs.
+        of: groups of the scores, with one group per row.
         coverage: the promised coverage.
     """
     on_average = factors(scores, of, coverage)[:, 0]
@@ -146,10 +149,10 @@ def margins(scores: FloatArray, held: NDArray[np.bool_], of: Grouped, coverage: 
 def worst_person(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
     """Return the largest factor that any person of a group needs, by group and frame (G, K).
 
-    A person belongs to the group that has most of their windows. The factor that a person needs
-    leaves at most the share `missed_at_most` outside. It is drawn towards 1 if the person has
-    fewer than FEW_WINDOWS windows, or if fewer than ENOUGH_MISSES of these may be missed. Groups
-    without people have 0.
+    A person belongs to the group that has most of their windows. A person needs the factor with
+    which at most the share `missed_at_most` of the person's scores is missed. The factor is moved
+    towards 1 if the person has fewer than FEW_WINDOWS windows, or if fewer than ENOUGH_MISSES
+    windows may be missed. The factor of a group without people is 0.
     """
     result = np.zeros((of.rows * of.columns, scores.shape[1]))
     missed = missed_at_most(coverage)
@@ -166,7 +169,7 @@ def worst_person(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
 
 
 def _trust(of: Grouped, own: NDArray[np.int64], coverage: float) -> float:
-    """Return the weight of a group's own quantile, from 0 to 1."""
+    """Return the weight of a group's quantile against the quantile of all scores, from 0 to 1."""
     if not len(own):
         return 0.0
     windows = np.bincount(of.people[own], weights=of.windows[own])
@@ -176,11 +179,11 @@ def _trust(of: Grouped, own: NDArray[np.int64], coverage: float) -> float:
 
 
 def rising(values: Doubles, weights: Doubles) -> Doubles:
-    """Return the sequence (B,) that never falls and is nearest to values (B,).
+    """Return the sequence that never falls and is nearest to the given values (B,).
 
-    This is isotonic regression by weighted least squares.
+    The method is isotonic regression by weighted least squares.
     """
-    blocks: list[tuple[float, float, int]] = []  # mean, weight, length
+    blocks: list[tuple[float, float, int]] = []  # mean, weight and length of each
     for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
         mean, heavy, length = value, weight + 1e-9, 1
         while blocks and blocks[-1][0] > mean:
@@ -192,6 +195,6 @@ def rising(values: Doubles, weights: Doubles) -> Doubles:
 
 
 def smooth(values: Doubles) -> Doubles:
-    """Return values (..., K) smoothed over the frames with the weights 1/4, 1/2 and 1/4."""
+    """Smooth values over the frames with the weights 1/4, 1/2 and 1/4 (..., K)."""
     padded = np.concatenate([values[..., :1], values, values[..., -1:]], -1)
     return padded[..., :-2] / 4 + padded[..., 1:-1] / 2 + padded[..., 2:] / 4

@@ -1,4 +1,4 @@
-"""Data of a calibration: errors of predictions, with the person and the state of each window."""
+"""The data for a calibration: the errors, the person and the state of motion of each window."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,19 +19,20 @@ from motion_predictor_training.predicting.every_window import predict_windows
 
 FloatArray = NDArray[np.float32]
 APART_S = 0.5
-"""Windows that start closer together than this count as one."""
+"""Time between the starts of two windows that count as independent. Windows that start closer
+together count as one."""
 KNOTS = 16
 
 
 @dataclass(frozen=True)
 class Scores:
-    """W predicted windows, at K of the future frames, for each of R numbers of samples."""
+    """Errors of the predictions of W windows, at K future frames, for R numbers of samples."""
 
     times_s: FloatArray  # (K,) times of the frames after the last observation
     people: NDArray[np.str_]  # (W,) name of the person
     trained: NDArray[np.bool_]  # (W,) whether the network was trained on the person
-    share: FloatArray  # (W,) share of an independent window that it stands for (APART_S)
-    state: State  # states of the W windows
+    share: FloatArray  # (W,) part of an independent window (APART_S) that the window stands for
+    state: State  # motion of the people at the last observation of the W windows
     spread: FloatArray  # (R, W, K, J) spread of the samples, metres
     error: FloatArray  # (R, W, K, J) error of the mean, metres; NaN where it is unknown
 
@@ -39,7 +40,7 @@ class Scores:
         return len(self.people)
 
     def choose(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> 'Scores':
-        """Return some of the windows."""
+        """Return only the chosen windows."""
         return replace(
             self,
             people=self.people[chosen],
@@ -51,16 +52,16 @@ class Scores:
         )
 
     def still(self, parts: Sequence[int]) -> FloatArray:
-        """Return the terms of the expected error that are the same at all frames (A', W, J).
+        """Return the inputs of the expected error that are the same at all frames (A', W, J).
 
         Args:
-            parts: part of each joint (J,).
+            parts: part of the body to which each joint belongs (J,).
         """
         return np.stack(state_terms(self.state, trunk_of(parts)))
 
 
 def knots_of(frames: int) -> tuple[int, ...]:
-    """Return the future frames, 1 to `frames`, that are calibrated; they are denser at first."""
+    """Return which of the future frames, 1 to `frames`, are calibrated: mostly early frames."""
     spaced = np.geomspace(1, frames, KNOTS)
     return tuple(sorted({round(frame) for frame in spaced.tolist()}))
 
@@ -72,18 +73,20 @@ def score(
     config: CalibrationConfig,
     trained: Sequence[bool],
 ) -> Scores:
-    """Predict windows of an archive and compare them with what then happened.
+    """Predict windows of an archive, and return the errors of the predictions.
 
-    Windows may be partial, for example of a person behind a bench. They are completed as in the
-    node. A joint counts only if it was seen in the last frame of the history and measured in the
-    future. For other joints a doubt is added to the radius (`Prediction.widened`).
+    Joints of a window may be missing, for example the legs of a person behind a bench. Missing
+    joints of the history are guessed by the same method as in the node. The error of a joint
+    counts only if the joint was seen in the last frame of the history and in the future. If a
+    joint was not seen in the last frame, the node makes its radius larger (`Prediction.widened`).
 
     Args:
-        predictor: predictor that draws the largest of the numbers of samples.
+        predictor: predictor that draws as many samples as the largest number in `samples`.
         archive: recorded motion.
-        samples: R numbers of samples, the largest first. For each, the first samples are used.
-        config: says which windows are used.
-        trained: for each clip, whether the network was trained on its person.
+        samples: R numbers of samples, the largest first. Errors for a smaller number of samples
+            are computed from the first samples of the same prediction.
+        config: settings of the calibration, among them the choice of windows.
+        trained: for each clip, whether the network was trained on the person in it.
     """
     header = predictor.checkpoint.header
     windows, people, share = calibration_windows(archive, header, config)
@@ -116,9 +119,9 @@ def score(
 def calibration_windows(
     archive: MotionArchive, header: Header, config: CalibrationConfig
 ) -> tuple[Windows, NDArray[np.str_], FloatArray]:
-    """Return the windows of an archive for calibration, their people (W,) and shares (W,).
+    """Return the windows of an archive for calibration, their people (W,) and their shares (W,).
 
-    The share says what part of an independent window each stands for, see `Scores`.
+    The share of a window is the part of an independent window that it stands for; see `Scores`.
     """
     windows = model_windows(archive, header, config.stride, partial=True)
     windows, share = _thinned(archive, windows, config.windows_per_person)
@@ -127,7 +130,7 @@ def calibration_windows(
 
 
 def together(parts: Sequence[Scores]) -> Scores:
-    """Return the windows of several archives; people of the same name are the same person."""
+    """Join the scores of several archives. People with the same name count as the same person."""
     first = parts[0]
     return replace(
         first,
@@ -150,7 +153,10 @@ def people_of(archive: MotionArchive) -> NDArray[np.str_]:
 
 
 def _thinned(archive: MotionArchive, windows: Windows, most: int) -> tuple[Windows, FloatArray]:
-    """Return at most `most` windows of each person, and how many windows each stands for (W,)."""
+    """Return at most `most` windows of each person, with weights (W,).
+
+    The weight of a window is the number of original windows for which it stands.
+    """
     owners = people_of(archive)[windows.clips]
     chosen, stands_for = [], []
     for person in np.unique(owners):

@@ -13,13 +13,13 @@ from motion_predictor_training.calibration.errors import Scores
 FloatArray = NDArray[np.float32]
 JITTER = TERMS.index('jitter')
 LEVEL = 0.95
-"""Level of the quantile, whatever the coverage: a fit at 99.9 % would depend on few people."""
+"""Level of the fitted quantile, for every coverage. A fit at 99.9 % would depend on few people."""
 RATE, LAST_RATE = 0.1, 0.03
-"""Learning rates, the second for the last third of the steps."""
+"""Learning rate of the fit, and learning rate for the last third of the steps."""
 ENOUGH = 150
 """Greatest number of windows of a person in the fit."""
 LEAST = 0.1
-"""Lower limit of the size of an input where the fit starts (m/s, m/s2 or m)."""
+"""Lower limit of an input's size (m/s, m/s2 or m) when the fit is started."""
 LEAST_M = 1e-4
 """Lower limit of errors, metres."""
 
@@ -27,18 +27,20 @@ LEAST_M = 1e-4
 def fit_expected_error(
     scores: Scores, weights: FloatArray, parts: Sequence[int], steps: int
 ) -> FloatArray:
-    """Return the terms of the model, by part, input and frame (G, A, K).
+    """Return the terms (weights) of the inputs in the expected error (G, A, K).
 
-    They are fitted by quantile regression (Koenker and Bassett 1978). The loss is the pinball loss
-    of the logarithm of the error. It is least where a share LEVEL of the errors is below the
-    expected error. No term is negative, and the terms of the state do not fall with the frame. A
-    part that the layout lacks has terms of one. A part that was measured on nobody, such as legs
-    behind a bench, gets the largest terms of the other parts, since small ones would be dangerous.
+    There are terms for G parts of the body, A inputs and K frames. The terms are fitted by
+    quantile regression (Koenker and Bassett 1978) with the pinball loss of the logarithm of the
+    error. The pinball loss is smallest when a share LEVEL of the errors is below the expected
+    error. No term is negative. The terms of the state of motion do not fall from frame to frame. A
+    body part that the layout lacks has terms of one. A body part that was never measured, such as
+    legs behind a bench, gets the largest terms of the other parts, since an expected error that is
+    too small would be dangerous.
 
     Args:
-        scores: W windows. Only the errors with the largest number of samples are used.
+        scores: errors of W windows. Only predictions with the most samples are used.
         weights: weights of the windows (W,).
-        parts: part of each joint (J,).
+        parts: part of the body to which each joint belongs (J,).
         steps: number of steps of the optimiser (Adam).
     """
     chosen = _evenly(scores.people)
@@ -68,7 +70,14 @@ def fit_expected_error(
 def _fit_part(
     inputs: FloatArray, error: FloatArray, weights: FloatArray, steps: int
 ) -> FloatArray:
-    """Return the terms (A, K) of one part from inputs (A, W, K, J) and errors (W, K, J)."""
+    """Return the terms (weights of the inputs) for one part of the body (A, K).
+
+    Args:
+        inputs: inputs of the expected error (A, W, K, J).
+        error: errors of the mean, metres; NaN where there is no error (W, K, J).
+        weights: weights of the windows (W,).
+        steps: number of steps of the optimiser.
+    """
     squares = torch.from_numpy(np.square(inputs))
     known = torch.from_numpy(np.isfinite(error)).float()
     logs = torch.from_numpy(np.log(np.maximum(np.nan_to_num(error, nan=1.0), LEAST_M)))
@@ -89,21 +98,22 @@ def _fit_part(
 
 
 def _terms(free: Tensor) -> Tensor:
-    """Return the terms (A, K) for free numbers (A, K).
+    """Compute the terms (A, K) from the parameters of the optimiser (A, K).
 
-    The free numbers are logarithms: of the term itself, or of its increments over time for the
-    terms of the state.
+    A parameter of the optimiser is the logarithm of a term. For a term of the state of motion, a
+    parameter is the logarithm of the increment from one frame to the next.
     """
     steps = free.exp()
     rising = steps[:JITTER].cumsum(-1)
-    # An error of the observation has the same effect at all times. If the term of the jitter could
-    # rise, it would follow jerks of clean motion, and a noisy tracker would get balls of 10 m.
+    # The term of the jitter is the same at all frames, since an error of the observation has the
+    # same effect at all times. A rising term would be fitted to jerks in clean recordings, and
+    # then a noisy tracker would get balls of 10 m.
     level = steps[JITTER:STILL_TERMS, :1].expand(-1, steps.shape[1])
     return torch.cat([rising, level, steps[STILL_TERMS:]])
 
 
 def _start(squares: Tensor, errors: Tensor) -> Tensor:
-    """Return free numbers (A, K) with which all terms contribute equally.
+    """Return start values (A, K) for the optimiser, with which all terms contribute equally.
 
     Args:
         squares: squared inputs (A, W, K, J).
@@ -114,13 +124,13 @@ def _start(squares: Tensor, errors: Tensor) -> Tensor:
     )  # (A, K)
     terms = (part / len(part)).sqrt()
     rising = terms[:STILL_TERMS].diff(dim=-1, prepend=torch.zeros(STILL_TERMS, 1))
-    # An increment of zero would have no gradient.
+    # The gradient of an increment of zero would be zero.
     rising = torch.maximum(rising, 0.02 * terms[:STILL_TERMS])
     return torch.cat([rising, terms[STILL_TERMS:]]).clamp(min=1e-6).log()
 
 
 def _evenly(people: NDArray[np.str_]) -> NDArray[np.int64]:
-    """Return the numbers of at most ENOUGH windows of each person, evenly spaced."""
+    """Return the indices of at most ENOUGH windows of each person, evenly spaced in time."""
     chosen = []
     for person in np.unique(people):
         own = np.flatnonzero(people == person)

@@ -1,4 +1,4 @@
-"""Fits which motion is familiar. The p-values come from people who are left out."""
+"""Fits a model of familiar motion. The p-values come from people who are left out of the fit."""
 
 from collections.abc import Sequence
 
@@ -19,11 +19,11 @@ from motion_predictor_training.data.windows import cut_windows
 def with_familiarity(
     checkpoint: Checkpoint, archives: Sequence[MotionArchive], config: CalibrationConfig
 ) -> Checkpoint:
-    """Return a checkpoint to which the motion of these archives is familiar.
+    """Return a checkpoint for which the motion in these archives is familiar motion.
 
-    Each person has the same weight. The p-values come from scores of people who are left out fold
-    by fold, as in the calibration of the sets. A subject that stands for several people is left
-    out clip by clip.
+    Each person has the same weight. The p-values come from scores of people who are left out of
+    the fit, one fold of people after the other, as in the calibration of the radii. If one subject
+    name stands for several people, clips are left out instead of people.
     """
     header = checkpoint.header
     read = [_poses(archive, header, config.stride) for archive in archives]
@@ -41,8 +41,8 @@ def with_familiarity(
         scores[own] = strangeness(poses[own], *_fit(poses[~own], people.weights[~own]))
     windows = max(1, round(float(share.sum())))
     familiarity = Familiarity(people=len(np.unique(names)), windows=windows)
-    # The next score has each rank among the n scores with the same probability. So its p-value is
-    # p if p (n + 1) - 1 of the n scores are at least as large.
+    # A new score has each rank among the n scores with the same probability. So the p-value of a
+    # new score is p if p (n + 1) - 1 of the n scores are at least as large.
     above = (familiarity.levels() * (windows + 1) - 1) / windows
     weights = people.weights.astype(np.float64)
     kept = [quantile(scores, weights, level) for level in 1 - above]
@@ -53,7 +53,7 @@ def with_familiarity(
 def _poses(
     archive: MotionArchive, header: Header, stride: int
 ) -> tuple[FloatArray, NDArray[np.str_], NDArray[np.int64]]:
-    """Return the poses (W, N, D) of all histories of an archive, their people and their clips."""
+    """Return the poses of all histories of an archive (W, N, D), the people and the clips (W,)."""
     window = header.window
     frames, rate_hz = window.history_frames, window.rate_hz
     windows = cut_windows(archive, header.layout, rate_hz, frames, stride, partial=True)
@@ -65,9 +65,13 @@ def _poses(
 
 
 def _fit(poses: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the mean (D,) of poses (W, N, D), and the matrix that whitens deviations (D, D).
+    """Return the mean of poses (D,), and the matrix that whitens deviations from it (D, D).
 
     A variance of one is added to every feature, because bodies and trackers differ.
+
+    Args:
+        poses: poses of W histories at N instants (W, N, D).
+        weights: weights of the histories (W,).
     """
     values = poses.reshape(-1, poses.shape[-1]).astype(np.float64)
     weight = np.repeat(weights, poses.shape[1]).astype(np.float64)

@@ -1,8 +1,9 @@
 """Fits the smallest radii for people who walk.
 
-Most people who walk in a recording go on walking. They are predicted well, so a calibration finds
-small errors for walking. But any walker may stop, turn or speed up, even if nobody in the
-calibration did. The error is then a share of the way that they would have gone.
+Most people who walk in a recording go on walking. Predictions of steady walking are good, so a
+calibration finds small errors. But a walking person may stop, turn or speed up, even if nobody in
+the calibration data does so. If a person stops or turns, the error of the prediction is a share of
+the distance that steady walking would have covered.
 """
 
 from collections.abc import Sequence
@@ -15,27 +16,30 @@ from motion_predictor_training.calibration.errors import Scores
 
 FloatArray = NDArray[np.float32]
 LEVEL = 0.9
-"""The floor of a person holds this share of their errors, or more if the coverage needs it."""
+"""Least share of a person's errors that the floor for this person must cover."""
 PEOPLE = 0.8
-"""The floor of everybody is enough for this share of the people who walk."""
+"""Share of the walking people for whom the common floor is large enough."""
 FREE_S = 1.0
-"""Below this the floor falls with the square of the time, since changing velocity takes time."""
+"""At earlier times the floor falls with the square of the time, since a change of velocity takes
+time."""
 KNOWN = 1.0
-"""A person who walks has at least this many walking windows, half a second apart."""
+"""Least number of walking windows, half a second apart, of a person who counts as walking."""
 
 
 class PaceFloors:
-    """Floors of radii, which grow with the speed of the root.
+    """Smallest radii (floors) for walking people, which grow with the speed of the root.
 
-    The errors of a person who walks are divided by that speed. The person needs a quantile of
-    these ratios. Its level is LEVEL, or higher if `missed_at_most` allows fewer misses. The floor
-    is enough for the share PEOPLE of those who walk. It is zero if nobody walks.
+    The errors of a walking person are divided by the speed of the root. A quantile of the results
+    is the floor for this person. The level of the quantile is LEVEL, or higher if
+    `missed_at_most` allows fewer misses. The common floor is enough for the share PEOPLE of the
+    walking people. If nobody walks, the common floor is zero.
 
     Args:
-        scores: W windows.
-        off: errors of the windows (W, K, J), metres; NaN where there is none.
-        folds: fold of each window (W,). A fold is left out as a whole.
-        paces: limits of the speed of the root, m/s. People walk from the first limit on.
+        scores: speeds, people and times of W windows.
+        off: errors of the windows, metres; NaN where there is no error (W, K, J).
+        folds: fold of each window (W,). All people of a fold are left out together.
+        paces: limits of the speed of the root, m/s. A person faster than the first limit counts as
+            walking.
         coverage: the promised coverage.
     """
 
@@ -52,7 +56,7 @@ class PaceFloors:
         self._folds = folds
         walks = self._speed >= (paces[0] if paces else np.inf)
         level = max(LEVEL, 1 - missed_at_most(coverage))
-        # For each person who walks: the fold, and the floor that the person needs (K,), seconds.
+        # The fold of each walking person, and the floor for this person (K,), seconds.
         self._needed: list[tuple[int, NDArray[np.float64]]] = []
         for person in np.unique(scores.people[walks]):
             own = walks & (scores.people == person)
@@ -62,22 +66,26 @@ class PaceFloors:
                 needed = np.nanquantile(per_speed, level, axis=(0, 2))
                 self._needed.append((int(folds[own][0]), needed))
         self.everybodys: FloatArray = self._floor(None)
-        """(K,) seconds. Multiplied by the speed of the root, they give the least radii."""
+        """(K,) common floor, seconds. The least radius is this floor times the speed of the root.
+        """
 
     def known(self) -> FloatArray:
-        """Return the least radii (W, K, 1), metres."""
+        """Return the least radii, which are the common floor times the speed, metres (W, K, 1)."""
         return (self.everybodys * self._speed[:, None])[..., None]
 
     def left_out(self) -> FloatArray:
-        """Return the least radii that were made without the person (W, K, 1), metres."""
+        """Return the least radii, computed for each person without this person's own errors.
+
+        Shape: (W, K, 1), metres.
+        """
         floors = np.stack([self._floor(fold) for fold in range(self._folds.max() + 1)])
         return (floors[self._folds] * self._speed[:, None])[..., None]
 
     def _floor(self, without: int | None) -> FloatArray:
-        """Return the floor (K,), seconds.
+        """Return the common floor, the least radius divided by the speed, seconds (K,).
 
         Args:
-            without: number of the fold whose people are left out. None: nobody is left out.
+            without: number of the fold whose people are left out; None to leave out nobody.
         """
         needed = [values for fold, values in self._needed if fold != without]
         free = self._times_s >= FREE_S

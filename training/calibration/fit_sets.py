@@ -1,4 +1,4 @@
-"""Fits the sets of a calibration to scores, and measures them on people who are left out."""
+"""Fits balls of the promised coverage to scores, and measures them on people who are left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,25 +18,28 @@ from motion_predictor_training.config import CalibrationConfig
 
 FloatArray = NDArray[np.float32]
 FEW = 30.0
-"""Number of windows half a second apart from which a person has full weight."""
+"""Number of windows, half a second apart, from which a person has full weight."""
 
 
 @dataclass(frozen=True)
 class People:
-    """The person, the fold and the weight of each window. A fold is left out as a whole."""
+    """The person, the fold and the weight of each window.
+
+    All people of a fold are left out of a fit together.
+    """
 
     index: NDArray[np.int64]  # (W,) number of the person
     folds: NDArray[np.int64]  # (W,) number of the fold, from 0 on
-    weights: FloatArray  # (W,) they sum to one
+    weights: FloatArray  # (W,) weights, whose sum is one
 
     @classmethod
     def of(cls, people: NDArray[np.str_], share: FloatArray, folds: int) -> 'People':
-        """Assign people to folds. If there is only one person, assign parts of their time.
+        """Assign people to folds. If there is only one person, each fold is a span of time.
 
         Args:
-            people: name of the person of each window (W,).
-            share: share of an independent window that each window stands for (W,).
-            folds: largest number of folds.
+            people: name of the person in each window (W,).
+            share: part of an independent window that each window stands for (W,).
+            folds: greatest number of folds.
         """
         names, index = np.unique(people, return_inverse=True)
         windows = np.bincount(index, weights=share)
@@ -53,17 +56,17 @@ class People:
     def grouped(
         self, scores: Scores, groups: NDArray[np.int64], rows: int, columns: int
     ) -> Grouped:
-        """Return the groups of all W * n scores, window by window.
+        """Return the groups of all scores, window by window: n scores for each of W windows.
 
         Args:
-            scores: W windows.
-            groups: number of the group of each of the n scores per window (W, n).
+            scores: data of W windows, of which only `share` is used.
+            groups: number of the group of each score (W, n).
             rows: number of rows in the table of groups.
-            columns: number of groups in a row.
+            columns: number of groups in a row of the table.
         """
         each = groups.shape[1]
         row = groups[0] // columns if columns > 1 else np.zeros(each, int)
-        in_row = np.bincount(row)[row]  # (n,) scores of a window in the same row
+        in_row = np.bincount(row)[row]  # (n,) number of scores of a window in the same row
         share = scores.share.astype(np.float64)[:, None] / in_row
         return Grouped(
             groups.reshape(-1),
@@ -79,7 +82,7 @@ class People:
 def fit_sets(
     scores: Scores, calibration: Calibration, parts: Sequence[int], config: CalibrationConfig
 ) -> tuple[dict[str, FloatArray], LeftOut]:
-    """Return the tensors of a calibration by name, and the coverage of people left out."""
+    """Return the tensors of a calibration by name, and the coverage for people left out."""
     people = People.of(scores.people, scores.share, config.folds)
 
     def terms_for(chosen: NDArray[np.bool_]) -> FloatArray:
@@ -131,9 +134,14 @@ def fit_sets(
 
 
 def _raise_with_coverage(scale: FloatArray, pace_scale: FloatArray) -> None:
-    """Raise margins (C, R, Q, K) so that a higher coverage never gives a smaller set.
+    """Raise margins so that a higher coverage never gives a smaller ball.
 
-    A set grows with the product of its factor (C, R, G, B, K) and its margin.
+    The radius of a ball is proportional to its factor and to its margin.
+
+    Args:
+        scale: factors, by coverage, number of samples, group and frame (C, R, G, B, K).
+        pace_scale: margins to raise in place, by coverage, number of samples, group and frame
+            (C, R, Q, K).
     """
     for less in range(len(scale) - 1):
         larger = (scale[less] / scale[less + 1]).max((1, 2))  # (R, K)
@@ -142,16 +150,18 @@ def _raise_with_coverage(scale: FloatArray, pace_scale: FloatArray) -> None:
 
 
 def _radius(learnt: FloatArray, least: FloatArray) -> FloatArray:
-    """Return radii as they are published: not below a floor, and never shrinking over time."""
+    """Return the published radii: at least `least`, and never smaller at a later frame."""
     return np.maximum.accumulate(np.maximum(learnt, least), axis=1)
 
 
 def overfit(ratio: FloatArray, scores: Scores, people: People) -> FloatArray:
-    """Return factors that scale scores of trained people up to those of others (W, K, 1).
+    """Return factors that enlarge the scores of people whom the network was trained on (W, K, 1).
 
-    The 90 % quantile of the scores of each person is taken. The factor is the ratio of the medians
-    of the two kinds of people. It is reduced by a standard error, since medians of few people are
-    uncertain. It is at least 1, and 1 for people not trained on.
+    The network predicts people that it was trained on better than other people. For each person,
+    the 90 % quantile of the scores is computed. The factor is the median of these quantiles over
+    people not trained on, divided by the median over trained people. The factor is reduced by a
+    standard error, since medians of few people are uncertain. The factor is at least 1. For people
+    not trained on, the factor is 1.
     """
     result = np.ones((*ratio.shape[:2], 1), np.float32)
     if not scores.trained.any() or scores.trained.all():

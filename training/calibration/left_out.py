@@ -1,4 +1,4 @@
-"""Coverage of people who were left out, by person and horizon."""
+"""The coverage for people who were left out of the fit, by person and horizon."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,19 +15,19 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Figures of each person, with sets that were fitted to other people."""
+    """Measured coverage for each person, with balls that were fitted to other people."""
 
     people: NDArray[np.str_]  # (W,) name of the person
     trained: NDArray[np.bool_]  # (W,) whether the network was trained on the person
     weights: FloatArray  # (W,)
     calibration: Calibration
-    held: FloatArray  # (C, W, K) share of the joints inside their sets; NaN if none was measured
+    held: FloatArray  # (C, W, K) share of joints inside their balls; NaN if none was measured
     whole: FloatArray  # (C, W, K) 1 if all joints were inside, else 0; NaN if none was measured
-    radius: FloatArray  # (C, W, K) median over the joints, metres
+    radius: FloatArray  # (C, W, K) median radius over the joints, metres
 
     @classmethod
     def of(cls, scores: Scores, weights: FloatArray, calibration: Calibration) -> 'LeftOut':
-        """Allocate the figures."""
+        """Return an object without results, to be filled by `record`."""
         shape = len(calibration.coverages), len(scores), len(calibration.frames)
         room = [np.full(shape, np.nan, np.float32) for _ in range(3)]
         return cls(scores.people, scores.trained, weights, calibration, *room)
@@ -35,13 +35,13 @@ class LeftOut:
     def record(
         self, index: int, error: FloatArray, radius: FloatArray, body_scale: FloatArray
     ) -> None:
-        """Store the figures of one coverage.
+        """Store the results for one coverage.
 
         Args:
-            index: number of the coverage.
-            error: errors of the mean (W, K, J), metres; NaN where there is none.
-            radius: radii of the joints (W, K, J), metres.
-            body_scale: factors of the radii for the whole body (W, K).
+            index: index of the coverage in the calibration.
+            error: errors of the mean, metres; NaN where there is no error (W, K, J).
+            radius: radii of the joints, metres (W, K, J).
+            body_scale: factors that enlarge the radii so that all joints are inside (W, K).
         """
         known = np.isfinite(error)
         count = known.sum(-1)
@@ -53,9 +53,9 @@ class LeftOut:
         self.radius[index] = np.median(radius, -1)
 
     def facts(self) -> dict[str, Any]:
-        """Return the shares of joints and bodies inside their sets, by coverage and frame.
+        """Return the shares of joints and of whole bodies inside their balls.
 
-        Only people whom the network was not trained on count.
+        The shares are given by coverage and frame, for people whom the network was not trained on.
         """
         new = ~self.trained
         result: dict[str, Any] = {'frames': list(self.calibration.frames)}
@@ -67,9 +67,9 @@ class LeftOut:
         return result
 
     def table(self, rate_hz: float) -> str:
-        """Return a table of all figures for a terminal; it is valid Markdown.
+        """Return a table of all results for a terminal; the table is valid Markdown.
 
-        Single people are listed for the default coverage only.
+        Rows for single people are given for the default coverage only.
 
         Args:
             rate_hz: number of frames per second.
@@ -102,7 +102,7 @@ class LeftOut:
         return tabulate(lines, ['', *head], tablefmt='github')
 
     def _average(self, values: FloatArray, chosen: NDArray[np.bool_]) -> FloatArray:
-        """Return the weighted averages (K,) of values (W, K) over some windows."""
+        """Return the weighted averages (K,) of values (W, K) over the chosen windows (W,)."""
         values, weights = values[chosen], self.weights[chosen, None]
         known = np.isfinite(values)
         total = np.where(known, weights, 0).sum(0)

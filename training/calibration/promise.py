@@ -1,4 +1,4 @@
-"""Factors and margins that keep a promise, also for people who were left out."""
+"""Factors and margins that give the promised coverage, also for people who were left out."""
 
 from dataclasses import dataclass
 
@@ -13,25 +13,32 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Promise:
-    """The factors and margins that keep a promise for W windows with n scores each."""
+    """Factors and margins that give the promised coverage, for W windows with n scores each."""
 
     factors: Doubles
-    """(rows, columns, K) factors made from everybody."""
+    """(rows, columns, K) factors from the scores of all people."""
     margin: Doubles
-    """(Q, K) margins made from everybody's scores over factors made without the person."""
+    """(Q, K) margins from all scores, each divided by a factor that was made without the person.
+    """
     coverage: float
     _others: Doubles  # (W * n, K) factors made without the person
     _rest: FloatArray  # (W * n, K) scores divided by these factors
-    _held: NDArray[np.bool_]  # (W * n, K) True where the joint is held without any margin
+    _held: NDArray[np.bool_]  # (W * n, K) True for a joint inside its ball without any margin
     _groups: Grouped  # groups of the margins
-    _folds: NDArray[np.int64]  # (W,) number of the fold; a fold is left out as a whole
+    _folds: NDArray[np.int64]  # (W,) number of the fold, whose people are left out together
 
     def cross_fitted(self) -> FloatArray:
-        """Return factors made without the person, times margins made with everybody (W, K, n)."""
+        """Return the product of factor and margin for each score (W, K, n).
+
+        The factor is computed from the scores of other people, the margin from all scores.
+        """
         return self._of_windows(self._others * self.margin[self._groups.groups])
 
     def left_out(self) -> FloatArray:
-        """Return factors times margins, both made without the person (W, K, n)."""
+        """Return the product of factor and margin for each score (W, K, n).
+
+        Both the factor and the margin are computed from the scores of other people only.
+        """
         result = self._others.copy()
         folds = np.repeat(self._folds, len(self._others) // len(self._folds))
         for fold in range(folds.max() + 1):
@@ -39,7 +46,8 @@ class Promise:
             margin = margins(
                 self._rest[~own], self._held[~own], self._groups.choose(~own), self.coverage
             )
-            known = np.where(margin > 0, margin, margin.max(0))  # 0: nobody else is in the group
+            # A group without other people has a margin of 0 and gets the largest margin.
+            known = np.where(margin > 0, margin, margin.max(0))
             result[own] *= known[self._groups.groups[own]]
         return self._of_windows(result)
 
@@ -56,17 +64,18 @@ def promise(
     folds: NDArray[np.int64],
     coverage: float,
 ) -> Promise:
-    """Return the factors and margins that keep a promise.
+    """Return factors and margins that give the promised coverage.
 
-    The margins are made for factors that do not know the person. With both, the promise is kept on
-    average over people, and nearly for each person.
+    The margins are computed from scores divided by factors that were made without the person. With
+    factors and margins, the promised coverage is reached on average over people, and nearly for
+    each single person.
 
     Args:
-        ratio: errors divided by expected errors (W, K, n); NaN where there is none.
-        held: True where the ball holds the joint without factor and margin (W, K, n).
-        of: groups of the W * n scores, each of which has its own factor.
-        groups: Q groups of the W * n scores, each of which has its own margin.
-        folds: fold of each window (W,). A fold is left out as a whole.
+        ratio: errors divided by expected errors; NaN where there is no error (W, K, n).
+        held: true for a joint inside its ball without factor and margin (W, K, n).
+        of: groups of the W * n scores; each group has a factor of its own.
+        groups: Q groups of the W * n scores; each group has a margin of its own.
+        folds: fold of each window (W,). All people of a fold are left out together.
         coverage: the promised coverage.
     """
     _, frames, each = ratio.shape

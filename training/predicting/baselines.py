@@ -1,8 +1,8 @@
 """Baselines without learning, which every predictor must beat.
 
-The protocol has two baselines: zero velocity, and the velocity of the last two frames. The
-baselines in `BASELINES` are measured in the world. Their velocity is that of a straight line
-fitted to the last 0.1 s, since the velocity of two frames is mostly noise.
+The published protocol has two baselines: zero velocity, and the velocity of the last two frames.
+The baselines in `BASELINES` are used in world coordinates. The velocity in these baselines is the
+slope of a straight line fitted to the last 0.1 s, since a velocity of two frames is mostly noise.
 """
 
 from collections.abc import Callable
@@ -13,25 +13,28 @@ from torch import Tensor
 from motion_predictor.model.parametrisation import velocity_weights
 
 FITTED_S = 0.1
-"""Velocities are slopes over the last part of the history. This is the length of that part."""
+"""Length of the last part of the history to which velocities are fitted."""
 JOINTS_S, ROOT_S = 0.2, 2.0
-"""Time constants with which the damped velocity decays: of joints relative to the root, and of
-the root. They were chosen in advance, and not fitted to the test data."""
+"""Time constants of the damped velocity: for joints relative to the root, and for the root. The
+time constants were chosen in advance, and not fitted to the test data."""
 
 
 def zero_velocity(history: Tensor, future_frames: int) -> Tensor:
-    """Continue histories (B, H, J, 3) by standing still (B, F, J, 3)."""
+    """Predict that people stand still: futures (B, F, J, 3) from histories (B, H, J, 3)."""
     return history[:, -1:].expand(-1, future_frames, -1, -1)
 
 
 def constant_velocity(history: Tensor, future_frames: int) -> Tensor:
-    """Continue histories (B, H, J, 3) with the velocity of their last two frames (B, F, J, 3)."""
+    """Predict that people keep the velocity of the last two frames.
+
+    Returns futures (B, F, J, 3) from histories (B, H, J, 3).
+    """
     steps = torch.arange(1, future_frames + 1, dtype=history.dtype)[:, None, None]
     return history[:, -1:] + steps * (history[:, -1:] - history[:, -2:-1])
 
 
 def recent_velocity(history: Tensor, rate_hz: float) -> Tensor:
-    """Return the least-squares slope of the last FITTED_S of histories (B, J, 3), m/s."""
+    """Return the least-squares velocity over the last FITTED_S of histories, m/s (B, J, 3)."""
     weights = velocity_weights(history.shape[1], rate_hz, FITTED_S).to(history.dtype)
     return torch.einsum('h,bhjc->bjc', weights, history)
 
@@ -60,8 +63,8 @@ BASELINES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     'damped_velocity': _damped,
     'root_goes_on': _root_goes_on,
 }
-"""Functions of the last pose and velocity (B, 1, J, 3) and of times (F, 1, 1), by name. They
-return futures (B, F, J, 3)."""
+"""Baselines by name. Each is a function of the last pose (B, 1, J, 3), the velocity (B, 1, J, 3)
+and times (F, 1, 1), and returns futures (B, F, J, 3)."""
 ABOUT = {
     'zero_velocity': 'stands still',
     'constant_velocity': f'every joint goes on with its slope of the last {FITTED_S:g} s',
@@ -72,7 +75,13 @@ ABOUT = {
 
 
 def baselines(history: Tensor, future_frames: int, rate_hz: float) -> dict[str, Tensor]:
-    """Continue histories (B, H, J, 3) by each of BASELINES; futures (B, F, J, 3) by name."""
+    """Return the futures (B, F, J, 3) that each of BASELINES predicts, by name of the baseline.
+
+    Args:
+        history: B histories of H frames, metres (B, H, J, 3).
+        future_frames: F, number of frames to predict.
+        rate_hz: frames per second.
+    """
     velocity = recent_velocity(history, rate_hz)[:, None]
     time_s = torch.arange(1, future_frames + 1, dtype=history.dtype) / rate_hz
     return {

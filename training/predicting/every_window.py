@@ -19,16 +19,16 @@ CHUNK = 8
 
 @dataclass(frozen=True)
 class Predicted:
-    """Some windows and their predictions, metres, world frame."""
+    """B windows of recorded motion and their predictions, metres, world frame."""
 
-    windows: range  # numbers of the B windows
-    history: Tensor  # (B, H, J, 3) completed as in the node where not measured
-    doubt_m: Tensor  # (B, J) how far off each joint of the last observed frame may be
-    future: Tensor  # (B, F, J, 3) what then happened; NaN where not measured
-    measured: Tensor  # (B, F, J) which positions of the future were measured
-    samples: Tensor  # (B, S, F, J, 3)
-    mean: Tensor  # (B, F, J, 3)
-    radius: Tensor  # (B, F, J) widened by the doubt, as in the node
+    windows: range  # indices of the B windows
+    history: Tensor  # (B, H, J, 3) recorded history, in which missing joints were guessed
+    doubt_m: Tensor  # (B, J) possible error of each joint in the last frame of the history
+    future: Tensor  # (B, F, J, 3) recorded future; NaN for missing joints
+    measured: Tensor  # (B, F, J) whether each position of the future was measured
+    samples: Tensor  # (B, S, F, J, 3) predicted futures
+    mean: Tensor  # (B, F, J, 3) mean of the samples
+    radius: Tensor  # (B, F, J) radius of the prediction, widened by the doubt as in the node
 
 
 def predictor_of(
@@ -38,7 +38,7 @@ def predictor_of(
     precision: Precision = 'float32',
     coverage: float | None = None,
 ) -> MotionPredictor:
-    """Return a predictor that samples as the checkpoint says, also for a teacher."""
+    """Return a predictor that samples by the method of the checkpoint, also for a teacher."""
     return MotionPredictor(
         checkpoint,
         build_sampler(checkpoint, precision),
@@ -49,7 +49,7 @@ def predictor_of(
 
 
 def predict_windows(predictor: MotionPredictor, windows: Windows) -> Iterator[Predicted]:
-    """Yield predictions of all windows in order. Windows may be partial."""
+    """Yield predictions of all windows in order. Joints may be missing in a window."""
     header = predictor.checkpoint.header
     frames, rate_hz = header.window.history_frames, header.window.rate_hz
     description = header.name

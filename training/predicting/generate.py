@@ -1,4 +1,4 @@
-"""Generated motion: predict, choose a future, continue from it, and so on."""
+"""Generates long motion: predicts, chooses one future, continues from this future, and so on."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from motion_predictor_training.predicting.every_window import predictor_of
 
 STEP_S = 1.0
 DRAWN = 16
-"""Number of futures drawn at each step. One of them is chosen."""
+"""Number of futures drawn at each step, of which one is chosen."""
 CUTOFF_HZ = 5.0
-"""Cut-off frequency of the smoothing, which removes steps where futures were joined."""
+"""Cut-off frequency of the smoothing, which removes jumps where two futures were joined."""
 
 
 def generate(
@@ -29,19 +29,19 @@ def generate(
 ) -> None:
     """Write an archive of generated motion.
 
-    Each clip starts from a recorded history, which is not part of the result. One of the predicted
-    futures is chosen, its first second becomes the past, and this is repeated. With a random
-    choice the person would soon stand still and float. So first the half of the futures is taken
-    that keeps the feet nearest to the floor, and then the liveliest of these. Limbs keep their
-    lengths.
+    Each clip starts from a recorded history, which is not part of the result. In each step, one of
+    the predicted futures is chosen, and its first second becomes part of the history. If futures
+    were chosen at random, the person would soon stand still and float above the floor. So the
+    future with the most motion is chosen from that half of the futures whose feet are nearest to
+    the floor. Limbs keep their lengths.
 
     Args:
-        checkpoint_path: checkpoint of the model. A teacher is best.
-        archive_path: motion to start from: "bundled" or a file.
-        clips: number of clips.
-        seconds: length of each clip.
-        seed: seed of the random numbers. Each seed counts as a person of its own.
-        out: motion archive to write.
+        checkpoint_path: checkpoint of the model. A teacher gives the best motion.
+        archive_path: archive of the motion to start from: "bundled" or a file.
+        clips: number of clips to generate.
+        seconds: length of each generated clip.
+        seed: seed of the random numbers. In the result, each seed is a person of its own.
+        out: path of the motion archive to write.
 
     Raises:
         ArchiveError, CheckpointError, LayoutError: if one of the files cannot be used.
@@ -86,14 +86,14 @@ def generate(
 
 
 def _limb_lengths(motion: NDArray[np.float32], parents: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return the lengths of the limbs of motion (T, J, 3) by joint (T, J). The root has 0."""
+    """Return the length of the limb from each joint to its parent, 0 for the root (T, J)."""
     return np.linalg.norm(motion - motion[:, np.maximum(parents, 0)], axis=-1)
 
 
 def _with_lengths(
     motion: NDArray[np.float32], parents: tuple[int, ...], lengths: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Scale the limbs of motion (T, J, 3) to given lengths (J,). Their directions stay."""
+    """Scale the limbs of motion (T, J, 3) to given lengths (J,), and keep their directions."""
     result = motion.copy()
     for joint, parent in enumerate(parents):
         if parent >= 0:

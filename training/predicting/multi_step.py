@@ -1,4 +1,4 @@
-"""Sampling that is not done on a robot: the many steps of a teacher, and other precisions."""
+"""Sampling methods for research only: the many steps of a teacher, and other precisions."""
 
 from functools import partial
 from typing import Any, Literal
@@ -18,18 +18,20 @@ Precision = Literal['float32', 'bfloat16']
 
 
 class MultiStep(OneStep):
-    """A predictor that runs a TransFusion through all its DDIM steps.
+    """A predictor that runs a TransFusion network through all its DDIM steps.
 
     Args:
         steps: number of denoising steps.
-        grid: how their timesteps are placed.
-        arguments: those of `OneStep`.
+        grid: method that chooses the timesteps of the denoising steps; see `ddim_timesteps`.
+        arguments: positional arguments of `OneStep`.
+        keywords: keyword arguments of `OneStep`.
     """
 
     def __init__(self, *arguments: Any, steps: int, grid: Grid, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.steps, self.grid = steps, grid
-        if isinstance(self.parametrisation, OfficialParametrisation):  # completes after each step
+        # `ddim_sample`, used for the official model, inserts the history after each step.
+        if isinstance(self.parametrisation, OfficialParametrisation):
             of = self.parametrisation
             self.parametrisation = CompletedParametrisation(
                 of.history_frames, of.future_frames, len(of.dct)
@@ -56,7 +58,7 @@ class MultiStep(OneStep):
 
 
 class Reduced(OneStep):
-    """A one-step predictor with the network in bfloat16 and everything else in float32."""
+    """A one-step predictor that runs the network in bfloat16 and all other steps in float32."""
 
     def denoise(self, *arguments: Any, **keywords: Any) -> Tensor:
         with torch.autocast(self.alpha_hat.device.type, torch.bfloat16):
@@ -64,11 +66,11 @@ class Reduced(OneStep):
 
 
 def build_sampler(checkpoint: Checkpoint, precision: Precision = 'float32') -> OneStep:
-    """Return the module that samples as the checkpoint says.
+    """Return a module with the sampling method of the checkpoint.
 
     Args:
         checkpoint: checkpoint of a teacher or a one-step model.
-        precision: precision of the network, for a one-step model.
+        precision: precision of the network of a one-step model. A teacher always uses float32.
     """
     if checkpoint.header.sampling == 'one_step':
         return checkpoint.build(Reduced if precision == 'bfloat16' else OneStep)

@@ -1,1 +1,1 @@
-"""Measures what sets are worth to a robot that verifies its stops with them."""
+"""Measures how much time a robot arm loses when it stays clear of predicted people."""

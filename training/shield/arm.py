@@ -1,4 +1,4 @@
-"""A working arm: a motion between random postures, and its stop from any moment."""
+"""A simulated robot arm that moves between random postures and can stop at any moment."""
 
 from dataclasses import dataclass
 
@@ -12,30 +12,31 @@ from motion_predictor.planning.robot import RobotModel
 REACHES = {'turn': (-1.5, 1.5), 'shoulder': (0.3, 1.4), 'elbow': (-0.3, 1.4)}
 """Limits of the joint angles of the postures, radians."""
 STEP_S = 0.01
-"""Time between the computed positions of a motion. The motion is linear between them."""
+"""Time between computed postures of the motion. Between two computed postures, the motion is
+linear."""
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Stop:
-    """A monitored stop: a cycle of the motion at some speed, then braking along the same path.
+    """A monitored stop: a control cycle at some speed, then braking along the same path.
 
-    It has Q capsules: each capsule of the arm at each frame at which it is too fast to touch
-    anybody.
+    The stop consists of Q capsules: the capsules of the arm at all frames of the stop. Capsules
+    that are so slow that contact is allowed are left out.
     """
 
-    starts: Array  # (Q, 3) starts of their axes, metres
-    ends: Array  # (Q, 3) ends of their axes, metres
-    radii: Array  # (Q,) metres
+    starts: Array  # (Q, 3) starts of the axes of the capsules, metres
+    ends: Array  # (Q, 3) ends of the axes of the capsules, metres
+    radii: Array  # (Q,) radii of the capsules, metres
     frames: NDArray[np.int64]  # (Q,) number of frames after the start of the control cycle
 
 
 class Arm:
-    """The demo's arm on a motion between random postures, at its full speed.
+    """The arm of the demo, which moves between random postures at full speed.
 
     Args:
-        rng: random numbers for the postures.
-        moves: number of moves from posture to posture. After the last move the motion repeats.
+        rng: generator of random numbers for the postures.
+        moves: number of moves from posture to posture. After the last move, the motion repeats.
         speed_m_s: speed of the arm's fastest point at the fastest moment of each move.
     """
 
@@ -50,16 +51,20 @@ class Arm:
         self.duration_s = len(starts) * STEP_S
 
     def _move(self, model: RobotModel, start: Array, end: Array, speed_m_s: float) -> Capsules:
-        """Return the capsules at every STEP_S of one move, without the end of the move."""
+        """Return the capsules of one move, one pose per STEP_S, without the last posture."""
         share: Array = np.linspace(0, 1, 101, dtype=np.float64)
         tried = _placed(model, start, end, share)
-        # The longest way of a point within a hundredth of the time, metres.
+        # The longest distance that a point moves in a hundredth of the move's time, metres.
         way = np.linalg.norm(np.diff(tried.ends, axis=0), axis=-1).max()
         count = max(2, round(way * 100 / speed_m_s / STEP_S))
         return _placed(model, start, end, np.arange(count, dtype=np.float64) / count)
 
     def at(self, moments_s: Array) -> tuple[Array, Array]:
-        """Return the starts and ends of the capsules at moments (T,) of the motion (T, R, 3)."""
+        """Return the starts and the ends of the capsules at T moments of the motion (T, R, 3).
+
+        Args:
+            moments_s: seconds since the beginning of the motion (T,).
+        """
         place = moments_s / STEP_S
         first = np.floor(place).astype(np.int64)
         share = (place - first)[:, None, None]
@@ -71,7 +76,7 @@ class Arm:
         return between(self._starts), between(self._ends)
 
     def standing(self, moment_s: float) -> Stop:
-        """Return all capsules at one moment of the motion."""
+        """Return all capsules of the arm at one moment, as a stop of an arm that stands still."""
         starts, ends = self.at(np.array([moment_s]))
         return Stop(starts[0], ends[0], self.radii, np.zeros(len(self.radii), np.int64))
 
@@ -88,11 +93,12 @@ class Arm:
 
         Args:
             moment_s: moment of the motion at which the control cycle begins.
-            speed: share of full speed during the cycle.
-            cycle_s: duration of the control cycle. Braking follows it.
-            stop_s: time from full speed to standing. Lower speeds take less time, with the same
-                deceleration.
-            allowed_m_s: slower capsules may touch somebody, so they are left out.
+            speed: share of full speed during the control cycle.
+            cycle_s: duration of the control cycle. After the cycle, the arm brakes.
+            stop_s: braking time from full speed. From a lower speed, braking takes less time at
+                the same deceleration.
+            allowed_m_s: speed up to which contact is allowed. Capsules that move more slowly are
+                left out of the result.
             rate_hz: frames per second.
         """
         frames = np.arange(int(np.ceil((cycle_s + stop_s * speed) * rate_hz)) + 1)
@@ -115,14 +121,20 @@ _ENDS = ('starts', 'ends')
 
 
 def _round(postures: Array) -> list[tuple[Array, Array]]:
-    """Return pairs of each posture with the next one. The first one follows the last."""
+    """Return pairs of a posture and the next posture; the first posture follows the last."""
     return list(zip(postures, np.roll(postures, -1, axis=0), strict=True))
 
 
 def _placed(model: RobotModel, start: Array, end: Array, share: Array) -> Capsules:
-    """Return the capsules (T, R, 3) at shares (T,) of the time of a move.
+    """Return the capsules during a move from one posture to another (T, R, 3).
 
-    The move starts and ends gently.
+    The speed rises gently at the start of the move and falls gently at its end.
+
+    Args:
+        model: capsules of the arm as a function of the joint angles.
+        start: joint angles at the start of the move, radians.
+        end: joint angles at the end of the move, radians.
+        share: shares of the duration of the move, from 0 to 1 (T,).
     """
     eased = (1 - np.cos(np.pi * share)) / 2
     postures = start + eased[:, None] * (end - start)

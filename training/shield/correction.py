@@ -1,4 +1,4 @@
-"""Our sets as the node publishes them after its self-correction, person by person."""
+"""Radii of this package's predictions after the self-correction of the node, for each person."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,13 +17,16 @@ from motion_predictor_training.data.windows import Windows, cut_windows
 
 FloatArray = NDArray[np.float32]
 STEP_FRAMES = 4
-"""Number of frames between observations. Windows must start at multiples of it."""
+"""Number of frames between observations. Windows must start at multiples of this number."""
 PAUSE_S = 0.5
 """Time between two clips of a person."""
 
 
 def observations(archive: MotionArchive, header: Header, windows: Windows) -> Windows:
-    """Return all observations in the clips of windows, as histories with one more frame."""
+    """Return all observations of those clips that contain any of the given windows.
+
+    Observations start every STEP_FRAMES frames. An observation has one frame more than a history.
+    """
     window = header.window
     frames = window.history_frames + 1
     dense = cut_windows(archive, header.layout, window.rate_hz, frames, STEP_FRAMES)
@@ -38,14 +41,14 @@ def corrected(
     radius: FloatArray,
     coverage: float,
 ) -> FloatArray:
-    """Return radii as they are published by a node that corrects them (W, F, J), metres.
+    """Return radii after the self-correction of the node, metres (W, F, J).
 
     Args:
         observed: W observations, in order of time within each clip.
-        subjects: subjects of all clips of the archive.
-        header: header of the checkpoint that predicts.
-        mean: mean predicted at each observation (W, F, J, 3), metres.
-        radius: radius predicted at each observation, as calibrated (W, F, J), metres.
+        subjects: name of the person in each clip of the archive.
+        header: header of the checkpoint that makes the predictions.
+        mean: mean of the prediction at each observation, metres (W, F, J, 3).
+        radius: calibrated radius of the prediction at each observation, metres (W, F, J).
         coverage: the promised coverage.
     """
     window = header.window
@@ -61,7 +64,7 @@ def corrected(
         person = Person(subject, Status.OK, 1.0, seen, last, clip)
         here = slice(index, index + 1)
         told = Prediction(
-            deviations=np.zeros((1, 1, 1, joints, 3), np.float32),  # only the mean is judged
+            deviations=np.zeros((1, 1, 1, joints, 3), np.float32),  # unused by the self-check
             synthesis=np.zeros((len(times), 1), np.float32),
             mean=mean[here],
             radius=radius[here],
@@ -81,7 +84,7 @@ def _moments(
 ) -> Iterator[tuple[str, int]]:
     """Yield the person and the stamp of each observation.
 
-    The clips of a person follow each other in time, with a pause between them.
+    The clips of a person follow each other in time, with a pause of PAUSE_S between two clips.
     """
     begins_s: dict[str, float] = {}
     first, clip = 0, -1

@@ -1,4 +1,4 @@
-"""The predictions that are compared, each with its sets."""
+"""The predictions that `train shield` compares, each with balls around the predicted joints."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,21 +30,21 @@ from motion_predictor_training.shield.correction import corrected, observations
 
 FloatArray = NDArray[np.float32]
 UNLEARNT = ('zero_velocity', 'constant_velocity')
-"""Baselines, by their names in `baselines`."""
+"""Names of the baselines (predictions without learning) that are compared; see `baselines`."""
 ISO = 'ISO 13855'
 
 
 @dataclass(frozen=True)
 class Foreseen:
-    """Sets of one kind, for W windows at T frames."""
+    """Balls around predicted joints from one method, for W windows at T frames."""
 
     name: str
     coverage: float | None
     """The promised coverage; None for ISO 13855, which has no probability."""
     mean: FloatArray
-    """(W, T, J, 3) metres."""
+    """(W, T, J, 3) centres of the balls, metres."""
     radius: FloatArray
-    """(W, T, J) metres."""
+    """(W, T, J) radii of the balls, metres."""
 
 
 def foresee(
@@ -57,19 +57,21 @@ def foresee(
     samples: int,
     config: CalibrationConfig,
 ) -> list[Foreseen]:
-    """Return all kinds of sets for the windows. Kinds with the same mean follow each other.
+    """Return the balls of all methods for the windows.
+
+    In the list, methods with the same mean follow each other.
 
     Args:
-        checkpoint: checkpoint of our predictions, calibrated for the coverages.
-        archive: archive of the windows.
-        windows: histories, and what then happened.
-        calibration_archives: archives on which the sets of `UNLEARNT` are calibrated. They are
-            made like ours: an expected error of their own, and conformal factors in groups of
-            joint and speed.
+        checkpoint: checkpoint of the model under test, calibrated for the coverages.
+        archive: archive from which the windows come.
+        windows: recorded histories with their futures.
+        calibration_archives: archives on which the baselines in `UNLEARNT` are calibrated. A
+            baseline is calibrated like the model: with an expected error of its own, and conformal
+            factors in groups of joint and speed.
         frames: numbers of the future frames, from 1 on (T,).
         coverages: the promised coverages.
-        samples: number of samples of our predictions.
-        config: settings of the calibration.
+        samples: number of samples that the model draws per prediction.
+        config: settings of the calibration of the baselines.
 
     Raises:
         ValueError: if the checkpoint is not calibrated for a coverage.
@@ -118,7 +120,7 @@ def _kinds(
     samples: int,
     chosen: NDArray[np.int64],
 ) -> list[Foreseen]:
-    """Return the sets of single joints and of whole bodies."""
+    """Return the balls for single joints and the balls for whole bodies."""
     radius, body_scale = _balls(sets, state, spread, samples)
     balls = radius[:, chosen], body_scale[:, chosen]
     return _joints_and_bodies(name, coverage, mean, *balls)
@@ -127,7 +129,7 @@ def _kinds(
 def _balls(
     sets: Sets, state: State, spread: FloatArray, samples: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return radii (W, F, J), metres, and the factors that whole bodies need (W, F)."""
+    """Return radii in metres (W, F, J), and factors that enlarge radii for whole bodies (W, F)."""
     balls = sets(state, spread, samples)
     if balls is None:
         raise ValueError(f'the checkpoint is not calibrated for {samples} samples: draw more')
@@ -152,7 +154,7 @@ def _state(header: Header, windows: Windows) -> State:
 def _seen(
     header: Header, windows: Windows, chosen: NDArray[np.int64]
 ) -> tuple[State, dict[str, FloatArray]]:
-    """Return the state of the people, and the baselines (W, T, J, 3) by name."""
+    """Return the people's state of motion, and baseline predictions by name (W, T, J, 3)."""
     futures: dict[str, list[FloatArray]] = {name: [] for name in UNLEARNT}
     frames = int(chosen.max()) + 1
     for history in _histories(header, windows):
@@ -165,7 +167,10 @@ def _seen(
 def _predicted(
     checkpoint: Checkpoint, windows: Windows, samples: int, chosen: NDArray[np.int64]
 ) -> tuple[FloatArray, FloatArray]:
-    """Return our means (W, T, J, 3) and the spread of the samples (W, F, J)."""
+    """Return the means of the model's predictions (W, T, J, 3), and spreads of samples (W, F, J).
+
+    The means are given at the chosen T frames, the spreads at all F frames.
+    """
     means, spreads = [], []
     for predicted in predict_windows(predictor_of(checkpoint, samples), windows):
         means.append(predicted.mean[:, chosen].numpy())
@@ -180,7 +185,7 @@ def _calibrated(
     coverages: Sequence[float],
     config: CalibrationConfig,
 ) -> Iterator[tuple[float, Sets]]:
-    """Yield each coverage with the sets of a baseline, calibrated to its own errors."""
+    """Yield each coverage with the balls of a baseline, calibrated on errors of the baseline."""
     scores = together([_score(name, header, archive, config) for archive in archives])
     calibration = Calibration(
         kind='floored',
@@ -200,7 +205,7 @@ def _calibrated(
 
 
 def _score(name: str, header: Header, archive: MotionArchive, config: CalibrationConfig) -> Scores:
-    """Compare a baseline with what then happened."""
+    """Return the errors of a baseline on recorded motion."""
     windows, people, share = calibration_windows(archive, header, config)
     frames = np.array(knots_of(header.window.future_frames)) - 1
     history_frames, rate_hz = header.window.history_frames, header.window.rate_hz

@@ -1,4 +1,7 @@
-"""`train shield`: measures what sets are worth to a robot that verifies its stops with them."""
+"""`train shield`: measures how much time a robot arm loses when it avoids predicted people.
+
+The arm moves only if a stop would touch no ball around the predicted joints of a person.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +22,7 @@ from motion_predictor_training.shield.forecasts import foresee
 from motion_predictor_training.shield.simulate import SPEEDS, Cell, Outcome, Recorded, simulate
 
 CONFIDENCE = 0.95
-"""Confidence of the upper bound of a share of misses."""
+"""Confidence of the upper bound of the share of misses."""
 
 
 def measure_shield(
@@ -35,35 +38,38 @@ def measure_shield(
     seen: Sequence[str] = (),
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Measure how much time an arm loses with sets, and how often they were wrong.
+    """Measure how much time an arm loses when it avoids balls around the predicted joints.
 
-    People whom the checkpoint knows are left out of the archive.
+    The result also says how often the arm touches a person although its stop was verified. People
+    whom the checkpoint was trained or calibrated on are left out.
 
     Args:
-        checkpoint_path: "default" or a file, calibrated.
+        checkpoint_path: "default" or the path of a calibrated checkpoint.
         archive_path: archive of the people beside the arm.
-        calibration_paths: archives of other people, to calibrate the sets of the baselines on.
-        config: settings of that calibration.
-        coverages: coverages to measure. None: all that the checkpoint is calibrated for.
-        cell: settings of the arm. None: the defaults.
-        scenes: number of control cycles.
-        stride: frames between the starts of windows.
-        samples: number of samples of our predictions.
-        seen: further subjects to leave out.
+        calibration_paths: archives of other people, on which the baselines are calibrated.
+        config: settings of the calibration of the baselines.
+        coverages: coverages to measure; None for all calibrated coverages of the checkpoint.
+        cell: settings of the arm; None for the default settings.
+        scenes: number of simulated control cycles.
+        stride: number of frames between the starts of two windows.
+        samples: number of samples that the model draws per prediction.
+        seen: names of further people to leave out.
         seed: seed of all random numbers.
 
     Returns:
-        `sets` has one entry for each kind and coverage. `full_speed`, `slowed`, `stopped`: shares
-        of the control cycles. `lost_time`: share of the time. `cycles`: share of verified cycles
-        with a miss, in which the person touched a part that was too fast. `at_most` is its upper
-        bound (Clopper and Pearson 1934, one-sided). `moments`: the same for windows; a window is
-        missed if any of its cycles is. `by_person`: the same for each person. Further entries of
-        the result say what was measured on.
+        A dictionary, in which `sets` has one entry for each method and coverage. `full_speed`,
+        `slowed` and `stopped` are shares of the control cycles. `lost_time` is the share of time
+        that the arm loses. `cycles` is the share of verified cycles with a miss, in which the
+        person touched a part of the arm that was too fast. `at_most` is the upper bound of the
+        share of misses (Clopper and Pearson 1934, one-sided). `moments` gives the share of misses
+        for windows instead of control cycles. A window is missed if any of its cycles is missed.
+        `by_person` gives the lost time and the share of misses for each person. Further entries of
+        the dictionary describe the data of the measurement.
 
     Raises:
-        ArchiveError: if nobody is left, or nobody has all joints measured for long enough.
-        ConfigError: if predictions are too short for a stop, or somebody beside the arm is also in
-            an archive for calibration.
+        ArchiveError: if no person is left, or no person has all joints measured for long enough.
+        ConfigError: if predictions are too short for a stop, or if a person beside the arm is also
+            in an archive for calibration.
         ValueError: if the checkpoint is not calibrated for a coverage.
         FleshError: if no limbs are known for the layout.
     """
@@ -141,7 +147,7 @@ def _figures(
 
 
 def _bounded(missed: int, verified: int) -> dict[str, Any]:
-    """Return a share of misses and its upper bound at CONFIDENCE for independent cycles."""
+    """Return the share of misses and its upper bound at CONFIDENCE, for independent cycles."""
     if not verified:
         return {'missed': 0, 'verified': 0, 'share': float('nan'), 'at_most': 1.0}
     test = binomtest(missed, verified, alternative='less')
@@ -150,7 +156,10 @@ def _bounded(missed: int, verified: int) -> dict[str, Any]:
 
 
 def _unknown(windows: Windows, archive: MotionArchive, known: Known) -> tuple[Windows, list[str]]:
-    """Return the windows of people whom the checkpoint does not know, and the other names."""
+    """Return the windows of people unknown to the checkpoint, and the names of known people.
+
+    Known people were used to train or to calibrate the checkpoint.
+    """
     left_out = [name for name, how in known.of(archive).items() if how == SEEN]
     kept = np.flatnonzero(~np.isin(np.array(archive.subjects)[windows.clips], left_out))
     if not len(kept):
@@ -176,7 +185,7 @@ def _require_others(
 
 
 def _floors(windows: Windows) -> NDArray[np.float32]:
-    """Return the height of the floor (W,) of each window: the lowest joint of its clip."""
+    """Return the height of the floor for each window: the lowest joint of its clip (W,)."""
     of_clip = {
         clip: np.nanmin(windows.motion[windows.bounds[clip] : windows.bounds[clip + 1], :, 2])
         for clip in np.unique(windows.clips).tolist()

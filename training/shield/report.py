@@ -1,4 +1,4 @@
-"""Results of `train shield` as a table and a plot."""
+"""Shows results of `train shield` as a table and as a plot."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ COLOURS = {
 
 
 def table(result: dict[str, Any]) -> str:
-    """Return the results as a table for a terminal; it is valid Markdown."""
+    """Return the results as a table for a terminal; the table is valid Markdown."""
     bound = f'at most ({result["confidence"]:.0%})'
     head = ['sets', 'coverage', 'time lost, %', 'full speed, %', 'slowed, %', 'stopped, %']
     head += ['missed of verified', '%', f'{bound}, %', 'moments missed', f'{bound}, %']
@@ -41,7 +41,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def people(result: dict[str, Any]) -> str:
-    """Return a table of time lost and misses by person."""
+    """Return a table of the time lost and the misses for each person."""
     names = list(result['people'])
     lines = []
     for sets in result['sets']:
@@ -76,9 +76,9 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def plot(result: dict[str, Any], path: Path) -> None:
-    """Draw the time lost against the share of misses. Each kind has a curve over coverages."""
+    """Draw the time lost against the share of misses, with one curve per method over coverages."""
     figure = Figure(figsize=(7.5, 4.5), dpi=110, layout='constrained')
-    FigureCanvasAgg(figure)  # draws without a screen
+    FigureCanvasAgg(figure)  # this canvas needs no screen
     axes = figure.add_subplot()
     kinds: dict[str, list[dict[str, Any]]] = {}
     for sets in result['sets']:

@@ -2,8 +2,8 @@
 
 Every scene is one control cycle: an arm at a random moment of its motion, beside a recorded person
 at a random place and moment. The arm takes the fastest of SPEEDS at which its monitored stop (one
-cycle at this speed, then braking) touches no set. If the person then touches the arm during this
-stop, that is a miss.
+cycle at this speed, then braking) touches no ball around a predicted joint. A miss is a scene in
+which the person touches the arm during a verified stop.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from motion_predictor_training.shield.touching import Near
 FloatArray = NDArray[np.floating]
 
 SPEEDS = (1.0, 0.75, 0.5, 0.25)
-"""Shares of full speed that are tried, the fastest first. If none is verified, the arm stops."""
+"""Shares of full speed to try, the fastest first. If no speed can be verified, the arm stops."""
 BESIDE_M = 1.5
 """Radius of the circle around the person's root in which the arm stands."""
 PER_MOMENT = 250
@@ -32,27 +32,27 @@ MOVES = 12
 
 @dataclass(frozen=True)
 class Cell:
-    """Settings of the arm."""
+    """Times and speeds of the simulated arm."""
 
     cycle_s: float = 0.1
     latency_s: float = 0.05
     """Time from capture to the start of the control cycle."""
     stop_s: float = 0.3
-    """Time from full speed to standing."""
+    """Braking time from full speed to standstill."""
     speed_m_s: float = 1.0
     """Speed of the arm's fastest point at full speed."""
     allowed_m_s: float = 0.1
     """Speed up to which a part of the arm may touch somebody."""
 
     def frames(self, rate_hz: float) -> list[int]:
-        """Return the future frames, from 1, during a control cycle and its stop."""
+        """Return the numbers of the future frames (from 1) during a control cycle and its stop."""
         first = max(1, round(self.latency_s * rate_hz))
         return list(range(first, first + int(np.ceil((self.cycle_s + self.stop_s) * rate_hz)) + 1))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Outcome of M scenes with one kind of sets."""
+    """Outcome of M scenes with the balls of one prediction method."""
 
     speed: NDArray[np.float64]
     """(M,) share of full speed that was verified; 0 if the arm had to stop."""
@@ -61,7 +61,7 @@ class Outcome:
 
     @classmethod
     def stopped(cls, scenes: int) -> 'Outcome':
-        """Return the outcome before anything is verified."""
+        """Return the outcome of scenes in which no speed is verified and the arm stands still."""
         return cls(np.zeros(scenes), np.zeros(scenes, bool))
 
 
@@ -74,12 +74,14 @@ class Places:
 
     @classmethod
     def beside(cls, rng: np.random.Generator, roots: FloatArray, floor_m: FloatArray) -> 'Places':
-        """Draw a place on the floor beside each of M roots, evenly over the circle's area.
+        """Draw a random place of the arm beside each of M people.
+
+        The places are spread evenly over the area of a circle on the floor, around the person.
 
         Args:
-            rng: random numbers.
-            roots: positions of the roots (M, 3), metres.
-            floor_m: heights of the floors (M,).
+            rng: generator of random numbers.
+            roots: positions of the people's roots, metres (M, 3).
+            floor_m: heights of the floor, metres (M,).
         """
         away_m = BESIDE_M * np.sqrt(rng.random(len(roots)))
         towards, turn = rng.uniform(0, 2 * np.pi, (2, len(roots)))
@@ -96,18 +98,23 @@ class Places:
         return cls(base, np.moveaxis(np.array(rows), 2, 0))
 
     def choose(self, chosen: NDArray[np.bool_]) -> 'Places':
-        """Return some of the places."""
+        """Return only the chosen places."""
         return Places(self.base[chosen], self.rotation[chosen])
 
     def to_arm(self, joints: FloatArray, stop: Stop) -> FloatArray:
-        """Return joints (M, T, J, 3) in the arm's frame at the frames of capsules (M, Q, J, 3)."""
+        """Return joints in the arm's coordinates, at the time of each capsule (M, Q, J, 3).
+
+        Args:
+            joints: joints in world coordinates at T frames, metres (M, T, J, 3).
+            stop: stop with Q capsules.
+        """
         here = joints - self.base[:, None, None]
         return np.einsum('mab,mtjb->mtja', self.rotation, here)[:, stop.frames]
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """W windows as recorded: the pose at capture, what then happened, and the people."""
+    """W recorded windows: the pose at capture, the poses after that, and the people."""
 
     last: NDArray[np.float32]
     """(W, J, 3) pose at capture, metres."""
@@ -128,18 +135,19 @@ def simulate(
     scenes: int,
     seed: int,
 ) -> tuple[list[Outcome], NDArray[np.int64]]:
-    """Return the outcome of each kind of sets, and the number of the window of each scene (M,).
+    """Simulate scenes, and return the outcomes and the index of the window in each scene (M,).
 
-    First a person is drawn, with equal probability, then one of their windows. Scenes in which
-    somebody touches the arm at capture are left out.
+    There is one outcome per prediction method. For each scene a person is drawn, with equal
+    probability, and then a window of this person. Scenes in which the person touches the arm at
+    capture are left out.
 
     Args:
-        foreseen: the kinds of sets. Kinds with the same mean follow each other.
-        recorded: the windows of the sets.
+        foreseen: balls of each prediction method. Methods with the same mean follow each other.
+        recorded: the recorded windows that were predicted.
         limbs: limbs of the people.
-        cell: settings of the arm.
+        cell: times and speeds of the arm.
         rate_hz: frames per second.
-        scenes: number of scenes.
+        scenes: number of scenes to draw.
         seed: seed of all random numbers.
     """
     rng = np.random.default_rng(seed)
@@ -179,7 +187,7 @@ def _cycle(
     recorded: Recorded,
     limbs: Limbs,
 ) -> list[Outcome]:
-    """Return the outcomes of M scenes that share a moment of the arm's motion."""
+    """Return the outcomes of M scenes in which the arm starts at the same moment of its motion."""
     outcomes = [Outcome.stopped(len(window)) for _ in foreseen]
     for speed, stop in zip(SPEEDS, stops, strict=True):
         hit = Near(place.to_arm(recorded.future[window], stop), stop, limbs).touched()

@@ -1,8 +1,9 @@
-"""Whether bodies with balls around their joints touch capsules, for many sets at once.
+"""Decides whether bodies with balls around their joints touch capsules, for many radii at once.
 
-Sets of several sizes share the same joints, so the distances of joints from the axes of the
-capsules are computed once. They bound the distances of the limbs from both sides. Where the bounds
-do not decide, limbs are measured exactly, as in `planning`.
+Balls of several radii share the same joints, so the distances of joints from the axes of the
+capsules are computed once. The distances of the joints give a lower and an upper bound of the
+distance of each limb. If the two bounds do not decide whether a limb touches a capsule, the
+distance of the limb is computed exactly, as in `planning`.
 """
 
 import numpy as np
@@ -16,11 +17,11 @@ FloatArray = NDArray[np.floating]
 
 
 class Near:
-    """N bodies beside the capsules of one stop.
+    """N bodies beside the Q capsules of one stop of the arm.
 
     Args:
-        joints: joints at the frame of each of Q capsules (N, Q, J, 3), metres, the arm's frame.
-        stop: the stop with these capsules.
+        joints: joints at the time of each capsule, metres, in the arm's coordinates (N, Q, J, 3).
+        stop: stop of the arm, with its Q capsules.
         limbs: limbs of the bodies.
     """
 
@@ -45,9 +46,10 @@ class Near:
         """Return whether each body touches a capsule (N,).
 
         Args:
-            radius: radii of balls around the joints (N, Q, J), metres. A limb is the convex hull
-                of the balls of its joints. None: no balls.
-            asked: which bodies are checked (N,). The others get False. None: all.
+            radius: radii of balls around the joints, metres (N, Q, J); None for no balls. A limb
+                is thickened by the larger radius of its two joints.
+            asked: whether each body is to be checked (N,); None for all. The result for a body
+                that is not checked is False.
         """
         touched = np.zeros(len(self._apart_m), bool)
         may = self._apart_m <= (0.0 if radius is None else radius.max((1, 2), initial=0.0))

@@ -1,1 +1,1 @@
-"""Shows recordings in the browser, without ROS."""
+"""Shows recordings and their predictions in the browser, without ROS."""

@@ -23,7 +23,7 @@ from motion_predictor_training.viewing.recordings import (
     open_recording,
 )
 
-if TYPE_CHECKING:  # viser may be missing
+if TYPE_CHECKING:  # the package viser, which the page needs, may not be installed
     from motion_predictor.view.page import Page
 
 REST_S = 1.0
@@ -31,25 +31,25 @@ REST_S = 1.0
 
 
 class Watcher:
-    """Tracks people as in the node, and predicts them.
+    """Tracks the people of a recording as the node does, and predicts their motion.
 
     Args:
-        predictor: the predictor.
+        predictor: predictor for the motion of the people.
     """
 
     def __init__(self, predictor: MotionPredictor) -> None:
         self._predictor = predictor
         times = predictor.times
-        # Denser at first, as published by the node.
+        # Like the node, the page shows more of the early frames than of the late frames.
         chosen = [abs(times - s).argmin() for s in (*np.arange(1, 7) / 60, *np.arange(1, 21) / 10)]
         self._frames = np.unique(chosen)
         self.begin()
 
     def begin(self) -> None:
-        """Forget everybody."""
+        """Forget all people."""
         header: Header = self._predictor.checkpoint.header
         window = header.window
-        self.people = People(  # with the defaults of the node's parameters
+        self.people = People(  # all other arguments have the defaults of the node's parameters
             header.layout,
             window.rate_hz,
             window.history_frames,
@@ -57,7 +57,7 @@ class Watcher:
         )
 
     def moment(self) -> Moment | None:
-        """Return everybody at the newest frame, with their predictions."""
+        """Return all people at the newest frame, with their predictions."""
         scene = self.people.scene()
         if scene is None:
             return None
@@ -99,13 +99,13 @@ class Watcher:
 
 
 class Player:
-    """Plays the takes of a recording on a page.
+    """Plays the takes (clips) of a recording on a page in the browser.
 
     Args:
-        page: page to draw on. It gets controls to play, stop and choose.
+        page: page to draw on. The player adds controls to play, to stop and to choose a take.
         recording: recording to play.
-        watcher: tracks and predicts people.
-        take: number of the first take.
+        watcher: object that tracks and predicts the people of the recording.
+        take: number of the take to play first.
     """
 
     def __init__(self, page: 'Page', recording: Recording, watcher: Watcher, take: int) -> None:
@@ -130,10 +130,11 @@ class Player:
         self._page.forget()
 
     def step(self, spent_s: float) -> None:
-        """Advance the recording, and draw.
+        """Advance the recording, and draw the people.
 
         Args:
-            spent_s: time since the last step; the recording advances by it at the chosen speed.
+            spent_s: time since the last step, seconds. The recording advances by this time,
+                multiplied by the chosen speed.
         """
         if self._plays.value:
             self._time_s += spent_s * self._speed.value
@@ -153,7 +154,7 @@ class Player:
 
 
 def play(page: 'Page', player: Player) -> None:
-    """Play until the process is interrupted; pause while no browser has the page open."""
+    """Play until the process is interrupted. While no browser shows the page, playback pauses."""
     before_s = time.monotonic()
     while True:
         now_s = time.monotonic()
@@ -164,7 +165,7 @@ def play(page: 'Page', player: Player) -> None:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Play a recording. A problem is one sentence on stderr, and exit status 1 or 2."""
+    """Play a recording. An error prints one sentence on stderr; the exit status is 1 or 2."""
     parser = Parser(
         prog='view',
         description='Play recorded people in the browser, with their predicted futures.',
@@ -180,7 +181,7 @@ def main(args: list[str] | None = None) -> int:
     )
     add_page_arguments(parser, truth=True)
     arguments = parser.parse_args(args)
-    torch.set_num_threads(1)  # two are no faster, and far slower beside a busy process
+    torch.set_num_threads(1)  # two threads are no faster, and far slower beside a busy process
     try:
         predictor = MotionPredictor.load(arguments.checkpoint, backend=arguments.backend)
         layout = predictor.checkpoint.header.layout

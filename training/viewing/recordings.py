@@ -1,4 +1,4 @@
-"""Recordings to play: clips of a motion archive, or everybody in a rosbag at once."""
+"""Opens recordings to play: clips of a motion archive, or all people of a rosbag together."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -13,30 +13,31 @@ from motion_predictor.tracking.people import Observation
 from motion_predictor_training.data.importers.clips import FloatArray, in_layout
 
 Frames = list[tuple[int, list[Observation]]]
-"""Stamps in nanoseconds, and everybody seen at each."""
+"""Stamps in nanoseconds, each with the people seen at that time."""
 START_NS = 1_000_000_000
 SIDE_BY_SIDE_M = 1.6
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Takes of a recording, in the layout that was asked for."""
+    """The takes (clips) of a recording, with joints in the requested layout."""
 
     names: tuple[str, ...]
     frames: Callable[[int], Frames]
-    """Returns the frames of a take, by its number. They start at `START_NS`."""
+    """Function that returns the frames of a take, given its number. The first frame has the stamp
+    `START_NS`."""
 
 
 def open_recording(source: str, layout: Layout, people: int = 1) -> Recording:
-    """Open "bundled", a motion archive or a rosbag.
+    """Open the bundled recording, a motion archive or a rosbag.
 
     Args:
-        source: name or path.
-        layout: layout to map the joints to.
+        source: "bundled", or the path of a motion archive or a rosbag.
+        layout: layout to which the joints of the recording are mapped.
         people: number of clips of an archive to play side by side.
 
     Raises:
-        ArchiveError: in one sentence, if there is nothing to play.
+        ArchiveError: if the recording cannot be read, or holds no motion to play.
     """
     path = Path(source)
     if path.is_dir() or path.suffix in ('.mcap', '.db3'):
@@ -91,10 +92,10 @@ def _of_bag(path: Path, layout: Layout) -> Recording:
 
 
 def choose(names: Sequence[str], wanted: str) -> int:
-    """Return the number of a take, which is given by its name or number.
+    """Return the number of a take, given its name or its number as text.
 
     Raises:
-        ValueError: if there is no such take.
+        ValueError: if no take has this name or number.
     """
     if wanted in names:
         return list(names).index(wanted)
