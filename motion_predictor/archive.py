@@ -101,7 +101,7 @@ def load_archive(path: Path) -> MotionArchive:
             content = {
                 name: _mapped(path, name) if name in LONG else file[name] for name in file.files
             }
-    except Exception as error:  # for damaged files, zipfile, zlib and numpy raise many kinds
+    except Exception as error:  # damaged files cause errors of many kinds
         raise ArchiveError(f'{path} is not a readable .npz: {error}') from error
     if missing := [name for name in REQUIRED if name not in content]:
         raise ArchiveError(f'{path} is no motion archive: it lacks {", ".join(missing)}')

@@ -174,8 +174,8 @@ class Budget:
             return
         samples, more = self.ladder[level.rung], self.ladder[level.rung - 1]
         growth = self._cost_ms(people, more) / max(self._cost_ms(people, samples), 1e-6) - 1
-        # The median time grows with the number of samples. Disturbances, which set the 99th
-        # percentile, do not.
+        # More samples make the median longer, but not the disturbances that set the 99th
+        # percentile.
         expected_ms = _p99(recent) + median(recent) * growth
         fits = expected_ms <= HEADROOM * self.budget_ms
         # After LONGEST_PATIENCE_S, more samples are tried anyway: the expectation may be wrong.

@@ -203,8 +203,8 @@ class MotionPredictor:
         Args:
             history: observed joints (H, J, 3) or (P, H, J, 3), metres, in any frame with z up. The
                 frame rate and the order of joints must be those of the checkpoint.
-            samples: number of samples per person, at most and by default `self.samples`. A smaller
-                number gives the first of these samples.
+            samples: number of samples per person, by default and at most `self.samples`. The first
+                samples are the same for any number.
 
         Raises:
             ValueError: if the shape is wrong, a value is not finite, or `samples` is not in

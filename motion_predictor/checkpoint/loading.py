@@ -19,7 +19,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         if not path.is_file():
             raise CheckpointError(f'there is no checkpoint {path}')
         with safe_open(path, framework='pt') as file:
-            # The tensors are copied. Without a copy, they would change if the file changed later.
+            # Without a copy, the tensors would change if the file changed later.
             tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
             return file.metadata() or {}, tensors
     except (SafetensorError, OSError) as error:

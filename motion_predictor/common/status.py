@@ -5,7 +5,7 @@ from enum import IntEnum
 
 
 class Status(IntEnum):
-    """How reliable a message is. Greater numbers are less reliable; see doc/statuses.md."""
+    """Tells how reliable a message is. Greater numbers are less reliable; see doc/statuses.md."""
 
     OK = 0
     DEGRADED = 1

@@ -182,7 +182,7 @@ class SelfCheck:
         missed: FloatArray,
         promised: NDArray[np.bool_],
     ) -> None:
-        """Add errors (P, H, 3, J) to the running averages, for joints with `told` (P, H, J)."""
+        """Add errors (P, H, 3, J) to the running averages, for judged joints (`told`, P, H, J)."""
         count = told.sum(-1)
         weight = np.where(count > 0, elapsed_s[:, None], 0)  # (P, H)
         errors_m = np.where(told[:, :, None], errors_m, 0)

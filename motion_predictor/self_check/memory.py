@@ -134,7 +134,7 @@ class Memory:
         self._learnt[row, columns] = np.where(prediction.unfamiliar, np.nan, 1)
 
     def recall(self, stamp_ns: int, columns: NDArray[np.int64]) -> Past | None:
-        """Return the earlier predictions of each person for the present time; None without any."""
+        """Return earlier predictions of each person for the present; None if there are none."""
         ages_s = (stamp_ns - self._stamps_ns) * 1e-9
         rows = np.abs(ages_s - self._middle_s).argmin(1)  # (H,)
         age_s = ages_s[rows]

@@ -1,4 +1,4 @@
-"""Adaptive conformal inference: corrects a person's radii by how often they held recently.
+"""Adaptive conformal inference: corrects radii by how often they held a person's joints recently.
 
 For each person and horizon, this module keeps a distribution of the ratio of error to radius.
 Recent ratios have more weight. The quantile of this distribution at 1 - a is the factor by which
@@ -21,7 +21,7 @@ MEMORY_S = 8.0
 PRIOR_S = 2.0
 """Weight of the calibration, expressed as seconds of evidence."""
 STEP_PER_S = 0.3
-"""Speed with which the level a falls while all joints are outside (gamma of Gibbs and Candes)."""
+"""Fall of the level a per second while all joints are outside (gamma of Gibbs and Candes)."""
 SHARES = (0.2, 2.0)
 """Limits of the level a, as multiples of 1 - coverage. Factors rise at once and fall slowly. So
 the upper limit must be above 1: with a limit of 1, balls would hold their joints too often."""

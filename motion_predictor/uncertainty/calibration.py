@@ -57,7 +57,8 @@ class Calibration(BaseModel):
     samples: Annotated[tuple[Frame, ...], Field(min_length=1)]
     """The R numbers of samples per person for which the calibration was fitted."""
     frames: Annotated[tuple[Frame, ...], Field(min_length=1)]
-    """The K calibrated future frames, ascending, from 1. Other frames are interpolated."""
+    """The K calibrated future frames, ascending, from 1. Values for other frames are interpolated
+    linearly."""
     speeds: tuple[Speed, ...]
     """Limits between the B groups by the speed of a joint, ascending, m/s."""
     body_speeds: tuple[Speed, ...]
