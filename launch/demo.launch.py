@@ -1,4 +1,4 @@
-"""Starts the predictor and a replay of motion for it."""
+"""Starts the predictor and a replay of recorded motion."""
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
@@ -19,7 +19,7 @@ ARGUMENTS = {
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments and start both nodes."""
+    """Declare the launch arguments, and start the predictor and the replay."""
     share = FindPackageShare('motion_predictor')
     predictor = PathJoinSubstitution([share, 'launch', 'predictor.launch.py'])
     replay = Node(

@@ -1,4 +1,4 @@
-"""Starts the separation monitor: predictions and the robot's state in, a speed scale out."""
+"""Starts the separation monitor, which publishes a speed scale for a robot."""
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -11,7 +11,7 @@ from motion_predictor.ros.common.spelling import is_yes
 
 
 def start_monitor(context: LaunchContext) -> list[LifecycleNode]:
-    """Start the node. Launch arguments that are given override the parameter file."""
+    """Start the separation monitor. Given launch arguments override the parameter file."""
     names = ('capsules_file', 'urdf_file')
     given = {name: context.launch_configurations[name] for name in names}
     topics = ('predicted_motion', 'joint_states', 'speed_scale')
@@ -27,7 +27,8 @@ def start_monitor(context: LaunchContext) -> list[LifecycleNode]:
                 {n: ParameterValue(v, value_type=str) for n, v in given.items() if v},
             ],
             remappings=[(topic, LaunchConfiguration(topic)) for topic in topics],
-            # Without the monitor, speed_scale is silent and the robot must stand still.
+            # Start the monitor again if it ends. Without the monitor, speed_scale is silent and
+            # the robot must stand still.
             respawn=is_yes(context.launch_configurations['respawn']),
             respawn_delay=2.0,
         )
@@ -35,7 +36,7 @@ def start_monitor(context: LaunchContext) -> list[LifecycleNode]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments and start the node with them."""
+    """Declare the launch arguments, and start the separation monitor."""
     defaults = PathJoinSubstitution(
         [FindPackageShare('motion_predictor'), 'config', 'monitor.yaml']
     )

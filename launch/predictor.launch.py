@@ -1,4 +1,4 @@
-"""Starts the predictor: skeletons in, predicted motion out."""
+"""Starts the predictor, which reads skeletons and publishes predicted motion."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ SWITCHES = ('autostart', 'use_sim_time')
 
 
 def start_predictor(context: LaunchContext) -> list[LifecycleNode]:
-    """Start the node. Launch arguments that are given override the parameter file."""
+    """Start the predictor. Given launch arguments override the parameter file."""
     given = context.launch_configurations
     parameters: dict[str, Any] = {
         name: ParameterValue(given[name], value_type=str) for name in TEXTS if given[name]
@@ -32,7 +32,8 @@ def start_predictor(context: LaunchContext) -> list[LifecycleNode]:
             output='screen',
             parameters=[given['parameter_file'], parameters],
             arguments=['--ros-args', '--log-level', given['log_level']],
-            # Without the predictor its topic is silent. A new one configures and activates itself.
+            # Start the predictor again if it ends. The new process configures and activates
+            # itself.
             respawn=is_yes(given['respawn']),
             respawn_delay=RESPAWN_DELAY_S,
         )
@@ -40,7 +41,7 @@ def start_predictor(context: LaunchContext) -> list[LifecycleNode]:
 
 
 def picture(context: LaunchContext) -> list[Node]:
-    """Return the nodes that show the predictions, in the browser or in RViz."""
+    """Return the nodes that show the predictions in the browser or in RViz."""
     given = context.launch_configurations
     here: dict[str, Any] = {'namespace': given['namespace'], 'output': 'screen'}
     share = FindPackageShare('motion_predictor')
@@ -55,7 +56,7 @@ def picture(context: LaunchContext) -> list[Node]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments and start the node with them."""
+    """Declare the launch arguments, and start the predictor and the views."""
     defaults = PathJoinSubstitution(
         [FindPackageShare('motion_predictor'), 'config', 'predictor.yaml']
     )

@@ -1,4 +1,4 @@
-// The axis of a capsule in single precision, for bounds on many distances.
+// The axis of a robot's capsule in single precision, for fast bounds on many distances.
 #ifndef MOTION_PREDICTOR__AXIS_HPP_
 #define MOTION_PREDICTOR__AXIS_HPP_
 
@@ -9,12 +9,12 @@
 namespace motion_predictor
 {
 
-/// The axis of a fat capsule, which holds a capsule of the robot at all times of a span.
+/// The axis of a fat capsule. A fat capsule holds a capsule of the robot at all times of a time span.
 struct Axis
 {
   Vec3 start, end;
   float ax, ay, az, ux, uy, uz, length;
-  float radius = 0, inner = 0;  // of the fat capsule; of a thin one that the robot's capsule holds at all times
+  float radius = 0, inner = 0;  // radii: fat capsule; thin capsule that is always inside
 
   Axis(const Vec3 & from, const Vec3 & to)
   : start(from), end(to)

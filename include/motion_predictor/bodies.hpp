@@ -1,4 +1,4 @@
-// People as limbs with flesh, at the times and in the frame that a planner asks for.
+// Represents people as limbs with flesh, at the times and in the frame that a planner asks for.
 #ifndef MOTION_PREDICTOR__BODIES_HPP_
 #define MOTION_PREDICTOR__BODIES_HPP_
 
@@ -18,7 +18,7 @@
 namespace motion_predictor
 {
 
-/// The times that represent a span, in seconds from now: its two ends and the published frames between.
+/// The times that represent a time span, in seconds from now: both ends and all published frames in between.
 inline std::vector<double> instants(const Latest & latest, double start_s, double end_s)
 {
   std::vector<double> times{start_s};
@@ -30,15 +30,15 @@ inline std::vector<double> instants(const Latest & latest, double start_s, doubl
   return times;
 }
 
-/// A time as a place between two frames: share 0 is the left frame, 1 the right one.
+/// A time between two frames. A share of 0 means the time of the left frame, 1 the time of the right frame.
 struct Between
 {
   std::size_t left = 0, right = 0;
   double share = 0;
 };
 
-/// The place of a time (seconds from now) between frames. Times before the first frame are extrapolated, at most back
-/// to the observation. Throws std::out_of_range for times that are not predicted.
+/// Return between which frames a time lies. time_s is in seconds from now. Times before the first frame are
+/// extrapolated, but not beyond the observation. Throws std::out_of_range for times that are not predicted.
 inline Between between(const Latest & latest, double time_s)
 {
   const auto & times = latest.message().times;
@@ -52,19 +52,20 @@ inline Between between(const Latest & latest, double time_s)
   const std::size_t right = std::clamp<std::size_t>(place, 1, times.size() - 1), left = right - 1;
   const double step = static_cast<double>(times[right]) - times[left];
   const double share = (after - times[left]) / step, whole = std::round(share);
-  // The caller subtracted the age that is added here. Rounding of that must not turn a frame into an interpolation.
+  // The caller subtracted the age of the prediction, and `after` adds this age again. The rounding error must not turn
+  // the time of a frame into a time between frames.
   return {left, right, std::abs(share - whole) < 1e-9 ? whole : share};
 }
 
-/// Interpolates one number of each frame, numbers[frame * stride + place], at a time between frames.
+/// Interpolates one number at a time between frames. This number of each frame is numbers[frame * stride + place].
 inline double mixed(const float * numbers, std::size_t stride, std::size_t place, const Between & at)
 {
   const double left = numbers[at.left * stride + place], right = numbers[at.right * stride + place];
   return at.share == 1 ? right : left + at.share * (right - left);
 }
 
-/// One joint of a future (F, J, 3), interpolated at a time between frames; metres. If a transform is given, the joint
-/// is transformed.
+/// One joint of a future (F, J, 3), interpolated at a time between frames; metres. With to_robot, the joint is
+/// transformed to the frame of the robot.
 inline Vec3 joint_at(
   const float * future, std::size_t joints, std::size_t joint, const Between & at, const Rigid * to_robot = nullptr)
 {
@@ -73,8 +74,8 @@ inline Vec3 joint_at(
   return to_robot ? (*to_robot)(p) : p;
 }
 
-/// All joints of one sample of a person, at time_s from now. Throws std::out_of_range like between(), and if there is
-/// no such sample.
+/// All joints of one sample of a person at a time, metres. time_s is in seconds from now. Throws std::out_of_range if
+/// the time is not predicted, or if the message has no sample of this number.
 inline std::vector<Vec3> sample_at(
   const Latest & latest, const msg::PredictedMotion & person, std::size_t sample, double time_s,
   const Rigid * to_robot = nullptr)
@@ -89,8 +90,8 @@ inline std::vector<Vec3> sample_at(
   return found;
 }
 
-/// All joints of the mean of a person, at time_s from now. Throws std::out_of_range like between(), and if the person
-/// is not predicted.
+/// All joints of the mean of a person at a time, metres. time_s is in seconds from now. Throws std::out_of_range if the
+/// time or the person is not predicted.
 inline std::vector<Vec3> mean_at(
   const Latest & latest, const msg::PredictedMotion & person, double time_s, const Rigid * to_robot = nullptr)
 {
@@ -103,7 +104,9 @@ inline std::vector<Vec3> mean_at(
   return found;
 }
 
-/// The radius of the ball of a joint (a point), at time_s from now; metres. NaN if the predictor is not calibrated.
+/// The radius of the ball around the mean of a joint (a point) at a time, metres. time_s is in seconds from now. The
+/// radius is NaN if the predictor is not calibrated. Throws std::out_of_range if the time or the person is not
+/// predicted.
 inline double radius_at(
   const Latest & latest, const msg::PredictedMotion & person, std::size_t joint, double time_s)
 {
@@ -113,26 +116,26 @@ inline double radius_at(
   return mixed(person.radius.data(), latest.message().num_joints, joint, at);
 }
 
-/// N futures of one person (the samples, or the mean) at T times, in the frame of the predictions. Positions of
-/// published frames are not copied: they are read from the message, which is kept alive.
+/// N futures of one person (all samples, or only the mean) at T times, in the frame of the predictions. Positions of
+/// published frames are not copied: this object keeps the message alive and reads from it.
 struct Bodies
 {
   std::size_t samples = 0, joints = 0;
   std::vector<double> times;  // seconds from now
-  std::vector<double> radii;  // of the limbs: limb c at time t is [t * C + c]
+  std::vector<double> radii;  // radii of the C limbs: limb c at time t has radii[t * C + c]
   Limbs limbs;
-  std::optional<Rigid> to_robot;  // from the frame of the predictions to the frame of the robot
+  std::optional<Rigid> to_robot;  // transform from the frame of the predictions to the frame of the robot
 
   double radius(std::size_t t, std::size_t c) const {return radii[t * limbs.size() + c];}
 
-  /// The joints (J, 3) of sample n at time t. Between published frames they are rounded to float.
+  /// The joints (J, 3) of sample n at time number t. Joints between published frames are rounded to float.
   const float * pose(std::size_t n, std::size_t t) const
   {
     const Row & row = rows_[t];
     return (row.is_published ? numbers_ : between_.data()) + row.offset + n * row.stride;
   }
 
-  /// One joint of sample n at time t, not rounded.
+  /// One joint of sample n at time number t, without rounding to float.
   Vec3 joint(std::size_t n, std::size_t t, std::size_t j) const
   {
     if (!rows_[t].is_published) {return joint_at(numbers_ + n * frames_ * joints * 3, joints, j, rows_[t].at);}
@@ -140,10 +143,10 @@ struct Bodies
     return {p[0], p[1], p[2]};
   }
 
-  /// The robot in the frame of the predictions.
+  /// The robot, transformed to the frame of the predictions.
   Robot seen_from_here(const Robot & robot) const {return to_robot ? robot.moved(to_robot->inverse()) : robot;}
 
-  /// Every sample of a person as a body. Throws std::invalid_argument if the message has no samples.
+  /// All samples of a person as bodies. Throws std::invalid_argument if the message has no samples.
   static Bodies of_samples(
     const Latest & latest, const msg::PredictedMotion & person, const Limbs & limbs, const std::vector<double> & times,
     const Rigid * to_robot = nullptr)
@@ -154,8 +157,9 @@ struct Bodies
     return of(latest, person.samples, latest.message().num_samples, limbs, times, to_robot);
   }
 
-  /// The mean as one body, each limb thickened by the larger radius of its two joints. So if both joints lie in their
-  /// balls, the line between them lies in the limb. Throws std::invalid_argument if the radius is unknown.
+  /// The mean of a person as one body. Each limb is thickened by the larger radius of its two joints. Thus if both
+  /// joints lie inside their balls, the line between the joints lies inside the limb. Throws std::invalid_argument if
+  /// the radius is unknown (not calibrated).
   static Bodies of_mean(
     const Latest & latest, const msg::PredictedMotion & person, const Limbs & limbs, const std::vector<double> & times,
     const Rigid * to_robot = nullptr)
@@ -175,12 +179,12 @@ struct Bodies
   }
 
 private:
-  /// Where the poses of one time are stored.
+  /// The memory location of the poses of one time.
   struct Row
   {
     Between at;
-    bool is_published = false;  // whether the poses are in the message; otherwise they are interpolated, in between_
-    std::size_t offset = 0, stride = 0;  // of the first sample; from one sample to the next
+    bool is_published = false;  // true: poses are in the message; false: interpolated poses are in between_
+    std::size_t offset = 0, stride = 0;  // offset of the first sample; step from one sample to the next
   };
 
   static Bodies of(
@@ -198,7 +202,7 @@ private:
     return found;
   }
 
-  /// Add the poses of one time.
+  /// Add the poses of all samples at one time.
   void add(const Between & at)
   {
     const std::size_t size = joints * 3, stride = frames_ * size;
@@ -214,10 +218,10 @@ private:
     }
   }
 
-  std::shared_ptr<const Message> message_;  // owns the numbers
+  std::shared_ptr<const Message> message_;  // owns the array numbers_
   const float * numbers_ = nullptr;
   std::size_t frames_ = 0;
-  std::vector<Row> rows_;  // one per time
+  std::vector<Row> rows_;  // one row per time
   std::vector<float> between_;  // interpolated poses
 };
 

@@ -14,14 +14,14 @@
 namespace motion_predictor
 {
 
-/// A segment with a radius; a ball if both ends are in one place. Metres.
+/// A line segment with a radius, metres. If both ends are the same point, the capsule is a ball.
 struct Capsule
 {
   Vec3 start, end;
   double radius = 0;
 };
 
-/// The capsules of a robot, in one pose (it stands still) or in one pose per time (it moves).
+/// The capsules of a robot: in one pose if the robot stands still, or in one pose per time if it moves.
 class Robot
 {
 public:
@@ -32,7 +32,7 @@ public:
 
   std::size_t size() const {return at_.empty() ? 0 : at_[0].size();}
   const Capsule & operator()(std::size_t t, std::size_t r) const {return at_[at_.size() == 1 ? 0 : t][r];}
-  /// The same robot in another frame.
+  /// The same robot, transformed to another frame.
   Robot moved(const Rigid & transform) const
   {
     Robot found = *this;
@@ -43,8 +43,8 @@ public:
     }
     return found;
   }
-  /// Throws std::invalid_argument unless the robot has one pose, or one pose at each of this number of times. All poses
-  /// must have the same number of capsules.
+  /// Throws std::invalid_argument if the number of poses is neither 1 nor the number of times, or if the poses have
+  /// different numbers of capsules.
   void require(std::size_t times) const
   {
     bool fits = at_.size() == 1 || at_.size() == times;
@@ -66,8 +66,9 @@ inline double point_to_segment(const Vec3 & p, const Vec3 & a, const Vec3 & b)
 }
 
 /// The distance between the segments a-b and c-d. There are five candidates: each of the four ends with the other
-/// segment, and the two points where the lines are nearest, clipped to the segments. Every candidate is a distance
-/// between points of the segments. So the result is never too small, even if rounding affects nearly parallel segments.
+/// segment, and the two points where the lines are nearest, clipped to the segments. Each of these five candidates is a
+/// distance between two points of the segments. Thus the result is never too small, even if rounding affects nearly
+/// parallel segments.
 inline double segment_to_segment(const Vec3 & a, const Vec3 & b, const Vec3 & c, const Vec3 & d)
 {
   const Vec3 u = b - a, v = d - c, w = a - c;

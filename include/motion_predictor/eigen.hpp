@@ -1,4 +1,4 @@
-// Eigen maps over a message. They copy nothing, so the message must outlive them.
+// Eigen maps over the arrays of a message. Maps copy nothing, so the message must outlive its maps.
 #ifndef MOTION_PREDICTOR__EIGEN_HPP_
 #define MOTION_PREDICTOR__EIGEN_HPP_
 
@@ -11,7 +11,7 @@
 namespace motion_predictor
 {
 
-/// The J joints of one frame, one row per joint: x, y, z in metres.
+/// Positions of the J joints in one frame: one row (x, y, z) per joint, metres.
 using JointsMap = Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, 3, Eigen::RowMajor>>;
 /// One number per joint and frame: one row per frame, one column per joint.
 using FramesMap = Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
@@ -30,7 +30,7 @@ inline JointsMap mean_map(
   return JointsMap(person.mean.data() + f * m.num_joints * 3, m.num_joints, 3);
 }
 
-/// Radii of a person, (F, J). They are for joints as points; limbs need their own radius in addition.
+/// Radii of a person, (F, J), metres. These radii are for joints as points: add the radius of the flesh for limbs.
 inline FramesMap radius_map(const msg::PredictedMotionArray & m, const msg::PredictedMotion & person)
 {
   return FramesMap(person.radius.data(), m.num_frames, m.num_joints);

@@ -1,4 +1,4 @@
-// Decides whether the newest message may be acted on: usable predictions, or a reason why not.
+// Decides whether the predictions in the newest message are usable, or gives the reason why not.
 #ifndef MOTION_PREDICTOR__LATEST_HPP_
 #define MOTION_PREDICTOR__LATEST_HPP_
 
@@ -21,20 +21,20 @@ namespace motion_predictor
 
 using Message = msg::PredictedMotionArray;
 
-/// Why predictions can be used or not.
+/// The reasons why predictions are usable or not.
 enum class Reason
 {
-  usable,        // everybody is predicted
+  usable,        // all people are predicted
   silent,        // no messages come from the predictor
-  malformed,     // the contents of the message do not fit each other
+  malformed,     // the arrays of the message have wrong sizes or values
   fault,         // the predictor reports a fault
   clock,         // the message is stamped in the future: clocks differ or time jumped
   stale,         // the newest observation is too old
-  unreadable,    // somebody or something is in view that cannot be predicted
-  warming_up,    // the history of somebody is still too short
+  unreadable,    // a person or an object is in view that cannot be predicted
+  warming_up,    // the history of a person is still too short
   too_many,      // more people are in view than are predicted
-  too_short,     // the prediction ends before the time that was asked for
-  unfamiliar,    // somebody moves unlike everybody in the calibration data
+  too_short,     // the prediction ends before now + Limits::reach_s
+  unfamiliar,    // a person moves unlike all people in the calibration data
   no_transform,  // there is no transform from the frame of the predictions
 };
 
@@ -46,19 +46,24 @@ inline const char * to_string(Reason reason)
   return names[static_cast<int>(reason)];
 }
 
-/// When a message may no longer be acted on. Times are in seconds.
+/// Limits that decide whether a message is still usable. Times are in seconds.
 struct Limits
 {
-  double silent_after_s = 0.2;  // longest time without any message, on the monotonic clock
-  double max_age_s = 0.25;      // longest time since the newest observation was captured, tracker's latency included
-  double max_ahead_s = 0.1;     // how far in the future a stamp may lie, for clocks that differ a little
-  double reach_s = 0.0;         // how far from now the prediction must reach at least
-  bool reachable_ok = false;    // usable while some people are not predicted; distances are to all that they can reach
-  double unpredicted_m_per_s = std::numeric_limits<double>::infinity();  // their greatest speed, if less than max_speed
-  bool unfamiliar_ok = true;    // usable while somebody is unfamiliar; distances are to their radii, not their samples
+  double silent_after_s = 0.2;  // longest time without any message (monotonic clock)
+  double max_age_s = 0.25;      // greatest age of the newest observation, from its capture to now
+  double max_ahead_s = 0.1;     // how far in the future a stamp may lie, if clocks differ a little
+  double reach_s = 0.0;         // least time from now to the end of the prediction
+  // Whether predictions are usable with unpredicted people. Distances to an unpredicted person are distances to all
+  // places that the person can reach.
+  bool reachable_ok = false;
+  // Greatest speed of unpredicted people. The smaller one of this speed and max_speed of the message is used.
+  double unpredicted_m_per_s = std::numeric_limits<double>::infinity();
+  // Whether predictions are usable with unfamiliar people. Distances to unfamiliar people come from their radii, not
+  // from their samples.
+  bool unfamiliar_ok = true;
 };
 
-/// The answer: usable predictions, or the reason why there are none.
+/// The newest predictions if they are usable, otherwise the reason why not.
 class Latest
 {
 public:
@@ -71,11 +76,11 @@ public:
 
   explicit operator bool() const {return reason_ == Reason::usable;}
   Reason reason() const {return reason_;}
-  /// Whether it is known that nobody is there; false if nothing is known.
+  /// True if nobody is there; false if somebody is there, or if there is no usable message.
   bool is_nobody() const {return message_ && message_->motions.empty();}
 
-  /// The message. Everybody listed in it is predicted or, with Limits::reachable_ok, has a place and a reach.
-  /// Throws std::logic_error if there is no usable message. This does not mean that nobody is there.
+  /// The message. Each person in the message is predicted or, with Limits::reachable_ok, has a place and a reach.
+  /// Throws std::logic_error if there is no usable message. People may be there although there is no usable message.
   const Message & message() const
   {
     if (!message_) {
@@ -83,7 +88,7 @@ public:
     }
     return *message_;
   }
-  /// The message as a shared pointer, to keep it; null if there is no usable message.
+  /// The message as a shared pointer, which keeps the message alive; null if there is no usable message.
   const std::shared_ptr<const Message> & shared() const {return message_;}
   /// Seconds since the newest observation: frame f lies message().times[f] - age_s() from now.
   double age_s() const {return age_s_;}
@@ -115,7 +120,7 @@ inline bool is_well_formed(const Message & m)
   if (m.times.size() != F) {return false;}
   if (!m.motions.empty() && (F == 0 || m.joint_names.size() != J || m.parents.size() != J)) {return false;}
   const auto finite = [](const std::vector<float> & numbers) {
-      double sum = 0;  // finite exactly if all float32 numbers are
+      double sum = 0;  // the sum is finite exactly if all numbers are finite
       for (float number : numbers) {sum += number;}
       return std::isfinite(sum);
     };
@@ -132,12 +137,13 @@ inline bool is_well_formed(const Message & m)
   return true;
 }
 
-/// Whether somebody is predicted, not only listed.
+/// Whether a person is predicted, not only listed.
 inline bool is_predicted(const msg::PredictedMotion & person) {return !person.mean.empty();}
 
-/// Whether everybody listed is predicted, or has a known place and reach. The status of the message must not be worse
-/// than the worst status of a person. Otherwise something else is wrong. A person with STALE_INPUT whose pose is as new
-/// as the message is not trusted: its axes may be mixed up, or most of its joints hidden.
+/// Whether each listed person is predicted, or has a known place and reach. The status of the message must not be worse
+/// than the worst status of a person. A worse status means that the input or the node has a problem. A person with
+/// STALE_INPUT whose pose is as new as the message is not trusted: the axes of the pose may be mixed up, or most joints
+/// may be hidden.
 inline bool all_are_placed(const Message & m)
 {
   std::uint8_t worst = Message::DEGRADED;
@@ -153,7 +159,7 @@ inline bool all_are_placed(const Message & m)
   return !m.unlisted && m.status <= worst;
 }
 
-/// The reason why a well-formed message of this age may be acted on or not, apart from silence.
+/// The reason why a well-formed message of this age is usable or not. judge() does not check for silence.
 inline Reason judge(const Message & m, double age_s, const Limits & limits)
 {
   if (m.status == Message::FAULT) {return Reason::fault;}
@@ -173,13 +179,13 @@ inline Reason judge(const Message & m, double age_s, const Limits & limits)
   return Reason::usable;
 }
 
-/// Owns the subscription to predicted_motion and says whether the newest message is usable.
+/// Subscribes to predicted_motion and says whether the newest message is usable.
 class Predictions
 {
 public:
   using Steady = std::chrono::steady_clock;
 
-  /// Without a subscription, for messages that come another way. Pass them to put().
+  /// Makes no subscription. Pass each message to put().
   explicit Predictions(Limits limits = {})
   : limits_(limits), inbox_(std::make_shared<Inbox>()) {}
 
@@ -193,12 +199,12 @@ public:
       topic, 1, [inbox = inbox_](std::shared_ptr<const Message> message) {inbox->put(std::move(message));});
   }
 
-  /// Takes a message that has just arrived.
+  /// Adds a message that has just arrived.
   void put(std::shared_ptr<const Message> message) {inbox_->put(std::move(message));}
 
-  /// The newest predictions if they can be used, otherwise the reason why not.
-  /// @param now_ns time of the clock that stamps the messages (ROS time): node.now().nanoseconds()
-  /// @param steady time of the monotonic clock
+  /// The newest predictions if they are usable, otherwise the reason why not.
+  /// @param now_ns present time of the clock that stamps the messages (ROS time): node.now().nanoseconds()
+  /// @param steady present time of the monotonic clock
   Latest latest(std::int64_t now_ns, Steady::time_point steady = Steady::now()) const
   {
     const std::lock_guard<std::mutex> lock(inbox_->mutex);

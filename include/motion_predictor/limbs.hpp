@@ -1,4 +1,4 @@
-// Limbs as capsules: joints are points, and a robot touches the flesh around them.
+// Represents limbs as capsules: joints are points, and a robot touches the flesh around the joints.
 #ifndef MOTION_PREDICTOR__LIMBS_HPP_
 #define MOTION_PREDICTOR__LIMBS_HPP_
 
@@ -27,8 +27,9 @@ struct Limb
 
 using Limbs = std::vector<Limb>;
 
-/// Limbs in the text of a file like those in config/flesh. Each line has one limb: `name: [joint, joint, radius]`.
-/// Throws std::invalid_argument if the text has no limb, or names a joint that the predictions lack.
+/// Parses limbs from text in the format of the files in config/flesh. Each line has one limb:
+/// `name: [joint, joint, radius]`. Throws std::invalid_argument if the text has no limb, or names a joint that the
+/// predictions lack.
 inline Limbs parse_limbs(const std::string & text, const std::vector<std::string> & joint_names)
 {
   const auto trimmed = [](std::string part) {
@@ -67,8 +68,8 @@ inline Limbs parse_limbs(const std::string & text, const std::vector<std::string
   return limbs;
 }
 
-/// Limbs in a file like those in config/flesh. Throws std::invalid_argument like parse_limbs(), and if there is no such
-/// file.
+/// Reads limbs from a file in the format of the files in config/flesh. Throws std::invalid_argument if the file cannot
+/// be read, and like parse_limbs().
 inline Limbs read_limbs(const std::string & path, const std::vector<std::string> & joint_names)
 {
   std::ifstream file(path);
@@ -78,7 +79,8 @@ inline Limbs read_limbs(const std::string & path, const std::vector<std::string>
   return parse_limbs(text.str(), joint_names);
 }
 
-/// The limbs that ship for the layout of a message. Throws std::invalid_argument if there are none.
+/// The limbs that this package has for the layout of a message. Throws std::invalid_argument if this layout has no
+/// limbs.
 inline Limbs limbs_of(const msg::PredictedMotionArray & message)
 {
   for (const auto & [layout, text] : limbs_that_ship) {

@@ -24,20 +24,20 @@ namespace motion_predictor
 /// The least distance between a person and the robot.
 struct Closest
 {
-  double distance_m = std::numeric_limits<double>::infinity();  // of surfaces; negative: overlap; infinite: nobody
-  double time_s = std::numeric_limits<double>::quiet_NaN();  // from now
-  std::string person, limb;  // the limb is empty for a person who is not predicted
+  double distance_m = std::numeric_limits<double>::infinity();  // between surfaces; negative: overlap; infinite: nobody
+  double time_s = std::numeric_limits<double>::quiet_NaN();  // seconds from now
+  std::string person, limb;  // limb is empty if the person is not predicted
   std::size_t capsule = 0, sample = 0;
 };
 
-/// The least distance between bodies and a robot, and its sample n, time t, limb c and capsule r.
+/// The least distance between bodies and a robot, with the sample n, time t, limb c and capsule r of this distance.
 struct Nearest
 {
   double distance_m = std::numeric_limits<double>::infinity();
   std::size_t n = 0, t = 0, c = 0, r = 0;
 };
 
-/// The least distance at each of the T times if `each`, otherwise one least distance over all times.
+/// The least distance at each of T times if `each` is true, otherwise one least distance over all times.
 inline std::vector<Nearest> nearest(const Bodies & bodies, const Robot & robot, bool each)
 {
   const Robot there = bodies.seen_from_here(robot);
@@ -45,7 +45,7 @@ inline std::vector<Nearest> nearest(const Bodies & bodies, const Robot & robot, 
   std::vector<Nearest> found(each ? bodies.times.size() : 1);
   std::vector<std::size_t> order(sweep.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  // Bodies with the smallest bounds come first: their distances exclude most others.
+  // Measure bodies with the smallest bounds first, because their distances exclude most other bodies.
   std::sort(
     order.begin(), order.end(), [&](std::size_t a, std::size_t b) {return sweep.at_least(a) < sweep.at_least(b);});
   for (std::size_t body : order) {
@@ -75,7 +75,8 @@ inline std::vector<Nearest> nearest(const Bodies & bodies, const Robot & robot, 
   return found;
 }
 
-/// Whether sample n touches capsule r of R at any of the times: element [n * R + r].
+/// For each sample n and each capsule r of R: whether they touch at any of the times. Sample n and capsule r have
+/// element n * R + r.
 inline std::vector<bool> touching(const Bodies & bodies, const Robot & robot, double margin_m = 0)
 {
   const Robot there = bodies.seen_from_here(robot);
@@ -101,17 +102,17 @@ inline std::vector<bool> touching(const Bodies & bodies, const Robot & robot, do
   return touched;
 }
 
-/// What a planner asks: a time span, and how people are represented.
+/// The question of a planner: the time span, and how people are represented.
 struct Look
 {
   double start_s = 0, end_s = 1;  // start and end of the span, seconds from now
-  bool by_samples = true;  // every sample; false: the mean inflated by the radius, as always for unfamiliar people
+  bool by_samples = true;  // true: all samples; false, or if unfamiliar: the mean and its radius
   const Rigid * to_robot = nullptr;  // from the frame of the predictions to the frame of the robot
-  const Limbs * limbs = nullptr;  // null: the limbs that ship for the layout
+  const Limbs * limbs = nullptr;  // null: the limbs that this package has for the layout
 
   Limbs flesh(const Latest & latest) const {return limbs ? *limbs : limbs_of(latest.message());}
 
-  /// Calls use(person, bodies) for everybody who is predicted. The bodies are at the instants of the span.
+  /// Calls use(person, bodies) for each predicted person. The bodies are at the instants() of the span.
   template<class Use>
   void each_person(const Latest & latest, Use use) const
   {
@@ -127,8 +128,8 @@ struct Look
     }
   }
 
-  /// Calls use(person, time_s, r, distance_m) for everybody who is not predicted, at each instant and for each capsule
-  /// r. distance_m is the distance between the capsule and the space that the person can reach.
+  /// Calls use(person, time_s, r, distance_m) for each person who is not predicted, at each instant and for each
+  /// capsule r. distance_m is the distance between the capsule and the space that the person can reach.
   template<class Use>
   void each_unpredicted(const Latest & latest, const Robot & robot, Use use) const
   {
@@ -146,8 +147,8 @@ struct Look
   }
 };
 
-/// The least distance between people and the robot within a span. Distances are computed at both ends of the span and
-/// at every published frame in between: the instants(). If the robot moves, give one pose per instant. Throws
+/// The least distance between people and the robot within a span. Distances are computed at the instants(): at both
+/// ends of the span and at every published frame in between. A robot that moves must have one pose per instant. Throws
 /// std::logic_error without usable predictions, and std::out_of_range if the span is longer than the prediction.
 inline Closest closest(const Latest & latest, const Robot & robot, const Look & look = {})
 {
@@ -165,12 +166,12 @@ inline Closest closest(const Latest & latest, const Robot & robot, const Look & 
   return best;
 }
 
-/// Upper bound of a probability, with 95 % confidence (Clopper and Pearson), given `hits` among `of` draws.
+/// Upper bound of a probability with 95 % confidence (Clopper and Pearson), if `hits` of `of` draws are hits.
 inline double at_most(std::size_t hits, std::size_t of)
 {
   if (hits >= of) {return 1;}
   double low = static_cast<double>(hits) / static_cast<double>(of), high = 1;
-  for (int step = 0; step < 40; ++step) {  // halves the interval each time
+  for (int step = 0; step < 40; ++step) {  // bisection: each step halves the interval
     const double p = (low + high) / 2;
     double few = 0, term = std::pow(1 - p, static_cast<double>(of));
     for (std::size_t k = 0; k <= hits; ++k) {
@@ -182,24 +183,24 @@ inline double at_most(std::size_t hits, std::size_t of)
   return high;
 }
 
-/// The probability that a robot is touched, estimated from the samples. The model gives this probability, and it is not
-/// calibrated.
+/// The probability that a robot is touched, estimated from the samples. This probability comes from the model and is
+/// not calibrated.
 struct Touch
 {
   double share = 0;  // probability that any part of the robot is touched
-  double at_most = 0;  // upper bound with 95 % confidence: if none of 50 samples touches, it is still 6 %
+  double at_most = 0;  // upper bound (95 % confidence): 6 % if none of 50 samples touches
   std::vector<double> of_capsule;  // probability that each capsule is touched
 };
 
-/// The probability that anybody touches the robot within a span. People are taken as independent of each other. A
-/// person who is unfamiliar or not predicted counts as touching everything that they can reach. Distances up to
+/// The probability that any person touches the robot within a time span. The people are assumed to move independently.
+/// An unfamiliar or unpredicted person counts as touching each capsule that the person can reach. Distances up to
 /// margin_m count as touching.
 inline Touch touch(const Latest & latest, const Robot & robot, Look look = {}, double margin_m = 0)
 {
   const std::size_t R = robot.size();
   double spared = 1, spared_at_least = 1;
   std::vector<double> capsules(R, 1);
-  // For people who are unfamiliar or not predicted: whatever they can reach is touched.
+  // Unfamiliar and unpredicted people count as touching each capsule that they can reach.
   const auto reach = [&](std::size_t r) {spared = spared_at_least = capsules[r] = 0;};
   look.by_samples = true;
   look.each_person(latest, [&](const msg::PredictedMotion & person, const Bodies & bodies) {

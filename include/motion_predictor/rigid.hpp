@@ -27,14 +27,14 @@ struct Vec3
   double norm() const {return std::sqrt(dot(*this));}
 };
 
-/// A rotation and a translation. It transforms positions from one frame to another.
+/// A rigid transform of positions from one frame to another: a rotation and a translation.
 struct Rigid
 {
   std::array<Vec3, 3> rows{Vec3{1, 0, 0}, Vec3{0, 1, 0}, Vec3{0, 0, 1}};
   Vec3 translation;
 
-  /// The transform of a position px, py, pz and a quaternion x, y, z, w. Throws std::invalid_argument if the length of
-  /// the quaternion is not 1.
+  /// The transform of a pose: position px, py, pz and quaternion x, y, z, w. Throws std::invalid_argument if the length
+  /// of the quaternion is not 1.
   static Rigid of_pose(
     double px, double py, double pz, double x, double y, double z, double w)
   {
@@ -77,8 +77,9 @@ struct Rigid
   }
 };
 
-/// The newest transform from source to target in a tf2_ros::Buffer. Empty if tf2 has none, if it is older than
-/// max_age_s, or if its stamp is more than two seconds in the future. Static transforms are valid for ever.
+/// The newest transform from source to target in a tf2_ros::Buffer. The result is empty if tf2 has no transform, if the
+/// transform is older than max_age_s, or if its stamp is more than two seconds in the future. Static transforms are
+/// valid for ever.
 template<class Buffer>
 std::optional<Rigid> newest_transform(
   const Buffer & buffer, const std::string & target, const std::string & source, std::int64_t now_ns,
@@ -92,7 +93,7 @@ std::optional<Rigid> newest_transform(
     const double age_s = static_cast<double>(now_ns - stamp_ns) * 1e-9;
     if (stamp_ns != 0 && !(age_s >= -2.0 && age_s <= max_age_s)) {return std::nullopt;}
     return Rigid::of_message(found.transform);
-  } catch (const std::exception &) {  // tf2::TransformException, or a quaternion that is no rotation
+  } catch (const std::exception &) {  // raised by tf2, or by a quaternion whose length is not 1
     return std::nullopt;
   }
 }

@@ -1,15 +1,16 @@
-// Which limbs may come near a robot: exact bounds on many distances at once.
+// Finds the limbs that may come near a robot, by exact bounds on many distances at once.
 //
-// A body moves little from one frame to the next. So the times are divided into spans, and all poses of a sample in a
-// span are replaced by one fat body: each joint becomes a ball that holds the joint at all times of the span, and the
-// limbs become thicker by the radius of these balls. If the robot moves, its capsules are made fatter in the same way.
+// A body moves little from one frame to the next. So the times are divided into spans, and one fat body replaces all
+// poses of a sample in a span. In a fat body, each joint is a ball that holds the joint at all times of the span. Each
+// limb is thicker by the radius of these balls. If the robot moves, its capsules are made fatter in the same way.
 // The bounds of fat bodies are valid at every time of the span:
-// - A body lies in a ball around one of its joints, the hub. Most of these balls are too far away as a whole.
+// - A body lies in a ball around one of its joints, the hub. Most balls around a hub are too far from the robot, so
+// their bodies are skipped.
 // - The depth of an overlap is at most the sum of both radii. If a thick limb overlaps a capsule deeply, thin limbs
 //   cannot overlap more deeply and are skipped.
-// - Every point of a limb's axis is within half its length of the nearer end. So the distances of the joints from the
-//   axis of a capsule give a bound. Their squares are computed in float, eight joints at a time.
-// Only limbs that these bounds do not exclude are measured, in double.
+// - Every point of a limb's axis is within half its length of the nearer end. Thus the distances of the joints from the
+//   axis of a capsule give a bound. The squares of these distances are computed in float, eight joints at a time.
+// Exact distances (in double) are measured only for limbs that the bounds do not exclude.
 #ifndef MOTION_PREDICTOR__SWEEP_HPP_
 #define MOTION_PREDICTOR__SWEEP_HPP_
 
@@ -31,7 +32,7 @@ namespace motion_predictor
 class Sweep
 {
 public:
-  /// The robot must be in the frame of the bodies, in one pose or in one pose per time.
+  /// The robot must be in the frame of the bodies. The robot has one pose, or one pose per time.
   Sweep(const Bodies & bodies, const Robot & robot)
   : bodies_(bodies), robot_(robot), T_(bodies.times.size()), R_(robot.size()), C_(bodies.limbs.size()),
     together_(std::max<std::size_t>(1, (T_ + SPANS - 1) / SPANS)), spans_((T_ + together_ - 1) / together_)
@@ -45,12 +46,13 @@ public:
   /// The number of fat bodies. Body b belongs to sample b / spans() and span b % spans().
   std::size_t size() const {return bodies_.samples * spans_;}
   std::size_t spans() const {return spans_;}
-  /// The first time of a span. Its last time is the one before first_time(span + 1).
+  /// The index of the first time of a span. The last time of the span is first_time(span + 1) - 1.
   std::size_t first_time(std::size_t span) const {return std::min(span * together_, T_);}
   /// Lower bound of the distance of a fat body from the robot.
   float at_least(std::size_t body) const {return at_least_[body];}
 
-  /// Select a fat body for the functions below. Their limits must not be above this limit.
+  /// Select a fat body for the functions below. The limits that are passed to these functions must not exceed this
+  /// limit.
   void turn_to(std::size_t body, float limit)
   {
     body_ = body, span_ = body % spans_;
@@ -94,8 +96,8 @@ public:
     return any;
   }
 
-  /// Whether some joint is certainly nearer than a limit to capsule r, at all times of the span. Ask is_in_question()
-  /// for this capsule first.
+  /// Whether at least one joint is certainly nearer than a limit to capsule r, at all times of the span. Call
+  /// is_in_question() for this capsule first.
   bool is_within(std::size_t r, float limit) const
   {
     const Axis & axis = axes_[span_ * R_ + r];
@@ -107,7 +109,7 @@ public:
     return false;
   }
 
-  /// Whether a limb may come nearer than a limit to capsule r. Ask is_in_question() for this capsule first.
+  /// Whether a limb may come nearer than a limit to capsule r. Call is_in_question() for this capsule first.
   bool is_limb_in_question(std::size_t k, std::size_t r, float limit) const
   {
     const Axis & axis = axes_[span_ * R_ + r];
@@ -119,7 +121,7 @@ public:
     return together_ == 1 || segment_to_segment(end(a), end(b), axis.start, axis.end) <= near;
   }
 
-  /// The distance of the surfaces of a limb and a capsule at a time of the span; negative where they overlap.
+  /// The distance between the surfaces of a limb and a capsule at a time of the span; negative for an overlap.
   double measure(std::size_t t, std::size_t k, std::size_t r) const
   {
     const std::size_t c = limbs_[k], n = body_ / spans_;
@@ -139,8 +141,8 @@ private:
     return {x_[at], y_[at], z_[at]};
   }
 
-  /// Order limbs from the thickest to the thinnest, and joints (lanes) in the order in which these limbs use them. So if
-  /// only thick limbs are in question, only the first lanes are computed.
+  /// Order limbs from the thickest to the thinnest, and joints (lanes) in the order in which these limbs use them. Thus
+  /// if only thick limbs are in question, only the first lanes are computed.
   void order_limbs()
   {
     std::vector<float> thickest(C_, 0.0f);
@@ -229,7 +231,7 @@ private:
     find_balls();
   }
 
-  /// Find the ball around the hub of every fat body, and the distance of the ball from the robot.
+  /// Compute the ball around the hub of each fat body, and the distance of this ball from the robot.
   void find_balls()
   {
     const std::size_t hub = find_hub();
@@ -255,11 +257,11 @@ private:
       at_least_[body] = nearest - ball;
       farthest_ = std::max(farthest_, std::abs(hx) + std::abs(hy) + std::abs(hz) + ball);
     }
-    slack_ = 1e-5f * farthest_ + 1e-5f;  // far more than the rounding errors
+    slack_ = 1e-5f * farthest_ + 1e-5f;  // this slack is far larger than all rounding errors
     for (float & least : at_least_) {least -= slack_;}
   }
 
-  /// The lane of the joint that is most central.
+  /// The lane of the most central joint, the hub.
   std::size_t find_hub() const
   {
     std::size_t found = 0;
@@ -278,14 +280,14 @@ private:
   const Bodies & bodies_;
   const Robot & robot_;
   std::size_t T_, R_, C_, together_, spans_, W_ = 0;  // together_: times per span; W_: lanes per body
-  std::vector<std::size_t> limbs_, lanes_of_, joints_;  // limbs by thickness; lanes up to each; the joint of each lane
+  std::vector<std::size_t> limbs_, lanes_of_, joints_;  // limbs by thickness; lanes up to limb k; joint of each lane
   std::vector<std::array<std::size_t, 2>> ends_;  // the lanes of both ends of each limb
   std::vector<float> thickest_limb_, radius_, thickest_;  // per limb; per span and limb; per span and lane
   std::vector<Axis> axes_;  // per span and capsule
   std::vector<float> x_, y_, z_, spread_, at_least_;  // per body and lane, but at_least_ per body
   float slack_ = 0, farthest_ = 0, thickest_capsule_ = 0;
   std::size_t body_ = 0, span_ = 0, used_ = 0, lanes_ = 0;
-  std::vector<float> square_, reach_, half_, flesh_;  // of the selected body
+  std::vector<float> square_, reach_, half_, flesh_;  // values of the selected fat body
 };
 
 }  // namespace motion_predictor

@@ -1,1 +1,1 @@
-"""The ROS 2 side: everything that imports rclpy or a message."""
+"""The ROS 2 part of the package: all code that imports rclpy or a message."""

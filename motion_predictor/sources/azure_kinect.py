@@ -1,4 +1,4 @@
-"""Body tracking of the Azure Kinect driver: one marker per joint."""
+"""Reads the body tracking of the Azure Kinect driver, which sends one marker per joint."""
 
 from typing import Any
 
@@ -18,14 +18,14 @@ IDS_A_BODY = 100
 DELETE, DELETEALL = 2, 3
 """Values of Marker.action."""
 MAX_SPREAD_NS = 50_000_000
-"""Greatest difference between the stamps of the markers of a message."""
+"""Greatest difference between the stamps of the markers in a message."""
 
 
 class AzureKinectSource:
     """Reads visualization_msgs/MarkerArray.
 
-    Every message holds the whole scene. Earlier markers that it does not repeat are gone, whatever
-    their lifetime. An empty message means that nobody is there.
+    Every message holds all people in view. Earlier markers that a message does not repeat are
+    gone, even if their lifetime is not over. An empty message means that nobody is there.
     """
 
     kind = 'visualization_msgs/msg/MarkerArray'
@@ -77,7 +77,7 @@ class AzureKinectSource:
 
 
 def _shown(markers: Any) -> list[Any]:
-    """Return the markers that remain after all actions of a message, in order."""
+    """Return the markers that remain after all add and delete actions of a message."""
     actions = [marker.action for marker in markers]
     if DELETE not in actions and DELETEALL not in actions:
         return list(markers)

@@ -1,4 +1,4 @@
-"""The sources by name."""
+"""The sources of skeletons by name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,8 +38,8 @@ class Settings:
     layout: str = ''
     """Name of the layout of the joints, for pose_array, point_cloud and mocap4r2."""
     joint_names: Sequence[str] = ()
-    """Names of the joints, in order, for pose_array and point_cloud. They replace those of the
-    layout."""
+    """Names of the joints, in order, for pose_array and point_cloud. These names replace the names
+    in the layout."""
     point_fields: Sequence[str] = FIELDS
     marker_separator: str = ':'
 
@@ -47,16 +47,17 @@ class Settings:
 def open_source(
     name: str, settings: Settings, read_points: Callable[[], Callable[..., NDArray[Any]]]
 ) -> Source:
-    """Return a source by its name.
+    """Return the source of skeletons with this name.
 
     Args:
-        name: one of SOURCES.
-        settings: for messages that do not name their joints.
-        read_points: returns the function that reads point clouds. It is called only if needed.
+        name: name of the source, one of SOURCES.
+        settings: settings of sources whose messages do not name their joints.
+        read_points: function that imports the reader of point clouds and returns the reader. A
+            source that reads no point clouds does not call `read_points`.
 
     Raises:
-        InputError: in one sentence, if there is no source of that name, or if settings are missing
-            or wrong.
+        InputError: if no source has this name, or if settings are missing or wrong. The error is
+            one sentence.
     """
     if settings.layout and settings.layout not in settings.layouts:
         known = ', '.join(sorted(settings.layouts))
@@ -81,7 +82,7 @@ def open_source(
 
 
 def _joints(name: str, settings: Settings) -> tuple[tuple[str, ...], str]:
-    """Return the joints of a source that sends no names, and the name of their layout."""
+    """Return the joint names of a source that sends none, and the name of their layout."""
     names = tuple(settings.joint_names)
     if not names and settings.layout:
         names = settings.layouts[settings.layout].joint_names

@@ -1,4 +1,4 @@
-"""Marker-based motion capture (Vicon, OptiTrack, ... through mocap4r2)."""
+"""Reads marker-based motion capture (Vicon, OptiTrack, ...) through mocap4r2."""
 
 from typing import Any
 
@@ -14,9 +14,10 @@ class Mocap4r2Source:
     """Reads mocap4r2_msgs/Markers, whose markers are named person:joint.
 
     Args:
-        layout: the layout whose joints give the markers their names. Other markers are ignored.
-        separator: text between person and joint in a name. All markers without it belong to one
-            person.
+        layout: skeleton layout. Markers that are not named after a joint of the layout are
+            ignored.
+        separator: text between person and joint in the name of a marker. All markers whose names
+            lack the separator belong to one person.
     """
 
     kind = 'mocap4r2_msgs/msg/Markers'
@@ -42,7 +43,7 @@ class Mocap4r2Source:
         places = [(p.x, p.y, p.z) for p in (marker.translation for marker in message.markers)]
         joints = np.array([joint for _, joint in found], np.int64)
         ours = joints >= 0
-        if not ours.any():  # somebody may be there under other names
+        if not ours.any():  # markers with other names may belong to a person
             named = ', '.join(repr(m.marker_name) for m in message.markers[:5])
             raise InputError(
                 f'none of the {len(found)} markers ({named}, ...) is a joint of '
@@ -59,7 +60,7 @@ class Mocap4r2Source:
         )
 
     def _find(self, name: str) -> tuple[str, int]:
-        """Return the person and the index of the joint of a marker; -1 if it is not a joint."""
+        """Return the person and the joint index of a marker; index -1 if it is not a joint."""
         if name not in self._known:
             person, _, joint = name.rpartition(self._separator)
             common = common_names_of([joint], self._layout)[0]

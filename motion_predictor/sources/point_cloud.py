@@ -1,4 +1,4 @@
-"""People as point clouds whose points name their person and joint."""
+"""Reads people from point clouds whose points contain the numbers of a person and a joint."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,10 +23,10 @@ class PointCloudSource:
     """Reads sensor_msgs/PointCloud2. An empty cloud means that nobody is there.
 
     Args:
-        joint_names: names of joint 0, joint 1, ...
-        layout: name of the layout of these joints, if they are those of one.
-        fields: names of the fields for x, y, z, joint, person and, if there is one, confidence.
-        read_points: the function of that name in `sensor_msgs_py.point_cloud2` or `pointcloud2`.
+        joint_names: names of joint 0, joint 1 and so on.
+        layout: name of the skeleton layout with these joints; empty if there is none.
+        fields: names of the point fields for x, y, z, joint, person and (optional) confidence.
+        read_points: function `read_points` of `sensor_msgs_py.point_cloud2` or `pointcloud2`.
     """
 
     kind = 'sensor_msgs/msg/PointCloud2'
@@ -67,7 +67,7 @@ class PointCloudSource:
         wanted = [name for name in self._fields if name in there]
         try:
             points = self._read_points(message, field_names=wanted)
-        except Exception as error:  # the reader may raise any kind of error
+        except Exception as error:  # read_points may raise any kind of error
             raise InputError(f'the cloud cannot be read: {error}') from error
         columns = [points[name].astype(np.float64).ravel() for name in wanted]
         numbers = np.stack(columns[:3] + columns[5:], axis=-1)  # (N, 3 or 4)
@@ -92,6 +92,6 @@ NOT_WHOLE = -(2**62)
 
 
 def _whole(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return whole numbers as integers, and NOT_WHOLE for all others."""
+    """Return numbers as integers, with NOT_WHOLE for numbers that are not whole."""
     good = (np.abs(numbers) < 2**53) & (numbers == np.rint(numbers))
     return np.where(good, np.where(good, numbers, 0).astype(np.int64), NOT_WHOLE)

@@ -1,4 +1,4 @@
-"""One person as a list of poses."""
+"""Reads one person from a list of poses, one pose per joint."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ class PoseArraySource:
     """Reads geometry_msgs/PoseArray. An empty array means that nobody is there.
 
     Args:
-        joint_names: joints of the poses, in order.
-        layout: name of the layout of these joints, if they are those of one.
+        joint_names: names of the joints, in the order of the poses.
+        layout: name of the skeleton layout with these joints; empty if there is none.
     """
 
     kind = 'geometry_msgs/msg/PoseArray'

@@ -1,4 +1,4 @@
-"""Bodies of REP-155 (ROS4HRI). Their ids come in a message, their joints as tf frames."""
+"""Reads bodies of REP-155 (ROS4HRI): ids from a message, joints from tf frames."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from motion_predictor.skeleton import known_layouts
 from motion_predictor.sources.source import Bodies, InputError, check_count, stamp_of
 
 MAX_BEHIND_NS = 100_000_000
-"""A body is no longer seen if its frames are older than those of another by more than this."""
+"""A body counts as no longer seen if another body's frames are newer by more than this."""
 
 
 class Place(NamedTuple):
-    """Position of a tf frame at a time."""
+    """Position of a tf frame at a stamp."""
 
     stamp_ns: int
     position: tuple[float, float, float]
@@ -26,7 +26,7 @@ Returns None if the position is unknown."""
 
 
 class Ros4HriSource:
-    """Reads hri_msgs/IdsList, and looks up the tf frames of the bodies that it names."""
+    """Reads the ids of bodies from hri_msgs/IdsList, and their joints from tf frames."""
 
     kind = 'hri_msgs/msg/IdsList'
     topic = '/humans/bodies/tracked'
@@ -38,7 +38,10 @@ class Ros4HriSource:
         self._sampled_ns = 0
 
     def read(self, message: Any) -> Bodies | None:
-        """Remember who is tracked. Return bodies without people if nobody is, else None."""
+        """Remember the ids of the tracked people.
+
+        Return `Bodies` without people if there are no ids, else None.
+        """
         check_count(len(message.ids))
         self._ids = list(dict.fromkeys(message.ids))
         if self._ids:
@@ -46,18 +49,19 @@ class Ros4HriSource:
         return Bodies(stamp_of(message.header), message.header.frame_id)
 
     def forget(self) -> None:
-        """Forget who is tracked, for example when time jumps."""
+        """Forget the ids of the tracked people, for example when time jumps."""
         self._ids, self._sampled_ns = [], 0
 
     def sample(self, lookup: Lookup, frame_id: str) -> Bodies | None:
-        """Return everyone at the newest time for which all have tf frames.
+        """Return all tracked people at the newest stamp for which all have tf frames.
 
         Args:
-            lookup: returns positions of tf frames in `frame_id`.
-            frame_id: the frame in which positions are wanted.
+            lookup: function that returns positions of tf frames in `frame_id`.
+            frame_id: frame in which the positions are returned.
 
         Returns:
-            None if nobody is tracked, or if there is nothing newer than at the last call.
+            The people; None if nobody is tracked, or if the stamp is not newer than at the last
+            call.
 
         Raises:
             InputError: if no tracked body has tf frames.

@@ -1,4 +1,4 @@
-"""This package's own message."""
+"""Reads SkeletonArray, this package's own message."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +14,8 @@ class SkeletonArraySource:
     """Reads motion_predictor/SkeletonArray.
 
     Args:
-        layouts: layouts by name. A message without joint names must name one of them.
+        layouts: skeleton layouts by name. A message without joint names must name one of these
+            layouts.
     """
 
     kind = 'motion_predictor/msg/SkeletonArray'

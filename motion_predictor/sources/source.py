@@ -1,4 +1,4 @@
-"""The interface of sources. They return the people in a message, with its joints and frame."""
+"""The interface of sources, which extract people from messages."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,21 +14,22 @@ MAX_PEOPLE = 1000
 
 
 class InputError(ValueError):
-    """A whole message cannot be used, or a source cannot be opened. The sentence says why.
+    """Raised if a whole message cannot be used, or if a source cannot be opened.
 
     Args:
-        sentence: one sentence that says why.
-        people: number of people in the message; one if unknown.
+        sentence: one sentence that says why the message or the source is refused.
+        people: number of people in the message; 1 if unknown.
     """
 
     def __init__(self, sentence: str, people: int = 1) -> None:
-        super().__init__(' '.join(sentence.split()))  # names in it may hold line breaks
+        # names in the sentence may contain line breaks
+        super().__init__(' '.join(sentence.split()))
         self.people = people
 
 
 @dataclass
 class Bodies:
-    """Everyone in one message."""
+    """All people in one message, in the joints and the frame of the message."""
 
     stamp_ns: int | None
     """Time of capture; None if nobody is there and the message has no stamp."""
@@ -41,23 +42,23 @@ class Bodies:
     layout: str = ''
     """Name of the layout of these joints, if the source names it."""
     confidence: FloatArray | None = None
-    """(P, J) from 0 to 1, if the source gives confidences."""
+    """Confidence of each joint, (P, J), from 0 to 1; None if the source gives no confidences."""
     rejected: Counter[str] = field(default_factory=Counter)
-    """People left out, by reason."""
+    """Number of people left out, by reason."""
 
 
 class Source(Protocol):
-    """Reads the messages of one kind of source."""
+    """The interface of a source, which reads one type of message."""
 
     kind: str
     """Type of the messages, as package/msg/Name."""
     topic: str
     """Default topic."""
     optical: bool
-    """Whether positions are in an optical frame (z forward, y down), whatever its name."""
+    """Whether positions are always in an optical frame (z forward, y down)."""
 
     def read(self, message: Any) -> Bodies | None:
-        """Return the people in a message; None if they must be sampled from tf.
+        """Return the people in a message; None if their joints must be read from tf.
 
         Raises:
             InputError: if nothing in the message can be used.
@@ -65,7 +66,7 @@ class Source(Protocol):
 
 
 def stamp_of(header: Any) -> int:
-    """Return a header's stamp in nanoseconds.
+    """Return the stamp of a message header in nanoseconds.
 
     Raises:
         InputError: if the stamp is not set.
@@ -77,16 +78,16 @@ def stamp_of(header: Any) -> int:
 
 
 def as_floats(values: Any) -> FloatArray:
-    """Return numbers as float32; infinite if they are too large."""
+    """Return numbers as float32. Numbers that are too large become infinite."""
     with np.errstate(over='ignore'):
         return np.asarray(values, np.float32)
 
 
 def check_count(people: int) -> None:
-    """Refuse too many people.
+    """Raise an error if a message has too many people.
 
     Raises:
-        InputError: if there are more than MAX_PEOPLE.
+        InputError: if there are more than MAX_PEOPLE people.
     """
     if people > MAX_PEOPLE:
         raise InputError(f'expected at most {MAX_PEOPLE} people in a message, got {people}')
@@ -95,20 +96,21 @@ def check_count(people: int) -> None:
 def gather(
     owners: NDArray[Any], joints: NDArray[np.integer], values: NDArray[np.floating], count: int
 ) -> tuple[list[str], FloatArray, Counter[str]]:
-    """Sort points by person and joint.
+    """Sort points by person and joint into one array per person.
 
     Args:
-        owners: (N,) the person of each point.
-        joints: (N,) the joint of each point, 0 to `count` - 1.
-        values: (N, C) the values of each point.
-        count: J, the number of joints of a person.
+        owners: person to whom each point belongs, shape (N,).
+        joints: joint index of each point, from 0 to `count` - 1, shape (N,).
+        values: C values of each point, for example coordinates, shape (N, C).
+        count: number J of joints per person.
 
     Returns:
-        The ids of P people. Their values (P, J, C), which are NaN for joints without a point. The
-        number of people who were left out, by reason. A person with one invalid joint is left out.
+        The ids of P people. The values of their joints (P, J, C), which are NaN for joints without
+        a point. The number of people who were left out, by reason. A person with one invalid joint
+        is left out.
 
     Raises:
-        InputError: if there are too many people.
+        InputError: if there are more than MAX_PEOPLE people.
     """
     people, row = np.unique(owners, return_inverse=True)
     check_count(len(people))

@@ -1,4 +1,4 @@
-"""Body tracking of ZED cameras."""
+"""Reads the body tracking of ZED cameras."""
 
 from collections import Counter
 from typing import Any
@@ -11,14 +11,15 @@ from motion_predictor.sources.source import Bodies, InputError, check_count, sta
 LAYOUTS = ('zed18', 'zed34', 'zed38')
 """Names of layouts. The index is Object.body_format."""
 OFF, TERMINATE = 0, 3
-"""Values of Object.tracking_state. OFF: not tracked, so the id does not last. TERMINATE: gone."""
+"""Values of Object.tracking_state. OFF: the person is not tracked, so the id does not last.
+TERMINATE: the person is gone."""
 
 
 class ZedSource:
     """Reads zed_msgs/ObjectsStamped.
 
-    Positions are in the frame of the camera, with x forward and z up. So z is vertical only if the
-    camera is level.
+    Positions are in the frame of the camera, with x forward and z up. Therefore z is vertical only
+    if the camera is level.
     """
 
     kind = 'zed_msgs/msg/ObjectsStamped'
@@ -43,7 +44,8 @@ class ZedSource:
             )
         layout = known_layouts()[LAYOUTS[body_format]]
         joints = len(layout.joints)
-        # There are always 70 key points. Those that the format does not have are at 0, 0, 0.
+        # A ZED message always has 70 key points per person. Key points that the body format does
+        # not have are at 0, 0, 0.
         points = [k.kp for person in kept for k in person.skeleton_3d.keypoints[:joints]]
         bodies.ids = [str(person.label_id) for person in kept]
         bodies.positions = np.asarray(points, np.float32).reshape(len(kept), joints, 3)

@@ -1,5 +1,6 @@
-"""The live view: a page in the browser that shows people, their futures and what then happened.
+"""The live view: a browser page that shows people, their predictions and their true motion.
 
-`moment` is the data that is drawn. `memory` and `hindsight` compare predictions with what then
-happened. `solids`, `scene` and `page` draw with viser. No module of this package needs ROS.
+`moment` defines the data that is drawn. `memory` keeps earlier predictions, and `hindsight`
+compares them with the true motion. `solids`, `scene` and `page` draw with the library viser. No
+module of this package needs ROS.
 """

@@ -1,4 +1,4 @@
-"""Many copies of a mesh that are sent to the page as one message."""
+"""Draws many copies of a mesh, which are sent to the page as one message."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -13,22 +13,23 @@ from motion_predictor.view.solids import Placed
 
 Array = NDArray[np.float32]
 ROOM = 64
-"""The number of copies grows in steps of this size, so that the mesh is rarely sent again."""
+"""The number of copies of a mesh grows in steps of this size, so that the mesh is rarely sent
+again."""
 HIDDEN_M = 1e-6
 """Size of unused copies, which makes them invisible."""
 
 
 class Batch:
-    """Many copies of one mesh in one colour.
+    """Draws many copies of one mesh in one colour.
 
     Args:
         server: server of the page.
-        name: name in the tree of the scene.
-        mesh: a mesh of size 1.
+        name: name in the scene tree of viser.
+        mesh: mesh of size 1, which each copy scales.
         colour: colour of all copies.
-        opacity: 1 is solid.
-        side: which side of the surface is drawn. If only the back is drawn, a translucent mesh
-            never hides the objects inside it.
+        opacity: opacity from 0 (invisible) to 1 (solid).
+        side: side of the surface that is drawn. With the back side only, a translucent mesh never
+            hides objects inside it.
     """
 
     def __init__(
@@ -50,10 +51,10 @@ class Batch:
         self._handle = None
 
     def place(self, placed: Placed | None) -> bool:
-        """Move the copies; None hides them.
+        """Move the copies to new poses; None hides the copies.
 
         Returns:
-            Whether the copies were added to the scene again. Then they are drawn last.
+            True if the copies were added to the scene again. The page draws such copies last.
         """
         used = 0 if placed is None else len(placed.positions)
         if not used and not self._used:
@@ -92,13 +93,13 @@ class Batch:
 
 
 class Bodies:
-    """Round limbs: cylinders with balls at their ends.
+    """Draws round limbs: cylinders with balls at both ends.
 
     Args:
         server: server of the page.
-        name: name in the tree of the scene.
+        name: name in the scene tree of viser.
         colour: colour of all limbs.
-        opacity: 1 is solid.
+        opacity: opacity from 0 (invisible) to 1 (solid).
     """
 
     def __init__(
@@ -110,17 +111,20 @@ class Bodies:
         self._balls = Batch(server, f'{name}/joints', ball, colour, opacity)
 
     def place(self, solid: tuple[Placed, Placed] | None) -> bool:
-        """Move the limbs; None hides them. Return whether any were added to the scene."""
+        """Move the limbs; None hides the limbs.
+
+        Return True if limbs were added to the scene again.
+        """
         tubes, balls = solid or (None, None)
         return self._tubes.place(tubes) | self._balls.place(balls)
 
 
 class Lines:
-    """Paths whose colour changes from start to end.
+    """Draws paths whose colour changes from their start to their end.
 
     Args:
         server: server of the page.
-        name: name in the tree of the scene.
+        name: name in the scene tree of viser.
         colours: colours at the start and at the end of every path.
         thickness_m: thickness of the lines.
     """
@@ -134,7 +138,10 @@ class Lines:
         self._used = 0
 
     def place(self, groups: Sequence[Array]) -> None:
-        """Draw groups of paths (N, T, 3), each with its own N and T; no groups hide all."""
+        """Draw groups of N paths (N, T, 3).
+
+        N and T may differ by group. An empty list hides all paths.
+        """
         groups = [group for group in groups if group.size and group.shape[1] > 1]
         if not groups and not self._used:
             return

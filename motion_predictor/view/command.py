@@ -1,4 +1,4 @@
-"""Arguments and start of the page, for all commands that open one."""
+"""Defines the arguments of the page and starts the page, for all commands that open one."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -16,11 +16,11 @@ MISSING = "the page needs viser, which is not installed: pip install 'viser>=1.1
 
 
 def add_page_arguments(parser: argparse.ArgumentParser, truth: bool) -> None:
-    """Add the arguments that say where the page is served and how it looks at first.
+    """Add arguments for the address of the page and for its look at the start.
 
     Args:
         parser: parser to which the arguments are added.
-        truth: whether the page shows from the start what then happened, by default.
+        truth: default of `--truth`: whether the page shows the true motion from the start.
     """
     parser.add_argument('--port', type=whole(1, 65535), default=8080, help='port of the page')
     parser.add_argument(
@@ -43,7 +43,7 @@ def add_page_arguments(parser: argparse.ArgumentParser, truth: bool) -> None:
 
 
 def open_page(arguments: argparse.Namespace) -> 'Page':
-    """Serve the page and print its address. Without viser, end the process with one sentence."""
+    """Serve the page and print its address. Without viser, print one sentence and exit."""
     try:
         from motion_predictor.view.page import Page
         from motion_predictor.view.scene import Show

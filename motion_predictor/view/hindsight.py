@@ -10,25 +10,25 @@ from motion_predictor.planning.outlook import HorizonError
 from motion_predictor.view.memory import Memory
 
 AHEAD_S = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""Times ahead at which predictions are compared with what then happened."""
+"""Times ahead at which predictions are compared with the true motion."""
 WINDOW_S = 30.0
 
 
 class Comparison(NamedTuple):
-    """One person's prediction for one time ahead, compared with what then happened."""
+    """The errors of one person's prediction for one time ahead."""
 
     time_s: float
     error_m: float
-    """Distance of the mean from what then happened, averaged over the joints."""
+    """Distance between the mean and the true pose, averaged over the joints."""
     still_m: float
-    """The same distance for the assumption that the person stays where they were."""
+    """Distance between the pose at the prediction and the true pose, averaged over the joints."""
     inside: float
-    """Share of the joints inside their ball; NaN if there are no balls."""
+    """Share of the joints that lie inside their ball; NaN if there are no balls."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Averages over the last half minute, for one time ahead."""
+    """Average errors of predictions over the last half minute, for one time ahead."""
 
     ahead_s: float
     count: int
@@ -38,21 +38,22 @@ class Row:
 
 
 class Hindsight:
-    """Compares every new moment with the earlier predictions for it.
+    """Compares every new observation with the earlier predictions for its time.
 
-    The true poses are those of the predictor, including joints that it filled in.
+    The poses that count as true are the poses that the predictor used. True poses include joints
+    that the predictor filled in.
     """
 
     def __init__(self) -> None:
         self._rows: dict[float, deque[Comparison]] = {ahead: deque() for ahead in AHEAD_S}
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget all comparisons."""
         for rows in self._rows.values():
             rows.clear()
 
     def update(self, memory: Memory) -> None:
-        """Compare the newest moment with the predictions made before it."""
+        """Compare the newest observation with the predictions that were made for its time."""
         newest = memory.newest
         if newest is None:
             return
@@ -62,7 +63,7 @@ class Hindsight:
             then = memory.before(ahead_s)
             if then is None or not then.outlook.people:
                 continue
-            try:  # interpolate to exactly the time of the newest moment
+            try:  # interpolate the prediction to the newest moment
                 predicted = then.outlook.at([newest.time_s - then.time_s])
             except HorizonError:
                 continue
@@ -78,7 +79,7 @@ class Hindsight:
                 rows.append(Comparison(newest.time_s, *comparison))
 
     def rows(self) -> list[Row]:
-        """Return the averages of the last half minute, for the times ahead that have data."""
+        """Return average errors of the last half minute, for each time ahead that has data."""
         return [
             Row(ahead_s, len(rows), *(float(v) for v in np.mean([r[1:] for r in rows], axis=0)))
             for ahead_s, rows in self._rows.items()

@@ -1,4 +1,4 @@
-"""The last few seconds of a scene: earlier predictions, and how people moved since then."""
+"""Keeps the last few seconds of a scene: earlier predictions, and the true motion since then."""
 
 from collections import deque
 
@@ -13,13 +13,16 @@ SPAN_S = 4.5
 
 
 class Memory:
-    """Keeps the moments of the last seconds in order."""
+    """Keeps the moments of the last seconds in order of time."""
 
     def __init__(self) -> None:
         self._moments: deque[Moment] = deque()
 
     def add(self, moment: Moment) -> None:
-        """Take the newest moment. If it is not newer than the last, the memory starts again."""
+        """Add the newest moment.
+
+        If the new moment is not newer than the last one, forget all earlier moments.
+        """
         if self._moments and moment.time_s <= self._moments[-1].time_s:
             self._moments.clear()
         self._moments.append(moment)
@@ -27,18 +30,18 @@ class Memory:
             self._moments.popleft()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget all moments."""
         self._moments.clear()
 
     @property
     def newest(self) -> Moment | None:
-        """The last moment that was taken; None before the first."""
+        """The last moment that was added; None if there is none."""
         return self._moments[-1] if self._moments else None
 
     def before(self, seconds: float) -> Moment | None:
-        """Return the moment from this number of seconds before the newest moment.
+        """Return the moment that lies `seconds` before the newest moment.
 
-        None if no moment lies within 0.1 s of that time.
+        The result is None if no moment lies within 0.1 s of that time.
         """
         if not self._moments:
             return None
@@ -48,7 +51,7 @@ class Memory:
         return nearest if gap_s <= 0.1 else None
 
     def trail(self, person: str, joints: list[int], until: Moment, span_s: float) -> FloatArray:
-        """Return the path (T, joints, 3) of joints of a person until a moment, oldest first."""
+        """Return the path (T, joints, 3) of a person's joints until a moment, oldest first."""
         places = [
             moment.poses[person][joints]
             for moment in self._moments

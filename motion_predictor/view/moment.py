@@ -1,4 +1,4 @@
-"""The data that is drawn at one moment. It comes from the node, an archive or a bag."""
+"""Defines the data that is drawn. The data come from the node, an archive or a bag."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,12 +24,13 @@ class Robot:
 
 @dataclass(frozen=True)
 class Moment:
-    """Everybody at the capture of one observation, and the predictions from it."""
+    """All people at the capture of one observation, and the predictions from this observation."""
 
     outlook: Outlook
-    """Everybody who is predicted. Its age is 0, so that times count from the capture."""
+    """All people who are predicted. The age of the outlook is 0, so times count from the
+    capture."""
     statuses: Mapping[str, str] = field(default_factory=dict)
-    """Status of everybody who is listed, by id; also of people without a prediction."""
+    """Status of each listed person by id, also of people without a prediction."""
     status: str = 'OK'
     """Status of the whole message."""
     age_ms: float = float('nan')
@@ -47,15 +48,15 @@ class Moment:
 
     @cached_property
     def poses(self) -> dict[str, FloatArray]:
-        """Joints (J, 3) at the capture, by id, of everybody who is predicted; metres.
+        """Joints (J, 3) of each predicted person at the capture, by id, metres.
 
-        They are extrapolated back from the prediction, so that they include hidden joints.
+        These poses are extrapolated back from the prediction, so they include hidden joints.
         """
         return {person.id: person.mean[0] for person in self.at(0.0).people}
 
     def at(self, ahead_s: float) -> Outlook:
-        """Return the prediction for one time after the capture (F = 1).
+        """Return the prediction for the time `ahead_s` after the capture, as one frame (F = 1).
 
-        The time is limited to the horizon.
+        A time beyond the horizon is limited to the horizon.
         """
         return self.outlook.at([min(max(ahead_s, 0.0), max(self.outlook.horizon_s, 0.0))])

@@ -1,4 +1,4 @@
-"""The page: the scene, the controls, and tables that show how good the predictions were."""
+"""The browser page with the scene, the controls, and tables of the errors of predictions."""
 
 import io
 import threading
@@ -24,7 +24,7 @@ FIGURES_S = 0.5
 """Period at which the tables are updated."""
 HORIZON_S = 2.0
 FOLLOWED_M = 0.7
-"""The camera follows the people if they are farther than this from the point it looks at."""
+"""The camera follows the people if the point that it looks at is farther than this from them."""
 TIMELINE = 300
 BANNER = (
     '<div style="margin: 0.4em 0.6em; padding-left: 0.6em; border-left: 4px solid {}; '
@@ -45,18 +45,18 @@ SWITCHES = {
 
 
 def _quiet() -> AbstractContextManager[Any]:
-    """Hide the output of viser. The command itself prints the address of the page."""
+    """Hide the output of viser, because the command itself prints the address of the page."""
     return redirect_stdout(io.StringIO())
 
 
 class Page:
-    """Serves the page on this machine and draws the moments that it is given.
+    """Serves the page on this machine and draws the newest moment on it.
 
     Args:
-        port: port to serve on; if it is not free, another one is taken.
-        host: address to listen on. By default only this machine can open the page.
+        port: port of the page. If this port is in use, another port is taken.
+        host: network address of the page. By default only this machine can open the page.
         dark: whether the page starts with dark colours.
-        show: what is drawn at first.
+        show: settings at the start of what is drawn.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Page:
         show: Show | None = None,
     ) -> None:
         self.show = show or Show()
-        self._lock = threading.Lock()  # moments come in one thread and are drawn in another
+        self._lock = threading.Lock()  # one thread adds moments, another one draws
         self.memory = Memory()
         self._hindsight = Hindsight()
         self._timeline: deque[tuple[float, float]] = deque(maxlen=TIMELINE)
@@ -85,7 +85,7 @@ class Page:
 
     @property
     def url(self) -> str:
-        """The address of the page."""
+        """The address (URL) of the page."""
         return f'http://{self.server.get_host()}:{self.server.get_port()}'
 
     @property
@@ -143,7 +143,7 @@ class Page:
             self.server.stop()
 
     def take(self, moment: Moment) -> None:
-        """Take the newest moment. `draw` draws it."""
+        """Add the newest moment, which the next `draw` draws."""
         with self._lock:
             self.memory.add(moment)
             self._hindsight.update(self.memory)
@@ -151,7 +151,7 @@ class Page:
                 self._timeline.append((moment.age_ms, moment.latency_ms))
 
     def forget(self) -> None:
-        """Start again, for example with another recording."""
+        """Forget all moments, for example before another recording."""
         with self._lock:
             self.memory.clear()
             self._hindsight.clear()
@@ -162,7 +162,8 @@ class Page:
 
         Args:
             condition: state of the predictions, as a sentence.
-            good: whether the predictions are usable. If not, people are grey without futures.
+            good: whether the predictions are usable. With unusable predictions, people are grey
+                and no futures are drawn.
 
         Returns:
             The moment that was drawn; None if there is none.
@@ -187,9 +188,9 @@ class Page:
         self._follows = value
 
     def _follow(self, middle: NDArray[np.floating]) -> None:
-        """Keep the middle of the people (3,) near the point that the camera looks at.
+        """Move the cameras so that they look near the middle of the people (3,).
 
-        If nobody has the page open, only the view for the next browser is set.
+        If no browser has the page open, set the first view for the next browser.
         """
         if not self.is_watched:
             self._look_at(*middle[:2].tolist())

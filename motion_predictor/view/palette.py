@@ -1,7 +1,7 @@
-"""Colours of the view, light and dark. Colour-blind readers can also tell them apart.
+"""Colours of the view, light and dark. Colour-blind readers can also tell these colours apart.
 
-The page applies a tone curve (ACES), which makes every colour paler. So these colours are more
-vivid than the colours on the screen.
+The page applies a tone curve (ACES), which makes every colour paler. Therefore these colours are
+more vivid than the colours on the screen.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Rgb = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours as red, green and blue from 0 to 255."""
+    """Colours of the view as red, green and blue from 0 to 255."""
 
     paper: Rgb
     """The background, into which lines fade."""
@@ -24,11 +24,11 @@ class Palette:
     future: Rgb
     """Predictions."""
     truth: Rgb
-    """What then happened."""
+    """The true motion that followed a prediction."""
     robot: Rgb
 
     def faded(self, colour: Rgb, share: float) -> Rgb:
-        """Return a colour mixed with the background: share 1 is the colour, 0 the background."""
+        """Mix a colour with the background. A share of 1 gives the colour, 0 the background."""
         mixed = (round(p + (c - p) * share) for c, p in zip(colour, self.paper, strict=True))
         r, g, b = mixed
         return r, g, b

@@ -1,4 +1,4 @@
-"""Draws people, their futures, what then happened, and a robot, with viser."""
+"""Draws people, their predictions, their true motion and a robot with the library viser."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -26,12 +26,12 @@ STEPS = 10
 TRAIL_S = 1.5
 ABOVE_HEAD_M = 0.2
 OUTER = ('l_wrist', 'r_wrist', 'l_ankle', 'r_ankle', 'head', 'nose')
-"""Common names of the joints that tell most about where a person will be."""
+"""Common names of the joints whose paths and balls are drawn, beside the root."""
 
 
 @dataclass
 class Show:
-    """What is drawn."""
+    """Settings that choose what is drawn."""
 
     ahead_s: float = 0.5
     fan: bool = True
@@ -39,16 +39,16 @@ class Show:
     balls: bool = True
     trails: bool = True
     truth: bool = False
-    """Whether to draw the scene of `ahead_s` ago, with a ghost of what then happened."""
+    """Whether to draw the scene of `ahead_s` ago, with a ghost of the true motion since then."""
     flesh: bool = False
     """Whether to draw limbs as thick as for the computation of distances."""
 
 
 class Scene:
-    """Everything that is drawn. Drawing another moment moves the existing meshes.
+    """Draws all meshes on the page. Drawing another moment moves the existing meshes.
 
     Args:
-        server: server of the page. Its scene is replaced.
+        server: server of the page. The scene of the server is replaced.
         palette: colours of the scene.
     """
 
@@ -91,10 +91,10 @@ class Scene:
         """Draw the newest moment of a memory. With `show.truth`, draw an earlier moment.
 
         Args:
-            memory: the last seconds of the scene.
-            show: what is drawn.
-            stale: whether predictions are not usable. Then people are drawn where they were last
-                seen.
+            memory: moments of the last seconds.
+            show: settings that choose what is drawn.
+            stale: whether predictions are not usable. With unusable predictions, people are drawn
+                where they were last seen.
 
         Returns:
             The moment that was drawn; None if there is none.
@@ -104,7 +104,7 @@ class Scene:
         with self._server.atomic():
             self._draw_people(moment, show, stale)
             if self._draw_truth(moment, newest if show.truth else None):
-                self._balls.add_again()  # drawn last: a translucent ball hides all later meshes
+                self._balls.add_again()  # a translucent ball hides meshes that are drawn later
             self._draw_futures(memory, None if stale else moment, show)
             shown = moment or newest
             robot = shown.robot if shown else None
@@ -167,10 +167,10 @@ class Scene:
         self._trails.place([way.swapaxes(0, 1) for way in ways] if show.trails else [])
 
     def _draw_truth(self, moment: Moment | None, newest: Moment | None) -> bool:
-        """Draw where the people of `moment` are in `newest`; hide them if `newest` is None.
+        """Draw the people of `moment` at their poses in `newest`, or hide all without a `newest`.
 
         Returns:
-            Whether any mesh was added to the scene.
+            True if any mesh was added to the scene again.
         """
         poses = newest.poses if newest else {}
         seen = [poses[person] for person in moment.poses if person in poses] if moment else []
@@ -184,8 +184,8 @@ def outer_joints(
 ) -> tuple[int, ...]:
     """Return the indices of the joints whose paths and balls are drawn.
 
-    They are the root, hands, feet and head. If the names are unknown: the root and the ends of the
-    kinematic tree.
+    These joints are the root, hands, feet and head. If the joint names are unknown, these joints
+    are the root and the ends of the kinematic tree.
     """
     names = common_names_of(joint_names, known_layouts().get(layout))
     ends = [joint for joint, name in enumerate(names) if name in OUTER and joint > 0]
@@ -193,10 +193,10 @@ def outer_joints(
 
 
 def _futures(person: Person) -> Array:
-    """Return the futures (S, F, J, 3) to draw: some samples, or the mean if there are none."""
+    """Return the futures (S, F, J, 3) to draw: some samples, or the mean without samples."""
     return person.samples[:FAN] if len(person.samples) else person.mean[None]
 
 
 def _flat(paths: Array) -> Array:
-    """Return paths of several futures (S, L, T, 3) as one group (S * L, T, 3)."""
+    """Merge the L paths of each of S futures, (S, L, T, 3), into one group (S * L, T, 3)."""
     return paths.reshape(-1, *paths.shape[2:])

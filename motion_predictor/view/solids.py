@@ -1,4 +1,4 @@
-"""Poses and sizes of the cylinders and balls that draw bodies."""
+"""Computes poses and sizes of the cylinders and balls that represent bodies."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ STICK_M = 0.03
 
 @dataclass(frozen=True)
 class Placed:
-    """N copies of a mesh of size 1."""
+    """Positions, rotations and sizes of N copies of a mesh of size 1."""
 
     positions: Array
     """(N, 3) metres"""
@@ -32,7 +32,7 @@ class Placed:
 
 
 def balls(centres: Array, radii: Array) -> Placed:
-    """Return copies of a ball of radius 1, at centres (N, 3) with radii (N,)."""
+    """Return the poses and sizes of N balls at centres (N, 3) with radii (N,)."""
     wxyzs = np.zeros((len(centres), 4), np.float32)
     wxyzs[:, 0] = 1
     scales = np.repeat(radii[:, None], 3, axis=1)
@@ -40,11 +40,12 @@ def balls(centres: Array, radii: Array) -> Placed:
 
 
 def cylinders(starts: Array, ends: Array, radii: Array) -> Placed:
-    """Return copies of a cylinder of radius 1 and length 1 along z, laid between points (N, 3)."""
+    """Return the poses and sizes of N cylinders from starts (N, 3) to ends (N, 3)."""
     along = ends - starts
     length = np.linalg.norm(along, axis=1)
     x, y, z = (along / np.maximum(length, 1e-9)[:, None]).T
-    # The shortest rotation from z: its axis is z x direction, and 1 + z the scalar part.
+    # The shortest rotation from the z axis to a direction (x, y, z) is the quaternion (1 + z, -y,
+    # x, 0).
     wxyzs = np.stack([1 + z, -y, x, np.zeros_like(x)], axis=1)
     down = z < -1 + 1e-6
     wxyzs[down] = (0, 1, 0, 0)
@@ -56,7 +57,7 @@ def cylinders(starts: Array, ends: Array, radii: Array) -> Placed:
 
 @dataclass(frozen=True)
 class Shape:
-    """How the body of a layout is drawn: round limbs between joints, each with a radius."""
+    """The drawn limbs of a skeleton layout: each limb connects two joints and has a radius."""
 
     ends: NDArray[np.int64]
     """(C, 2) indices of joints"""
@@ -65,11 +66,12 @@ class Shape:
 
     @classmethod
     def of(cls, outlook: Outlook, flesh: bool) -> 'Shape':
-        """Return the shape of the people in an outlook.
+        """Return the limbs to draw for the people in an outlook.
 
         Args:
-            outlook: outlook with the layout. If the layout has no known limbs, sticks are drawn.
-            flesh: True for limbs as thick as for the computation of distances, False for slim
+            outlook: predictions whose layout has the limbs. If a layout has no known limbs, thin
+                sticks are drawn.
+            flesh: True for limbs as thick as in the computation of distances, False for slim
                 limbs.
         """
         try:
@@ -91,9 +93,9 @@ class Shape:
 
 
 def capsules(starts: Array, ends: Array, radii: Array) -> tuple[Placed, Placed]:
-    """Return the cylinders and balls of capsules between points (N, 3).
+    """Return the cylinders and balls of N capsules from starts (N, 3) to ends (N, 3).
 
-    Capsules with an unknown (NaN) end are left out.
+    Capsules with an unknown (NaN) start or end are left out.
     """
     known = np.isfinite(starts).all(axis=1) & np.isfinite(ends).all(axis=1)
     starts, ends, radii = starts[known], ends[known], radii[known]

@@ -1,1 +1,1 @@
-"""Code that all nodes share."""
+"""Code that all ROS nodes of the package share."""

@@ -1,4 +1,4 @@
-"""The base of the lifecycle nodes: they can configure and activate themselves, and end cleanly."""
+"""The base class of lifecycle nodes, which can configure and activate themselves."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -19,14 +19,16 @@ Return = TransitionCallbackReturn
 
 
 class ManagedNode(LifecycleNodeMixin, Node):
-    """A lifecycle node that makes objects from its parameters and always frees them.
+    """A lifecycle node that makes objects from its parameters and frees them after any error.
 
-    A subclass implements `_set_up`, `_listen`, `_stop` and `_free`. The last two are also called
-    when there is nothing to stop or free. The subclass must declare a parameter `autostart`.
+    A subclass implements `_set_up`, `_listen`, `_stop` and `_free`. `_stop` and `_free` are also
+    called when there is nothing to stop or free. The subclass must declare a parameter
+    `autostart`.
 
     Args:
         name: name of the node.
-        callback_group: group of the lifecycle services; None takes the default group of the node.
+        callback_group: callback group of the lifecycle services. None means the default group of
+            the node.
     """
 
     _table: Parameters
@@ -36,13 +38,13 @@ class ManagedNode(LifecycleNodeMixin, Node):
         LifecycleNodeMixin.__init__(self, callback_group=callback_group)
 
     def _LifecycleNodeMixin__change_state(self, transition: int) -> Return:  # noqa: N802
-        """Refuse a transition that is not allowed.
+        """Refuse a lifecycle transition that is not allowed in the present state.
 
-        The rclpy of Jazzy raises an error here, so that the caller of the service would wait for
-        ever. Later versions of rclpy catch the error.
+        On such a transition, the rclpy of Jazzy raises an error, and the caller of the service
+        would wait for ever. Later versions of rclpy catch the error.
         """
         try:
-            # A private name of rclpy, which its type stubs lack.
+            # rclpy's type stubs do not contain this private method.
             return super()._LifecycleNodeMixin__change_state(transition)  # type: ignore[misc]
         except RCLError as error:
             self.get_logger().error(one_line(error))
@@ -53,11 +55,11 @@ class ManagedNode(LifecycleNodeMixin, Node):
         raise NotImplementedError
 
     def _listen(self) -> None:
-        """Begin to work, or raise an error."""
+        """Begin to receive and publish messages, or raise an error."""
         raise NotImplementedError
 
     def _stop(self) -> None:
-        """Stop what `_listen` started."""
+        """Stop all work that `_listen` started."""
         raise NotImplementedError
 
     def _free(self) -> None:
@@ -65,7 +67,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         raise NotImplementedError
 
     def start(self) -> None:
-        """Configure and activate if the parameters ask for it."""
+        """Configure and activate the node if the parameter `autostart` is true."""
         if self.get_parameter('autostart').value and self.trigger_configure() == Return.SUCCESS:
             self.trigger_activate()
 
@@ -76,41 +78,44 @@ class ManagedNode(LifecycleNodeMixin, Node):
                 self.get_logger().warning(f"there is no parameter '{name}'; it has no effect")
             try:
                 self._set_up(self._table.read())
-            except Exception as error:  # the device and the middleware may raise anything
+            except Exception as error:  # the device and the middleware may raise any error
                 self._free()
                 self.get_logger().error(f'cannot configure: {one_line(error)}')
                 return Return.FAILURE
             return Return.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> Return:
-        """Begin to listen and to publish."""
+        """Begin to receive and publish messages."""
         with self._table.alone:
             try:
                 self._listen()
-            except Exception as error:  # the middleware may raise anything
+            except Exception as error:  # the middleware may raise any error
                 self._stop()
                 self.get_logger().error(f'cannot activate: {one_line(error)}')
                 return Return.FAILURE
             return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> Return:
-        """Stop listening, and forget all observations."""
+        """Stop receiving messages, and forget all observations."""
         self._stop()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> Return:
-        """Free everything. Then all parameters can be changed again."""
+        """Free all objects of the configured node.
+
+        After the cleanup, all parameters can be changed.
+        """
         self._free()
         return Return.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> Return:
-        """End from any state."""
+        """Stop the node in any lifecycle state, and free its objects."""
         self._stop()
         self._free()
         return Return.SUCCESS
 
     def on_error(self, state: LifecycleState) -> Return:
-        """Free what a failed transition left behind. Then the node can be configured again."""
+        """Free all objects after a failed transition, so that the node can be configured again."""
         self._stop()
         self._free()
         return Return.SUCCESS
@@ -120,9 +125,9 @@ def serve(node: ManagedNode, executor: Executor, start: Callable[[], None]) -> N
     """Run a node until it is interrupted or shut down, then destroy it.
 
     Args:
-        node: the node.
-        executor: runs its callbacks.
-        start: called first, to configure and activate the node.
+        node: node to run.
+        executor: executor that runs the callbacks of the node.
+        start: function that is called first. `start` configures and activates the node.
     """
     executor.add_node(node)
     with until_interrupted(), ExitStack() as undo:
@@ -132,5 +137,5 @@ def serve(node: ManagedNode, executor: Executor, start: Callable[[], None]) -> N
             try:
                 executor.spin()
             except RCLError as error:
-                if rclpy.ok():  # otherwise a signal interrupted the node while it published
+                if rclpy.ok():  # no error if a signal shut ROS down
                     node.get_logger().error(str(error))

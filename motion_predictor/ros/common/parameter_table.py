@@ -1,4 +1,4 @@
-"""The parameters of a node in one table: declares them, reads them and checks changes."""
+"""Declares, reads and checks the parameters of a node, which are listed in one table."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ AFRESH = 'clean up the node, set it, configure again'
 
 
 class ParameterError(ValueError):
-    """A parameter was given a value that it cannot take."""
+    """Raised if a parameter has an invalid value."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter. Its type is the type of its default."""
+    """One parameter of a node. The type of the parameter is the type of its default."""
 
     name: str
     default: Value
@@ -35,10 +35,11 @@ class Parameter:
     low: float | None = None
     high: float | None = None
     live: bool = False
-    """Whether it may be changed while the node is configured. The change takes effect at once."""
+    """Whether the parameter may change while the node is configured. Changes take effect at
+    once."""
 
     def descriptor(self) -> ParameterDescriptor:
-        """Return the descriptor that `ros2 param describe` shows."""
+        """Return the descriptor of the parameter, which `ros2 param describe` shows."""
         descriptor = ParameterDescriptor(description=self.description)
         if self.low is not None and self.high is not None:
             if isinstance(self.default, int):
@@ -50,7 +51,7 @@ class Parameter:
         return descriptor
 
     def expectation(self) -> str:
-        """Describe the values that are allowed, in words."""
+        """Return words that describe the allowed values."""
         kind = {bool: 'true or false', int: 'an integer', float: 'a number with a point (1.0)'}
         if isinstance(self.default, list):
             return f'a list like {self.default}'
@@ -59,17 +60,17 @@ class Parameter:
 
 
 class Parameters:
-    """Declares a table of parameters on a node, reads the values and checks changes.
+    """Declares a table of parameters on a node, reads their values and checks changes.
 
-    An invalid value at the start does not stop the node. `read` raises an error until a valid
-    value is set.
+    An invalid value at the start of the node does not stop the node. `read` raises an error until
+    a valid value is set.
 
     Args:
         node: the node on which the parameters are declared.
-        table: the parameters.
-        objection: returns a sentence that says why a configured node cannot take these values, or
-            an empty string.
-        apply: called with all values when parameters change while the node is configured.
+        table: the parameters to declare.
+        objection: function that checks new values for a configured node. `objection` returns a
+            sentence that says why the values are refused, or an empty string.
+        apply: function that receives all values when parameters of a configured node change.
     """
 
     def __init__(
@@ -84,8 +85,9 @@ class Parameters:
         self._objection = objection
         self._apply = apply
         self.alone = RLock()
-        """Lock held while changes are checked and applied. Other code takes it to stop changes."""
-        self._given = node._parameter_overrides  # rclpy has no public access to them
+        """Lock that is held while changes are checked and applied. Other code takes this lock to
+        prevent changes."""
+        self._given = node._parameter_overrides  # rclpy has no public name for the overrides
         self._problems: dict[str, str] = {}
         self.in_use = False
         """Whether the node is configured. Then only parameters that are `live` can change."""
@@ -109,10 +111,11 @@ class Parameters:
         return sorted(n for n in self._given.keys() - known if not n.startswith('qos_overrides.'))
 
     def read(self) -> dict[str, Any]:
-        """Return all values by name.
+        """Return the values of all parameters by name.
 
         Raises:
-            ParameterError: with one sentence, if a value given at the start is invalid.
+            ParameterError: if a value at the start of the node was invalid. The error names the
+                parameter and the allowed values.
         """
         if self._problems:
             raise ParameterError('; '.join(self._problems.values()))

@@ -1,4 +1,4 @@
-"""Runs executables of the package as processes, and a node that listens to them."""
+"""Runs executables of the package as child processes, and the callbacks of a node in a thread."""
 
 import os
 import signal
@@ -20,24 +20,25 @@ PATIENCE_S = 10.0
 def isolate() -> None:
     """Isolate this process and its child processes from all other ROS nodes.
 
-    They receive no messages of other nodes, and no robot receives theirs. Call this before
-    rclpy.init.
+    The processes receive no messages from other nodes, and no robot receives their messages. Call
+    `isolate` before rclpy.init.
     """
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
 
 
 def end_on_sigterm() -> None:
-    """Make SIGTERM raise KeyboardInterrupt, as SIGINT does. Call this before rclpy.init.
+    """Make SIGTERM raise KeyboardInterrupt, as SIGINT does.
 
-    Otherwise rclpy handles SIGTERM, and a program that waits for messages would not end.
+    Call `end_on_sigterm` before rclpy.init. Without this call, rclpy handles SIGTERM, and a
+    program that waits for messages does not end.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @contextmanager
 def until_interrupted() -> Iterator[None]:
-    """End without a traceback when the process is interrupted, and always shut ROS down."""
+    """End the block without a traceback after an interrupt, and always shut ROS down."""
     try:
         yield
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -50,14 +51,15 @@ def until_interrupted() -> Iterator[None]:
 def running(
     name: str, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> Iterator['subprocess.Popen[bytes]']:
-    """Run an executable from the folder of this process's executable; interrupt it at the end.
+    """Run an executable of the package, and send SIGINT to it when the block ends.
 
-    It is killed if it does not end within `PATIENCE_S` after the interrupt.
+    The executable lies in the same folder as the executable of this process. An executable that
+    runs longer than `PATIENCE_S` after SIGINT is killed.
 
     Args:
         name: name of the executable.
-        arguments: arguments of its command line.
-        environment: environment variables to add.
+        arguments: command-line arguments of the executable.
+        environment: environment variables to add for the executable.
     """
     path = Path(sys.argv[0]).resolve().parent / name
     process = subprocess.Popen([path, *arguments], env={**os.environ, **(environment or {})})
@@ -80,7 +82,7 @@ def listening(node: Node) -> Iterator[None]:
     executor.add_node(node)
 
     def spin() -> None:
-        with suppress(ExternalShutdownException):  # a signal has ended ROS
+        with suppress(ExternalShutdownException):  # raised after a signal has shut ROS down
             executor.spin()
 
     threading.Thread(target=spin, name='listening', daemon=True).start()
@@ -91,5 +93,5 @@ def listening(node: Node) -> Iterator[None]:
 
 
 def seconds(stamp: Any) -> float:
-    """Return the time of a builtin_interfaces/Time in seconds."""
+    """Return a stamp of type builtin_interfaces/Time in seconds."""
     return float(stamp.sec + stamp.nanosec * 1e-9)

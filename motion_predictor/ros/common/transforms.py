@@ -17,8 +17,8 @@ from motion_predictor.sources.ros4hri import Place
 from motion_predictor.sources.source import FloatArray, InputError
 
 WAIT_S, ASK_EVERY_S = 0.005, 0.001
-"""Time to wait for a transform at a stamp (a quarter of the usual latency budget), and the period
-of the questions."""
+"""Longest wait for a transform (a quarter of the usual latency budget), and the period at which tf
+is asked for the transform."""
 AHEAD_S = 2.0
 """Localisation stamps its transforms up to a second in the future. If a stamp is further ahead,
 the transform is from before the clock was set back."""
@@ -26,17 +26,18 @@ OPTICAL = ('_optical_frame', '_optical')
 
 
 class Transform(NamedTuple):
-    """A rigid motion from one frame to another."""
+    """A rigid transform of positions from one frame to another."""
 
     rotation: NDArray[np.float64]  # (3, 3)
     translation: NDArray[np.float64]  # (3,) metres
 
     @classmethod
     def of(cls, numbers: Sequence[float]) -> 'Transform':
-        """Return the transform of x, y, z and a quaternion x, y, z, w.
+        """Return the transform of a pose: position x, y, z and quaternion x, y, z, w.
 
         Raises:
-            InputError: unless there are seven finite numbers and the quaternion has length 1.
+            InputError: if the pose does not have seven finite numbers, or the length of the
+                quaternion is not 1.
         """
         try:
             rigid = Rigid.of_pose(numbers)
@@ -45,12 +46,12 @@ class Transform(NamedTuple):
         return cls(rigid.rotation, rigid.translation)
 
     def __call__(self, positions: FloatArray) -> FloatArray:
-        """Transform positions (..., 3). If one coordinate of a joint is NaN, all become NaN."""
+        """Transform positions (..., 3). If one coordinate is NaN, all three become NaN."""
         return np.asarray(positions @ self.rotation.T + self.translation, np.float32)
 
 
 class Transforms(Protocol):
-    """A source of transforms between two frames at a given time."""
+    """Any source of transforms between two frames at a given time."""
 
     def between(self, target: str, source: str, stamp_ns: int) -> Transform:
         """Return the transform of positions from frame `source` to frame `target`.
@@ -61,10 +62,10 @@ class Transforms(Protocol):
 
 
 class Tf:
-    """Transforms from tf2. It subscribes at the first question, since a busy /tf costs time.
+    """Reads transforms from tf2. Subscribes only at the first use, since a busy /tf costs time.
 
     Args:
-        node: its executor handles /tf and /tf_static.
+        node: node whose executor handles /tf and /tf_static.
 
     Raises:
         ImportError: if tf2_ros is not installed.
@@ -79,10 +80,10 @@ class Tf:
     def between(self, target: str, source: str, stamp_ns: int) -> Transform:
         """Return the transform of positions from frame `source` to frame `target`.
 
-        It waits up to `WAIT_S` for a transform that has not arrived yet.
+        Waits up to `WAIT_S` if the transform has not arrived yet.
 
         Raises:
-            InputError: if tf still has no transform at that stamp.
+            InputError: if tf has no transform at `stamp_ns` after the wait.
         """
         until_s = time.monotonic() + WAIT_S
         while True:
@@ -101,7 +102,7 @@ class Tf:
         return Transform.of([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
 
     def place(self, target: str, source: str, stamp_ns: int | None) -> Place | None:
-        """Return the pose of `source` in `target` at a time or shortly before; None if unknown."""
+        """Return the position of `source` in `target` at `stamp_ns`; None if it is unknown."""
         try:
             found = self._ask(target, source, stamp_ns or 0)
         except self._tf2.TransformException:
@@ -110,13 +111,13 @@ class Tf:
         return Place(stamp.sec * 1_000_000_000 + stamp.nanosec, (p.x, p.y, p.z))
 
     def newest(self, target: str, source: str, now_ns: int, max_age_s: float) -> Rigid | None:
-        """Return the transform from `source` to `target` now; None if it is not known.
+        """Return the newest transform from `source` to `target`; None if it is unknown or too old.
 
         Args:
             target: frame to transform to.
             source: frame to transform from.
             now_ns: ROS time.
-            max_age_s: older transforms count as unknown; static ones never do.
+            max_age_s: greatest age of a transform, seconds. Static transforms may have any age.
         """
         try:
             found = self._ask(target, source, 0)
@@ -128,7 +129,7 @@ class Tf:
             return None
 
     def clear(self) -> None:
-        """Forget what was received, for example when time jumps. Static transforms stay."""
+        """Forget all transforms except static ones, for example when time jumps."""
         if self._buffer is not None:
             self._buffer.clear()
 
@@ -150,9 +151,10 @@ class FixedFrame:
     """Finds the transform from the frame of the input to the fixed frame.
 
     Args:
-        name: name of the fixed frame; if empty, the frame of the input is used as it is.
-        static: pose of the input's frame in the fixed frame, if it never changes.
-        transforms: source of all other transforms; None if there is none.
+        name: name of the fixed frame. If the name is empty, positions stay in the frame of the
+            input.
+        static: pose of the input's frame in the fixed frame, if this pose never changes.
+        transforms: source of transforms that may change; None if there is no such source.
 
     Raises:
         InputError: if the fixed frame is an optical frame, or if there is a static transform but
@@ -179,15 +181,16 @@ class FixedFrame:
         self._frame_of_static = ''
 
     def transform(self, frame_id: str, stamp_ns: int, optical: bool) -> Transform | None:
-        """Return the transform to the fixed frame; None if none is needed.
+        """Return the transform to the fixed frame; None if no transform is needed.
 
         Args:
-            frame_id: frame of the positions.
+            frame_id: frame in which the positions are given.
             stamp_ns: time at which the positions were captured.
-            optical: whether the source sends an optical frame, whatever its name.
+            optical: whether the source always sends positions in an optical frame.
 
         Raises:
-            InputError: if there is no such transform.
+            InputError: if the transform to the fixed frame is unknown, or if positions are in an
+                optical frame and there is no fixed frame.
         """
         if not self.name:
             if optical or frame_id.endswith(OPTICAL):

@@ -1,1 +1,1 @@
-"""Nodes that read predictions."""
+"""Nodes that subscribe to predictions."""

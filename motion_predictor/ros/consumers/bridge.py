@@ -1,10 +1,10 @@
-"""The `bridge` node: publishes predictions as messages of other packages.
+"""The `bridge` node: publishes predictions as message types of other packages.
 
-Every output is off by default. One output, the relay, is for planners behind a slow link: it
-publishes the predictions themselves, with fewer samples.
+Every output is off by default. One output, the relay, publishes the predictions again with fewer
+samples, for planners behind a slow link.
 
-Readers of the other outputs understand silence or an empty message as an empty robot cell. So
-while predictions are not usable, the bridge publishes a person at the position of the robot.
+Readers of the other outputs take silence or an empty message as a sign that nobody is there.
+Therefore the bridge publishes a person at `robot_position` while predictions are not usable.
 """
 
 from array import array
@@ -75,7 +75,7 @@ PARAMETERS = (
 
 
 def pose_array(header: Header, points: FloatArray) -> PoseArray:
-    """Return points (N, 3) as poses without rotation."""
+    """Return a PoseArray with points (N, 3) as positions, and without rotation."""
     message = PoseArray(header=header)
     for x, y, z in points.astype(float).tolist():
         pose = Pose()
@@ -86,7 +86,7 @@ def pose_array(header: Header, points: FloatArray) -> PoseArray:
 
 
 def point_cloud(header: Header, points: FloatArray) -> PointCloud2:
-    """Return points (N, 3) as an unordered cloud of x, y, z in float32."""
+    """Return points (N, 3) as an unordered PointCloud2 of x, y, z in float32."""
     fields = [
         PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
         for i, name in enumerate('xyz')
@@ -105,9 +105,9 @@ def point_cloud(header: Header, points: FloatArray) -> PointCloud2:
 
 
 def thinned(message: PredictedMotionArray, samples: int) -> PredictedMotionArray:
-    """Reduce a message in place to at most this number of samples, evenly chosen, and return it.
+    """Reduce a message in place to at most `samples` evenly chosen samples, and return it.
 
-    Mean, radius and `drawn_samples` still describe all samples.
+    The mean, the radius and `drawn_samples` in the message still describe all samples.
     """
     drawn, F, J = message.num_samples, message.num_frames, message.num_joints
     if drawn <= samples:
@@ -122,9 +122,9 @@ def thinned(message: PredictedMotionArray, samples: int) -> PredictedMotionArray
 
 
 def feet_of(outlook: Outlook) -> FloatArray:
-    """Return the foot positions (N, 3) of everybody at all times.
+    """Return the foot positions (N, 3) of all people at all predicted times.
 
-    They are those of every sample, or of the mean if there are no samples.
+    Use the feet of every sample, or of the mean if the prediction has no samples.
     """
     feet = [i for i, n in enumerate(outlook.joint_names) if any(f in n.lower() for f in FEET)]
     found = [
@@ -135,7 +135,7 @@ def feet_of(outlook: Outlook) -> FloatArray:
 
 
 def people_message(module: Any, header: Header, now: Outlook, then: Outlook, span_s: float) -> Any:
-    """Return people_msgs/People: the positions of roots at `then`, and their mean velocities."""
+    """Return people_msgs/People with root positions at `then` and mean velocities since `now`."""
     message = module.People(header=header)
     for before, after in zip(now.people, then.people, strict=True):
         person = module.Person(name=after.id, reliability=float(after.observed_fraction))
@@ -150,7 +150,7 @@ def people_message(module: Any, header: Header, now: Outlook, then: Outlook, spa
 def collision_object(
     messages: Any, shapes: Any, header: Header, person: Person, limbs: Limbs
 ) -> Any:
-    """Return moveit_msgs/CollisionObject: the limbs of the mean, made of cylinders and balls."""
+    """Return a person's mean limbs as cylinders and balls in a moveit_msgs/CollisionObject."""
     message = messages.CollisionObject(header=header, id=f'person {person.id}')
     message.operation = messages.CollisionObject.ADD
     message.pose.orientation.w = 1.0
@@ -172,7 +172,7 @@ def collision_object(
 
 
 def _pose(centre: NDArray[np.float64], up: NDArray[np.float64]) -> Pose:
-    """Return a pose whose z axis points along a direction of length 1."""
+    """Return a pose at `centre` whose z axis points along the unit vector `up`."""
     pose = Pose()
     pose.position.x, pose.position.y, pose.position.z = map(float, centre)
     w = float(np.sqrt(max(0.0, (1 + up[2]) / 2)))
@@ -185,7 +185,7 @@ def _pose(centre: NDArray[np.float64], up: NDArray[np.float64]) -> Pose:
 
 
 class Bridge(Node):
-    """Publishes the outputs that the parameters ask for, at a fixed rate."""
+    """Publishes the outputs that the parameters turn on, at a fixed rate."""
 
     def __init__(self) -> None:
         super().__init__('motion_bridge')
@@ -212,7 +212,8 @@ class Bridge(Node):
             self._objects = self._publisher('collision_objects', kind, 'collision_object')
         self._known: set[str] = set()
         if values['relay']:
-            # Same QoS as the predictor's publisher: reliable, and only the newest message.
+            # The relay has the same QoS as the predictor's publisher: reliable, with only the
+            # newest message.
             relay = self.create_publisher(PredictedMotionArray, 'predicted_motion_relayed', 1)
             self.create_subscription(
                 PredictedMotionArray,
@@ -234,7 +235,7 @@ class Bridge(Node):
         if latest:
             self._publish_people(latest, header)
             return
-        if not self._frame:  # a position without a frame has no meaning
+        if not self._frame:  # without a frame, no position can be published
             self.get_logger().warning(
                 'predictions are not usable, and there is no frame to publish a warning '
                 "in: set the parameter 'frame'",
@@ -254,7 +255,7 @@ class Bridge(Node):
             means = [person.mean[0] for person in then.people]
             points = np.concatenate(means) if means else np.empty((0, 3), np.float32)
             self._poses.publish(pose_array(header, points))
-        if self._cloud:  # the feet at all times up to ahead_s, because a costmap has no time
+        if self._cloud:  # a costmap has no time, so publish feet at all times up to ahead_s
             self._cloud.publish(
                 point_cloud(header, feet_of(outlook.at(outlook.instants(0.0, ahead_s))))
             )
@@ -279,7 +280,7 @@ class Bridge(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is interrupted. A problem is printed as one sentence."""
+    """Run the bridge until it is interrupted. A wrong setup is reported as one sentence."""
     rclpy.init(args=args)
     with until_interrupted():
         try:

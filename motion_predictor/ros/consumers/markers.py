@@ -1,7 +1,7 @@
 """The `markers` node: publishes predictions as markers for RViz.
 
-It is a separate process, because markers are nested messages. Building them in Python is slow, and
-the predictor has only 20 ms.
+The markers come from a separate process, because markers are nested messages. Building nested
+messages in Python is slow, and the predictor has only 20 ms.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ from motion_predictor.ros.common.processes import until_interrupted
 
 BLUE, ORANGE, GREY, RED = (0.12, 0.47, 0.71), (1.0, 0.5, 0.05), (0.5, 0.5, 0.5), (0.84, 0.15, 0.16)
 SHOWN_S = (0.5, 1.0, 1.5, 2.0)
-"""Times at which the future is drawn."""
+"""Times at which the predicted future is drawn, seconds after the observation."""
 SHOWN_SAMPLES = 10
 LIFETIME_S = 0.5
 LINE_M, THIN_M, TEXT_M = 0.02, 0.005, 0.15
@@ -33,9 +33,9 @@ Array = NDArray[np.float32]
 
 
 def markers_of(message: PredictedMotionArray) -> MarkerArray:
-    """Return markers of everybody's body, mean future, uncertainty and a few samples.
+    """Return markers of each person's body, mean future, radii and a few samples.
 
-    All markers are in the frame of the message. Their namespaces are:
+    All markers are in the frame of the message. The namespaces of the markers are:
 
     - `body`: the first predicted frame, by default 17 ms after the observed one;
     - `future`: the mean, fading with time;
@@ -77,14 +77,14 @@ def markers_of(message: PredictedMotionArray) -> MarkerArray:
 
 
 def _sentence(message: PredictedMotionArray) -> str:
-    """Return a text with every status that is not OK."""
+    """Return the text of the status marker: every status that is not OK."""
     people = [f'{p.id}: {Status(p.status).name}' for p in message.motions if p.status != Status.OK]
     unlisted = [f'{count} more may be there'] if (count := message.unlisted) else []
     return '\n'.join([Status(message.status).name, *people, *unlisted])
 
 
 class _Markers:
-    """Collects the markers of one message. The first marker deletes all earlier markers."""
+    """Collects the markers of one MarkerArray. The first marker deletes all earlier markers."""
 
     def __init__(self, header: Any) -> None:
         self._header = header
@@ -102,19 +102,19 @@ class _Markers:
         return marker
 
     def lines(self, namespace: str, ends: Array, width_m: float, colour: Iterable[float]) -> None:
-        """Add L lines; the points (2 L, 3) are their ends, two by two."""
+        """Add a marker of L lines. `ends` (2 L, 3) holds two points per line."""
         marker = self._add(namespace, Marker.LINE_LIST, (width_m, 0, 0), colour)
         marker.points = [Point(x=x, y=y, z=z) for x, y, z in ends.astype(float).tolist()]
 
     def sphere(
         self, namespace: str, centre: Array, radius_m: float, colour: Iterable[float]
     ) -> None:
-        """Add a ball."""
+        """Add a marker of one ball."""
         marker = self._add(namespace, Marker.SPHERE, 3 * (2 * radius_m,), colour)
         marker.pose.position = Point(**dict(zip('xyz', map(float, centre), strict=True)))
 
     def text(self, namespace: str, text: str, colour: Iterable[float]) -> None:
-        """Add a text above the origin."""
+        """Add a marker of a text above the origin of the frame."""
         marker = self._add(namespace, Marker.TEXT_VIEW_FACING, (0, 0, TEXT_M), colour)
         marker.pose.position.z = STATUS_HEIGHT_M
         marker.text = text
@@ -136,7 +136,7 @@ class MarkersNode(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is interrupted."""
+    """Run the markers node until it is interrupted."""
     rclpy.init(args=args)
     with until_interrupted():
         rclpy.spin(MarkersNode())

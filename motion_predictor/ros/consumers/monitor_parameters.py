@@ -1,4 +1,4 @@
-"""The parameters of the separation monitor."""
+"""The parameters of the separation monitor, with their defaults, ranges and meanings."""
 
 from motion_predictor.ros.common.parameter_table import Parameter
 

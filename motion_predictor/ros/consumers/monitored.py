@@ -1,4 +1,4 @@
-"""Finds the robot's pose for drawing, from a separation monitor's parameters and joint states."""
+"""Finds the robot's pose for drawing, from the monitor's parameters and from joint states."""
 
 import time
 from pathlib import Path
@@ -17,7 +17,7 @@ from motion_predictor.planning.robot import RobotError, RobotModel
 from motion_predictor.view.moment import Robot
 
 ASK_S = 2.0
-"""Period of the search for a monitor."""
+"""Period of the search for a separation monitor."""
 SILENT_S = 0.5
 PARAMETERS = ('capsules_file', 'urdf_file', 'base_pose')
 
@@ -26,7 +26,7 @@ class MonitoredRobot:
     """Returns the pose of the robot while a separation monitor runs on this machine.
 
     Args:
-        node: its executor handles the messages.
+        node: node whose executor handles the messages.
     """
 
     def __init__(self, node: Node) -> None:
@@ -43,7 +43,7 @@ class MonitoredRobot:
         node.create_timer(ASK_S, self._ask)
 
     def now(self) -> Robot | None:
-        """Return the robot; None if there is no monitor, or if the robot's pose is unknown."""
+        """Return the robot in its present pose; None if no monitor runs or the pose is unknown."""
         if self._model is None or self._base is None:
             return None
         try:

@@ -14,7 +14,7 @@ from motion_predictor.planning.robot import Mounted, RobotError, RobotModel
 
 
 class RobotState(Protocol):
-    """A source of the robot's present pose."""
+    """Any source of the robot's present pose."""
 
     base: str
     """The frame of the capsules that `capsules` returns."""
@@ -23,7 +23,7 @@ class RobotState(Protocol):
         """Return the robot's capsules in its present pose.
 
         Raises:
-            RobotError: if the pose is unknown.
+            RobotError: if the robot's pose is unknown.
         """
 
     def close(self) -> None:
@@ -31,13 +31,13 @@ class RobotState(Protocol):
 
 
 class FromJoints:
-    """Places the capsules by the messages on `joint_states`.
+    """Computes the positions of the robot's capsules from the messages on `joint_states`.
 
     Args:
-        node: its executor handles the messages.
-        model: model of the robot.
-        silent_after_s: time without a message after which a joint's position counts as unknown
-            (monotonic clock).
+        node: node whose executor handles the messages.
+        model: kinematic model of the robot, with its capsules.
+        silent_after_s: time without a message after which the position of a joint counts as
+            unknown, seconds of the monotonic clock.
     """
 
     def __init__(self, node: Node, model: RobotModel, silent_after_s: float) -> None:
@@ -64,18 +64,18 @@ class FromJoints:
 
     def _on_joints(self, message: JointState) -> None:
         now_s = time.monotonic()
-        # A message may have fewer positions than names.
+        # A JointState may have fewer positions than names.
         for name, position in zip(message.name, message.position, strict=False):
             self._positions[name], self._told_s[name] = position, now_s
 
 
 class FromTf:
-    """Places the capsules by frames in tf, for example from a robot_state_publisher.
+    """Computes the positions of the robot's capsules from tf (robot_state_publisher).
 
     Args:
-        mounted: the capsules.
-        transform: called with (target, source); returns the transform from frame `source` to
-            frame `target`, None if it is unknown.
+        mounted: the robot's capsules, each fixed to a frame of tf.
+        transform: function of (target, source) that returns the transform from frame `source` to
+            frame `target`, or None if tf does not know it.
     """
 
     def __init__(self, mounted: Mounted, transform: Callable[[str, str], Rigid | None]) -> None:
@@ -97,4 +97,4 @@ class FromTf:
         return self._mounted.at(places)
 
     def close(self) -> None:
-        """Do nothing: this object has no subscription of its own."""
+        """Do nothing, because this object has no subscription of its own."""

@@ -1,6 +1,7 @@
-"""The `separation_monitor` node: predictions and the robot's state in, `speed_scale` out.
+"""The `separation_monitor` node: publishes `speed_scale` from predictions and the robot's pose.
 
-It is not safety-rated. It publishes 0 as soon as any input is missing, too old or wrong.
+The node is not safety-rated. The node publishes 0 as soon as any input is missing, too old or
+wrong.
 """
 
 import time
@@ -29,11 +30,12 @@ from motion_predictor.ros.consumers.robot_state import FromJoints, FromTf, Robot
 from motion_predictor.ros.consumers.subscription import Predictions
 
 REPORT_S = 1.0
-JUMP_S = 0.5  # greatest deviation of ROS time from the monotonic clock between two checks
+# Greatest difference between ROS time and the monotonic clock from one check to the next.
+JUMP_S = 0.5
 
 
 class Blocked(Exception):  # noqa: N818 - not an error, but the reason why the robot must stop
-    """The robot must stand still; the text says why."""
+    """Raised if the robot must stand still. The text of the error says why."""
 
 
 class SeparationMonitor(ManagedNode):
@@ -56,7 +58,7 @@ class SeparationMonitor(ManagedNode):
             urdf = Path(values['urdf_file']).read_text() if values['urdf_file'] else ''
             self._model = RobotModel(Path(values['capsules_file']), urdf)
         else:
-            Tf(self)  # raises if tf2_ros is not installed
+            Tf(self)  # raises an error now if tf2_ros is not installed
         pose = values['base_pose']
         self._known = Rigid.of_pose(pose).inverse if any(pose) else None
         names = ('reaction_s', 'stop_s', 'stop_m', 'reach_in_m', 'uncertainty_m')
@@ -68,7 +70,7 @@ class SeparationMonitor(ManagedNode):
         self._table.in_use = True
 
     def _listen(self) -> None:
-        # Everything starts anew, so the robot stands still until all inputs have come.
+        # No earlier input is kept, so the robot stands still until all inputs have arrived.
         values = self._values
         self._governor = Governor(values['rise_per_s'], values['hysteresis'], values['hold_s'])
         self._counts: Counter[str] = Counter()
@@ -131,10 +133,10 @@ class SeparationMonitor(ManagedNode):
         """Return the share of full speed at which the robot can stop before it reaches people.
 
         Raises:
-            Blocked: if this share is unknown.
+            Blocked: if the allowed share of full speed cannot be computed.
         """
         jumped_s = self._jumped_s()
-        if abs(jumped_s) > JUMP_S:  # positions from before the jump are too old
+        if abs(jumped_s) > JUMP_S:  # all positions are from before the jump
             raise Blocked(f'clock: ROS time jumped by {jumped_s:.1f} s')
         try:
             capsules = self._state.capsules()
@@ -161,7 +163,7 @@ class SeparationMonitor(ManagedNode):
         return self._robot.allowed(times, apart)
 
     def _jumped_s(self) -> float:
-        """Return by how much ROS time moved against the monotonic clock since the last check."""
+        """Return how far ROS time jumped against the monotonic clock since the last check."""
         now = self.get_clock().now().nanoseconds * 1e-9, time.monotonic()
         before, self._looked = self._looked or now, now
         return (now[0] - before[0]) - (now[1] - before[1])
@@ -186,7 +188,10 @@ class SeparationMonitor(ManagedNode):
         return latest.moved(self._known, self._state.base)
 
     def _limbs_of(self, outlook: Outlook) -> Limbs:
-        """Return the limbs of the people; the file is read only once per list of joints."""
+        """Return the limbs of people.
+
+        The file of limbs is read again only if the list of joints changes.
+        """
         path, names = self._values['limbs_file'], outlook.joint_names
         if not path:
             return Limbs.for_outlook(outlook)
@@ -209,7 +214,7 @@ class SeparationMonitor(ManagedNode):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is interrupted or shut down."""
+    """Run the separation monitor until it is interrupted or shut down."""
     rclpy.init(args=args)
     node = SeparationMonitor()
     serve(node, SingleThreadedExecutor(), node.start)

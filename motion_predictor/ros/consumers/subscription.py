@@ -1,4 +1,4 @@
-"""Predictions for a planner that is a ROS node: the subscription, and tf if it is needed."""
+"""Gives predictions to a planner that is a ROS node, and transforms them by tf if needed."""
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -11,12 +11,12 @@ from motion_predictor.ros.common.transforms import Tf
 
 
 class Predictions:
-    """Owns the subscription to `predicted_motion`, and says whether the newest message is usable.
+    """Subscribes to `predicted_motion`, and says whether the newest message is usable.
 
     Args:
-        node: its executor handles the messages, and its clock gives the time.
-        limits: when a message may no longer be acted on.
-        topic: topic to subscribe to.
+        node: node whose executor handles the messages, and whose clock gives the time.
+        limits: limits that decide whether a message is still usable.
+        topic: topic of the predictions.
     """
 
     def __init__(
@@ -25,14 +25,18 @@ class Predictions:
         self._node = node
         self._inbox = Inbox(limits)
         self._tf: Tf | None = None
-        # Reliable: otherwise a message of many fragments would rarely arrive complete.
+        # The subscription is reliable. Otherwise a message of many fragments would rarely arrive
+        # complete.
         self._subscription = node.create_subscription(
             PredictedMotionArray, topic, self._inbox.put, QoSProfile(depth=1)
         )
 
     @property
     def limits(self) -> Limits:
-        """When a message may no longer be acted on. It can be set at any time."""
+        """Limits that decide whether a message is still usable.
+
+        The limits may be changed at any time.
+        """
         return self._inbox.limits
 
     @limits.setter
@@ -43,7 +47,7 @@ class Predictions:
         """Return usable predictions in their own frame, or the reason why there are none.
 
         Args:
-            now: time of the node's clock; its present time by default.
+            now: time by the node's clock; the present time by default.
         """
         now = now or self._node.get_clock().now()
         return self._inbox.latest(now.nanoseconds)
@@ -52,9 +56,9 @@ class Predictions:
         """Return usable predictions in a frame, or the reason why there are none.
 
         Args:
-            frame: name of the frame.
-            now: time of the node's clock; its present time by default.
-            known: transform from the predictions' frame to this frame; read from tf2 by default.
+            frame: name of the frame in which predictions are returned.
+            now: time by the node's clock; the present time by default.
+            known: transform from the predictions' frame to `frame`; read from tf2 by default.
         """
         latest = self.latest(now)
         if not latest or latest.outlook.frame_id == frame:
@@ -62,15 +66,15 @@ class Predictions:
         return latest.moved(known or self.transform(frame, latest.outlook.frame_id, now), frame)
 
     def transform(self, target: str, source: str, now: Time | None = None) -> Rigid | None:
-        """Return the transform between two frames, from tf2.
+        """Return the newest transform from `source` to `target` in tf2, or None.
 
-        It is None if tf2 has none, if it is older than `limits.max_transform_age_s`, or if tf2 is
-        not installed.
+        The result is None if tf2 does not know the transform, if the transform is older than
+        `limits.max_transform_age_s`, or if tf2_ros is not installed.
 
         Args:
             target: frame to transform to.
             source: frame to transform from.
-            now: time of the node's clock; its present time by default.
+            now: time by the node's clock; the present time by default.
         """
         if self._tf is None:
             try:

@@ -1,7 +1,7 @@
 """The `view` node: shows `predicted_motion` on a page in the browser, on this machine.
 
-It is a separate process that only subscribes. It draws at most 15 times per second, and only while
-a browser has the page open.
+The view is a separate process that only subscribes. The view draws at most 15 times per second,
+and only while a browser has the page open.
 """
 
 import sys
@@ -26,17 +26,18 @@ from motion_predictor.ros.consumers.monitored import MonitoredRobot
 from motion_predictor.view.command import RATE_HZ, add_page_arguments, open_page
 from motion_predictor.view.moment import Moment
 
-if TYPE_CHECKING:  # viser may be missing
+if TYPE_CHECKING:  # the package viser may be missing
     from motion_predictor.view.page import Page
 
 LIMITS = Limits(silent_after_s=1.0, max_age_s=1.0)
-"""Longer than for a robot, because people who look at the page are slower."""
+"""Limits for the page. They are longer than for a robot, because people who look at the page react
+more slowly."""
 SHOWN_ALL_THE_SAME = (Reason.USABLE, Reason.WARMING_UP, Reason.TOO_MANY, Reason.UNREADABLE)
 """With these reasons, a message may still predict some of the people."""
 
 
 class ViewNode(Node):
-    """Passes predictions to a page."""
+    """Passes predictions to the page that draws them."""
 
     def __init__(self, page: 'Page') -> None:
         super().__init__('motion_view')
@@ -72,7 +73,7 @@ class ViewNode(Node):
         )
 
     def draw(self) -> None:
-        """Draw the newest moment, and the state of the predictions as a sentence."""
+        """Draw the newest moment, and a sentence about the state of the predictions."""
         reason = self._inbox.latest(self.get_clock().now().nanoseconds).reason
         good = reason in SHOWN_ALL_THE_SAME
         newest = self._page.memory.newest
@@ -81,12 +82,12 @@ class ViewNode(Node):
 
 
 def _name_of(status: int) -> str:
-    """Return the name of a status, or its number if it has no name."""
+    """Return the name of a status, or its number if the status has no name."""
     return Status(status).name if status in Status._value2member_map_ else str(status)
 
 
 def main(args: list[str] | None = None) -> int:
-    """Serve the page until it is interrupted. Without viser, print one sentence to stderr."""
+    """Serve the page until an interrupt. Without viser, print one sentence to stderr."""
     command_line = sys.argv if args is None else ['view', *args]
     parser = Parser(prog='view', description='Show predictions in the browser.')
     add_page_arguments(parser, truth=False)

@@ -1,4 +1,4 @@
-"""Problems of the active node: counted for diagnostics, and logged without repetition."""
+"""Counts the active node's problems for diagnostics, and logs each problem without repetition."""
 
 import time
 from collections import Counter
@@ -25,12 +25,15 @@ class Complaints:
         self._logged_s: dict[str, float] = {}
 
     def refuse(self, reason: str, sentence: str) -> None:
-        """Count and log something that was rejected."""
+        """Count rejected input for diagnostics, and log why it was rejected."""
         self._health.reject(Counter([reason]), sentence)
         self.warn(reason, sentence)
 
     def remark(self, reason: str, sentence: str) -> None:
-        """Log a problem with an input that was used nevertheless, and what to do about it."""
+        """Log a problem with input that is used all the same.
+
+        `sentence` says how to correct the problem.
+        """
         self._health.remark(sentence)
         self.warn(reason, sentence)
 
@@ -42,7 +45,7 @@ class Complaints:
             self._logger.warning(f'{reason}: {sentence}')
 
     def mention(self, reason: str, sentence: str) -> None:
-        """Log a possible problem, once per reason."""
+        """Log a possible problem. Each reason is logged only once."""
         if reason not in self._logged_s:
             self._logged_s[reason] = time.monotonic()
             self._logger.info(f'{reason}: {sentence}')

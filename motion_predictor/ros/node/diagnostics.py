@@ -1,4 +1,4 @@
-"""The node's own report on /diagnostics."""
+"""Builds the diagnostics that the node publishes on /diagnostics."""
 
 import threading
 import time
@@ -30,7 +30,10 @@ STAGES = (
 
 @dataclass(frozen=True)
 class Condition:
-    """Problems of the node, the most severe first. Each is an empty string if all is well."""
+    """Problems of the node, the most severe first.
+
+    An empty string means that there is no problem of this kind.
+    """
 
     fault: str
     """What is broken."""
@@ -41,7 +44,10 @@ class Condition:
 
 
 class Health:
-    """Counts and timings since activation. Any thread writes them; one reads them per period."""
+    """Counts and timings since activation.
+
+    Any thread may record counts and timings, and one thread reads them.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -61,20 +67,20 @@ class Health:
             self._counts[event] += 1
 
     def reject(self, reasons: Counter[str], sentence: str = '') -> None:
-        """Count rejected input by reason, and keep the sentence that says why."""
+        """Count rejected input by reason, and keep a sentence that says why it was rejected."""
         with self._lock:
             self._rejected.update(reasons)
             self._last_problem = sentence or self._last_problem
 
     def remark(self, sentence: str) -> None:
-        """Keep a sentence that says what is wrong with the input, and what to do."""
+        """Keep a sentence that says what is wrong with the input and how to correct it."""
         with self._lock:
             self._last_problem = sentence
             if sentence not in self._remarks:
                 self._remarks.append(sentence)
 
     def time(self, age_ms: float, wait_ms: float, inference_ms: float, publish_ms: float) -> None:
-        """Add the time that each stage of one prediction took."""
+        """Record how long each stage of one prediction took."""
         rest_ms = wait_ms + publish_ms
         row = (age_ms, wait_ms, inference_ms, publish_ms, rest_ms + inference_ms, rest_ms)
         with self._lock:
@@ -84,13 +90,13 @@ class Health:
     def report(
         self, name: str, hardware_id: str, condition: Condition, facts: dict[str, str]
     ) -> DiagnosticArray:
-        """Return the diagnostics since the last report.
+        """Return the diagnostics for the time since the last report.
 
         Args:
             name: name of the node.
             hardware_id: identifier of the predictor's checkpoint.
-            condition: problems of the node.
-            facts: further values to show.
+            condition: present problems of the node.
+            facts: further diagnostic values, by name.
         """
         with self._lock:
             counts, rejected = self._counts.copy(), self._rejected.copy()
@@ -119,7 +125,8 @@ class Health:
             status.level = DiagnosticStatus.STALE
         elif warnings:
             status.level = DiagnosticStatus.WARN
-        # Earlier warnings stay in the message: they often explain a silence.
+        # Warnings are listed even while the input is silent, because they often explain the
+        # silence.
         said = [sentence for sentence in (condition.fault, silence, *warnings) if sentence]
         status.message = '; '.join(said) or 'predicting'
         values = {
@@ -145,7 +152,7 @@ class Health:
 
 
 def facts(predictor: MotionPredictor, budget: Budget, threads: int) -> dict[str, str]:
-    """Return the network, its engine and its budget, as values to show."""
+    """Return diagnostic values about the network, its engine and its latency budget."""
     engine, state = predictor.engine, budget.state
     return {
         'model': predictor.checkpoint.model_id,
@@ -163,7 +170,7 @@ def facts(predictor: MotionPredictor, budget: Budget, threads: int) -> dict[str,
 
 
 def judged(check: SelfCheck) -> dict[str, str]:
-    """Return how well the people seen last were predicted, as values to show."""
+    """Return diagnostic values about how well the people who were seen last were predicted."""
     ahead = ' / '.join(f'{horizon_s:g}' for horizon_s in check.horizons_s)
     values = {}
     for quality in check.report()[-SHOWN:]:
@@ -178,12 +185,12 @@ def judged(check: SelfCheck) -> dict[str, str]:
 
 
 def shortfall(predictor: MotionPredictor, budget: Budget, backend: str) -> str:
-    """Return what does not work as configured, or an empty string.
+    """Return a sentence about all that does not work as configured; empty if all works.
 
     Args:
-        predictor: the predictor.
-        budget: chooses the number of samples.
-        backend: configured backend. 'auto' accepts any engine.
+        predictor: predictor that runs the network.
+        budget: latency budget, which chooses the number of samples.
+        backend: configured backend of the engine. 'auto' accepts any engine.
     """
     state, engine, words = budget.state, predictor.engine, []
     if 0 < state.samples < budget.ladder[0]:
@@ -199,5 +206,5 @@ def shortfall(predictor: MotionPredictor, budget: Budget, backend: str) -> str:
 
 
 def _told(attempts: Sequence[Attempt]) -> str:
-    """Return the engines that were tried and are not used, with the reasons."""
+    """Return the names of engines that were tried but are not used, and the reasons."""
     return '; '.join(f'{name} in {kind}: {why}' for name, kind, why in attempts)

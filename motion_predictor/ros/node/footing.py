@@ -1,4 +1,7 @@
-"""Checks by tf whether the frame of predictions moves. If so, everybody in it seems to move."""
+"""Checks by tf whether the frame of predictions moves.
+
+In a moving frame all people seem to move.
+"""
 
 from collections import deque
 from typing import NamedTuple
@@ -11,8 +14,9 @@ from motion_predictor.ros.common.transforms import Tf
 FIXED = ('odom', 'map', 'world', 'earth')
 """Fixed frames of REP-105, the smoothest first."""
 ASK_EVERY_NS, LOOK_BACK_NS, HOLD_NS = 50_000_000, 500_000_000, 1_000_000_000
-"""Period of the checks; span over which movement is measured; time for which a frame counts as
-moving after it moved. After this time, histories contain no observation from the movement."""
+"""Period of the checks; time span over which movement is measured; time for which a frame still
+counts as moving after its last movement. After this time, no history contains an observation from
+the movement."""
 WAY_M, TURN_RAD = 0.03, 0.02
 """Movement within `LOOK_BACK_NS` that localisation alone may cause. The turn moves a person at a
 distance of 3 m by 6 cm."""
@@ -27,7 +31,7 @@ class _Place(NamedTuple):
 
 
 class Footing:
-    """Watches by tf whether frames move.
+    """Checks by tf whether frames of the input move.
 
     Args:
         tf: source of the transforms; None if tf2_ros is not installed.
@@ -38,13 +42,13 @@ class Footing:
         self.clear()
 
     def clear(self) -> None:
-        """Forget all earlier poses, for example when time jumps."""
+        """Forget all earlier poses of all frames, for example when time jumps."""
         self._watched: dict[str, _Frame] = {}
         self._newest: _Frame | None = None
 
     @property
     def doubt(self) -> str:
-        """Why it is unknown whether the newest frame moves, and what to do; empty if known."""
+        """A sentence if tf cannot tell whether the newest frame moves; otherwise empty."""
         newest = self._newest
         if newest is None or newest.is_fixed or newest.fixed:
             return ''
@@ -55,9 +59,9 @@ class Footing:
         )
 
     def moves(self, frame_id: str, now_ns: int) -> str:
-        """Return a warning that names the remedy, if a frame moves.
+        """Return a warning if the frame moves. The warning says how to correct the setup.
 
-        The string is empty if the frame stands still, or if it is unknown whether it moves.
+        The warning is empty if the frame stands still, or if tf does not know its movement.
 
         Args:
             frame_id: frame in which people are predicted.
@@ -78,7 +82,7 @@ class Footing:
 
 
 class _Frame:
-    """One frame and its recent poses."""
+    """One frame of the input, with its recent poses in a fixed frame."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -107,13 +111,13 @@ class _Frame:
             self._places.popleft()
         before = self._places[0].rigid
         way_m = np.linalg.norm(place.translation - before.translation)
-        # The Frobenius norm is 2 sqrt(2) sin(angle / 2).
+        # The Frobenius norm of the difference of the rotations is 2 sqrt(2) sin(angle / 2).
         turn_rad = np.linalg.norm(place.rotation - before.rotation) / 2**0.5
         if way_m > WAY_M or turn_rad > TURN_RAD:
             self._moved_ns = now_ns
 
     def _place(self, tf: Tf, now_ns: int) -> Rigid | None:
-        """Return the transform to the first of the FIXED frames that tf knows."""
+        """Return the frame's pose in the first of the `FIXED` frames that tf knows."""
         for name in [self.fixed] if self.fixed else self._references:
             place = tf.newest(name, self.name, now_ns, OLDEST_S)
             if place is not None:

@@ -1,4 +1,4 @@
-"""Makes a faster engine while the node predicts with the present one."""
+"""Makes a faster inference engine while the node predicts with the present engine."""
 
 import threading
 import time
@@ -13,14 +13,14 @@ from motion_predictor.predictor import MotionPredictor
 
 
 class Improvement:
-    """Starts the making of missing engines in the background.
+    """Makes missing inference engines in a background process.
 
-    When they are made, the predictor takes over the fastest engine that agrees with eager.
+    When the engines are ready, the predictor takes the fastest one that agrees with eager PyTorch.
 
     Args:
-        predictor: predicts with an engine that already exists.
-        maker: starts the process that makes the missing engines.
-        taken_over: called when the predictor has taken over a faster engine.
+        predictor: predictor that uses an existing engine until a faster one is ready.
+        maker: function that starts the process which makes the missing engines.
+        taken_over: called after the predictor has changed to a faster engine.
         logger: logger of the node.
     """
 
@@ -61,7 +61,7 @@ class Improvement:
                 self._logger.info(f'{engine.backend} in {engine.precision} predicts from now on')
             for name, numbers, why in refused:
                 self._logger.warning(f'the {name} engine in {numbers} is not used: {why}')
-        except Exception as error:  # the present engine continues to predict
+        except Exception as error:  # predictions continue with the present engine
             self._logger.error(f'making a faster engine failed: {one_line(error)}')
         finally:
             self._began_s = None
@@ -72,7 +72,7 @@ class Improvement:
         self._undo.close()
 
     def __str__(self) -> str:
-        """Return in words which engine is being made."""
+        """Return which engine is being made, and for how long; 'none' if no engine is."""
         began_s, unmade = self._began_s, self._predictor.engine.unmade
         if began_s is None or not unmade:
             return 'none'

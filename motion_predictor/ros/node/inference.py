@@ -1,4 +1,4 @@
-"""The one thread in which the network runs, and the loop that it executes."""
+"""Runs the network in one thread, and the loop that predicts in this thread."""
 
 import threading
 import time
@@ -15,15 +15,15 @@ from motion_predictor.ros.node.scheduling import Precedence
 Result = TypeVar('Result')
 
 REST_S = 0.001
-"""A shorter wait leaves other threads no time."""
+"""A wait for messages that is shorter than this leaves other threads no time to run."""
 
 
 class Loop:
-    """Does work whenever messages arrive.
+    """Waits for messages, and calls `work` whenever some have arrived.
 
     Args:
-        intake: waits for messages.
-        work: does all the work at hand. It must not raise.
+        intake: subscription whose messages the loop waits for.
+        work: function that reads all waiting messages and predicts. `work` must not raise.
         precedence: real-time priority of the thread that runs the loop.
     """
 
@@ -36,10 +36,11 @@ class Loop:
         """The error that ended the loop; empty if there was none."""
         self._ended = threading.Event()
         self._rested_s = time.monotonic()
-        self._busy_since_s: float | None = self._rested_s  # busy until `run` begins
+        # The loop counts as busy until `run` begins.
+        self._busy_since_s: float | None = self._rested_s
 
     def run(self) -> None:
-        """Wait and work until told to end."""
+        """Wait for messages and work on them until `end` is called."""
         self._ended.clear()
         self._busy_since_s, self._rested_s = None, time.monotonic()
         try:
@@ -64,38 +65,38 @@ class Loop:
             self._precedence.resume()
 
     def end(self, patience_s: float) -> bool:
-        """End the loop, and return whether the work in hand was finished within `patience_s`."""
+        """End the loop, and return whether the running prediction finished within `patience_s`."""
         self.told_to_end = True
         self._intake.ring()
         return self._ended.wait(patience_s)
 
     def busy_s(self) -> float:
-        """Return how long the present work has taken so far, seconds; 0 if the loop waits.
+        """Return how long the running prediction has taken so far, seconds; 0 if the loop waits.
 
-        Before `run` begins, this is the time since the loop was made.
+        Before `run` begins, return the time since the loop was made.
         """
         since_s = self._busy_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
     def restless_s(self) -> float:
-        """Return how long the loop has worked without a pause, seconds; 0 if it waits."""
+        """Return how long the loop has worked without a pause, seconds; 0 if the loop waits."""
         return 0.0 if self._busy_since_s is None else time.monotonic() - self._rested_s
 
     def has_died(self) -> bool:
-        """Whether the loop ended without being told to."""
+        """Whether the loop ended although nobody called `end`."""
         return self._ended.is_set() and not self.told_to_end
 
 
 class InferenceThread:
-    """Runs everything that touches the network in one thread.
+    """Loads and runs the network in one thread of its own.
 
-    Loading, warming up and predicting share one thread for two reasons. First, each thread that
-    calls torch gets its own OpenMP team. If there are more teams than cores, their threads sleep
-    between operations, which doubles the time of a small network. Second, a CUDA graph must be
-    captured and replayed by the same thread.
+    Loading, warming up and predicting share one thread for two reasons. First, OpenMP starts a
+    separate team of threads for each thread that calls torch. If the teams have more threads than
+    the CPU has cores, the threads sleep between operations. A small network then takes twice the
+    time. Second, the thread that captures a CUDA graph must also replay it.
 
     Args:
-        threads: CPU threads of the network.
+        threads: number of CPU threads that the network may use.
     """
 
     def __init__(self, threads: int) -> None:
@@ -107,16 +108,19 @@ class InferenceThread:
         )
 
     def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Run a function in the thread. Return its result, or raise the error that it raised.
+        """Run a function in the inference thread, and return its result or raise its error.
 
         If a loop is running in the thread, this call waits for its end.
         """
         return self._pool.submit(function, *arguments).result()
 
     def run(self, loop: Loop) -> None:
-        """Start a loop in the thread, which runs until it is told to end. Returns at once."""
+        """Start a loop in the inference thread, and return at once.
+
+        The loop runs until `Loop.end` is called.
+        """
         self._pool.submit(loop.run)
 
     def stop(self) -> None:
-        """End the thread after the work in hand, without waiting for it."""
+        """End the inference thread after its present work, and return at once."""
         self._pool.shutdown(wait=False)

@@ -1,4 +1,4 @@
-"""Keeps the log file of this process small: ROS itself neither rotates nor removes it."""
+"""Keeps the log file of this process small, because ROS neither rotates nor removes log files."""
 
 import os
 import shutil
@@ -13,12 +13,12 @@ CHECKED_S = 60.0
 
 
 def keep_log_small(most_bytes: int = MOST_BYTES) -> None:
-    """If the log file is larger than this, move its content to `FILE.1`, which is overwritten.
+    """If the log file is larger than `most_bytes`, move its content to `FILE.1`.
 
-    ROS has the file open for appending, so it continues in the emptied file. If the disk has no
-    room for the copy, the content is lost.
+    An existing `FILE.1` is overwritten. ROS has the log file open for appending, so ROS continues
+    in the emptied file. If the disk has no room for the copy, the content of the log file is lost.
     """
-    with suppress(OSError):  # another program may clean the folder up
+    with suppress(OSError):  # another program may delete files of the folder at the same time
         path = own_log_file()
         if path is None or path.stat().st_size <= most_bytes:
             return
@@ -31,7 +31,7 @@ def keep_log_small(most_bytes: int = MOST_BYTES) -> None:
 
 
 def own_log_file() -> Path | None:
-    """Return the log file that this process has open, or None if ROS writes none."""
+    """Return the log file that this process has open, or None if ROS writes no log file."""
     folder = os.path.realpath(get_logging_directory())
     for descriptor in Path('/proc/self/fd').iterdir():
         path = Path(os.path.realpath(descriptor))

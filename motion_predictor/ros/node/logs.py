@@ -8,7 +8,10 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 
 
 class _ToRos(logging.Handler):
-    """Passes log records to the logger of a node, whose level decides what is printed."""
+    """Passes log records to the logger of a node.
+
+    The level of this logger decides which records are printed.
+    """
 
     def __init__(self, logger: RcutilsLogger) -> None:
         super().__init__()

@@ -1,4 +1,7 @@
-"""Message types by name. Their package is imported only when one is chosen."""
+"""Finds message types by name.
+
+The package of a message type is imported only when it is needed.
+"""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -15,7 +18,7 @@ def message_class(input_type: str, kind: str) -> Any:
         kind: name of the type, as package/msg/Name.
 
     Raises:
-        InputError: if the package or the message does not exist; names the package.
+        InputError: if the package or the message does not exist. The error names the package.
     """
     package, _, name = kind.split('/')
     try:
@@ -30,10 +33,10 @@ def message_class(input_type: str, kind: str) -> Any:
 
 
 def point_reader() -> Callable[..., Any]:
-    """Return the function that reads point clouds.
+    """Return the function `read_points`, which reads point clouds.
 
     Raises:
-        InputError: if neither of the two packages that have the function is installed.
+        InputError: if neither sensor_msgs_py nor pointcloud2 is installed.
     """
     for module in ('sensor_msgs_py.point_cloud2', 'pointcloud2'):
         try:

@@ -1,4 +1,4 @@
-"""Configures the middleware for predictions, which are large messages."""
+"""Configures the ROS middleware for large messages, because predictions are large."""
 
 import os
 
@@ -15,13 +15,14 @@ TESTED = 'rmw_fastrtps'
 
 
 class MiddlewareError(RuntimeError):
-    """The node was never tested with this middleware."""
+    """Raised if the node was never tested with the ROS middleware in use."""
 
 
 def carry_large_messages() -> None:
-    """Make Fast DDS pass whole predictions through shared memory. Call this before rclpy.init.
+    """Make Fast DDS pass whole predictions through shared memory.
 
-    It sets an environment variable, which other middlewares do not read.
+    Call `carry_large_messages` before rclpy.init. It sets an environment variable of Fast DDS,
+    which other middlewares do not read.
     """
     if not any(name in os.environ for name in FAST_DDS):
         name = OLD_PROFILES if os.environ.get('ROS_DISTRO') in OLD else PROFILES
@@ -29,14 +30,14 @@ def carry_large_messages() -> None:
 
 
 def require_tested(untested_middleware: bool, identifier: str = '') -> None:
-    """Refuse a middleware with which the node was not tested.
+    """Raise an error if the node was not tested with the ROS middleware in use.
 
     Args:
-        untested_middleware: whether to accept any middleware.
-        identifier: identifier of the middleware; the middleware of this process if empty.
+        untested_middleware: whether to accept every middleware, tested or not.
+        identifier: name of the middleware; empty for the middleware of this process.
 
     Raises:
-        MiddlewareError: if the middleware is refused; names it.
+        MiddlewareError: if the middleware is refused. The error names the middleware.
     """
     used = identifier or rclpy.get_rmw_implementation_identifier()
     if not used.startswith(TESTED) and not untested_middleware:

@@ -1,4 +1,4 @@
-"""The `predictor` node: skeletons in, predicted motion out. It only connects other parts."""
+"""The `predictor` node: reads skeletons and publishes predicted motion."""
 
 import gc
 import os
@@ -65,11 +65,12 @@ CALLBACKS = 3
 
 
 class PredictorNode(ManagedNode):
-    """Predicts the motion of everybody whom a source sees, and publishes on `predicted_motion`.
+    """Predicts the motion of all people whom a source sees, and publishes on `predicted_motion`.
 
     The inference thread takes the messages, predicts on the newest data and publishes. The node's
-    executor runs everything else, so that managers get answers during a long transition. A
-    watchdog thread publishes STALE_INPUT or FAULT when the inference thread cannot publish.
+    executor runs all other callbacks, so that lifecycle managers get answers during a long
+    transition. A watchdog thread publishes STALE_INPUT or FAULT when the inference thread cannot
+    publish.
     """
 
     def __init__(self) -> None:
@@ -90,13 +91,13 @@ class PredictorNode(ManagedNode):
     # Lifecycle
 
     def on_configure(self, state: LifecycleState) -> Return:
-        """Load and warm up the predictor, and log which one it is."""
+        """Load and warm up the predictor, and log which model it uses."""
         with self._alone:
             done = super().on_configure(state)
             if done == Return.SUCCESS:
                 log_setup(self._setup, self.get_logger())
                 gc.collect()
-                gc.freeze()  # what was loaded stays, so that no collection needs to search it
+                gc.freeze()  # the loaded objects stay, so garbage collection can skip them
             return done
 
     def _set_up(self, values: dict[str, Any]) -> None:
@@ -107,7 +108,7 @@ class PredictorNode(ManagedNode):
         undo.callback(self._inference.stop)
         predictor = self._inference.call(load, values)
         self._costs = self._inference.call(measure_costs, predictor, values)
-        nobody(predictor, values)  # raises now for values that would fail at activation
+        nobody(predictor, values)  # raises now, not at activation, if values are wrong
         SelfCheck(predictor.times, values['self_correction'])
         layouts = known_layouts()
         if values['layout_folder']:
@@ -139,7 +140,7 @@ class PredictorNode(ManagedNode):
         self._table.in_use = True
 
     def _survey_again(self, predictor: MotionPredictor, values: dict[str, Any]) -> None:
-        """Measure the time of predictions again, after a change of the engine."""
+        """Measure again how long predictions take, because the engine has changed."""
         costs = measure_costs(predictor, values)
         with self._alone:
             if self._table.in_use and self._setup.predictor is predictor:
@@ -148,7 +149,7 @@ class PredictorNode(ManagedNode):
 
     def _listen(self) -> None:
         undo, setup = self._active, self._setup
-        # A new one: a prediction that hung in an earlier activation may still use the old message.
+        # Make a new output: a prediction that hung earlier may still use the old output's message.
         setup.output = make_output(setup.predictor, setup.values)
         qos = copy(qos_profile_sensor_data)
         qos.depth = KEPT_MESSAGES
@@ -159,7 +160,7 @@ class PredictorNode(ManagedNode):
             people.succeed(self._left, self._time.now_ns())
         pipeline = Pipeline(self, self._time, setup, people, intake)
         self._pipeline = pipeline
-        undo.callback(self._watch(pipeline).stop)  # ends after the loop, which it watches
+        undo.callback(self._watch(pipeline).stop)  # the watchdog ends after the loop
         self._inference.run(pipeline.loop)
         undo.callback(self._end, pipeline)
         self._start_reporting(pipeline)
@@ -179,7 +180,7 @@ class PredictorNode(ManagedNode):
         )
 
     def destroy_node(self) -> None:
-        """End from any state, and free everything."""
+        """Stop the node in any lifecycle state, and free all its objects."""
         self._stop()
         self._free()
         super().destroy_node()
@@ -215,19 +216,19 @@ class PredictorNode(ManagedNode):
 
     def _report(self, pipeline: Pipeline) -> None:
         with self._alone:
-            if pipeline is self._pipeline:  # otherwise a transition has just ended it
+            if pipeline is self._pipeline:  # otherwise a transition has just ended this pipeline
                 self._diagnostics.publish(pipeline.report())
                 self._quality.publish(pipeline.quality())
 
     def _look(self, pipeline: Pipeline) -> None:
-        """Check the inference thread and the age of the input."""
+        """Check for the watchdog whether the inference thread works and the input is recent."""
         try:
             if pipeline.loop.has_died():
                 self._inference.run(pipeline.loop)
                 pipeline.fell_over()
             else:
                 pipeline.watch()
-        except Exception as error:  # for example while ROS shuts down
+        except Exception as error:  # ROS may be shutting down
             if rclpy.ok(context=self.context):
                 self.get_logger().error(f'the watchdog failed: {one_line(error)}')
 
@@ -241,7 +242,7 @@ class PredictorNode(ManagedNode):
         return Budget(values['latency_budget_ms'], values['samples'], self._costs)
 
     def _objection(self, values: dict[str, Any]) -> str:
-        """Return why these values do not fit the configured node, or an empty string."""
+        """Return why the configured node cannot take these values; empty if it can."""
         predictor = self._setup.predictor
         if values['samples'] > predictor.samples:
             return (
@@ -262,7 +263,7 @@ class PredictorNode(ManagedNode):
         return ''
 
     def _use(self, values: dict[str, Any]) -> None:
-        """Apply changed values at once."""
+        """Apply changed values of parameters at once."""
         setup, pipeline = self._setup, self._pipeline
         changed = {name for name, value in values.items() if value != setup.values[name]}
         setup.values = values
@@ -290,9 +291,9 @@ def main(args: list[str] | None = None) -> Any:
     sys.setswitchinterval(SWITCH_S)
     rclpy.init(args=args)
     node = PredictorNode()
-    # In a thread, so that the node answers service calls while it starts.
+    # The start runs in a thread, so that the node answers service calls meanwhile.
     start = threading.Thread(target=node.start, name='autostart', daemon=True).start
     serve(node, MultiThreadedExecutor(CALLBACKS), start)
     if node.hung:
-        os._exit(1)  # Python would wait for the thread that never ends
+        os._exit(1)  # a normal exit would wait for the thread that never ends
     return 0

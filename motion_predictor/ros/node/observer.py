@@ -1,4 +1,4 @@
-"""Turns the messages that arrive into the people who are there."""
+"""Turns the messages that arrive into a list of the people who are present."""
 
 import threading
 import time
@@ -32,14 +32,14 @@ class News:
 
 
 class Observer:
-    """Reads messages and tracks the people in them. Any thread may call it.
+    """Reads messages and tracks the people in them. Any thread may call its methods.
 
     Args:
         clock: clock of the node.
         setup: objects that the node's parameters describe.
-        people: the people at the start.
-        health: counts events for diagnostics.
-        complaints: reports problems.
+        people: tracker of the people, used from the start.
+        health: counter of events for diagnostics.
+        complaints: reports problems to the log and to the diagnostics.
     """
 
     def __init__(
@@ -56,7 +56,8 @@ class Observer:
         """The people who are there, with their histories."""
         self._health = health
         self._complaints = complaints
-        self._reading = threading.Lock()  # guards the input; may be held for long (tf)
+        # Guards the input. A wait for tf may hold this lock for long.
+        self._reading = threading.Lock()
         self._lock = threading.Lock()  # guards `people` and the state of the newest observation
         self._stamps = Stamps()
         self._since_usable = Stopwatch(clock)
@@ -68,18 +69,18 @@ class Observer:
     # What arrives
 
     def read(self, message: Any, received_s: float) -> None:
-        """Take a message.
+        """Read a message of the source, and update the tracked people.
 
         Args:
-            message: the message, of the type of the source.
-            received_s: when the middleware received it, by `time.time`.
+            message: message of the type that the source reads.
+            received_s: time at which the middleware received the message, by `time.time`, seconds.
         """
         self._health.count('received')
         waited_s = max(0.0, time.time() - received_s)
         self._take(partial(self._setup.input.read, message), waited_s)
 
     def sample(self) -> None:
-        """Take the people whom tf describes."""
+        """Read the people from tf, and update the tracked people."""
         self._take(self._setup.input.sample)
 
     def _take(self, read: Callable[[int], Scan | None], waited_s: float = 0.0) -> None:
@@ -91,9 +92,9 @@ class Observer:
             try:
                 scan = read(now_ns)
                 age_ms = self._age_at_arrival_ms(scan, now_ns, waited_s)
-            except Exception as error:  # InputError, or any error of a reader on bad content
+            except Exception as error:  # readers raise InputError, or any error on bad content
                 scan, refusal = None, str(error) or type(error).__name__
-                with self._lock:  # the people in a refused message are there all the same
+                with self._lock:  # the people in a refused message are present all the same
                     self.people.somebody(getattr(error, 'people', 1), now_ns)
             if scan is not None:
                 self._stamps.see(age_ms)
@@ -135,7 +136,7 @@ class Observer:
         """Return the age of a scan when it arrived, in milliseconds.
 
         Raises:
-            InputError: if its stamp lies in the future.
+            InputError: if the stamp of the scan lies more than `max_ahead_s` in the future.
         """
         if scan is None:
             return 0.0
@@ -148,10 +149,10 @@ class Observer:
             )
         return age_ms
 
-    # Who is there
+    # The people who are present
 
     def begin_afresh(self, people: People) -> None:
-        """Replace `people` by new ones without any history."""
+        """Replace the tracker `people` by a new one that has no histories."""
         with self._lock:
             people.succeed(self.people, self._clock.now_ns())
             self.people = people
@@ -175,7 +176,7 @@ class Observer:
             return News(scene, self._arrived_s, self._age_ms)
 
     def scene_or_nobody(self) -> Scene:
-        """Return everybody who is listed, without windows; an empty scene before any input."""
+        """Return all listed people without history windows; an empty scene before any input."""
         with self._lock:
             return self.people.listing(self._clock.now_ns()) or Scene(0, '', ())
 
@@ -186,7 +187,7 @@ class Observer:
         return self._since_usable.elapsed_s() > self._setup.values['stale_after_s']
 
     def doubts(self) -> dict[str, str]:
-        """Return possible problems of the input that the node cannot verify, as values to show."""
+        """Return diagnostic values about problems that the input may have."""
         doubts = {'stamps': self._stamps.doubt(), 'frame': self._setup.input.footing.doubt}
         for name, doubt in doubts.items():
             if doubt:

@@ -1,4 +1,4 @@
-"""Turns predictions into messages. Numbers are flat buffers, which rclpy copies as a whole."""
+"""Turns predictions into messages. Arrays become flat buffers, which rclpy copies as a whole."""
 
 import math
 from array import array
@@ -25,7 +25,7 @@ MAX_UINT16 = 65_535
 
 
 def time_message(nanoseconds: int) -> Time:
-    """Return a time as a message."""
+    """Return a time in nanoseconds as a message."""
     return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
 
 
@@ -45,11 +45,13 @@ def chosen_frames(
         frames: number of future frames.
         rate_hz: frame rate of the checkpoint. Frame f lies (f + 1) / rate_hz seconds after the
             last observation.
-        stride: publish every `stride`-th frame; 0 publishes the frames nearest to `times_s`.
-        times_s: seconds after the last observation. Times beyond the last frame are ignored.
+        stride: publish every `stride`-th future frame. 0 publishes the frames nearest to
+            `times_s`.
+        times_s: times at which frames are published, seconds after the last observation. Times
+            beyond the last future frame are ignored.
 
     Raises:
-        ValueError: if no frame is left, or a time is not positive and finite.
+        ValueError: if no frame is left to publish, or a time is not positive and finite.
     """
     if stride:
         if stride > frames:
@@ -71,7 +73,7 @@ def chosen_frames(
 
 
 def even_step(times_s: FloatArray) -> float:
-    """Return the step between frames, which is also the first time; NaN if steps are uneven."""
+    """Return the time step between frames, seconds; NaN if the frames are not evenly spaced."""
     even = times_s[0] * np.arange(1, len(times_s) + 1)
     return float(times_s[0]) if np.allclose(times_s, even, rtol=0, atol=1e-5) else float('nan')
 
@@ -83,7 +85,7 @@ def quality_message(
     coverage: float,
     published_ns: int,
 ) -> MotionQualityArray:
-    """Return the message that says how well everybody was predicted."""
+    """Return the message that says how well each person was predicted."""
     message = MotionQualityArray(model=model, coverage=coverage, horizons=flat(horizons_s))
     message.header.stamp = time_message(published_ns)
     for quality in found:
@@ -106,14 +108,14 @@ class MotionOutput:
     """Builds PredictedMotionArray messages.
 
     Args:
-        checkpoint: the predictor's checkpoint.
-        frame_stride: publish every n-th frame. The last frame is among them if n divides the
-            number of frames. 0 publishes the frames at `frame_times`.
-        frame_times: seconds after the last observation.
-        publish_samples: whether to publish the samples.
-        coverage: probability of the radii, for messages without a prediction.
-        wanted_samples: configured number of samples.
-        max_speed: greatest speed of a person, metres per second.
+        checkpoint: checkpoint that the predictor uses.
+        frame_stride: n, to publish every n-th future frame. If n divides the number of frames, the
+            last frame is published. 0 publishes the frames nearest to `frame_times`.
+        frame_times: times at which frames are published, seconds after the last observation.
+        publish_samples: whether messages contain the samples, not only the mean and the radius.
+        coverage: coverage that is written into messages without a prediction.
+        wanted_samples: number of samples per person that the parameters ask for.
+        max_speed: greatest possible speed of a person, metres per second.
 
     Raises:
         ValueError: if no frame is left to publish.
@@ -155,13 +157,17 @@ class MotionOutput:
         published_ns: int,
         at_least: Status = Status.OK,
     ) -> PredictedMotionArray:
-        """Return the message for a scene. The next call reuses the same message object.
+        """Return the PredictedMotionArray for all people of a scene.
+
+        The next call reuses the same message object.
 
         Args:
-            scene: everybody. People with a window are the prediction's people, in this order.
-            prediction: the prediction; None if nothing may be published as fresh.
-            published_ns: the present time.
-            at_least: lower bound of every status, for problems of the source or the node.
+            scene: all people who are listed. `prediction` holds the people with a history window,
+                in the same order.
+            prediction: futures of the people. None if no prediction may be published as fresh.
+            published_ns: present time of the node, nanoseconds.
+            at_least: mildest status that the message and its people may have. A problem of the
+                source or of the node raises this lower bound.
         """
         samples = None
         if prediction is not None and self._publish_samples:
@@ -175,7 +181,8 @@ class MotionOutput:
         message.num_samples = 0 if samples is None else message.drawn_samples
         message.unlisted = min(scene.unlisted, MAX_UINT16)
         message.motions = []
-        # With unlisted people the list is not complete, so the message cannot be OK.
+        # If people are unlisted, the list is not complete, so the status of the message cannot be
+        # OK.
         statuses = [at_least, *([Status.STALE_INPUT] if scene.unlisted else [])]
         row = 0
         for person in scene.people:
@@ -187,7 +194,7 @@ class MotionOutput:
                 place=seen.place.astype(np.float32),
                 reach=seen.reach_m,
                 observed_fraction=person.observed_fraction,
-                check_fields=True,  # rclpy then takes arrays without a copy
+                check_fields=True,  # makes rclpy take arrays without a copy
             )
             status = most_severe([person.status, at_least])
             familiarity = math.nan

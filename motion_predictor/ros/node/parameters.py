@@ -1,4 +1,4 @@
-"""The parameters of the predictor: names, defaults, ranges and meanings."""
+"""The parameters of the predictor, with their names, defaults, ranges and meanings."""
 
 from motion_predictor.ros.common.parameter_table import Parameter
 from motion_predictor.sources.point_cloud import FIELDS

@@ -1,4 +1,4 @@
-"""The work of the active node on each message: read, predict, publish."""
+"""Does the active node's work on each message: read it, predict and publish."""
 
 import threading
 import time
@@ -29,7 +29,8 @@ from motion_predictor.tracking.people import People
 from motion_predictor.tracking.scene import Scene
 
 STUCK_S = 1.0
-"""A prediction that takes longer is a FAULT. Before that, the status is STALE_INPUT at worst."""
+"""A prediction that takes longer than this is a FAULT. Before that, the status is STALE_INPUT at
+worst."""
 READING = 2.0
 """Time from the publication of a message until a Python process has read it, as a multiple of the
 time that publishing took. Both copy the same numbers. Measured: 2 up to 1 MB (four people with the
@@ -37,17 +38,17 @@ frames that are published by default), 3 to 4 for 3 MB and more."""
 
 
 class Pipeline:
-    """Takes the messages that arrive, predicts on the newest observation and publishes.
+    """Reads the messages that arrive, predicts from the newest observation and publishes.
 
-    One thread does this work. A watchdog in a second thread publishes when the first cannot.
-    Parameters may change in a third thread.
+    One thread reads, predicts and publishes. A watchdog in a second thread publishes a status when
+    the first thread cannot publish. Parameters may change in a third thread.
 
     Args:
-        node: provides the logger and the context.
+        node: node that provides the logger and the ROS context.
         clock: clock of the node.
         setup: objects that the node's parameters describe.
-        people: the tracker that follows everybody.
-        intake: receives the messages.
+        people: tracker of all people who are present.
+        intake: subscription to the messages of the source.
     """
 
     def __init__(
@@ -80,15 +81,15 @@ class Pipeline:
     # Input
 
     def _work(self) -> None:
-        """Read all new messages and predict on the newest observation."""
+        """Read all new messages and predict from the newest observation."""
         for message, received_ns in self._intake.take():
-            # With some middlewares received_ns is 0, that is unknown.
+            # Some middlewares do not report received_ns: it is then 0.
             self.observer.read(message, received_ns / 1e9 or time.time())
         if self.observer.has_news:
             self._predict_newest()
 
     def sample(self) -> None:
-        """Take the people whom tf describes, and wake the loop to predict them."""
+        """Read the people from tf, and wake the loop so that it predicts them."""
         self.observer.sample()
         if self.observer.has_news:
             self._intake.ring()
@@ -99,7 +100,7 @@ class Pipeline:
         try:
             self._predict_and_publish()
             self._fault = ''
-        except BaseException as error:  # an engine may raise anything; the thread must continue
+        except BaseException as error:  # an engine may raise any error; the thread must continue
             if rclpy.ok(context=self._node.context):
                 sentence = one_line(error)
                 self._fault = f'prediction failed: {sentence}'
@@ -150,14 +151,15 @@ class Pipeline:
         )
 
     def _lacks_radius(self, prediction: Prediction) -> bool:
-        """Whether there is no radius because too few samples were drawn.
+        """Whether the radius is missing because too few samples were drawn.
 
-        The checkpoint is calibrated for the configured number of samples, but not for this one.
+        In this case the checkpoint is calibrated for the configured number of samples, but not for
+        the smaller number that was drawn.
         """
         return bool(np.isnan(prediction.coverage)) and not np.isnan(self._setup.predictor.coverage)
 
     def _predict(self, histories: NDArray[np.float32], samples: int) -> Prediction:
-        """Predict. If the engine fails, a slower one replaces it."""
+        """Predict. If the engine fails, a slower engine replaces it."""
         predictor = self._setup.predictor
         while True:
             try:
@@ -171,7 +173,7 @@ class Pipeline:
     def _publish(self, scene: Scene, prediction: Prediction | None, at_least: Status) -> None:
         setup = self._setup
         with self._publish_lock:
-            if self.loop.told_to_end:  # this prediction hung and belongs to an earlier activation
+            if self.loop.told_to_end:  # this prediction hung in an earlier activation
                 return
             now_ns = self._clock.now_ns()
             age_s = (now_ns - scene.stamp_ns) / 1e9
@@ -183,12 +185,12 @@ class Pipeline:
             self._since_published.start()
         self._health.count('published')
 
-    # State, for the watchdog and for diagnostics
+    # State of the pipeline, for the watchdog and for diagnostics
 
     def watch(self) -> None:
         """Publish STALE_INPUT or FAULT if no prediction can be published.
 
-        If the loop takes no pause, it also gives up the thread's real-time priority for a while.
+        If the loop never pauses, also give up its thread's real-time priority for a while.
         """
         overdue = self._since_published.elapsed_s() > self._setup.values['stale_after_s']
         if self._busy(STUCK_S) or (self._fault and overdue):
@@ -210,7 +212,7 @@ class Pipeline:
         self._publish(self.observer.scene_or_nobody(), None, Status.FAULT)
 
     def report(self) -> DiagnosticArray:
-        """Return the diagnostics since the last report."""
+        """Return the diagnostics for the time since the last report."""
         predictor, budget = self._setup.predictor, self._setup.budget
         missing = shortfall(predictor, budget, self._setup.values['backend'])
         if missing:
@@ -240,7 +242,7 @@ class Pipeline:
         return report
 
     def quality(self) -> MotionQualityArray:
-        """Return the message that says how well everybody was predicted lately."""
+        """Return the message that says how well each person was predicted lately."""
         predictor, check = self._setup.predictor, self.check
         return quality_message(
             check.report(),
@@ -251,7 +253,7 @@ class Pipeline:
         )
 
     def _busy(self, longest_s: float) -> str:
-        """Return a sentence if a prediction has run for longer than this; otherwise empty."""
+        """Return a sentence if a prediction has run for longer than `longest_s`; else empty."""
         busy_s = self.loop.busy_s()
         if busy_s <= longest_s:
             return ''

@@ -1,4 +1,7 @@
-"""QoS of the predictions. By its deadline and liveliness, subscribers can notice silence."""
+"""QoS of the predictions.
+
+The deadline and the liveliness of the QoS let subscribers notice that messages stop.
+"""
 
 from rclpy.duration import Duration
 from rclpy.qos import LivelinessPolicy, QoSPolicyKind, QoSProfile
@@ -22,7 +25,7 @@ def output_qos(stale_after_s: float) -> QoSProfile:
     """Return the QoS profile of predictions: reliable, only the newest message, with a deadline.
 
     Args:
-        stale_after_s: silence of the source after which the node publishes STALE_INPUT.
+        stale_after_s: time without input after which the node publishes STALE_INPUT, seconds.
     """
     return QoSProfile(
         depth=1,

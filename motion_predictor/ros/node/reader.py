@@ -1,4 +1,4 @@
-"""Reads messages of any source. Returns observations in the model's layout and fixed frame."""
+"""Reads messages of any source into observations in the model's layout and in the fixed frame."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from motion_predictor.tracking.scene import Observation
 
 MAX_REMEMBERED_MAPS = 32
 MAX_NUMBER = 1e9
-"""Larger coordinates count as missing: their squares might overflow float32."""
+"""Coordinates larger than this count as missing, because their squares might overflow float32."""
 ASSUMED_LAG_NS = 200_000_000
 """Assumed time from capture to arrival of messages without a stamp."""
 ROBOT_SEEN_S = 1.0
@@ -36,7 +36,7 @@ ROBOT_SEEN_S = 1.0
 
 @dataclass
 class Scan:
-    """The people of one message."""
+    """The people of one message, in the model's layout and in the fixed frame."""
 
     stamp_ns: int
     frame_id: str
@@ -46,16 +46,17 @@ class Scan:
 
 
 class SkeletonInput:
-    """Reads the messages of a source.
+    """Reads the messages of a source, and turns people into observations for the model.
 
     Args:
-        source: extracts the people from a message.
-        target: the model's layout, to which joints are mapped by name.
-        layouts: layouts that messages may name.
-        min_confidence: joints with a lower confidence count as missing.
-        fixed_frame: finds the transform to the fixed frame.
-        tf: gives the people of ros4hri, the robot's position, and whether frames move.
-        topic: topic to subscribe to; empty for the usual topic of the source.
+        source: adapter that extracts the people from a message.
+        target: layout of the model. The joints of messages are mapped to this layout by name.
+        layouts: skeleton layouts by name, from which a message may choose.
+        min_confidence: joints with a lower confidence than this count as missing.
+        fixed_frame: finds the transform from the frame of a message to the fixed frame.
+        tf: source of transforms, for the people of ros4hri, for the robot's position, and to check
+            whether frames move.
+        topic: topic of the source's messages; empty for the usual topic of the source.
     """
 
     def __init__(
@@ -83,11 +84,11 @@ class SkeletonInput:
 
     @property
     def is_sampled(self) -> bool:
-        """Whether a timer samples the people from tf, because no message contains them."""
+        """Whether a timer reads the people from tf, because no message contains their joints."""
         return isinstance(self._source, Ros4HriSource)
 
     def clear(self) -> None:
-        """Forget everything that was learned from messages, for example when time jumps."""
+        """Forget the stamps and frames of earlier messages, for example when time jumps."""
         self._newest_ns, self._newest_frame_id = 0, self._fixed_frame.name
         self._lag_ns = ASSUMED_LAG_NS
         self._fixed_frame.clear()
@@ -98,12 +99,12 @@ class SkeletonInput:
             self._source.forget()
 
     def close(self) -> None:
-        """Stop listening to tf."""
+        """Unsubscribe from tf."""
         if self._tf is not None:
             self._tf.close()
 
     def read(self, message: Any, now_ns: int) -> Scan | None:
-        """Return the people of a message; None for sources that are sampled by a timer.
+        """Return the people of a message; None for sources whose people come from tf.
 
         Raises:
             InputError: if nothing in the message can be used.
@@ -112,10 +113,10 @@ class SkeletonInput:
         return None if bodies is None else self._scan(bodies, now_ns)
 
     def sample(self, now_ns: int) -> Scan | None:
-        """Return everybody who is tracked, with poses from tf; None if nothing is new.
+        """Return all tracked people, with poses from tf; None if tf has nothing new.
 
         Raises:
-            InputError: if tf knows nobody's pose.
+            InputError: if tf does not know the pose of any tracked person.
         """
         if not isinstance(self._source, Ros4HriSource) or (tf := self._tf) is None:
             return None
@@ -124,10 +125,10 @@ class SkeletonInput:
         return None if bodies is None else self._scan(bodies, now_ns)
 
     def robot_place(self, robot_frame: str, now_ns: int) -> list[float]:
-        """Return the present position of a robot's frame, in the newest scan's frame, metres.
+        """Return the present position of `robot_frame` in the frame of the newest scan, metres.
 
         Raises:
-            InputError: if tf does not know it.
+            InputError: if tf does not know the robot's position.
         """
         tf, frame_id = self._tf, self._newest_frame_id
         place = tf.newest(frame_id, robot_frame, now_ns, ROBOT_SEEN_S) if tf is not None else None
@@ -157,7 +158,7 @@ class SkeletonInput:
             )
         frame_id = self._fixed_frame.name or bodies.frame_id
         if not bodies.ids and not frame_id:
-            frame_id = self._newest_frame_id  # so that people who were just lost stay remembered
+            frame_id = self._newest_frame_id  # people who were just lost stay in memory
         scan = Scan(bodies.stamp_ns, frame_id, [], bodies.rejected)
         if bodies.ids:
             scan.observations = self._observations(bodies, transform)
@@ -168,8 +169,8 @@ class SkeletonInput:
     def _guess_stamp(self, now_ns: int) -> int:
         """Return a time of capture for a message without a stamp.
 
-        The guess is later than the stamp of the message before. It is earlier than now, so that
-        messages captured later still count as newer.
+        The guess is later than the stamp of the message before. The guess is earlier than now, so
+        that messages captured later still count as newer.
         """
         guess = max(now_ns - self._lag_ns, min(self._newest_ns + 1, now_ns))
         self._newest_ns = guess
@@ -179,7 +180,7 @@ class SkeletonInput:
         joint_map = self._map(bodies.layout, bodies.joint_names)
         positions = np.where(np.abs(bodies.positions) < MAX_NUMBER, bodies.positions, np.nan)
         if bodies.confidence is not None:
-            # Written so that NaN counts as not confident.
+            # This comparison treats a confidence of NaN as too low.
             positions[~(bodies.confidence >= self.min_confidence)] = np.nan
         if transform is not None:
             positions = transform(positions)
@@ -210,16 +211,17 @@ class SkeletonInput:
 def open_input(
     values: Mapping[str, Any], target: Layout, layouts: Mapping[str, Layout], node: Node
 ) -> tuple[SkeletonInput, Any]:
-    """Return the input that the parameters ask for, and the class of its messages.
+    """Return the input that the parameters describe, and the class of its messages.
 
     Args:
         values: the node's parameters by name.
-        target: the model's layout.
-        layouts: layouts that messages and parameters may name.
-        node: node that listens to tf if it is needed.
+        target: skeleton layout of the model.
+        layouts: skeleton layouts by name, from which messages and parameters may choose.
+        node: node that subscribes to tf if tf is needed.
 
     Raises:
-        InputError: with one sentence, if parameters do not fit or a package is missing.
+        InputError: if parameters contradict each other or a package is missing. The error is one
+            sentence.
     """
     name, fixed = values['input_type'], values['fixed_frame']
     settings = Settings(
@@ -235,7 +237,7 @@ def open_input(
     try:
         tf = Tf(node)
     except ImportError:
-        tf = None  # then skeletons must come in the fixed frame
+        tf = None  # without tf, skeletons must come in the fixed frame
     if values['robot_frame'] and tf is None:
         raise InputError('robot_frame needs tf, but the ROS package tf2_ros is missing')
     from_tf = tf if fixed and static is None else None
@@ -252,7 +254,7 @@ def open_input(
     frame = FixedFrame(fixed, static, from_tf)
     shipped = layouts.get(target.name)
     if shipped is not None and shipped.joints == target.joints:
-        target = shipped  # its recipes for missing joints are newer than the checkpoint's
+        target = shipped  # this layout has newer recipes for missing joints
     topic = values['input_topic'] or source.topic
     try:
         validate_topic_name(topic)

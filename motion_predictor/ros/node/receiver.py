@@ -1,4 +1,4 @@
-"""The subscription of the input. The inference thread itself waits for its messages."""
+"""Subscribes to the input. The inference thread itself waits for the messages."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -22,17 +22,19 @@ class _Aside(MutuallyExclusiveCallbackGroup):
 
 
 class Intake:
-    """Takes the messages of a topic in the thread that asks for them.
+    """Subscribes to a topic, and delivers its messages in the thread that calls `take`.
 
-    A Python executor checks every service and timer of a node for each message. This costs more
-    than all other work on a message without people, and the executor must then wake a second
-    thread. `Intake` waits only for the subscription, as `rclpy.wait_for_message` does.
+    A Python executor checks every service and timer of a node for each message. This check takes
+    longer than all other work on a message without people. The executor must also wake a second
+    thread for the message. `Intake` waits only for the subscription, as `rclpy.wait_for_message`
+    does.
 
     Args:
         node: node that subscribes.
-        kind: class of the messages.
+        kind: Python class of the messages.
         topic: topic of the messages.
-        qos: QoS profile; parameters may override its policies.
+        qos: QoS profile of the subscription. ROS parameters may override the policies of this
+            profile.
     """
 
     def __init__(self, node: Node, kind: Any, topic: str, qos: QoSProfile) -> None:
@@ -43,10 +45,11 @@ class Intake:
             self._subscription = node.create_subscription(
                 kind,
                 topic,
-                lambda message: None,  # never called: `take` takes the messages
+                lambda message: None,  # never called: `take` reads the messages
                 qos,
                 callback_group=group,
-                # If an executor waits for QoS events, it also takes the wake-ups for messages.
+                # If an executor waits for QoS events, the executor also takes the wake-ups for
+                # messages.
                 event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
@@ -54,7 +57,8 @@ class Intake:
             self._bell = node.create_guard_condition(lambda: None, callback_group=group)
             undo.callback(node.destroy_guard_condition, self._bell)
             for used in (self._subscription, self._bell):
-                undo.enter_context(used.handle)  # entered once, because it costs time
+                # Entering the handles only here saves time at each message.
+                undo.enter_context(used.handle)
             assert node.context.handle is not None
             self._waiting = rclpy_implementation.WaitSet(1, 1, 0, 0, 0, 0, node.context.handle)
             self._open = undo.pop_all()
@@ -67,13 +71,16 @@ class Intake:
         self._waiting.wait(FOREVER)
 
     def ring(self) -> None:
-        """End the present wait, or else the next one. Any thread may call this."""
+        """End the present call of `wait`, or the next call if none is running.
+
+        Any thread may call `ring`.
+        """
         self._bell.trigger()
 
     def take(self) -> Iterator[tuple[Any, int]]:
         """Yield the messages that have arrived, oldest first, each with its time of arrival.
 
-        The time is in nanoseconds; 0 if the middleware does not report it.
+        The time of arrival is in nanoseconds; 0 if the middleware does not report it.
         """
         for _ in range(self._most):  # later messages wait for the next call
             taken = self._subscription.handle.take_message(
@@ -85,7 +92,7 @@ class Intake:
             yield message, info['received_timestamp']
 
     def publishers(self) -> int:
-        """Return the number of matched publishers."""
+        """Return the number of publishers whose type and QoS match the subscription."""
         return int(self._subscription.get_publisher_count())
 
     def mismatched(self) -> int:
@@ -94,5 +101,5 @@ class Intake:
         return max(0, publishers - self.publishers())
 
     def close(self) -> None:
-        """Unsubscribe. No thread may be in `wait` any more."""
+        """Unsubscribe. When `close` is called, no thread may be in `wait`."""
         self._open.close()

@@ -1,4 +1,4 @@
-"""Real-time scheduling: threads that run before everything else on the machine."""
+"""Gives threads real-time priority, so that they run before all others on the machine."""
 
 import os
 import threading
@@ -7,14 +7,14 @@ from contextlib import suppress
 
 
 class Precedence:
-    """Real-time priority (SCHED_FIFO) for the thread that enters this context.
+    """Gives real-time priority (SCHED_FIFO) to the thread that enters this context.
 
     A thread that already has a higher priority keeps it. If the system refuses the priority, the
     thread continues without it.
 
     Args:
-        priority: from 1 to 99; 0 leaves the thread as it is.
-        warn: called with a sentence if the system refuses the priority.
+        priority: real-time priority from 1 to 99; 0 leaves the thread's scheduling unchanged.
+        warn: function that receives a sentence if the system refuses the priority.
     """
 
     def __init__(self, priority: int, warn: Callable[[str], object]) -> None:
@@ -33,7 +33,7 @@ class Precedence:
             if before[1].sched_priority < self._priority:
                 os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self._priority))
                 self._before = before
-        except (AttributeError, OSError) as error:  # AttributeError: the system is not Linux
+        except (AttributeError, OSError) as error:  # only Linux has these functions
             self._warn(
                 f'real-time priority {self._priority} was refused ({error}), so other busy '
                 f'processes can delay predictions: allow it (rtprio {self._priority + 1} '
@@ -43,38 +43,41 @@ class Precedence:
 
     def __exit__(self, *error: object) -> None:
         if self._before is not None:
-            with suppress(OSError):  # the earlier scheduling may need a right of its own
+            with suppress(OSError):  # the thread may lack the right to its earlier priority
                 os.sched_setscheduler(0, *self._before)
         self._thread = self._before = None
 
     def give_up(self) -> bool:
-        """Give the thread ordinary scheduling until `resume`. Any thread may call this.
+        """Give the thread ordinary scheduling until `resume`. Any thread may call `give_up`.
 
         Returns:
-            Whether the thread had real-time priority until now.
+            True if the thread had real-time priority until now.
         """
         thread = self._thread
         if thread is None or self._before is None or self._given_up:
             return False
-        with suppress(OSError):  # some systems let only the thread itself change it
+        with suppress(OSError):  # on some systems only a thread itself may do this
             os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
         self._given_up = True
         return True
 
     def resume(self) -> None:
-        """Take the priority again if it was given up. Only the thread itself calls this."""
+        """Take back a priority that was given up.
+
+        Only the thread that has this priority may call `resume`.
+        """
         if self._given_up:
-            with suppress(OSError):  # the right to the priority may be gone
+            with suppress(OSError):  # the thread may have lost the right to its priority
                 os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self._priority))
             self._given_up = False
 
     def __str__(self) -> str:
-        """Return in words how the system schedules the thread."""
+        """Return words that describe how the system schedules the thread now."""
         thread = self._thread
         if thread is None:
             return 'not running'
         try:
             priority = os.sched_getparam(thread).sched_priority
-        except (AttributeError, OSError):  # for example if the system is not Linux
+        except (AttributeError, OSError):  # only Linux has this function
             return 'unknown'
         return f'real-time, priority {priority}' if priority else 'ordinary'

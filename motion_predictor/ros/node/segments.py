@@ -1,7 +1,8 @@
 """Removes shared memory that killed processes left behind.
 
 Fast DDS removes a shared-memory segment when its process ends, but not if the process is killed.
-Each killed predictor would leave 17 MB; a container has 64 MB of shared memory.
+Each killed predictor would leave 17 MB behind. A container has only 64 MB of shared memory by
+default.
 """
 
 import fcntl
@@ -22,12 +23,12 @@ def remove_segments_of_the_dead(folder: Path = SHARED_MEMORY) -> int:
     """Remove the segments of this user's dead processes, as `fastdds shm clean` does.
 
     Returns:
-        Number of segments removed.
+        Number of shared-memory segments that were removed.
     """
     removed = 0
     try:
         found = list(folder.iterdir())
-    except OSError:  # the folder does not exist
+    except OSError:  # this system has no such folder
         return 0
     for path in found:
         if match := LOCK.fullmatch(path.name):
@@ -41,13 +42,13 @@ def _remove_if_dead(lock: Path, segment: Path) -> bool:
         if status.st_uid != os.getuid() or time.time() - status.st_mtime < YOUNG_S:
             return False
         descriptor = os.open(lock, os.O_RDONLY)
-    except OSError:  # another process has just removed it
+    except OSError:  # another process has just removed the lock file
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         segment.unlink(missing_ok=True)
         lock.unlink(missing_ok=True)
-    except OSError:  # locked: its process is alive
+    except OSError:  # the file is locked: the process of the segment is alive
         return False
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Makes the objects that the node's parameters describe: predictor, budget, output, people."""
+"""Makes the node's objects from its parameters: predictor, output, tracker of people."""
 
 import math
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ PREFERENCE = ('robot_position', 'max_people')
 
 @dataclass
 class Setup:
-    """The objects that the node's parameters describe."""
+    """The objects that the node makes from its parameters."""
 
     predictor: MotionPredictor
     input: SkeletonInput
@@ -46,7 +46,7 @@ class Setup:
 
 
 def load(values: dict[str, Any]) -> MotionPredictor:
-    """Return the predictor that the parameters ask for."""
+    """Return the predictor that the parameters describe."""
     return MotionPredictor.load(
         values['checkpoint'],
         values['device'],
@@ -60,7 +60,7 @@ def load(values: dict[str, Any]) -> MotionPredictor:
 
 
 def engine_options(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters on which the engine depends."""
+    """Return the values of the parameters that decide which inference engine is used."""
     names = {'checkpoint': 'name_or_path'} | {n: n for n in ('device', 'samples', 'backend')}
     return {keyword: values[name] for name, keyword in names.items()}
 
@@ -79,7 +79,7 @@ def make_output(predictor: MotionPredictor, values: dict[str, Any]) -> MotionOut
 
 
 def nobody(predictor: MotionPredictor, values: dict[str, Any]) -> People:
-    """Return an empty `People`: nobody has been seen yet."""
+    """Return a tracker `People` that has seen nobody yet."""
     header = predictor.checkpoint.header
     return People(
         layout=header.layout,
@@ -92,14 +92,15 @@ def nobody(predictor: MotionPredictor, values: dict[str, Any]) -> People:
 def measure_costs(
     predictor: MotionPredictor, values: dict[str, Any]
 ) -> dict[tuple[int, int], float]:
-    """Warm the predictor up, and return the milliseconds of a prediction by (people, samples).
+    """Warm up the predictor, and return its time per prediction by (people, samples), ms.
 
-    On a GPU all numbers of people up to `max_people` are measured. So the CUDA graph of each
-    number is captured now, and not while somebody waits for a prediction.
+    On a GPU the time is measured for each number of people up to `max_people`. Thus the CUDA graph
+    of each number of people is captured now, and no later prediction waits for a capture.
     """
 
     def rehearse(people: int, samples: int) -> None:
-        # Same priority as in real predictions: on a busy machine the times would be far too long.
+        # Measure at the priority of real predictions. Without this priority, the measured times
+        # are far too long on a busy machine.
         with Precedence(values['realtime_priority'], warn=lambda refused: None):
             predictor.rehearse(people, samples)
 
@@ -112,7 +113,7 @@ def measure_costs(
 
 
 def log_setup(setup: Setup, logger: RcutilsLogger) -> None:
-    """Log which model predicts, and warn of numbers of samples for which there is no radius."""
+    """Log the model in use, and warn of numbers of samples for which it has no radius."""
     predictor, budget = setup.predictor, setup.budget
     checkpoint, engine = predictor.checkpoint, predictor.engine
     window = checkpoint.header.window

@@ -1,4 +1,4 @@
-"""A stopwatch for the time since an event, in simulated or real time."""
+"""A stopwatch that measures the time since an event, in simulated or real seconds."""
 
 import time
 
@@ -9,10 +9,11 @@ STANDS_STILL_S = 1.0
 
 
 class Stopwatch:
-    """Measures the time since its last start.
+    """Measures the time since `start` was last called.
 
-    In a simulation it counts simulated seconds: if the simulation is slow, a source of 30 Hz may
-    send only once per real second. While the simulated clock stands still, it counts real seconds.
+    In a simulation the stopwatch counts simulated seconds, because in a slow simulation a source
+    of 30 Hz may send only once per real second. While the simulated clock stands still, the
+    stopwatch counts real seconds.
 
     Args:
         clock: clock of the node.
@@ -23,12 +24,15 @@ class Stopwatch:
         self.start()
 
     def start(self) -> None:
-        """Start, or start again."""
+        """Start the stopwatch at 0, also if it already runs."""
         self._started_s = self._moved_s = time.monotonic()
         self._started_ns = self._seen_ns = self._clock.now_ns()
 
     def elapsed_s(self) -> float:
-        """Return the seconds since the start. Call it often, so that it sees the clock move."""
+        """Return the seconds since the start.
+
+        Call `elapsed_s` often: each call checks whether the simulated clock moves.
+        """
         now_s = time.monotonic()
         if not self._clock.is_simulated:
             return now_s - self._started_s

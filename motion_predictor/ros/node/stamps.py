@@ -1,4 +1,4 @@
-"""Checks whether messages are stamped with the time of capture, or with the time of sending."""
+"""Checks whether stamps of messages are times of capture, or only times of sending."""
 
 from collections import deque
 
@@ -6,24 +6,24 @@ import numpy as np
 
 KEPT, FEW = 300, 100
 PROMPT_MS, SHARE = 2.0, 0.1
-"""If this share of the messages arrives within this time, the stamps are not times of capture. A
-camera needs at least about 10 ms to find people in a picture."""
+"""If this share of the messages arrives sooner after the stamp than this, the stamps are not times
+of capture. A camera needs at least about 10 ms to find people in a picture."""
 
 
 class Stamps:
-    """Collects the ages that messages have when they arrive."""
+    """Collects the ages that messages have on arrival: arrival minus stamp."""
 
     def __init__(self) -> None:
         self._ages_ms: deque[float] = deque(maxlen=KEPT)
 
     def see(self, age_ms: float) -> None:
-        """Take the age of a message at its arrival."""
+        """Add the age of a message on its arrival."""
         self._ages_ms.append(age_ms)
 
     def doubt(self) -> str:
-        """Return a warning that names the remedy if stamps are probably not times of capture.
+        """Return a warning with its remedy if stamps are probably not times of capture.
 
-        Otherwise the string is empty.
+        Return an empty string if the stamps may be times of capture.
         """
         if len(self._ages_ms) < FEW:
             return ''

@@ -9,16 +9,16 @@ PATIENCE_S = 1.0
 
 
 class Watchdog:
-    """Calls a check periodically until it is stopped.
+    """Calls a check in a thread of its own, periodically, until `stop` is called.
 
-    It is a thread and not a timer, for two reasons. A Python executor needs far longer to find
-    that a timer is due than the check itself takes. And a callback that hangs would also stop the
-    timer.
+    The watchdog is a thread and not a ROS timer, for two reasons. First, a Python executor needs
+    far longer to notice a due timer than the check itself takes. Second, a callback that hangs
+    would also stop the timer.
 
     Args:
         period_s: time between two checks.
-        look: the check. It must not raise.
-        precedence: real-time priority of the thread.
+        look: function that does the check. `look` must not raise.
+        precedence: real-time priority of the watchdog's thread.
     """
 
     def __init__(self, period_s: float, look: Callable[[], None], precedence: Precedence) -> None:
@@ -30,7 +30,7 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop checking. Waits for a running check, but at most `PATIENCE_S`."""
+        """Stop checking. Wait for a running check, for at most `PATIENCE_S`."""
         self._over.set()
         self._thread.join(PATIENCE_S)
 

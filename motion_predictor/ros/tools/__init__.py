@@ -1,1 +1,1 @@
-"""Tools that replay recordings, and that measure the node or show its predictions."""
+"""Tools that replay recordings, measure the predictor node and show its predictions."""

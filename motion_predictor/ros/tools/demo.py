@@ -1,4 +1,4 @@
-"""The demo: runs replay and predictor as separate processes, and scores the predictions."""
+"""The demo: runs the replay and the predictor as processes, and scores the predictions."""
 
 import argparse
 import json
@@ -33,7 +33,7 @@ from motion_predictor.ros.tools.replay import add_arguments, choose_clips
 from motion_predictor.ros.tools.scoring import HORIZONS_S, Claim, Scorer
 from motion_predictor.skeleton import JointMap, common_names_of, known_layouts
 
-START_TIMEOUT_S = 300.0  # the first start on a machine compiles
+START_TIMEOUT_S = 300.0  # the first start on a machine compiles the network
 DRAIN_S = 1.0
 
 
@@ -106,7 +106,7 @@ class ScorerNode(Node):
 
 
 def report(node: ScorerNode) -> dict[str, Any]:
-    """Return all results of a run."""
+    """Return all results of one run of the demo."""
     result: dict[str, Any] = {'people': len(node.people), 'predictions': len(node.ages_ms)}
     if len(node.arrivals_s) > 1:
         span_s = node.arrivals_s[-1] - node.arrivals_s[0]
@@ -118,7 +118,7 @@ def report(node: ScorerNode) -> dict[str, Any]:
 
 
 def print_report(result: dict[str, Any]) -> None:
-    """Print the results as tables."""
+    """Print the results of the demo as tables."""
     timing = ['people', 'predictions', 'rate_hz', 'scored predictions']
     say(tabulate([[result.get(name) for name in timing]], timing, 'github', '.1f'))
     rows = [
@@ -149,20 +149,20 @@ def print_report(result: dict[str, Any]) -> None:
 
 
 def _predictor(arguments: argparse.Namespace) -> list[str]:
-    """Return the predictor's command line."""
+    """Return the command-line arguments of the predictor."""
     chosen = [f'{name}:={getattr(arguments, name)}' for name in ('checkpoint', 'backend')]
     return ['--ros-args', *(part for value in chosen for part in ('-p', value))]
 
 
 def _replay(arguments: argparse.Namespace) -> list[str]:
-    """Return the command line of the replay."""
+    """Return the command-line arguments of the replay."""
     play = ['clip', 'rate', 'people', 'drop_joints', 'drop_frames', 'noise_m', 'seed']
     options = [f'--{name.replace("_", "-")}={getattr(arguments, name)}' for name in play]
     return [arguments.archive, *options]
 
 
 def watch(arguments: argparse.Namespace) -> None:
-    """Run replay and predictor until interrupted. The page is already served by the caller."""
+    """Run the replay and the predictor until an interrupt. The caller already serves the page."""
     with (
         running('predictor', *_predictor(arguments)) as predictor,
         running('replay', *_replay(arguments), '--loop') as replay,
@@ -172,7 +172,7 @@ def watch(arguments: argparse.Namespace) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ScorerNode:
-    """Replay, predict and score. Returns when the clip has ended.
+    """Replay the clips, predict and score. Returns when the replay has ended.
 
     Raises:
         RuntimeError: if the predictor does not start.
@@ -195,7 +195,7 @@ def run(arguments: argparse.Namespace) -> ScorerNode:
 
 
 def _offline(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    """Compute the demo of the monitor without processes, and return the exit status."""
+    """Compute the demo of the separation monitor in this process, and return the exit status."""
     if not arguments.monitor or arguments.view:
         parser.error('--offline needs --monitor and does not work with --view')
     try:
@@ -207,7 +207,7 @@ def _offline(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
 
 
 def main() -> int:
-    """Run the demo. Problems are printed to stderr as one sentence; the exit status is 1 or 2."""
+    """Run the demo. If the demo fails, print one sentence to stderr and return status 1 or 2."""
     parser = Parser(
         prog='demo',
         description='Replay motion, predict it, and score the predictions.',
@@ -255,7 +255,7 @@ def main() -> int:
         complain('demo', error)
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
-        return 0 if arguments.view else 1  # an interrupt is the normal end of a view
+        return 0 if arguments.view else 1  # an interrupt is the normal end of --view
     finally:
         rclpy.try_shutdown()
     result = report(node)

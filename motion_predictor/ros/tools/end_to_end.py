@@ -1,4 +1,4 @@
-"""Measures the time from message to prediction: the real node runs in another process."""
+"""Measures the time from message to prediction with the real node in another process."""
 
 import itertools
 import os
@@ -40,7 +40,7 @@ from motion_predictor.ros.tools.replay import ReplayNode, parse, poses
 LOOK_S = 0.1
 """Time between checks whether the predictor has started."""
 START_TIMEOUT_S = 900.0
-"""Long, because an engine may have to be compiled first."""
+"""This time is long, because an engine may have to be compiled first."""
 DRAIN_S = 1.0
 DIAGNOSTICS_PERIOD_S = 0.5
 STAGE = re.compile(r'(.+) p50 / p99 / max \(ms\)')
@@ -48,7 +48,7 @@ STAGE = re.compile(r'(.+) p50 / p99 / max \(ms\)')
 
 @dataclass(frozen=True)
 class Answer:
-    """A message of the predictor, as it arrived in this process."""
+    """What one message of the predictor contained, and when it arrived in this process."""
 
     stamp_s: float
     """Stamp of the observation that the message answers."""
@@ -63,7 +63,7 @@ class Answer:
 
 
 class Listener(Node):
-    """Records when the predictor becomes active, what it publishes, and its diagnostics."""
+    """Records when the predictor becomes active, and records its messages and diagnostics."""
 
     def __init__(self) -> None:
         super().__init__('benchmark', enable_rosout=False)
@@ -85,7 +85,7 @@ class Listener(Node):
 
     def _on_prediction(self, message: PredictedMotionArray) -> None:
         stamp_s, now_s = seconds(message.header.stamp), time.time()
-        self.active.set()  # the transition event is lost if it came before discovery
+        self.active.set()  # a transition event before discovery is lost
         predicted = sum(len(motion.mean) > 0 for motion in message.motions)
         self.answers.append(
             Answer(
@@ -108,9 +108,10 @@ class Listener(Node):
 def to_and_fro(
     archive: MotionArchive, clips: list[int], rate_hz: float, loop: bool
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield the poses of the first clip forwards and backwards, without end.
+    """Yield the poses of the first clip forwards, then backwards, and so on without end.
 
-    Nobody appears, disappears or jumps. So if a status is not OK, the predictor is the cause.
+    In this replay nobody appears, disappears or jumps. Thus a status that is not OK is caused by
+    the predictor.
     """
     way = [pose for _, pose in poses(archive, clips[:1], rate_hz, loop=False)]
     yield from (('someone', pose) for pose in itertools.cycle(way + way[-2:0:-1]))
@@ -118,7 +119,7 @@ def to_and_fro(
 
 @dataclass(frozen=True)
 class Load:
-    """The load on the predictor."""
+    """The load that a measurement puts on the predictor."""
 
     archive: MotionArchive
     parameters: dict[str, Any]
@@ -129,23 +130,24 @@ class Load:
     """Number of other processes that compute all the time on the same cores."""
 
     def people(self, count: int) -> ReplayNode:
-        """Return a source that publishes this number of people 30 times per second, endlessly."""
+        """Return a replay that publishes `count` people 30 times per second without end."""
         return ReplayNode(self.archive, parse(['--people', str(count)]), to_and_fro)
 
 
 def measure(load: Load, crowds: Sequence[int]) -> list[dict[str, Any]]:
-    """Measure the node with each of these numbers of people.
+    """Measure the predictor node with each number of people in `crowds`.
 
-    A new predictor is started for each number of people. If `crowds` contains 0, it is measured
-    first and starts with an empty cache of compiled networks, which the others then use. Otherwise
-    the cache of the user is used.
+    A new predictor is started for each number of people. If `crowds` contains 0, the measurement
+    without people comes first. The measurement without people starts with an empty cache of
+    compiled networks, and all later measurements use this cache. If `crowds` does not contain 0,
+    all measurements use the user's cache.
 
     Returns:
-        For each number of people: the answers, the node's own timings, the start-up times, and
-        the use of memory and CPU.
+        A dictionary for each number of people. Each dictionary holds the latencies and statuses of
+        the answers, the node's own timings, the start-up times, and the use of memory and CPU.
 
     Raises:
-        RuntimeError: if the predictor does not start, or ends.
+        RuntimeError: if the predictor does not start, or ends early.
     """
     isolate()
     end_on_sigterm()
@@ -160,7 +162,7 @@ def measure(load: Load, crowds: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def _run(load: Load, people: int, cache: Path | None) -> dict[str, Any]:
-    """Measure one number of people with a new predictor."""
+    """Start a new predictor and measure it with one number of people."""
     listener = Listener()
     listener.expected_people = max(1, people)
     source = load.people(listener.expected_people)
@@ -192,7 +194,8 @@ def _run(load: Load, people: int, cache: Path | None) -> dict[str, Any]:
         'statuses': _counts(answer.status.name for answer in answers),
         'statuses_of_people': _counts(s.name for answer in answers for s in answer.people),
         'samples': _counts(str(answer.samples) for answer in answers if answer.predicted),
-        # Only answers that predict everybody, because the others need less time.
+        # Use only answers that predict all people, because answers with fewer people take less
+        # time.
         'received_ms': [a.received_ms for a in answers if a.predicted == people > 0],
         'published_ms': [a.published_ms for a in answers if a.predicted == people > 0],
         'stages': stages(diagnostics),
@@ -203,10 +206,10 @@ def _run(load: Load, people: int, cache: Path | None) -> dict[str, Any]:
 
 
 def _between(answers: Sequence[Answer], since_s: float, until_s: float) -> list[Answer]:
-    """Return the answers to the observations that were sent within a time span.
+    """Return the answers to observations that were sent between `since_s` and `until_s`.
 
-    After the span, the node publishes again that the input has stopped. These messages repeat the
-    stamp of the last observation and are left out.
+    After `until_s`, the node publishes messages that say that the input has stopped. These
+    messages repeat the stamp of the last observation and are left out.
     """
     found: dict[float, list[Answer]] = {}
     for answer in answers:
@@ -220,7 +223,7 @@ def _between(answers: Sequence[Answer], since_s: float, until_s: float) -> list[
 def _predictor(
     parameters: dict[str, Any], cache: Path | None
 ) -> Iterator['subprocess.Popen[bytes]']:
-    """Run the node with these parameters and this cache of compiled networks."""
+    """Run the predictor with these parameters and this cache of compiled networks."""
     given = parameters | {'diagnostics_period_s': DIAGNOSTICS_PERIOD_S}
     options = [part for name, value in given.items() for part in ('-p', f'{name}:={value}')]
     names = ('XDG_CACHE_HOME', 'TORCHINDUCTOR_CACHE_DIR') if cache else ()
@@ -231,7 +234,7 @@ def _predictor(
 
 @contextmanager
 def _busy(processes: int) -> Iterator[None]:
-    """Keep this number of processes computing all the time."""
+    """Run `processes` other processes that compute all the time."""
     compute = f'import os\nwhile os.getppid() == {os.getpid()}: pass'
     with ExitStack() as ends:
         for _ in range(processes):
@@ -243,9 +246,9 @@ def _busy(processes: int) -> Iterator[None]:
 def _until_ready(
     listener: Listener, source: ReplayNode, process: 'subprocess.Popen[bytes]'
 ) -> dict[str, float]:
-    """Play until the best engine predicts everybody. Return when each stage was reached, seconds.
+    """Play until the best engine predicts all people. Return the time of each stage, seconds.
 
-    While another process makes that engine, measured times would not be those of normal operation.
+    While another process makes the best engine, the predictor is slower than normal.
     """
     started_s = psutil.Process(process.pid).create_time()
     patience_s = time.time() + START_TIMEOUT_S
@@ -280,7 +283,7 @@ def _counts(names: Iterator[str]) -> dict[str, int]:
 
 
 def stages(diagnostics: dict[str, str]) -> dict[str, dict[str, float]]:
-    """Return the node's own timings by stage, ms, of at most its last 1000 predictions."""
+    """Return the node's own timings of its last 1000 predictions, by stage, ms."""
     found = {}
     for key, value in diagnostics.items():
         if match := STAGE.fullmatch(key):

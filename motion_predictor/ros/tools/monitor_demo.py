@@ -1,8 +1,8 @@
-"""The demo of the monitor: an arm repeats a motion and slows down for recorded people.
+"""The demo of the separation monitor: an arm repeats a motion and slows down for people.
 
-Predictor and monitor are separate processes. Two more arms repeat the same motion beside the same
-people. One assumes that people approach at the 1.6 m/s of ISO 13855. The other assumes that they
-stay where they are.
+The predictor and the monitor run as separate processes. Two more arms repeat the same motion
+beside the same people. One arm assumes that people approach at 1.6 m/s, the speed of ISO 13855.
+The other arm assumes that people stand still.
 """
 
 import argparse
@@ -42,7 +42,7 @@ START_TIMEOUT_S = 300.0
 
 
 class Cell(Node):
-    """Connects the three arms to ROS: skeletons and the speed scale in, joint states out."""
+    """Connects the arms to ROS: reads skeletons and the speed scale, publishes joint states."""
 
     def __init__(self, arms: RivalArms) -> None:
         super().__init__('simulated_arm')
@@ -59,7 +59,7 @@ class Cell(Node):
         self.create_timer(PERIOD_S, self._step)
 
     def begin(self) -> None:
-        """Start all arms at the same scale, and start measuring."""
+        """Start all arms with the same speed scale, and start measuring."""
         self.arms.begin(self.scale)
         self.measuring = True
 
@@ -119,7 +119,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         running('separation_monitor', '--ros-args', *given),
     ):
         until = time.monotonic() + START_TIMEOUT_S
-        while cell.scale < 1:  # nobody is there yet, so the scale rises to 1
+        while cell.scale < 1:  # nobody is present yet, so the scale rises to 1
             if time.monotonic() > until:
                 raise RuntimeError(f'the arm did not move within {START_TIMEOUT_S:g} s')
             nobody.play(LOOK_S)
@@ -133,7 +133,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any], out: Path) -> None:
-    """Print the results and write them to a file."""
+    """Print the results of the arms, and write these results to a file."""
     names = list(next(iter(result.values())))
     rows = [[arm, *(figures[name] for name in names)] for arm, figures in result.items()]
     say(tabulate(rows, ['How the arm gives way to people, with', *names], 'github', '.2f'))

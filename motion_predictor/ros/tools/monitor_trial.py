@@ -1,7 +1,7 @@
-"""The demo of the monitor, computed without processes and without a clock.
+"""The demo of the separation monitor, computed in one process and in simulated time.
 
-Every run gives the same results, however busy the machine is. The arms start at several points of
-their motion, because the result depends on where the arm is when somebody comes near.
+Every run gives the same results, even on a busy machine. The motion of the arms starts at several
+phases, because the results depend on where an arm is when somebody comes near.
 """
 
 import argparse
@@ -45,7 +45,7 @@ BEFORE_S = 2.0
 
 
 class Moment(NamedTuple):
-    """One frame: what the tracker sees, and what the predictor publishes."""
+    """One frame of the replay: the poses that the tracker sees, and the prediction from them."""
 
     time_s: float
     """time of capture"""
@@ -58,7 +58,7 @@ class Moment(NamedTuple):
 def moments(
     archive: MotionArchive, clips: list[int], predictor: MotionPredictor, rate_hz: float
 ) -> Iterator[Moment]:
-    """Yield the moments of one clip after the other. Each clip counts as a new person.
+    """Yield all frames of one clip after the other. Each clip counts as a new person.
 
     Raises:
         ArchiveError: if the archive does not have the predictor's layout.
@@ -86,7 +86,7 @@ def moments(
         stamp_ns = round((1 + index / rate_hz) * 1e9)
         people.update(stamp_ns, [Observation(*one) for one in seen.items()], 'map')
         scene = people.scene(stamp_ns)
-        assert scene is not None  # since `update` was called
+        assert scene is not None  # there is a scene after `update`
         predicted = [person for person in scene.people if person.window is not None]
         windows = [person.window for person in predicted if person.window is not None]
         prediction = None
@@ -127,15 +127,15 @@ def fare(
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Compute the demo, and return the results of each arm.
+    """Compute the demo of the separation monitor, and return the results of each arm.
 
-    A result is the mean over the starts; the least distance is the minimum over the starts.
+    Each result is a mean over all starting phases, except the least distance, which is a minimum.
 
     Raises:
         ArchiveError: if the archive does not have the predictor's layout.
     """
     archive = open_archive(arguments.archive)
-    torch.set_num_threads(1)  # as in the node; other processes may need the other cores
+    torch.set_num_threads(1)  # the node also uses one thread
     predictor = MotionPredictor.load(arguments.checkpoint, device='cpu', backend='eager')
     clips = choose_clips(archive, arguments.clip)
     said = list(moments(archive, clips, predictor, arguments.rate))

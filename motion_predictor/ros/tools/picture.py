@@ -1,4 +1,4 @@
-"""Draws the demo's animation: a person, several predicted futures, and what then happened."""
+"""Draws the demo's animation of a person, several predicted futures and the true future."""
 
 from pathlib import Path
 
@@ -18,14 +18,14 @@ FORESEEN, SEEN = '#d9822b', '#1f4e79'
 
 
 def draw(examples: list[Example], parents: list[int], path: Path) -> None:
-    """Write an animation. The past and the true future are blue, the samples are orange."""
+    """Write the animation. The past and the true future are blue; the samples are orange."""
     matplotlib.use('Agg')
     figure = pyplot.figure(figsize=(4.8, 4.8), dpi=80)
     axes = figure.add_subplot(projection='3d')
     limbs = [(joint, parent) for joint, parent in enumerate(parents) if parent >= 0]
 
     def lines(poses: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the limbs of poses (P, J, 3) as segments (P * limbs, 2, 3)."""
+        """Return poses (P, J, 3) as line segments (P * limbs, 2, 3), one per limb."""
         return poses[:, limbs].reshape(-1, 2, 3)
 
     fan = Line3DCollection(np.zeros((1, 2, 3)), colors=FORESEEN, alpha=0.25, linewidths=1)

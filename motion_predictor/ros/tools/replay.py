@@ -26,9 +26,10 @@ SIDE_BY_SIDE_M = 2.0
 
 @dataclass(frozen=True)
 class Corruption:
-    """Errors like those of a real tracker.
+    """Random errors like the errors of a real tracker.
 
-    Joints are missing and people are missed with a probability, and all coordinates have noise.
+    Each joint is missing with a probability, each person is missed with a probability, and all
+    coordinates have noise.
     """
 
     drop_joints: float
@@ -38,7 +39,7 @@ class Corruption:
     def apply(
         self, pose: NDArray[np.float32], generator: np.random.Generator
     ) -> NDArray[np.float32] | None:
-        """Return a pose (J, 3) as a tracker would report it; None if it misses the person."""
+        """Return the pose (J, 3) with tracker errors; None if the tracker misses the person."""
         if generator.random() < self.drop_frames:
             return None
         noisy = pose + generator.standard_normal(pose.shape).astype(np.float32) * self.noise_m
@@ -49,15 +50,16 @@ class Corruption:
 def poses(
     archive: MotionArchive, clips: list[int], rate_hz: float, loop: bool
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield (id, pose (J, 3)) at a fixed rate, one clip after the other.
+    """Yield the id and the pose (J, 3) of a person at a fixed rate, one clip after the other.
 
-    Each clip has its own id, so it counts as a new person.
+    Each clip has its own id, so each clip counts as a new person.
     """
     turn = 0
     while True:
         for index in clips:
             clip = archive.clip(index)
-            end_s = max(len(clip) - 1, 0.5) / archive.rate_hz  # a clip of one frame gives one pose
+            # A clip of one frame also gives one pose.
+            end_s = max(len(clip) - 1, 0.5) / archive.rate_hz
             for time_s in np.arange(0, end_s, 1 / rate_hz):
                 place = time_s * archive.rate_hz
                 left = int(place)
@@ -103,7 +105,7 @@ class ReplayNode(Node):
         }
 
     def play(self, seconds: float = math.inf) -> None:
-        """Publish until the archive ends, the time is over or the node is shut down."""
+        """Publish until the archive ends, `seconds` have passed or the node is shut down."""
         period_s = 1 / self._arguments.rate
         due_s = time.monotonic()
         until_s = due_s + seconds
@@ -135,10 +137,10 @@ class ReplayNode(Node):
 
 
 def choose_clips(archive: MotionArchive, wanted: str) -> list[int]:
-    """Return the indices of the clips that are chosen by `all`, a name or a number.
+    """Return the indices of the clips that `all`, a name or a number chooses.
 
     Raises:
-        ArchiveError: if there is no such clip.
+        ArchiveError: if the archive has no clip of this name or number.
     """
     if wanted == 'all':
         return list(range(len(archive)))
@@ -152,7 +154,7 @@ def choose_clips(archive: MotionArchive, wanted: str) -> list[int]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the replay, which this node and the demo share."""
+    """Add the options of the replay, which the replay node and the demo share."""
     parser.add_argument('archive', nargs='?', default='bundled', help='"bundled" or a .npz file')
     parser.add_argument('--clip', default='all', help='name or number of one clip')
     parser.add_argument(
@@ -179,7 +181,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(command_line: list[str]) -> argparse.Namespace:
-    """Return the parsed command line. If it is invalid, exit with status 2 and a sentence."""
+    """Return the parsed command line. If it is invalid, end the process with status 2."""
     parser = Parser(prog='replay', description='Play a motion archive as skeletons.')
     parser.add_argument('--loop', action='store_true', help='start again at the end')
     parser.add_argument('--frame', default='map', help='frame_id of the messages')
@@ -188,7 +190,7 @@ def parse(command_line: list[str]) -> argparse.Namespace:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Play an archive. If it is unusable, print one sentence to stderr and return 2."""
+    """Play an archive. For an unusable archive, print one sentence to stderr and return 2."""
     command_line = sys.argv if args is None else ['replay', *args]
     arguments = parse(remove_ros_args(command_line)[1:])
     rclpy.init(args=command_line)

@@ -1,8 +1,9 @@
-"""Three arms that repeat the same motion beside the same people and slow down by different rules.
+"""Three arms that repeat one motion beside the same people and slow down by different rules.
 
-One arm follows the scale of a separation monitor. The other two follow simple rules, but know as
-much about the people. They account for the age of a pose. When a person is no longer seen, they
-remember the person for as long as the predictor does.
+One arm follows the scale of a separation monitor. The other two arms follow simple rules, with the
+same knowledge about the people. The two simple rules account for the time since a pose was
+captured. If a person is no longer seen, these arms remember the person for as long as the
+predictor does.
 """
 
 import math
@@ -41,27 +42,30 @@ SPEEDS = {ISO: BODY_M_S, STANDING: 0.0}
 
 
 class Seen(NamedTuple):
-    """A person as last seen."""
+    """The pose and the time at which a person was last seen."""
 
     pose: NDArray[np.floating]
     """(J, 3) metres, in the base frame of the arm"""
     time_s: float
-    """when the person was seen, by the monotonic clock"""
+    """time at which the person was seen, by the monotonic clock"""
 
 
 def arm_model() -> RobotModel:
-    """Return the capsules and joints of the arm."""
+    """Return the kinematic model of the demo arm, with its capsules."""
     return RobotModel(CAPSULES, URDF.read_text())
 
 
 def arm_robot(model: RobotModel) -> Robot:
-    """Return the speed and the stopping behaviour of the arm, for the monitor."""
+    """Return the full speed and the stopping behaviour of the arm."""
     speed = full_speed_m_per_s(model)
     return Robot(speed, stop_s=STOP_S, stop_m=speed * STOP_S / 2)
 
 
 def place_of(archive: MotionArchive, chosen: Sequence[int]) -> Rigid:
-    """Return the pose of the arm's base. It faces the path of the person who walks farthest."""
+    """Return the pose of the arm's base.
+
+    The arm faces the path of the person who walks farthest.
+    """
     clips = [archive.clip(i) for i in chosen]
     walk = max(clips, key=lambda clip: float(np.linalg.norm(np.ptp(clip[:, 0, :2], axis=0))))
     way = walk[-1, 0, :2] - walk[0, 0, :2]
@@ -74,12 +78,12 @@ def place_of(archive: MotionArchive, chosen: Sequence[int]) -> Rigid:
 
 
 class RivalArms:
-    """The arms, and the people beside them.
+    """The three arms, and the people beside the arms.
 
     Args:
         place: pose of the arms' base in the frame of the people.
-        model: model of an arm.
-        robot: speed and stopping behaviour of an arm.
+        model: kinematic model of an arm.
+        robot: full speed and stopping behaviour of an arm.
         start_s: phase of the motion at which the arms start.
     """
 
@@ -95,14 +99,14 @@ class RivalArms:
         self._heard_s = float('-inf')
 
     def begin(self, scale: float) -> None:
-        """Start all arms at the same scale."""
+        """Start all arms with the same speed scale."""
         for arm in self.arms.values():
             arm.speed = scale
         for governor in self._governors.values():
             governor.scale = scale
 
     def see(self, poses: Mapping[str, Any], limbs: Limbs, now_s: float) -> None:
-        """Record who is there now: poses (J, 3) by id, in the frame of the people."""
+        """Record the present poses (J, 3) of people by id, in the frame of the people."""
         self._limbs, self._heard_s = limbs, now_s
         lately = {n: s for n, s in self._people.items() if now_s - s.time_s <= FORGET_S}
         now = {n: Seen(self.to_base(np.asarray(p, np.float64)), now_s) for n, p in poses.items()}
@@ -111,7 +115,7 @@ class RivalArms:
     def step(self, scale: float, now_s: float, spent_s: float) -> None:
         """Simulate all arms for `spent_s` seconds.
 
-        The arm that follows the monitor takes `scale`. The others compute their own scale.
+        The arm that follows the monitor uses `scale`. The other two arms compute their own scale.
         """
         for name, arm in self.arms.items():
             capsules = arm.capsules
@@ -128,7 +132,7 @@ class RivalArms:
         return apart_m(seen.pose, self._limbs, capsules) if self._limbs else math.inf
 
     def _allowed(self, apart: dict[str, float], speed: float, now_s: float) -> float:
-        """Return the allowed scale if people approach at this speed from where they were seen."""
+        """Return the allowed speed scale if people approach at `speed` since last seen."""
         span_s = self._robot.reaction_s + self._robot.stop_s
         return min(
             (
@@ -141,10 +145,10 @@ class RivalArms:
         )
 
     def report(self) -> dict[str, dict[str, float]]:
-        """Return the results of each arm."""
+        """Return the results of each arm by name."""
         return {name: arm.report() for name, arm in self.arms.items()}
 
 
 def starts_s(count: int) -> list[float]:
-    """Return this number of evenly spaced phases of the motion."""
+    """Return `count` evenly spaced phases of the arm's motion, seconds."""
     return [CYCLE_S * i / count for i in range(count)]

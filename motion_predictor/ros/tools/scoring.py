@@ -1,4 +1,4 @@
-"""Scores published predictions by what the people then did."""
+"""Scores published predictions against the motion that then followed."""
 
 import threading
 from collections import defaultdict, deque
@@ -20,7 +20,7 @@ class Track:
     poses: list[FloatArray] = field(default_factory=list)
 
     def at(self, times_s: NDArray[np.floating]) -> FloatArray | None:
-        """Return poses (len(times), J, 3), interpolated linearly; None if not all are known."""
+        """Return poses (T, J, 3) at T times, interpolated linearly; None if a pose is unknown."""
         stamps = np.array(self.stamps_s)
         if len(stamps) < 2 or times_s[0] < stamps[0] or times_s[-1] > stamps[-1]:
             return None
@@ -34,7 +34,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Claim:
-    """The published prediction of one person, which is scored when its future has happened."""
+    """A published prediction of one person. The prediction is scored when its future is past."""
 
     person_id: str
     stamp_s: float
@@ -46,7 +46,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Example:
-    """A scored prediction with what then happened, for the picture."""
+    """A scored prediction and the true motion, for the picture."""
 
     claim: Claim
     observed: FloatArray  # (H, J, 3) the half second before the prediction
@@ -54,13 +54,13 @@ class Example:
 
 
 def flattened(poses: FloatArray) -> FloatArray:
-    """Return poses (..., J, 3) relative to the root, without the root, as (..., 3 (J - 1))."""
+    """Flatten poses (..., J, 3) to root-relative poses without the root, (..., 3 (J - 1))."""
     relative = poses[..., 1:, :] - poses[..., :1, :]
     return relative.reshape(*relative.shape[:-2], -1)
 
 
 class Scorer:
-    """Collects observed poses and predictions. Scores each prediction when its future is over.
+    """Collects observed poses and predictions. Scores each prediction when its future is past.
 
     Distances are L2 norms of the flattened root-relative pose, as TransFusion evaluates them.
     """
@@ -74,7 +74,7 @@ class Scorer:
         self.examples: list[Example] = []
 
     def saw(self, person_id: str, stamp_s: float, pose: FloatArray) -> None:
-        """Take an observed pose (J, 3)."""
+        """Add an observed pose (J, 3) of a person."""
         with self._lock:
             track = self._tracks[person_id]
             track.stamps_s.append(stamp_s)
@@ -84,12 +84,15 @@ class Scorer:
                 track.poses.pop(0)
 
     def predicted(self, claim: Claim) -> None:
-        """Take a prediction, to be scored later."""
+        """Add a prediction that will be scored later."""
         with self._lock:
             self._claims.append(claim)
 
     def score_due(self, now_s: float) -> None:
-        """Score the predictions that end before `now_s`. Drop those not observed to their end."""
+        """Score the predictions that end before `now_s`.
+
+        Predictions whose future was not observed to its end are dropped.
+        """
         while True:
             with self._lock:
                 if not self._claims:

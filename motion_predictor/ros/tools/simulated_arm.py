@@ -1,4 +1,4 @@
-"""An arm that repeats a motion at a commanded speed, and the distance of people to it."""
+"""Simulates an arm that repeats a motion, and its distance from people."""
 
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ STOP_S = 0.12
 
 
 def posture(phase_s: float) -> dict[str, float]:
-    """Return the joint angles at a phase of the motion, radians."""
+    """Return the joint angles of the arm at a phase of its motion, radians."""
     swing = np.sin(2 * np.pi * phase_s / CYCLE_S)
     return {
         'turn': float(0.9 * swing),
@@ -29,7 +29,7 @@ def posture(phase_s: float) -> dict[str, float]:
 
 @dataclass
 class SimulatedArm:
-    """One arm: its phase, its speed, and its results."""
+    """One simulated arm: the phase of its motion, its speed and its results."""
 
     model: RobotModel
     phase_s: float = 0.0
@@ -46,7 +46,7 @@ class SimulatedArm:
     scales: list[float] = field(default_factory=list)
 
     def step(self, commanded: float, spent_s: float) -> None:
-        """Simulate `spent_s` seconds of motion at the commanded share of full speed."""
+        """Simulate `spent_s` seconds of the arm's motion at the commanded share of full speed."""
         change = commanded - self.speed
         most = spent_s / STOP_S
         self.speed += min(max(change, -most), most)
@@ -61,7 +61,7 @@ class SimulatedArm:
         return self.model.at(posture(self.phase_s))
 
     def fastest_m_per_s(self) -> float:
-        """Return the present speed of the arm's fastest point."""
+        """Return the present speed of the arm's fastest point, m/s."""
         if not self.speed:
             return 0.0
         step_s = 1e-3
@@ -86,7 +86,7 @@ class SimulatedArm:
 
 
 def full_speed_m_per_s(model: RobotModel) -> float:
-    """Return the speed of the arm's fastest point at full speed."""
+    """Return the greatest speed of any point of the arm at full speed, m/s."""
     arms = [SimulatedArm(model, phase_s=p, speed=1.0) for p in np.linspace(0, CYCLE_S, 41)]
     return max(arm.fastest_m_per_s() for arm in arms)
 
@@ -95,7 +95,7 @@ def apart_m(pose: NDArray[np.floating], limbs: Limbs, capsules: Capsules) -> flo
     """Return the distance of a pose (J, 3) from the capsules; infinite if a joint is missing."""
     if not np.isfinite(pose).all():
         return float('inf')
-    shape = (len(limbs.names), len(capsules.radii), 3)  # each limb with each capsule
+    shape = (len(limbs.names), len(capsules.radii), 3)  # one row per limb, one column per capsule
     a, b = (pose[limbs.ends[:, i], None].astype(np.float64) for i in (0, 1))
     starts, ends = capsules.starts, capsules.ends
     first, last, start, end = (
