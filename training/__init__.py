@@ -1,1 +1,1 @@
-"""Trains, distils, calibrates and evaluates the predictors."""
+"""Trains, distils, calibrates and evaluates motion predictors."""

@@ -1,4 +1,4 @@
-"""The `train` command: subcommands for each stage, and others that measure and compare."""
+"""The `train` command. Its subcommands run the stages of training, measure and compare."""
 
 import argparse
 
@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _say_where(arguments: argparse.Namespace) -> None:
-    """Print where the results of a command are."""
+    """Print the paths of the files and folders that a command has written."""
     for name in ('out', 'record', 'json', 'summary', 'markdown', 'plots', 'plot', 'pages'):
         paths = getattr(arguments, name, None) or []
         for path in paths if isinstance(paths, list) else [paths]:
@@ -39,7 +39,10 @@ def _say_where(arguments: argparse.Namespace) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a subcommand. A problem is one sentence on stderr, and exit status 2."""
+    """Run a subcommand, and return the exit status of the process.
+
+    If something is wrong, one sentence is printed on stderr and the exit status is 2.
+    """
     arguments = _parser().parse_args(argv)
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()

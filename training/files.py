@@ -1,4 +1,4 @@
-"""Files that are written repeatedly, by a run that may be interrupted at any moment."""
+"""Writes files so that an interruption at any moment leaves them whole."""
 
 import os
 import shutil
@@ -9,9 +9,10 @@ from pathlib import Path
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """Yield the path of a draft of a file, which replaces the file in one step.
+    """Yield the path of a draft to write to; then the draft replaces the file in one step.
 
-    The draft always has the same name, so that interrupted runs leave at most one draft behind.
+    The draft of a file always has the same name, so that interrupted runs leave at most one draft
+    behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f'{path.name}.draft')
@@ -20,6 +21,6 @@ def replaced(path: Path) -> Iterator[Path]:
 
 
 def remove_scratch(checkpoint: Path) -> None:
-    """Remove what a finished stage no longer needs beside its checkpoint: state and bank."""
+    """Remove the training state and the bank beside the checkpoint of a finished stage."""
     checkpoint.with_suffix('.state').unlink(missing_ok=True)
     shutil.rmtree(checkpoint.with_suffix('.bank'), ignore_errors=True)

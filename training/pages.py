@@ -1,7 +1,7 @@
-"""Writes the tables of pages from result files, so that pages and results agree.
+"""Writes the tables of documentation pages from result files, so that both agree.
 
 A page marks each table by two comment lines, `<!-- table: NAME -->` and `<!-- end of table -->`.
-The text between them is written here.
+This module replaces the text between these lines.
 """
 
 import json
@@ -28,7 +28,7 @@ TRIALS_A_LINE = 5
 
 
 def summary(result: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of an evaluation that the tables of pages need, and its data."""
+    """Return the part of an evaluation's result that the tables of pages need."""
     facts = ('checkpoint', 'archive', 'windows', 'clips', 'stride', 'samples', 'rows', 'intervals')
     kept = {name: result[name] for name in (*facts, 'people') if name in result}
     world = {name: result['world'][name] for name in ('times_s', 'level')}
@@ -41,14 +41,14 @@ def summary(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_results(folder: Path) -> Results:
-    """Return all result files of a folder, `default` first, then by name.
+    """Read all result files of a folder: `default` first, the others by name.
 
-    An evaluation has the name of its checkpoint. `shield`, `ablation` and `sensitivity` are the
-    results of `train shield`, `train ablate` and `train sensitivity`. A file whose name begins
-    with `search-` is the summary of `train tune`.
+    The file of an evaluation is named after its checkpoint. The files `shield.json`,
+    `ablation.json` and `sensitivity.json` are the results of `train shield`, `train ablate` and
+    `train sensitivity`. A file whose name begins with `search-` is a summary of `train tune`.
 
     Raises:
-        ValueError: if there is no `default.json`.
+        ValueError: if the folder has no `default.json`.
     """
     files = sorted(folder.glob('*.json'), key=lambda file: (file.stem != 'default', file.stem))
     results = {file.stem: json.loads(file.read_text()) for file in files}
@@ -58,10 +58,10 @@ def load_results(folder: Path) -> Results:
 
 
 def rewritten(page: str, results: Results) -> str:
-    """Return a page with its marked tables written again.
+    """Return the text of a page with all its marked tables replaced.
 
     Raises:
-        ValueError: if the page marks no table, or an unknown one.
+        ValueError: if the page marks no table, or a table of an unknown name.
     """
 
     def table(found: re.Match[str]) -> str:
@@ -79,7 +79,7 @@ def _evaluations(results: Results) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _where(results: Results) -> str:
-    """Return the table of errors of the mean in the world by time ahead, mm."""
+    """Return a table of the mean's errors in the world by time ahead, mm."""
     world = results['default']['world']
     lines = []
     for name, result in _evaluations(results):
@@ -95,7 +95,7 @@ def _where(results: Results) -> str:
 
 
 def _futures(results: Results) -> str:
-    """Return the table of scores of the samples and of published metrics."""
+    """Return a table of the samples' scores and of the published metrics."""
     lines = []
     for name, result in _evaluations(results):
         scores = result['scores']
@@ -113,7 +113,7 @@ def _futures(results: Results) -> str:
         )
     baselines = results['default']
     for row in ('zero_velocity', 'constant_velocity'):
-        # The energy score of a single future is its error.
+        # A baseline predicts a single future, whose energy score equals its error.
         energy_m = f'{baselines["rows"][row]["ADE"]:.3f}'
         lines.append([row.replace('_', ' '), energy_m, '', '', *_published(baselines, row)])
     return _table(lines, ['', 'energy', 'error over spread', 'outside all', *PUBLISHED])
@@ -130,7 +130,7 @@ def _published(result: dict[str, Any], row: str) -> list[str]:
 
 
 def _sets(results: Results) -> str:
-    """Return the table of coverage and size of the radius, of `default`."""
+    """Return a table of the coverage and the median radius of the checkpoint `default`."""
     sets = results['default']['sets']
     lines = [
         ['held, %', *(f'{100 * value:.1f}' for value in sets['ours']['coverage'])],
@@ -141,14 +141,14 @@ def _sets(results: Results) -> str:
 
 
 def _cards(results: Results) -> str:
-    """Return the cards of the checkpoints that were measured."""
+    """Return a table with the model cards of all evaluated checkpoints."""
     names = [name for name, _ in _evaluations(results)]
     shipped = [load_checkpoint(name) for name in names]
     return _table(cards(shipped), ['', *(f'`{name}`' for name in names)])
 
 
 def _shield(results: Results) -> str:
-    """Return the table of the simulated arm, with a line on its data."""
+    """Return a table of the simulated robot arm, after a line about its data."""
     found = results['shield']
     lines = []
     for sets in found['sets']:

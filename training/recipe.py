@@ -1,4 +1,4 @@
-"""Recipes: the stages from motion to a calibrated and measured checkpoint, in one file."""
+"""Runs recipes: files that list all stages from motion to a calibrated, measured checkpoint."""
 
 import json
 import time
@@ -48,22 +48,22 @@ PRODUCT = 'predictor.safetensors'
 
 
 class Step(Strict):
-    """One stage of a recipe."""
+    """One stage, as it is written in a recipe."""
 
     kind: Kind
     config: str | None = None
-    """Configuration: a file beside the recipe, or the name of one that ships. None: the one that
-    ships for the kind."""
+    """Configuration of the stage: a file beside the recipe, or the name of a shipped one. With
+    None, it is the configuration that ships for this kind of stage."""
     after: str | None = None
-    """Name of the stage that it continues from. None: the previous stage."""
+    """Name of the stage that this stage continues from. With None, it is the previous stage."""
     committee: list[str] = []
-    """Names of further stages, whose students it learns from as well."""
+    """Names of further stages, from whose students this stage learns as well."""
     set: dict[str, Any] = {}
-    """Changes to the configuration, by key, such as `optimisation.steps`."""
+    """Changes to the configuration of the stage, by key, such as `optimisation.steps`."""
 
 
 class Recipe(Strict):
-    """The stages that make a checkpoint, in their order."""
+    """A recipe: the stages that make a checkpoint, in order."""
 
     stages: list[Step] = Field(min_length=2)
     evaluate: Measurement = Measurement()
@@ -82,35 +82,38 @@ class Recipe(Strict):
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage that is ready to run."""
+    """A stage of a recipe with its loaded configuration, ready to run."""
 
     name: str
-    """The kind. The second stage of a kind also has its number, and so on: refine, refine-2."""
+    """Name of the stage. It is the kind, with a number for all but the first stage of this kind:
+    refine, refine-2, ..."""
     kind: Kind
     config: Any
     after: str | None
-    """Name of the stage that it continues from. None for the teacher."""
+    """Name of the stage that this stage continues from, or None for the teacher."""
     committee: Sequence[str] = ()
-    """Names of further stages, whose students it learns from as well."""
+    """Names of further stages, from whose students this stage learns as well."""
 
 
 @dataclass(frozen=True)
 class Archives:
-    """Motion archives by their use."""
+    """The motion archives for a recipe, by use."""
 
     train: Path
     validation: Path
-    """The teacher is measured on it during training. The spread of the samples is fitted to it."""
+    """Archive on which the teacher is measured during training, and to which the spread of the
+    samples is fitted."""
     calibration: Sequence[Path] = field(default=())
-    """Archives to calibrate on, besides the one trained on. Empty: the validation archive."""
+    """Archives to calibrate on, besides the training archive. If empty, the validation archive is
+    used."""
     test: Path | None = None
     """Archive on which the finished checkpoint is measured."""
 
     def facts(self) -> dict[str, Any]:
-        """Return the fingerprint and the people of each archive, by use.
+        """Return the fingerprint and the people of every archive, by use.
 
         Raises:
-            ConfigError: if somebody has two uses, see `data.split`.
+            ConfigError: if a person occurs in archives of two uses.
         """
         given = {'train': [self.train], 'validation': [self.validation]}
         given |= {'calibration': list(self.calibration), 'test': [self.test] if self.test else []}
@@ -131,13 +134,14 @@ class Archives:
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = (), direct: bool = False) -> list[Stage]:
-    """Read the stages of a recipe with their configurations.
+    """Read the stages of a recipe, and load the configuration of each stage.
 
-    `load_recipe` reads the rest of it.
+    Other settings of a recipe are read by `load_recipe`.
 
     Args:
         path: file of the recipe.
-        overrides: `STAGE.KEY=VALUE`. A kind as STAGE stands for every stage of that kind.
+        overrides: changes to configurations, as `STAGE.KEY=VALUE`. STAGE is the name of a stage,
+            or a kind for every stage of that kind.
         direct: whether to leave out the stage `one-step`.
 
     Raises:
@@ -179,7 +183,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), direct: bool = False)
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe as it is written, without the configurations of its stages.
+    """Read a recipe without loading the configurations of its stages.
 
     Raises:
         ConfigError: if the recipe is invalid. The message says what is wrong.
@@ -190,15 +194,17 @@ def load_recipe(path: Path) -> Recipe:
 def make(
     stages: Sequence[Stage], measurement: Measurement, archives: Archives, folder: Path
 ) -> dict[str, Any]:
-    """Run every stage that is not done yet. After an interruption, the same call continues.
+    """Run every stage of a recipe that is not done yet.
 
-    The checkpoint of each stage is written to the folder under the name of the stage. The finished
-    checkpoint is `predictor.safetensors`. `records.json` holds the configurations, the commit,
-    the fingerprints and people of the data, seeds and minutes. With a test archive, it also holds
-    the main figures, and `evaluation.json` holds all figures.
+    After an interruption, call this function again with the same arguments to continue. The
+    checkpoint of each stage is written to the folder under the name of the stage. The calibrated
+    checkpoint is `predictor.safetensors`. The file `records.json` contains the configurations, the
+    commit, the fingerprints and the people of the archives, the seeds, and the minutes that each
+    stage took. If there is a test archive, `records.json` also contains the main figures, and
+    `evaluation.json` contains all figures.
 
     Returns:
-        The records.
+        The content of `records.json`.
     """
     records = Records(folder / 'records.json')
     records.put(versions=versions(), data=archives.facts(), threads=torch.get_num_threads())
@@ -235,7 +241,7 @@ def _calibrate(config: CalibrationConfig, archives: Archives, parent: Path, out:
 def _calibrated(
     out: Path, parent: Checkpoint, others: Sequence[Path], config: CalibrationConfig
 ) -> bool:
-    """Whether `out` already holds the parent, calibrated like this."""
+    """Whether `out` is already the parent, calibrated with this configuration and data."""
     if not out.is_file():
         return False
     found = load_checkpoint(out).header.provenance

@@ -1,4 +1,4 @@
-"""Records of a run, written beside its results."""
+"""Keeps the records of a run (settings, data, durations) in a file beside its results."""
 
 import json
 import time
@@ -13,10 +13,10 @@ from motion_predictor_training.learning.parallel import is_first
 
 
 class Records:
-    """A file of records that grows with the run. The next call continues it.
+    """A file of records that grows during a run. The next run continues the file.
 
     Args:
-        path: the file. Only the first process writes it.
+        path: file of the records. Only the first process writes this file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -26,7 +26,7 @@ class Records:
             self.content = json.loads(path.read_text())
 
     def put(self, **facts: Any) -> None:
-        """Add facts and write the file."""
+        """Add facts to the records and write the file."""
         self.content |= facts
         if is_first():
             with replaced(self.path) as draft:
@@ -34,10 +34,11 @@ class Records:
 
     @contextmanager
     def stage(self, name: str, configuration: dict[str, Any]) -> Iterator[None]:
-        """Time a stage. The times of several calls are added.
+        """Measure how long a stage takes, and record it.
 
-        Times with another configuration are left out of the sum. The time of a call that was
-        killed is not known.
+        If a stage was interrupted and is run again, the durations are added. Durations of runs
+        with another configuration are not added. The duration of a run that was killed is not
+        known.
         """
         before = self.content['stages'].get(name, {})
         minutes = before['minutes'] if before.get('configuration') == configuration else 0.0

@@ -1,6 +1,6 @@
-"""Runs the paper's chain on the paper's data, and compares it with published figures.
+"""Repeats the published training on the published data, and compares the figures.
 
-The measures are those of the published protocol.
+All figures are computed by the published protocol.
 """
 
 from collections.abc import Sequence
@@ -37,19 +37,20 @@ Figures = tuple[float, float, float, float, float]
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A data set and how results on it are published (arXiv 2307.16106, section 4)."""
+    """A data set, and the protocol of its published results (arXiv 2307.16106, section 4)."""
 
     stride: int
-    """Frames between the starts of test windows."""
+    """Number of frames between the starts of test windows."""
     threshold_m: float
-    """Windows whose last poses are nearer than this share their futures, for MMADE and MMFDE."""
+    """Distance of the last observed poses of two windows below which MMADE and MMFDE count each
+    future as a true future of the other window, too."""
     train: tuple[str, ...] | None = None
-    """Subjects to train on. None: all in the file."""
+    """Subjects to train on. None stands for all subjects in the training file."""
     test: tuple[str, ...] | None = None
-    """Subjects to measure on. None: all in the file."""
+    """Subjects to measure on. None stands for all subjects in the test file."""
     published: tuple[tuple[str, Figures], ...] = ()
-    """Rows of published tables, in the order of METRICS. The row of zero velocity shows whether
-    data and protocol are the same."""
+    """Published figures, one row per method, in the order of METRICS. The row of zero velocity is
+    computed again here: if it agrees, data and protocol are the published ones."""
 
 
 BENCHMARKS = {
@@ -79,27 +80,28 @@ def reproduce(
     overrides: dict[str, list[str]],
     samples: int = 50,
 ) -> str:
-    """Prepare the data, train or import the teacher, distil it twice and measure all three.
+    """Prepare the data, train or import a teacher, distil it in two stages, measure all models.
 
-    After an interruption, the same call continues. It writes `reproduction.json` and
-    `reproduction.md`.
+    After an interruption, call this function again with the same arguments to continue. The
+    results are written to `reproduction.json` and `reproduction.md`.
 
     Args:
-        name: name of the benchmark, and of the preset with the published sizes.
-        sources: the downloaded files: data_3d_h36m.npz, or data_3d_amass.npz and
+        name: name of the benchmark, `h36m` or `amass`. The preset with the published network sizes
+            has the same name.
+        sources: paths of the downloaded files data_3d_h36m.npz, or data_3d_amass.npz and
             data_3d_amass_test.npz.
         out: folder for the results.
-        weights: TransFusion weights of the authors (.pt). With None, a TransFusion is trained,
-            which takes days on one GPU.
-        overrides: overrides of the configurations, by stage.
+        weights: file of the authors' TransFusion weights (.pt), used as the teacher. With None, a
+            TransFusion is trained, which takes days on one GPU.
+        overrides: changes to the configurations, `KEY=VALUE`, by stage.
         samples: number of samples per window, S of "best of S".
 
     Returns:
-        The table of our figures and the published ones.
+        A table with our figures and the published figures.
 
     Raises:
-        ConfigError: if the number of sources is wrong.
-        ArchiveError: if the data cannot be used.
+        ConfigError: if the number of sources does not fit the benchmark.
+        ArchiveError: if a source file cannot be used.
     """
     benchmark, preset = BENCHMARKS[name], PRESETS[name]
     train, test = _prepared(name, benchmark, sources, out)
@@ -153,7 +155,7 @@ def reproduce(
 
 
 def table(result: dict[str, Any]) -> str:
-    """Return our figures and published ones, and say whether data and protocol are the same."""
+    """Return a table of our and published figures, and whether data and protocol agree."""
     lines = [
         [row, *(f'{found["figures"][metric]:.3f}' for metric in METRICS)]
         for row, found in result['rows'].items()
@@ -182,7 +184,7 @@ def table(result: dict[str, Any]) -> str:
 def _prepared(
     name: str, benchmark: Benchmark, sources: Sequence[Path], out: Path
 ) -> tuple[Path, Path]:
-    """Return the archives for training and testing, made from the downloaded files."""
+    """Make the archives for training and testing from the downloaded files; return their paths."""
     train, test = out / 'train.npz', out / 'test.npz'
     wanted = 1 if name == 'h36m' else 2
     if len(sources) != wanted:
@@ -199,7 +201,7 @@ def _prepared(
 
 
 def _in_steps(teacher: Path, steps: int, path: Path) -> Path:
-    """Write a copy of a teacher with another number of sampling steps."""
+    """Write a copy of a teacher that samples with another number of denoising steps."""
     checkpoint = load_checkpoint(teacher)
     checkpoint.header = checkpoint.header.model_copy(update={'ddim_steps': steps})
     checkpoint.save(path)
@@ -207,7 +209,7 @@ def _in_steps(teacher: Path, steps: int, path: Path) -> Path:
 
 
 def _student(stage: str, network: dict[str, Any] | None, overrides: list[str]) -> DistilConfig:
-    """Return the configuration of a stage without augmentation, as published."""
+    """Return the configuration of a distillation stage without augmentation, as published."""
     nothing = dict.fromkeys(Augmentation.model_fields, 0.0)
     wanted = [f'bank.augmentation.{field}={value}' for field, value in nothing.items()]
     wanted += [f'network.{key}={value}' for key, value in (network or {}).items()]

@@ -1,4 +1,4 @@
-"""Configurations that ship with the package, found by their names."""
+"""Finds configurations that ship with the package by their names."""
 
 from pathlib import Path
 
@@ -6,18 +6,19 @@ from motion_predictor.common.installed import installed
 
 
 def shipped_configuration(name: str) -> Path:
-    """Return the file of a configuration that ships, such as `teacher` or `recipes/default`."""
+    """Return the path of a shipped configuration, such as `teacher` or `recipes/default`."""
     return installed('config', 'training', f'{name}.yaml')
 
 
 def configuration_file(given: str | Path, beside: Path = Path(), folder: str = '') -> Path:
-    """Return the path of a configuration: of a given file, or of one that ships.
+    """Return the path of a configuration: a given file, or a shipped configuration.
 
     Args:
-        given: path relative to `beside` or to the current folder, or the name of a configuration
-            that ships, with or without `.yaml`.
-        beside: folder for relative paths.
-        folder: folder of the configuration that ships: `recipes`, or empty for a stage.
+        given: path relative to `beside` or to the current folder, or the name of a shipped
+            configuration, with or without `.yaml`.
+        beside: folder in which a relative path is searched first.
+        folder: subfolder of the shipped configurations in which to search, for example `recipes`.
+            It is empty for configurations of stages.
     """
     for path in (beside / given, Path(given)):
         if path.is_file():

@@ -1,1 +1,1 @@
-"""Measures what each part of the method is worth."""
+"""Measures how much each part of the method contributes (ablations)."""

@@ -1,4 +1,4 @@
-"""Measures what each part of the method is worth: the same training with one part changed."""
+"""Ablations: repeats the training with one part of the method changed, and compares errors."""
 
 from pathlib import Path
 from typing import Any
@@ -25,25 +25,27 @@ def ablate(
 ) -> dict[str, Any]:
     """Train and measure every variant; write the report as `ablation.json` and `ablation.md`.
 
-    Data, seeds, network, bank size, batch and steps are the same for all students, unless a row
-    says otherwise. After an interruption, the same call continues with what is missing. If a
-    variant fails, its row gives the reason, and the next call tries it again.
+    All students have the same data, seeds, network, bank size, batch and steps, unless a row of
+    the report says otherwise. After an interruption, call this function again with the same
+    arguments: it makes only what is missing. If a variant fails, its row gives the reason, and the
+    next call tries the variant again.
 
     Args:
-        config: what is measured.
-        stages: what is trained.
+        config: settings of the ablations: which variants are made and how they are measured.
+        stages: configurations of the training stages.
         train: motion archive to learn from.
         validation: motion archive to measure on.
-        out: folder for all that is made, one folder for each variant.
-        teacher: checkpoint of a trained teacher. With None, one is trained.
-        one_step: checkpoint of the one-step teacher, which students learn from. With None, one is
-            trained.
+        out: folder for all results, with a subfolder for each variant.
+        teacher: checkpoint of a trained teacher. With None, a teacher is trained.
+        one_step: checkpoint of a one-step model, from which the students learn. With None, a
+            one-step model is distilled from the teacher.
 
     Returns:
-        The report: the data, the settings, the versions of the software, and a list `rows`.
+        The report: the data, the settings, the software versions, and a list `rows` with a row for
+        each variant.
 
     Raises:
-        ValueError, OSError: if there is no teacher or no data to begin with.
+        ValueError, OSError: if the teacher or the data cannot be used.
     """
     teacher, about = begin(stages, train, validation, out, teacher)
     variants = plan(config, stages, train, out, teacher, one_step)
@@ -54,7 +56,7 @@ def ablate(
 def begin(
     stages: Stages, train: Path, validation: Path, out: Path, teacher: Path | None
 ) -> tuple[Path, dict[str, Any]]:
-    """Return the path of a trained teacher, and the first part of a report about its students."""
+    """Load or train the teacher; return its path, and the first part of a report."""
     data = {'train': load_archive(train).fingerprint}
     data['validation'] = load_archive(validation).fingerprint
     if teacher is None:

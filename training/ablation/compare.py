@@ -1,4 +1,4 @@
-"""Tests whether two variants differ: paired differences on the same windows, with an interval."""
+"""Tests whether two variants differ, by paired differences of errors on the same windows."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from motion_predictor_training.evaluation.measures import bootstrap
 
 
 def errors_of(measured: list[dict[str, Any]]) -> NDArray[np.float64]:
-    """Return the ADE of every window and seed, (W, N); NaN where it was not measured."""
+    """Return the ADE of a variant for each window and seed (W, N); NaN if not measured."""
     columns = [of_seed['per_window']['ADE'] for of_seed in measured]
     return np.array(columns, dtype=np.float64).T
 
 
 def clusters_of(measured: dict[str, Any]) -> NDArray[np.void]:
-    """Return the clip and the person of each window (W,)."""
+    """Return the clip and the person of each window (W,), for `bootstrap`."""
     windows = measured['per_window']
     return bootstrap.clusters(np.array(windows['clip']), np.array(windows['subject']))
 
@@ -26,23 +26,24 @@ def compare(
     clips: NDArray[np.void],
     tolerance: float,
 ) -> dict[str, Any]:
-    """Return the difference of our ADE from theirs, its interval, and a verdict.
+    """Compare the ADE of one variant (ours) with that of another (theirs).
 
-    The bootstrap resamples seeds, and clips within people. Both variants get the same draws, so an
-    effect that a window or a seed has on both variants cancels out. With three seeds the interval
-    is slightly too narrow.
+    The confidence interval comes from a bootstrap that resamples seeds, and clips within people.
+    Both variants use the same resamples. So an effect that a window or a seed has on both variants
+    cancels out. With only three seeds, the interval is slightly too narrow.
 
     Args:
-        ours: ADE of our variant by window and seed (W, N).
-        theirs: ADE of the other variant by window and seed (W, N).
+        ours: ADE of our variant for each window and seed (W, N).
+        theirs: ADE of the other variant for each window and seed (W, N).
         clips: clip and person of each window (W,), see `bootstrap.clusters`.
-        tolerance: a smaller relative difference does not matter.
+        tolerance: greatest relative difference that does not matter.
 
     Returns:
-        `ADE_change` is the difference relative to theirs. `interval` is its interval, or None if
-        there is only one clip. `verdict` is `parity` if the interval is within the tolerance. Else
-        it is `better` or `worse` if the interval does not contain zero, and `not told apart` if it
-        does.
+        `ADE_change` is our average ADE divided by theirs, minus 1. `interval` is the confidence
+        interval of this change, or None if there is only one clip. `verdict` is `parity` if the
+        interval lies within plus or minus the tolerance. Otherwise the verdict is `better` or
+        `worse` if the interval does not contain zero, and `not told apart` if the interval
+        contains zero.
     """
     change = float(np.nanmean(ours) / np.nanmean(theirs) - 1)
     if len(np.unique(clips['clip'])) < 2:

@@ -1,4 +1,4 @@
-"""Measures how good and how fast a variant is."""
+"""Measures the errors and the latency of a variant."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from motion_predictor_training.predicting.multi_step import Precision
 from motion_predictor_training.tuning.latency import time_predictions
 
 COMPARED = 32
-"""Number of windows on which bfloat16 is compared with single precision."""
+"""Number of windows on which predictions in bfloat16 are compared with single precision."""
 WARM_UP = 2
 
 
@@ -33,16 +33,17 @@ def measure(
     config: ComparisonConfig,
     folder: Path,
 ) -> dict[str, Any]:
-    """Evaluate a checkpoint and time it, or return the results of an earlier call.
+    """Measure errors and latency of a checkpoint, or return the results of an earlier call.
 
     Args:
-        path: the checkpoint.
-        seed: number of the seed, of the training of the checkpoint and of the noise.
-        precision: precision in which the network runs.
+        path: file of the checkpoint to measure.
+        seed: number of the seed with which the checkpoint was trained. The noise of the samples
+            gets the same seed.
+        precision: numeric precision in which the network runs.
         validation: motion archive to measure on.
-        facts: fingerprints of the data.
-        config: what is measured.
-        folder: where the results are written.
+        facts: fingerprints of the archives. Results for other archives are not reused.
+        config: settings of the measurements.
+        folder: folder for the results.
     """
     checkpoint = load_checkpoint(path)
     asked = config.model_dump(include={'samples', 'stride', 'batches', 'repeats'})
@@ -57,8 +58,8 @@ def measure(
         path, validation, config.samples, config.stride, precision=precision, noise_seed=seed
     )
     result['parameters'] = sum(t.numel() for t in checkpoint.build_network().parameters())
-    if seed == 0:  # networks of other seeds take as long
-        # Teachers are timed for one person only, since many steps take long.
+    if seed == 0:  # other seeds have equal latency
+        # Teachers are timed for one person only, since their many steps take long.
         batches = config.batches[: None if checkpoint.header.sampling == 'one_step' else 1]
         result['latency_ms'] = {
             str(people): _latency_ms(checkpoint, people, precision, config) for people in batches
@@ -76,7 +77,7 @@ def measure(
 def _latency_ms(
     checkpoint: Checkpoint, people: int, precision: Precision, config: ComparisonConfig
 ) -> float:
-    """Return the median time of a prediction, from observed to predicted positions, ms."""
+    """Return the median duration of a prediction, milliseconds."""
     predictor = predictor_of(checkpoint, config.samples, precision=precision)
     return float(np.median(time_predictions(predictor, people, WARM_UP, config.repeats)))
 
@@ -84,7 +85,7 @@ def _latency_ms(
 def _bfloat16_error_cm(
     checkpoint: Checkpoint, validation: Path, config: ComparisonConfig
 ) -> dict[str, float]:
-    """Return how far joints are from those in single precision, for the same noise."""
+    """Return how far predicted joints move if bfloat16 replaces single precision, cm."""
     windows = model_windows(load_archive(validation), checkpoint.header, config.stride)
     chosen = np.linspace(0, len(windows) - 1, min(COMPARED, len(windows))).astype(np.int64)
     exact, rounded = (

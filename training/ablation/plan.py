@@ -1,4 +1,4 @@
-"""The variants: the same training, one part changed at a time."""
+"""Lists the variants of the ablations: the same training with one part changed."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,7 +28,7 @@ def plan(
     teacher: Path,
     given_one_step: Path | None = None,
 ) -> Iterator[Variant]:
-    """Yield the variants, each of them after the one that it is compared with."""
+    """Yield all variants. A variant comes after the variant that it is compared with."""
     header = load_checkpoint(teacher).header
     own_steps = header.ddim_steps
     yield Variant('teacher', f'{own_steps} denoising steps', None, lambda _: teacher)
@@ -55,7 +55,7 @@ def plan(
         def make(seed: int) -> Path:
             student = out / variant.folder / of_seed(seed, 'student')
             settings = _change(stages.student, config, changes | {'name': variant.folder})
-            # Students of all seeds learn from the first stage of one seed, and so share a bank.
+            # Students of all seeds learn from the same one-step model, so that they share a bank.
             parent = teacher if direct else first_stage(0)
             source = changes.get('targets', 'teacher' if direct else 'one-step')
             distil(reseeded(settings, seed), parent, train, student, out / 'banks' / source)
@@ -93,10 +93,10 @@ def _reduced(of: Variant) -> Variant:
 
 
 def _change(base: DistilConfig, config: AblateConfig, changes: dict[str, Any]) -> DistilConfig:
-    """Return a student's configuration with the common settings, and some keys changed."""
+    """Return a student's configuration with the settings of all variants and some changes."""
     common: dict[str, Any] = {
         'prediction': base.prediction or 'sample',
-        'bank': {'noises': config.noises, 'truth': True},  # one bank serves all that can share it
+        'bank': {'noises': config.noises, 'truth': True},  # lets variants share a bank
         'optimisation': {'precision': config.precision},
     }
     return changed(changed(base, common), changes)

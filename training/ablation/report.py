@@ -1,4 +1,4 @@
-"""The ablations as tables."""
+"""Reports the ablations as tables."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from motion_predictor_training.ablation.rows import METRICS
 
 
 def ablation_table(report: dict[str, Any]) -> str:
-    """Return the rows as a table for a terminal; it is valid Markdown."""
+    """Return the rows of a report as a table for a terminal, valid Markdown."""
     batches = report['configuration']['batches']
     lines = []
     for row in report['rows']:
@@ -51,7 +51,7 @@ def _milliseconds(value: float | None) -> str:
 
 
 def write_ablation_markdown(report: dict[str, Any], path: Path) -> None:
-    """Write the report for people to read."""
+    """Write the report as a Markdown page, for people."""
     asked = report['configuration']
     student = report['student']
     about = (

@@ -1,4 +1,4 @@
-"""Makes, measures and compares variants. Each of them is one row of a report."""
+"""Makes, measures and compares variants. Each variant is one row of a report."""
 
 import platform
 from collections.abc import Callable, Iterable
@@ -30,21 +30,21 @@ def measure_rows(
     name: str,
     write_markdown: Callable[[dict[str, Any], Path], None],
 ) -> dict[str, Any]:
-    """Make, measure and compare variants; write the report after each.
+    """Make, measure and compare variants; write the report after each variant.
 
-    If a variant fails, its row gives the reason, and the next call tries it again.
+    If a variant fails, its row gives the reason, and the next call tries the variant again.
 
     Args:
-        variants: what to measure. A variant comes after the one that it is compared with.
-        config: how they are measured.
-        about: the first part of the report, with the fingerprints of the archives in `data`.
+        variants: variants to measure. A variant comes after the variant that it is compared with.
+        config: settings of the measurements and comparisons.
+        about: first part of the report. Its entry `data` has the fingerprints of the archives.
         validation: motion archive to measure on.
-        out: folder that gets one subfolder for each variant.
-        name: name of the report's files, without the endings `.json` and `.md`.
-        write_markdown: writes the report for people to read.
+        out: folder for the results, with a subfolder for each variant.
+        name: name of the report's two files, without the endings `.json` and `.md`.
+        write_markdown: function that writes the report as a Markdown page, for people.
 
     Returns:
-        The report: `about`, how it was measured, and `rows`.
+        The report: the entries of `about`, the settings of the measurements, and `rows`.
     """
     report: dict[str, Any] = about | {
         'configuration': config.model_dump(mode='json'),
@@ -70,7 +70,7 @@ def measure_rows(
                 )
                 for seed in range(config.seeds)
             ]
-        except Exception as error:  # whatever the error, the other rows are still measured
+        except Exception as error:  # one failed row must not end it all
             row['failed'] = one_line(error)
         else:
             report['windows'] = measured[0]['windows']
@@ -94,7 +94,7 @@ def measure_rows(
 
 
 def _metrics(measured: list[dict[str, Any]], row: str) -> dict[str, float]:
-    """Return the averages over seeds."""
+    """Return the metrics of a row, averaged over seeds."""
     return {
         metric: float(np.mean([of_seed['rows'][row][metric] for of_seed in measured]))
         for metric in METRICS
@@ -102,6 +102,6 @@ def _metrics(measured: list[dict[str, Any]], row: str) -> dict[str, float]:
 
 
 def _energy_m(measured: list[dict[str, Any]]) -> float:
-    """Return the energy score of the pose, averaged over all frames, windows and seeds."""
+    """Return the energy score of the pose, averaged over frames, windows and seeds, metres."""
     scores = [of_seed['scores']['all']['energy_pose_m']['mean'][-1] for of_seed in measured]
     return float(np.mean(scores))

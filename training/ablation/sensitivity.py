@@ -1,4 +1,4 @@
-"""How a student depends on the teacher's steps, grid, schedule and timestep, and on its bank."""
+"""Measures how a student depends on the teacher's sampling settings and on its bank."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -35,25 +35,27 @@ def measure_sensitivity(
     out: Path,
     teacher: Path | None = None,
 ) -> dict[str, Any]:
-    """Measure the effect of each setting of a student's training, varied alone over its range.
+    """Measure the effect of single settings of a student's training, each over a range.
 
-    Every student learns directly from the multi-step teacher, so that there is only one stage
-    between the setting and the measurement. After an interruption, the same call continues. The
-    report is written to `sensitivity.json`, `sensitivity.md` and `sensitivity.png`.
+    Every student learns directly from the multi-step teacher, so that only one stage lies between
+    the setting and the measurement. After an interruption, call this function again with the same
+    arguments to continue. The report is written to `sensitivity.json`, `sensitivity.md` and
+    `sensitivity.png`.
 
     Args:
-        config: values to compare, and how they are measured.
-        stages: what is trained.
+        config: values of each setting, and settings of the measurements.
+        stages: configurations of the training stages.
         train: motion archive to learn from.
         validation: motion archive to measure on.
-        out: folder for all that is made, one folder for each variant.
-        teacher: checkpoint of a trained teacher. With None, one is trained.
+        out: folder for all results, with a subfolder for each variant.
+        teacher: checkpoint of a trained teacher. With None, a teacher is trained.
 
     Returns:
-        The report. Each row has those settings in which it differs from `reference`.
+        The report. Each of its rows has the settings in which its variant differs from the entry
+        `reference`.
 
     Raises:
-        ValueError, OSError: if there is no teacher or no data to begin with.
+        ValueError, OSError: if the teacher or the data cannot be used.
     """
     teacher, about = begin(stages, train, validation, out, teacher)
     header, bank = load_checkpoint(teacher).header, stages.student.bank
@@ -74,7 +76,7 @@ def measure_sensitivity(
 def _plan(
     config: SensitivityConfig, stages: Stages, train: Path, out: Path, teacher: Path
 ) -> Iterator[Variant]:
-    """Yield the variants, each of them after the one that it is compared with."""
+    """Yield all variants. A variant comes after the variant that it is compared with."""
     header, base = load_checkpoint(teacher).header, stages.student
     student = partial(_student, train, out)
     facts: dict[str, str | int]
@@ -124,12 +126,13 @@ def _student(
     config: DistilConfig,
     facts: Mapping[str, str | int] = MappingProxyType({}),
 ) -> Variant:
-    """Return a variant: a student that learns from a teacher."""
+    """Return a variant whose model is a student that learns from a given teacher."""
 
     def make(seed: int) -> Path:
         settings = reseeded(config.model_copy(update={'name': variant.folder}), seed)
         path = out / variant.folder / of_seed(seed, 'student')
-        # What the teacher returns does not depend on the timestep that its student starts from.
+        # Students with different start timesteps share a bank, since the teacher's results do not
+        # depend on the start timestep of a student.
         bank = 'one-step' if 'timestep' in facts else variant.folder
         distil(settings, teacher, train, path, out / 'banks' / bank)
         return path

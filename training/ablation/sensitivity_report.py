@@ -1,4 +1,4 @@
-"""The sensitivity of a student as a table and as one plot."""
+"""Reports the sensitivity of a student as a table and as a plot."""
 
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ AXES = {
     'timestep': 'timestep of the one step',
 }
 BASES = {'timestep': 'one-step'}
-"""Name of the row that the rows of an axis are compared with. Other axes: `student`."""
+"""Row that the other rows of an axis are compared with, by axis. For axes that are not listed it
+is `student`."""
 COLOURS = {'leading': '#1f4e79', 'trailing': '#d9822b'}
 Row = dict[str, Any]
 
 
 def sensitivity_table(report: dict[str, Any]) -> str:
-    """Return the rows as a table for a terminal; it is valid Markdown."""
+    """Return the rows of a report as a table for a terminal, valid Markdown."""
     lines = []
     for row in report['rows']:
         if 'failed' in row:
@@ -41,7 +42,7 @@ def sensitivity_table(report: dict[str, Any]) -> str:
 
 
 def write_sensitivity_markdown(report: dict[str, Any], path: Path) -> None:
-    """Write the report for people to read."""
+    """Write the report as a Markdown page, for people."""
     asked, student = report['configuration'], report['student']
     reference = ', '.join(f'{name} {value}' for name, value in report['reference'].items())
     about = (
@@ -58,7 +59,7 @@ def write_sensitivity_markdown(report: dict[str, Any], path: Path) -> None:
 
 
 def plot_sensitivity(report: dict[str, Any], path: Path) -> None:
-    """Plot the ADE over each axis, with the intervals of its difference from the reference."""
+    """Plot the ADE over each varied setting, with confidence intervals."""
     rows = {row['name']: row for row in report['rows'] if 'failed' not in row}
     shown = [axis for axis in AXES if any(axis in row for row in rows.values())]
     if not shown:
@@ -76,7 +77,11 @@ def plot_sensitivity(report: dict[str, Any], path: Path) -> None:
 
 
 def _draw(axes: Axes, axis: str, rows: dict[str, Row], reference: Row) -> None:
-    """Draw the lines of one axis. The reference is one of their points."""
+    """Draw the ADE over one varied setting, for teachers and students.
+
+    Each line includes the reference as one of its points. Vertical bars are confidence intervals
+    of the difference from the reference.
+    """
     grids = ('leading', 'trailing') if axis == 'ddim_steps' else (reference['grid'],)
     for name, style in (('teacher', '--'), (BASES.get(axis, 'student'), '-')):
         for grid in grids:

@@ -1,4 +1,4 @@
-"""A variant: what is trained and measured for one row of a report."""
+"""Describes a variant: a model that is trained and measured for one row of a report."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from motion_predictor_training.predicting.multi_step import Precision
 
 @dataclass(frozen=True)
 class Stages:
-    """Configurations of the stages, before anything is changed."""
+    """Configurations of the training stages, before a variant changes them."""
 
     teacher: TeacherConfig
     one_step: DistilConfig
@@ -23,26 +23,27 @@ class Stages:
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of the report."""
+    """One variant of the training, which becomes one row of a report."""
 
     name: str
     about: str
     against: str | None
-    """Name of the row that it is compared with. The two differ in one part."""
+    """Name of the variant that this variant is compared with. Both differ in one part."""
     make: Callable[[int], Path]
-    """Takes the number of a seed, trains what is not trained yet, and returns the checkpoint."""
+    """Function that takes the number of a seed, trains the variant if it is not trained yet, and
+    returns the checkpoint."""
     precision: Precision = 'float32'
     facts: Mapping[str, str | int] = field(default_factory=dict)
-    """Further entries of its row."""
+    """Further entries of the variant's row in a report."""
 
     @property
     def folder(self) -> str:
-        """Name of its folder."""
+        """Name of the folder for the variant's files."""
         return self.name.replace(',', '').replace(' ', '-')
 
 
 def with_steps(teacher: Path, steps: int, grid: Grid, folder: Path, _: int = 0) -> Path:
-    """Write a copy of a teacher that is sampled with other denoising steps."""
+    """Write a copy of a teacher with another number and grid of denoising steps."""
     checkpoint = load_checkpoint(teacher)
     checkpoint.header = checkpoint.header.model_copy(
         update={'ddim_steps': steps, 'ddim_grid': grid}
@@ -55,7 +56,7 @@ def with_steps(teacher: Path, steps: int, grid: Grid, folder: Path, _: int = 0) 
 def with_schedule(
     teacher: Header, schedule: NoiseSchedule, train: Path, out: Path, _: int = 0
 ) -> Path:
-    """Train a teacher like a given one, with another noise schedule."""
+    """Train a teacher with the settings of a given one, except for the noise schedule."""
     recipe = teacher.provenance['configuration'] | {'noise_schedule': schedule}
     train_teacher(TeacherConfig.model_validate(recipe), train, out)
     return out
@@ -66,11 +67,11 @@ def of_seed(seed: int, name: str) -> Path:
 
 
 def reseeded(config: DistilConfig, seed: int) -> DistilConfig:
-    """Return a configuration with another seed: first weights, batches and dropout differ.
+    """Return a configuration with another seed, for initial weights, batches and dropout.
 
     Args:
         config: configuration to change.
-        seed: number of the seed; 0 leaves the configuration as it is.
+        seed: number of the seed. 0 keeps the seed of the configuration.
     """
     settings = config.optimisation
     changed = settings.model_copy(update={'seed': settings.seed + 1000 * seed})
@@ -78,7 +79,10 @@ def reseeded(config: DistilConfig, seed: int) -> DistilConfig:
 
 
 def changed(base: DistilConfig, changes: Mapping[str, Any]) -> DistilConfig:
-    """Return a student's configuration with some keys changed. In sections, other keys stay."""
+    """Return a student's configuration with some keys changed.
+
+    If a whole section is given, keys that it lacks keep their values.
+    """
     content = base.model_dump()
     for key, value in changes.items():
         content[key] = content[key] | value if isinstance(value, dict) else value

@@ -1,1 +1,1 @@
-"""The subcommands of `train`: their arguments, and the functions that they call."""
+"""The subcommands of `train`, with their arguments and the functions that they call."""

@@ -1,4 +1,4 @@
-"""Arguments that subcommands of `train` share."""
+"""Adds arguments that several subcommands of `train` share."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -15,14 +15,14 @@ count = whole(1)
 
 
 def stage(stages: Stages, name: str, summary: str, run: Run) -> argparse.ArgumentParser:
-    """Add a subcommand, which calls `run` with its arguments."""
+    """Add a subcommand that calls `run` with the parsed arguments, and return its parser."""
     sub = stages.add_parser(name, help=summary, description=summary)
     sub.set_defaults(run=run)
     return sub
 
 
 def add_archive(sub: argparse.ArgumentParser, *uses: str) -> None:
-    """Add one required option for each use of a motion archive, for example `--train`."""
+    """Add a required option for each use of a motion archive, for example `--train`."""
     for use in uses:
         sub.add_argument(f'--{use}', type=Path, required=True, help='motion archive (.npz)')
 
@@ -30,24 +30,24 @@ def add_archive(sub: argparse.ArgumentParser, *uses: str) -> None:
 def add_archives(
     sub: argparse.ArgumentParser, option: str, purpose: str, required: bool = False
 ) -> None:
-    """Add an option for several motion archives. Unless it is required, it may be left out."""
+    """Add an option that takes several motion archives."""
     sub.add_argument(
         option, type=Path, nargs='+', required=required, default=[], help=f'{purpose} (.npz)'
     )
 
 
 def add_out(sub: argparse.ArgumentParser, what: str) -> None:
-    """Add the option for the file or folder that the command makes."""
+    """Add the option `--out` for the file or folder that the command writes."""
     sub.add_argument('--out', type=Path, required=True, help=what)
 
 
 def add_seed(sub: argparse.ArgumentParser, of: str) -> None:
-    """Add the option for the seed of random numbers."""
+    """Add the option `--seed` for the seed of random numbers."""
     sub.add_argument('--seed', type=whole(0), default=0, help=f'seed of {of}')
 
 
 def add_seen(sub: argparse.ArgumentParser) -> None:
-    """Add the option that names people whom the checkpoint was trained on."""
+    """Add the option `--seen`, which names people whom the checkpoint was trained on."""
     sub.add_argument(
         '--seen',
         nargs='+',
@@ -60,7 +60,7 @@ def add_seen(sub: argparse.ArgumentParser) -> None:
 def add_config(
     sub: argparse.ArgumentParser, default: str, overrides: str = 'KEY=VALUE', what: str = ''
 ) -> None:
-    """Add the options for a configuration, which is a file or a name."""
+    """Add the options for a configuration (a file or a name) and for overrides."""
     sub.add_argument(
         '--config',
         type=Path,
@@ -71,7 +71,7 @@ def add_config(
 
 
 def add_set(sub: argparse.ArgumentParser, metavar: str) -> None:
-    """Add the option that overrides a configuration."""
+    """Add the option `--set`, which overrides values of a configuration."""
     sub.add_argument(
         '--set',
         action='append',
@@ -82,7 +82,7 @@ def add_set(sub: argparse.ArgumentParser, metavar: str) -> None:
 
 
 def add_direct(sub: argparse.ArgumentParser) -> None:
-    """Add the option that leaves out the stage `one-step`."""
+    """Add the option `--direct`, which leaves out the stage `one-step`."""
     sub.add_argument(
         '--direct',
         action='store_true',
@@ -91,7 +91,7 @@ def add_direct(sub: argparse.ArgumentParser) -> None:
 
 
 def add_clean(sub: argparse.ArgumentParser) -> None:
-    """Add the option that removes what only an interrupted run needs."""
+    """Add the option `--clean`, which removes files that only an interrupted run would need."""
     sub.add_argument(
         '--clean',
         action='store_true',
@@ -102,7 +102,7 @@ def add_clean(sub: argparse.ArgumentParser) -> None:
 def add_measured(
     sub: argparse.ArgumentParser, archive: str, stride: int = 30, samples: int = 50
 ) -> None:
-    """Add the options for a checkpoint and the windows that it is measured on."""
+    """Add the options for a checkpoint and for the windows to measure it on."""
     sub.add_argument('--checkpoint', default='default', help='"default", "accurate" or a file')
     sub.add_argument('--archive', type=Path, required=True, help=archive)
     sub.add_argument(
@@ -114,18 +114,18 @@ def add_measured(
 
 
 def add_files(sub: argparse.ArgumentParser) -> None:
-    """Add the options for the files that results go to."""
+    """Add the options for the files to which results are written."""
     sub.add_argument('--json', type=Path, help='file for the results')
     sub.add_argument('--markdown', type=Path, help='file for the results as a readable page')
 
 
 def load(schema: type[Config], arguments: argparse.Namespace) -> Config:
-    """Return the configuration that the arguments name, with their overrides."""
+    """Load the configuration that the arguments name, and apply the overrides."""
     return load_config(schema, configuration_file(arguments.config), arguments.set)
 
 
 def by_stage(given: list[str], stages: Sequence[str]) -> dict[str, list[str]]:
-    """Return overrides `stage.key=value` as `key=value`, by stage."""
+    """Split overrides `stage.key=value` by stage, and return them as `key=value`."""
     overrides: dict[str, list[str]] = {name: [] for name in stages}
     for override in given:
         name, _, rest = override.partition('.')

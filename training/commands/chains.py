@@ -1,4 +1,4 @@
-"""The subcommands that run a chain of stages: all, reproduce."""
+"""The subcommands `all` and `reproduce`, which run a chain of stages."""
 
 import argparse
 from pathlib import Path
@@ -25,7 +25,7 @@ from motion_predictor_training.shipped import configuration_file
 
 
 def add(stages: Stages) -> None:
-    """Add the subcommands."""
+    """Add the subcommands of this module to the parser of `train`."""
     _add_all(stages)
     _add_reproduce(stages)
 
@@ -72,7 +72,7 @@ def _add_reproduce(stages: Stages) -> None:
 
 
 def _all(arguments: argparse.Namespace) -> None:
-    """Run every stage of a recipe; overrides are `stage.key=value`."""
+    """Run every stage of a recipe. Overrides have the form `stage.key=value`."""
     path = configuration_file(arguments.config, folder='recipes')
     stages = read_recipe(path, arguments.set, arguments.direct)
     archives = Archives(

@@ -1,4 +1,4 @@
-"""The subcommands that train many variants and compare them: tune, ablate, sensitivity."""
+"""The subcommands `tune`, `ablate` and `sensitivity`, which train and compare many students."""
 
 import argparse
 from pathlib import Path
@@ -33,7 +33,7 @@ from motion_predictor_training.tuning.tune import tune
 
 
 def add(stages: Stages) -> None:
-    """Add the subcommands."""
+    """Add the subcommands of this module to the parser of `train`."""
     _add_tune(stages)
     _add_comparisons(stages)
 
@@ -109,7 +109,7 @@ def _sensitivity(arguments: argparse.Namespace) -> None:
 def _comparison(
     schema: type[Config], arguments: argparse.Namespace
 ) -> tuple[Config, StageConfigs]:
-    """Return the configurations of the comparison and of the stages."""
+    """Load the configuration of the comparison and the configurations of the stages."""
     own = arguments.stage
     overrides = by_stage(arguments.set, ('teacher', 'one-step', 'student', own))
     seeds = [] if arguments.seeds is None else [f'seeds={arguments.seeds}']

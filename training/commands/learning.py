@@ -1,4 +1,4 @@
-"""The subcommands that each run one stage: teacher, one-step, student, refine, calibrate."""
+"""The subcommands that each run one stage: `teacher`, `one-step`, `student`, `refine`, ..."""
 
 import argparse
 from pathlib import Path
@@ -32,7 +32,7 @@ from motion_predictor_training.learning.teacher import train_teacher
 
 
 def add(stages: Stages) -> None:
-    """Add the subcommands."""
+    """Add the subcommands of this module to the parser of `train`."""
     _add_teacher(stages)
     _add_distillation(stages)
     _add_refine(stages)
@@ -113,7 +113,7 @@ def _distil(arguments: argparse.Namespace) -> None:
 
 
 def _require_stage(teacher: Path, direct: bool) -> None:
-    """Refuse a teacher from the wrong stage."""
+    """Refuse a teacher checkpoint that is from the wrong stage."""
     header = load_checkpoint(teacher).header
     if direct and header.sampling == 'one_step':
         raise ConfigError(f'{teacher} already takes one step: leave out --direct')

@@ -1,4 +1,4 @@
-"""The subcommands for what training starts from: motion archives, and official weights."""
+"""The subcommands that make inputs of training: motion archives and imported weights."""
 
 import argparse
 from pathlib import Path
@@ -22,7 +22,7 @@ from motion_predictor_training.predicting.generate import generate
 
 
 def add(stages: Stages) -> None:
-    """Add the subcommands."""
+    """Add the subcommands of this module to the parser of `train`."""
     add_prepare(stages)
     _add_inspect(stages)
     _add_generate(stages)

@@ -1,4 +1,4 @@
-"""The subcommands that measure a checkpoint: evaluate, tables, robustness, ..."""
+"""The subcommands that measure a checkpoint: `evaluate`, `robustness`, `shield`, ..."""
 
 import argparse
 from pathlib import Path
@@ -39,7 +39,7 @@ from motion_predictor_training.shield.measure import measure_shield
 
 
 def add(stages: Stages) -> None:
-    """Add the subcommands."""
+    """Add the subcommands of this module to the parser of `train`."""
     _add_evaluate(stages)
     _add_tables(stages)
     _add_robustness(stages)

@@ -1,4 +1,4 @@
-"""The command `train prepare`: makes motion archives from recordings."""
+"""The command `train prepare`, which makes motion archives from recordings."""
 
 import argparse
 from pathlib import Path
@@ -15,7 +15,7 @@ RATE_HZ = number(0.001, MAX_RATE_HZ)
 
 
 def add_prepare(stages: Stages) -> None:
-    """Add `prepare` and its sources to the subcommands of `train`."""
+    """Add the subcommand `prepare`, with a subcommand for each kind of source, to `train`."""
     summary = 'Make a motion archive from recordings.'
     prepare = stages.add_parser('prepare', help=summary, description=summary)
     sources = prepare.add_subparsers(dest='source_kind', required=True, metavar='SOURCE')
@@ -171,7 +171,7 @@ def _add_layout(sub: argparse.ArgumentParser, purpose: str) -> None:
     sub.add_argument('--layout', choices=sorted(known_layouts()), help=purpose)
 
 
-# Importers are loaded when they are needed: some import large packages.
+# Importers are loaded only when they are needed, because some import large packages.
 
 
 def _human36m(arguments: argparse.Namespace) -> None:

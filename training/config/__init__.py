@@ -1,4 +1,4 @@
-"""Settings of each stage of training: the validated schema of config/training/*.yaml."""
+"""Settings of all training commands: the schemas that validate config/training/*.yaml."""
 
 from motion_predictor_training.config.calibration import CalibrationConfig
 from motion_predictor_training.config.comparison import (

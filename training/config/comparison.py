@@ -1,4 +1,4 @@
-"""Settings of the commands that compare variants."""
+"""Schemas of the settings of `ablate` and `sensitivity`, which compare variants."""
 
 from typing import Annotated, Literal
 
@@ -13,48 +13,60 @@ Steps = Annotated[int, Field(ge=1, le=500)]
 
 
 class ComparisonConfig(Measurement):
-    """How variants are measured and compared."""
+    """Settings that say how variants are measured and compared."""
 
     seeds: Count = 3
-    """Number of seeds. Each seed draws other noise, and trains every student once more."""
+    """Number of seeds. For each seed, every student is trained again and samples get other
+    noise."""
     batches: tuple[Count, ...] = (1, 8, 32)
-    """Numbers of people for which predictions are timed."""
+    """Numbers of people per prediction for which latency is measured."""
     repeats: Count = 20
-    """Number of timed predictions for each number of people. The median is reported."""
+    """Number of timed predictions for each number of people. The median time is reported."""
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    """A smaller relative difference of ADE does not matter. Parity: the interval is within it."""
+    """Greatest relative difference of ADE that does not matter. Two variants have parity if the
+    whole confidence interval of their difference is within it."""
 
 
 class AblateConfig(ComparisonConfig):
-    """The `ablate` command. The configurations of the stages say how its variants are trained."""
+    """Settings of the `ablate` command.
+
+    The configurations of the stages say how the variants are trained.
+    """
 
     noises: Annotated[int, Field(ge=2)] = 8
-    """Noises for each condition in the students' banks; KL and the truth term need several."""
+    """Number of noises per condition in the students' banks. The variants with the KL loss and
+    with the truth term need several."""
     precision: Literal['float32', 'bfloat16'] = 'float32'
-    """Precision in which students are trained. In bfloat16 a student that predicts epsilon would
-    be worse because of the precision alone."""
+    """Numeric precision in which students are trained. In bfloat16, a student that predicts
+    epsilon would be worse only because of rounding."""
     truth_weight: Annotated[float, Field(gt=0, le=1)] = 0.25
-    """Weight of the truth term in the variant that has one."""
+    """Weight of the truth term (loss against recorded futures) in the variant that uses it."""
     ddim_steps: tuple[Steps, ...] = (5, 10, 20)
-    """Denoising steps at which the teacher is measured."""
+    """Numbers of denoising steps with which the teacher is measured."""
     noise_schedules: tuple[NoiseSchedule, ...] = ('linear',)
-    """Noise schedules for which the teacher is trained again; all else is the same."""
+    """Noise schedules with which the teacher is trained again. All other settings stay the
+    same."""
     networks: dict[str, NetworkSpec] = {}
-    """Networks of further students, by the names of their rows."""
+    """Networks of further students, by the names of their rows in the report."""
 
 
 class SensitivityConfig(ComparisonConfig):
-    """The `sensitivity` command. The configurations of the stages say how variants are trained."""
+    """Settings of the `sensitivity` command.
+
+    The configurations of the stages say how the variants are trained.
+    """
 
     ddim_steps: tuple[Steps, ...] = (2, 5, 10, 20, 50)
-    """Denoising steps of the teacher. Each is combined with each of the grids."""
+    """Numbers of denoising steps of the teacher. Each number is combined with each of `grids`."""
     grids: tuple[Grid, ...] = ('leading', 'trailing')
     noise_schedules: tuple[NoiseSchedule, ...] = ('linear',)
-    """Noise schedules for which the teacher is trained again; all else is the same."""
+    """Noise schedules with which the teacher is trained again. All other settings stay the
+    same."""
     timesteps: tuple[Annotated[int, Field(ge=1, lt=NOISE_STEPS)], ...] = (501, 801, 951, 999)
-    """Timesteps that a one-step teacher starts from. A student's network has no timestep as input,
-    so these are not tried with students."""
+    """Start timesteps that are tried with one-step TransFusions. They are not tried with students,
+    because the network of a student does not have the timestep as an input."""
     bank_sizes: tuple[Count, ...] = (6400, 12800, 25600, 51200)
-    """Numbers of rows in the student's bank."""
+    """Numbers of rows in the student's bank that are tried."""
     noises: tuple[Count, ...] = (2, 4, 8)
-    """Numbers of rows that share a condition. The number of rows in all stays the same."""
+    """Numbers of noises per condition that are tried. The total number of rows in the bank stays
+    the same."""

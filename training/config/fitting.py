@@ -1,4 +1,4 @@
-"""How weights are fitted: the optimiser, and the random changes of motion (augmentation)."""
+"""Schemas of the settings that training stages share: optimiser and augmentation."""
 
 from typing import Annotated, Literal
 
@@ -8,26 +8,34 @@ from motion_predictor_training.config.reading import Count, Share, Strict
 
 
 class Optimisation(Strict):
-    """The optimiser: AdamW or, for matrices, Muon. A moving average of the weights is kept."""
+    """Settings of the optimiser.
+
+    The optimiser is AdamW or, for matrices, Muon. The trained weights are a moving average.
+    """
 
     steps: Count
     batch: Count
-    """Windows per step, over all processes together."""
+    """Number of windows per training step, of all processes together."""
     accumulate: Count = 1
-    """Number of parts in which a batch is computed, one after the other, to need less memory."""
+    """Number of parts of a batch that are computed one after the other. More parts need less
+    memory."""
     learning_rate: Annotated[float, Field(gt=0)]
-    """Peak of a one-cycle schedule. With `decay_every` it is the first learning rate."""
+    """Peak learning rate of the one-cycle schedule. With `decay_every` it is the initial learning
+    rate."""
     matrix_learning_rate: Annotated[float, Field(gt=0)] | None = None
-    """The same for the matrices of a network's blocks, which Muon fits. None: AdamW fits them."""
+    """Learning rate of Muon, which trains the matrices of the network's blocks. With None, AdamW
+    trains these matrices, too."""
     decay_every: Count | None = None
-    """Each time after this many steps, the learning rate is multiplied by 0.8. None: one cycle."""
+    """Number of steps after which the learning rate is multiplied by 0.8, again and again. With
+    None, the one-cycle schedule is used."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     gradient_clip: Annotated[float, Field(gt=0)] | None = 1.0
-    """Largest norm of the gradient. With None it is not limited."""
+    """Largest norm of the gradient. Longer gradients are scaled down. With None, the norm is not
+    limited."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.995
     precision: Literal['float32', 'bfloat16'] = 'bfloat16'
     save_every: Count = 200
-    """Steps between saved states, from which an interrupted run resumes."""
+    """Number of steps between saved training states, from which an interrupted run resumes."""
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode='after')
@@ -40,55 +48,60 @@ class Optimisation(Strict):
 
     @property
     def at_once(self) -> int:
-        """Number of rows that are computed at once."""
+        """Number of rows of a batch that are computed at once."""
         return self.batch // self.accumulate
 
 
 class Augmentation(Strict):
-    """Random changes to the windows trained on."""
+    """Settings of the random changes to training windows."""
 
     mirror: Share = 0.5
     """Share of windows that are mirrored, with left and right joints swapped."""
     balance: Share = 0.5
-    """0 draws every window equally often, 1 every kind of motion (category and pace)."""
+    """With 0, every window is drawn equally often. With 1, every kind of motion (category and
+    pace) is drawn equally often."""
     speed: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """With a value s, each window is played at 1 / (1 + s) to 1 + s times the recorded speed."""
+    """Largest change of speed s. Each window is played at 1 / (1 + s) to 1 + s times the recorded
+    speed."""
     slow_motion: Share = 0.1
-    """Share of windows that are played in slow motion, to resemble people who hardly move."""
+    """Share of windows that are played in slow motion, to imitate people who hardly move."""
     body_scale: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    """Largest relative change of each window's body size."""
+    """Largest relative change of the size of the body in a window."""
     limb_scale: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    """Largest relative change of each bone's length. It is the same on the left and the right."""
+    """Largest relative change of the length of a bone. Left and right bones change equally."""
     exchanged: Share = 0.6
-    """Share of windows in which arms, or all joints above the hips, come from another window."""
+    """Share of windows in which arms, or all joints above the hips, are replaced by those of
+    another window."""
     yaw_deg: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """Largest turn about the vertical. It changes nothing for a model that aligns the heading."""
+    """Largest rotation of a window about the vertical axis, degrees. It has no effect on a model
+    that aligns the heading."""
     history_noise_m: Annotated[float, Field(ge=0)] = 0.01
-    """Largest standard deviation of the normal noise on observed positions. Each window draws its
-    own, from 0 to this."""
+    """Largest standard deviation of normal noise on observed positions, metres. Each noisy window
+    has a random standard deviation from 0 to this."""
     noisy: Share = 0.5
-    """Share of windows with such noise."""
+    """Share of windows with normal noise on observed positions."""
     sway_m: Annotated[float, Field(ge=0)] = 0.03
-    """Largest sway of the whole body (root mean square). Each window draws its own, from 0 to
-    this."""
+    """Largest sway of the whole body (root mean square, metres). A sway is a slowly varying error
+    of the position. Each swaying window has a random sway from 0 to this."""
     swaying: Share = 0.2
-    """Share of windows that sway."""
+    """Share of windows in which the whole body sways."""
     jump_m: Annotated[float, Field(ge=0)] = 0.1
-    """Largest jump of the whole body, for a few frames. Each window draws its own, from 0 to this.
-    The node itself corrects jumps that are farther than anybody can move."""
+    """Largest jump of the whole body, metres. A jump is an error of the position in a few frames.
+    Each jumping window has a random jump from 0 to this. The node itself corrects jumps that are
+    farther than anybody can move."""
     jumping: Share = 0.1
-    """Share of windows with such a jump."""
+    """Share of windows in which the whole body jumps."""
     slower: Share = 0.25
-    """Share of windows that are observed with every second or fourth frame only."""
+    """Share of windows in which only every second or fourth frame is observed."""
     hidden: Share = 0.25
-    """Share of windows in which the tracker misses some joints for a while."""
+    """Share of windows in which some joints are hidden for a while."""
 
 
 class Fitting(Strict):
-    """How weights are fitted to recorded motion: the settings that the stages share."""
+    """Settings that all stages share that train on recorded motion directly."""
 
     name: str
     stride: Count = 1
-    """Frames between the starts of the training windows."""
+    """Number of frames between the starts of training windows."""
     augmentation: Augmentation = Augmentation()
     optimisation: Optimisation

@@ -1,4 +1,4 @@
-"""Windows that a checkpoint is measured on: a section that several configurations share."""
+"""Schema of a section that several configurations share: windows to measure on."""
 
 from typing import Annotated
 
@@ -8,9 +8,9 @@ from motion_predictor_training.config.reading import Count, Strict
 
 
 class Measurement(Strict):
-    """Which windows of an archive are measured, and with how many samples."""
+    """Settings that say which windows are measured, and with how many samples."""
 
     samples: Annotated[int, Field(ge=2, le=1000)] = 50
-    """Samples drawn for each window."""
+    """Number of samples per window."""
     stride: Count = 30
-    """Frames between the starts of the windows."""
+    """Number of frames between the starts of windows."""

@@ -1,4 +1,4 @@
-"""Reads configurations. Unknown keys are refused, and errors name the file and the key."""
+"""Reads configuration files. Unknown keys are refused. Errors name the file and the key."""
 
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -18,7 +18,7 @@ class ConfigError(ValueError):
 
 
 class Strict(BaseModel):
-    """A section that refuses keys it does not know."""
+    """A section of a configuration that refuses unknown keys."""
 
     model_config = ConfigDict(extra='forbid', frozen=True)
 
@@ -27,11 +27,11 @@ Config = TypeVar('Config', bound=BaseModel)
 
 
 def load_config(schema: type[Config], path: Path, overrides: list[str]) -> Config:
-    """Read a YAML file and apply `key.subkey=value` overrides to it.
+    """Read a YAML configuration, apply overrides `key.subkey=value`, and validate it.
 
     Raises:
         ConfigError: if the file cannot be read, or a key is unknown or has a wrong value. The
-            message names it in one sentence.
+            message is one sentence that names the file and the key.
     """
     try:
         content: dict[str, Any] = yaml.safe_load(path.read_text()) or {}
@@ -45,7 +45,7 @@ def load_config(schema: type[Config], path: Path, overrides: list[str]) -> Confi
         target = content
         try:
             for section in sections:
-                if target.get(section) is None:  # not there, or null
+                if target.get(section) is None:  # missing or null
                     target[section] = {}
                 target = target[section]
             target[last] = yaml.safe_load(value)

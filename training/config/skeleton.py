@@ -1,4 +1,4 @@
-"""The skeleton that a configuration asks for: a known layout, or a file."""
+"""Finds the layout (skeleton) that a configuration names: a known layout, or a file."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from motion_predictor_training.config.reading import ConfigError
 
 
 def _read_layout(value: Any, info: ValidationInfo) -> Any:
-    """Read the layout from a file if the value names one."""
+    """If a configuration value is the path of a layout file, read the layout."""
     if not isinstance(value, str) or not value.endswith('.yaml'):
         return value
     beside = info.context['folder'] / value if info.context else Path(value)
@@ -21,10 +21,10 @@ LayoutChoice = Annotated[Layout | str, BeforeValidator(_read_layout)]
 
 
 def layout_of(choice: Layout | str) -> Layout:
-    """Return the layout that a configuration asks for.
+    """Return the layout that a configuration names or contains.
 
     Raises:
-        ConfigError: if no known layout has this name.
+        ConfigError: if there is no known layout of this name.
     """
     if isinstance(choice, Layout):
         return choice

@@ -1,4 +1,4 @@
-"""Settings of the stages that learn: teacher, one-step, student, refine."""
+"""Schemas of the settings of the training stages: teacher, one-step, student, refine."""
 
 from typing import Annotated, Literal
 
@@ -12,38 +12,44 @@ from motion_predictor_training.config.skeleton import LayoutChoice
 
 
 class ValidationConfig(Strict):
-    """How a teacher is measured during training, if an archive is given for that."""
+    """Settings of the measurements of a teacher during training.
+
+    The teacher is measured only if a validation archive is given.
+    """
 
     every: Count = 1000
     """Number of steps between measurements."""
     windows: Count = 64
-    """Number of windows, spread evenly over the archive."""
+    """Number of windows to measure on, spread evenly over the archive."""
     samples: Count = 10
-    """Number of samples per window. The best one counts."""
+    """Number of samples per window. The best sample counts."""
 
 
 class TeacherConfig(Fitting):
-    """The `teacher` stage."""
+    """Settings of the `teacher` stage."""
 
     name: str = 'teacher'
     layout: LayoutChoice = 'smpl22'
-    """Name of a known layout, or path of a file, which may be relative to the configuration."""
+    """Name of a known layout, or path of a layout file. A relative path may start at the folder of
+    the configuration."""
     window: Window
     parametrisation: Literal['anchored', 'official'] = 'anchored'
-    """`anchored` predicts the difference from a base line, on which the observed motion goes on.
-    The root is included, and the axes follow the heading of the person. `official` predicts the
-    noise in the raw coefficients of the root-relative pose, in the axes of the world."""
+    """`anchored` predicts the offset from a base line, on which the observed motion continues. The
+    root is included, and the axes follow the heading of the person. `official` predicts the noise
+    in the raw coefficients of the root-relative pose, in world axes."""
     noise_schedule: NoiseSchedule = 'cosine'
-    """How the noise grows with the timestep. `official` needs `cosine`."""
+    """How the noise grows with the timestep. The parametrisation `official` needs `cosine`."""
     condition_drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the steps that are trained without the observed motion."""
+    """Share of training steps in which the network does not get the observed motion."""
     network: TransFusionSpec
     ddim_steps: Annotated[int, Field(ge=1, le=500)]
     ddim_grid: Grid = 'leading'
-    """`leading`: as published. `trailing`: starts from pure noise (arXiv 2305.08891)."""
+    """Timesteps of the DDIM sampling. `leading` is as published, `trailing` starts from pure noise
+    (arXiv 2305.08891)."""
     validation: ValidationConfig = ValidationConfig()
     snr_clamp: tuple[float, float] = (0.05, 5.0)
-    """Bounds of the signal-to-noise ratio by which a timestep's loss is weighted (anchored)."""
+    """Bounds of the weight of a timestep in the loss. The weight is the signal-to-noise ratio of
+    the timestep. Only `anchored` uses these weights."""
 
     @model_validator(mode='after')
     def _official_is_cosine(self) -> 'TeacherConfig':
@@ -59,16 +65,17 @@ class TeacherConfig(Fitting):
 
 
 class BankConfig(Strict):
-    """The teacher's results, from which a student learns."""
+    """Settings of a bank, which holds the results that a student learns."""
 
     size: Count
-    """Number of rows. Each holds a noise, a condition and the result."""
+    """Number of rows in the bank. Each row has a noise, a condition and a result."""
     noises: Count = 1
-    """Number of rows that share a condition, each with a noise of its own."""
+    """Number of rows with the same condition, each with another noise."""
     truth: bool = False
-    """Whether recorded futures are kept beside the results. `truth_weight` needs them."""
+    """Whether the bank also keeps the recorded futures. `truth_weight` needs them."""
     chunk: Count = 256
-    """Number of rows computed at a time. An interrupted run resumes after the last whole chunk."""
+    """Number of rows that are computed at a time. An interrupted run resumes after the last whole
+    chunk of rows."""
     augmentation: Augmentation = Augmentation()
     seed: Annotated[int, Field(ge=0)] = 1
 
@@ -81,30 +88,34 @@ class BankConfig(Strict):
 
 
 class DistilConfig(Strict):
-    """The `one-step` and `student` stages."""
+    """Settings of the `one-step` and `student` stages."""
 
     name: str
     network: NetworkSpec | None = None
-    """Network of the student. If left out, it is the teacher's, and starts from its weights."""
+    """Network of the student. If left out, the student gets the teacher's network and starts with
+    the weights of the teacher."""
     layout: LayoutChoice | None = None
-    """Skeleton of the student. If left out, it is the teacher's."""
+    """Layout (skeleton) of the student. If left out, the student gets the teacher's layout."""
     window: Window | None = None
-    """Rate and lengths of the student's windows. If left out, they are the teacher's."""
+    """Frame rate and lengths of the student's windows. If left out, the student gets the teacher's
+    window."""
     prediction: Literal['sample', 'epsilon'] | None = None
-    """What the student returns: the clean coefficients, or the noise from which they follow. If
-    left out, it returns what its teacher returns."""
+    """What the student predicts: clean coefficients (`sample`) or the noise in them (`epsilon`).
+    If left out, the student predicts the same as the teacher."""
     timestep: Annotated[int, Field(ge=1, lt=NOISE_STEPS)] | None = None
-    """Diffusion timestep that the single step starts from. If left out, it is the one that the
-    teacher's sampling starts from. It is an input of TransFusion, and says how clean coefficients
-    follow from an epsilon."""
+    """Diffusion timestep at which the single step starts. If left out, it is the timestep at which
+    the teacher's sampling starts. The timestep is an input of a TransFusion. It also determines
+    how clean coefficients follow from a predicted epsilon."""
     targets: Literal['teacher', 'recorded'] = 'teacher'
-    """The student learns the teacher's results or, as a baseline, recorded futures. For recorded
-    futures, only the teacher's layout and window are used, and its scales if the student has the
-    same layout."""
+    """Whether the student learns the teacher's results or, as a baseline, recorded futures. With
+    `recorded`, the student takes only layout and window from the teacher, and also the scales if
+    both have the same layout and window."""
     loss: Literal['mse', 'kl'] = 'mse'
-    """The loss, see `losses`."""
+    """Loss against the targets: `mse` is the mean square error, `kl` the divergence of fitted
+    normal distributions. The module `losses` describes both."""
     truth_weight: Share = 0.0
-    """Share of the loss that compares the recorded future with the nearest sample."""
+    """Weight, from 0 to 1, of the loss that compares the nearest sample with the recorded
+    future."""
     bank: BankConfig
     optimisation: Optimisation
 
@@ -131,28 +142,31 @@ class DistilConfig(Strict):
 
 
 class RefineConfig(Fitting):
-    """The `refine` stage."""
+    """Settings of the `refine` stage."""
 
     objective: Literal['energy', 'nearest']
-    """`energy` is a proper score of all futures. `nearest` is the error of the best future."""
+    """What the refinement minimises. `energy` is a proper score of all samples. `nearest` is the
+    error of the best sample."""
     samples: Annotated[int, Field(ge=2, le=1000)]
-    """Number of futures per window that are compared with the recorded one."""
+    """Number of samples per window that are compared with the recorded future."""
     mean_weight: Annotated[float, Field(ge=0)] = 1.0
-    """Weight of the error of the mean of the samples."""
+    """Weight of the error of the samples' mean."""
     body_weight: Annotated[float, Field(ge=0)] = 0.3
-    """Weight of the score of the whole body, relative to that of single joints (`energy`)."""
+    """Weight of the whole body's energy score, relative to the score of single joints. Only the
+    objective `energy` uses it."""
     final_weight: Annotated[float, Field(ge=0)] = 0.3
-    """Weight of the last frame, relative to the average over all frames (`nearest`)."""
+    """Weight of the last frame's error, relative to the average over all frames. Only the
+    objective `nearest` uses it."""
     committee_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of the loss that compares the futures with those of a committee, if there is one."""
+    """Weight, from 0 to 1, of the loss that compares the samples with a committee's futures."""
     branch_layers: Count | None = None
-    """Number of blocks that the branch of a shared trunk keeps, counted from the first. The branch
-    runs for every sample. None keeps all blocks."""
+    """Number of blocks that the branch of a shared-trunk network keeps, counted from the first.
+    Fewer blocks are faster, because the branch runs for every sample. None keeps all blocks."""
     quiet_m_per_s: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Average speed of the joints at which half of the mean that the network adds to the base line
-    counts. It counts less for slower people. With 0 it always counts fully."""
+    """Average speed of the joints at which only half of the network's mean offset is added to the
+    base line, m/s. For slower people, less is added. With 0, the whole offset is always added."""
     symmetric: bool = True
-    """Whether every other sample is predicted from the mirrored history and mirrored back. That
-    is more accurate, and a sixth slower."""
+    """Whether every second sample is predicted from the mirrored history, and then mirrored back.
+    This is more accurate, and a sixth slower."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Dropout of the network during training."""
+    """Dropout rate of the network during training."""

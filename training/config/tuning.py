@@ -1,4 +1,4 @@
-"""Settings of the `tune` stage."""
+"""Schemas of the settings of the `tune` command."""
 
 from typing import Annotated, Any, Literal
 
@@ -13,15 +13,15 @@ Score = Literal['energy', 'ADE']
 
 
 class Dimension(Strict):
-    """The values that one key of a student's configuration may take in a search."""
+    """One dimension of a search space: the values that a configuration key may take."""
 
     low: Number | None = None
     high: Number | None = None
-    """The bounds, both included."""
+    """Greatest value. Both bounds, `low` and `high`, belong to the range."""
     log: bool = False
-    """Whether values are spread evenly on a logarithmic scale."""
+    """Whether values between the bounds are drawn evenly on a logarithmic scale."""
     choices: Annotated[tuple[Number | str, ...], Field(min_length=2)] | None = None
-    """Values to choose from, instead of bounds."""
+    """Values to choose from, instead of a range with bounds."""
 
     @model_validator(mode='after')
     def _is_a_range_or_a_choice(self) -> 'Dimension':
@@ -42,62 +42,70 @@ class Dimension(Strict):
 
 
 class LatencyConfig(Strict):
-    """How the latency of one prediction is measured, on the machine that `tune` runs on."""
+    """Settings that say how `tune` measures the latency of a prediction, on its own machine."""
 
     device: str = 'cpu'
     backend: Literal['eager', 'compiled', 'cuda_graph', 'tensorrt'] = 'eager'
-    """How the network runs, like the node's parameter of this name. Compiling a student takes
-    about a minute, in its trial and again at the end."""
+    """How the network runs, like the node's parameter `backend`. With `compiled`, the compilation
+    of a student takes about a minute, once in its trial and once at the end."""
     threads: Count = 1
-    """CPU threads of the network, like the node's parameter of this name."""
+    """Number of CPU threads of the network, like the node's parameter `threads`."""
     samples: Annotated[int, Field(ge=1, le=1000)] = 50
-    """Number of samples. One person is predicted."""
+    """Number of samples per prediction. Each prediction is for one person."""
     warmup: Count = 10
-    """Number of predictions before the first one that is timed."""
+    """Number of predictions that are made before the timed predictions."""
     predictions: Count = 100
     gap_s: Annotated[float, Field(ge=0, le=1)] = 0.02
-    """Pause between predictions: a robot waits for its tracker, and caches cool down."""
+    """Pause before each prediction, seconds. On a robot there is a pause, too, because the tracker
+    is slower, and the caches are then filled by other programs."""
 
 
 class Pruning(Strict):
-    """Stops a trial early if it is worse than most earlier trials were after as many steps.
+    """Settings of pruning, which stops a trial early if it is worse than most earlier trials.
 
-    This is the median rule (Golovin et al. 2017, Google Vizier, 3.2.2).
+    Pruning uses the median rule (Golovin et al. 2017, Google Vizier, 3.2.2), which compares trials
+    after the same number of steps.
     """
 
     at: Annotated[float, Field(gt=0, lt=1)] = 0.33
-    """Share of a trial's steps after which it is measured."""
+    """Share of a trial's training steps after which its early score is measured."""
     after: Count = 5
-    """Number of first trials that are never stopped: there is nothing to compare them with yet."""
+    """Number of early scores that are needed before a trial can be stopped."""
 
 
 class TuneConfig(Strict):
-    """The `tune` stage."""
+    """Settings of the `tune` command."""
 
     base: DistilConfig
-    """Configuration that the trials vary. In YAML it may be the name of a file beside this one."""
+    """Configuration of the student, which the trials vary. In YAML it may be the name of a file in
+    the same folder."""
     space: Annotated[dict[str, Dimension], Field(min_length=1)]
-    """Values to try, by the key of the base, such as `network.layers`."""
+    """Search space: the values to try for each key of `base`, such as `network.layers`."""
     search: Literal['gaussian_process', 'random'] = 'gaussian_process'
-    """`random` spreads all trials over the space, for comparison with the search."""
+    """How trials are proposed. `random` draws all trials at random from the space, as a
+    baseline."""
     trials: Count
     initial_trials: Count
-    """Number of first trials, spread over the space. The search learns from their results."""
+    """Number of first trials, which are spread evenly over the space. The search learns from their
+    results."""
     steps: Count
-    """Training steps of a trial. The products are trained for as many steps as the base says."""
+    """Number of training steps of each trial. The products are later trained for the number of
+    steps in `base`."""
     score: Score = 'energy'
-    """How accuracy is measured, in metres. `energy` is the energy score of the pose in the world,
-    which `refine` uses for robots, too. `ADE` is that of the best sample, as usual in papers."""
+    """Error that measures accuracy, in metres. `energy` is the energy score of the pose in the
+    world, which `refine` minimises, too. `ADE` is the error of the best sample, as usual in
+    papers."""
     pruning: Pruning | None = None
-    """How bad trials are stopped early. None: all trials are trained to the end."""
+    """How bad trials are stopped early. With None, all trials are trained to the end."""
     seed: Annotated[int, Field(ge=0)] = 0
     latency_budget_ms: Annotated[float, Field(gt=0)]
-    """Limit of the median latency. A student is not trained if all its predictions exceed it."""
+    """Limit of the median latency of the products, milliseconds. A student is not trained if even
+    its fastest prediction takes longer."""
     accuracy_loss: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    """The score of the balance product may exceed the least score by this share of it."""
+    """Share by which the score of the product `balance` may exceed the lowest score."""
     latency: LatencyConfig = LatencyConfig()
     validation: Measurement = Measurement()
-    """Windows of the validation data on which the accuracy of a trial is measured."""
+    """Windows of the validation archive on which the score of a trial is measured."""
 
     @field_validator('base')
     @classmethod

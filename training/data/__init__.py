@@ -1,1 +1,1 @@
-"""Motion archives and windows over them."""
+"""Prepares motion archives, and cuts windows from them."""

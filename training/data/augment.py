@@ -1,7 +1,7 @@
-"""Random changes to windows: they stand for more people and worse trackers than were recorded.
+"""Changes windows at random, to imitate more people and worse trackers than were recorded.
 
-All of it runs on the device of the motion, with the random numbers of torch. The same seed gives
-the same windows.
+All changes are computed on the device of the motion, with the random numbers of torch. The same
+seed gives the same windows.
 """
 
 import math
@@ -17,37 +17,41 @@ from motion_predictor_training.data.exchange import Exchange, subtrees
 from motion_predictor_training.data.pool import Pool
 
 SLOWER = (2, 4)
-"""A slower source has every second or every fourth frame: 30 and 15 Hz for a model of 60 Hz."""
+"""Every how many frames are kept to imitate a slower tracker: for a model of 60 Hz, one with 30 or
+15 Hz."""
 HIDDEN_SHARE = 0.3
-"""Largest share of hidden joints in a window."""
+"""Largest probability with which a joint is hidden for a while in a window."""
 SLOW_MOTION = (0.1, 0.6)
-"""Range of the speeds of windows in slow motion, which resemble people who hardly move."""
+"""Range of playback speeds in slow motion, which imitates people who hardly move."""
 SWAY_FRAMES = (3.0, 30.0)
-"""Range of the correlation time of a sway, in frames: 0.05 to 0.5 s for a model of 60 Hz."""
+"""Range of the correlation time of a sway, in frames: 0.05 to 0.5 s for a model of 60 Hz. A sway
+is a slowly varying error of the position of the whole body."""
 JUMP_FRAMES = 6
-"""Longest duration of a jump in frames: 0.1 s for a model of 60 Hz."""
+"""Longest duration of a jump, in frames: 0.1 s for a model of 60 Hz. A jump is an error of the
+position of the whole body in a few frames."""
 
 
 class Drawn(NamedTuple):
-    """Windows to learn from."""
+    """Randomly changed windows to learn from."""
 
     motion: Tensor
     """(B, H + F, J, 3) metres, world frame, without gaps."""
     measured: Tensor
-    """(B, F, J) which positions of the future were measured. Only these are learnt."""
+    """(B, F, J) which positions of the future were measured. Losses count only these."""
 
 
 class Drawer:
     """Draws windows from a pool and changes them at random.
 
-    The person is changed over the whole window: mirrored, turned, faster or slower, with another
-    size and other limbs, or with the arms of somebody else. The errors of a tracker are added to
-    the observed part only: noise, sway and jumps of the body, a lower rate, hidden joints.
+    Changes of the person apply to the whole window: the person is mirrored or turned, moves faster
+    or slower, gets another size or other limb lengths, or gets the arms of somebody else. Imitated
+    errors of a tracker apply only to the history: noise, sway and jumps of the body, a lower rate,
+    and hidden joints.
 
     Args:
-        pool: recordings to draw from.
-        history_frames: number of observed frames H.
-        settings: how much is changed, and how often.
+        pool: pool of recorded windows to draw from.
+        history_frames: number of frames H in a history.
+        settings: sizes and probabilities of the changes.
     """
 
     def __init__(self, pool: Pool, history_frames: int, settings: Augmentation) -> None:
@@ -63,7 +67,7 @@ class Drawer:
         self.complete = Completion(pool.layout, device)
 
     def __call__(self, count: int) -> Drawn:
-        """Draw B windows."""
+        """Draw `count` windows and change them at random."""
         settings, device = self.settings, self.pool.motion.device
         motion, measured = self.pool.draw(count, self._speeds(count))
         mirror = self._chosen(count, settings.mirror)[:, None, None]
@@ -96,11 +100,11 @@ class Drawer:
         return Drawn(torch.cat([seen, future], 1), future_measured)
 
     def _chosen(self, count: int, share: float) -> Tensor:
-        """Choose each window with probability `share` (B,)."""
+        """Choose each of `count` windows with the probability `share` (B,)."""
         return torch.rand(count, device=self.pool.motion.device) < share
 
     def _speeds(self, count: int) -> Tensor:
-        """Draw the speed of each window, relative to the recording; half are slower (B,)."""
+        """Draw a playback speed for each window, where 1 is the recorded speed (B,)."""
         device = self.pool.motion.device
         speed = torch.exp(math.log1p(self.settings.speed) * _symmetric(count, device))
         slow = torch.empty(count, device=device).uniform_(*SLOW_MOTION)
@@ -108,14 +112,15 @@ class Drawer:
 
 
 def _symmetric(count: int, device: torch.device) -> Tensor:
-    """Return (B,) uniform numbers from -1 to 1."""
+    """Draw `count` random numbers between -1 and 1, uniformly (B,)."""
     return torch.rand(count, device=device) * 2 - 1
 
 
 def body_factors(layout: Layout, mirrored: Tensor, settings: Augmentation, count: int) -> Tensor:
-    """Draw factors of bone lengths (B, J). The factor of joint 0 scales the path of the root.
+    """Draw random factors for the lengths of bones (B, J).
 
-    Left and right bones have the same factors.
+    A left bone and its right counterpart have the same factor. The factor of joint 0 scales the
+    path of the root.
     """
     joints, device = len(layout.joints), mirrored.device
     body = 1 + settings.body_scale * _symmetric(count, device)
@@ -138,17 +143,17 @@ def scale_limbs(motion: Tensor, factors: Tensor, layout: Layout) -> Tensor:
 
 
 def turn(motion: Tensor, angle: Tensor) -> Tensor:
-    """Turn windows (B, N, J, 3) about the vertical by angles (B,) in radians."""
+    """Rotate windows (B, N, J, 3) about the vertical axis by angles (B,) in radians."""
     cosine, sine = angle.cos()[:, None, None], angle.sin()[:, None, None]
     x, y, z = motion.unbind(-1)
     return torch.stack([cosine * x - sine * y, sine * x + cosine * y, z], -1)
 
 
 def thin_out(seen: Tensor, step: Tensor) -> Tensor:
-    """Keep every `step`-th frame, the last one included, and interpolate the others.
+    """Keep every `step`-th frame, counted back from the last, and interpolate the others.
 
     Args:
-        seen: positions (B, H, J, 3).
+        seen: observed positions (B, H, J, 3).
         step: number of frames from one kept frame to the next (B,).
     """
     last = seen.shape[1] - 1
@@ -161,12 +166,12 @@ def thin_out(seen: Tensor, step: Tensor) -> Tensor:
 
 
 def draw_sway(frames: int, deviation_m: Tensor) -> Tensor:
-    """Draw errors of the position of the whole body in each frame (B, H, 3), metres.
+    """Draw slowly varying errors of the position of the whole body (B, H, 3), metres.
 
-    The errors are correlated over time, like those of a depth camera.
+    The errors of neighbouring frames are correlated, as with a depth camera.
 
     Args:
-        frames: number of frames H.
+        frames: number of frames H in a history.
         deviation_m: root mean square of the errors (B,), metres.
     """
     count, device = len(deviation_m), deviation_m.device
@@ -181,11 +186,11 @@ def draw_sway(frames: int, deviation_m: Tensor) -> Tensor:
 
 
 def draw_jumps(frames: int, metres: Tensor) -> Tensor:
-    """Draw an offset of the whole body that lasts a few frames in a row (B, H, 3), metres.
+    """Draw one jump per window: an offset of the whole body in a few frames (B, H, 3), metres.
 
     Args:
-        frames: number of frames H.
-        metres: length of the offset (B,).
+        frames: number of frames H in a history.
+        metres: length of the offset in each window (B,).
     """
     count, device = len(metres), metres.device
     way = torch.nn.functional.normalize(torch.randn(count, 3, device=device), dim=-1)
@@ -197,16 +202,16 @@ def draw_jumps(frames: int, metres: Tensor) -> Tensor:
 
 
 def draw_hidden(count: int, frames: int, groups: Tensor, share: float) -> Tensor:
-    """Draw which positions a tracker misses (B, H, J). The root is always seen.
+    """Draw which positions the tracker does not see (B, H, J). The root is always seen.
 
-    In a share of the windows some joints are hidden for a while. In half of these windows a group
-    of joints is hidden all the time.
+    In a share of the windows some joints are hidden for a random time. In half of these windows, a
+    whole group of joints is also hidden all the time.
 
     Args:
-        count: number of windows B.
-        frames: number of frames H.
-        groups: groups of joints, as from `hidden_groups` (G, J).
-        share: share of the windows with hidden joints.
+        count: number of windows B to draw.
+        frames: number of frames H in a history.
+        groups: groups of joints that can be hidden together, from `hidden_groups` (G, J).
+        share: share of the windows that get hidden joints.
     """
     device, joints = groups.device, groups.shape[1]
     chosen = torch.rand(count, 1, device=device) < share
@@ -223,10 +228,10 @@ def draw_hidden(count: int, frames: int, groups: Tensor, share: float) -> Tensor
 
 
 def hidden_groups(layout: Layout) -> Tensor:
-    """Return groups of joints that may all be hidden for a whole window (G, J).
+    """Return groups of joints that may be hidden together for a whole window (G, J).
 
-    Half of the groups consist of a joint with all its descendants. The others are legs behind a
-    bench, an arm at the edge of the image, or half a body.
+    In about half of the groups, a joint is hidden with all its descendants. The other groups
+    imitate legs behind a bench, an arm outside of the image, or a half hidden body.
     """
     names = [layout.common_name(joint) for joint in layout.joints]
     limbs = subtrees(layout)

@@ -1,4 +1,4 @@
-"""Completes hidden joints as in the node, for many histories at once and on any device."""
+"""Completes hidden joints like the node, for many histories at once and on any device."""
 
 import torch
 from torch import Tensor
@@ -8,14 +8,17 @@ from motion_predictor.tracking.body import Body
 
 
 class Completion:
-    """`Body.fill` for training, where the root is seen in every frame and the rate is constant.
+    """Does the same as `Body.fill`, for training.
 
-    The node completes one person with numpy. Training completes thousands of histories per second,
-    on a GPU if there is one, without waiting for it.
+    In training the root is seen in every frame, and the frame rate is constant.
+
+    The node completes one person at a time, with numpy. Training must complete thousands of
+    histories per second. So this code runs on the GPU, if there is one, and never waits for
+    results of the GPU.
 
     Args:
         layout: layout of the joints.
-        device: device of the histories.
+        device: torch device of the histories.
     """
 
     def __init__(self, layout: Layout, device: torch.device) -> None:
@@ -31,11 +34,12 @@ class Completion:
         self.sides = body.sides
 
     def __call__(self, seen: Tensor, visible: Tensor) -> Tensor:
-        """Return histories (B, H, J, 3) with hidden joints filled.
+        """Return histories (B, H, J, 3) whose hidden joints have estimated positions, metres.
 
         Args:
-            seen: observed positions (B, H, J, 3), metres. Hidden joints must be finite, too.
-            visible: which positions are visible (B, H, J). The root must always be.
+            seen: observed positions (B, H, J, 3), metres. Positions of hidden joints are ignored,
+                but must be finite.
+            visible: which positions are visible (B, H, J). The root must always be visible.
         """
         ever = visible.any(1)  # (B, J)
         lengths = self._own_lengths(seen, visible)
@@ -54,10 +58,10 @@ class Completion:
         return filled
 
     def _own_lengths(self, seen: Tensor, visible: Tensor) -> Tensor:
-        """Return limb lengths (B, J).
+        """Return the limb lengths of each person (B, J), metres.
 
-        A limb that was not measured has the length of the same limb on the other side. If that was
-        not measured either, its length follows from the size of the body.
+        A limb that is never visible gets the length of the same limb on the other side of the
+        body. If both are never visible, the length is estimated from the size of the body.
         """
         bones = torch.linalg.vector_norm(seen - seen[:, :, self.parents], dim=-1).mean(1)
         measured = (visible & visible[:, :, self.parents]).any(1)  # (B, J)
@@ -69,10 +73,10 @@ class Completion:
         return torch.where(measured, bones, other)
 
     def _forward(self, seen: Tensor, visible: Tensor) -> Tensor:
-        """Return the horizontal unit vectors (B, H, 2) of the heading; +x if unknown."""
+        """Return the heading as horizontal unit vectors (B, H, 2), or +x if it is unknown."""
         forward = torch.zeros_like(seen[:, :, 0, :2])
         forward[..., 0] = 1
-        for left, right in reversed(self.sides):  # reversed: the first pair that is seen decides
+        for left, right in reversed(self.sides):  # the first visible pair must win
             both = visible[:, :, left : left + 1] & visible[:, :, right : right + 1]
             across = (seen[:, :, left] - seen[:, :, right])[:, :, None]
             x, y, _ = _Between(both).fill(across)[:, :, 0].unbind(-1)
@@ -83,7 +87,7 @@ class Completion:
 
 
 class _Between:
-    """The two frames between which each joint of each frame is interpolated, see `body.Gaps`."""
+    """Finds the two frames between which a hidden joint is interpolated (see `body.Gaps`)."""
 
     def __init__(self, visible: Tensor) -> None:
         count = visible.shape[1]
@@ -96,7 +100,7 @@ class _Between:
         self.share = ((index - self.first) / span).clamp(0, 1)
 
     def fill(self, values: Tensor, joints: Tensor | None = None) -> Tensor:
-        """Return values of some joints, interpolated over time where hidden (B, H, n, 3)."""
+        """Interpolate values of n joints over time where they are hidden (B, H, n, 3)."""
         first, last, share = self.first, self.last, self.share
         if joints is not None:
             first, last, share = first[..., joints], last[..., joints], share[..., joints]
@@ -107,7 +111,7 @@ class _Between:
 
 
 def _turn(offsets: Tensor, forward: Tensor) -> Tensor:
-    """Turn offsets with x forward (B, n, 3) to headings (B, H, 2); return them as (B, H, n, 3)."""
+    """Rotate offsets (B, n, 3), whose x points forward, to headings (B, H, 2): (B, H, n, 3)."""
     cosine, sine = (forward[..., i, None] for i in (0, 1))  # (B, H, 1)
     x, y, z = (part[:, None] for part in offsets.unbind(-1))  # (B, 1, n)
     turned = (cosine * x - sine * y, sine * x + cosine * y, z.expand(-1, forward.shape[1], -1))

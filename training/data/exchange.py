@@ -1,4 +1,4 @@
-"""Puts limbs of one window on the body of another, to get more motion than was recorded."""
+"""Combines limbs of one window with the body of another, for more varied training motion."""
 
 import torch
 from torch import Tensor
@@ -8,15 +8,17 @@ from motion_predictor.skeleton import Layout
 
 
 class Exchange:
-    """Gives windows an arm, both arms, or everything above the hips from another window.
+    """Replaces an arm, both arms, or the body above the hips by those of another window.
 
-    In a small archive few people walk or reach, and fewer do both at once. The part keeps its
-    motion relative to the hips, and is attached to the same joint.
+    The reason: in a small archive few people walk or reach, and hardly anybody does both at once.
+    An exchanged part keeps its motion relative to the hips of its first body. It is attached to
+    the same joint of the new body.
 
     Args:
         layout: layout of the joints.
-        history_frames: number of observed frames H. The last one tells which way both people face.
-        device: device of the windows.
+        history_frames: number of frames H in a history. The last of these frames gives the heading
+            of both people.
+        device: torch device of the windows.
     """
 
     def __init__(self, layout: Layout, history_frames: int, device: torch.device) -> None:
@@ -27,7 +29,9 @@ class Exchange:
         self.anchors = _anchors(parts, layout.parents).to(device)  # (G, J)
 
     def __call__(self, motion: Tensor, measured: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Exchange parts in the chosen windows; return the windows and what was measured.
+        """Exchange parts of bodies in the chosen windows.
+
+        Returns the changed windows, and which of their positions were measured.
 
         Args:
             motion: positions (B, H + F, J, 3), metres, world frame.
@@ -50,19 +54,20 @@ class Exchange:
 
 
 def subtrees(layout: Layout) -> Tensor:
-    """Return a row for each joint, which marks the joint and its descendants (J, J)."""
+    """Return a mask for each joint (J, J), which selects the joint and its descendants."""
     limbs = torch.eye(len(layout.joints), dtype=torch.bool)
-    for joint, parent in enumerate(layout.parents):  # parents come first
+    for joint, parent in enumerate(layout.parents):  # parents precede children
         if parent >= 0:
             limbs[:, joint] |= limbs[:, parent]
     return limbs
 
 
 def exchanged_parts(layout: Layout) -> Tensor:
-    """Return the parts of the body that may be exchanged, with equal probability (G, J).
+    """Return the parts of the body to choose from, as masks (G, J).
 
-    Both arms together, and everything above the hips, are listed twice. Each single arm is listed
-    once. In a layout without these joint names, the parts are each joint with its descendants.
+    One of the G rows is chosen at random. To be chosen more often, both arms together and the body
+    above the hips have two rows each. Each single arm has one row. In a layout without elbows or
+    hips, every row is a joint with its descendants.
     """
     names = [layout.common_name(joint) for joint in layout.joints]
     limbs = subtrees(layout)
@@ -75,9 +80,9 @@ def exchanged_parts(layout: Layout) -> Tensor:
 
 
 def _anchors(parts: Tensor, parents: tuple[int, ...]) -> Tensor:
-    """Return for each joint the nearest one towards the root that is not in the part (G, J)."""
+    """Return, for each joint of each part, the nearest ancestor outside the part (G, J)."""
     anchors = torch.arange(len(parents)).repeat(len(parts), 1)
-    for joint, parent in enumerate(parents):  # parents come first
+    for joint, parent in enumerate(parents):  # parents precede children
         if parent >= 0:
             anchors[:, joint] = torch.where(parts[:, joint], anchors[:, parent], joint)
     return anchors

@@ -1,4 +1,4 @@
-"""Histories with hidden joints, completed by the code of the node."""
+"""Completes histories with hidden joints by the code that the node uses."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,29 +13,30 @@ from motion_predictor.tracking.body import Body
 
 
 class Completed(NamedTuple):
-    """Histories without gaps."""
+    """Histories in which every joint has a position."""
 
     frames: Tensor
     """(B, H, J, 3) metres."""
     doubt_m: NDArray[np.float32]
-    """(B, J) how far off each joint of the last frame may be, metres; 0 if it was seen."""
+    """(B, J) how far each joint of the last frame may be from its estimated position, metres; 0 if
+    the joint was seen."""
 
 
 def complete(seen: Tensor, hidden: NDArray[np.bool_], layout: Layout, rate_hz: float) -> Completed:
-    """Complete histories in which positions are hidden or NaN.
+    """Estimate the positions that are hidden or NaN in histories.
 
-    Limbs get their average measured length, even while they are hidden, since a real tracker has
-    seen the person before. If a history would have no visible joint, none of its measured joints
-    is hidden.
+    The length of a limb is its average over all measured frames, also frames in which the limb is
+    hidden. The reason: a real tracker has seen the person before. If `hidden` would leave a
+    history without any visible joint, it is ignored for this history.
 
     Args:
         seen: positions (B, H, J, 3), metres; NaN where not measured.
-        hidden: which measured joints are hidden as well (B, H, J).
+        hidden: which joints to hide although they were measured (B, H, J).
         layout: layout of the joints.
-        rate_hz: frames per second. Only the doubt depends on it.
+        rate_hz: frames per second. Only `doubt_m` of the result depends on the rate.
 
     Raises:
-        ValueError: if no joint of a history was measured.
+        ValueError: if a history has no measured joint at all.
     """
     body = Body(layout)
     parents = list(layout.parents)
@@ -59,14 +60,15 @@ def complete(seen: Tensor, hidden: NDArray[np.bool_], layout: Layout, rate_hz: f
 def limb_lengths(
     motion: NDArray[np.float32], visible: NDArray[np.bool_], parents: Sequence[int]
 ) -> NDArray[np.floating]:
-    """Return the lengths of limbs that are seen at least once, and NaN for the others (J,).
+    """Return the lengths of the limbs (J,), metres; NaN for a limb that is never seen.
 
-    The lengths are averages over all measured frames, whether the limb is seen in them or not.
+    A length is the average over all frames in which the limb was measured, even if it is hidden
+    there.
 
     Args:
         motion: positions (T, J, 3), metres; NaN where not measured.
-        visible: which joints are seen (T, J).
-        parents: parent of each joint (J,).
+        visible: which joints the imitated tracker sees (T, J).
+        parents: index of the parent of each joint (J,).
     """
     bones = np.linalg.norm(motion - motion[:, parents], axis=-1)  # (T, J), NaN where unknown
     measured = np.isfinite(bones)

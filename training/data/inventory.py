@@ -1,4 +1,4 @@
-"""The content of a motion archive: minutes, people, categories, and overlap with others."""
+"""Summarises a motion archive: minutes, people, categories, and overlap with other archives."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,17 +11,18 @@ from motion_predictor.archive import MotionArchive, load_archive
 
 
 def inventory(path: Path, others: Sequence[Path] = ()) -> dict[str, Any]:
-    """Return the content of an archive.
+    """Return a summary of the content of an archive.
 
     Args:
-        path: the archive.
-        others: archives to search for the same people and clips.
+        path: motion archive to summarise.
+        others: other archives, to be searched for the same people and clips.
 
     Returns:
-        `minutes`, `clips`, `rate_hz`, `joints`, `layout` (`archive` if it is not a known one),
-        `measured` (the share of joints), minutes `by_person` and `by_category`, and `overlap`.
-        The last has for each of the others the `people` of the same name, and the number of
-        `clips` that are the same to the millimetre.
+        The summary has `minutes`, `clips`, `rate_hz`, `joints`, `layout` (`archive` if it is no
+        known layout), `measured` (share of joint positions that were measured), minutes
+        `by_person` and `by_category`, and `overlap`. For each other archive, `overlap` has the
+        `people` with the same name in both archives, and the number of `clips` that are identical
+        to the millimetre.
 
     Raises:
         ArchiveError: if an archive cannot be read.
@@ -45,7 +46,7 @@ def inventory(path: Path, others: Sequence[Path] = ()) -> dict[str, Any]:
 
 
 def inventory_table(found: dict[str, Any]) -> str:
-    """Return the content of an archive as a table for a terminal; it is valid Markdown."""
+    """Return a summary from `inventory` as a table for a terminal, valid Markdown."""
     lines = [
         ['archive', found['archive']],
         ['minutes', f'{found["minutes"]:.1f}'],
@@ -64,7 +65,7 @@ def inventory_table(found: dict[str, Any]) -> str:
 
 
 def _sums(names: Sequence[str], minutes: Sequence[float]) -> dict[str, float]:
-    """Return the minutes of each name, the longest first."""
+    """Return the total minutes of each name, the longest first."""
     sums: dict[str, float] = {}
     for name, of_clip in zip(names, minutes, strict=True):
         sums[name] = sums.get(name, 0.0) + of_clip
@@ -77,6 +78,6 @@ def _overlap(archive: MotionArchive, other: MotionArchive) -> dict[str, Any]:
 
 
 def _prints(archive: MotionArchive) -> set[bytes]:
-    """Return a key of the motion of each clip, rounded to millimetres."""
+    """Return a key for each clip: its motion, rounded to millimetres, as bytes."""
     clips = (archive.clip(i) for i in range(len(archive)))
     return {np.round(np.nan_to_num(clip) * 1000).astype(np.int32).tobytes() for clip in clips}

@@ -1,4 +1,4 @@
-"""People whom a checkpoint knows: those used for it or for its ancestors."""
+"""Lists the people whose motion was used to make a checkpoint or one of its ancestors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,20 +12,22 @@ SEEN, UNSEEN, NOT_RECORDED = 'seen', 'unseen', 'not recorded'
 
 @dataclass(frozen=True)
 class Known:
-    """People and archives that a checkpoint was trained, fitted or calibrated on."""
+    """The people and archives that a checkpoint was trained, fitted or calibrated on."""
 
     archives: frozenset[str]
     """Fingerprints of the archives."""
     people: frozenset[str]
-    """Names of the people. A person of the same name in another archive counts as known, too."""
+    """Names of the known people. A person with the same name in another archive counts as known,
+    too."""
     trained: frozenset[str]
-    """The people to whose motion the weights were fitted."""
+    """Names of the people on whose motion the network was trained."""
     whole: bool
-    """Whether every stage has recorded its people. If so, nobody else was used."""
+    """Whether every stage has recorded all its people by name. Only then is everybody else unknown
+    to the checkpoint."""
 
     @classmethod
     def to(cls, header: Header) -> 'Known':
-        """Return whom a checkpoint knows, by its provenance and that of its ancestors."""
+        """Read from a checkpoint's header, and from its ancestors, whom the checkpoint knows."""
         archives: set[str] = set()
         people: set[str] = set()
         trained: set[str] = set()
@@ -50,20 +52,27 @@ class Known:
         return cls(frozenset(archives), frozenset(people), frozenset(trained), whole)
 
     def also(self, people: Sequence[str]) -> 'Known':
-        """Return a copy with more people. If there are any, the list counts as complete."""
+        """Return a copy that knows more people.
+
+        If more people are given, the list counts as complete.
+        """
         more = self.people | set(people)
         return Known(self.archives, more, self.trained, self.whole or bool(people))
 
     def learnt_from(self, archive: MotionArchive) -> list[bool]:
-        """Return for each clip of an archive whether the weights were fitted to that person.
+        """Return, for each clip of an archive, whether the network was trained on its person.
 
-        Clips without a name count as learnt from. If the checkpoint names nobody, all clips do.
+        A clip without a person's name counts as trained on. If the checkpoint names no people, all
+        clips count as trained on.
         """
         named = self.trained - {''}
         return [not (named and name) or name in named for name in archive.subjects]
 
     def of(self, archive: MotionArchive) -> dict[str, str]:
-        """Return SEEN, UNSEEN or NOT_RECORDED for each subject of an archive ('': no name)."""
+        """Return whether each subject of an archive is SEEN, UNSEEN or NOT_RECORDED.
+
+        The subject '' stands for people without a name.
+        """
         found = {}
         for subject in sorted(set(archive.subjects)):
             if archive.fingerprint in self.archives or (subject and subject in self.people):
@@ -74,5 +83,5 @@ class Known:
 
 
 def people_in(*archives: MotionArchive) -> list[str]:
-    """Return the names of everybody in archives; '' stands for those without one."""
+    """Return the names of all people in archives. '' stands for people without a name."""
     return sorted({subject for archive in archives for subject in archive.subjects})

@@ -1,4 +1,4 @@
-"""The motion from which random windows are drawn, on the device of the training."""
+"""Holds the motion that random windows are drawn from, on the device that trains."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,36 +17,36 @@ from motion_predictor_training.data.windows import Windows
 PACES_M_S = (0.1, 0.6, 1.2, 2.0)
 """Speeds of the root that divide standing, shifting, strolling, walking and running."""
 PACE_OVER_S = 0.5
-"""Time over which this speed is measured, from the beginning of a window on."""
+"""Time over which the speed of the root is measured, from the beginning of a window."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Windows of an archive, and how often each is drawn.
+    """The windows of an archive, each with the probability that it is drawn.
 
-    Positions that were not measured are completed over the whole clip as in the node, so that
-    limbs can be scaled and turned. `measured` says which positions are learnt.
+    Positions that were not measured are estimated from the whole clip, by the code of the node, so
+    that limbs can be scaled and turned. `measured` says which positions count in a loss.
     """
 
     motion: Tensor  # (N, J, 3) metres, without gaps
-    measured: Tensor  # (N, J) which positions were measured
+    measured: Tensor  # (N, J) whether it was measured
     starts: Tensor  # (W,) first frame of each window
-    room: Tensor  # (W,) largest number of frames that a window from there on could have
-    cumulative: Tensor  # (W,) probability to draw this window or an earlier one, float64
+    room: Tensor  # (W,) largest possible length of a window that starts there
+    cumulative: Tensor  # (W,) cumulative probability of the windows, float64
     frames: int
     layout: Layout
 
     def draw(self, count: int, speed: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw windows with replacement, by torch's random numbers.
+        """Draw windows with replacement, with the random numbers of torch.
 
         Args:
             count: number of windows B.
-            speed: speed of each window, relative to the recording (B,). It is lowered where the
-                recording would end too early.
+            speed: playback speed of each window, where 1 is the recorded speed (B,). A speed is
+                lowered if the recording is too short for it.
 
         Returns:
-            The motion in the world frame (B, frames, J, 3), metres, and which positions of it were
-            measured (B, frames, J).
+            The motion in the world frame (B, frames, J, 3), metres, and a mask of its measured
+            positions (B, frames, J).
         """
         device = self.motion.device
         chance = torch.rand(count, device=device, dtype=torch.float64)
@@ -68,17 +68,18 @@ def pool_of(
     balance: float,
     device: torch.device,
 ) -> Pool:
-    """Return a pool of the windows in which the root was measured in every frame.
+    """Return a pool of all windows in which the root was measured in every frame.
 
     Args:
-        windows: windows of the archive, whole or partial.
-        archive: archive of the windows. A kind of motion is a category at a pace.
+        windows: windows to choose from, which may have joints that were not measured.
+        archive: archive that the windows are from.
         rate_hz: frames per second of the windows.
-        balance: 0 draws every window equally often, 1 every kind of motion.
-        device: device for the motion.
+        balance: with 0 every window is drawn equally often, with 1 every kind of motion. A kind of
+            motion is a category of clips at a pace (speed range of the root).
+        device: torch device for the motion.
 
     Raises:
-        ArchiveError: if there is no such window.
+        ArchiveError: if no window has its root measured in every frame.
     """
     measured: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(windows.motion), axis=-1)
     lost = np.append(np.flatnonzero(~measured[:, 0]), len(measured))
@@ -106,7 +107,7 @@ def pool_of(
 def _chances(
     windows: Windows, archive: MotionArchive, rate_hz: float, balance: float
 ) -> NDArray[np.float64]:
-    """Return the probability to draw each window or an earlier one (W,)."""
+    """Return the cumulative probability with which windows are drawn (W,)."""
     frames = min(round(PACE_OVER_S * rate_hz), windows.frames - 1)
     roots = windows.motion[:, 0, :2]
     way_m = np.linalg.norm(roots[windows.starts + frames] - roots[windows.starts], axis=-1)
@@ -119,7 +120,7 @@ def _chances(
 
 
 def _completed(windows: Windows, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return the motion (N, J, 3) with missing positions completed, clip by clip."""
+    """Return the motion (N, J, 3) with estimates for missing positions, clip by clip."""
     body = Body(windows.layout)
     parents = list(windows.layout.parents)
     motion = np.array(windows.motion)
@@ -129,6 +130,6 @@ def _completed(windows: Windows, measured: NDArray[np.bool_]) -> NDArray[np.floa
             continue
         lengths = limb_lengths(part, seen, parents)
         whole = body.fill(part, seen, np.arange(len(part)), lengths)
-        assert whole is not None  # something was seen
+        assert whole is not None  # some joint was seen
         motion[first:last] = whole.frames
-    return np.nan_to_num(motion)  # clips of which nothing was measured have no windows
+    return np.nan_to_num(motion)  # no window is in a clip that is all NaN

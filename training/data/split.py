@@ -1,4 +1,7 @@
-"""Splits people by what they are used for. A file lists them, and nobody has two uses."""
+"""Splits archives by people into training, validation, calibration and test archives.
+
+A file lists the people of each use. Nobody may have two uses.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,11 +18,12 @@ USES = ('train', 'validation', 'calibration', 'test')
 
 
 class Split(Strict):
-    """People by their use."""
+    """Names of people, listed by the use of their motion."""
 
     train: list[str] = Field(min_length=1)
     validation: list[str] = Field(min_length=1)
-    """People for fitting the spread of the samples, for tuning and for ablations."""
+    """People for measuring during training, fitting the spread of the samples, tuning and
+    ablations."""
     calibration: list[str] = Field(min_length=1)
     test: list[str] = Field(min_length=1)
 
@@ -30,10 +34,12 @@ class Split(Strict):
 
 
 def require_apart(people: Mapping[str, Sequence[str]]) -> None:
-    """Refuse people with two uses. People without a name count as different ones.
+    """Refuse a split in which a person has two uses.
+
+    People without a name count as different people.
 
     Raises:
-        ConfigError: if somebody has two uses. The message names the person and the uses.
+        ConfigError: if a person has two uses. The message names the person and the uses.
     """
     counts = Counter(name for names in people.values() for name in set(names) if name)
     for name, count in counts.items():
@@ -43,16 +49,16 @@ def require_apart(people: Mapping[str, Sequence[str]]) -> None:
 
 
 def split_archives(sources: Sequence[Path], split_path: Path, folder: Path) -> list[str]:
-    """Write an archive for each use, and return a line about each.
+    """Write one archive for each use, and return a line that describes each archive.
 
     Args:
-        sources: archives of the same joints and rate, with the people of all uses.
-        split_path: a file, or the name of one that ships.
-        folder: where `train.npz`, `validation.npz`, `calibration.npz` and `test.npz` are written.
+        sources: archives with the same joints and rate, which together contain all people.
+        split_path: file that lists the people of each use, or the name of one that ships.
+        folder: folder for `train.npz`, `validation.npz`, `calibration.npz` and `test.npz`.
 
     Raises:
-        ArchiveError: if an archive cannot be read, or somebody of the split is not there.
-        ConfigError: if the split is invalid, or leaves somebody out.
+        ArchiveError: if an archive cannot be read, or no archive contains a person of the split.
+        ConfigError: if the split is invalid, or does not list a person of the archives.
     """
     split = load_config(Split, configuration_file(split_path, folder='splits'), [])
     people: dict[str, list[str]] = {use: getattr(split, use) for use in USES}

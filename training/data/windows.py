@@ -1,4 +1,4 @@
-"""Windows over a motion archive: history and future, read on demand."""
+"""Cuts a motion archive into windows (history and future), which are read on demand."""
 
 import tempfile
 from dataclasses import dataclass, replace
@@ -16,17 +16,17 @@ from motion_predictor.skeleton import Facing, JointMap, Layout, common_names_of
 
 @dataclass(frozen=True)
 class Windows:
-    """Every window of `frames` consecutive frames that starts at a multiple of a stride.
+    """Windows of `frames` consecutive frames, which start at multiples of a stride.
 
-    A window is a slice of the clips. The clips are in a file that is mapped into memory, so the
-    system reads and drops pages as needed.
+    A window is a slice of the motion of all clips. This motion lies in a memory-mapped file, so
+    the operating system reads and drops its pages as needed.
     """
 
     motion: NDArray[np.float32]  # (N, J, 3) metres, all clips, NaN where not measured
     starts: NDArray[np.int64]  # (W,) first frame of each window
-    room: NDArray[np.int64]  # (W,) largest number of frames that a window from there could have
+    room: NDArray[np.int64]  # (W,) largest possible length of a window from there
     clips: NDArray[np.int64]  # (W,) number of the clip of each window
-    bounds: NDArray[np.int64]  # (clips + 1,) first frame of each clip, and the end of the last
+    bounds: NDArray[np.int64]  # (clips + 1,) first frame of each clip, end of the last
     frames: int
     layout: Layout
 
@@ -36,21 +36,21 @@ class Windows:
     def batch(self, indices: NDArray[np.int64]) -> Tensor:
         """Return windows (B, frames, J, 3), metres, world frame.
 
-        Positions that were not measured are NaN. Only windows that were cut as `partial` have such
-        positions.
+        Positions that were not measured are NaN. Such positions occur only in windows that were
+        cut with `partial`.
 
         Args:
-            indices: numbers of the windows (B,).
+            indices: indices of the B wanted windows (B,).
         """
         return torch.from_numpy(self.motion[self.starts[indices, None] + np.arange(self.frames)])
 
     def choose(self, indices: NDArray[np.int64]) -> 'Windows':
-        """Return some of the windows. Their motion is not copied."""
+        """Return a subset of the windows. The motion is not copied."""
         chosen = {field: getattr(self, field)[indices] for field in ('starts', 'room', 'clips')}
         return replace(self, **chosen)
 
     def all(self) -> Tensor:
-        """Return every window (W, frames, J, 3)."""
+        """Return all windows (W, frames, J, 3), metres, world frame."""
         return self.batch(np.arange(len(self)))
 
 
@@ -62,25 +62,25 @@ def cut_windows(
     stride: int,
     partial: bool = False,
 ) -> Windows:
-    """Cut an archive into windows of a layout and rate.
+    """Cut an archive into windows, in a given layout and at a given rate.
 
-    Joints are mapped by name and time is resampled linearly, clip by clip. The result is in a
-    temporary file (in TMPDIR, 57 MB for an hour of 22 joints at 60 Hz), which is deleted with the
-    windows.
+    Clip by clip, joints are mapped by name and frames are interpolated linearly to the rate. The
+    result is stored in a temporary file in TMPDIR (57 MB for an hour of 22 joints at 60 Hz). This
+    file is deleted when the windows are.
 
     Args:
-        archive: recorded motion.
+        archive: motion archive to cut.
         layout: layout of the windows.
         rate_hz: frames per second of the windows.
-        frames: number of frames of a window.
+        frames: number of frames per window.
         stride: number of frames between the starts of windows.
-        partial: whether windows may have joints that were not measured (NaN), for example of a
-            person behind a bench. Every frame must still have a measured joint. Otherwise windows
-            with an unmeasured joint are left out.
+        partial: whether a window may have joints that were not measured (NaN), for example the
+            legs of a person behind a bench. With `partial`, every frame needs at least one
+            measured joint. Without, a window is left out if any joint in it was not measured.
 
     Raises:
-        LayoutError: if the archive's joints cannot be mapped.
-        ArchiveError: if no clip is long enough.
+        LayoutError: if the archive's joints cannot be mapped to the layout.
+        ArchiveError: if no clip has enough frames in a row for a window.
     """
     joint_map = JointMap.between(common_names_of(archive.joint_names, archive.layout), layout)
     starts, rooms, owners, bounds = [], [], [], [0]
@@ -90,7 +90,7 @@ def cut_windows(
             file.write(np.ascontiguousarray(clip).data)
             lacking = np.logical_or.reduce(np.isnan(clip), axis=2)  # (T, J)
             gaps = np.flatnonzero(lacking.all(axis=1) if partial else lacking.any(axis=1))
-            ends = np.append(gaps, len(clip))  # where a gapless stretch may end
+            ends = np.append(gaps, len(clip))  # possible ends of a window
             first = np.arange(0, len(clip) - frames + 1, stride)
             room = ends[np.searchsorted(ends, first)] - first
             whole = room >= frames
@@ -99,7 +99,7 @@ def cut_windows(
             owners.append(np.full(whole.sum(), index))
             bounds.append(bounds[-1] + len(clip))
         file.flush()
-        # The mapping keeps the file when it is closed.
+        # The memory map keeps the temporary file alive after the file is closed.
         shape = bounds[-1], len(layout.joints), 3
         motion = np.asarray(np.memmap(file, np.float32, 'r', shape=shape))
     if not sum(map(len, starts)):
@@ -121,14 +121,17 @@ def cut_windows(
 def model_windows(
     archive: MotionArchive, header: Header, stride: int, partial: bool = False
 ) -> Windows:
-    """Cut an archive into windows of a model's history and future. Raises like `cut_windows`."""
+    """Cut an archive into windows with the layout, rate and lengths of a model.
+
+    The same errors are raised as by `cut_windows`.
+    """
     window = header.window
     frames = window.history_frames + window.future_frames
     return cut_windows(archive, header.layout, window.rate_hz, frames, stride, partial)
 
 
 def _resample(clip: NDArray[np.float32], step: float) -> NDArray[np.float32]:
-    """Read a clip (T, J, 3) at every `step`-th frame. Interpolate linearly between frames."""
+    """Interpolate a clip (T, J, 3) linearly at every `step`-th frame; `step` may be a fraction."""
     if step == 1:
         return clip
     time = np.arange(0, len(clip) - 1 + 1e-9, step)
@@ -140,6 +143,9 @@ def _resample(clip: NDArray[np.float32], step: float) -> NDArray[np.float32]:
 def model_features(
     motion: Tensor, history_frames: int, facing: Facing | None, with_root: bool
 ) -> Tensor:
-    """Return features (B, N, D) of windows (B, N, J, 3) in the frame of their last seen pose."""
+    """Return the model's features (B, N, D) of windows (B, N, J, 3).
+
+    The features are in the frame of the person at the last observation.
+    """
     frame = person_frame(motion[:, history_frames - 1], facing)
     return to_features(to_model(motion, frame), with_root)

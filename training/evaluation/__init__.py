@@ -1,1 +1,1 @@
-"""Measures how good predictions are."""
+"""Measures how accurate and how calibrated predictions are."""

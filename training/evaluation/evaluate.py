@@ -1,4 +1,4 @@
-"""Evaluation of a checkpoint, by the published protocol and by what matters to a robot."""
+"""Evaluates a checkpoint by the published protocol and by measures that matter to a robot."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,7 +56,7 @@ from motion_predictor_training.predicting.multi_step import Precision
 
 ROWS = ('model', 'zero_velocity', 'constant_velocity')
 Groups = dict[str, dict[str, dict[str, Sums]]]
-"""Sums by kind of group ('subject'), group ('13') and row ('model')."""
+"""Sums of figures by kind of group ('subject'), group ('13') and row ('model')."""
 
 RECORDED = (*METRIC_NAMES, 'root_ADE_m')
 
@@ -74,42 +74,56 @@ def evaluate_checkpoint(
 ) -> dict[str, Any]:
     """Measure a checkpoint on an archive by the published protocol, and by further measures.
 
-    Windows are measured a few at a time and added up. Four kilobytes per window are kept, for
-    averages over groups and their intervals. Histories with joints that were not measured are
-    completed as in the node. Only measured joints count.
+    To save memory, windows are measured a few at a time and their figures are summed. Only four
+    kilobytes per window are kept, for averages over groups of windows and for confidence
+    intervals. If a history lacks joints, they are completed as in the node. Errors count only
+    joints that were measured.
 
     Args:
-        checkpoint_path: "default" or a file.
-        archive_path: a motion archive.
+        checkpoint_path: file of the checkpoint, or "default" for the one that ships.
+        archive_path: motion archive to measure on.
         samples: number of samples per window, S of "best of S".
-        stride: frames between the starts of windows. None: the length of a window, so that windows
-            do not overlap.
-        multimodal_threshold: see `published`. Papers use 0.5 on Human3.6M and 0.4 on AMASS.
-        seen: subjects that were trained on, in addition to those that the checkpoint names.
-        precision: precision of the network of a one-step model.
-        noise_seed: seed of the noise of the samples. None: the seed in the checkpoint.
-        coverage: coverage of the sets, for which the checkpoint is calibrated. None: the default.
+        stride: number of frames between the starts of windows. With None it is the length of a
+            window, so that windows do not overlap.
+        multimodal_threshold: greatest distance of similar poses, metres, see `published`. Papers
+            use 0.5 on Human3.6M and 0.4 on AMASS.
+        seen: subjects that the checkpoint was trained on, in addition to the subjects that it
+            names.
+        precision: numeric precision in which the network of a one-step model runs.
+        noise_seed: seed of the noise that the samples start from. None stands for the seed in the
+            checkpoint.
+        coverage: coverage of the sets. The checkpoint must be calibrated for it. None stands for
+            the default coverage.
 
     Returns:
-        A report with the following entries, and what they were measured on. They are in metres
-        unless a name has another unit, and None where nothing could be measured.
+        A report with the following entries, and with facts about the data. Figures are in metres
+        unless their name has another unit. A figure is None if nothing could be measured.
 
-        `rows`: for the model and the baselines, the metrics of the protocol and the figures of
-        `measures`. `intervals`: the interval of each figure over clips (see `bootstrap`).
-        `people`: the average of each figure over people, who all have the same weight. `truth`:
-        the figures of the recorded motion itself. `world`: errors of the mean in the world (mm),
-        by time ahead and by group, of the model and of baselines (see `horizons`). `scores`:
-        whether the samples are a distribution (see `scores`), for two samples or more. `sets`: the
-        coverage and size of the sets (see `coverage`), and `coverage` of the radius, both only if
-        calibrated. `horizon`: errors of the rows at `times_s`. `joints`: errors of the rows by
-        joint. `groups`: rows and coverage by `category`, `subject`, `training` (seen, unseen or,
-        for old checkpoints, not recorded), `pace` of the root (still, slower, walking, running)
-        and speed of the `body` (quiet, moving). `shown`: windows that are easy, typical and hard
-        for the model. `per_window`: ADE and FDE of the model, clip and subject of every window.
+        `rows`: for the model and for each baseline, the metrics of the protocol and the figures of
+        `measures`. `intervals`: the confidence interval of each figure over clips (see
+        `bootstrap`). `people`: the average of each figure over people, who all have the same
+        weight. `truth`: figures of the recorded motion itself, for example its jerk. `world`:
+        errors of the mean in the world (mm), by time ahead and by group, of the model and of
+        baselines (see `horizons`). `scores`: scores of the samples as a distribution (see
+        `measures.scores`), if there are two samples or more. `sets`: the coverage and size of the
+        sets (see `measures.coverage`). `coverage`: the share of joints that the radius holds. Both
+        `sets` and `coverage` exist only if the checkpoint is calibrated. `horizon`: errors of the
+        model and of each baseline at `times_s`. `joints`: errors of the model and of each baseline
+        for each joint.
+
+        `groups`: the same figures and the coverage in groups of windows. Windows are grouped by
+        `category`, `subject`, `training` (seen, unseen or, for old checkpoints, not recorded),
+        `pace` of the root (still, slower, walking, running) and speed of the `body` (quiet,
+        moving).
+
+        `shown`: one easy, one typical and one hard window for the model, to be plotted.
+        `per_window`: ADE and FDE of the model, clip and subject of every window.
 
     Raises:
-        ArchiveError: if there is nothing to measure on.
-        ValueError: if the threshold is not positive, or the checkpoint lacks the coverage.
+        ArchiveError: if the archive has no window for this model, or names no subjects although
+            `seen` does.
+        ValueError: if the threshold is not positive, or the checkpoint is not calibrated for the
+            coverage.
     """
     if not multimodal_threshold > 0:
         raise ValueError(f'the multimodal threshold must be positive, got {multimodal_threshold}')
@@ -183,7 +197,7 @@ def evaluate_checkpoint(
 
 
 def record(result: dict[str, Any], checkpoint_path: str | Path, out: Path) -> None:
-    """Write a copy of a checkpoint, with what was measured in its header."""
+    """Write a copy of a checkpoint whose header contains the measured figures."""
     checkpoint = load_checkpoint(checkpoint_path)
     facts = ('archive', 'windows', 'stride', 'samples', 'coverage')
     metrics = {name: result[name] for name in facts if name in result}
@@ -198,7 +212,7 @@ def record(result: dict[str, Any], checkpoint_path: str | Path, out: Path) -> No
 def _measure(
     checkpoint: Checkpoint, predicted: Predicted, windows: Windows, threshold: float
 ) -> dict[str, Measured]:
-    """Measure the model, the baselines and the truth on a few windows."""
+    """Measure the model, the baselines and the recorded motion on a few windows."""
     layout, rate_hz = checkpoint.header.layout, checkpoint.header.window.rate_hz
     frames = checkpoint.header.window.future_frames
     history, future = predicted.history, predicted.future
@@ -228,7 +242,7 @@ def _is_calibrated(predicted: Predicted) -> bool:
 
 
 def _keep(kept: dict[str, Collected], predicted: Predicted, checkpoint: Checkpoint) -> None:
-    """Keep the figures of a few windows from which groups and intervals are computed."""
+    """Keep the figures of a few windows, for groups and confidence intervals."""
     layout, rate_hz = checkpoint.header.layout, checkpoint.header.window.rate_hz
     history, future = predicted.history, predicted.future
     kept['world'].add(measure_world(predicted.mean, history, future, rate_hz))
@@ -245,7 +259,7 @@ def _reports(
     checkpoint: Checkpoint,
     samples: int,
 ) -> dict[str, Any]:
-    """Return the sections that are computed from the figures of each window."""
+    """Return the sections `world`, `scores` and `sets` of the report."""
     layout, window = checkpoint.header.layout, checkpoint.header.window
     frames, rate_hz = window.future_frames, window.rate_hz
     times_s = times_within(frames, rate_hz)
@@ -262,7 +276,7 @@ def _reports(
 def _spread(
     kept: dict[str, Collected], clips: NDArray[np.void], people: NDArray[np.str_] | None
 ) -> dict[str, Any]:
-    """Return the intervals of the rows' figures and their averages over people."""
+    """Return the confidence intervals of all figures and their averages over people, by row."""
     figures = {row: kept[row].all() for row in ROWS}
     spread: dict[str, Any] = {
         'intervals': {
@@ -279,6 +293,6 @@ def _spread(
 
 
 def _add(sums: dict[str, Sums], measured: dict[str, Measured], chosen: Sequence[int]) -> None:
-    """Add the chosen windows to the sums of each row."""
+    """Add the figures of the chosen windows to the sums of each row (model or baseline)."""
     for row, of_row in measured.items():
         sums.setdefault(row, Sums()).add(of_row, chosen)

@@ -1,4 +1,4 @@
-"""Faults of trackers: hidden, swapped or wrong joints, noise, slow sources, swaying bodies."""
+"""Simulated faults of trackers: hidden or swapped joints, noise, low rates, swaying bodies."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Source:
-    """Parameters of a fault."""
+    """What a fault has to know about the motion that it corrupts."""
 
     layout: Layout
     rate_hz: float
     random: np.random.Generator
 
     def joints(self, *parts: str) -> list[int]:
-        """Return the indices of joints by common name. Joints not in the layout are left out."""
+        """Return the indices of joints by common name, without joints that the layout lacks."""
         return [j for part in parts if (j := self.layout.index(part)) is not None]
 
     def frames(self, seconds: float) -> int:
-        """Return the number of frames in some seconds, at least one."""
+        """Return the number of frames in a time span, at least one."""
         return max(1, round(seconds * self.rate_hz))
 
 
 Fault = Callable[[FloatArray, Source], FloatArray]
-"""Corrupts what a tracker reports (T, J, 3), metres, in place or in a copy. NaN marks what the
-tracker leaves out."""
+"""Corrupts the motion that a tracker reports (T, J, 3), metres, in place or in a copy. NaN marks
+joints that the tracker does not report."""
 
 
 def _clean(motion: FloatArray, source: Source) -> FloatArray:
@@ -55,7 +55,7 @@ def _without_legs(motion: FloatArray, source: Source) -> FloatArray:
 
 
 def _arm_lost(motion: FloatArray, source: Source) -> FloatArray:
-    """Lose an arm for the last 0.3 s."""
+    """Hide one arm in the last 0.3 s."""
     arm = source.joints('r_shoulder', 'r_elbow', 'r_wrist')
     motion[-source.frames(0.3) :, arm] = np.nan
     return motion
@@ -69,7 +69,7 @@ def _noise(metres: float) -> Fault:
 
 
 def _slower(rate_hz: float) -> Fault:
-    """Keep the frames of a slower source."""
+    """Keep only as many frames as a tracker with a lower rate reports."""
 
     def fault(motion: FloatArray, source: Source) -> FloatArray:
         step = max(1, round(source.rate_hz / rate_hz))
@@ -81,13 +81,13 @@ def _slower(rate_hz: float) -> Fault:
 
 
 def _swapped(motion: FloatArray, source: Source) -> FloatArray:
-    """Swap left and right for the last three frames."""
+    """Swap left and right joints in the last three frames."""
     motion[-3:] = motion[-3:, list(source.layout.mirrored)]
     return motion
 
 
 def _jumps(motion: FloatArray, source: Source) -> FloatArray:
-    """Move one joint in fifty by half a metre."""
+    """Move single joints by half a metre, each with a probability of 1 in 50."""
     jumped = source.random.random(motion.shape[:2]) < 0.02
     way = source.random.normal(size=(*motion.shape[:2], 3))
     way *= 0.5 / np.linalg.norm(way, axis=-1, keepdims=True)
@@ -96,14 +96,14 @@ def _jumps(motion: FloatArray, source: Source) -> FloatArray:
 
 
 def _body_off(metres: float) -> Fault:
-    """Move the whole body away in every tenth frame, including the last one, at 30 Hz."""
+    """Move the whole body away in every tenth frame of a 30 Hz source, including the newest."""
 
     def fault(motion: FloatArray, source: Source) -> FloatArray:
         step = max(1, round(source.rate_hz / 30))
         kept = _slower(30)(motion, source)
         thrown = np.arange(len(motion) - 1, -1, -10 * step)
         way = source.random.normal(size=(len(thrown), 1, 3))
-        way[..., 2] *= 0.2  # people stand on the floor
+        way[..., 2] *= 0.2  # small, since people stay on the floor
         way *= metres / np.linalg.norm(way, axis=-1, keepdims=True)
         kept[thrown] += way.astype(np.float32)
         return kept
@@ -114,7 +114,7 @@ def _body_off(metres: float) -> Fault:
 def _sway(metres: float, seconds: float) -> Fault:
     """Move the whole body at random, with a given root mean square and correlation time.
 
-    Depth cameras have such errors.
+    Depth cameras have such slowly varying errors.
     """
 
     def fault(motion: FloatArray, source: Source) -> FloatArray:

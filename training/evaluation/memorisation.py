@@ -1,9 +1,11 @@
-"""Memorisation: how near the predicted futures of a model are to its training motion.
+"""Measures memorisation: whether a model repeats futures from its training motion.
 
-A future that a model repeats from memory is nearer to a training future than the true future is.
-But any smooth future is near to many training futures. So there are three comparisons: the true
-future, a damped velocity (which has learnt nothing), and the same figures for people who were
-trained on. For these, the clip that a window is from does not count.
+The measure is the distance of a predicted future from the nearest training future. A memorised
+future is nearer to a training future than the true future is. But any smooth future is near to
+some training future. So the distance is compared with three others: the distance of the true
+future, the distance of a damped velocity (a baseline that has learnt nothing), and the distance of
+predictions for people in the training data. In the last comparison, the clip that a window comes
+from does not count.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,9 +32,10 @@ from motion_predictor_training.predicting.baselines import baselines
 from motion_predictor_training.predicting.every_window import predict_windows, predictor_of
 
 MOMENTS = 12
-"""Number of frames, spread evenly, at which a future is compared."""
+"""Number of evenly spread frames at which two futures are compared."""
 REFERENCE_STRIDE = 15
-"""Frames between the starts of the training windows in the comparison."""
+"""Number of frames between the starts of the training windows that predictions are compared
+with."""
 COPY = 1 / 3
 """A sample is a copy if its distance to the nearest training clip is less than this share of the
 distance to the next one (Yoon et al. 2023, Diffusion probabilistic models generalize when they
@@ -51,7 +54,7 @@ ROWS = {
 
 @dataclass(frozen=True)
 class Reference:
-    """R training futures and their mirror images, as MOMENTS poses in the person's frame."""
+    """The training futures and their mirror images, R in all, each as MOMENTS poses."""
 
     poses: Tensor  # (MOMENTS, R, D) scaled poses, see `_poses`
     clips: Tensor  # (R,) number of the clip, unique over all archives
@@ -64,27 +67,29 @@ def measure_memorisation(
     samples: int = 10,
     stride: int = 30,
 ) -> dict[str, Any]:
-    """Measure how near predicted futures are to training futures, for people seen and unseen.
+    """Measure how near predicted futures are to training futures, for seen and unseen people.
 
-    The distance of two futures is the root mean square over joints, root included, averaged over
-    MOMENTS frames. Both are in the frame of their last observed pose. Windows with unmeasured
-    joints are left out.
+    The distance of two futures is the root mean square distance of all joints, including the root,
+    averaged over MOMENTS frames. Each future is first moved into the frame of the person at the
+    last observation. Windows with joints that were not measured are left out.
 
     Args:
         checkpoint_path: "default" or a file.
         trained: the archives that the checkpoint was trained on.
         archive_path: archive of people whom the checkpoint does not know (unseen).
         samples: number of samples S per window.
-        stride: frames between the starts of the windows of unseen people. Equally many windows of
-            seen people are used, spread evenly.
+        stride: number of frames between the starts of the windows of unseen people. As many
+            windows of seen people are used, spread evenly over the training archives.
 
     Returns:
-        `seen` and `unseen` have each of ROWS with its `mean` and the ends `low` and `high` of its
-        interval (over clips within people), `windows` and `people`. Further entries say what they
-        were measured on.
+        `seen` and `unseen`: the results for people whom the model was trained on and was not
+        trained on. Both have the numbers of `windows` and `people`, and for each of ROWS its
+        `mean` and the ends `low` and `high` of its confidence interval (over clips within people).
+        Further entries describe the checkpoint and the archives.
 
     Raises:
-        ArchiveError: if there is nothing to measure on, or an unseen person was trained on.
+        ArchiveError: if an archive has no windows for this model, or a person of `archive_path`
+            was trained on.
     """
     checkpoint = load_checkpoint(checkpoint_path)
     header = checkpoint.header
@@ -125,15 +130,16 @@ def compare(
     reference: Reference,
     own_clips: Tensor | None = None,
 ) -> dict[str, NDArray[np.float32]]:
-    """Return ROWS of B windows (B,).
+    """Return each of ROWS for B windows (B,).
 
     Args:
-        samples: scaled poses of the samples (B, S, MOMENTS, D), see `_poses`.
-        truth: scaled poses of the true future (B, 1, MOMENTS, D).
-        going_on: scaled poses of the damped velocity (B, 1, MOMENTS, D).
-        reference: the training futures.
-        own_clips: number of each window's clip in the reference, which does not count (B,). None:
-            the reference does not contain the clips.
+        samples: predicted futures as scaled poses (B, S, MOMENTS, D), see `_poses`.
+        truth: true futures as scaled poses (B, 1, MOMENTS, D).
+        going_on: futures of the damped-velocity baseline as scaled poses (B, 1, MOMENTS, D).
+        reference: training futures to compare with.
+        own_clips: number that the clip of each window has in the reference (B,). Futures of this
+            clip are left out of the comparison. With None, the reference does not contain these
+            clips.
     """
     near, copied = _nearest(samples, reference, own_clips)
     true_near, true_copied = _nearest(truth, reference, own_clips)
@@ -154,9 +160,9 @@ def compare(
 def _nearest(
     futures: Tensor, reference: Reference, own_clips: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Return the distances of futures from the nearest training future, and which are copies.
+    """Return each future's distance from the nearest training future, and whether it is a copy.
 
-    Both have the shape (B, S).
+    Both results have the shape (B, S).
     """
     people, count = futures.shape[:2]
     flat = futures.flatten(0, 1).transpose(0, 1)  # (MOMENTS, B * S, D)
@@ -173,7 +179,7 @@ def _nearest(
 
 
 def _evenly(parts: Sequence[Windows], count: int) -> list[Windows]:
-    """Return `count` windows, spread evenly over all parts, as chosen windows of each part."""
+    """Choose `count` windows, spread evenly over all archives; return those of each archive."""
     first = np.cumsum([0, *map(len, parts)])
     chosen = np.linspace(0, first[-1] - 1, min(count, first[-1])).astype(np.int64)
     return [
@@ -189,15 +195,15 @@ def _measured(
     reference: Reference,
     first_clip: int | None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield ROWS of a few windows at a time, with `clip` and `person`.
+    """Measure a few windows at a time; yield their ROWS with the `clip` and `person` of each.
 
     Args:
-        predictor: predictor whose futures are compared.
-        windows: windows of the archive.
-        archive: archive of the people.
-        reference: the training futures.
-        first_clip: number of the archive's first clip in the reference. None: the reference does
-            not contain the archive.
+        predictor: predictor whose futures are compared with the training futures.
+        windows: windows to predict.
+        archive: archive that these windows are from.
+        reference: training futures to compare with.
+        first_clip: number that the archive's first clip has in the reference. With None, the
+            reference does not contain this archive.
     """
     header = predictor.checkpoint.header
     frames, rate_hz = header.window.future_frames, header.window.rate_hz
@@ -218,7 +224,7 @@ def _measured(
 
 
 def memorisation_table(result: dict[str, Any]) -> str:
-    """Return the result of `measure_memorisation` as a table in Markdown."""
+    """Return the result of `measure_memorisation` as a Markdown table."""
     groups = ('seen', 'unseen')
     lines = [['windows', *(result[name]['windows'] for name in groups)]]
     for row, about in ROWS.items():
@@ -238,7 +244,7 @@ def memorisation_table(result: dict[str, Any]) -> str:
 
 
 def _summary(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the averages over windows, with intervals."""
+    """Average the figures of all windows, with confidence intervals."""
     columns = {row: np.concatenate([part[row] for part in parts]) for row in parts[0]}
     clips = bootstrap.clusters(columns['clip'], columns['person'])
     summary: dict[str, Any] = {
@@ -253,7 +259,7 @@ def _summary(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _reference(parts: Sequence[Windows], header: Header) -> Reference:
-    """Return the futures of windows, and their mirror images."""
+    """Return the recorded futures of training windows, and their mirror images."""
     mirror = Mirror(header.layout.mirrored, True)
     poses, clips, first = [], [], 0
     for part in parts:
@@ -269,9 +275,10 @@ def _reference(parts: Sequence[Windows], header: Header) -> Reference:
 
 
 def _poses(history: Tensor, futures: Tensor, header: Header) -> Tensor:
-    """Return MOMENTS poses of futures (B, S, F, J, 3) in the person's frame (B, S, MOMENTS, D).
+    """Return futures (B, S, F, J, 3) as poses in the person's frame (B, S, MOMENTS, D).
 
-    They are scaled so that the distance of two poses is the root mean square over joints, in mm.
+    The poses are scaled: the L2 distance of two poses is then the root mean square distance of
+    their joints, mm.
     """
     facing = header.layout.facing if header.layout.hips is not None else None
     frame = person_frame(history[:, -1], facing)

@@ -1,7 +1,7 @@
-"""How accurate predictions are with a bad tracker.
+"""Measures how accurate predictions are with a bad tracker.
 
-The faults of trackers are added to recorded motion. The result goes, frame by frame, through the
-tracking code of the node. The truth is the recording without faults.
+Simulated faults of trackers are added to recorded motion. The faulty motion goes, frame by frame,
+through the tracking code of the node. Predictions are compared with the recording without faults.
 """
 
 from collections import Counter
@@ -31,7 +31,7 @@ from motion_predictor_training.predicting.every_window import predictor_of
 
 FloatArray = NDArray[np.float32]
 LEAD_S = 0.5
-"""Time before the history, in which the gates of the tracking code warm up."""
+"""Time before the history in which the plausibility checks of the tracking code warm up."""
 TOGETHER = 8
 
 
@@ -42,28 +42,31 @@ def measure_robustness(
     stride: int = 30,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Measure a checkpoint on an archive with each fault.
+    """Measure the errors of a checkpoint under each simulated fault of a tracker.
 
     Args:
         checkpoint_path: "default" or a file.
-        archive_path: a motion archive.
+        archive_path: motion archive to measure on.
         samples: number of samples per window, S of "best of S".
-        stride: frames between the starts of windows.
+        stride: number of frames between the starts of windows.
         seed: seed of the random faults.
 
     Returns:
-        `rows` has the following figures for each fault. `predicted`: share of people who were
-        predicted. All other figures count only these people. `ADE`, `FDE` (of the pose) and
-        `root_ADE_m`: errors of the best of S, metres. `coverage`: of the radius over all joints.
-        `coverage_unseen`: the same over the joints that the newest frame lacks. Both only if
-        calibrated. `observed`: fraction of positions that were observed. `rejected`: counts by
-        reason. `joint_error_m`: for each joint, the error of the mean where the newest frame has
-        the joint. `joint_seen`: for each joint, how often the newest frame has it.
+        `rows` has the following figures for each fault. `predicted`: share of windows for which
+        the node would make a prediction. All other figures count only these windows. `ADE`, `FDE`
+        (of the pose) and `root_ADE_m`: errors of the best of S samples, metres. `coverage`: share
+        of all joints that the radius holds. `coverage_unseen`: share of the joints missing in the
+        newest frame that the radius holds. Both coverages exist only if the checkpoint is
+        calibrated. `observed`: fraction of positions that were observed. `rejected`: number of
+        rejected observations by reason. `joint_error_m`: for each joint, the error of the mean in
+        windows whose newest frame has the joint. `joint_seen`: for each joint, the share of
+        windows whose newest frame has the joint.
 
-        `familiarity`: see `measure_familiarity`. Further entries say what was measured on.
+        `familiarity`: result of `measure_familiarity`. Further entries describe the checkpoint and
+        the archive.
 
     Raises:
-        ArchiveError: if there is nothing to measure on.
+        ArchiveError: if the archive has no window for this model.
     """
     checkpoint = load_checkpoint(checkpoint_path)
     header = checkpoint.header
@@ -93,9 +96,9 @@ def measure_robustness(
 
 
 def table(result: dict[str, Any]) -> str:
-    """Return the rows of `measure_robustness` for a terminal, with changes from clean input.
+    """Return the rows of `measure_robustness` as a table, with the change from clean input.
 
-    It is valid Markdown.
+    The table is for a terminal, and is also valid Markdown.
     """
     clean = result['rows']['clean']
     lines = []
@@ -136,14 +139,14 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def _against(row: dict[str, Any], clean: dict[str, Any], key: str) -> tuple[float | None, str]:
-    """Return a figure, and its change from clean input as text."""
+    """Return a figure, and as text how it differs from the figure for clean input."""
     if row.get(key) is None:
         return None, ''
     return row[key], '' if row is clean else f'{row[key] / clean[key] - 1:+.0%}'
 
 
 def _of_seen_joints(row: dict[str, Any], clean: dict[str, Any]) -> tuple[float | None, str]:
-    """Return the error of the mean at joints that the newest frame has, mm, and its change."""
+    """Return the mean's error at joints that the newest frame has, mm, and its change."""
     if 'joint_error_m' not in row:
         return None, ''
     seen = np.array(row['joint_seen'])
@@ -156,7 +159,7 @@ def _of_seen_joints(row: dict[str, Any], clean: dict[str, Any]) -> tuple[float |
 def _row(
     predictor: MotionPredictor, observed: Tensor, futures: Tensor, fault: Fault, seed: int
 ) -> dict[str, Any]:
-    """Measure all windows with one fault."""
+    """Measure all windows under one fault."""
     header = predictor.checkpoint.header
     source = Source(header.layout, header.window.rate_hz, np.random.default_rng(seed))
     rejected: Counter[str] = Counter()
@@ -195,12 +198,13 @@ def _row(
 def _follow(
     predictor: MotionPredictor, motion: FloatArray, rejected: Counter[str]
 ) -> ObservedWindow | None:
-    """Return the history that the node would predict from after a motion (T, J, 3), or None.
+    """Return the history from which the node would predict after a motion (T, J, 3).
 
-    Frames without any joint are not sent to the tracking code.
+    The result is None if the node would make no prediction. Frames without any joint are not sent
+    to the tracking code.
     """
     window = predictor.checkpoint.header.window
-    people = People(  # with the defaults of the node's parameters
+    people = People(  # other settings: the node's defaults
         predictor.checkpoint.header.layout,
         window.rate_hz,
         window.history_frames,
@@ -219,10 +223,10 @@ def _follow(
 def _figures(
     predictor: MotionPredictor, windows: Sequence[ObservedWindow], truths: Sequence[Tensor]
 ) -> dict[str, Tensor]:
-    """Return the figures of a few windows, by name.
+    """Predict a few windows and return their figures, by name.
 
-    A figure has a value for each window, for each window and joint (`joint_error_m`), or for each
-    unseen joint (`coverage_unseen`).
+    `joint_error_m` has a value for each window and joint, and `coverage_unseen` for each unseen
+    joint. Every other figure has a value for each window.
     """
     doubt_m = np.stack([w.doubt_m for w in windows])
     prediction: Prediction = predictor.predict(np.stack([w.positions for w in windows]))

@@ -1,4 +1,4 @@
-"""Which windows of an evaluation are shown: an easy, a typical and a hard one."""
+"""Chooses three windows of an evaluation to plot: an easy, a typical and a hard one."""
 
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,13 @@ from motion_predictor_training.predicting.every_window import (
 )
 
 SHOWN = {'easy': 0.1, 'typical': 0.5, 'hard': 0.9}
-"""Labels of the windows that are shown, and their quantiles of the model's ADE."""
+"""Labels of the windows to plot, each with its quantile of the model's ADE."""
 
 
 def choose_shown(
     errors: NDArray[np.float32], windows: Windows, archive: MotionArchive
 ) -> list[dict[str, Any]]:
-    """Choose the windows to show by the model's ADE on them (W,). With few windows, show fewer."""
+    """Choose windows to plot by the model's ADE on each (W,): three, or fewer if there are few."""
     order = np.argsort(errors, kind='stable')[: np.isfinite(errors).sum()]
     if not len(order):
         return []
@@ -43,7 +43,7 @@ def choose_shown(
 def predict_shown(
     checkpoint_path: str | Path, archive_path: Path, result: dict[str, Any]
 ) -> Predicted:
-    """Predict once more the windows that a result shows, with the same settings."""
+    """Predict the windows that a result names in `shown` again, with the same settings."""
     checkpoint = load_checkpoint(checkpoint_path)
     archive = load_archive(archive_path)
     windows = model_windows(archive, checkpoint.header, result['stride'], partial=True)

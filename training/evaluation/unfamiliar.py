@@ -1,4 +1,4 @@
-"""Measures how well unfamiliar motion is detected, such as wrong bodies, axes and joints."""
+"""Measures how well unfamiliar motion is detected, for example with swapped joints or axes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,13 +30,13 @@ def _joints(layout: Layout, *parts: str) -> list[int]:
 
 
 def _shuffled(motion: FloatArray, layout: Layout, random: Random) -> FloatArray:
-    """Mix up the joints of each window."""
+    """Shuffle the order of the joints, differently in each window."""
     order = random.permuted(np.tile(np.arange(motion.shape[2]), (len(motion), 1)), axis=1)
     return np.take_along_axis(motion, order[:, None, :, None], axis=2)
 
 
 def _two_swapped(motion: FloatArray, layout: Layout, random: Random) -> FloatArray:
-    """Swap two joints of each window."""
+    """Swap two random joints in each window."""
     for window in motion:
         pair = random.choice(window.shape[1], 2, replace=False)
         window[:, pair] = window[:, pair[::-1]]
@@ -57,12 +57,12 @@ def _sides_swapped(*parts: str) -> Change:
 
 
 def _axes(x: int, y: int, z: int) -> Change:
-    """Use these axes as x, y and z."""
+    """Reorder the axes: take the given axes as x, y and z."""
     return lambda motion, layout, random: motion[..., [x, y, z]]
 
 
 def _depth_first(motion: FloatArray, layout: Layout, random: Random) -> FloatArray:
-    """Give the joints limb by limb, which is a wrong order."""
+    """Reorder the joints limb by limb, an order that differs from the layout's."""
 
     def below(joint: int) -> list[int]:
         own = [child for child, parent in enumerate(layout.parents) if parent == joint]
@@ -72,12 +72,12 @@ def _depth_first(motion: FloatArray, layout: Layout, random: Random) -> FloatArr
 
 
 def _backwards(motion: FloatArray, layout: Layout, random: Random) -> FloatArray:
-    """Give the joints in the reverse order."""
+    """Reverse the order of the joints."""
     return motion[:, :, ::-1]
 
 
 def _pitched(degrees: float, *parts: str) -> Change:
-    """Turn all joints forward about the hips, or only those with one of the parts in the name."""
+    """Pitch joints forward about the hips: all joints, or those with a part in their name."""
 
     def change(motion: FloatArray, layout: Layout, random: Random) -> FloatArray:
         left, right = layout.hips or (0, 0)
@@ -97,7 +97,7 @@ def _pitched(degrees: float, *parts: str) -> Change:
 
 
 def _on_all_fours(motion: FloatArray, layout: Layout, random: Random) -> FloatArray:
-    """Turn the trunk level. The arms hang as before, and the shins lie behind the knees."""
+    """Bend the trunk forward and the shins back, as on all fours. The arms hang as before."""
     before = motion.copy()
     motion = _pitched(80, 'spine', 'neck', 'head', *ARM)(motion, layout, random)
     for joint in _joints(layout, 'elbow', 'wrist'):
@@ -157,19 +157,21 @@ STRANGE: dict[str, Change] = {
 def measure_familiarity(
     checkpoint: Checkpoint, archive: MotionArchive, stride: int, seed: int = 0
 ) -> dict[str, Any] | None:
-    """Measure how familiar the histories of an archive are, as recorded and changed.
+    """Measure how often recorded histories, and changed ones, count as unfamiliar.
 
     Args:
         checkpoint: checkpoint to measure.
         archive: ordinary motion of people whom the checkpoint does not know.
-        stride: frames between the starts of histories.
-        seed: seed of the random changes.
+        stride: number of frames between the starts of histories.
+        seed: seed of the random changes of histories.
 
     Returns:
-        `ordinary` and `strange` have the changes of that kind. `unfamiliar`: share of changed
-        histories that count as unfamiliar. `auroc` (only strange changes): area under the curve of
-        alarms against false alarms. `threshold`: p-value below which a history is unfamiliar.
-        `windows`: number of histories. None if the checkpoint is not calibrated for familiarity.
+        `ordinary` has a row for each change of ORDINARY, and `strange` one for each change of
+        STRANGE. In a row, `unfamiliar` is the share of the changed histories that count as
+        unfamiliar. Rows of strange changes also have `auroc`, the area under the ROC curve (true
+        alarms over false alarms). `threshold`: p-value below which a history counts as unfamiliar.
+        `windows`: number of histories. The result is None if the checkpoint is not calibrated for
+        familiarity.
     """
     familiarity = checkpoint.familiarity()
     if familiarity is None:
@@ -202,13 +204,16 @@ def measure_familiarity(
 
 
 def auroc(high: FloatArray, low: FloatArray) -> float:
-    """Return the probability that a value of `high` exceeds one of `low`. Ties count half."""
+    """Return the probability that a random value of `high` exceeds one of `low`.
+
+    Ties count half.
+    """
     ranks = rankdata(np.concatenate([high, low]))[: len(high)]
     return float((ranks.sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))
 
 
 def familiarity_table(result: dict[str, Any]) -> str:
-    """Return the rows of `measure_familiarity` for a terminal; it is valid Markdown."""
+    """Return the result of `measure_familiarity` as a table for a terminal, valid Markdown."""
     lines = [
         [name, row.get('auroc'), 100 * row['unfamiliar']]
         for kind in ('ordinary', 'strange')

@@ -1,1 +1,1 @@
-"""How teachers and students learn."""
+"""Trains teachers and students."""

@@ -1,4 +1,4 @@
-"""A bank of rows (noise, condition, result), computed once and read from disk."""
+"""A bank: training rows (noise, condition, result), computed once and kept on disk."""
 
 import hashlib
 import json
@@ -22,12 +22,15 @@ from motion_predictor_training.learning.targets import Targets, supervisor_of
 
 @dataclass(frozen=True)
 class Bank:
-    """Memory-mapped arrays, shaped as in `targets.Supervisor`. P is the number of conditions."""
+    """The rows of a bank on disk, as memory-mapped arrays, shaped as in `targets.Supervisor`."""
 
     arrays: dict[str, NDArray[np.float32]]
 
     def on(self, device: torch.device) -> 'DrawnBank':
-        """Return an object that draws rows on a device. A GPU must hold the whole bank."""
+        """Return an object that draws rows on a device.
+
+        The whole bank must fit into the memory of the device.
+        """
         return DrawnBank(
             {field: torch.from_numpy(array).to(device) for field, array in self.arrays.items()}
         )
@@ -35,15 +38,15 @@ class Bank:
 
 @dataclass(frozen=True)
 class DrawnBank:
-    """A bank on the device of the training."""
+    """A bank in the memory of the device that trains."""
 
     tensors: dict[str, Tensor]
 
     def draw(self, count: int) -> dict[str, Tensor]:
-        """Return random conditions with their noises and results, by field.
+        """Draw random conditions; return them with their noises and results, by field.
 
         Args:
-            count: number of rows, a multiple of the noises for each condition.
+            count: number of rows to draw, a multiple of the number of noises per condition.
         """
         noise = self.tensors['noise']
         total, noises = noise.shape[:2]
@@ -61,18 +64,21 @@ def fill_bank(
     student: Checkpoint | None = None,
     targets: Targets = 'teacher',
 ) -> Bank:
-    """Compute a bank, or the rest of it after an interrupted run.
+    """Compute a bank, or the missing rows of a bank after an interrupted run.
 
     Args:
-        folder: holds one .npy for each field, and the progress. A bank of other settings, of
-            another teacher or for another kind of student is replaced.
-        teacher: the teacher. It is sampled as its header says.
+        folder: folder of the bank: one .npy for each field, and the progress. If the folder has a
+            bank made with other settings, another teacher or for another kind of student, that
+            bank is replaced.
+        teacher: teacher whose results the rows hold. It is sampled with the settings in its
+            header.
         archive: archive from which the windows were cut.
         windows: windows whose histories are the conditions, see `targets.windows_for`.
-        config: size, noises, chunk, augmentation and seed.
-        student: student that the rows are for, trained or not. The rows have its layout, window
-            and scales. None: they have those of the teacher.
-        targets: whether the results are those of the teacher or the recorded futures.
+        config: number of rows, noises per condition, chunk size, augmentation and seed.
+        student: student that will learn from the rows, trained or untrained. The rows have the
+            layout, the window and the scales of the student. With None they have those of the
+            teacher.
+        targets: whether the results in the rows are the teacher's or the recorded futures.
     """
     student = student or teacher
     header = student.header
@@ -87,7 +93,7 @@ def fill_bank(
         progress = json.loads(progress_path.read_text())
         done = progress['rows'] if progress['identity'] == identity else 0
         if not done:
-            progress_path.unlink()  # it would describe rows that are about to be overwritten
+            progress_path.unlink()  # its rows are overwritten below
     conditions = config.size // config.noises
     one = (header.window.coefficients, header.features)
     several = (config.noises, *one)

@@ -1,9 +1,9 @@
-"""Committee: several students, trained separately, from which one student learns.
+"""A committee: several separately trained students, from whose average one student learns.
 
-Students from different seeds make different errors on new motion, so their average is better than
-each of them (Lakshminarayanan et al. 2017). Running M students takes M times as long. But one
-student can learn to forecast the futures of all of them, and is as fast as before (ensemble
-distillation, Malinin et al. 2020).
+Students trained with different seeds make different errors on new motion. So their average is
+better than any single student (Lakshminarayanan et al. 2017). Running M students takes M times as
+long as running one. But one student can learn to predict the futures of all M students, without
+becoming slower (ensemble distillation, Malinin et al. 2020).
 """
 
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from motion_predictor_training.config import ConfigError
 from motion_predictor_training.learning.losses import Futures, distance, energy, mean_over
 
 DRAWN = 4
-"""Number of futures that each member draws for each window."""
+"""Number of futures that each member of a committee predicts for each window."""
 
 
 class Committee:
-    """Futures of several students.
+    """Predicts futures with several students.
 
     Args:
-        members: one-step students. Their networks may differ.
-        like: student that is to learn from them.
-        frames: number of future frames that are compared.
-        device: device that the members run on.
+        members: one-step students. The networks of the members may differ.
+        like: student that will learn from the committee.
+        frames: number of future frames at which losses compare futures.
+        device: torch device that the members run on.
 
     Raises:
         ConfigError: if a member has another layout, window, frame or root than the student.
@@ -53,10 +53,10 @@ class Committee:
 
     @torch.no_grad()
     def __call__(self, observed: Tensor) -> Tensor:
-        """Return the futures of the M members (P, M, DRAWN, F, J, 3), metres.
+        """Return the futures that M members predict (P, M, DRAWN, F, J, 3), metres.
 
         Args:
-            observed: features of the histories (P, H, D).
+            observed: features of P histories (P, H, D).
         """
         parts = []
         for model, futures, shape in self.members:
@@ -69,19 +69,19 @@ class Committee:
 def agreement(
     samples: Tensor, expected: Tensor, weights: Tensor, mean_weight: float, body_weight: float
 ) -> Tensor:
-    """Return the score of samples against the average forecast of a committee, in metres.
+    """Return the loss of a student's samples against the forecast of a committee, metres.
 
     Args:
-        samples: futures of the student (P, S, F, J, 3), metres.
-        expected: futures of the `Committee` (P, M, DRAWN, F, J, 3), metres.
-        weights: weights of the frames (F,).
-        mean_weight: weight of the error of the samples' mean.
-        body_weight: weight of the whole body, relative to single joints.
+        samples: futures predicted by the student (P, S, F, J, 3), metres.
+        expected: futures predicted by the `Committee` (P, M, DRAWN, F, J, 3), metres.
+        weights: weight of each frame (F,).
+        mean_weight: weight of the distance between the samples' mean and the committee's mean.
+        body_weight: weight of the whole-body energy score, relative to that of single joints.
     """
     everywhere = torch.ones_like(expected[:, 0, 0, ..., 0])  # (P, F, J)
     drift = distance(samples.mean(1) - expected.mean((1, 2)), dim=-1)
     value = mean_weight * mean_over(drift, everywhere, weights)
-    each = [  # one future of each member is enough
+    each = [  # one future of each member suffices
         energy(samples, future, everywhere, weights, body_weight)
         for future in expected[:, :, 0].unbind(1)
     ]

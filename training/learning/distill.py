@@ -1,8 +1,8 @@
 """Distillation: a student learns in one step what its teacher returns for the same noise.
 
-In stage 1, a TransFusion that starts from the teacher's weights learns the results of the full
-DDIM of the teacher. In stage 2, a SwiftDiff learns the results of the student of stage 1 (arXiv
-2409.12456), or directly those of the teacher.
+Distillation has two stages (arXiv 2409.12456). In stage 1, a TransFusion starts with the weights
+of the teacher and learns the results of the teacher's full DDIM sampling. In stage 2, a SwiftDiff
+learns the results of the stage-1 student. The SwiftDiff can also learn directly from the teacher.
 """
 
 from collections.abc import Callable
@@ -55,23 +55,26 @@ def distil(
 ) -> Checkpoint:
     """Distil a teacher into a one-step student and write the student's checkpoint.
 
-    The loss compares clean coefficients, whatever the student predicts. So a squared error of
-    epsilon has the weight (1 - a) / a, where a is alpha_hat of the one timestep, and both kinds of
-    students have losses of the same unit. With the official parametrisation the coefficients are
-    compared after completion and are in metres. Training is then in float32, because bfloat16
-    would be wrong by centimetres.
+    The loss compares clean coefficients, even if the student predicts the noise epsilon. So a
+    squared error of epsilon has the weight (1 - a) / a, where a is alpha_hat of the student's one
+    timestep. The losses of both kinds of students thus have the same unit. With the official
+    parametrisation, the coefficients are in metres and are compared after completion. The training
+    then runs in float32, because bfloat16 would cause errors of centimetres.
 
     Args:
-        config: the student's network (if it names none, the teacher's), bank and optimiser.
-        teacher_path: checkpoint of the teacher. It is sampled as its header says.
-        archive_path: recorded motion. Its histories are the conditions.
-        out: checkpoint to write. The training state is written beside it.
-        bank_folder: folder of the bank, for students that share one. None: beside `out`.
-        watch: takes the untrained student and returns the `Watch` that measures its training.
+        config: settings of the student's network, the bank and the optimiser. If the configuration
+            names no network, the student gets the network of the teacher.
+        teacher_path: checkpoint of the teacher. It is sampled with the settings in its header.
+        archive_path: archive of recorded motion, whose histories are the conditions.
+        out: checkpoint to write. The training state is written beside the checkpoint.
+        bank_folder: folder of the bank, if several students share a bank. With None, the bank is
+            written beside `out`.
+        watch: function that takes the untrained student and returns a `Watch`, which measures the
+            student during training.
 
     Raises:
-        ConfigError: if `out` holds the result of other settings, or the student cannot learn
-            from this teacher.
+        ConfigError: if `out` was made with other settings, or the student cannot learn from this
+            teacher.
     """
     teacher = load_checkpoint(teacher_path).uncalibrated()
     archive = load_archive(archive_path)
@@ -125,7 +128,7 @@ def distil(
 def _untrained(
     config: DistilConfig, teacher: Checkpoint, archive: MotionArchive, ancestry: dict[str, Any]
 ) -> Checkpoint:
-    """Return the student before training: its first weights, and the scales that it keeps."""
+    """Return the student before training, with initial weights and its final scales."""
     header = _header(config, teacher.header, ancestry)
     torch.manual_seed(config.optimisation.seed)
     network = header.network.build(header.features, header.window.coefficients)
@@ -138,13 +141,13 @@ def _untrained(
     examples = Examples(windows, archive, header, config.bank.augmentation, device)
     parametrisation = fresh_parametrisation(header).to(device)
     assert isinstance(parametrisation, ScaledParametrisation)
-    seed_torch(config.bank.seed, 0, 1)  # so that students with the same bank have the same scales
+    seed_torch(config.bank.seed, 0, 1)  # one bank, one set of scales
     parametrisation.fit(examples.for_scales())
     return Checkpoint.of(header, network, parametrisation)
 
 
 def _header(config: DistilConfig, teacher: Header, ancestry: dict[str, Any]) -> Header:
-    """Return the student's header.
+    """Return the header of the student's checkpoint.
 
     Raises:
         ConfigError: if the student cannot learn from this teacher.

@@ -1,4 +1,4 @@
-"""Random windows as features of a model."""
+"""Draws random windows as inputs of a model."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,27 +16,27 @@ from motion_predictor_training.data.pool import pool_of
 from motion_predictor_training.data.windows import Windows, model_features
 
 FITTED_TO = 4096
-"""Number of windows from which scales are computed."""
+"""Number of windows from which the scales of a parametrisation are computed."""
 
 
 class Example(NamedTuple):
-    """Windows in the model frame."""
+    """Random windows in the frame of the model."""
 
     features: Tensor
     """(B, H + F, D)."""
     measured: Tensor
-    """(B, F, J) which positions of the future were measured."""
+    """(B, F, J) whether each position of the future was measured."""
 
 
 class Examples:
-    """Draws windows of an archive as features of a model.
+    """Draws windows from an archive and converts them to the features of a model.
 
     Args:
         windows: windows of the archive, with the layout, rate and lengths of the model.
-        archive: archive of the windows.
-        header: header of the model.
-        augmentation: random changes to the windows.
-        device: device for the features.
+        archive: archive that the windows are from.
+        header: header of the model's checkpoint.
+        augmentation: settings of the random changes to the windows.
+        device: torch device for the features.
     """
 
     def __init__(
@@ -55,21 +55,22 @@ class Examples:
         self.drawer = Drawer(pool, self.history_frames, augmentation)
 
     def __call__(self, count: int) -> Example:
-        """Draw B windows, by torch's random numbers."""
+        """Draw `count` windows at random, with the random numbers of torch."""
         drawn = self.drawer(count)
         features = model_features(drawn.motion, self.history_frames, self.facing, self.with_root)
         return Example(features, drawn.measured)
 
     def for_scales(self) -> Tensor:
-        """Draw features (2 FITTED_TO, H + F, D) from which scales are computed.
+        """Draw features (2 FITTED_TO, H + F, D), from which scales are computed.
 
-        They are windows and their mirror images, so that the scales are the same on both sides.
+        The features are those of windows and of their mirror images. So the scales of left and
+        right joints are equal.
         """
         features = self(FITTED_TO).features
         return torch.cat([features, self.mirror(features)])
 
 
 def seed_torch(*parts: int | Sequence[int]) -> None:
-    """Seed torch on all devices with several numbers."""
+    """Seed the random numbers of torch, on all devices, with a hash of several numbers."""
     flat = np.concatenate([np.atleast_1d(part) for part in parts]).tolist()
     torch.manual_seed(int(np.random.SeedSequence(flat).generate_state(1, np.uint64)[0] >> 1))

@@ -1,4 +1,4 @@
-"""A training step as one CUDA graph, so that the GPU does not wait for Python."""
+"""Records a training step as a CUDA graph, so that the GPU does not wait for Python."""
 
 from collections.abc import Callable
 
@@ -9,19 +9,20 @@ WARM_UP_STEPS = 3
 
 
 def captured(gradients: Callable[[], Tensor], network: nn.Module) -> Callable[[], Tensor]:
-    """Return a function that replays a step, with new random numbers each time.
+    """Record a training step; return a function that replays it with new random numbers.
 
     Args:
-        gradients: returns the loss and leaves its gradients in the network. It must run the same
-            GPU operations every time.
-        network: network on the GPU.
+        gradients: function that returns the loss and adds its gradients to the network. Every call
+            must run the same GPU operations.
+        network: network that is trained, on the GPU.
 
     Returns:
-        A function like `gradients`. Its gradients replace those of the previous step.
+        A function that does the same as `gradients`, except that the gradients replace those of
+        the previous step.
     """
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):  # libraries set themselves up in the first calls
+    with torch.cuda.stream(stream):  # lets libraries initialise first
         for _ in range(WARM_UP_STEPS):
             network.zero_grad(set_to_none=True)
             gradients()

@@ -1,4 +1,4 @@
-"""The training loop that every stage shares: resumable, parallel, with averaged weights."""
+"""The training loop of all stages: it can resume and run in parallel, and averages weights."""
 
 import math
 import time
@@ -23,27 +23,30 @@ from motion_predictor_training.learning.parallel import (
 from motion_predictor_training.learning.progress import Progress
 
 LOG_EVERY = 10
-"""Steps between entries of the log."""
+"""Number of steps between entries of the log."""
 DECAY = 0.8
-"""Factor of a stepwise decaying learning rate (TransFusion's published training)."""
+"""Factor by which a stepwise learning rate decays, as in TransFusion's published training."""
 
 
 class Watch(Protocol):
-    """Measures the averaged weights from time to time during training."""
+    """Measures the averaged weights during training, at regular intervals."""
 
     every: int
-    """Steps between measurements. The last step is measured too."""
+    """Number of steps between measurements. The weights after the last step are measured too."""
 
     def __call__(self, network: nn.Module, step: int) -> dict[str, float]:
-        """Return figures to log. An exception ends the training."""
+        """Measure the network and return figures to log.
+
+        Raise an exception to end the training.
+        """
 
 
 class DivergedError(ValueError):
-    """The loss or its gradients are no longer numbers."""
+    """The loss or a gradient is infinite or NaN."""
 
 
 def training_device() -> torch.device:
-    """Return a GPU if there is one, else the CPU."""
+    """Return the device to train on: a GPU if there is one, else the CPU."""
     return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 
 
@@ -57,28 +60,31 @@ def optimise(
     watch: Watch | None = None,
     alike: bool = True,
 ) -> None:
-    """Fit a network in place; it ends with its averaged weights, in evaluation mode.
+    """Train a network in place. At the end it has its averaged weights, in evaluation mode.
 
-    After an interruption, the same call resumes from the last saved state. The random numbers of
-    each step are seeded by its number. So a resumed run takes the same steps as an uninterrupted
-    one. Under torchrun every process calls this; see `parallel`.
+    After an interruption, call this function again with the same arguments: the training resumes
+    from the last saved state. The random numbers of each step are seeded with the number of the
+    step. So a resumed training takes the same steps as an uninterrupted one. Under torchrun every
+    process calls this function (see `parallel`).
 
     Args:
-        network: the network, on the device of the training; the same in every process.
-        loss: returns the loss of a step, the mean over this process's share of the batch. It takes
-            all random numbers from torch, which is seeded with the number of the step.
-        settings: optimiser settings.
-        state_path: file of the state to resume from. It is kept. The TensorBoard log is beside it,
-            in `.logs`.
-        identity: hash of all that the result depends on. A state with another hash is refused.
+        network: network on the device that trains, with the same weights in every process.
+        loss: function that returns the loss of a step, averaged over this process's share of the
+            batch. The function must draw all its random numbers from torch.
+        settings: settings of the optimiser.
+        state_path: file for the training state, from which a training resumes. The file is kept at
+            the end. The TensorBoard log is beside this file, in `.logs`.
+        identity: hash of all settings and data that affect the result. A training state with
+            another hash is refused.
         description: title of the progress bar.
-        watch: measures the averaged weights from time to time.
-        alike: whether every step runs the same operations, so that a GPU can replay one as a
-            graph.
+        watch: measures the averaged weights at regular intervals, if given.
+        alike: whether every step runs the same operations. A GPU can then replay the step as a
+            CUDA graph.
 
     Raises:
-        ConfigError: if the state is of other settings, data or another teacher.
-        DivergedError: if the loss is no longer a finite number. The last good state is kept.
+        ConfigError: if the training state was made with other settings, other data or another
+            teacher.
+        DivergedError: if the loss or a gradient is infinite or NaN. The last saved state is kept.
     """
     device = next(network.parameters()).device
     network.train()
@@ -102,10 +108,10 @@ def optimise(
             part.load_state_dict(state[name])
 
     def gradients() -> Tensor:
-        """Return the loss of a step, with its gradients in the network."""
+        """Return the loss of a step, and add its gradients to the network."""
         total = torch.zeros((), device=device)
         for part in range(settings.accumulate):
-            if part and is_shared():  # `share` has given each process its own seed
+            if part and is_shared():  # each process has its own seed
                 torch.manual_seed(torch.initial_seed() % 2**32 + settings.steps * part)
             with torch.autocast(device.type, torch.bfloat16, settings.precision == 'bfloat16'):
                 value = loss() / settings.accumulate
@@ -121,8 +127,8 @@ def optimise(
             network.zero_grad()
             return gradients()
 
-    wait_for_all()  # before the first process overwrites what another one still has to read
-    losses: list[Tensor] = []  # since the last entry of the log
+    wait_for_all()  # all must have read the state before it is overwritten
+    losses: list[Tensor] = []  # of the steps since the last log entry
     began = time.monotonic()
     logs = state_path.with_suffix('.logs')
     with Progress(logs, first, settings.steps, description) as progress:
@@ -163,18 +169,19 @@ def optimise(
                 state = {name: part.state_dict() for name, part in stateful.items()}
                 with replaced(state_path) as draft:
                     torch.save({'step': done, 'identity': identity, **state}, draft)
-    # The last weights are kept, not those with the best validation figure. At the end the learning
-    # rate is low and the weights are an average, so this figure varies mostly by chance. Choosing
-    # by it would also fit the weights to people on whom the radius is calibrated later.
+    # The weights of the last step are kept, not the weights with the best validation figure. Near
+    # the end the learning rate is low and the weights are an average, so the validation figure
+    # varies mostly by chance. A choice by this figure would also fit the weights to the validation
+    # people, on whom the radius may be calibrated later.
     network.load_state_dict(average.module.state_dict())
     network.eval()
 
 
 def _optimisers(network: nn.Module, settings: Optimisation) -> list[torch.optim.Optimizer]:
-    """Return AdamW and, where it has a learning rate, Muon for the matrices of the blocks.
+    """Return AdamW and, if `matrix_learning_rate` is set, Muon for the matrices of blocks.
 
-    Muon (Jordan et al. 2024) makes every step of a matrix equally large in all directions. With
-    the same batches it reached in 1,000 steps what AdamW reached in 1,500.
+    Muon (Jordan et al. 2024) changes a weight matrix equally strongly in all directions. With the
+    same batches, Muon reached in 1,000 steps the accuracy that AdamW reached in 1,500.
 
     Raises:
         ConfigError: if torch is too old for Muon.
@@ -209,6 +216,6 @@ def _schedule(optimiser: torch.optim.Optimizer, settings: Optimisation) -> LRSch
             optimiser,
             max_lr=optimiser.defaults['lr'],
             total_steps=settings.steps,
-            pct_start=0.101,  # with 0.1 and ten steps, OneCycleLR would divide by zero
+            pct_start=0.101,  # 0.1 would divide by zero for ten steps
         )
     return StepLR(optimiser, settings.decay_every, DECAY)

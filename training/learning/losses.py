@@ -1,8 +1,9 @@
-"""Losses that compare a network's futures with those of a teacher and with recorded motion.
+"""Losses that compare a network's futures with a teacher's futures and with recorded motion.
 
-Coefficients (P, S, K, D) are clean: S samples for each of P conditions. Positions (P, S, F, J, 3)
-are what the coefficients add to the base line, in metres, with the root. Frames have the weight
-1 / (EARLY_S + t), because a robot acts on early frames first, and a centimetre matters most there.
+Coefficients (P, S, K, D) are clean (without noise), for S samples of each of P conditions.
+Positions (P, S, F, J, 3) are offsets from the base line that the coefficients describe, in metres,
+including the root. A frame t seconds ahead has the weight 1 / (EARLY_S + t): a robot acts on early
+frames first, so an error of a centimetre matters most there.
 """
 
 import torch
@@ -13,25 +14,26 @@ from motion_predictor.model.parametrisation import Parametrisation, ScaledParame
 
 EARLY_S = 0.05
 COMPARED_FRAMES = 26
-"""Number of future frames at which samples are compared."""
+"""Number of future frames at which samples are compared with the recording."""
 NEIGHBOURS = 2
-"""Number of samples with which each sample is compared."""
+"""Number of other samples that each sample is compared with."""
 SPREAD_FLOOR = 0.1
-"""Smallest deviation in `gaussian_kl`, in units of a coefficient's spread in training, or in
-metres for unscaled coefficients."""
+"""Smallest standard deviation that `gaussian_kl` assumes. Its unit is the standard deviation of a
+coefficient in the training data, or a metre for unscaled coefficients."""
 
 distance = torch.linalg.vector_norm
 
 
 class Futures:
-    """Turns clean coefficients into metres.
+    """Converts clean coefficients into positions in metres.
 
     Args:
-        parametrisation: parametrisation of the model, with its scales if it has any.
+        parametrisation: parametrisation of the model, which contains the scales, if any.
         rate_hz: frames per second.
-        with_root: whether the features hold the root.
-        frames: number F of future frames that are used. None: all.
-        early: whether these frames are denser at the beginning.
+        with_root: whether the features include the root.
+        frames: number F of future frames to compute. With None, all are computed.
+        early: whether the chosen frames are denser at the beginning of the future, or evenly
+            spread.
     """
 
     def __init__(
@@ -55,11 +57,11 @@ class Futures:
         self.weights = weights / weights.mean()  # (F,)
 
     def positions(self, x0: Tensor) -> Tensor:
-        """Return positions (..., F, J, 3) of coefficients (..., K, D)."""
+        """Convert coefficients (..., K, D) to positions (..., F, J, 3), metres."""
         return self._joints(self.synthesis @ self.parametrisation.expand(x0))
 
     def recorded(self, features: Tensor) -> Tensor:
-        """Return the future positions (B, F, J, 3) of whole motions, as features (B, H + F, D)."""
+        """Return the recorded future positions (B, F, J, 3) of features (B, H + F, D), metres."""
         history, future = features.tensor_split([self.parametrisation.history_frames], dim=1)
         return self._joints((future - self.parametrisation.offset(history))[:, self.frames])
 
@@ -73,37 +75,39 @@ def pose_of(positions: Tensor, measured: Tensor | None = None) -> Tensor:
 
     Args:
         positions: positions (..., F, J, 3), metres.
-        measured: which positions were measured (..., F, J). The others become zero. None: all.
+        measured: which positions were measured (..., F, J). Positions that were not measured
+            become zero. None means that all were measured.
     """
     pose = positions - positions[..., :1, :]
     return (pose if measured is None else pose * measured[..., None]).flatten(-2)
 
 
 def mean_over(values: Tensor, measured: Tensor, weights: Tensor) -> Tensor:
-    """Return the mean of those values (..., F, J) that were measured, with frame weights (F,)."""
+    """Average the measured ones of values (..., F, J), with frame weights (F,)."""
     counted = measured * weights[:, None]
     return (values * counted).sum() / counted.expand_as(values).sum().clamp(min=1)
 
 
 def error_of_mean(samples: Tensor, truth: Tensor, measured: Tensor, weights: Tensor) -> Tensor:
-    """Return the distance of the mean of the samples from the recorded future, metres.
+    """Return the distance between the samples' mean and the recorded future, metres.
 
     Args:
-        samples: futures of the network (P, S, F, J, 3), metres.
+        samples: futures predicted by the network (P, S, F, J, 3), metres.
         truth: recorded future (P, F, J, 3), metres.
-        measured: which positions of it were measured (P, F, J).
-        weights: weights of the frames (F,).
+        measured: which positions of the recorded future were measured (P, F, J).
+        weights: weight of each frame (F,).
     """
     return mean_over(distance(samples.mean(1) - truth, dim=-1), measured, weights)
 
 
 def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
-    """Return the energy score (P, ...) of samples (P, S, ..., n) for true vectors (P, ..., n).
+    """Return the energy score (P, ...) of S samples (P, S, ..., n) for the truth (P, ..., n).
 
-    It is the mean distance to the truth minus half the mean distance between two samples. Its
-    expectation is least for samples of the true distribution (Gneiting and Raftery 2007). This is
-    the fair form, which does not reward a small number of samples for being too similar. Each
-    sample is compared with NEIGHBOURS others, which is enough.
+    The energy score is the mean distance between samples and truth, minus half the mean distance
+    between two samples. The expected score is least for samples of the true distribution (Gneiting
+    and Raftery 2007). This is the fair form of the score, which does not favour samples that are
+    too similar, even if there are few samples. To save time, each sample is compared with only
+    NEIGHBOURS other samples.
     """
     to_truth = distance(samples - truth[:, None], dim=-1).mean(1)
     apart = [
@@ -116,14 +120,17 @@ def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
 def energy(
     samples: Tensor, truth: Tensor, measured: Tensor, weights: Tensor, body_weight: float
 ) -> Tensor:
-    """Return the energy score of single joints in the world, plus that of the pose as one vector.
+    """Return the average energy score of single joints plus the energy score of whole poses.
+
+    The joints are compared in the world, and poses relative to the root.
 
     Args:
-        samples: futures of the network (P, S, F, J, 3), metres.
+        samples: futures predicted by the network (P, S, F, J, 3), metres.
         truth: recorded future (P, F, J, 3), metres.
-        measured: which positions of it were measured (P, F, J).
-        weights: weights of the frames for the joints (F,). The pose weights all frames equally.
-        body_weight: weight of the pose, relative to the joints.
+        measured: which positions of the recorded future were measured (P, F, J).
+        weights: weight of each frame in the score of the joints (F,). In the score of poses all
+            frames have the same weight.
+        body_weight: weight of the score of poses, relative to the score of joints.
     """
     joints = mean_over(energy_score(samples, truth), measured, weights)
     poses = energy_score(pose_of(samples, measured[:, None]), pose_of(truth, measured))
@@ -131,17 +138,19 @@ def energy(
 
 
 def nearest(samples: Tensor, truth: Tensor, measured: Tensor, final_weight: float) -> Tensor:
-    """Return the error of the nearest sample, of the pose and of the root, metres.
+    """Return the error of the sample nearest to the recorded future, metres.
 
-    As in the published protocol, the error of the pose is the distance of whole poses, averaged
-    over the frames. The error of the last frame is added. This is the variety loss of Social GAN
-    (arXiv 1803.10892). It rewards more spread than is likely.
+    The loss is the sum of three errors, each of the sample that is best in it: the distance of
+    poses averaged over the frames (as in the published protocol), the weighted distance of poses
+    in the last frame, and half the distance of the root. This is the variety loss of Social GAN
+    (arXiv 1803.10892). A network that minimises this loss predicts more spread than real motion
+    has.
 
     Args:
         samples: futures of the network at evenly spaced frames (P, S, F, J, 3), metres.
         truth: recorded future (P, F, J, 3), metres.
-        measured: which positions of it were measured (P, F, J).
-        final_weight: weight of the last frame, relative to the average.
+        measured: which positions of the recorded future were measured (P, F, J).
+        final_weight: weight of the last frame, relative to the average over all frames.
     """
     error = pose_of(samples - truth[:, None], measured[:, None])
     poses = distance(error, dim=-1)  # (P, S, F)
@@ -151,11 +160,11 @@ def nearest(samples: Tensor, truth: Tensor, measured: Tensor, final_weight: floa
 
 
 def metre_weights(parametrisation: Parametrisation) -> Tensor:
-    """Return loss weights (K, D) that are larger for coefficients with a larger spread in metres.
+    """Return the loss weights (K, D) of coefficients, larger if they have more spread in metres.
 
-    They are the square roots of the weights that would measure metres exactly. With exact weights
-    only the root would count. The published coefficients are in metres. For these, all weights are
-    one (1, 1).
+    Each weight is the square root of the weight that would turn the squared error into square
+    metres. With those full weights, almost only the root would count. Coefficients of the official
+    parametrisation are already in metres, so their weight is one (1, 1).
     """
     if not isinstance(parametrisation, ScaledParametrisation):
         return torch.ones(1, 1, device=parametrisation.synthesis.device)
@@ -163,15 +172,15 @@ def metre_weights(parametrisation: Parametrisation) -> Tensor:
 
 
 def mean_square(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted mean square error between every sample and its own result.
+    """Return the weighted mean square error between each output and its own target.
 
-    The error is one of coefficients, which are of order one if they are scaled. With a loss in
-    metres a network learns little except the path of the root, and takes longer.
+    The error is that of coefficients, which have values of order one if they are scaled. With an
+    error in metres, a network would learn little except the path of the root, and more slowly.
 
     Args:
-        output: output of the network (..., K, D).
-        result: what the network should have returned (..., K, D).
-        weights: weights of the squared errors, broadcast over the samples.
+        output: coefficients that the network returned (..., K, D).
+        result: coefficients that the network should have returned (..., K, D).
+        weights: weights of the squared errors, in a shape that broadcasts to (..., K, D).
     """
     return (weights * (output - result).square()).mean()
 
@@ -179,36 +188,38 @@ def mean_square(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
 def best_of(output: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     """Return the weighted mean square error of the sample nearest to the recorded future.
 
-    If every sample were compared with the one recorded future, all samples would become the mean.
-    So only the nearest sample is compared. This loss is added to that of a teacher. It does not
-    replace a teacher.
+    Only the nearest sample counts: if every sample were compared with the one recorded future, all
+    samples would become equal to the mean. This loss is an addition to the loss against a
+    teacher's results. It cannot replace the teacher.
 
     Args:
-        output: output of the student (P, S, K, D).
+        output: coefficients that the student returned (P, S, K, D).
         truth: coefficients of the recorded future (P, K, D).
-        weights: weights of the coefficients (K, D).
+        weights: weight of each coefficient and channel (K, D).
     """
     error = (output - truth[:, None]).square()
     return (weights * error).mean((-2, -1)).amin(1).mean()
 
 
 def gaussian_kl(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
-    """Return how far the distribution of the student's futures is from that of the teacher's.
+    """Return the divergence between the teacher's and the student's distribution of futures.
 
-    A one-step network is deterministic, so only the noise makes its futures differ. For every
-    condition, coefficient and channel, a normal distribution (m, v) is fitted to the S results,
-    and another one (n, w) to the S outputs for the same noises. The divergence is
+    A one-step network is deterministic, so its futures differ only because their noises differ.
+    For every condition, coefficient and channel, one normal distribution (mean m, variance v) is
+    fitted to the S results of the teacher, and another one (mean n, variance w) to the S outputs
+    of the student for the same noises. The divergence is
 
         KL(teacher || student) = (v / w + (m - n)^2 / w - 1 - log(v / w)) / 2
 
-    with SPREAD_FLOOR^2 added to both variances. It tolerates deviations where futures differ much.
-    It has three limits: means and spreads of S samples are rough estimates, coefficients are
-    treated as independent, and samples are compared with their results only by mean and spread.
+    where SPREAD_FLOOR^2 is first added to both variances. Where the futures of the teacher differ
+    much, this loss tolerates larger errors. The loss has three limits. Means and variances of S
+    samples are rough estimates. Coefficients are treated as independent. A sample is never
+    compared with the teacher's result for the same noise.
 
     Args:
-        output: output of the student (P, S, K, D).
-        result: results of the teacher for the same noises (P, S, K, D).
-        weights: weights of the coefficients (K, D).
+        output: coefficients that the student returned (P, S, K, D).
+        result: coefficients that the teacher returned for the same noises (P, S, K, D).
+        weights: weight of each coefficient and channel (K, D).
     """
     variance, mean = torch.var_mean(result, 1, correction=0)  # (P, K, D)
     own_variance, own_mean = torch.var_mean(output, 1, correction=0)

@@ -1,20 +1,22 @@
-"""Keeps memory that a training step frees, since the next step needs it again."""
+"""Keeps the memory that a training step frees, since the next step needs it again."""
 
 import ctypes
 import sys
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 LARGE_BYTES = 2**26
-"""Larger blocks are returned to the system. If not, a run would never use less than its peak."""
-KEPT_BYTES = 2**31 - 1  # the largest int
+"""Blocks larger than this are returned to the system. Otherwise a run would keep its peak memory
+until it ends."""
+KEPT_BYTES = 2**31 - 1  # largest C int
 PADDING_BYTES = 2**26
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to keep freed memory; do nothing with other C libraries.
+    """Tell glibc to keep freed memory. With other C libraries nothing is done.
 
-    By default glibc returns large tensors to the system and gets them back, page by page, at every
-    step. This causes two thirds of the page faults of a teacher's step on a CPU.
+    By default, glibc returns the memory of large tensors to the system and requests it again, page
+    by page, in every training step. On a CPU, this causes two thirds of the page faults in a
+    training step of a teacher.
     """
     if not sys.platform.startswith('linux'):
         return

@@ -1,4 +1,4 @@
-"""Official TransFusion and SwiftDiff weights, turned into our checkpoints."""
+"""Converts official weights of TransFusion and SwiftDiff to checkpoints of this project."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ Kind = Literal['transfusion', 'swiftdiff']
 
 @dataclass(frozen=True)
 class Preset:
-    """Published sizes of the networks for one data set."""
+    """Published sizes of TransFusion and SwiftDiff for one data set."""
 
     layout: str
     window: Window
@@ -31,7 +31,7 @@ class Preset:
     ddim_steps: int
 
     def sizes(self, kind: Kind) -> dict[str, int]:
-        """Return the published sizes of a network."""
+        """Return the published sizes of a kind of network, by name."""
         if kind == 'swiftdiff':
             return {'layers': self.swiftdiff_layers, 'width': self.swiftdiff_width}
         return {'layers': self.transfusion_layers, 'width': 512, 'heads': 8, 'ff_width': 1024}
@@ -48,10 +48,12 @@ PRESETS = {
 
 
 def official_header(kind: Kind, preset_name: str, **fields: Any) -> Header:
-    """Return the header of a published network. Keywords replace its fields.
+    """Return a checkpoint header for a published network.
+
+    Keyword arguments replace fields of the header.
 
     Raises:
-        ValidationError: if a field is invalid, or fields do not fit each other.
+        ValidationError: if a field of the header is invalid, or fields do not fit each other.
     """
     preset = PRESETS[preset_name]
     return Header.model_validate(
@@ -82,21 +84,24 @@ def import_official(
     ddim_steps: int | None = None,
     sampling: Literal['one_step', 'ddim'] = 'one_step',
 ) -> Checkpoint:
-    """Read an official state dict as a checkpoint that runs in the node.
+    """Read an official state dict and return it as a checkpoint that the node can run.
 
     Args:
-        kind: network of the weights.
-        weights: .pt file of a state dict. Nothing in it is executed.
-        preset_name: one of PRESETS. It gives the layout, the window and the published sizes.
-        layers: number of layers. This and the next four override the preset.
-        width: channels per token.
-        heads: attention heads (TransFusion).
-        ff_width: hidden width of the feed-forward layers (TransFusion).
-        ddim_steps: length of the DDIM sequence. The single step starts from its last timestep.
-        sampling: `ddim` for a TransFusion that still needs all its steps.
+        kind: kind of network that the weights belong to.
+        weights: .pt file of a state dict. No code in the file is executed.
+        preset_name: name of one of PRESETS, which defines layout, window and published sizes.
+        layers: number of layers, instead of the number in the preset.
+        width: number of channels per token, instead of the number in the preset.
+        heads: number of attention heads, instead of the number in the preset (TransFusion only).
+        ff_width: hidden width of the feed-forward layers, instead of the width in the preset
+            (TransFusion only).
+        ddim_steps: number of timesteps in the DDIM sequence, instead of the number in the preset.
+            A one-step network starts from the last of these timesteps.
+        sampling: `one_step` for a network that predicts in one step, or `ddim` for a TransFusion
+            that needs all DDIM steps.
 
     Raises:
-        CheckpointError: if the file is not a state dict or does not fit the sizes.
+        CheckpointError: if the file is not a state dict or its weights do not have these sizes.
     """
     preset = PRESETS[preset_name]
     given = {'layers': layers, 'width': width, 'heads': heads, 'ff_width': ff_width}
@@ -129,7 +134,7 @@ def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(f'there is no weight file {path}')
     try:
         state = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # unpickling a damaged file may raise anything
+    except Exception as error:  # damaged pickles raise many types
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f'{path} is not a plain state dict: {reason}') from error
     if not isinstance(state, dict) or not all(

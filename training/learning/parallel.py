@@ -1,11 +1,11 @@
-"""One training run in several processes, as `torchrun` starts them.
+"""Shares one training between several processes that `torchrun` starts.
 
     torchrun --nproc-per-node 2 install/motion_predictor/lib/motion_predictor/train teacher ...
 
-Every process draws the same random batch and computes the loss of its own share. The gradients are
-averaged. So the weights are the same in all processes, and the same as in a single process with
-the same batch. Only the first process writes files and shows progress. The others read what it has
-written, so all must see the same file system.
+Every process draws the same random batch, but computes only the loss of its own share of the
+batch. The gradients of all processes are averaged. So all processes have the same weights, which
+equal those of a single process with the same batch. Only the first process writes files and shows
+progress. The other processes read these files, so all processes need the same file system.
 """
 
 import os
@@ -20,12 +20,13 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from motion_predictor_training.config import ConfigError
 
 PATIENCE = timedelta(days=7)
-"""How long others wait while the first process fills a bank. If it fails, torchrun ends all."""
+"""Longest time that the other processes wait while the first process fills a bank. If the first
+process fails, torchrun ends all processes."""
 
 
 @contextmanager
 def processes() -> Iterator[None]:
-    """Join the other processes if torchrun started this one; else do nothing."""
+    """Connect to the other processes if torchrun started this process; else do nothing."""
     if not distributed.is_torchelastic_launched():
         yield
         return
@@ -38,24 +39,27 @@ def processes() -> Iterator[None]:
 
 
 def is_shared() -> bool:
-    """Whether other processes take a share of the run."""
+    """Whether several processes share this training."""
     return distributed.is_initialized()
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes files and shows progress."""
+    """Whether this process is the one that writes files and shows progress."""
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
 def wait_for_all() -> None:
-    """Wait until every process has called this."""
+    """Wait until every process has called this function."""
     if distributed.is_initialized():
         distributed.barrier()
 
 
 @contextmanager
 def first_process_first() -> Iterator[None]:
-    """Run a block in the first process first. The others then find what it has written."""
+    """Run a block of code in the first process, and only then in the other processes.
+
+    The other processes then find the files that the first process wrote.
+    """
     if not is_first():
         wait_for_all()
     yield
@@ -64,12 +68,13 @@ def first_process_first() -> Iterator[None]:
 
 
 def share(*drawn: Tensor) -> tuple[Tensor, ...]:
-    """Return this process's share of the rows of tensors (B, ...), which are the same in all.
+    """Return this process's share of the rows of tensors (B, ...).
 
-    Random numbers that are drawn afterwards, for example for dropout, differ between processes.
+    The tensors must be the same in all processes. Afterwards each process draws different random
+    numbers, for example for dropout.
 
     Raises:
-        ConfigError: if the rows cannot be shared evenly.
+        ConfigError: if the number of rows is not a multiple of the number of processes.
     """
     if not distributed.is_initialized():
         return drawn
@@ -83,11 +88,11 @@ def share(*drawn: Tensor) -> tuple[Tensor, ...]:
 
 
 def average_over_processes(loss: Tensor, network: nn.Module) -> Tensor:
-    """Average the gradients of a network in place; return the averaged loss."""
+    """Average a network's gradients over processes, in place; return the average loss."""
     if not distributed.is_initialized():
         return loss
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    vector = parameters_to_vector([loss, *gradients])  # one message instead of hundreds
+    vector = parameters_to_vector([loss, *gradients])  # sends one message, not hundreds
     distributed.all_reduce(vector)
     vector /= distributed.get_world_size()
     vector_to_parameters(vector[1:], gradients)

@@ -1,4 +1,4 @@
-"""Progress of a stage: a bar if there is a terminal, and a TensorBoard log."""
+"""Shows the progress of a training as a bar in the terminal, and writes a TensorBoard log."""
 
 import time
 from pathlib import Path
@@ -9,14 +9,16 @@ from motion_predictor_training.learning.parallel import is_first
 
 
 class Progress:
-    """The bar and the log of a stage. Only the first process shows and writes them.
+    """The progress bar and the log of a training.
+
+    Only the first process shows the bar and writes the log.
 
     Args:
-        folder: folder of the log. A resumed run continues the log. Entries are removed that are
-            later than the state that the run resumes from.
-        first: number of steps that are already done.
-        steps: number of all steps.
-        description: text of the bar.
+        folder: folder of the log. A resumed training continues the log. Log entries of steps after
+            `first` are removed.
+        first: number of steps that are already done when the training resumes.
+        steps: total number of training steps.
+        description: text beside the progress bar.
     """
 
     def __init__(self, folder: Path, first: int, steps: int, description: str) -> None:
@@ -32,7 +34,7 @@ class Progress:
         self._log = None
         self._shown: dict[str, str] = {}
         if is_first() and first < steps:
-            from torch.utils.tensorboard import SummaryWriter  # takes seconds to import
+            from torch.utils.tensorboard import SummaryWriter  # a slow import
 
             self._log = SummaryWriter(str(folder), purge_step=first + 1)
 
@@ -50,11 +52,11 @@ class Progress:
             self._log.close()
 
     def advance(self) -> None:
-        """Count a step."""
+        """Advance the progress bar by one step."""
         self._bar.update()
 
     def report(self, done: int, figures: dict[str, float], shown: tuple[str, ...]) -> None:
-        """Log figures after `done` steps, and show some of them from then on."""
+        """Log figures after `done` steps, and show the figures named in `shown` beside the bar."""
         if self._log is not None:
             for name, value in figures.items():
                 self._log.add_scalar(name, value, done)
@@ -62,6 +64,6 @@ class Progress:
         self._bar.set_postfix(self._shown, refresh=False)
 
     def flush(self) -> None:
-        """Write the log to disk."""
+        """Write pending log entries to disk."""
         if self._log is not None:
             self._log.flush()

@@ -1,4 +1,4 @@
-"""What a checkpoint records about how it was made."""
+"""Records in a checkpoint how it was made: settings, data, software and parent checkpoints."""
 
 import hashlib
 import json
@@ -25,13 +25,13 @@ def provenance(
     parent: Checkpoint | None = None,
     committee: Sequence[Checkpoint] = (),
 ) -> dict[str, Any]:
-    """Return the settings, data and versions of a stage, and the same of the stages before it.
+    """Return settings, data and software versions of a stage and of the stages before it.
 
     Args:
-        config: settings of the stage.
-        archive: training motion.
-        parent: teacher that the stage learns from, or checkpoint that it continues from.
-        committee: checkpoints that the stage also learns from.
+        config: settings of this training stage.
+        archive: archive that the stage trains on.
+        parent: teacher that the stage learns from, or checkpoint that the stage continues from.
+        committee: checkpoints of a committee that the stage learns from as well.
     """
     configuration = config.model_dump(mode='json')
     causes = [configuration, archive.fingerprint, parent.sha256 if parent else None]
@@ -55,7 +55,10 @@ def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str | None]:
-    """Return the versions of the software. `commit` is None if it was not built from a commit."""
+    """Return the versions of the software.
+
+    `commit` is None if the software was not built from a commit.
+    """
     built_from = installed('built_from.txt')
     return {
         'motion_predictor': motion_predictor.__version__,
@@ -66,7 +69,7 @@ def versions() -> dict[str, str | None]:
 
 
 def finished(out: Path, header_provenance: dict[str, Any]) -> Checkpoint | None:
-    """Return the checkpoint that a stage has already written, or None if there is none.
+    """Return the checkpoint of a stage if an earlier run has written it, else None.
 
     Raises:
         ConfigError: if the checkpoint was made with other settings, data or teacher.

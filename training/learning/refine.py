@@ -1,10 +1,11 @@
-"""Refinement: after distillation, a one-step student learns from recorded futures.
+"""Refinement: trains a distilled one-step student further, on recorded futures.
 
-With the `energy` objective, the futures for new noises are scored as a forecast of the recorded
-future. The score is proper: it is best if the futures differ as much as those of real people. So
-the samples get a realistic spread and a better mean. Ensembles of weather forecasts are trained in
-the same way. With `nearest`, only the best future counts, as in the published metrics. The futures
-then do not represent probabilities. A student can also learn from a committee, see `committee`.
+With the `energy` objective, the loss is the energy score of the student's samples as a forecast of
+the recorded future. The energy score is proper: it is best if the samples differ as much as the
+futures of real people do. So the samples get a realistic spread and a better mean. Ensembles of
+weather forecasts are trained in the same way. With the `nearest` objective, only the best sample
+counts, as in the published metrics. The samples then do not represent probabilities. A student can
+also learn from a committee of other students (see `committee`).
 """
 
 from collections.abc import Sequence
@@ -43,20 +44,21 @@ def refine(
     validation_path: Path | None = None,
     committee_paths: Sequence[Path] = (),
 ) -> Checkpoint:
-    """Refine a student on recorded futures and write the result.
+    """Refine a one-step student on recorded futures and write its checkpoint.
 
     Args:
-        config: the objective, the augmentation and the optimiser.
+        config: settings of the objective, the augmentation and the optimiser.
         student_path: one-step checkpoint to continue from.
-        archive_path: motion to learn from. Positions that were not measured do not count.
-        out: checkpoint to write. The training state is written beside it.
-        validation_path: motion of other people, to fit the spread of the samples to (only for
-            `energy`). None: the spread is not fitted.
-        committee_paths: further students to learn from.
+        archive_path: archive of motion to learn from. Positions that were not measured do not
+            count in the loss.
+        out: checkpoint to write. The training state is written beside the checkpoint.
+        validation_path: archive of other people, to which the spread of the samples is fitted
+            (only with the objective `energy`). With None, the spread is not fitted.
+        committee_paths: checkpoints of further students, the committee to learn from.
 
     Raises:
         ConfigError: if a checkpoint cannot be refined, a member of the committee does not fit the
-            student, or `out` holds the result of other settings.
+            student, or `out` was made with other settings.
     """
     parent = _student(student_path)
     members = [_student(path) for path in committee_paths]
@@ -82,11 +84,11 @@ def refine(
             'provenance': ancestry,
             'spread': None,
             'quiet_m_per_s': 0.0,
-            'symmetric': False,  # training with mirror images would take twice as long
+            'symmetric': False,  # would double the training time
         }
     )
     settings, device = config.optimisation, training_device()
-    if header.parametrisation == 'official':  # bfloat16 would round its metres to centimetres
+    if header.parametrisation == 'official':  # bfloat16 is too coarse for metres
         settings = settings.model_copy(update={'precision': 'float32'})
     windows = model_windows(archive, header, config.stride, partial=True)
     examples = Examples(windows, archive, header, config.augmentation, device)
@@ -126,7 +128,8 @@ def refine(
 
     state_path = out.with_suffix('.state')
     optimise(model.network, loss, settings, state_path, ancestry['identity'], header.name)
-    # Predicting mirror images as well applies what was learnt about one side to the other.
+    # A symmetric model also predicts the mirror image of each history. So what it has learnt about
+    # one side of the body helps on the other side.
     has_base_line = header.parametrisation != 'official'
     header = header.model_copy(
         update={
@@ -144,7 +147,7 @@ def refine(
 
 
 def _student(path: Path) -> Checkpoint:
-    """Return a student as it was before it was calibrated.
+    """Load a one-step student without its calibration.
 
     Raises:
         ConfigError: if the checkpoint is not a one-step student.
@@ -159,7 +162,9 @@ def _student(path: Path) -> Checkpoint:
 
 
 def _shortened(student: Checkpoint, branch_layers: int) -> Checkpoint:
-    """Return a student whose branch keeps only its first blocks, which then learn the rest.
+    """Return a student whose branch keeps only its first `branch_layers` blocks.
+
+    In the refinement, the kept blocks learn to replace the removed ones.
 
     Raises:
         ConfigError: if the student has no branch, or its branch has fewer blocks.
@@ -183,13 +188,13 @@ def _shortened(student: Checkpoint, branch_layers: int) -> Checkpoint:
 
 
 def _require_alike(parametrisation: Parametrisation, mirror: Mirror, path: Path) -> None:
-    """Refuse scales that differ between left and right.
+    """Refuse a student whose scales differ between left and right joints.
 
     Raises:
-        ConfigError: if they differ. The message names the student.
+        ConfigError: if the scales of left and right differ. The message names the student.
     """
     if not isinstance(parametrisation, ScaledParametrisation):
-        return  # there are no scales
+        return  # has no scales
     scales = parametrisation.scale, parametrisation.condition_scale
     alike = all(torch.allclose(scale, mirror(scale).abs(), rtol=1e-4) for scale in scales)
     mean = parametrisation.condition_mean

@@ -1,9 +1,9 @@
-"""Fits the spread of samples to people who were not trained on.
+"""Fits the spread of a student's samples to people whom the student was not trained on.
 
-A network knows the people it was trained on better than others. With others its samples are more
-alike than they should be. So the deviations of samples from their mean are multiplied by a factor
-for each coefficient. With people not trained on they are then as large as the errors of the mean.
-The mean itself does not change.
+A network predicts the people in its training data better than other people. For other people, its
+samples are too similar to each other. So the deviation of each sample from the mean of the samples
+is multiplied by a factor for each coefficient. The factors make these deviations as large as the
+errors of the mean for other people. The mean does not change.
 """
 
 import numpy as np
@@ -16,20 +16,22 @@ from motion_predictor.checkpoint import Checkpoint
 from motion_predictor_training.data.windows import Windows, model_features, model_windows
 
 WINDOWS = 256
-"""Number of windows, over all people, that the factors are fitted to."""
+"""Number of windows, of all people together, to which the factors are fitted."""
 SAMPLES = 32
 MOST = 10.0
-"""Greatest factor. Samples that would need more are too similar to be scaled."""
+"""Greatest factor that is used. If a greater one were needed, the samples would be too similar for
+scaling to make sense."""
 CHUNK = 16
 
 
 @torch.no_grad()
 def fit_spread(checkpoint: Checkpoint, archive: MotionArchive) -> Checkpoint:
-    """Return a one-step checkpoint with its factors of spread.
+    """Return a one-step checkpoint with factors that scale the spread of its samples.
 
     Args:
-        checkpoint: checkpoint without factors.
-        archive: motion of people who were not trained on. Each person has the same weight.
+        checkpoint: one-step checkpoint without such factors.
+        archive: motion of people whom the checkpoint was not trained on. Each person has the same
+            weight.
     """
     header = checkpoint.header
     windows = model_windows(archive, header, stride=1)
@@ -61,16 +63,17 @@ def fit_spread(checkpoint: Checkpoint, archive: MotionArchive) -> Checkpoint:
 
 
 def spread_factors(samples: Tensor, truth: Tensor) -> Tensor:
-    """Return the ratio of errors of the mean to deviations of samples from the mean (K,).
+    """Return the ratio of the mean's error to the samples' spread, per coefficient (K,).
 
-    Errors and deviations are root mean squares over windows and features. The ratio is corrected
-    for the number of samples, and averaged over people by the geometric mean, so that a single
-    unusual person does not decide. It is 1 if the truth has the distribution of the samples, or if
-    there are no features.
+    The spread is the deviation of samples from their mean. Error and spread are root mean squares
+    over windows and features. The ratio is corrected for the number of samples. It is the
+    geometric mean over people, so that one unusual person has little influence. The ratio is 1 if
+    the truth has the distribution of the samples, or if there are no features.
 
     Args:
-        samples: coefficients of W windows of P people (P, W, S, K, D), metres.
-        truth: recorded coefficients (P, W, K, D), metres.
+        samples: coefficients of S samples for W windows of each of P people (P, W, S, K, D),
+            metres.
+        truth: coefficients of the recorded futures (P, W, K, D), metres.
     """
     count, coefficients, features = samples.shape[2:]
     if not features:
@@ -82,7 +85,7 @@ def spread_factors(samples: Tensor, truth: Tensor) -> Tensor:
 
 
 def _of_each_person(windows: Windows, archive: MotionArchive) -> NDArray[np.int64]:
-    """Return the numbers of W windows for each of P people, evenly spaced (P, W)."""
+    """Choose W evenly spaced windows of each of P people; return their indices (P, W)."""
     people = np.array(archive.subjects)[windows.clips]
     names = np.unique(people)
     return np.stack(

@@ -1,7 +1,7 @@
-"""Inputs and targets of a one-step student: noise, condition and result.
+"""Makes the training rows of a one-step student: noise, condition and target result.
 
-The teacher may have another skeleton and rate than its student. It then gets the same motion in
-its own layout, and its futures are converted to the layout and rate of the student.
+A teacher may have another skeleton and frame rate than its student. The teacher then gets the same
+motion in its own layout, and its futures are converted to the layout and the rate of the student.
 """
 
 import math
@@ -32,25 +32,26 @@ from motion_predictor_training.learning.loop import training_device
 from motion_predictor_training.predicting.multi_step import build_sampler
 
 MADE_WEIGHT = 0.25
-"""Weight of a joint that the teacher lacks, so that it is made from others. Other joints: 1."""
+"""Loss weight of a joint that the teacher lacks and that is computed from other joints. All other
+joints have the weight 1."""
 
 Targets = Literal['teacher', 'recorded']
 
 
 class Supervisor(Protocol):
-    """Draws rows for a student, the same ones for the same seed."""
+    """Draws training rows for a student. The same seed gives the same rows."""
 
     def __call__(self, conditions: int, noises: int, seed: tuple[int, int]) -> dict[str, Tensor]:
-        """Return rows by field.
+        """Draw training rows, and return them by field.
 
         Args:
-            conditions: number of conditions P.
-            noises: number of noises S for each condition.
-            seed: seed of this draw.
+            conditions: number of conditions (histories) P.
+            noises: number of noises S per condition.
+            seed: seed of the random numbers of this draw.
 
         Returns:
-            `noise` and `result` (P, S, K, D). `condition` and `truth` (P, K, D). The truth is the
-            clean coefficients of the recorded motion.
+            `noise` and `result` have the shape (P, S, K, D), `condition` and `truth` the shape (P,
+            K, D). `truth` holds the clean coefficients of the recorded motion.
         """
 
 
@@ -62,7 +63,7 @@ def supervisor_of(
     augmentation: Augmentation,
     targets: Targets,
 ) -> Supervisor:
-    """Return the object that makes the targets of a student on windows from an archive."""
+    """Return the supervisor for this teacher, student and kind of targets."""
     device = training_device()
     if targets == 'recorded':
         examples = Examples(windows, archive, student.header, augmentation, device)
@@ -76,18 +77,18 @@ def supervisor_of(
 
 
 def same_skeleton(teacher: Header, student: Header) -> bool:
-    """Whether two models have the same layout, rate and lengths."""
+    """Whether two models have the same layout, frame rate, and history and future lengths."""
     return (teacher.layout, teacher.window) == (student.layout, student.window)
 
 
 def windows_for(
     archive: MotionArchive, teacher: Header, student: Header, targets: Targets, truth: bool
 ) -> Windows:
-    """Cut an archive for the supervision of a student.
+    """Cut an archive into the windows that a supervisor needs.
 
-    If teacher and student have different skeletons, windows keep all joints of the archive and the
-    rate of the teacher, and are long enough for both. Windows with unmeasured joints are used only
-    if the recorded future is not needed, since the teacher has a result for them.
+    If teacher and student have different skeletons, the windows keep all joints of the archive,
+    have the rate of the teacher, and are long enough for both models. Windows with joints that
+    were not measured are cut only if no recorded future is needed: a teacher can predict them.
     """
     if targets == 'recorded' or same_skeleton(teacher, student):
         partial = targets == 'teacher' and not truth
@@ -97,17 +98,20 @@ def windows_for(
 
 
 def joint_weights(teacher: Layout, student: Layout) -> Tensor:
-    """Return the weights of a student's joints (J,). Joints that the teacher lacks have less."""
+    """Return a loss weight for each of the student's joints (J,).
+
+    A joint that the teacher lacks has the weight MADE_WEIGHT, every other joint 1.
+    """
     known = set(_common_names(teacher))
     weights = [1.0 if name in known else MADE_WEIGHT for name in _common_names(student)]
     return torch.tensor(weights)
 
 
 class SameSkeleton:
-    """A teacher's results for a student of the same layout, rate and lengths.
+    """Draws rows from a teacher that has the student's layout, rate and lengths.
 
-    A teacher with a scaled parametrisation runs in bfloat16, which is safe then. Others run in
-    float32.
+    A teacher with a scaled parametrisation runs in bfloat16, which is accurate enough for scaled
+    coefficients. Any other teacher runs in float32.
     """
 
     def __init__(self, teacher: Checkpoint, examples: Examples) -> None:
@@ -131,12 +135,12 @@ class SameSkeleton:
 
 
 class Recorded:
-    """Recorded futures as results, instead of those of a teacher.
+    """Draws rows whose results are recorded futures, without a teacher.
 
-    The noise is made by diffusing the recorded coefficients to the student's one timestep, as in
-    plain diffusion training. This is the last timestep of the DDIM sequence. Little of the
-    coefficients is left there, and even less with more `ddim_steps`. So the best answer is close
-    to the mean future.
+    The noise of a row is made as in plain diffusion training: the recorded coefficients are
+    diffused to the one timestep of the student, the last of the DDIM sequence. At this timestep
+    little of the coefficients is left, and even less if `ddim_steps` is larger. So the best answer
+    of a student is close to the mean future.
     """
 
     def __init__(self, student: Checkpoint, examples: Examples) -> None:
@@ -158,17 +162,18 @@ class Recorded:
 
 
 class OtherSkeleton:
-    """A teacher's results for a student of another layout, rate or lengths.
+    """Draws rows from a teacher with another layout, rate or lengths than its student.
 
-    Windows are drawn in the layout of the archive, for both. The teacher's futures are converted
-    to positions, resampled to the rate of the student and mapped to its joints by name. Each joint
-    is shifted to start where the student observed it, so that a joint made from others does not
-    jump.
+    Windows are drawn in the layout of the archive, and then converted for teacher and student. The
+    teacher's futures are converted to positions, resampled to the rate of the student, and mapped
+    to the student's joints by name. Each joint is then shifted so that it starts at its last
+    observed position. Otherwise a joint that is computed from other joints would jump.
 
-    Each joint of the student gets the teacher's noise for the joint of the same name, coefficient
-    by coefficient. Joints that only the student has get the noise of those that only the teacher
-    has. So the student's noise stays unit normal. A student with fewer joints or coefficients than
-    the teacher learns the average over the noise of those that it lacks.
+    Each joint of the student gets the noise that the teacher has for the joint of the same name,
+    coefficient by coefficient. Joints that only the student has get the noise of joints that only
+    the teacher has. So the student's noise has a unit normal distribution, too. If the student has
+    fewer joints or coefficients than the teacher, the teacher's remaining noise is unknown to the
+    student, who learns the average over it.
     """
 
     def __init__(
@@ -209,17 +214,17 @@ class OtherSkeleton:
         }
 
     def _read(self, motion: Tensor, header: Header) -> Tensor:
-        """Return windows (P, M, J, 3) at the rate and with the lengths of a model."""
+        """Resample windows (P, M, J, 3) to the rate of a model, and cut them to its lengths."""
         window = header.window
         steps = np.arange(1 - window.history_frames, window.future_frames + 1)
         return _interpolate(motion, self._places(header, steps) + self.history_frames - 1)
 
     def _places(self, header: Header, steps: np.ndarray) -> np.ndarray:
-        """Return the times of a model's frames after the last observation, in teacher's frames."""
+        """Convert a model's frame numbers, relative to the last observation, to teacher frames."""
         return steps * (self.teacher.window.rate_hz / header.window.rate_hz)
 
     def _futures(self, taught: Tensor, noise: Tensor) -> Tensor:
-        """Return the teacher's futures (P, S, F, J, 3) of windows (P, N, J, 3), world frame."""
+        """Return the futures (P, S, F, J, 3) that the teacher predicts, metres, world frame."""
         header, parametrisation = self.teacher, self.model.parametrisation
         frames = header.window.history_frames
         facing = header.layout.facing if header.frame == 'heading' else None
@@ -233,7 +238,7 @@ class OtherSkeleton:
         return to_world(from_features(future, None).cpu(), frame)
 
     def _transfer(self, futures: Tensor, taught: Tensor, seen: Tensor) -> Tensor:
-        """Convert the teacher's futures (P, S, F, J, 3) for the student (P, S, F', J', 3)."""
+        """Convert the teacher's futures (P, S, F, J, 3) to the student's layout and rate."""
         last = taught[:, self.teacher.window.history_frames - 1]  # (P, J, 3)
         start = last[:, None, None].expand(-1, futures.shape[1], -1, -1, -1)
         moving = torch.cat([start, futures], 2)  # (P, S, 1 + F, J, 3)
@@ -244,13 +249,13 @@ class OtherSkeleton:
         return pose[:, None, None] + mapped[:, :, 1:] - mapped[:, :, :1]
 
     def _features(self, motion: Tensor) -> Tensor:
-        """Return the student's features of motions (B, H + F, J, 3)."""
+        """Convert motions (B, H + F, J, 3) to features of the student."""
         header = self.student
         facing = header.layout.facing if header.frame == 'heading' else None
         return model_features(motion, header.window.history_frames, facing, True)
 
     def _own_noise(self, noise: Tensor, seed: Sequence[int]) -> Tensor:
-        """Return the student's noise (P, S, K', D') for a teacher's noise (P, S, K, D)."""
+        """Convert the teacher's noise (P, S, K, D) to the student's noise (P, S, K', D')."""
         own = _draw_noise(self.student, noise.shape[:2], seed).unflatten(-1, (-1, 3))
         kept = min(own.shape[2], noise.shape[2])
         mine, theirs = map(list, zip(*self.same_noise, strict=True))
@@ -259,7 +264,7 @@ class OtherSkeleton:
 
 
 def _common_history(teacher: Header, student: Header) -> int:
-    """Return the number of the teacher's frames that cover both histories."""
+    """Return how many frames, at the teacher's rate, cover the histories of both models."""
     own = (student.window.history_frames - 1) * teacher.window.rate_hz / student.window.rate_hz
     return max(teacher.window.history_frames, math.ceil(own - 1e-6) + 1)
 
@@ -269,7 +274,7 @@ def _common_names(layout: Layout) -> list[str]:
 
 
 def _noise_pairs(teacher: Layout, student: Layout) -> list[tuple[int, int]]:
-    """Return pairs of joints, of the student and of the teacher, that have the same noise."""
+    """Return pairs of joints (student's, teacher's) that get the same noise."""
     mine, theirs = _common_names(student), _common_names(teacher)
     pairs = [(i, theirs.index(name)) for i, name in enumerate(mine) if name in theirs]
     only_mine = [i for i, name in enumerate(mine) if name not in theirs]
@@ -278,18 +283,18 @@ def _noise_pairs(teacher: Layout, student: Layout) -> list[tuple[int, int]]:
 
 
 def _draw_noise(header: Header, sizes: tuple[int, ...], seed: Sequence[int]) -> Tensor:
-    """Return unit normal noise (*sizes, K, D) for a model."""
+    """Draw unit normal noise (*sizes, K, D) for a model."""
     shape = (*sizes, header.window.coefficients, header.features)
     return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, np.float32))
 
 
 def _interpolate(motion: Tensor, places: np.ndarray) -> Tensor:
-    """Read motions (B, N, J, 3) at places (F,) between their frames, linearly."""
+    """Interpolate motions (B, N, J, 3) linearly at F fractional frame numbers (F,)."""
     left = np.clip(places.astype(np.int64), 0, motion.shape[1] - 2)
     share = torch.from_numpy((places - left).clip(0, 1).astype(np.float32))[:, None, None]
     return motion[:, left] * (1 - share) + motion[:, left + 1] * share
 
 
 def _map(joints: JointMap, motion: Tensor) -> Tensor:
-    """Map the joints of motions (B, N, J, 3)."""
+    """Apply a joint map to motions (B, N, J, 3)."""
     return torch.from_numpy(joints(motion.flatten(0, 1).numpy())).unflatten(0, motion.shape[:2])

@@ -1,4 +1,4 @@
-"""The teacher: TransFusion, trained to denoise recorded motion (arXiv 2307.16106)."""
+"""Trains a teacher: a TransFusion that denoises recorded motion (arXiv 2307.16106)."""
 
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ METHODS: dict[str, dict[str, Any]] = {
         'root': 'damped',
     },
 }
-"""Settings of each parametrisation; `official` is the published method."""
+"""Header fields of a teacher for each parametrisation. `official` is the published method."""
 
 
 def train_teacher(
@@ -51,25 +51,25 @@ def train_teacher(
     """Train a teacher on a motion archive and write its checkpoint.
 
     Args:
-        config: the network, the window and the optimiser.
-        archive_path: motion to learn from.
-        out: checkpoint to write. The training state and the log are written beside it.
-        start: teacher with the same network to continue from, for example to fine-tune on one's
-            own people. Its scales are kept.
-        validation_path: motion on which the teacher is measured during training. It does not
-            change the result.
+        config: settings of the network, the window and the optimiser.
+        archive_path: archive of motion to learn from.
+        out: checkpoint to write. The training state and the log are written beside the checkpoint.
+        start: teacher to continue from, with the same network, for example to fine-tune it on your
+            own people. The scales of this teacher are kept.
+        validation_path: archive on which the teacher is measured during training. The measurement
+            does not influence the training.
 
     Raises:
         ArchiveError, LayoutError: if an archive cannot be used.
-        ConfigError: if the layout is unknown, `out` holds the result of other settings, or
-            `start` is of another network, window or layout.
+        ConfigError: if the layout is unknown, `out` was made with other settings, or `start` has
+            another network, window or layout.
     """
     archive = load_archive(archive_path)
     parent = load_checkpoint(start) if start else None
     layout, window = layout_of(config.layout), config.window
     method = METHODS[config.parametrisation]
     if layout.hips is None:
-        method = method | {'frame': 'world'}  # the layout has no heading
+        method = method | {'frame': 'world'}  # no hips, no heading
     header = Header(
         name=config.name,
         network=config.network,
@@ -86,7 +86,7 @@ def train_teacher(
         return existing
     settings = config.optimisation
     device = training_device()
-    whole_only = config.parametrisation == 'official'  # its coefficients cannot omit joints
+    whole_only = config.parametrisation == 'official'  # which needs all joints
     windows = model_windows(archive, header, config.stride, partial=not whole_only)
     examples = Examples(windows, archive, header, config.augmentation, device)
 
@@ -147,7 +147,7 @@ def train_teacher(
 
 
 def _require_same(header: Header, parent: Header, start: Path | None) -> None:
-    """Refuse to continue from a checkpoint with other settings."""
+    """Refuse to continue from a checkpoint whose header differs in an important field."""
     names = ('network', 'layout', 'window', 'parametrisation', 'noise_schedule')
     for name in (*names, 'prediction', 'frame', 'root'):
         wanted, got = getattr(header, name), getattr(parent, name)

@@ -1,4 +1,4 @@
-"""Measures a teacher during training, on motion that it is not trained on."""
+"""Measures a teacher during its training, on people who are not in the training data."""
 
 import numpy as np
 import torch
@@ -12,16 +12,16 @@ from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.predicting.multi_step import build_sampler
 
 CHUNK = 8
-"""Number of windows that are sampled at a time."""
+"""Number of windows that are predicted at a time."""
 
 
 class Validation:
-    """Best-of-S ADE on a fixed subset of an archive's windows, always from the same noise.
+    """Measures the best-of-S ADE on a fixed subset of an archive's windows, with fixed noise.
 
     Args:
-        config: interval between measurements, number of windows and number of samples.
-        checkpoint: says how to sample. Its weights are replaced by those that are measured.
-        archive: motion of people who are not trained on.
+        config: number of steps between measurements, number of windows and number of samples.
+        checkpoint: checkpoint of the teacher, which says how to sample. Its weights are not used.
+        archive: motion of people who are not in the training data.
 
     Raises:
         ArchiveError, LayoutError: if the archive has no windows for this model.
@@ -44,10 +44,10 @@ class Validation:
 
     @torch.inference_mode()
     def __call__(self, network: nn.Module, step: int) -> dict[str, float]:
-        """Return the ADE of a network's weights, root-relative as in `published`, metres."""
+        """Return the ADE of a network, relative to the root as in `published`, metres."""
         device = next(network.parameters()).device
         self._sampler.to(device).network.load_state_dict(network.state_dict())
-        torch.manual_seed(0)  # for the noise that official sampling adds to the condition
+        torch.manual_seed(0)  # official sampling adds noise to the condition
         best = []
         for motion in self._motion.split(CHUNK):
             history, future = motion.to(device).tensor_split([self._history_frames], dim=1)

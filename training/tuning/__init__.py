@@ -1,1 +1,1 @@
-"""Searches for the best student."""
+"""Searches for the network sizes and training settings that give the best students."""

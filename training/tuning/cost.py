@@ -1,4 +1,4 @@
-"""The cost of a search, and what pruning saved."""
+"""Computes what a search cost in training steps, and how much pruning saved."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,13 +10,14 @@ from motion_predictor_training.tuning.results import Trial
 
 
 def cost(config: TuneConfig, trials: Sequence[Trial]) -> dict[str, Any]:
-    """Return how much was trained.
+    """Return how many training steps the trials of a search took.
 
     Returns:
-        `steps`: training steps of all trials together. `finished`, `pruned`, `failed`: numbers of
-        trials. `saved`: share of the steps that pruning saved. `agreement`: rank correlation
-        (Spearman's) between early and final scores of the finished trials, or None for fewer than
-        five. The lower it is, the more good trials pruning may have stopped.
+        `steps`: number of training steps of all trials together. `finished`, `pruned`, `failed`:
+        number of trials with each outcome. `saved`: share of the training steps that pruning
+        saved. `agreement`: Spearman's rank correlation between early and final scores of the
+        finished trials, or None if there are fewer than five. The lower `agreement` is, the more
+        good trials pruning may have stopped.
     """
     pruned = sum(trial.pruned for trial in trials)
     finished = [trial for trial in trials if trial.finished]
@@ -35,7 +36,7 @@ def cost(config: TuneConfig, trials: Sequence[Trial]) -> dict[str, Any]:
 
 
 def said(spent: dict[str, Any]) -> str:
-    """Return the cost as a sentence."""
+    """Return the result of `cost` as a sentence."""
     agreement = spent['agreement']
     told = (
         ''

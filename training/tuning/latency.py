@@ -1,4 +1,4 @@
-"""How long a prediction takes, measured on the machine that it runs on."""
+"""Measures how long a prediction takes on this machine."""
 
 import math
 import time
@@ -20,17 +20,19 @@ TURNS = 5
 
 
 def untrained(teacher: Checkpoint, network: object, samples: int) -> Checkpoint:
-    """Return a student as it will be deployed, with a calibration, but with random weights.
+    """Return a student with random weights and a made-up calibration, to measure its latency.
 
-    It is as fast as a trained one: no branch of the computation depends on the weights.
+    An untrained student is as fast as a trained one, because no branch of the computation depends
+    on the weights.
 
     Args:
-        teacher: teacher with the window and the layout of the student.
-        network: sizes of the student's network.
-        samples: number of samples that the student is calibrated for.
+        teacher: teacher that has the window and the layout of the student.
+        network: kind and sizes of the student's network.
+        samples: number of samples per prediction that the calibration is for.
 
     Raises:
-        ValidationError: if the sizes do not fit each other or the window of the teacher.
+        ValidationError: if the sizes of the network do not fit each other, or do not fit the
+            window of the teacher.
     """
     calibration = Calibration(
         kind='floored',
@@ -54,13 +56,14 @@ def untrained(teacher: Checkpoint, network: object, samples: int) -> Checkpoint:
 
 
 def measure_latencies(checkpoints: Sequence[Checkpoint], config: LatencyConfig) -> list[Latency]:
-    """Time the predictions of one person, from observed to predicted positions on the CPU.
+    """Measure how long predictions for one person take with each checkpoint.
 
-    Checkpoints take turns, so that other load affects all of them equally.
+    A prediction is timed from observed positions to predicted positions, both on the CPU. The
+    checkpoints take turns, so that other load on the machine affects all of them equally.
 
     Raises:
-        ValueError: if there is no such device.
-        ConfigError: if the backend cannot be used. The message says why.
+        ValueError: if this machine lacks the configured device.
+        ConfigError: if the configured backend cannot be used here. The message says why.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(config.threads)
@@ -79,8 +82,8 @@ def measure_latencies(checkpoints: Sequence[Checkpoint], config: LatencyConfig) 
 
 
 def _predictor(checkpoint: Checkpoint, config: LatencyConfig) -> MotionPredictor:
-    """Return a predictor that runs as the configuration says."""
-    with TemporaryDirectory() as folder:  # engines are cached by the hash of a checkpoint's file
+    """Return a predictor with the configured device, number of samples and backend."""
+    with TemporaryDirectory() as folder:  # a predictor is loaded from a file
         path = Path(folder) / 'student.safetensors'
         checkpoint.save(path)
         predictor = MotionPredictor.load(
@@ -100,14 +103,14 @@ def _latency(took_ms: list[float]) -> Latency:
 def time_predictions(
     predictor: MotionPredictor, people: int, warmup: int, predictions: int, gap_s: float = 0.0
 ) -> list[float]:
-    """Return the times of predictions after a warm-up, milliseconds.
+    """Time single predictions after a warm-up; return their durations, milliseconds.
 
     Args:
         predictor: predictor to time.
         people: number of people in each prediction.
         warmup: number of predictions that are not timed.
         predictions: number of predictions that are timed.
-        gap_s: pause before each prediction.
+        gap_s: pause before each prediction, seconds.
     """
     header = predictor.checkpoint.header
     shape = (people, header.window.history_frames, len(header.layout.joints), 3)

@@ -1,4 +1,4 @@
-"""One trial of a search: its latency, its training, its accuracy."""
+"""Runs one trial of a search: measures its latency, trains it, and measures its accuracy."""
 
 import math
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from motion_predictor_training.tuning.results import Trial
 
 @dataclass(frozen=True)
 class Study:
-    """A search and its files."""
+    """The configuration of a search, and the files that it uses."""
 
     config: TuneConfig
     teacher: Path
@@ -39,25 +39,26 @@ class Study:
         return self.folder / 'bank'
 
     def student(self, trial: Trial) -> DistilConfig:
-        """Return the configuration of a trial, or raise ValidationError."""
+        """Return the training configuration of a trial's student, or raise ValidationError."""
         return with_values(
             self.config.base, trial.values | {'optimisation.steps': self.config.steps}
         )
 
     def untrained(self, trial: Trial, teacher: Checkpoint) -> Checkpoint:
-        """Return the student of a trial with random weights, or raise ValidationError."""
+        """Return a trial's student with random weights, or raise ValidationError."""
         return untrained(teacher, self.student(trial).network, self.config.latency.samples)
 
 
 def timed(study: Study, teacher: Checkpoint, trial: Trial) -> Trial:
-    """Measure the latency of a trial. The trial fails if its latency exceeds the budget.
+    """Measure the latency of a trial's student. The trial fails if it exceeds the budget.
 
-    The fastest prediction decides, so that other load does not exclude a good student.
+    Only the fastest prediction is compared with the budget, so that other load on the machine does
+    not exclude a good student.
     """
     config = study.config
     try:
         (latency,) = measure_latencies([study.untrained(trial, teacher)], config.latency)
-    except Exception as error:  # an error of one student does not end the search
+    except Exception as error:  # one failed trial must not end a search
         return trial.with_(problem=sentence(error))
     if latency.least_ms > config.latency_budget_ms:
         problem = (
@@ -69,33 +70,34 @@ def timed(study: Study, teacher: Checkpoint, trial: Trial) -> Trial:
 
 
 def trained(study: Study, trial: Trial) -> Trial:
-    """Train a student, or continue its training, and measure it on the validation data.
+    """Train a trial's student, or resume its training, and measure it on the validation data.
 
-    Pruning may stop it early.
+    Pruning may stop the training early.
     """
     config, folder = study.config, study.folder / 'trials' / f'{trial.number:03d}'
     out = folder / 'student.safetensors'
     rung = partial(Rung, config, study.validation, trial.bar_m, folder)
     watch = rung if config.pruning else None
     try:
-        # An earlier run may have been killed after it measured the early score.
+        # An earlier run may have been killed after it had measured the early score, but before it
+        # stopped the trial.
         require_hope(halfway_m(folder), trial.bar_m)
         distil(study.student(trial), study.teacher, study.train, out, study.bank, watch)
         score_m, figures = measured(out, config, study.validation)
     except Hopeless:
         trial = trial.with_(pruned=True)
-    except Exception as error:  # an error of one student does not end the search
+    except Exception as error:  # one failed trial must not end a search
         return trial.with_(problem=sentence(error))
     else:
         if not math.isfinite(score_m):
             return trial.with_(problem=f'its score {score_m} is not finite')
         trial = trial.with_(score_m=score_m, figures=figures)
-    out.with_suffix('.state').unlink(missing_ok=True)  # as large as several students
+    out.with_suffix('.state').unlink(missing_ok=True)  # saves disk space
     return trial.with_(halfway_m=halfway_m(folder))
 
 
 def sentence(error: Exception) -> str:
-    """Return what went wrong, in one line."""
+    """Return the message of an error as one line."""
     if isinstance(error, ValidationError):
         return first_problem(error)
     return one_line(error)

@@ -1,14 +1,15 @@
-"""Chooses what to try next, by a Gaussian process and expected improvement (scikit-optimize).
+"""Proposes trials by a Gaussian process and expected improvement (scikit-optimize).
 
-There is one search for each product, and they take turns. Both learn from every trial. The search
-`accuracy` minimises the score. The search `balance` minimises the latency, divided by its budget,
-plus log(1 + e). Here e is the excess of the score over its limit, in units of the accuracy loss.
-So a small excess is expensive, and very bad students do not hide the differences between the
-others. A single weighted sum of score and latency would find one point between the products, not
-both.
+There are two searches, `accuracy` and `balance`, one for each product. The two searches take
+turns, and both learn from every trial. The search `accuracy` minimises the score (the validation
+error). The search `balance` minimises L / B + log(1 + e). Here L is the latency and B is the
+latency budget. The excess e says by how much the score is above its limit, in units of the allowed
+accuracy loss. Because of the logarithm, a small excess is already expensive, and very bad students
+do not hide the differences between good ones. A single weighted sum of score and latency would
+find one compromise between both products, instead of both.
 
-The optimiser is built again from the trials each time. Its proposals depend only on the seed and
-the trials, so a resumed search continues like an uninterrupted one.
+For each proposal, the optimiser is built anew from all trials. Its proposals depend only on the
+seed and the trials. So a resumed search continues like an uninterrupted one.
 """
 
 import math
@@ -32,14 +33,14 @@ from motion_predictor_training.tuning.results import PRODUCTS, Product, Trial
 
 Values = dict[str, Number | str]
 FIXED = {'network.kind', 'optimisation.steps'}
-"""Keys that cannot be searched, since other keys depend on them."""
+"""Configuration keys that cannot be searched, since other keys depend on them."""
 
 
 def with_values(base: DistilConfig, values: Values) -> DistilConfig:
-    """Return a student's configuration with other values at some keys.
+    """Return a copy of a student's configuration with new values for some keys.
 
     Raises:
-        ValidationError: if the configuration is not valid.
+        ValidationError: if the new configuration is invalid.
     """
     content = base.model_dump()
     for key, value in values.items():
@@ -49,11 +50,11 @@ def with_values(base: DistilConfig, values: Values) -> DistilConfig:
 
 
 class Search:
-    """A search space and how it is searched.
+    """Proposes trials in a search space.
 
     Raises:
-        ConfigError: if a dimension names no key that can be searched, or has values that the key
-            cannot take.
+        ConfigError: if a dimension has the name of no searchable key, or has values that are
+            invalid for the key.
     """
 
     def __init__(self, config: TuneConfig) -> None:
@@ -63,14 +64,14 @@ class Search:
             self._require_fit(key, dimension)
         self.dimensions = [self._dimension(*item) for item in config.space.items()]
         self.choices = [_ordered(dimension) for dimension in config.space.values()]
-        """For each dimension, the numbers to choose from, or None if it has no such numbers.
-        scikit-optimize gets only their positions."""
+        """For each dimension, the sorted numbers to choose from, or None if its choices are not
+        numbers. scikit-optimize gets the index of a number instead of the number."""
 
     def propose(self, trials: Sequence[Trial], count: int) -> list[Trial]:
-        """Return the next trials; fewer during the initial trials.
+        """Return the next trials to run, at most `count`.
 
         Args:
-            trials: all trials so far: finished, stopped or failed.
+            trials: all trials so far, whether finished, stopped or failed.
             count: number of trials that run at the same time.
         """
         config, number = self.config, len(trials)
@@ -79,7 +80,7 @@ class Search:
         if number < config.initial_trials:
             return self._initial_trials()[number : number + count]
         sought = [trial.sought for trial in trials]
-        product = min(PRODUCTS, key=sought.count)  # they take turns
+        product = min(PRODUCTS, key=sought.count)  # products take turns
         points = self.fitted(product, trials).ask(n_points=count, strategy='cl_min')
         return [
             Trial(number=number + i, sought=product, values=self._values(point))
@@ -87,7 +88,7 @@ class Search:
         ]
 
     def _random_trials(self, number: int, count: int) -> list[Trial]:
-        """Return random trials. Each depends only on its number and the seed."""
+        """Return `count` random trials. Each depends only on its number and on the seed."""
         return [
             Trial(
                 number=n,
@@ -100,7 +101,10 @@ class Search:
         ]
 
     def at_bounds(self, values: Values) -> list[str]:
-        """Return the keys whose values are on a bound of the space, which may be too small."""
+        """Return keys whose values lie on a bound of the search space.
+
+        It may be too small there.
+        """
         keys = []
         for key, dimension, choices in zip(
             self.config.space, self.config.space.values(), self.choices, strict=True
@@ -111,7 +115,7 @@ class Search:
         return keys
 
     def fitted(self, product: Product, trials: Sequence[Trial]) -> Optimizer:
-        """Return an optimiser with the objectives of the trials for a product."""
+        """Return an optimiser that was told the objective of each trial for a product."""
         optimiser = Optimizer(
             self.dimensions,
             base_estimator='GP',
@@ -124,9 +128,10 @@ class Search:
         return optimiser
 
     def worths(self, product: Product, trials: Sequence[Trial]) -> list[float]:
-        """Return the objective of each trial. Less is better, and failed trials get the worst one.
+        """Return the objective of each trial for a product. Lower is better.
 
-        A stopped trial counts by its early score, which is worse than its final score would be.
+        A failed trial gets the worst objective of all trials. The objective of a stopped trial
+        uses its early score, which is worse than its final score would be.
         """
         config = self.config
         measured = [trial for trial in trials if trial.finished or trial.pruned]
@@ -142,7 +147,7 @@ class Search:
         return [worst if trial.problem else worth(trial) for trial in trials]
 
     def _searchable(self) -> Values:
-        """Return the keys of the base that can be searched, with their values."""
+        """Return the searchable keys of the base configuration, with their values."""
         base = self.config.base
         if base.network is None:
             raise ConfigError('base: a student to be tuned needs a network section')
@@ -169,10 +174,10 @@ class Search:
                 raise ConfigError(f'space: {first_problem(error)}') from error
 
     def _dimension(self, key: str, dimension: Dimension) -> Any:
-        """Return a dimension of scikit-optimize.
+        """Convert a dimension of the search space to one of scikit-optimize.
 
-        Numbers to choose from are given by their positions. As categories they would have no
-        order.
+        Choices that are numbers become indices into their sorted list. As categories they would
+        lose their order.
         """
         if (choices := _ordered(dimension)) is not None:
             return Integer(0, len(choices) - 1, name=key)
@@ -183,7 +188,7 @@ class Search:
         return kind(dimension.low, dimension.high, prior, name=key)
 
     def _values(self, point: Sequence[Any]) -> Values:
-        """Return the values by key of a point of scikit-optimize."""
+        """Convert a point of scikit-optimize to values by key."""
         values: Values = {}
         for key, choices, coordinate in zip(self.config.space, self.choices, point, strict=True):
             value = coordinate.item() if hasattr(coordinate, 'item') else coordinate
@@ -191,14 +196,14 @@ class Search:
         return values
 
     def _point(self, values: Values) -> list[Any]:
-        """Return the point of scikit-optimize for values by key."""
+        """Convert values by key to a point of scikit-optimize."""
         return [
             values[key] if choices is None else choices.index(values[key])
             for key, choices in zip(self.config.space, self.choices, strict=True)
         ]
 
     def _initial_trials(self) -> list[Trial]:
-        """Return the base, if it is in the space, and a Latin hypercube over the space."""
+        """Return the first trials: the base, if the space contains it, and a Latin hypercube."""
         config = self.config
         base = {key: self._base[key] for key in config.space}
         trials = []
@@ -214,14 +219,14 @@ class Search:
 
 
 def _holds(dimension: Dimension, value: Number | str) -> bool:
-    """Return whether a value is one that the dimension may take."""
+    """Return whether a dimension contains a value."""
     if dimension.choices is not None:
         return value in dimension.choices
     return dimension.low <= value <= dimension.high  # type: ignore[operator]
 
 
 def _ordered(dimension: Dimension) -> tuple[Number, ...] | None:
-    """Return the choices in ascending order, or None if not all of them are numbers."""
+    """Return a dimension's choices in ascending order, or None unless all are numbers."""
     choices = dimension.choices or ()
     numbers = sorted(choice for choice in choices if not isinstance(choice, str))
     return tuple(numbers) if numbers and len(numbers) == len(choices) else None

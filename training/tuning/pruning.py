@@ -1,4 +1,4 @@
-"""Pruning: stops trials early by the median rule."""
+"""Pruning: stops bad trials early, by the median rule."""
 
 import json
 import math
@@ -16,11 +16,14 @@ from motion_predictor_training.tuning.results import Trial
 
 
 class Hopeless(Exception):  # noqa: N818  it is no error
-    """A trial is worse than most earlier trials were after as many steps."""
+    """A trial is worse than most earlier trials were at the same step."""
 
 
 def bar_m(config: TuneConfig, done: Sequence[Trial]) -> float | None:
-    """Return the early score that the next trial must not exceed: the median so far, or None."""
+    """Return the bar: the median of early scores, which the next trial must not exceed.
+
+    The bar is None while too few trials have an early score.
+    """
     reached = [trial.halfway_m for trial in done if trial.halfway_m is not None]
     if config.pruning is None or len(reached) < config.pruning.after:
         return None
@@ -28,7 +31,7 @@ def bar_m(config: TuneConfig, done: Sequence[Trial]) -> float | None:
 
 
 def measured(path: Path, config: TuneConfig, validation: Path) -> tuple[float, dict[str, float]]:
-    """Return the score of a student on validation data, and its other metrics."""
+    """Measure a student on validation data; return its score and all its metrics."""
     asked = config.validation
     result = evaluate_checkpoint(path, validation, asked.samples, asked.stride)
     figures: dict[str, float] = dict(result['rows']['model'])
@@ -37,11 +40,13 @@ def measured(path: Path, config: TuneConfig, validation: Path) -> tuple[float, d
 
 
 def require_hope(score_m: float | None, bar: float | None) -> None:
-    """Check the early score of a trial. If the score or the bar is unknown, the trial goes on.
+    """Check the early score of a trial against the bar.
+
+    If the score or the bar is None, the trial may go on.
 
     Raises:
-        Hopeless: if the score is above the bar.
-        ValueError: if the score is not finite.
+        Hopeless: if the early score is above the bar.
+        ValueError: if the early score is not finite.
     """
     if score_m is not None and not math.isfinite(score_m):
         raise ValueError(f'its early score {score_m} is not finite')
@@ -50,16 +55,17 @@ def require_hope(score_m: float | None, bar: float | None) -> None:
 
 
 class Rung:
-    """Measures a trial once during its training, and stops it if it is worse than the bar.
+    """Measures a trial's early score once during its training. Stops a trial above the bar.
 
-    The early score is written to a file, so that a resumed trial is judged as before.
+    The early score is written to a file, so that a resumed trial is judged by the same score.
 
     Args:
         config: settings of the search.
-        validation: motion to measure on.
-        bar: score that the trial must not exceed, metres. None: it is not stopped.
+        validation: archive to measure the early score on.
+        bar: early score that the trial must not exceed, metres. With None, the trial is not
+            stopped.
         folder: folder of the trial.
-        student: student before its training.
+        student: student of the trial, before its training.
     """
 
     def __init__(
@@ -76,10 +82,10 @@ class Rung:
         self._folder, self._student = folder, student
 
     def __call__(self, network: nn.Module, step: int) -> dict[str, float]:
-        """Return the early score. It is measured after `every` steps, and not again.
+        """Measure the early score if `step` is the one step at which it is measured.
 
         Raises:
-            Hopeless, ValueError: see `require_hope`.
+            Hopeless, ValueError: as raised by `require_hope`.
         """
         if step != self.every:
             return {}
@@ -95,6 +101,6 @@ class Rung:
 
 
 def halfway_m(folder: Path) -> float | None:
-    """Return the early score of a trial, or None if it was not measured."""
+    """Return the early score of a trial from its folder, or None if it was not measured."""
     path = folder / 'halfway.json'
     return float(json.loads(path.read_text())) if path.is_file() else None

@@ -1,4 +1,4 @@
-"""Results of a search: a table and plots."""
+"""Reports the results of a search as a table and plots."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ OBJECTIVES = {
 
 
 def table(config: TuneConfig, trials: Sequence[Trial], chosen: Mapping[Product, Trial]) -> str:
-    """Return a table of all trials for a terminal. Finished trials come first, the best on top."""
+    """Return a table of all trials for a terminal, with the best finished trials on top."""
     front = pareto_front(trials)
     lines = []
     for trial in sorted(trials, key=lambda t: t.reached_m if t.finished else math.inf):
@@ -50,7 +50,7 @@ def table(config: TuneConfig, trials: Sequence[Trial], chosen: Mapping[Product, 
 def plot_all(
     search: Search, trials: Sequence[Trial], chosen: Mapping[Product, Trial], folder: Path
 ) -> None:
-    """Plot accuracy over latency, how the searches converged, and the effect of each value."""
+    """Plot score over latency, convergence of the searches, and the effect of each setting."""
     _plot_front(search, trials, chosen).savefig(folder / 'accuracy_latency.png')
     _plot_convergence(search, trials).savefig(folder / 'convergence.png')
     for product in PRODUCTS:
@@ -61,7 +61,7 @@ def plot_all(
 def _plot_front(
     search: Search, trials: Sequence[Trial], chosen: Mapping[Product, Trial]
 ) -> Figure:
-    """Plot the finished trials, the Pareto front and the products."""
+    """Plot score over latency of the finished trials, the Pareto front and the products."""
     figure = Figure(figsize=(6, 4.5), dpi=110, layout='constrained')
     axes = figure.add_subplot()
     finished, front = [t for t in trials if t.finished], pareto_front(trials)
@@ -72,7 +72,7 @@ def _plot_front(
     axes.step(*_places(front), where='post', color='#4c9f70', label='Pareto front')
     for product, trial in chosen.items():
         label = f'{product}: trial {trial.number}'
-        size = 90 if product == 'balance' else 220  # both are visible if they are the same
+        size = 90 if product == 'balance' else 220  # products may coincide
         axes.scatter(
             *_places([trial]), size, facecolors='none', edgecolors=COLOURS[product], label=label
         )
@@ -87,7 +87,7 @@ def _places(trials: Sequence[Trial]) -> tuple[list[float], list[float]]:
 
 
 def _plot_convergence(search: Search, trials: Sequence[Trial]) -> Figure:
-    """Plot the least objective so far over the trials, for each search."""
+    """Plot the lowest objective so far over the number of trials, for each search."""
     figure = Figure(figsize=(4.5 * len(PRODUCTS), 3.6), dpi=110, layout='constrained')
     for position, product in enumerate(PRODUCTS, 1):
         axes = figure.add_subplot(1, len(PRODUCTS), position)
@@ -99,7 +99,7 @@ def _plot_convergence(search: Search, trials: Sequence[Trial]) -> Figure:
 
 
 def _plot_dependence(search: Search, product: Product, trials: Sequence[Trial]) -> Figure:
-    """Plot the Gaussian process of a search over each dimension, and over each pair of them."""
+    """Plot a search's Gaussian process over each dimension, and over each pair of dimensions."""
     count = len(search.dimensions)
     figure = Figure(figsize=(2.6 * count + 1, 2.6 * count + 1), dpi=80)
     result = search.fitted(product, trials).get_result()

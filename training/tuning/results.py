@@ -1,4 +1,4 @@
-"""The trials of a search: students, results, and the choice of products."""
+"""Keeps the trials of a search and their results, and chooses the products among them."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ PRODUCTS: tuple[Product, ...] = ('accuracy', 'balance')
 
 
 class Latency(Strict):
-    """Latency of one prediction, milliseconds."""
+    """Latency of a prediction, milliseconds: least, median and 99th percentile."""
 
     least_ms: float
     median_ms: float
@@ -22,67 +22,69 @@ class Latency(Strict):
 
 
 class Trial(Strict):
-    """A proposed student, and its results."""
+    """One trial of a search: a proposed student, and its results."""
 
     number: int
     sought: Literal['base', 'initial', 'accuracy', 'balance']
-    """Why it was proposed: as the base, as an initial trial, or for a product."""
+    """Why the trial was proposed: as the base, as an initial trial, or for a product."""
     values: dict[str, Number | str]
-    """Its values, by key of the student's configuration."""
+    """Values of the searched keys in the student's configuration."""
     latency: Latency | None = None
     bar_m: float | None = None
-    """If its early score exceeds this, it is stopped."""
+    """Bar for the early score: a trial above it is stopped."""
     halfway_m: float | None = None
-    """Its early score, measured during training."""
+    """Early score, measured during training."""
     pruned: bool = False
-    """Whether it was stopped because of its early score."""
+    """Whether the trial was stopped because of its early score."""
     score_m: float | None = None
-    """Its final score on validation data. Less is better. None: not finished."""
+    """Final score on validation data. Lower is better. None: the trial has not finished."""
     figures: dict[str, float] = {}
-    """Its other metrics."""
+    """All metrics of the trained student on validation data."""
     problem: str | None = None
-    """Why it failed, or None."""
+    """Why the trial failed, or None if it did not fail."""
 
     @property
     def reached_m(self) -> float:
-        """Return its final score, or its early score if it was stopped."""
+        """Return the final score of the trial, or the early score if the trial was stopped."""
         reached_m = self.halfway_m if self.pruned else self.score_m
         assert reached_m is not None
         return reached_m
 
     @property
     def median_ms(self) -> float:
-        """Return the median latency."""
+        """Return the median latency of the trial's student, milliseconds."""
         assert self.latency is not None
         return self.latency.median_ms
 
     @property
     def finished(self) -> bool:
-        """Return whether it was trained and measured."""
+        """Return whether the trial was trained to the end and measured."""
         return self.score_m is not None
 
     @property
     def open(self) -> bool:
-        """Return whether it has neither finished, nor been stopped, nor failed."""
+        """Return whether the trial is still to be run or resumed."""
         return not (self.finished or self.pruned) and self.problem is None
 
     def with_(self, **changes: object) -> 'Trial':
-        """Return a copy with more results."""
+        """Return a copy of the trial with some fields replaced."""
         return self.model_copy(update=changes)
 
 
 class Trials:
-    """All trials of a folder, in a file with one line of JSON each.
+    """All trials of a search, kept in a file with one line of JSON per trial.
 
-    The first line identifies the search. The file is replaced in one step, so that a reader sees
-    either the old one or the new one.
+    The first line of the file identifies the search. The file is replaced in one step, so that a
+    reader sees either the old file or the new file.
 
     Args:
         folder: folder of `trials.jsonl`.
-        identity: hash of all that the results depend on. Trials with another hash are refused.
+        identity: hash of all settings and data that affect the results. A file with another hash
+            is refused.
 
     Raises:
-        ConfigError: if the file is of other settings, data or another teacher, or is damaged.
+        ConfigError: if the file is damaged, or was made with other settings, other data or another
+            teacher.
     """
 
     def __init__(self, folder: Path, identity: str) -> None:
@@ -105,16 +107,16 @@ class Trials:
 
     @property
     def done(self) -> list[Trial]:
-        """Return the trials that finished, were stopped or failed, in order of their numbers."""
+        """Return the trials that finished, were stopped or failed, ordered by number."""
         return [trial for trial in self.all if not trial.open]
 
     @property
     def open(self) -> list[Trial]:
-        """Return the trials that were proposed and are not done."""
+        """Return the trials that were proposed but have no result yet."""
         return [trial for trial in self.all if trial.open]
 
     def put(self, *trials: Trial) -> None:
-        """Add or replace trials by their numbers, and write the file."""
+        """Add trials, or replace those with the same numbers, and write the file."""
         for trial in trials:
             self.all[trial.number : trial.number + 1] = [trial]
         first = json.dumps({'identity': self._identity})
@@ -124,14 +126,14 @@ class Trials:
 
 
 def choose(product: Product, trials: Sequence[Trial], config: TuneConfig) -> Trial:
-    """Return the best finished trial within the latency budget.
+    """Choose the trial for a product among the finished trials within the latency budget.
 
-    For `accuracy` it is the trial with the least score. For `balance` it is the one with the least
-    median latency among those whose score exceeds the least one by at most the share
-    `accuracy_loss`.
+    The product `accuracy` is the trial with the lowest score. The product `balance` is the trial
+    with the lowest median latency among all trials whose score exceeds the lowest score by at most
+    the share `accuracy_loss`.
 
     Raises:
-        ConfigError: if no finished trial keeps the budget.
+        ConfigError: if no finished trial keeps the latency budget.
     """
     finished = [trial for trial in trials if trial.finished]
     fit = [trial for trial in finished if trial.median_ms <= config.latency_budget_ms]
@@ -152,7 +154,7 @@ def choose(product: Product, trials: Sequence[Trial], config: TuneConfig) -> Tri
 
 
 def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the finished trials that no other beats in score and latency, the fastest first."""
+    """Return the finished trials that no other beats in both score and latency, fastest first."""
     front: list[Trial] = []
     finished = [trial for trial in trials if trial.finished]
     for trial in sorted(finished, key=lambda trial: (trial.median_ms, trial.reached_m)):

@@ -1,10 +1,12 @@
-"""Tuning: searches for the most accurate student, and for the fastest with almost its accuracy.
+"""Tuning: searches for an accurate student, and for a fast student that is almost as accurate.
 
-These are the two products, as in SwiftDiff (arXiv 2409.12456). The search is a Bayesian
-optimisation. Each trial is a short training, and all trials share one bank of the teacher's
-results. Latency is measured only while no trial trains. It is measured for each student before its
-training, with random weights, which do not affect it. At the end it is measured again for all
-finished trials, in turns.
+These two students are the products `accuracy` and `balance`, as in SwiftDiff (arXiv 2409.12456).
+The search is a Bayesian optimisation. Each trial is a short training, and all trials share one
+bank of the teacher's results.
+
+Latency is measured only while no trial trains. For each student it is measured before the
+training, with random weights: the values of the weights do not change the latency. At the end, the
+latencies of all finished trials are measured again, in turns.
 """
 
 import hashlib
@@ -50,25 +52,26 @@ def tune(
     out: Path,
     workers: int | None = None,
 ) -> dict[str, Any]:
-    """Search for the students of both products, print the results and return them.
+    """Search for both products, print the results and return them.
 
-    After an interruption, the same call continues: first with the unfinished trials, then with the
-    trials that an uninterrupted search would have made. `trials` may be raised later.
+    After an interruption, call this function again with the same arguments. It first finishes the
+    unfinished trials, and then makes the same trials as an uninterrupted search. To extend a
+    search, raise `trials` in the configuration and call this function again.
 
     Args:
-        config: base, space, budget and objective.
-        teacher_path: checkpoint of the teacher. It is sampled as its header says.
-        train_path: motion whose histories are the conditions.
-        validation_path: motion that the accuracy is measured on.
-        out: folder for `trials.jsonl`, the folders of the trials, the bank that they share,
-            `summary.json`, plots, and `accuracy.yaml` and `balance.yaml` for `train student
-            --config`.
-        workers: number of trials that Ray trains at the same time. None: one at a time, in this
-            process.
+        config: settings of the search: base configuration, search space, latency budget, ...
+        teacher_path: checkpoint of the teacher. It is sampled with the settings in its header.
+        train_path: archive whose histories are the conditions that students learn from.
+        validation_path: archive that the score is measured on.
+        out: folder for `trials.jsonl`, the folders of the trials, their common bank,
+            `summary.json` and plots. The files `accuracy.yaml` and `balance.yaml` are also written
+            here, for `train student --config`.
+        workers: number of trials that Ray trains at the same time. With None, this process trains
+            one trial after the other.
 
     Raises:
-        ConfigError: if the space does not fit the student, the folder is of another search, or no
-            trial has finished within the latency budget.
+        ConfigError: if the search space does not fit the student, the folder contains another
+            search, or no trial has finished within the latency budget.
         ModuleNotFoundError: if `workers` is given and Ray is not installed.
     """
     paths = (path.resolve() for path in (teacher_path, train_path, validation_path, out))
@@ -89,7 +92,7 @@ def tune(
 
 
 def _open(study: Study, teacher: Checkpoint) -> tuple[dict[str, Any], Trials]:
-    """Check the inputs and fill the bank; return the provenance of the search and its trials."""
+    """Check the inputs and fill the bank; return facts about the search, and its trials."""
     config, header = study.config, teacher.header
     train, validation = load_archive(study.train), load_archive(study.validation)
     model_windows(validation, header, config.validation.stride)
@@ -111,7 +114,7 @@ def _search(
     train: Callable[[list[Trial]], Iterable[Trial]],
     at_once: int,
 ) -> None:
-    """Run trials, `at_once` at a time, until there are enough."""
+    """Run trials, `at_once` at a time, until the configured number is done."""
     budget = study.config.trials
     with tqdm(
         total=budget,
@@ -128,7 +131,7 @@ def _search(
             for trial in trials.open:
                 if trial.latency is None:
                     trials.put(timed(study, teacher, trial))
-            bar.update(len(trials.done) - bar.n)  # some may have failed
+            bar.update(len(trials.done) - bar.n)  # includes failed trials
             for trial in trials.open:
                 if trial.bar_m is None:
                     trials.put(trial.with_(bar_m=bar_m(study.config, trials.done)))
@@ -143,7 +146,7 @@ def _search(
 def _conclude(
     study: Study, search: Search, trials: list[Trial], teacher: Checkpoint, facts: dict[str, Any]
 ) -> dict[str, Any]:
-    """Choose the products, write the results and print a table."""
+    """Choose the products, write all results and print a table."""
     config = study.config
     finished = [trial for trial in trials if trial.finished]
     if not finished:
@@ -180,7 +183,7 @@ def _conclude(
 
 
 def _write_product(study: Study, product: Product, trial: Trial) -> None:
-    """Write the configuration of a product, which can then be trained in full."""
+    """Write the configuration of a product, with which it can be trained fully."""
     config, score = study.config, SCORES[study.config.score]
     student = with_values(config.base, trial.values).model_copy(update={'name': product})
     about = (

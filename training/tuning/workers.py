@@ -1,4 +1,4 @@
-"""Trains several trials at the same time with Ray, on this machine or on a cluster."""
+"""Trains several trials of a search at the same time with Ray, here or on a cluster."""
 
 import logging
 import os
@@ -12,10 +12,10 @@ from motion_predictor_training.tuning.results import Trial
 
 
 class Workers:
-    """Processes that train trials, each with one CPU core and an equal share of the GPUs.
+    """Processes that train trials. Each gets one CPU core and an equal share of the GPUs.
 
-    They run on the cluster that the environment variable RAY_ADDRESS names, or else on this
-    machine. The machines of a cluster need a shared file system with the same paths.
+    The processes run on the cluster that the environment variable RAY_ADDRESS names, or else on
+    this machine. All machines of a cluster need a shared file system with the same paths.
 
     Args:
         count: number of trials that train at the same time.
@@ -24,9 +24,9 @@ class Workers:
 
     def __init__(self, count: int, folder: Path) -> None:
         os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # no telemetry
-        cores = None if 'RAY_ADDRESS' in os.environ else count  # a cluster knows its own number
+        cores = None if 'RAY_ADDRESS' in os.environ else count  # a cluster has its own
         here = Path.cwd()
-        os.chdir(folder)  # the processes import from there first, and must not find our sources
+        os.chdir(folder)  # workers must not import our sources
         try:
             ray.init(
                 num_cpus=cores,
@@ -40,7 +40,10 @@ class Workers:
         self._train = ray.remote(num_cpus=1, num_gpus=gpus)(trained)
 
     def train(self, study: Study, trials: list[Trial]) -> Iterator[Trial]:
-        """Yield trials as they finish or fail. A trial whose process dies repeatedly fails."""
+        """Train trials, and yield each when it has finished or failed.
+
+        A trial whose process dies repeatedly counts as failed.
+        """
         running = {self._train.remote(study, trial): trial for trial in trials}
         while running:
             (result,), _ = ray.wait(list(running))

@@ -1,1 +1,1 @@
-"""Importers of recorded motion, one file for each format."""
+"""Imports recorded motion. Each format has its own module."""

@@ -1,16 +1,18 @@
-"""AMASS: the joints of the BeLFusion split, or the raw parameters of body models.
+"""Imports AMASS: joints as in the BeLFusion split, or raw parameters of body models.
 
-All of AMASS is in metres with z up. Its archives have the layout smpl22. There are three kinds of
-source:
+All of AMASS is in metres with z up. The archives that are written have the layout smpl22. There
+are three kinds of sources:
 
-- `data_3d_amass.npz` and `data_3d_amass_test.npz` as TransFusion reads them: the array `arr_0`
-  (windows, 150, 22, 3), 60 Hz; each window becomes a clip;
-- the folders that BeLFusion's preprocessing writes, one for each data set, with poses.zarr
-  (N, 22, 3), 60 Hz, and poses_index.zarr (files, 2): the first frame and the end of each file;
-- AMASS as it is downloaded (SMPL+H or SMPL-X): <data set>/<subject>/<recording>.npz with poses
-  (T, 156 or 165) axis-angle, trans (T, 3), betas, gender and the frame rate. The package smplx
-  computes the joints with a body model, which users download from the SMPL site. (smplx uses 10
-  of the 16 betas of SMPL+H.)
+- `data_3d_amass.npz` and `data_3d_amass_test.npz`, which TransFusion reads. Each file has the
+  array `arr_0` (windows, 150, 22, 3) at 60 Hz. Each window becomes a clip.
+
+- Folders that BeLFusion's preprocessing writes, one for each data set. Each has poses.zarr (N, 22,
+  3) at 60 Hz, and poses_index.zarr (files, 2) with the first frame and the end of each file.
+
+- AMASS as it is downloaded (SMPL+H or SMPL-X): <data set>/<subject>/<recording>.npz. Each file has
+  poses (T, 156 or 165) in axis-angle form, trans (T, 3), betas, gender and the frame rate. The
+  package smplx computes the joints with a body model, which users download from the SMPL site. For
+  SMPL+H, smplx uses only 10 of the 16 betas.
 """
 
 import importlib
@@ -37,7 +39,7 @@ from motion_predictor_training.data.importers.plain import array_names, read_arr
 RATE_HZ = 60.0
 JOINTS = 22
 NEAR_M = 0.3
-"""Joints are relative to the pelvis if both hips lie nearer than this to the origin."""
+"""Positions are relative to the pelvis if both hips are always nearer to the origin than this."""
 BATCH = 512
 
 TEST_WINDOWS = {
@@ -62,15 +64,15 @@ def import_amass(
     body_models: Path | None = None,
     rate_hz: float = RATE_HZ,
 ) -> str:
-    """Write motion from AMASS to an archive, and return a line that sums it up.
+    """Write motion from AMASS to an archive, and return a line that summarises the archive.
 
     Args:
-        source: file or folder of one of the three kinds.
-        subjects: data sets (CMU) and people (CMU/01) to keep; None keeps all.
+        source: file or folder of one of the three kinds that the module describes.
+        subjects: data sets (like CMU) and people (like CMU/01) to keep. None keeps all.
         out: archive to write.
-        body_models: folder with files like smplh/SMPLH_MALE.pkl or smplx/SMPLX_NEUTRAL.npz, for
-            raw recordings.
-        rate_hz: frames per second of the archive.
+        body_models: folder with files like smplh/SMPLH_MALE.pkl or smplx/SMPLX_NEUTRAL.npz. Only
+            raw recordings need it.
+        rate_hz: frames per second of the archive to write.
 
     Raises:
         ArchiveError: if a file is damaged or of another kind, or a body model or package is
@@ -88,7 +90,7 @@ def import_amass(
 
 
 def _of_windows(source: Path, subjects: Sequence[str] | None, rate_hz: float) -> list[Clip]:
-    """Read windows. Those of the test file are named by their data sets."""
+    """Read an array of windows, and name those of the known test file by their data sets."""
     windows = read_arrays(source, ['arr_0'])['arr_0']
     _check(source, 'arr_0', windows, 4)
     relative = _is_relative(windows)
@@ -117,7 +119,7 @@ def _of_zarr(
         try:
             poses = np.asarray(zarr.open(str(folder), mode='r')[:])
             index = np.asarray(zarr.open(str(folder.parent / 'poses_index.zarr'), mode='r')[:])
-        except Exception as error:  # zarr's own errors changed from version to version
+        except Exception as error:  # zarr's errors depend on its version
             raise ArchiveError(f'{folder.parent} cannot be read: {error}') from error
         _check(folder, 'poses', poses, 3)
         relative = _is_relative(poses)
@@ -146,13 +148,13 @@ def _check(source: Path, name: str, positions: NDArray[np.generic], dimensions: 
 
 
 def _is_relative(positions: NDArray[np.generic]) -> bool:
-    """Whether joints (..., 22, 3) are relative to the pelvis, as some loaders return them."""
+    """Whether positions (..., 22, 3) are relative to the pelvis, as some loaders give them."""
     hips = positions[..., 1:3, :].astype(np.float32)
     return bool(np.linalg.norm(hips, axis=-1).max() < NEAR_M)
 
 
 def _in_world(motion: NDArray[np.generic], relative: bool) -> FloatArray:
-    """Return motion (T, 22, 3) with its joints in the world."""
+    """Return motion (T, 22, 3) with all joints in world coordinates."""
     positions = motion.astype(np.float32, copy=False)
     if relative:
         positions = positions.copy()
@@ -163,7 +165,7 @@ def _in_world(motion: NDArray[np.generic], relative: bool) -> FloatArray:
 def _of_raw(
     source: Path, subjects: Sequence[str] | None, body_models: Path | None, rate_hz: float
 ) -> list[Clip]:
-    """Compute the joints of recordings that hold parameters of a body model."""
+    """Compute the joints of recordings that contain parameters of a body model."""
     files = sorted(source.rglob('*.npz')) if source.is_dir() else [source]
     recordings = {path: '/'.join(path.resolve().parts[-3:-1]) for path in files}
     check_subjects(subjects, recordings.values(), source)
@@ -172,7 +174,7 @@ def _of_raw(
     for path, subject in recordings.items():
         if not is_wanted(subject, subjects):
             continue
-        # Some files hold only the shape of a person.
+        # Some files contain only the body shape of a person, without motion.
         if 'poses' not in array_names(path):
             continue
         motion = _raw_joints(path, models, rate_hz)
@@ -206,21 +208,18 @@ def _raw_joints(path: Path, models: 'BodyModels', rate_hz: float) -> FloatArray:
     gender = gender.decode() if isinstance(gender, bytes) else str(gender)
     recorded_hz = float(rate.reshape(()))
     step = round(recorded_hz / rate_hz)
-    if (
-        step > 1 and abs(recorded_hz - step * rate_hz) < 1e-6
-    ):  # no joints for frames that are left out
+    if step > 1 and abs(recorded_hz - step * rate_hz) < 1e-6:  # unused frames need no joints
         poses, trans, recorded_hz = poses[::step], trans[::step], rate_hz
-    # Some files hold the printed form of a byte string: "b'female'".
+    # Some files have the gender as the printed form of a byte string: "b'female'".
     joints = models.joints(kind, gender.removeprefix("b'").rstrip("'"), poses, trans, betas)
     return at_rate(joints, recorded_hz, rate_hz)
 
 
 class BodyModels:
-    """Body models of the package smplx. Each is read only once.
+    """Body models of the package smplx. Each model file is read only once.
 
     Args:
-        folder: has a folder for each kind of model, with files like SMPLH_MALE.pkl. None if the
-            user gave none.
+        folder: folder with files like smplh/SMPLH_MALE.pkl, or None if the user gave no folder.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -235,7 +234,7 @@ class BodyModels:
         trans: NDArray[np.generic],
         betas: NDArray[np.generic],
     ) -> FloatArray:
-        """Return the first 22 joints (T, 22, 3) of poses (T, C), trans (T, 3), betas (B,)."""
+        """Compute 22 joints (T, 22, 3) from poses (T, C), trans (T, 3) and betas (B,)."""
         if (kind, gender) not in self._models:
             self._models[kind, gender] = self._load(kind, gender, len(betas))
         model = self._models[kind, gender]
@@ -281,7 +280,7 @@ class BodyModels:
                 num_betas=betas,
                 use_pca=False,
             )
-        except Exception as error:  # a file of other origin may raise anything
+        except Exception as error:  # foreign files raise many types
             raise ArchiveError(f'smplx cannot read {stem}.{kinds[0]}: {error}') from error
         return model.eval()
 
@@ -290,7 +289,7 @@ def _optional(package: str, purpose: str) -> ModuleType:
     """Import a package that only this importer needs.
 
     Raises:
-        ArchiveError: if it is not installed.
+        ArchiveError: if the package is not installed.
     """
     try:
         return importlib.import_module(package)

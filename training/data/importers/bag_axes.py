@@ -1,4 +1,4 @@
-"""Turns recorded people so that z points up. Cameras record them in their own axes."""
+"""Rotates motion from a bag so that z points up. Cameras record in axes of their own."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +12,12 @@ from motion_predictor_training.data.importers.bag_reading import BagOptions, Rec
 from motion_predictor_training.data.importers.clips import FloatArray
 
 OPTICAL = (-0.5, 0.5, -0.5, 0.5)
-"""Quaternion x, y, z, w that turns the axes of a level camera (x right, y down, z forward) into
-x forward, y left, z up."""
+"""Quaternion x, y, z, w that converts from the optical frame of a level camera (x right, y down, z
+forward) to x forward, y left, z up."""
 
 
 def _turn(source: Path, recording: Recording, options: BagOptions) -> Rotation | None:
-    """Return the rotation that makes z of the recorded frame point up, or None if it does."""
+    """Return the rotation of the recorded frame that makes z point up, or None if z is up."""
     if options.rotation is not None:
         if not np.isfinite(options.rotation).all() or not np.any(options.rotation):
             raise ArchiveError(
@@ -36,7 +36,7 @@ def _turn(source: Path, recording: Recording, options: BagOptions) -> Rotation |
 
 
 def _lies(recording: Recording) -> bool:
-    """Whether people seen by an Azure Kinect seem to lie, as they do in its optical frame."""
+    """Whether people seem to lie, as they do in the optical frame of an Azure Kinect."""
     if recording.joint_names != known_layouts()['azure32'].joint_names:
         return False
     poses = np.concatenate([np.stack(track.poses) for track in recording.tracks.values()])
@@ -51,10 +51,10 @@ def _lies(recording: Recording) -> bool:
 def level_motion(
     source: Path, recording: Recording, options: BagOptions
 ) -> Callable[[FloatArray], FloatArray]:
-    """Return a function that turns motion (..., 3) of a recording so that z points up.
+    """Return a function that rotates motion (..., 3) of a recording so that z points up.
 
     Raises:
-        ArchiveError: if z does not point up and the options give no rotation.
+        ArchiveError: if z of the recording does not point up and the options give no rotation.
     """
     turn = _turn(source, recording, options)
     if turn is None:

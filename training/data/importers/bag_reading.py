@@ -1,6 +1,6 @@
-"""Reads a topic of a rosbag2 with the package `rosbags`, without ROS.
+"""Reads one skeleton topic of a rosbag2 with the package `rosbags`, without ROS.
 
-The messages are read as in the node, by `motion_predictor.sources`.
+Messages are converted by `motion_predictor.sources`, as in the node.
 """
 
 import os
@@ -31,37 +31,38 @@ from motion_predictor_training.data.importers.clips import FloatArray
 
 PACKAGE = 'motion_predictor'
 OBVIOUS = ('skeleton_array', 'azure_kinect', 'zed', 'mocap4r2')
-"""Sources whose message types are made for people. Others need --topic."""
+"""Sources whose message types always describe people. Topics of other sources must be named with
+--topic."""
 
 
 @dataclass(frozen=True)
 class BagOptions:
-    """How a bag is read."""
+    """Options that say how to read a bag."""
 
     topic: str | None = None
-    """Needed only if a bag has several topics that could be read."""
+    """Topic to read. Needed only if a bag has several topics with people."""
     input_type: str | None = None
-    """One of INPUT_TYPES. Needed for message types that are not made for people."""
+    """Type of the source, one of INPUT_TYPES. None chooses it by the message type."""
     input_layout: str = ''
-    """Layout of the joints if the messages do not name it: a name, or a .yaml file."""
+    """Layout of the joints, if the messages do not name their layout: a name, or a .yaml file."""
     joint_names: Sequence[str] = ()
-    """Joints of a pose_array or a point_cloud, in order."""
+    """Names of the joints of a pose_array or a point_cloud, in order."""
     point_fields: Sequence[str] = FIELDS
     marker_separator: str = ':'
     layout: str | None = None
-    """Layout to map the joints to. None keeps them as recorded."""
+    """Layout to map the joints to. None keeps the joints as recorded."""
     rate_hz: float = 60.0
     max_gap_s: float = 0.3
-    """A longer gap between two frames of a person starts a new clip."""
+    """A gap longer than this between two frames of a person starts a new clip."""
     min_confidence: float = 0.0
-    """Joints with less confidence count as missing."""
+    """Joints with less confidence than this count as missing."""
     rotation: tuple[float, float, float, float] | None = None
-    """Quaternion x, y, z, w that turns the recorded frame so that z points up."""
+    """Quaternion x, y, z, w that rotates the recorded frame so that z points up."""
 
 
 @dataclass
 class Frames:
-    """The frames of one person, in the order of their stamps."""
+    """The frames of one person, in the order of their time stamps."""
 
     stamps_ns: list[int] = field(default_factory=list)
     poses: list[FloatArray] = field(default_factory=list)  # (J, 3) metres, recorded frame
@@ -69,7 +70,7 @@ class Frames:
 
 @dataclass
 class Recording:
-    """The content of a topic."""
+    """The people and their motion from one topic."""
 
     joint_names: tuple[str, ...] = ()
     layout: Layout | None = None
@@ -77,12 +78,15 @@ class Recording:
     frame_id: str = ''
     tracks: dict[str, Frames] = field(default_factory=dict)
     out_of_order: int = 0
-    """Number of frames that were dropped because they were not newer than the one before."""
+    """Number of frames that were dropped because they were not newer than the previous frame."""
     rejected: Counter[str] = field(default_factory=Counter)
-    """People and messages left out, by reason."""
+    """Number of people and messages that were left out, by reason."""
 
     def add(self, person: str, stamp_ns: int, pose: FloatArray) -> None:
-        """Append a frame of a person. Count it instead if it is not newer than the last one."""
+        """Append a frame of a person, if it is newer than the person's last frame.
+
+        An older frame is dropped and counted.
+        """
         track = self.tracks.setdefault(person, Frames())
         if track.stamps_ns and stamp_ns <= track.stamps_ns[-1]:
             self.out_of_order += 1
@@ -92,10 +96,10 @@ class Recording:
 
 
 def read_recording(source: Path, options: BagOptions) -> Recording:
-    """Read the skeletons of a bag as they were recorded.
+    """Read the skeletons of a bag in their recorded frame, layout and time stamps.
 
     Raises:
-        ArchiveError: if the bag is damaged, lacks the topic or holds something else there.
+        ArchiveError: if the bag is damaged, lacks the topic, or the topic has no people.
     """
     if not source.exists():
         raise ArchiveError(f'there is no bag {source}')
@@ -107,7 +111,7 @@ def read_recording(source: Path, options: BagOptions) -> Recording:
             name, connections = _connections(source, reader.connections, options)
             kind = connections[0].msgtype
             adapter = open_source(name, settings, _point_reader)
-            # Some bags lack the definitions of their types.
+            # Some bags do not contain the definitions of their message types.
             types = reader.typestore if kind in reader.typestore.fielddefs else own
             if kind not in types.fielddefs:
                 raise ArchiveError(
@@ -126,7 +130,7 @@ def read_recording(source: Path, options: BagOptions) -> Recording:
         raise
     except InputError as error:
         raise ArchiveError(f'{source}: {error}') from error
-    except Exception as error:  # rosbags, sqlite and zstd raise many types on damaged files
+    except Exception as error:  # damaged files raise many types
         raise ArchiveError(f'{source} is not a readable rosbag2: {error}') from error
     if not recording.tracks:
         why = listed(recording.rejected)
@@ -135,7 +139,7 @@ def read_recording(source: Path, options: BagOptions) -> Recording:
 
 
 def _settings(options: BagOptions) -> Settings:
-    """Return the settings for what messages do not say. A layout given as a file is read."""
+    """Return the settings that messages lack. A layout given as a file is read."""
     layouts, name = dict(known_layouts()), options.input_layout
     if name.endswith(('.yaml', '.yml')):
         try:
@@ -163,7 +167,7 @@ def _point_reader() -> Callable[..., Any]:
 
 
 def _own_types() -> Typestore:
-    """Return the message types of ROS 2, and those of this package if they are installed."""
+    """Return the message types of ROS 2, and of this package if it is installed."""
     types = get_typestore(Stores.LATEST)
     for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep):
         folder = Path(prefix) / 'share' / PACKAGE / 'msg'
@@ -178,10 +182,10 @@ def _own_types() -> Typestore:
 def _connections(
     source: Path, connections: Sequence[Connection], options: BagOptions
 ) -> tuple[str, list[Connection]]:
-    """Choose the topic that the options name, or else the only one that can be read.
+    """Choose the topic that the options name, or else the only topic with people.
 
     Returns:
-        The name of the source that sends such messages, and the connections of the topic.
+        The type of the source that sends such messages, and the connections of the topic.
     """
     readable = INPUT_TYPES if options.topic else OBVIOUS
     names = [options.input_type] if options.input_type else readable
@@ -211,7 +215,10 @@ def _add(
     options: BagOptions,
     into: Recording,
 ) -> None:
-    """Add the people of one message. Refuse a topic if its joints or its frame change."""
+    """Add the people of one message to a recording.
+
+    A topic whose joints or frame change between messages is refused.
+    """
     into.rejected += bodies.rejected
     if not bodies.ids or bodies.stamp_ns is None:
         return
@@ -230,12 +237,12 @@ def _add(
         )
     poses = np.array(bodies.positions, np.float32)
     if bodies.confidence is not None:
-        # Negated so that NaN counts as missing too.
+        # The comparison is negated so that a confidence of NaN counts as missing, too.
         poses[~(bodies.confidence >= options.min_confidence)] = np.nan
     for person, pose in zip(bodies.ids, poses, strict=True):
         into.add(person, bodies.stamp_ns, pose)
 
 
 def listed(rejected: Counter[str]) -> str:
-    """Return what was left out and how often, as the end of a sentence."""
+    """Return the reasons of rejections and their counts, as the end of a sentence."""
     return ''.join(f', {count} x {reason}' for reason, count in rejected.most_common(5))

@@ -1,12 +1,13 @@
-"""BVH motion capture of any rig, mapped to a layout by joint names.
+"""Imports BVH motion capture of any rig, and maps it to a layout by joint names.
 
-The parser is our own, because no library would do. pybvh and bvhTools ignore the position channels
-that many rigs give to every joint. bvhio never ends on a truncated file, and bvh only splits the
-text.
+The parser is our own because no library is good enough. The libraries pybvh and bvhTools ignore
+position channels of joints, which many rigs have. The library bvhio never returns from a truncated
+file. The library bvh only splits the text into words.
 
-Conventions of BVH: the rotations of a joint apply in the order of its channels, each about axes
-that the earlier ones have turned. Position channels, if a joint has them, replace its OFFSET.
-Angles are in degrees. The file states neither the unit of length nor the axis that points up.
+BVH has the following conventions. The rotations of a joint apply in the order of its channels,
+each about the axes as turned by the earlier rotations. Position channels of a joint, if it has
+any, replace its OFFSET. Angles are in degrees. A BVH file states neither its unit of length nor
+which axis points up.
 """
 
 import re
@@ -40,32 +41,35 @@ CHANNEL = re.compile(r'([XYZ])(position|rotation)', re.IGNORECASE)
 
 
 class RigMapping(BaseModel):
-    """How to read the files of a rig: the content of a file in config/bvh."""
+    """Says how to read BVH files of a rig. It is the content of a file in config/bvh."""
 
     model_config = ConfigDict(extra='forbid', frozen=True)
 
     layout: str = 'smpl22'
-    """Layout of the archive."""
+    """Layout of the archive to write."""
     up: Literal['y', 'z'] = 'y'
-    """Axis of the files that points up."""
+    """Axis that points up in the BVH files."""
     scale_to_metres: Annotated[float, Field(gt=0)]
-    """Metres of one unit of the files."""
+    """Length of one unit of the BVH files, in metres."""
     skip_frames: Annotated[int, Field(ge=0)] = 0
     """Number of frames to leave out at the start of every file, such as a T-pose."""
     make_missing: bool = False
-    """Whether joints that are not listed are computed from others by the recipes of the layout. If
-    not, they are missing."""
+    """Whether joints that are not in `joints` are computed from others by the layout's recipes.
+    Otherwise these joints are missing."""
     subject: str = ''
-    """Regular expression for the path of a file. Its first group is the name of the person."""
+    """Regular expression that is searched in the path of a file. Its first group is the name of
+    the person."""
     category: str = ''
-    """Regular expression for the path of a file. Its first group is the kind of motion."""
+    """Regular expression that is searched in the path of a file. Its first group is the kind of
+    motion."""
     joints: Annotated[dict[str, str], Field(min_length=1)]
-    """Name in the rig, by the common name of a joint. NAME_end is the end site below NAME."""
+    """Name of a joint in the rig, by its common name. The end site below a joint NAME is called
+    NAME_end."""
 
 
 @dataclass(frozen=True)
 class BvhMotion:
-    """The motion of a BVH file, in its own units and axes."""
+    """The motion of a BVH file, in the units and axes of the file."""
 
     positions: NDArray[np.float64]  # (T, J, 3)
     names: list[str]
@@ -87,13 +91,13 @@ def import_bvh(
     rate_hz: float,
     out: Path,
 ) -> str:
-    """Write an archive with one clip for each BVH file, also of those in folders.
+    """Write an archive with one clip for each BVH file, and for each one in given folders.
 
     Returns:
-        A line that sums it up.
+        A line that summarises the archive.
 
     Raises:
-        ArchiveError: if a file is damaged or lacks mapped joints.
+        ArchiveError: if a BVH file is damaged or lacks joints of the mapping.
     """
     layout = layout_named(mapping.layout)
     known = {layout.common_name(joint) for joint in layout.joints}
@@ -136,10 +140,11 @@ def _found(pattern: str, file: Path) -> str:
 
 
 def read_mapping(name_or_path: str) -> RigMapping:
-    """Read a mapping from a file, or by the name of one that ships with the package.
+    """Read a rig mapping from a file, or the named one of those that ship with the package.
 
     Raises:
-        ArchiveError: in one sentence, if there is no such mapping or it is invalid.
+        ArchiveError: if there is no such mapping, or the mapping is invalid. The message is one
+            sentence.
     """
     shipped = installed('config', 'bvh')
     path = Path(name_or_path)
@@ -169,7 +174,7 @@ def read_bvh(path: Path) -> BvhMotion:
     """Read the positions of all joints and end sites in all frames of a BVH file.
 
     Raises:
-        ArchiveError: in one sentence, if the file is missing, damaged or empty.
+        ArchiveError: if the file is missing, damaged or empty. The message is one sentence.
     """
     try:
         text = path.read_text(encoding='utf-8-sig', errors='replace')
@@ -191,14 +196,14 @@ def read_bvh(path: Path) -> BvhMotion:
 
 
 def _parse_joints(words: Iterator[str]) -> list[_Joint]:
-    """Read the joints and end sites of the hierarchy, parents first."""
+    """Parse the hierarchy of a BVH file. Return joints and end sites, parents first."""
     joints: list[_Joint] = []
     open_joints = [-1]
     for word in words:
         key, parent = word.upper(), open_joints[-1]
         if key in ('ROOT', 'JOINT', 'END'):
             name = ' '.join(iter(words.__next__, '{'))
-            if key == 'END':  # an end site has no name: use that of its parent
+            if key == 'END':  # an end site has no name of its own
                 name = f'{joints[parent].name}_end'
             joints.append(_Joint(name, parent, [0.0, 0.0, 0.0], []))
             open_joints.append(len(joints) - 1)
@@ -219,7 +224,7 @@ def _parse_joints(words: Iterator[str]) -> list[_Joint]:
 
 
 def _parse_motion(text: str) -> tuple[int, float, str]:
-    """Return the number of frames, their rate in Hz, and the text of their values."""
+    """Return the number of frames, the frame rate in Hz, and the text of all values."""
     header = re.match(r'\s*Frames:\s*(\d+)\s+Frame\s+Time:\s*(\S+)(.*)', text, re.DOTALL | re.I)
     if header is None:
         raise ValueError('the lines Frames: and Frame Time: are missing after MOTION')
@@ -227,13 +232,13 @@ def _parse_motion(text: str) -> tuple[int, float, str]:
     if not count or not 1e-3 <= seconds < np.inf:
         raise ValueError(f'it states {count} frames of {seconds} s each')
     rate_hz = 1 / seconds
-    if abs(rate_hz - round(rate_hz)) < 1e-4 * rate_hz:  # 0.0083333 stands for 1/120
+    if abs(rate_hz - round(rate_hz)) < 1e-4 * rate_hz:  # 0.0083333 means 1/120
         rate_hz = float(round(rate_hz))
     return count, rate_hz, header[3]
 
 
 def _positions(joints: Sequence[_Joint], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the positions (T, J, 3) of all joints from the channels (T, channels)."""
+    """Compute the positions (T, J, 3) of all joints from the values of channels (T, channels)."""
     places: list[NDArray[np.float64]] = []
     turns: list[Rotation] = []
     column = 0
@@ -258,7 +263,10 @@ def _positions(joints: Sequence[_Joint], values: NDArray[np.float64]) -> NDArray
 
 
 def _rotation(order: str, angles: list[NDArray[np.float64]], frames: int) -> Rotation:
-    """Return rotations (frames,) by angles in degrees about axes that the earlier ones turn."""
+    """Combine rotations about successive axes, with angles in degrees (frames,).
+
+    Each rotation is about an axis as turned by the earlier rotations.
+    """
     turn = Rotation.identity(frames)
     for axis, angle in zip(order, angles, strict=True):
         turn = turn * Rotation.from_euler(axis, angle, degrees=True)

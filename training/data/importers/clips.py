@@ -1,4 +1,4 @@
-"""Steps that importers share: choose people, turn, resample, map joints, write."""
+"""Steps that all importers share: choosing people, resampling, mapping joints, writing."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ SAME_FRAME = 1e-6
 
 @dataclass(frozen=True)
 class Clip:
-    """Motion of one person without a break."""
+    """Motion of one person, recorded without interruption."""
 
     name: str
     subject: str
@@ -29,7 +29,7 @@ class Clip:
 
 
 def layout_named(name: str) -> Layout:
-    """Return a layout that ships with the package.
+    """Return the layout of this name that ships with the package.
 
     Raises:
         ArchiveError: if no layout has that name.
@@ -43,7 +43,10 @@ def layout_named(name: str) -> Layout:
 
 
 def plain_layout(joint_names: Sequence[str]) -> Layout:
-    """Return a layout for joints of which only the names are known. The first is their parent."""
+    """Return a layout for joints of which only the names are known.
+
+    The first joint is the parent of all others.
+    """
     if len(joint_names) < 2 or len(set(joint_names)) != len(joint_names):
         raise ArchiveError(
             f'expected two or more joints with different names, got {list(joint_names)}'
@@ -53,15 +56,15 @@ def plain_layout(joint_names: Sequence[str]) -> Layout:
 
 
 def is_wanted(subject: str, wanted: Sequence[str] | None) -> bool:
-    """Whether a subject was asked for, by its name or by a folder above it (CMU for CMU/01)."""
+    """Whether a subject is wanted, by its name or by a folder above it (CMU for CMU/01)."""
     return wanted is None or any(f'{subject}/'.startswith(f'{name}/') for name in wanted)
 
 
 def check_subjects(wanted: Sequence[str] | None, available: Iterable[str], source: Path) -> None:
-    """Refuse names of people whom a source does not have.
+    """Refuse wanted names of people that a source does not contain.
 
     Raises:
-        ArchiveError: with the missing names and those that the source has.
+        ArchiveError: if a name is missing. The message lists missing and available names.
     """
     there = sorted(set(available))
     missing = [name for name in wanted or () if not any(is_wanted(s, [name]) for s in there)]
@@ -71,7 +74,7 @@ def check_subjects(wanted: Sequence[str] | None, available: Iterable[str], sourc
 
 
 def z_up(motion: FloatArray, up: str) -> FloatArray:
-    """Turn motion (..., 3) so that z points up, if y does. The axes stay right-handed."""
+    """Rotate motion (..., 3) so that z points up, if y is the `up` axis."""
     if up == 'z':
         return motion
     x, y, z = np.moveaxis(motion, -1, 0)
@@ -79,9 +82,9 @@ def z_up(motion: FloatArray, up: str) -> FloatArray:
 
 
 def read_at(motion: FloatArray, places: NDArray[np.float64]) -> FloatArray:
-    """Interpolate motion (T, J, 3) linearly at fractional frames (F,); return it as (F, J, 3).
+    """Interpolate motion (T, J, 3) linearly at F fractional frame numbers (F, J, 3).
 
-    A joint is missing (NaN) between two frames if one of them lacks it.
+    Between two frames, a joint is missing (NaN) if either frame lacks the joint.
     """
     nearest = np.round(places)
     places = np.where(np.abs(places - nearest) < SAME_FRAME, nearest, places)
@@ -93,7 +96,7 @@ def read_at(motion: FloatArray, places: NDArray[np.float64]) -> FloatArray:
 
 
 def at_rate(motion: FloatArray, rate_hz: float, wanted_hz: float) -> FloatArray:
-    """Resample motion (T, J, 3) from one rate to another."""
+    """Resample motion (T, J, 3) from the frame rate `rate_hz` to `wanted_hz`."""
     if rate_hz == wanted_hz:
         return motion
     count = int((len(motion) - 1) * wanted_hz / rate_hz + SAME_FRAME) + 1
@@ -108,19 +111,21 @@ def in_layout(
     make_missing: bool,
     source_layout: Layout | None = None,
 ) -> FloatArray:
-    """Map the joints of motion to a layout by their common names (T, J_layout, 3).
+    """Map the joints of a motion to a layout by common names (T, J_layout, 3).
 
     Args:
-        source: file of the motion, for errors.
-        motion: positions with z up (T, J, 3).
-        common_names: common names of these J joints.
-        layout: layout to map to.
-        make_missing: whether missing joints are computed from others by recipes. Joints that
-            stay missing are NaN.
-        source_layout: layout of the motion, if it is known. Its recipes are used as well.
+        source: file that the motion is from, for error messages.
+        motion: positions (T, J, 3), z up.
+        common_names: common names of the J joints of the motion.
+        layout: layout to map the joints to.
+        make_missing: whether joints that the motion lacks are computed from other joints by the
+            recipes of the layout. Joints that are still missing are NaN.
+        source_layout: layout of the motion, if it is known. The recipes of this layout are used as
+            well.
 
     Raises:
-        ArchiveError: if the layout has none of the joints, or two of them have the same name.
+        ArchiveError: if the layout has none of the motion's joints, or two of these joints have
+            the same name.
     """
     wanted = [layout.common_name(joint) for joint in layout.joints]
     within_reach = set(common_names)
@@ -150,7 +155,7 @@ def in_layout(
 def write_clips(
     out: Path, clips: Sequence[Clip], layout: Layout, rate_hz: float, source: str
 ) -> str:
-    """Write clips as a motion archive and return a line that sums it up.
+    """Write clips as a motion archive, and return a line that summarises the archive.
 
     Raises:
         ArchiveError: if there are no clips, or no joint was measured.
@@ -175,7 +180,7 @@ def write_clips(
 
 
 def _warn_of_size(clips: Sequence[Clip]) -> None:
-    """Print a warning if people are too small or too large for positions in metres."""
+    """Warn if people are so small or large that positions are probably not in metres."""
     poses = [pose for clip in clips for pose in clip.motion[:: max(1, len(clip.motion) // 8)]]
     seen = [pose[np.isfinite(pose).all(axis=-1)] for pose in poses]
     size = float(np.median([np.ptp(pose, axis=0).max() for pose in seen if len(pose)] or [0.0]))

@@ -1,8 +1,9 @@
-"""Human3.6M, from the file `data_3d_h36m.npz` that VideoPose3D makes (GSPS, TransFusion read it).
+"""Imports Human3.6M from the file `data_3d_h36m.npz`, which VideoPose3D makes.
 
 The file holds one array, `positions_3d`: a pickled dictionary of subject ('S1', ...) -> action
-('Directions 1', ...) -> positions (T, 32, 3) float32. VideoPose3D's converter divides the data
-set's world coordinates by 1000, so they are in metres. z points up, the rate is 50 Hz.
+('Directions 1', ...) -> positions (T, 32, 3) float32. GSPS and TransFusion read the same file.
+VideoPose3D has converted the positions from millimetres to metres, in the world frame. z points
+up. The rate is 50 Hz.
 """
 
 import pickle
@@ -28,15 +29,15 @@ RATE_HZ = 50.0
 MEMBER = 'positions_3d'
 JOINTS = 32
 KEPT = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
-"""The joints of the layout h36m17, in its order. The others repeat these, or are fingers and
-toes."""
+"""Columns of the joints of the layout h36m17, in the order of the layout. The other columns repeat
+these joints, or are fingers and toes."""
 
 
 def import_human36m(source: Path, subjects: Sequence[str] | None, out: Path) -> str:
-    """Write the motion of some subjects, or of all, and return a line that sums it up.
+    """Write the motion of all or some subjects to an archive; return a line that summarises it.
 
     Raises:
-        ArchiveError: if the file is damaged or of another kind, or lacks a subject.
+        ArchiveError: if the file is damaged, has another format, or lacks a wanted subject.
     """
     content = read_pickled_array(source, MEMBER)
     if not isinstance(content, Mapping) or not content:
@@ -55,7 +56,7 @@ def import_human36m(source: Path, subjects: Sequence[str] | None, out: Path) -> 
 
 
 def _actions(source: Path, subject: object, actions: object) -> dict[str, Any]:
-    """Check the actions of a subject and return them by name: positions (T, 32, 3) float32."""
+    """Check the actions of a subject; return positions (T, 32, 3) float32 by action."""
     if not isinstance(actions, Mapping):
         raise ArchiveError(
             f'{source} holds {type(actions).__name__} for {subject}, expected a dictionary of '
@@ -73,17 +74,18 @@ def _actions(source: Path, subject: object, actions: object) -> dict[str, Any]:
 
 
 def _category(action: str) -> str:
-    """Return an action without the number of its repetition: Walking 1 -> Walking."""
+    """Return the name of an action without the number of its repetition: Walking 1 -> Walking."""
     return re.sub(r'\s*\d+$', '', action)
 
 
 def read_pickled_array(path: Path, member: str) -> object:
-    """Return the object that an .npz holds as a pickle, without running code from the file.
+    """Return the object that is pickled in an .npz, without running code from the file.
 
-    `allow_pickle=True` of numpy would run any function that the file names.
+    With `allow_pickle=True`, numpy would run any function that the file names.
 
     Raises:
-        ArchiveError: if the file is damaged, or holds anything but arrays and containers.
+        ArchiveError: if the file is damaged, or contains objects other than arrays and builtin
+            containers.
     """
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f'{member}.npy') as file:
@@ -101,7 +103,7 @@ def read_pickled_array(path: Path, member: str) -> object:
         raise
     except KeyError as error:
         raise ArchiveError(f'{path} has no array {member}') from error
-    except Exception as error:  # zipfile, zlib and pickle raise many types on damaged files
+    except Exception as error:  # damaged files raise many types
         raise ArchiveError(f'{path} is not a readable .npz: {error}') from error
     if not isinstance(content, np.ndarray) or content.size != 1 or shape not in ((), (1,)):
         raise ArchiveError(f'{path} holds {member} of shape {shape}, expected a single object')
@@ -112,7 +114,7 @@ class ArrayUnpickler(pickle.Unpickler):
     """Unpickles numpy arrays and builtin containers, and refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return the function or class that a pickle names, if arrays need it."""
+        """Return a function or class that a pickle names, if numpy arrays need it; else raise."""
         module = module.replace('numpy.core', 'numpy._core')
         if (module, name) == ('numpy', 'ndarray'):
             return np.ndarray
@@ -126,12 +128,15 @@ class ArrayUnpickler(pickle.Unpickler):
 
 
 def _empty_array(kind: type, shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
-    """Return an empty array like numpy's `_reconstruct`. The pickle then fills it."""
+    """Return an empty array, as numpy's `_reconstruct` does.
+
+    The unpickler then fills the array.
+    """
     if kind is not np.ndarray or shape != (0,):
         raise pickle.UnpicklingError('it rebuilds an array in a way that numpy never does')
     return np.ndarray(shape, np.dtype('b'))
 
 
 def _latin1(text: str, encoding: str = 'latin1') -> bytes:
-    """Return the bytes that an old pickle protocol wrote as text."""
+    """Convert text back to the bytes that an old pickle protocol wrote as this text."""
     return text.encode('latin1')

@@ -1,4 +1,4 @@
-"""Joins motion archives, whole or by people."""
+"""Joins motion archives into one archive: all people, or chosen people."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,17 +15,17 @@ from motion_predictor_training.data.importers.clips import (
 def join_archives(
     sources: Sequence[Path], subjects: Sequence[str] | None, without: Sequence[str], out: Path
 ) -> str:
-    """Write the clips of archives that have the same joints and rate into one archive.
+    """Join archives that have the same joints and rate into one archive.
 
     Args:
-        sources: motion archives.
-        subjects: people to keep; None keeps all.
-        without: people to leave out.
+        sources: motion archives to join.
+        subjects: names of people to keep. None keeps all people.
+        without: names of people to leave out.
         out: archive to write.
 
     Raises:
-        ArchiveError: if an archive cannot be read, differs from the first in joints or rate, or
-            a name is in none of them.
+        ArchiveError: if an archive cannot be read, has other joints or another rate than the first
+            archive, or if no archive contains a named person.
     """
     archives = [load_archive(source) for source in sources]
     first = archives[0]

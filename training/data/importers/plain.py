@@ -1,4 +1,4 @@
-"""Plain arrays of positions (.npz, .npy), which the user has to describe."""
+"""Imports plain arrays of positions (.npz, .npy), whose format the user describes."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -23,31 +23,33 @@ from motion_predictor_training.data.importers.clips import (
 
 @dataclass(frozen=True)
 class PlainFormat:
-    """Description of the files."""
+    """The user's description of the format of the files."""
 
     rate_hz: float
     layout: str | None = None
-    """Layout of the archive. Without joint names the positions have it too."""
+    """Layout of the archive to write. Without `joint_names`, the files have the same layout."""
     joint_names: Sequence[str] | None = None
-    """Names of the J joints in order, if they are not those of the layout."""
+    """Names of the J joints in the files, in order, if they differ from those of the layout."""
     key: str | None = None
-    """Array to read. Needed only if a file has several that could be positions."""
+    """Name of the array to read. Needed only if a file has several arrays that could be
+    positions."""
     scale_to_metres: float = 1.0
     up: str = 'z'
     zeros_are_missing: bool = False
-    """Whether a joint at exactly 0, 0, 0 was not measured."""
+    """Whether a position of exactly 0, 0, 0 means that the joint was not measured."""
 
 
 def import_plain(
     sources: Sequence[Path], form: PlainFormat, subjects: Sequence[str] | None, out: Path
 ) -> str:
-    """Write arrays (T, J, 3) as one clip each, or (N, T, J, 3) as N clips.
+    """Write an archive: an array (T, J, 3) becomes one clip, an array (N, T, J, 3) N clips.
 
-    NaN joints are missing. The subject of a clip is its entry in the array `subject` (N,), or else
-    the name of the file. Returns a line that sums it up.
+    Joints with NaN count as not measured. The subject of a clip is its entry in the array
+    `subject` (N,), or else the name of the file. The function returns a line that summarises the
+    archive.
 
     Raises:
-        ArchiveError: if a file is damaged or its arrays do not fit the description.
+        ArchiveError: if a file is damaged, or its arrays do not fit the description in `form`.
     """
     own, names = _joints(form)
     layout = layout_named(form.layout) if form.layout else own
@@ -76,7 +78,7 @@ def import_plain(
 
 
 def _joints(form: PlainFormat) -> tuple[Layout, list[str]]:
-    """Return the layout of the positions in the file, and the common names of the joints."""
+    """Return the layout of the positions in the files, and the common names of the joints."""
     if form.joint_names is None:
         if form.layout is None:
             raise ArchiveError(
@@ -90,10 +92,12 @@ def _joints(form: PlainFormat) -> tuple[Layout, list[str]]:
 def read_arrays(
     path: Path, wanted: Collection[str] | None = None
 ) -> dict[str, NDArray[np.generic]]:
-    """Read the wanted arrays of an .npz (None: all), or an .npy. Nothing is unpickled.
+    """Read the wanted arrays (None: all) of an .npz, or the array of an .npy.
+
+    Pickled objects are refused.
 
     Raises:
-        ArchiveError: in one sentence, if the file is missing or damaged.
+        ArchiveError: if the file is missing or damaged. The message is one sentence.
     """
     try:
         content = np.load(path, allow_pickle=False)
@@ -102,7 +106,7 @@ def read_arrays(
         with content:
             names = [n for n in content.files if wanted is None or n in wanted]
             return {name: content[name] for name in names}
-    except Exception as error:  # zipfile, zlib and numpy raise many types on damaged files
+    except Exception as error:  # damaged files raise many types
         raise ArchiveError(f'{path} is not a readable .npz or .npy: {error}') from error
 
 
@@ -110,12 +114,12 @@ def array_names(path: Path) -> list[str]:
     """Return the names of the arrays in an .npz.
 
     Raises:
-        ArchiveError: in one sentence, if it is not an .npz.
+        ArchiveError: if the file is not an .npz. The message is one sentence.
     """
     try:
         with np.load(path, allow_pickle=False) as content:
             return list(content.files)
-    except Exception as error:  # zipfile, zlib and numpy raise many types on damaged files
+    except Exception as error:  # damaged files raise many types
         raise ArchiveError(f'{path} is not a readable .npz: {error}') from error
 
 

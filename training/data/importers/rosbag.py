@@ -1,7 +1,7 @@
-"""Skeleton topics of a rosbag2 (sqlite3 or MCAP), as clips of a motion archive.
+"""Imports a skeleton topic of a rosbag2 (sqlite3 or MCAP) as clips of a motion archive.
 
-The frames of a person become one clip for each stretch without a gap. They are resampled by their
-stamps of capture.
+The frames of a person become several clips if there are gaps in time. Frames are resampled to a
+constant rate by their time stamps of capture.
 """
 
 from collections import Counter
@@ -37,12 +37,12 @@ from motion_predictor_training.data.importers.clips import (
 def import_rosbag(
     sources: Sequence[Path], options: BagOptions, subjects: Sequence[str] | None, out: Path
 ) -> str:
-    """Write the people recorded in bags, and return a line that sums it up.
+    """Write the people of bags to an archive, and return a line that summarises the archive.
 
-    The subject of a clip is <bag>/<person>.
+    The subject of a clip is named <bag>/<person>.
 
     Raises:
-        ArchiveError: if a bag is damaged or has no such topic, or its frame is not level.
+        ArchiveError: if a bag is damaged, lacks the topic, or z of its frame does not point up.
     """
     clips: list[Clip] = []
     there: set[str] = set()
@@ -95,7 +95,7 @@ def _output_layout(source: Path, recording: Recording, options: BagOptions) -> L
 
 
 def _stretches(track: Frames, options: BagOptions) -> Iterator[FloatArray]:
-    """Yield the stretches (T, J, 3) of a person without gaps, at the rate of the archive."""
+    """Yield the gapless parts (T, J, 3) of a person's motion, at the rate of the archive."""
     stamps = np.array(track.stamps_ns, np.int64)
     poses = np.stack(track.poses)
     poses[~np.isfinite(poses).all(axis=-1)] = np.nan
@@ -107,11 +107,11 @@ def _stretches(track: Frames, options: BagOptions) -> Iterator[FloatArray]:
 
 
 def _places(stamps_ns: NDArray[np.int64], rate_hz: float) -> NDArray[np.float64]:
-    """Return where instants at a constant rate are between frames, as fractional frame numbers.
+    """Return the fractional frame numbers of instants at a constant rate.
 
     Args:
-        stamps_ns: stamps of the frames (T,), nanoseconds.
-        rate_hz: the constant rate.
+        stamps_ns: time stamps of the recorded frames (T,), nanoseconds.
+        rate_hz: the constant rate of the instants.
     """
     seconds = (stamps_ns - stamps_ns[0]) / 1e9
     instants = np.arange(int(seconds[-1] * rate_hz + 1e-6) + 1) / rate_hz

@@ -13,10 +13,10 @@ HORIZON_STEP_S = 0.1
 
 
 def summary_of(sums: dict[str, Sums], rows: Sequence[str]) -> dict[str, Any]:
-    """Return the averages of the rows over the windows of a group, and the coverage."""
+    """Return the average figures of each row, and the coverage, over the windows of a group."""
     true_speeds = sums['truth'].mean('speeds')['count']
     figures = {row: figures_of(sums[row]) for row in rows}
-    if true_speeds.any():  # a future of a single frame has no speeds
+    if true_speeds.any():  # a future of one frame has no speeds
         for row, by_name in figures.items():
             speeds = sums[row].mean('speeds')['count']
             by_name['speed_JSD_bits'] = divergence_bits(speeds, true_speeds)
@@ -27,12 +27,12 @@ def summary_of(sums: dict[str, Sums], rows: Sequence[str]) -> dict[str, Any]:
 
 
 def figures_of(sums: Sums) -> dict[str, float]:
-    """Return the average of each figure over windows."""
+    """Return each figure, averaged over the windows that were summed."""
     return {name: float(value) for name, value in sums.mean('figures').items()}
 
 
 def horizon_of(sums: dict[str, Sums], rows: Sequence[str], rate_hz: float) -> dict[str, Any]:
-    """Return the errors of the rows at multiples of HORIZON_STEP_S."""
+    """Return the errors of each row (model or baseline) at multiples of HORIZON_STEP_S ahead."""
     curves = {row: sums[row].mean('horizon') for row in rows}
     times_s = _times(len(curves['model']['FDE']), rate_hz)
     return {
@@ -45,7 +45,7 @@ def horizon_of(sums: dict[str, Sums], rows: Sequence[str], rate_hz: float) -> di
 
 
 def joints_of(sums: dict[str, Sums], rows: Sequence[str], layout: Layout) -> dict[str, Any]:
-    """Return the errors of each row, by joint."""
+    """Return the errors of each row (model or baseline) for each joint."""
     return {
         row: {
             name: dict(zip(layout.joint_names, errors_mm.tolist(), strict=True))
@@ -56,7 +56,7 @@ def joints_of(sums: dict[str, Sums], rows: Sequence[str], layout: Layout) -> dic
 
 
 def coverage_of(sums: Sums, layout: Layout, rate_hz: float) -> dict[str, Any]:
-    """Return the share of joints inside the radius: overall, over the horizon, and by joint."""
+    """Return the share of joints inside the radius: overall, by time ahead, and by joint."""
     by_frame = sums.pooled('coverage', 'covered', 1)  # (F,)
     by_joint = sums.pooled('coverage', 'covered', 0)  # (J,), NaN where never measured
     times_s = _times(len(by_frame), rate_hz)
@@ -69,13 +69,16 @@ def coverage_of(sums: Sums, layout: Layout, rate_hz: float) -> dict[str, Any]:
 
 
 def _times(frames: int, rate_hz: float) -> list[float]:
-    """Return the multiples of HORIZON_STEP_S from the first to the last of some frames."""
+    """Return the multiples of HORIZON_STEP_S within a number of future frames, seconds."""
     first, last = (np.array([1, frames]) / rate_hz / HORIZON_STEP_S).tolist()
     multiples = np.arange(np.ceil(first - 1e-6), np.floor(last + 1e-6) + 1)
     return [round(float(m) * HORIZON_STEP_S, 6) for m in multiples if m > 0]
 
 
 def _read(curve: NDArray[np.float64], times_s: list[float], rate_hz: float) -> list[float]:
-    """Read a curve (F,) at times, linearly between frames. Its value f is f + 1 frames ahead."""
+    """Interpolate a curve (F,) linearly at some times.
+
+    Value f of the curve is f + 1 frames ahead.
+    """
     at_s = np.arange(1, len(curve) + 1) / rate_hz
     return [float(value) for value in np.interp(times_s, at_s, curve)]

@@ -1,11 +1,14 @@
-"""Intervals of averages over windows, by resampling clips instead of windows.
+"""Confidence intervals of averages over windows, from a bootstrap that resamples clips.
 
-Windows of a clip overlap and show one person in one activity, so they are not independent. A
-resample draws, for each person, as many clips as they have, with replacement, and takes all
-windows of these clips. People with a single clip are treated together as one person. The ends of
-the interval are percentiles of the resamples (Efron 1979; strata and clusters as in Davison and
-Hinkley, Bootstrap Methods and their Application, 3.2 and 3.8). The interval holds for other clips
-of these people, not for other people. With few clips it is too narrow.
+Clips are resampled instead of windows. The windows of one clip overlap and show one person in one
+activity, so these windows are not independent. A resample draws clips of each person, with
+replacement: as many clips as the person has. It takes all windows of the drawn clips. People with
+a single clip are treated together as one person.
+
+The ends of the interval are percentiles of the resampled averages (Efron 1979; strata and clusters
+as in Davison and Hinkley, Bootstrap Methods and their Application, 3.2 and 3.8). The interval
+holds for other clips of these people, not for other people. With few clips the interval is too
+narrow.
 """
 
 from functools import lru_cache
@@ -21,20 +24,21 @@ SEED = 0
 
 
 def clusters(clips: NDArray[np.int64], people: NDArray[np.str_]) -> NDArray[np.void]:
-    """Return the clip and the person of each window (W,), as `interval` takes them."""
+    """Return the clip and the person of each window (W,), in the form that `interval` takes."""
     result = np.empty(len(clips), [('clip', np.int64), ('person', np.int64)])
     result['clip'], result['person'] = clips, np.unique(people, return_inverse=True)[1]
     return result
 
 
 def resampled_means(values: FloatArray, clips: NDArray[np.void]) -> NDArray[np.float64]:
-    """Return the average over windows of each resample (DRAWS, ...).
+    """Return DRAWS resampled averages over windows (DRAWS, ...).
 
-    Calls with the same clips draw the same resamples. So a ratio of two resampled averages, for
-    example, uses the same resamples for both.
+    Calls with the same clips draw the same resamples. So both averages of a ratio, for example,
+    use the same resamples.
 
     Args:
-        values: values of the windows (W, ...). NaN was not measured and is left out.
+        values: values of the windows (W, ...). NaN stands for a value that was not measured, and
+            is left out.
         clips: clip and person of each window (W,), see `clusters`.
     """
     _, first, cluster = np.unique(clips['clip'], return_index=True, return_inverse=True)
@@ -52,7 +56,7 @@ def resampled_means(values: FloatArray, clips: NDArray[np.void]) -> NDArray[np.f
 
 @lru_cache(maxsize=4)
 def _draw(people: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return the number of times that each clip is in each resample (DRAWS, clips)."""
+    """Return how often each clip was drawn in each resample (DRAWS, clips)."""
     rng = np.random.default_rng(SEED)
     owners = np.array(people)
     alone = np.bincount(owners)[owners] == 1
@@ -69,15 +73,15 @@ def between(resampled: FloatArray) -> tuple[FloatArray, FloatArray]:
     ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     never = np.isnan(resampled).all(0)
     values = np.where(never, 0, resampled)
-    quantile = np.nanquantile if np.isnan(values).any() else np.quantile  # quantile is faster
+    quantile = np.nanquantile if np.isnan(values).any() else np.quantile  # np.quantile is faster
     low, high = quantile(values, ends, axis=0)
     return np.where(never, np.nan, low), np.where(never, np.nan, high)
 
 
 def interval(values: FloatArray, clips: NDArray[np.void]) -> tuple[FloatArray, FloatArray]:
-    """Return the ends (...) of the interval of the average of values (W, ...) over windows.
+    """Return both ends (...) of the interval of the average of values (W, ...) over windows.
 
-    With a single clip they are NaN, since nothing is known about other clips.
+    With a single clip both ends are NaN, since nothing is known about other clips.
     """
     if len(np.unique(clips['clip'])) < 2:
         nothing = np.full(values.shape[1:], np.nan)
@@ -86,12 +90,12 @@ def interval(values: FloatArray, clips: NDArray[np.void]) -> tuple[FloatArray, F
 
 
 def mean(values: FloatArray) -> NDArray[np.float64]:
-    """Return the average (...) of values (W, ...) over windows, without NaN; all NaN gives NaN."""
+    """Average values (W, ...) over windows, without NaN (...). If all are NaN, return NaN."""
     known = np.isfinite(values)
     with np.errstate(invalid='ignore'):
         return np.where(known, values, 0).sum(0, dtype=np.float64) / known.sum(0)
 
 
 def over_people(values: FloatArray, people: NDArray[np.str_]) -> NDArray[np.float64]:
-    """Return the average (...) of values (W, ...) over people, who all have the same weight."""
+    """Average values (W, ...) over people, each with the same weight (...)."""
     return mean(np.stack([mean(values[people == person]) for person in np.unique(people)]))

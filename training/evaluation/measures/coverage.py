@@ -1,9 +1,10 @@
-"""Coverage and size of the published balls, beside those of a standard.
+"""Coverage and size of the balls that the node publishes, compared with those of ISO 13855.
 
-Coverage without size says little, and an average says little about a fast wrist. So both are given
-by time ahead, joint, person and speed, for joints and for whole bodies. The balls of ISO
-13855:2024 are given beside them. They need no prediction: a joint moves from where it was last
-seen at no more than its greatest speed.
+A ball contains a joint with a stated probability, the coverage. Coverage without size says little,
+and an average says little about a fast wrist. So coverage and size are reported by time ahead,
+joint, person and speed, for single joints and for whole bodies. The balls of ISO 13855:2024 are
+reported for comparison. Those balls need no prediction: the standard assumes that a joint leaves
+the place where it was last seen with at most its greatest speed.
 """
 
 from typing import Any
@@ -22,10 +23,10 @@ from motion_predictor_training.predicting.every_window import Predicted
 
 SET_TIMES_S = (0.05, 0.1, 0.2, 0.33, 0.5, 1.0, 1.5, 2.0)
 JOINT_TIMES_S = (0.1, 0.5, 1.0, 2.0)
-"""Times ahead at which coverage is given by joint."""
+"""Times ahead at which the coverage of each joint is reported."""
 PERCENTILES = (5, 50, 95)
 SPEEDS_M_S = (0.0, 0.25, 1.0, 2.0, float('inf'))
-"""Limits of the bins by the speed at which a joint was last seen."""
+"""Limits of the speed bins. A joint belongs to a bin by the speed at which it was last seen."""
 EXTREMITIES = ('l_wrist', 'r_wrist', 'l_ankle', 'r_ankle')
 
 FloatArray = NDArray[np.floating]
@@ -37,9 +38,9 @@ def measure_sets(predicted: Predicted, layout: Layout, rate_hz: float) -> dict[s
     Returns:
         `held` (B, T, J): 1 if the ball holds the joint, else 0. `radius_m` (B, T, J): radius of
         our ball. `iso_radius_m` (B, T, J): radius of the ball of ISO 13855. `iso_way` (B, T, J):
-        distance that the joint went, divided by that radius. All four are NaN where the joint was
-        not measured. `held_always` (B,): 1 if all joints are held in all frames, else 0.
-        `joint_speed` (B, J): speed at which each joint was last seen, m/s.
+        distance that the joint moved, divided by `iso_radius_m`. These four are NaN where the
+        joint was not measured. `held_always` (B,): 1 if the balls hold all joints in all frames,
+        else 0. `joint_speed` (B, J): speed at which each joint was last seen, m/s.
     """
     frames = predicted.future.shape[1]
     times_s = times_within(frames, rate_hz, SET_TIMES_S)
@@ -71,27 +72,29 @@ def sets_report(
     layout: Layout,
     times_s: list[float],
 ) -> dict[str, Any]:
-    """Return coverage and size of the sets, overall and by group, joint and speed.
+    """Return coverage and size of the balls, overall and by group, joint and speed.
 
     Args:
         collected: results of `measure_sets` for all W windows.
-        labels: name of the group of each window, by kind of group (W,).
+        labels: for each kind of group, the name of the group that each window belongs to (W,).
         layout: layout of the joints.
-        times_s: times ahead of the collected results (T,).
+        times_s: times ahead at which the results were collected (T,).
 
     Returns:
-        `ours` and `iso_13855` have the following figures at each of `times_s`. `coverage`: of the
-        measured joints. `whole_body`: share of windows in which all of them are held at once.
-        `volume_m3`: PERCENTILES of the volumes of the balls. `radius_cm`: median of the radius.
+        `ours` and `iso_13855` have the following figures at each of `times_s`. `coverage`: share
+        of the measured joints that are inside their ball. `whole_body`: share of windows in which
+        all measured joints are inside their balls at once. `volume_m3`: the PERCENTILES of the
+        volumes of the balls. `radius_cm`: median radius of the balls.
 
-        `ours` also has `always`, the share of windows in which every joint is held in every frame.
-        `iso_13855` also has `times_its_speeds`. With its speeds multiplied by this factor, its
-        balls would hold as much as ours. `ours_at_equal_coverage` is the median volume of our
-        balls, divided by that of these balls.
+        `ours` also has `always`, the share of windows in which every joint is inside its ball in
+        every frame. `iso_13855` also has `times_its_speeds`. If the speeds that ISO 13855 assumes
+        are multiplied by this factor, its balls have the same coverage as our balls. `iso_13855`
+        also has `ours_at_equal_coverage`: the median volume of our balls, divided by the median
+        volume of the balls of ISO 13855 with this factor.
 
-        `groups`: coverage, whole body and radius of each group. `joints`: coverage at
-        JOINT_TIMES_S. `extremities`: coverage of wrists and ankles by the speed at which they were
-        last seen, with the number of joints.
+        `groups`: `coverage`, `whole_body` and `radius_cm` of each group of windows. `joints`:
+        coverage of each joint at JOINT_TIMES_S. `extremities`: coverage of wrists and ankles by
+        the speed at which the joint was last seen, with the number of joints.
     """
     way = collected['iso_way']
     ours = {'held': collected['held'], 'radius_m': collected['radius_m']}
@@ -118,7 +121,7 @@ def sets_report(
 
 
 def _coverage(sets: dict[str, FloatArray]) -> dict[str, Any]:
-    """Return the coverage of joints, the coverage of bodies and the median radius, each (T,)."""
+    """Return the coverage of joints, the coverage of whole bodies and the median radius (T,)."""
     held, radius = sets['held'], sets['radius_m']  # (W, T, J)
     share, count = _share(held, (0, 2))
     seen = np.isfinite(held).any(2)
@@ -146,9 +149,10 @@ def _sizes(sets: dict[str, FloatArray]) -> dict[str, Any]:
 def _equal(
     ours: dict[str, FloatArray], iso: dict[str, FloatArray], way: FloatArray
 ) -> dict[str, Any]:
-    """Return the factor of ISO 13855's speeds with which its balls hold as much as ours.
+    """Return the factor on ISO 13855's speeds that gives its balls the same coverage as ours.
 
-    Also return the volume of our balls, divided by that of these balls. See `sets_report`.
+    Also return the volume of our balls, divided by the volume of the balls of ISO 13855 with this
+    factor. `sets_report` describes both.
     """
     share, _ = _share(ours['held'], (0, 2))
     times, smaller = [], []
@@ -184,7 +188,7 @@ def _extremities(held: FloatArray, speed: FloatArray, layout: Layout) -> list[di
 
 
 def _share(values: FloatArray, axis: tuple[int, ...]) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Return the average over axes of values that are not NaN, and their number."""
+    """Average the values that are not NaN over some axes, and return also how many there are."""
     known = np.isfinite(values)
     count = known.sum(axis)
     with np.errstate(invalid='ignore'):

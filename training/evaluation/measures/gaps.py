@@ -1,20 +1,20 @@
-"""Distances and averages over measured values; NaN marks the others."""
+"""Distances and averages over measured values; NaN marks values that were not measured."""
 
 import torch
 from torch import Tensor
 
 
 def is_whole(values: Tensor) -> bool:
-    """Whether no value is NaN. A sum shows it, in a tenth of the time of checking each value."""
+    """Whether no value is NaN. The sum tells, in a tenth of the time that checking each takes."""
     return not torch.isnan(values.sum()).item()
 
 
 def only_measured(motion: Tensor, measured: Tensor) -> Tensor:
-    """Return motions with NaN where the truth was not measured.
+    """Return predicted futures with NaN where the recorded future was not measured.
 
     Args:
         motion: predicted futures (B, S, F, J, 3), metres.
-        measured: which positions of the truth were measured (B, F, J).
+        measured: which positions of the recorded future were measured (B, F, J).
     """
     if measured.all():
         return motion
@@ -22,7 +22,7 @@ def only_measured(motion: Tensor, measured: Tensor) -> Tensor:
 
 
 def norm(difference: Tensor) -> Tensor:
-    """Return L2 norms (...) of differences (..., D). NaN is left out; all NaN gives NaN."""
+    """Return L2 norms (...) of vectors (..., D), leaving out NaN. If all are NaN, return NaN."""
     if is_whole(difference):
         return torch.linalg.vector_norm(difference, dim=-1)
     known = ~torch.isnan(difference)
@@ -31,7 +31,7 @@ def norm(difference: Tensor) -> Tensor:
 
 
 def mean(values: Tensor, dim: int | tuple[int, ...]) -> Tensor:
-    """Return averages over dimensions. NaN is left out; all NaN gives NaN."""
+    """Average over some dimensions, leaving out NaN. If all values are NaN, return NaN."""
     if is_whole(values):
         return values.mean(dim)
     return values.nanmean(dim)

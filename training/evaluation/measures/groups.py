@@ -1,4 +1,4 @@
-"""The groups of windows: person, activity, speed, and whether trained on."""
+"""Groups windows by person, activity and speed, and by whether the person was trained on."""
 
 from collections.abc import Mapping
 
@@ -14,13 +14,14 @@ WALKING_M_S = 0.6
 PACES_M_S = {'still': 0.0, 'slower': 0.1, 'walking': WALKING_M_S, 'running': 2.0}
 """Lowest speed of the root for each pace, measured in the history."""
 QUIET_M_S = 0.1
-"""A person counts as quiet if the joints move more slowly in the history, on average."""
+"""A person counts as quiet if the average speed of the joints in the history is below this."""
 STEP_S = 0.1
-"""Time over which speeds of joints are taken. From frame to frame they would be noise."""
+"""Time over which the speed of a joint is measured. From frame to frame it would be mostly
+noise."""
 
 
 def pace_of(speed_m_s: float) -> str:
-    """Return the pace of a root's speed over the ground."""
+    """Return the pace (still, slower, walking or running) of a root with some speed, m/s."""
     return [pace for pace, least in PACES_M_S.items() if speed_m_s >= least][-1]
 
 
@@ -44,14 +45,17 @@ def groups_of(
     rate_hz: float,
     seen: Mapping[str, str],
 ) -> list[dict[str, str]]:
-    """Return the groups of B windows by kind, as far as the archive names them.
+    """Return, for each of B windows, the group that it belongs to, by kind of group.
+
+    Categories and subjects are kinds only if the archive names any.
 
     Args:
-        archive: archive of the windows.
+        archive: archive that the windows are from.
         clips: number of the clip of each window (B,).
         history: observed motion (B, H, J, 3), metres.
         rate_hz: frames per second.
-        seen: for each subject, whether they were trained or calibrated on, see `Known.of`.
+        seen: for each subject, whether the checkpoint was trained or calibrated on them, see
+            `Known.of`.
     """
     paces = speed_of(history.numpy(), rate_hz).tolist()
     speeds = body_speed(history, rate_hz).tolist()

@@ -1,8 +1,9 @@
-"""Errors of the mean in the world, by time ahead, beside simple baselines.
+"""Errors of the predicted mean in the world, by time ahead, compared with simple baselines.
 
-A robot acts on the mean. `joints` is the distance of its joints from the recorded ones in the
-world, averaged over the measured joints. `root` is the distance of the root. `relative` is that of
-the other joints after both motions are moved to the same root.
+These errors matter because a robot acts on the mean of the samples. `joints` is the distance of
+the predicted joints from the recorded joints, averaged over the measured joints. `root` is the
+distance of the predicted root from the recorded root. `relative` is the average distance of all
+joints except the root, after both motions are moved to the same root.
 """
 
 from typing import Any
@@ -25,17 +26,18 @@ FloatArray = NDArray[np.floating]
 
 
 def times_within(frames: int, rate_hz: float, times_s: tuple[float, ...] = TIMES_S) -> list[float]:
-    """Return the times ahead that are within a number of frames."""
+    """Return those of some times ahead that lie within a number of future frames, seconds."""
     return [time_s for time_s in times_s if time_s <= frames / rate_hz + 1e-6]
 
 
 def read(curves: Tensor, times_s: list[float], rate_hz: float, start: float = 0.0) -> Tensor:
-    """Read curves (..., F) at T times ahead, linearly between frames.
+    """Interpolate curves (..., F) linearly at T times ahead.
 
-    Value f of a curve is f + 1 frames ahead. At the last observation the value is `start`.
+    Value f of a curve is f + 1 frames ahead. At the last observed frame a curve has the value
+    `start`.
 
     Returns:
-        Values (..., T); NaN where a frame that is needed is NaN.
+        The curves at these times (..., T); NaN where a frame that is needed is NaN.
     """
     place = np.array(times_s) * rate_hz - 1
     left = np.floor(place + 1e-6).astype(int)
@@ -47,9 +49,9 @@ def read(curves: Tensor, times_s: list[float], rate_hz: float, start: float = 0.
 
 
 def errors_mm(motion: Tensor, future: Tensor) -> Tensor:
-    """Return the errors of motions (B, F, J, 3) by QUANTITIES (B, 3, F), millimetres.
+    """Return the errors of motions (B, F, J, 3) in each of QUANTITIES (B, 3, F), millimetres.
 
-    They are NaN in frames without a measured joint.
+    The errors are NaN in frames without a measured joint.
     """
     difference = motion - future
     world = norm(difference)  # (B, F, J)
@@ -60,16 +62,16 @@ def errors_mm(motion: Tensor, future: Tensor) -> Tensor:
 def measure_world(
     model_mean: Tensor, history: Tensor, future: Tensor, rate_hz: float
 ) -> dict[str, Tensor]:
-    """Measure the mean and the baselines on B windows.
+    """Measure the errors of the model's mean and of the baselines on B windows.
 
     Args:
         model_mean: mean of the model (B, F, J, 3), metres, world frame.
-        history: observed motion (B, H, J, 3), likewise.
-        future: recorded future (B, F, J, 3), likewise; NaN where not measured.
+        history: observed motion (B, H, J, 3), metres, world frame.
+        future: recorded future (B, F, J, 3), metres, world frame; NaN where not measured.
         rate_hz: frames per second.
 
     Returns:
-        `world`: errors of ROWS by QUANTITIES at the times within the future (B, R, 3, T), mm.
+        `world`: errors of each of ROWS, in each of QUANTITIES, at T times ahead (B, R, 3, T), mm.
     """
     frames = future.shape[1]
     rows = {'model': model_mean, **baselines(history, frames, rate_hz)}
@@ -80,23 +82,26 @@ def measure_world(
 def summarise_world(
     world: FloatArray, clips: NDArray[np.void], people: NDArray[np.str_] | None
 ) -> dict[str, Any]:
-    """Return averages over windows, and where a baseline is better.
+    """Return errors averaged over windows, and say at which times a baseline is better.
 
     Args:
-        world: results of `measure_world` (W, R, 3, T).
+        world: errors of all W windows from `measure_world` (W, R, 3, T), mm.
         clips: clip and person of each window (W,), see `bootstrap.clusters`.
         people: name of the person of each window (W,), or None if unknown.
 
     Returns:
-        `windows`, `clips`, and for each quantity the following figures, at each time, in mm.
+        The numbers of `windows` and `clips`. For each of QUANTITIES also the following figures, in
+        mm, each with one value per time ahead.
 
-        `rows`: for each row its `mean` over windows, and the ends `low` and `high` of the
-        interval. If the people are known, also `over_people`, the average over people.
+        `rows`: for each row (the model or a baseline) the average error over windows, `mean`, and
+        the ends of its confidence interval, `low` and `high`. If the people are known, each row
+        also has `over_people`, the average error over people.
 
-        `best_baseline`: the baseline with the least error at that time. It has its `row` and
-        `mean`. `difference` says by how much the model is worse, with the ends `low` and `high`.
-        `is_better` says whether the baseline is better beyond the interval. It is None if the
-        model is worse but there is no interval, because all windows are of one clip.
+        `best_baseline` describes the baseline with the least error at each time ahead. Its `row`
+        and `mean` are the name and the error of this baseline. Its `difference` is the error of
+        the model minus the error of this baseline, with the interval `low` to `high`. Its
+        `is_better` is true if the whole interval says that this baseline is better. With windows
+        of a single clip there is no interval: `is_better` is then None if the model is worse.
     """
     means = bootstrap.mean(world)  # (R, 3, T)
     low, high = bootstrap.interval(world, clips)
@@ -137,13 +142,13 @@ def world_report(
     clips: NDArray[np.void],
     times_s: list[float],
 ) -> dict[str, Any]:
-    """Return `summarise_world` of all windows and of every group, and where a baseline is better.
+    """Return `summarise_world` of all windows and of every group, and all wins of baselines.
 
     Args:
-        world: results of `measure_world` (W, R, 3, T).
-        labels: name of the group of each window, by kind of group (W,).
+        world: errors of all W windows from `measure_world` (W, R, 3, T), mm.
+        labels: for each kind of group, the name of the group that each window belongs to (W,).
         clips: clip and person of each window (W,), see `bootstrap.clusters`.
-        times_s: times ahead (T,).
+        times_s: times ahead of these errors (T,).
     """
     people = labels.get('subject')
     report: dict[str, Any] = {
@@ -164,10 +169,11 @@ def world_report(
 
 
 def baseline_wins(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return every entry in which the best baseline is better than the model.
+    """Return every group, quantity and time at which the best baseline is better than the model.
 
-    With an interval, the difference must be beyond it. Entries of a single clip have no interval.
-    If the baseline is better there, they are listed with `beyond_interval` None.
+    The difference must be clear: the whole confidence interval must say that the baseline is
+    better. Groups of a single clip have no interval. If the baseline is better in such a group, it
+    is listed with `beyond_interval` None.
     """
     groups = [('all', 'all', report['all'])]
     groups += [

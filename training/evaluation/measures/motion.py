@@ -1,9 +1,10 @@
-"""Measures beyond the protocol: errors per joint, and how human the motion is.
+"""Measures that the published protocol lacks: errors per joint, and how human a motion looks.
 
-Positions are in the world frame and include the root, as a robot needs them. The best of S samples
-is the one with the lowest ADE. A measure is left out if the layout lacks the end joints that it
-needs, or if futures are too short. Positions that were not measured are NaN in the future and in
-the samples, and do not count. If no other values are left, a measure is NaN.
+Positions are in the world frame and include the root, because a robot needs them so. The best of S
+samples is the sample with the lowest ADE. A measure is left out if the layout lacks the end joints
+that this measure needs, or if the futures are too short. A position that was not measured is NaN
+in the future and in the samples, and does not count. A measure without any measured position is
+NaN.
 """
 
 from collections import defaultdict
@@ -25,8 +26,8 @@ ENDS = ('l_wrist', 'r_wrist', 'l_ankle', 'r_ankle')
 EDIT_TOLERANCE_M = 0.1
 
 Measured = dict[str, dict[str, Tensor]]
-"""Measures of B windows, by kind and name: `figures` (B,), `horizon` (B, F), `joints` (B, J),
-counts of `speeds` (B, SPEED_BINS), ..."""
+"""Measures of B windows, by kind and name. The kinds include `figures` (B,), `horizon` (B, F),
+`joints` (B, J) and `speeds`, counts by speed (B, SPEED_BINS)."""
 
 SPEED_STEP_M_S = 0.05
 SPEED_BINS = 101
@@ -37,7 +38,7 @@ archives to 0.25 mm would look like a jerk of 100 m/s^3."""
 
 
 class Sums:
-    """Sums of measures over windows. They take a few kilobytes for any number of windows."""
+    """Sums of measures over windows. The sums take a few kilobytes for any number of windows."""
 
     def __init__(self) -> None:
         self.windows = 0
@@ -45,7 +46,7 @@ class Sums:
         self._counts: dict[str, dict[str, FloatArray]] = defaultdict(dict)
 
     def add(self, measured: Measured, chosen: Sequence[int]) -> None:
-        """Add the chosen ones of the measured windows."""
+        """Add the measures of the chosen windows to the sums."""
         self.windows += len(chosen)
         for kind, by_name in measured.items():
             sums, counts = self._sums[kind], self._counts[kind]
@@ -56,19 +57,19 @@ class Sums:
                 counts[name] = counts.get(name, 0.0) + known.sum(0).double().numpy()
 
     def mean(self, kind: str) -> dict[str, FloatArray]:
-        """Return the averages of all measures of a kind over the windows, by name.
+        """Return all measures of a kind, averaged over the windows, by name.
 
-        Values that are NaN are left out. If all are NaN, the average is NaN.
+        NaN values are left out. If all values of a measure are NaN, the average is NaN.
         """
         counts = self._counts[kind]
         with np.errstate(invalid='ignore'):
             return {name: total / counts[name] for name, total in self._sums[kind].items()}
 
     def pooled(self, kind: str, name: str, axis: int | None = None) -> FloatArray:
-        """Return the average of a measure over the windows and an axis, or all axes.
+        """Return the average of a measure over the windows and one further axis, or over all axes.
 
-        All values have the same weight. So it differs from an average of averages if some of these
-        have fewer values than others.
+        All values that are not NaN have the same weight. So the result differs from an average of
+        the averages of windows, if windows have different numbers of such values.
         """
         total, count = self._sums[kind][name].sum(axis), self._counts[kind][name].sum(axis)
         with np.errstate(invalid='ignore'):
@@ -78,7 +79,7 @@ class Sums:
 def measure(
     samples: Tensor, future: Tensor, pose: Tensor, layout: Layout, rate_hz: float
 ) -> Measured:
-    """Measure predictions of B windows.
+    """Measure the predicted futures of B windows.
 
     Args:
         samples: predicted futures (B, S, F, J, 3), metres, world frame; NaN where `future` is NaN.
@@ -139,7 +140,7 @@ def measure_truth(future: Tensor, pose: Tensor, layout: Layout, rate_hz: float) 
 
 
 def limb_error_mm(motion: Tensor, pose: Tensor, layout: Layout) -> Tensor:
-    """Return by how much the limbs of motions differ in length from those of poses.
+    """Return how much the limb lengths in motions differ from the limb lengths in poses.
 
     Args:
         motion: motions (..., F, J, 3), metres.
@@ -147,7 +148,7 @@ def limb_error_mm(motion: Tensor, pose: Tensor, layout: Layout) -> Tensor:
         layout: layout of the joints. A limb goes from a joint to its parent.
 
     Returns:
-        The absolute difference, averaged over limbs and frames (...), millimetres.
+        The absolute difference of the lengths, averaged over limbs and frames (...), millimetres.
     """
     change = _limb_lengths(motion, layout) - _limb_lengths(pose, layout)[..., None, :]
     return mean(change.abs(), (-2, -1)) * 1000
@@ -160,10 +161,10 @@ def _limb_lengths(poses: Tensor, layout: Layout) -> Tensor:
 
 
 def jerk_m_s3(motion: Tensor, rate_hz: float) -> Tensor | None:
-    """Return the average size of the third derivative of motions (..., F, J, 3) in m/s^3 (...).
+    """Return the average jerk, the third derivative, of motions (..., F, J, 3) in m/s^3 (...).
 
-    The derivative is taken from third differences over steps of JERK_STEP_S, or of one frame if
-    frames are longer. None: the motions are too short for such a difference.
+    The jerk is computed from third differences over steps of JERK_STEP_S, or of one frame if a
+    frame is longer. The result is None if the motions are too short for a third difference.
     """
     step = max(1, round(JERK_STEP_S * rate_hz))
     frames = motion.shape[-3]
@@ -186,21 +187,21 @@ def count_speeds(samples: Tensor, rate_hz: float) -> Tensor:
 
 
 def divergence_bits(one: FloatArray, other: FloatArray) -> float:
-    """Return the Jensen-Shannon divergence of two histograms, from 0 (the same) to 1 (disjoint).
+    """Return the Jensen-Shannon divergence of two histograms in bits: 0 if same, 1 if disjoint.
 
-    Lin, Divergence measures based on the Shannon entropy, 1991.
+    The source is Lin, Divergence measures based on the Shannon entropy, 1991.
     """
-    with np.errstate(invalid='ignore'):  # the root of a zero that was rounded down is NaN
-        distance = jensenshannon(one, other, base=2)  # the square root of the divergence
+    with np.errstate(invalid='ignore'):  # rounding below zero gives NaN
+        distance = jensenshannon(one, other, base=2)  # scipy returns the root of the divergence
     return float(np.nan_to_num(distance)) ** 2
 
 
 def end_distances(motion: Tensor, future: Tensor, layout: Layout) -> dict[str, Tensor]:
-    """Return distances between the paths of end joints in motions (B, F, J, 3), by kind (B,).
+    """Compare the paths of end joints in motions (B, F, J, 3) by three distances, by name (B,).
 
-    DTW and Hausdorff's distance are in metres, EDR is a share. They are averages over the joints
-    in ENDS that were measured in every frame, and NaN if none was. If the layout has none of ENDS,
-    the result is empty.
+    DTW and Hausdorff's distance are in metres, and EDR is a share. Each distance is averaged over
+    those joints of ENDS that were measured in every frame. It is NaN if no such joint exists. If
+    the layout has none of ENDS, the result is empty.
     """
     ends = [joint for joint in map(layout.index, ENDS) if joint is not None]
     if not ends:
@@ -219,18 +220,19 @@ def end_distances(motion: Tensor, future: Tensor, layout: Layout) -> dict[str, T
 
 
 def dtw_m(paths: FloatArray, others: FloatArray) -> FloatArray:
-    """Return the distance (P,) of paths (P, n, 3) from others (P, m, 3), whatever their timing.
+    """Return the distance (P,) of paths (P, n, 3) from others (P, m, 3), regardless of timing.
 
-    This is dynamic time warping (Sakoe and Chiba 1978): the sum of the distances over the cheapest
-    alignment of two paths, divided by n. It is never more than the average distance of
+    The method is dynamic time warping (Sakoe and Chiba 1978): the sum of the distances along the
+    cheapest alignment of two paths, divided by n. The result never exceeds the average distance of
     simultaneous points.
 
-    All pairs advance along the anti-diagonals together, in numpy. Libraries align one pair at a
-    time, and those with wheels are either GPL or several megabytes large.
+    The code is our own because libraries align only one pair of paths at a time, and those with
+    wheels are GPL or several megabytes large. Here numpy processes all pairs together, one
+    anti-diagonal of the cost matrix after the other.
     """
     cost = np.linalg.norm(paths[:, :, None] - others[:, None], axis=-1)  # (P, n, m)
     pairs, n, m = cost.shape
-    before, last = np.full((2, pairs, n + 1), np.inf)  # at i + 1: the sum at (i, diagonal - i)
+    before, last = np.full((2, pairs, n + 1), np.inf)  # [i + 1] belongs to (i, diagonal - i)
     before[:, 0] = 0
     for diagonal in range(n + m - 1):
         i = np.arange(max(0, diagonal - m + 1), min(diagonal, n - 1) + 1)
@@ -242,16 +244,17 @@ def dtw_m(paths: FloatArray, others: FloatArray) -> FloatArray:
 
 
 def edit_share(paths: FloatArray, others: FloatArray) -> FloatArray:
-    """Return the edit distance (P,) of paths (P, n, 3) and others (P, m, 3), from 0 to 1.
+    """Return the edit distance (P,) between paths (P, n, 3) and others (P, m, 3), from 0 to 1.
 
-    This is EDR (Chen, Ozsu and Oria 2005): the number of points that must be replaced, removed or
-    inserted until each is within EDIT_TOLERANCE_M of the other path. It is divided by the number
-    of frames of the longer path. 0 means the same, 1 means near at no point. Large deviations
-    count as much as those just above the tolerance.
+    The method is EDR, edit distance on real sequences (Chen, Ozsu and Oria 2005). It counts the
+    points that must be replaced, removed or inserted until every point is within EDIT_TOLERANCE_M
+    of the other path. The count is divided by the number of frames of the longer path. 0 means
+    that the paths match everywhere, 1 means that they match nowhere. A large deviation counts as
+    much as one just above the tolerance.
     """
     edits = np.linalg.norm(paths[:, :, None] - others[:, None], axis=-1) > EDIT_TOLERANCE_M
     pairs, n, m = edits.shape
-    before = np.full((pairs, n + 1), np.inf)  # at i: the edits at (i, diagonal - i)
+    before = np.full((pairs, n + 1), np.inf)  # [i]: edits at (i, diagonal - i)
     last = np.where(np.arange(n + 1) == 0, 0.0, np.inf)[None].repeat(pairs, 0)
     for diagonal in range(1, n + m + 1):
         current = np.full((pairs, n + 1), np.inf)
@@ -269,9 +272,9 @@ def edit_share(paths: FloatArray, others: FloatArray) -> FloatArray:
 
 
 def hausdorff_m(paths: FloatArray, others: FloatArray) -> FloatArray:
-    """Return Hausdorff's distance (P,) of paths (P, n, 3) and others (P, m, 3).
+    """Return Hausdorff's distance (P,) between paths (P, n, 3) and others (P, m, 3), metres.
 
-    It is the greatest distance of a point of either path from the other path.
+    Hausdorff's distance is the greatest distance of a point on either path from the other path.
     """
     return np.array(
         [

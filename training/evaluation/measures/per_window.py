@@ -1,4 +1,4 @@
-"""Figures of every window, to be averaged over groups."""
+"""Keeps the figures of every window, so that they can be averaged over any group later."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from torch import Tensor
 
 
 class Collected:
-    """Small arrays of each window, by name. They take four kilobytes per window.
+    """Small arrays of each window, by name. All arrays together take four kilobytes per window.
 
-    Memory is allocated for all windows at once. Small blocks between large ones would keep the
-    process from returning the large ones to the system.
+    Memory for all windows is allocated at once. Many small allocations between large tensors would
+    keep the process from returning the memory of these tensors to the system.
 
     Args:
-        windows: number of windows W.
+        windows: number W of windows that will be added.
     """
 
     def __init__(self, windows: int) -> None:
@@ -32,16 +32,16 @@ class Collected:
         self._filled += len(next(iter(values.values())))
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return the values that were collected under a name (W, ...)."""
+        """Return the values of all windows under a name (W, ...)."""
         return self._arrays[name]
 
     def all(self) -> dict[str, NDArray[Any]]:
-        """Return everything by name."""
+        """Return all collected arrays by name."""
         return self._arrays
 
 
 def plain(values: Any) -> Any:
-    """Return values for JSON: arrays as lists, numpy's numbers as Python's, and NaN as None."""
+    """Convert values for JSON: arrays to lists, numpy's numbers to Python's, and NaN to None."""
     if isinstance(values, dict):
         return {key: plain(value) for key, value in values.items()}
     if isinstance(values, list | tuple):

@@ -1,4 +1,4 @@
-"""The published protocol over the windows of an archive, a few windows at a time."""
+"""Computes the metrics of the published protocol for an archive, a few windows at a time."""
 
 import numpy as np
 import torch
@@ -17,13 +17,15 @@ SIMILAR_AT_ONCE = 256
 def protocol_metrics(
     rows: dict[str, Tensor], predicted: Predicted, windows: Windows, threshold: float
 ) -> dict[str, dict[str, Tensor]]:
-    """Return the protocol's metrics (B,) of each row, by METRIC_NAMES.
+    """Return the protocol's metrics (B,) of each row (model or baseline), by METRIC_NAMES.
 
     Args:
-        rows: predicted futures by row (B, S, F, J, 3), metres; NaN where the true future is NaN.
-        predicted: the B windows.
-        windows: all W windows, the B windows among them.
-        threshold: windows with last poses nearer than this share their futures, see `published`.
+        rows: predicted futures of each row (B, S, F, J, 3), metres; NaN where the true future is
+            NaN.
+        predicted: the B windows that are measured now.
+        windows: all W windows of the archive, including the B windows.
+        threshold: greatest distance of the last observed poses of two windows for which each
+            future counts as a true future of the other window too, see `published`.
     """
     features = {row: to_features(samples, False) for row, samples in rows.items()}
     future = predicted.future
@@ -47,7 +49,7 @@ def protocol_metrics(
 
 
 def _average(of_parts: NDArray[np.float64], parts: list[NDArray[np.int64]]) -> NDArray[np.float64]:
-    """Return the averages over all windows (13,) from averages over parts of them (n, 13)."""
+    """Return the averages over all windows (13,) from the averages of n parts (n, 13)."""
     known = np.isfinite(of_parts)
     weight = known * np.array([len(part) for part in parts])[:, None]
     with np.errstate(invalid='ignore'):
@@ -55,16 +57,17 @@ def _average(of_parts: NDArray[np.float64], parts: list[NDArray[np.int64]]) -> N
 
 
 def _similar(predicted: Predicted, windows: Windows, threshold: float) -> NDArray[np.bool_]:
-    """Return which of all W windows have a last pose similar to those of B windows (B, W).
+    """Return which of all W windows end their history in a pose similar to B windows' (B, W).
 
-    Poses are compared by the joints that were measured in both. A window is similar to itself.
+    Two poses are compared by the joints that were measured in both. Each window is similar to
+    itself.
     """
     offset = predicted.history.shape[1] - 1
     last = torch.from_numpy(windows.motion[windows.starts + offset])  # (W, J, 3)
     poses = to_features(last, False)
     chosen = torch.tensor(list(predicted.windows))
     if is_whole(poses):
-        exact = 'donot_use_mm_for_euclid_dist'  # the faster mode is inexact at small distances
+        exact = 'donot_use_mm_for_euclid_dist'  # the faster mode is inexact for near poses
         return (torch.cdist(poses[chosen], poses, compute_mode=exact) < threshold).numpy()
     near = torch.stack([norm(poses - pose) < threshold for pose in poses[chosen]])
     near[torch.arange(len(chosen)), chosen] = True

@@ -1,10 +1,12 @@
-"""The measures of stochastic motion prediction, as TransFusion's evaluation defines them.
+"""The published metrics of stochastic motion prediction, as in TransFusion's evaluation.
 
-A distance is the L2 norm over the whole flattened root-relative pose, in metres. Each window is
-compared with its own future (ADE, FDE), and with the futures of all windows whose history ends in
-a similar pose (MM...). Of S samples, the best one counts, or the median (-m), or the worst (-w).
+The distance of two poses is the L2 norm of the difference of the flattened root-relative poses, in
+metres. ADE and FDE compare the samples of a window with its own future. MMADE and MMFDE compare
+them with the futures of all windows whose history ends in a similar pose. Of S samples, the best
+one counts. In metrics with the ending -m the median sample counts, and with -w the worst.
 
-One thing is not part of the protocol: a value that is NaN was not measured and does not count.
+One rule here is not part of the published protocol: a NaN value was not measured and does not
+count.
 """
 
 import numpy as np
@@ -30,13 +32,13 @@ def evaluate(
 
     Args:
         motions: whole windows (W, H + F, D), metres, relative to the root, without the root.
-        predictions: predicted futures (S, W, F, D), likewise.
+        predictions: predicted futures (S, W, F, D), in the form of `motions`.
         history_frames: number of observed frames H.
-        multimodal_threshold: windows whose last observed poses are nearer than this (L2 norm of
-            the flattened pose) share their futures.
+        multimodal_threshold: greatest L2 distance of the flattened last observed poses of two
+            windows for which each future counts as a true future of the other window too, metres.
 
     Raises:
-        ValueError: if the shapes do not fit each other.
+        ValueError: if the shapes of motions and predictions do not fit each other.
     """
     motions = torch.as_tensor(np.asarray(motions), dtype=torch.float32)
     predictions = torch.as_tensor(np.asarray(predictions), dtype=torch.float32)
@@ -55,13 +57,13 @@ def evaluate(
 
 
 def similar_windows(last_poses: Tensor, threshold: float) -> Tensor:
-    """Return whether the last poses (W, D) of two windows are nearer than a threshold (W, W)."""
+    """Return which pairs of windows (W, W) have last poses (W, D) nearer than a threshold."""
     mode = 'donot_use_mm_for_euclid_dist'  # the faster mode is inexact at small distances
     return torch.cdist(last_poses, last_poses, compute_mode=mode) < threshold
 
 
 def average(rows: list[list[float]]) -> dict[str, float]:
-    """Return the metrics by name, averaged over windows."""
+    """Average the metrics over windows, and return them by name."""
     means = np.array(rows).mean(axis=0)
     return {name: float(mean) for name, mean in zip(METRIC_NAMES, means, strict=True)}
 
@@ -72,10 +74,11 @@ def window_metrics(samples: Tensor, truth: Tensor, similar: Tensor) -> list[floa
     Args:
         samples: predicted futures (S, F, D).
         truth: the window's own future (F, D).
-        similar: futures of all windows with a similar last pose, its own among them (M, F, D).
+        similar: futures of all M windows with a similar last pose, including this window (M, F,
+            D).
     """
     if not is_whole(truth):
-        measured = ~truth.isnan().all(0)  # (D,) False for the legs of a person behind a bench
+        measured = ~truth.isnan().all(0)  # (D,) False for legs behind a bench
         if measured.any():
             samples, truth, similar = (m[..., measured] for m in (samples, truth, similar))
     whole = is_whole(samples) and is_whole(similar)
@@ -85,19 +88,20 @@ def window_metrics(samples: Tensor, truth: Tensor, similar: Tensor) -> list[floa
     ade, fde = _displacement(samples, truth[None], whole)  # (S, 1)
     errors = (ade, fde, multimodal_ade, multimodal_fde)
     best = [error.amin(0).nanmean().item() for error in errors]
-    median = [error.median(0).values.nanmean().item() for error in errors]  # the lower median
+    median = [error.median(0).values.nanmean().item() for error in errors]  # lower median
     worst = [error.amax(0).nanmean().item() for error in errors]
     return [diversity, *best, *median, *worst]
 
 
 def _displacement(samples: Tensor, futures: Tensor, whole: bool) -> tuple[Tensor, Tensor]:
-    """Return average and final distance (S, M) of samples (S, F, D) to futures (M, F, D).
+    """Return average and final distance (S, M) between samples (S, F, D) and futures (M, F, D).
 
-    NaN is left out; all NaN gives NaN. `whole` says that nothing is NaN.
+    NaN values are left out. A distance without any other value is NaN. `whole` says that no value
+    is NaN.
     """
     average = torch.empty(len(samples), len(futures))
     final = torch.empty(len(samples), len(futures))
-    for index, future in enumerate(futures):  # one future at a time keeps memory flat
+    for index, future in enumerate(futures):  # one at a time, to save memory
         if whole:
             distance = torch.linalg.vector_norm(samples - future, dim=-1)  # (S, F)
             average[:, index] = distance.mean(1)

@@ -1,16 +1,17 @@
-"""Whether the recorded motion could be a draw from the distribution of the samples.
+"""Scores that test whether the recorded motion could be one more sample of the model.
 
-Best-of-many rewards a single sample that is near. These scores judge all samples together. The
-energy score and the CRPS are proper (Gneiting and Raftery, Strictly Proper Scoring Rules,
-Prediction, and Estimation, 2007): only the true distribution minimises their expectation. Both are
-used in their fair form, with pairs of different samples only. The true distribution minimises this
-form for any number S of samples (Ferro 2014).
+A metric like the best of S samples rewards one sample near the truth. The scores here judge all
+samples together. The energy score and the CRPS are proper scores (Gneiting and Raftery, Strictly
+Proper Scoring Rules, Prediction, and Estimation, 2007): only the true distribution minimises their
+expectation. Both scores are used in their fair form, which averages only over pairs of different
+samples. The true distribution minimises the fair form for any number S of samples (Ferro 2014).
 
-Every score is computed for each frame, both for its flattened pose relative to the root (as in the
-protocol) and for its positions in the world. If the truth has the distribution of the samples, its
-mean rank is 0.5. It is then outside of all samples with probability 1 / (S + 1), and each of its
-coordinates with probability 2 / (S + 1). The root-mean-square error of the mean then equals the
-spread.
+Every score is computed for each frame: for the flattened pose relative to the root (as in the
+protocol), and for the positions in the world. If the truth has the distribution of the samples,
+the following holds. The mean rank of the truth is 0.5. The truth is farther from the mean than all
+samples with probability 1 / (S + 1). A coordinate of the truth is outside the range of all samples
+with probability 2 / (S + 1). The root-mean-square error of the mean equals the spread of the
+samples.
 """
 
 from typing import Any
@@ -32,22 +33,23 @@ FloatArray = NDArray[np.floating]
 
 
 def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
-    """Return E|X - y| - E|X - X'| / 2 of each frame, for samples X and X' and the truth y.
+    """Return the energy score E|X - y| - E|X - X'| / 2 for samples X and X' and the truth y.
 
     Args:
         samples: predicted frames (B, S, F, D), metres.
-        truth: recorded frames (B, F, D), metres. NaN was not measured and does not count.
+        truth: recorded frames (B, F, D), metres. NaN stands for a coordinate that was not
+            measured, and does not count.
 
     Returns:
-        The score (B, F), metres; NaN where nothing was measured.
+        The energy score of each frame (B, F), metres; NaN where nothing was measured.
     """
     known = ~torch.isnan(truth)
     offset = samples - truth[:, None]
     if not known.all():
         offset = torch.where(known[:, None], offset, 0.0)
     error = offset.norm(dim=-1).mean(1)  # (B, F)
-    # The distances of all pairs are computed from products. After centring, and in double
-    # precision, that is exact enough.
+    # The distances of all pairs of samples are computed from products of vectors. This is exact
+    # enough because the vectors are centred and have double precision.
     centred = (offset - offset.mean(1, keepdim=True)).transpose(1, 2).double()  # (B, F, S, D)
     product = centred @ centred.transpose(-1, -2)  # (B, F, S, S)
     square = product.diagonal(dim1=-2, dim2=-1)
@@ -58,10 +60,10 @@ def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
 
 
 def crps(samples: Tensor, truth: Tensor) -> Tensor:
-    """Return the fair continuous ranked probability score, with the shape of the truth (B, ...).
+    """Return the fair continuous ranked probability score (CRPS) of each number (B, ...).
 
-    It is E|X - y| - E|X - X'| / 2 of each number. The second term follows from the sorted samples
-    (B, S, ...).
+    The CRPS is E|X - y| - E|X - X'| / 2 for samples X and X' and the truth y. The term E|X - X'|
+    follows from the sorted samples (B, S, ...).
     """
     count = samples.shape[1]
     ordered = samples.sort(1).values
@@ -73,16 +75,17 @@ def crps(samples: Tensor, truth: Tensor) -> Tensor:
 def rank_of_truth(samples: Tensor, truth: Tensor) -> Tensor:
     """Return the share of samples that are nearer to the mean than the truth is.
 
-    The truth and the S samples are treated alike: each has a distance from the mean of all the
-    others. So all ranks are equally likely if the truth is drawn like a sample. (Distances from
-    the mean of all S + 1 have the same order, and are used here.)
+    The rank treats the truth and the S samples alike: for each, the distance from the mean of all
+    the others counts. So all ranks are equally likely if the truth is drawn like a sample. The
+    code uses distances from the mean of all S + 1 instead, which have the same order.
 
     Args:
         samples: predicted frames (B, S, F, D).
         truth: recorded frames (B, F, D); NaN where not measured.
 
     Returns:
-        The share (B, F). 1: the truth is farther off than every sample. NaN: not measured.
+        The share for each frame (B, F). It is 1 if the truth is farther from the mean than every
+        sample, and NaN if nothing was measured.
     """
     count = samples.shape[1]
     average = (samples.sum(1) + truth) / (count + 1)
@@ -95,16 +98,16 @@ def rank_of_truth(samples: Tensor, truth: Tensor) -> Tensor:
 
 
 def measure_scores(samples: Tensor, future: Tensor, rate_hz: float) -> dict[str, Tensor]:
-    """Measure B windows at SCORE_TIMES_S, and averaged over all frames.
+    """Compute the scores of B windows at SCORE_TIMES_S, and their averages over all frames.
 
     Args:
         samples: two or more predicted futures (B, S, F, J, 3), metres, world frame.
-        future: recorded future (B, F, J, 3), likewise; NaN where not measured.
+        future: recorded future (B, F, J, 3), metres, world frame; NaN where not measured.
         rate_hz: frames per second.
 
     Returns:
-        The scores at T times, and last the average over all frames, by name (B, T + 1). See
-        `summarise_scores` for the names.
+        Scores by name (B, T + 1): the values at T times, then the average over all frames.
+        `summarise_scores` explains the names.
     """
     relative = (samples[..., 1:, :] - samples[..., :1, :]).flatten(-2)
     true_relative = (future[..., 1:, :] - future[..., :1, :]).flatten(-2)
@@ -138,7 +141,7 @@ def measure_scores(samples: Tensor, future: Tensor, rate_hz: float) -> dict[str,
         for name, curve in curves.items()
     }
     motion = rank_of_truth(relative.flatten(2)[:, :, None], true_relative.flatten(1)[:, None])
-    # The rank of the whole motion belongs to no single time.
+    # The rank of a whole motion exists only for all frames together, not at single times.
     unknown = torch.full((len(future), len(times_s)), torch.nan)
     scores['rank_motion'] = torch.cat([unknown, motion], dim=1)
     scores['outside_all_motion'] = torch.cat([unknown, _is_last(motion)], dim=1)
@@ -146,17 +149,17 @@ def measure_scores(samples: Tensor, future: Tensor, rate_hz: float) -> dict[str,
 
 
 def _is_last(rank: Tensor) -> Tensor:
-    """Return 1 where the truth is farther off than every sample, 0 elsewhere."""
+    """Return 1 where the truth is farther from the mean than every sample, and 0 elsewhere."""
     return torch.where(torch.isnan(rank), torch.nan, (rank == 1).to(rank.dtype))
 
 
 def _from_first(curve: Tensor) -> Tensor:
-    """Return a curve of changes (B, F - 1) with its first value twice, once per frame (B, F)."""
+    """Repeat the first value of a curve (B, F - 1), which gives one value per frame (B, F)."""
     return torch.cat([curve[:, :1], curve], dim=1)
 
 
 def _at(curve: Tensor, times_s: list[float], rate_hz: float) -> Tensor:
-    """Read a curve (B, F) at the frames nearest to some times, without interpolation."""
+    """Return the values of a curve (B, F) at the frames nearest to T times ahead (B, T)."""
     frames = [min(max(round(time_s * rate_hz), 1), curve.shape[1]) - 1 for time_s in times_s]
     return curve[:, frames]
 
@@ -164,27 +167,30 @@ def _at(curve: Tensor, times_s: list[float], rate_hz: float) -> Tensor:
 def summarise_scores(
     collected: dict[str, FloatArray], clips: NDArray[np.void], samples: int
 ) -> dict[str, Any]:
-    """Return the scores of some windows, at each time and last averaged over all frames.
+    """Average scores over windows: at each time ahead, and last over all frames.
 
     Args:
-        collected: results of `measure_scores` (W, T + 1).
+        collected: scores of all W windows from `measure_scores` (W, T + 1).
         clips: clip and person of each window (W,), see `bootstrap.clusters`.
-        samples: number of samples S.
+        samples: number of samples S per window.
 
     Returns:
-        `mean`, and the ends `low` and `high` of its interval, of each of the following scores.
+        For each of the following scores its average over windows, `mean`, and the ends `low` and
+        `high` of the confidence interval of this average.
 
         `energy_pose_m`, `energy_world_m`: energy scores, in metres like the protocol's ADE.
-        `crps_mm`: CRPS per coordinate in the world. `rank_*`: share of samples that are nearer to
-        the mean than the truth is. `pose` is for the pose of a frame, `world` for a frame with the
-        root, and `motion` for the poses of all frames together. `outside_all_*`: share of windows
-        in which all samples are nearer. `outside_coordinates`: share of coordinates outside the
-        range of all samples. `error_over_spread`: root-mean-square error of the mean, divided by
-        the spread and corrected for the number of samples (Fortin et al. 2014). `speed_m_s`: speed
-        of the samples' joints. `true_speed_m_s`: recorded speed.
+        `crps_mm`: the CRPS of one coordinate in the world. `rank_*`: share of samples that are
+        nearer to the mean than the truth is. In `rank_pose` the distance is that of poses relative
+        to the root, in `rank_world` that of positions in the world, and in `rank_motion` that of
+        the poses of all frames together. `outside_all_*`: share of windows in which all samples
+        are nearer to the mean than the truth is. `outside_coordinates`: share of the truth's
+        coordinates that are outside the range of all samples. `error_over_spread`:
+        root-mean-square error of the mean, divided by the spread and corrected for the number of
+        samples (Fortin et al. 2014). `speed_m_s`: average speed of the joints in the samples.
+        `true_speed_m_s`: average speed of the joints in the recording.
 
-        There is also `rank_histogram`, at each time: shares of the windows by RANK_BINS equal
-        steps of the rank in the world.
+        `rank_histogram` holds, for each time ahead, the share of the windows whose `rank_world`
+        falls in each of RANK_BINS equal bins.
     """
     summary: dict[str, Any] = {}
     one_clip = len(np.unique(clips)) < 2
@@ -221,7 +227,7 @@ def scores_report(
     samples: int,
     times_s: list[float],
 ) -> dict[str, Any]:
-    """Return `summarise_scores` of all windows and of every group, and the ideal values."""
+    """Return `summarise_scores` of all windows and of every group, and the ideal scores."""
     return {
         'times_s': times_s,
         'samples': samples,

@@ -1,1 +1,1 @@
-"""Results of an evaluation as tables, files and plots."""
+"""Writes the results of an evaluation as tables, files and plots."""

@@ -1,4 +1,4 @@
-"""Cards of checkpoints: their size, training and data, read from their headers."""
+"""Model cards: size, training and data of checkpoints, read from their headers."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ Cells = list[str]
 
 
 def cards(checkpoints: Sequence[Checkpoint]) -> list[Cells]:
-    """Return rows of a table, with a column for each checkpoint."""
+    """Return the rows of a table of model cards, with one column for each checkpoint."""
     columns = [_card(checkpoint) for checkpoint in checkpoints]
     return [[name, *(column[name] for column in columns)] for name in columns[0]]
 
@@ -42,7 +42,7 @@ def _network(header: Header) -> str:
 
 
 def _stages(made: dict[str, Any]) -> Iterator[str]:
-    """Yield the stages in their order. Members of a committee are counted, not listed."""
+    """Yield the training stages in order. Only the number of a committee's members is given."""
     if 'parent' in made:
         yield from _stages(made['parent']['provenance'])
     configuration = made['configuration']

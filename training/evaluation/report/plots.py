@@ -1,4 +1,4 @@
-"""Plots of an evaluation: errors, samples and sets over the horizon, and some windows."""
+"""Plots of an evaluation: errors, scores and sets over time ahead, and some predictions."""
 
 from pathlib import Path
 from typing import Any
@@ -41,14 +41,14 @@ def plot_evaluation(
     rate_hz: float,
     folder: Path,
 ) -> list[Path]:
-    """Write all plots of a result.
+    """Write all plots of an evaluation, and return their files.
 
     Args:
         result: result of `evaluate_checkpoint`.
-        predicted: predictions of the windows that the result shows, if any.
+        predicted: predictions of the windows in `result['shown']`, or None without such windows.
         layout: layout of the joints.
         rate_hz: frames per second.
-        folder: where the files are written.
+        folder: folder for the plots.
     """
     paths = [plot_horizon(result, folder), plot_world(result, folder)]
     if 'scores' in result:
@@ -61,7 +61,7 @@ def plot_evaluation(
 
 
 def plot_horizon(result: dict[str, Any], folder: Path) -> Path:
-    """Plot the errors of the rows over the horizon, and the coverage of a calibrated radius."""
+    """Plot errors of model and baselines over time ahead, and the coverage if calibrated."""
     names = [*CURVES, *(['coverage'] if 'coverage' in result else [])]
     figure = _figure(3.4 * len(names), 3.2)
     times_s = result['horizon']['times_s']
@@ -83,7 +83,7 @@ def plot_horizon(result: dict[str, Any], folder: Path) -> Path:
 
 
 def plot_world(result: dict[str, Any], folder: Path) -> Path:
-    """Plot the errors of the mean in the world, and those of the baselines, with intervals."""
+    """Plot the world errors of the model's mean, with intervals, and of the baselines."""
     world = result['world']
     figure = _figure(4.2 * len(WORLD), 3.6)
     for position, (quantity, title) in enumerate(WORLD.items(), 1):
@@ -93,14 +93,14 @@ def plot_world(result: dict[str, Any], folder: Path) -> Path:
         for row, errors in world['all'][quantity]['rows'].items():
             _band(axes, world['times_s'], errors, COLOURS[row], row)
         if any(np.nanmax(line.get_ydata(), initial=0) > 0 for line in axes.lines):
-            axes.set_xscale('log')  # otherwise the first tenths of a second are not visible
+            axes.set_xscale('log')  # shows the first tenths of a second
             axes.set_yscale('log')
     figure.axes[0].legend(fontsize=8)
     return _save(figure, folder / 'world_over_horizon.png')
 
 
 def plot_scores(result: dict[str, Any], folder: Path) -> Path:
-    """Plot the rank of the truth among the samples, and the error of the mean over the spread."""
+    """Plot the truth's rank among the samples, and the mean's error divided by the spread."""
     scores = result['scores']
     times_s = scores['times_s']
     figure = _figure(2.3 * (len(times_s) + 1) + 1, 3.0)
@@ -127,7 +127,7 @@ def _ends(scores: dict[str, Any]) -> dict[str, list[float]]:
 
 
 def plot_sets(result: dict[str, Any], folder: Path) -> Path:
-    """Plot coverage and radius of the balls, beside those of ISO 13855."""
+    """Plot coverage and radius of our balls and of the balls of ISO 13855."""
     sets = result['sets']
     figure = _figure(8.4, 3.4)
     held, size = figure.subplots(1, 2)
@@ -157,7 +157,7 @@ def plot_sets(result: dict[str, Any], folder: Path) -> Path:
 def _band(
     axes: Axes, times_s: list[float], values: dict[str, list[Any]], colour: str, label: str
 ) -> None:
-    """Draw a curve and its interval. Values that are None are left out."""
+    """Draw a curve and its confidence interval. Values that are None are left out."""
     mean, low, high = (np.array(values[end], float) for end in ('mean', 'low', 'high'))
     axes.plot(times_s, mean, color=colour, label=label.replace('_', ' '))
     axes.fill_between(times_s, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -166,14 +166,14 @@ def _band(
 def plot_fans(
     shown: list[dict[str, Any]], predicted: Predicted, layout: Layout, rate_hz: float, folder: Path
 ) -> list[Path]:
-    """Plot the fans of predictions on the windows that a result shows.
+    """Plot the samples, the mean and the truth of each window that a result shows.
 
     Args:
-        shown: entries of the result about these windows.
+        shown: entries of `result['shown']`, one for each window.
         predicted: predictions of these windows, in the same order.
         layout: layout of the joints.
         rate_hz: frames per second.
-        folder: where one file for each window is written.
+        folder: folder for the plots, one file for each window.
     """
     frame = person_frame(predicted.history[:, -1], layout.facing)
     history, future, mean = (
@@ -199,7 +199,7 @@ def plot_fans(
 
 
 def _fan(motions: dict[str, Tensor], layout: Layout, rate_hz: float) -> Figure:
-    """Draw a window in the person's frame: paths from above, then poses from the side.
+    """Draw a window in the person's frame: paths seen from above, then poses from the side.
 
     Args:
         motions: `history` (H, J, 3), `future` and `mean` (F, J, 3), `samples` (S, F, J, 3).
@@ -233,19 +233,19 @@ def _fan(motions: dict[str, Tensor], layout: Layout, rate_hz: float) -> Figure:
 
 
 def _drawn(layout: Layout) -> list[int]:
-    """Return the joints whose paths are drawn: the root, and the wrists that the layout has."""
+    """Return the joints whose paths are drawn: the root, and wrists if the layout has them."""
     return [0, *(w for w in map(layout.index, ('l_wrist', 'r_wrist')) if w is not None)]
 
 
 def _path(axes: Axes, path: Tensor, colour: str, alpha: float, width: float) -> None:
-    """Draw a path (F, 3) from above."""
+    """Draw a joint's path (F, 3) as seen from above."""
     axes.plot(path[:, 0], path[:, 1], color=colour, alpha=alpha, linewidth=width)
 
 
 def _pose(
     axes: Axes, pose: Tensor, layout: Layout, colour: str, alpha: float, width: float
 ) -> None:
-    """Draw a pose (J, 3) seen from its right side: forward is right, and z is up."""
+    """Draw a pose (J, 3) as seen from its right side: x points right, and z points up."""
     for joint, parent in enumerate(layout.parents):
         if parent >= 0:
             limb = pose[[joint, parent]]
@@ -254,7 +254,7 @@ def _pose(
 
 def _figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), dpi=110, layout='constrained')
-    FigureCanvasAgg(figure)  # draws without a screen, whatever the machine has
+    FigureCanvasAgg(figure)  # draws without a screen
     return figure
 
 

@@ -1,4 +1,4 @@
-"""The tables of an evaluation, each valid Markdown."""
+"""Makes the tables of an evaluation. Each table is valid Markdown."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from tabulate import tabulate
 from motion_predictor_training.evaluation.measures.horizons import QUANTITIES
 
 CORE = ('ADE', 'FDE', 'root_ADE_m', 'MPJPE_best_mm', 'MPJPE_of_mean_mm')
-"""Figures that are shown for every group."""
+"""Figures that are shown for every group of windows."""
 FEW_WINDOWS = 10
 GROUP_TIMES_S = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""Times ahead at which groups are shown. The JSON file has more times."""
+"""Times ahead at which errors of groups are shown. The JSON file has more times."""
 TITLES = {
     'joints': 'mean error of the joints in the world, mm',
     'root': 'of the root in the world, mm',
@@ -33,11 +33,12 @@ SCORES = {
     'true_speed_m_s': 'speed of joints as recorded, m/s',
 }
 WORSE, PERHAPS = ' *', ' ?'
-"""Marks of entries in which a baseline is better: beyond the interval, or in a single clip."""
+"""Marks for a baseline that is better than the model: WORSE if the confidence interval proves it,
+PERHAPS if there is only a single clip and thus no interval."""
 
 
 def figures(result: dict[str, Any]) -> str:
-    """Return all figures, one per line, with intervals and the figures of the recorded motion."""
+    """Return all figures of model, baselines and recorded motion, one figure per line."""
     rows, truth = result['rows'], result['truth']
     intervals = result['intervals']['model']
     people = result.get('people', {}).get('model')
@@ -54,7 +55,7 @@ def figures(result: dict[str, Any]) -> str:
 
 
 def world(result: dict[str, Any]) -> list[str]:
-    """Return the errors in the world by time ahead: a table for each quantity."""
+    """Return one table for each quantity: the errors in the world by time ahead."""
     times_s = result['world']['times_s']
     parts = []
     for quantity in QUANTITIES:
@@ -79,7 +80,7 @@ def world(result: dict[str, Any]) -> list[str]:
 
 
 def world_groups(kind: str, result: dict[str, Any]) -> str:
-    """Return the model's and the best baseline's errors in the world in each group of a kind."""
+    """Return the world errors of the model and of the best baseline, by group of one kind."""
     times_s = result['world']['times_s']
     chosen = [index for index, time_s in enumerate(times_s) if time_s in GROUP_TIMES_S]
     lines = []
@@ -96,7 +97,7 @@ def world_groups(kind: str, result: dict[str, Any]) -> str:
 
 
 def baseline_wins(result: dict[str, Any]) -> str:
-    """Return the cases in which a baseline is better, one line for each group and quantity."""
+    """Return where a baseline is better than the model, one line per group and quantity."""
     wins = result['world']['where_a_baseline_is_better']
     parts = []
     for title, beyond in (
@@ -136,7 +137,7 @@ def scores(result: dict[str, Any]) -> str:
 
 
 def scores_groups(kind: str, result: dict[str, Any]) -> str:
-    """Return the most important scores over all frames, in each group of a kind."""
+    """Return the most important scores, averaged over all frames, by group of one kind."""
     names = [
         *('energy_pose_m', 'energy_world_m', 'rank_world', 'outside_all_world'),
         *('outside_coordinates', 'error_over_spread'),
@@ -149,7 +150,7 @@ def scores_groups(kind: str, result: dict[str, Any]) -> str:
 
 
 def sets(result: dict[str, Any]) -> str:
-    """Return coverage and size of our sets and of those of ISO 13855."""
+    """Return coverage and size of our sets and of the sets of ISO 13855."""
     found = result['sets']
     lines = []
     for name, title in (('ours', 'ours'), ('iso_13855', 'ISO 13855')):
@@ -174,10 +175,10 @@ def sets(result: dict[str, Any]) -> str:
 
 
 def sets_least(result: dict[str, Any]) -> str:
-    """Return the lowest coverage of the sets: by person, joint, group and speed of limbs.
+    """Return the lowest coverage among people, joints, groups and limb speeds.
 
-    Groups with fewer than FEW_WINDOWS windows are left out, since they tell nothing. So are speeds
-    at which fewer limbs were seen.
+    Groups with fewer than FEW_WINDOWS windows are left out, since so few windows prove nothing.
+    Speeds at which fewer than FEW_WINDOWS limbs were seen are left out, too.
     """
     found = result['sets']
     times_s = found['times_s']
@@ -212,7 +213,7 @@ def sets_least(result: dict[str, Any]) -> str:
 
 
 def _least(shares: dict[str, list[float | None]], most: bool = False) -> list[str]:
-    """Return the least share at each time ahead, or the greatest, and the name it belongs to."""
+    """Return the least (or greatest) share at each time ahead, with its name."""
     cells = []
     for values in zip(*shares.values(), strict=True):
         known = [(v, name) for v, name in zip(values, shares, strict=True) if v is not None]
@@ -222,7 +223,7 @@ def _least(shares: dict[str, list[float | None]], most: bool = False) -> list[st
 
 
 def sets_groups(kind: str, result: dict[str, Any]) -> str:
-    """Return the shares of joints and of whole bodies that are held in each group of a kind."""
+    """Return the shares of joints and whole bodies inside the sets, by group of one kind."""
     found = result['sets']
     lines = []
     for name, group in found['groups'][kind].items():
@@ -233,7 +234,7 @@ def sets_groups(kind: str, result: dict[str, Any]) -> str:
 
 
 def extremities(result: dict[str, Any]) -> str:
-    """Return the share of wrists and ankles that is held, by their speed when last seen."""
+    """Return the share of wrists and ankles inside the sets, by speed when last seen."""
     found = result['sets']
     lines = []
     for row in found['extremities']:
@@ -246,7 +247,7 @@ def extremities(result: dict[str, Any]) -> str:
 
 
 def groups(kind: str, by_name: dict[str, Any]) -> str:
-    """Return the core figures of the model in each group, and the ADE of the baselines."""
+    """Return the CORE figures of the model and the ADE of the baselines, by group."""
     covered = any('coverage' in group for group in by_name.values())
     lines = []
     for name, group in by_name.items():

@@ -1,4 +1,4 @@
-"""Results of an evaluation as tables, Markdown and JSON."""
+"""Writes the results of an evaluation as tables, Markdown and JSON."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,9 @@ from motion_predictor_training.evaluation.report import tables
 
 
 def table(result: dict[str, Any]) -> str:
-    """Return the results of `evaluate_checkpoint` for a terminal.
+    """Return the results of `evaluate_checkpoint` as tables for a terminal.
 
-    It is valid Markdown.
+    The text is valid Markdown.
     """
     parts = [tables.figures(result), *tables.world(result)]
     parts += [tables.world_groups(kind, result) for kind in result['groups']]
@@ -24,7 +24,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """Return the results of `evaluate_checkpoint` as a page of Markdown."""
+    """Return the results of `evaluate_checkpoint` as a Markdown page."""
     about = (
         f'`{result["checkpoint"]}` on {result["windows"]} windows of {result["clips"]} clips of '
         f'the archive {result["archive"]}, one every {result["stride"]} frames, best of '
@@ -50,16 +50,16 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def write_json(result: dict[str, Any], path: Path) -> None:
-    """Write a result for programs to read."""
+    """Write a result as JSON, for programs."""
     write_text(json.dumps(result, indent=2) + '\n', path)
 
 
 def write_markdown(result: dict[str, Any], path: Path) -> None:
-    """Write a result for people to read."""
+    """Write a result as a Markdown page, for people."""
     write_text(markdown(result), path)
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write a text to a file. Make its folder if it does not exist."""
+    """Write a text to a file. The folder of the file is created if it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
