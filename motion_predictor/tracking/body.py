@@ -204,13 +204,13 @@ class Body:
         lengths: Floats,
         forward: Floats | None,
     ) -> float:
-        """Fill the root in `filled`, and return the root's possible error in the newest frame."""
+        """Fill the root in `filled`, and return its possible error in the newest frame, metres."""
         if seen[:, 0].all():
             return 0.0
         ever = np.logical_or.reduce(seen)  # (J,)
         known = seen[:, 0].copy()  # (T,)
         reach_m = 0.0
-        for level in self.levels:  # joints near the root come first, since they are most exact
+        for level in self.levels:  # joints nearest to the root are most exact
             if known.all():
                 break
             others = level[ever[level]]
@@ -264,7 +264,7 @@ def _last_seen(seen: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 class Gaps(NamedTuple):
-    """For each joint of each frame, the two frames between which it is interpolated (T, n).
+    """The two frames between which each joint of each frame is interpolated, and the share (T, n).
 
     Before the first and after the last frame with the joint, the position in that frame is used.
     For a joint that was never seen, the frame numbers have no meaning.

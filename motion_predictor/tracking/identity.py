@@ -86,9 +86,9 @@ class Identities:
         stamp_ns: int,
         readable: Mapping[str, FloatArray],
     ) -> None:
-        """Give the track of a person who was just lost to a new id that can only be this person.
+        """Continue the tracks of people who were just lost, if a new id appears at their place.
 
-        If several new ids or several people are possible, no track is given.
+        If several new ids or several people are possible, no track is continued.
         """
         new = [person_id for person_id in readable if person_id not in tracks]
         if not tracks or not 0 < len(new) <= MAX_FOUND:

@@ -22,8 +22,9 @@ def with_familiarity(
     """Return a checkpoint for which the motion in these archives is familiar motion.
 
     Each person has the same weight. The p-values come from scores of people who are left out of
-    the fit, one fold of people after the other, as in the calibration of the radii. If one subject
-    name stands for several people, clips are left out instead of people.
+    the fit, one fold of people after the other, as in the calibration of the radii. If the name of
+    a subject stands for several people (`not_told_apart`), the clips of this subject are assigned
+    to different folds.
     """
     header = checkpoint.header
     read = [_poses(archive, header, config.stride) for archive in archives]

@@ -73,8 +73,8 @@ def promise(
     Args:
         ratio: errors divided by expected errors; NaN where there is no error (W, K, n).
         held: true for a joint inside its ball without factor and margin (W, K, n).
-        of: groups of the W * n scores; each group has a factor of its own.
-        groups: Q groups of the W * n scores; each group has a margin of its own.
+        of: groups for the factors: the scores of a group have the same factor.
+        groups: Q groups for the margins: the scores of a group have the same margin.
         folds: fold of each window (W,). All people of a fold are left out together.
         coverage: the promised coverage.
     """
