@@ -16,6 +16,7 @@ import torch
 from tabulate import tabulate
 
 from motion_predictor.common.arguments import Parser
+from motion_predictor.common.installed import command_of
 from motion_predictor.common.problems import one_line
 from motion_predictor.common.terminal import complain, say, say_written
 from motion_predictor_benchmark.gpu_parts import PARTS, Task
@@ -42,7 +43,7 @@ def measure(task: Task, only: list[str]) -> dict[str, Any]:
 
 
 def _run(name: str, task: Task) -> dict[str, Any]:
-    command = [sys.executable, '-m', __spec__.name, '--part', name, '--device', task.device]
+    command = [*command_of(__spec__.name), '--part', name, '--device', task.device]
     command += ['--out', str(task.out), *(['--quick'] if task.quick else [])]
     limit_s = PATIENCE * PARTS[name][1] if task.quick else PARTS[name][1]
     _rows_of(name, task).write_text('[]')

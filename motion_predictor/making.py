@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from motion_predictor.common.installed import command_of
 from motion_predictor.engines.choice import Attempt, Candidate
 from motion_predictor.predictor import MotionPredictor
 
@@ -34,7 +35,7 @@ class Maker:
     def __init__(self, options: Mapping[str, Any], threads: int) -> None:
         arguments = json.dumps({'threads': threads, **options})
         self._process = subprocess.Popen(
-            [sys.executable, '-m', 'motion_predictor.making', arguments],
+            [*command_of('motion_predictor.making'), arguments],
             stdin=subprocess.PIPE,  # closes when this process ends, which ends the other process
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,5 +1,6 @@
-"""Finds files that ship with the package."""
+"""Finds what is installed with the package."""
 
+import sys
 from importlib import resources
 from pathlib import Path
 
@@ -7,3 +8,14 @@ from pathlib import Path
 def installed(*parts: str) -> Path:
     """Return the path of a file or folder inside the installed package."""
     return Path(str(resources.files('motion_predictor'))).joinpath(*parts)
+
+
+def command_of(module: str) -> list[str]:
+    """Return a command that runs an installed module; its arguments follow.
+
+    Before Python 3.11, `python -m` would look in the current folder first. In a folder of this
+    package's sources it would run these instead of the installed module.
+    """
+    path = 'import runpy, sys; sys.path = [folder for folder in sys.path if folder]'
+    run = f'runpy.run_module({module!r}, run_name="__main__", alter_sys=True)'
+    return [sys.executable, '-c', f'{path}; {run}']
