@@ -22,7 +22,7 @@ def torchs_own_warnings_ignored() -> Iterator[None]:
 
 
 def free_sizes(most_people: int, most_samples: int) -> Any:
-    """Return, for torch.export, the free sizes: people in histories, samples in the two noises."""
+    """Return the sizes that torch.export must leave free: numbers of people and of samples."""
     people = {0: Dim('people', min=1, max=most_people)}
     samples = {0: Dim('samples', min=1, max=most_samples)}
     return people, samples, samples

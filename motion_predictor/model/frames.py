@@ -1,8 +1,8 @@
 """Converts positions from the world frame to the frame of the model, and back.
 
-The world frame is right-handed, in metres, with z up (REP-103). The model frame has z up too. Its
-origin is the last observed position of the person's root, which is joint 0. If the checkpoint
-wants a heading, the +x axis of the model frame points along the last observed heading.
+The world frame is right-handed, in metres, with z up (REP-103). The model frame has z up too. The
+origin of the model frame is the last observed position of the person's root, which is joint 0. If
+the checkpoint wants a heading, the +x axis of the model frame is the last observed heading.
 """
 
 from typing import NamedTuple
@@ -13,8 +13,8 @@ from torch import Tensor
 from motion_predictor.skeleton import Facing
 
 LEVEL, UPRIGHT = 0.6, 0.3
-"""Sines of the angle between the vertical and the axis of the hips. Above the first one the
-hips alone give the heading. Below the second one the trunk has its full weight."""
+"""Limits of the sine of the angle between the vertical and the axis of the hips. Above LEVEL, the
+hips alone give the heading. Below UPRIGHT, the trunk has its full weight."""
 
 
 class PersonFrame(NamedTuple):

@@ -92,8 +92,8 @@ class OneStep(nn.Module):
         predicts_root: whether the network predicts the root, or else `DampedRoot` predicts it.
         noise_schedule: name of the noise schedule with which the network was trained.
         spread: factors by which the deviations of the samples from their mean are multiplied,
-            (2, K): first the factors of the root, then those of all other joints. None changes
-            nothing.
+            (2, K): first the factors of the root, then those of all other joints. With None, the
+            deviations are not changed.
         quiet_m_per_s: average speed of the joints at which half of the network's mean is added to
             the base line. For slower people a smaller share is added, since the network has learnt
             its mean from people who move more. With 0, the whole mean is always added.

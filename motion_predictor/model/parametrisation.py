@@ -60,7 +60,7 @@ class Parametrisation(nn.Module, ABC):
 
     @abstractmethod
     def offset(self, history: Tensor) -> Tensor:
-        """Return the base line (B, F or 1, D) that the network adds to, of histories (B, H, D)."""
+        """Return the base line (B, F or 1, D) of the future, given histories (B, H, D)."""
 
 
 class OfficialParametrisation(Parametrisation):
@@ -181,8 +181,8 @@ class ResidualParametrisation(ScaledParametrisation):
 
 
 VELOCITY_WINDOW_S = 0.1
-"""The observed velocity is the least-squares slope over this time. If it were taken from two
-frames at 60 Hz, 5 mm of noise would cause an error of 0.4 m/s. With seven frames, the error is
+"""Time over which the observed velocity is the least-squares slope. A velocity from two frames at
+60 Hz would have an error of 0.4 m/s with 5 mm of noise. With seven frames, the error is
 0.06 m/s."""
 ROOT_FADES_S, JOINTS_FADE_S = 2.0, 0.2
 """Time constants with which the velocities of the root, and of joints relative to it, decay."""

@@ -7,7 +7,7 @@ from motion_predictor.model.layers import MixerBlock, zero_init
 
 
 class SwiftDiff(nn.Module):
-    """The one-step denoiser SwiftDiff. Its parameters have the names of the official state dict.
+    """The one-step denoiser SwiftDiff, with the parameter names of the official state dict.
 
     Args:
         features: number of values per frame, D: three per predicted joint.

@@ -86,7 +86,7 @@ class Block(nn.Module):
 
 
 class TransFusion(nn.Module):
-    """The denoiser of TransFusion. Its parameters have the names of the official state dict.
+    """The denoiser of TransFusion, with the parameter names of the official state dict.
 
     Args:
         features: number of values per frame, D: three per predicted joint.
