@@ -56,7 +56,7 @@ struct Limits
   // Whether predictions are usable with unpredicted people. Distances to an unpredicted person are distances to all
   // places that the person can reach.
   bool reachable_ok = false;
-  // Greatest speed of unpredicted people. The smaller one of this speed and max_speed of the message is used.
+  // Greatest speed of unpredicted people. If max_speed of the message is smaller, max_speed is used.
   double unpredicted_m_per_s = std::numeric_limits<double>::infinity();
   // Whether predictions are usable with unfamiliar people. Distances to unfamiliar people come from their radii, not
   // from their samples.

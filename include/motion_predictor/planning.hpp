@@ -183,8 +183,8 @@ inline double at_most(std::size_t hits, std::size_t of)
   return high;
 }
 
-/// The probability that a robot is touched, estimated from the samples. This probability comes from the model and is
-/// not calibrated.
+/// The probability that a robot is touched, estimated from the samples. The probability of touch comes from the model
+/// and is not calibrated.
 struct Touch
 {
   double share = 0;  // probability that any part of the robot is touched

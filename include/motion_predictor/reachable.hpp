@@ -35,8 +35,8 @@ inline double walked_in(const Latest & latest, const msg::PredictedMotion & pers
   return latest.unpredicted_m_per_s() * (lost_s(latest, person) + latest.age_s() + time_s);
 }
 
-/// Radius of the ball around place_of() that holds all joints of a person at time_s (seconds from now); metres. This
-/// radius is also known for people who are predicted.
+/// Radius of the ball around place_of() that holds all joints of a person at time_s (seconds from now); metres.
+/// reach_in() also works for people who are predicted.
 inline double reach_in(const Latest & latest, const msg::PredictedMotion & person, double time_s)
 {
   const double grown = static_cast<double>(latest.message().max_speed) * lost_s(latest, person);

@@ -2,8 +2,8 @@
 //
 // A body moves little from one frame to the next. So the times are divided into spans, and one fat body replaces all
 // poses of a sample in a span. In a fat body, each joint is a ball that holds the joint at all times of the span. Each
-// limb is thicker by the radius of these balls. If the robot moves, its capsules are made fatter in the same way.
-// The bounds of fat bodies are valid at every time of the span:
+// limb of a fat body is thicker by the radius of these balls. If the robot moves, its capsules are made fatter in the
+// same way. The bounds of fat bodies are valid at every time of the span:
 // - A body lies in a ball around one of its joints, the hub. Most balls around a hub are too far from the robot, so
 // their bodies are skipped.
 // - The depth of an overlap is at most the sum of both radii. If a thick limb overlaps a capsule deeply, thin limbs
@@ -51,8 +51,7 @@ public:
   /// Lower bound of the distance of a fat body from the robot.
   float at_least(std::size_t body) const {return at_least_[body];}
 
-  /// Select a fat body for the functions below. The limits that are passed to these functions must not exceed this
-  /// limit.
+  /// Select a fat body for the functions below. Limits that are passed to the functions below must not exceed `limit`.
   void turn_to(std::size_t body, float limit)
   {
     body_ = body, span_ = body % spans_;

@@ -14,8 +14,7 @@ class SkeletonArraySource:
     """Reads motion_predictor/SkeletonArray.
 
     Args:
-        layouts: skeleton layouts by name. A message without joint names must name one of these
-            layouts.
+        layouts: skeleton layouts by name. A message without joint names must name a known layout.
     """
 
     kind = 'motion_predictor/msg/SkeletonArray'

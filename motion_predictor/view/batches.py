@@ -54,7 +54,8 @@ class Batch:
         """Move the copies to new poses; None hides the copies.
 
         Returns:
-            True if the copies were added to the scene again. The page draws such copies last.
+            True if the copies were added to the scene again. The page draws newly added copies
+            last.
         """
         used = 0 if placed is None else len(placed.positions)
         if not used and not self._used:

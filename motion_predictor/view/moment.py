@@ -50,7 +50,8 @@ class Moment:
     def poses(self) -> dict[str, FloatArray]:
         """Joints (J, 3) of each predicted person at the capture, by id, metres.
 
-        These poses are extrapolated back from the prediction, so they include hidden joints.
+        Poses at the capture are extrapolated back from the prediction, so that poses include
+        hidden joints.
         """
         return {person.id: person.mean[0] for person in self.at(0.0).people}
 

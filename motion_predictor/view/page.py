@@ -56,7 +56,7 @@ class Page:
         port: port of the page. If this port is in use, another port is taken.
         host: network address of the page. By default only this machine can open the page.
         dark: whether the page starts with dark colours.
-        show: settings at the start of what is drawn.
+        show: settings that choose what is drawn at the start.
     """
 
     def __init__(

@@ -184,8 +184,8 @@ def outer_joints(
 ) -> tuple[int, ...]:
     """Return the indices of the joints whose paths and balls are drawn.
 
-    These joints are the root, hands, feet and head. If the joint names are unknown, these joints
-    are the root and the ends of the kinematic tree.
+    The drawn joints are the root, hands, feet and head. If the joint names are unknown, the root
+    and the ends of the kinematic tree are drawn.
     """
     names = common_names_of(joint_names, known_layouts().get(layout))
     ends = [joint for joint, name in enumerate(names) if name in OUTER and joint > 0]

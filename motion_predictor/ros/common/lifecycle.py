@@ -40,8 +40,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
     def _LifecycleNodeMixin__change_state(self, transition: int) -> Return:  # noqa: N802
         """Refuse a lifecycle transition that is not allowed in the present state.
 
-        On such a transition, the rclpy of Jazzy raises an error, and the caller of the service
-        would wait for ever. Later versions of rclpy catch the error.
+        On a transition that is not allowed, the rclpy of Jazzy raises an error, and the caller of
+        the service would wait for ever. Later versions of rclpy catch the error.
         """
         try:
             # rclpy's type stubs do not contain this private method.
@@ -137,5 +137,5 @@ def serve(node: ManagedNode, executor: Executor, start: Callable[[], None]) -> N
             try:
                 executor.spin()
             except RCLError as error:
-                if rclpy.ok():  # no error if a signal shut ROS down
+                if rclpy.ok():  # a shutdown of ROS also raises RCLError
                     node.get_logger().error(str(error))

@@ -30,7 +30,7 @@ def isolate() -> None:
 def end_on_sigterm() -> None:
     """Make SIGTERM raise KeyboardInterrupt, as SIGINT does.
 
-    Call `end_on_sigterm` before rclpy.init. Without this call, rclpy handles SIGTERM, and a
+    Call `end_on_sigterm` before rclpy.init. Without `end_on_sigterm`, rclpy handles SIGTERM, and a
     program that waits for messages does not end.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -82,7 +82,7 @@ def listening(node: Node) -> Iterator[None]:
     executor.add_node(node)
 
     def spin() -> None:
-        with suppress(ExternalShutdownException):  # raised after a signal has shut ROS down
+        with suppress(ExternalShutdownException):  # a signal has shut ROS down
             executor.spin()
 
     threading.Thread(target=spin, name='listening', daemon=True).start()

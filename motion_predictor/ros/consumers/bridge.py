@@ -3,7 +3,7 @@
 Every output is off by default. One output, the relay, publishes the predictions again with fewer
 samples, for planners behind a slow link.
 
-Readers of the other outputs take silence or an empty message as a sign that nobody is there.
+For all other outputs, readers take silence or an empty message as a sign that nobody is there.
 Therefore the bridge publishes a person at `robot_position` while predictions are not usable.
 """
 

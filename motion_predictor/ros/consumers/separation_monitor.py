@@ -58,7 +58,7 @@ class SeparationMonitor(ManagedNode):
             urdf = Path(values['urdf_file']).read_text() if values['urdf_file'] else ''
             self._model = RobotModel(Path(values['capsules_file']), urdf)
         else:
-            Tf(self)  # raises an error now if tf2_ros is not installed
+            Tf(self)  # Tf raises an error now if tf2_ros is not installed
         pose = values['base_pose']
         self._known = Rigid.of_pose(pose).inverse if any(pose) else None
         names = ('reaction_s', 'stop_s', 'stop_m', 'reach_in_m', 'uncertainty_m')
@@ -136,7 +136,7 @@ class SeparationMonitor(ManagedNode):
             Blocked: if the allowed share of full speed cannot be computed.
         """
         jumped_s = self._jumped_s()
-        if abs(jumped_s) > JUMP_S:  # all positions are from before the jump
+        if abs(jumped_s) > JUMP_S:  # all known positions are older than the jump
             raise Blocked(f'clock: ROS time jumped by {jumped_s:.1f} s')
         try:
             capsules = self._state.capsules()

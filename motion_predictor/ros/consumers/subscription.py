@@ -25,8 +25,8 @@ class Predictions:
         self._node = node
         self._inbox = Inbox(limits)
         self._tf: Tf | None = None
-        # The subscription is reliable. Otherwise a message of many fragments would rarely arrive
-        # complete.
+        # The subscription is reliable. Without reliable QoS, a message of many fragments rarely
+        # arrives complete.
         self._subscription = node.create_subscription(
             PredictedMotionArray, topic, self._inbox.put, QoSProfile(depth=1)
         )

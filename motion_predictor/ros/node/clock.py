@@ -33,7 +33,8 @@ class NodeClock:
         self._on_jump = on_jump
         self._ahead_ns = time.time_ns() - time.monotonic_ns()
         self._is_simulated = clock.ros_time_is_active
-        self._handle = clock.create_jump_callback(  # the clock does not keep a handle alive
+        # rclpy drops a callback whose handle is not kept
+        self._handle = clock.create_jump_callback(
             JumpThreshold(
                 min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
             ),
@@ -53,7 +54,7 @@ class NodeClock:
         """Check whether the system clock was set. rclpy does not report such a change."""
         before_ns = time.monotonic_ns()
         ahead_ns = time.time_ns() - before_ns
-        # Ignore both readings if the thread was interrupted between them.
+        # Ignore the two clock readings if the thread was interrupted between them.
         if time.monotonic_ns() - before_ns > SET_NS // 10:
             return
         if abs(ahead_ns - self._ahead_ns) > SET_NS and not self._is_simulated:

@@ -1,4 +1,4 @@
-"""Runs the network in one thread, and the loop that predicts in this thread."""
+"""Runs the network, and the loop that makes predictions, in one thread."""
 
 import threading
 import time
@@ -50,7 +50,7 @@ class Loop:
                     self._busy_since_s = time.monotonic()
                     self._work()
                     self._busy_since_s = None
-        except BaseException as error:  # the watchdog runs the loop again
+        except BaseException as error:  # the watchdog starts the loop again after any error
             self.error = one_line(error)
         finally:
             self._busy_since_s = None
@@ -92,8 +92,8 @@ class InferenceThread:
 
     Loading, warming up and predicting share one thread for two reasons. First, OpenMP starts a
     separate team of threads for each thread that calls torch. If the teams have more threads than
-    the CPU has cores, the threads sleep between operations. A small network then takes twice the
-    time. Second, the thread that captures a CUDA graph must also replay it.
+    the CPU has cores, the threads sleep between operations. Sleeping threads double the time of a
+    small network. Second, the thread that captures a CUDA graph must also replay it.
 
     Args:
         threads: number of CPU threads that the network may use.
@@ -110,7 +110,7 @@ class InferenceThread:
     def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Run a function in the inference thread, and return its result or raise its error.
 
-        If a loop is running in the thread, this call waits for its end.
+        If a loop is running in the thread, `call` waits until the loop ends.
         """
         return self._pool.submit(function, *arguments).result()
 

@@ -21,8 +21,8 @@ class MiddlewareError(RuntimeError):
 def carry_large_messages() -> None:
     """Make Fast DDS pass whole predictions through shared memory.
 
-    Call `carry_large_messages` before rclpy.init. It sets an environment variable of Fast DDS,
-    which other middlewares do not read.
+    Call `carry_large_messages` before rclpy.init. `carry_large_messages` only sets an environment
+    variable of Fast DDS, which other middlewares do not read.
     """
     if not any(name in os.environ for name in FAST_DDS):
         name = OLD_PROFILES if os.environ.get('ROS_DISTRO') in OLD else PROFILES

@@ -108,7 +108,7 @@ class PredictorNode(ManagedNode):
         undo.callback(self._inference.stop)
         predictor = self._inference.call(load, values)
         self._costs = self._inference.call(measure_costs, predictor, values)
-        nobody(predictor, values)  # raises now, not at activation, if values are wrong
+        nobody(predictor, values)  # wrong values raise an error now, not at activation
         SelfCheck(predictor.times, values['self_correction'])
         layouts = known_layouts()
         if values['layout_folder']:
@@ -216,7 +216,7 @@ class PredictorNode(ManagedNode):
 
     def _report(self, pipeline: Pipeline) -> None:
         with self._alone:
-            if pipeline is self._pipeline:  # otherwise a transition has just ended this pipeline
+            if pipeline is self._pipeline:  # false after a transition has ended this pipeline
                 self._diagnostics.publish(pipeline.report())
                 self._quality.publish(pipeline.quality())
 

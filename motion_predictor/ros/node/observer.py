@@ -32,7 +32,7 @@ class News:
 
 
 class Observer:
-    """Reads messages and tracks the people in them. Any thread may call its methods.
+    """Reads messages and tracks the people in them. Any thread may call any method.
 
     Args:
         clock: clock of the node.

@@ -109,8 +109,9 @@ class MotionOutput:
 
     Args:
         checkpoint: checkpoint that the predictor uses.
-        frame_stride: n, to publish every n-th future frame. If n divides the number of frames, the
-            last frame is published. 0 publishes the frames nearest to `frame_times`.
+        frame_stride: the number n, if every n-th future frame is to be published. If n divides the
+            number of frames, the last frame is published. 0 publishes the frames nearest to
+            `frame_times`.
         frame_times: times at which frames are published, seconds after the last observation.
         publish_samples: whether messages contain the samples, not only the mean and the radius.
         coverage: coverage that is written into messages without a prediction.
@@ -194,7 +195,7 @@ class MotionOutput:
                 place=seen.place.astype(np.float32),
                 reach=seen.reach_m,
                 observed_fraction=person.observed_fraction,
-                check_fields=True,  # makes rclpy take arrays without a copy
+                check_fields=True,  # with field checks, rclpy takes arrays without a copy
             )
             status = most_severe([person.status, at_least])
             familiarity = math.nan

@@ -83,7 +83,7 @@ class Pipeline:
     def _work(self) -> None:
         """Read all new messages and predict from the newest observation."""
         for message, received_ns in self._intake.take():
-            # Some middlewares do not report received_ns: it is then 0.
+            # received_ns is 0 if the middleware does not report it.
             self.observer.read(message, received_ns / 1e9 or time.time())
         if self.observer.has_news:
             self._predict_newest()
@@ -153,8 +153,8 @@ class Pipeline:
     def _lacks_radius(self, prediction: Prediction) -> bool:
         """Whether the radius is missing because too few samples were drawn.
 
-        In this case the checkpoint is calibrated for the configured number of samples, but not for
-        the smaller number that was drawn.
+        A checkpoint may be calibrated for the configured number of samples, but not for a smaller
+        number.
         """
         return bool(np.isnan(prediction.coverage)) and not np.isnan(self._setup.predictor.coverage)
 

@@ -24,10 +24,10 @@ class _Aside(MutuallyExclusiveCallbackGroup):
 class Intake:
     """Subscribes to a topic, and delivers its messages in the thread that calls `take`.
 
-    A Python executor checks every service and timer of a node for each message. This check takes
-    longer than all other work on a message without people. The executor must also wake a second
-    thread for the message. `Intake` waits only for the subscription, as `rclpy.wait_for_message`
-    does.
+    A Python executor checks every service and timer of a node for each message. The check of all
+    services and timers takes longer than all other work on a message without people. The executor
+    must also wake a second thread for the message. `Intake` waits only for the subscription, as
+    `rclpy.wait_for_message` does.
 
     Args:
         node: node that subscribes.
@@ -57,7 +57,7 @@ class Intake:
             self._bell = node.create_guard_condition(lambda: None, callback_group=group)
             undo.callback(node.destroy_guard_condition, self._bell)
             for used in (self._subscription, self._bell):
-                # Entering the handles only here saves time at each message.
+                # Enter the handles once here and not at each message, to save time.
                 undo.enter_context(used.handle)
             assert node.context.handle is not None
             self._waiting = rclpy_implementation.WaitSet(1, 1, 0, 0, 0, 0, node.context.handle)

@@ -33,7 +33,7 @@ class Precedence:
             if before[1].sched_priority < self._priority:
                 os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self._priority))
                 self._before = before
-        except (AttributeError, OSError) as error:  # only Linux has these functions
+        except (AttributeError, OSError) as error:  # only Linux has os.sched_setscheduler
             self._warn(
                 f'real-time priority {self._priority} was refused ({error}), so other busy '
                 f'processes can delay predictions: allow it (rtprio {self._priority + 1} '
@@ -56,7 +56,7 @@ class Precedence:
         thread = self._thread
         if thread is None or self._before is None or self._given_up:
             return False
-        with suppress(OSError):  # on some systems only a thread itself may do this
+        with suppress(OSError):  # some systems let only a thread itself change its priority
             os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
         self._given_up = True
         return True
@@ -78,6 +78,6 @@ class Precedence:
             return 'not running'
         try:
             priority = os.sched_getparam(thread).sched_priority
-        except (AttributeError, OSError):  # only Linux has this function
+        except (AttributeError, OSError):  # only Linux has os.sched_getparam
             return 'unknown'
         return f'real-time, priority {priority}' if priority else 'ordinary'

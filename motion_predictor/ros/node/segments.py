@@ -28,7 +28,7 @@ def remove_segments_of_the_dead(folder: Path = SHARED_MEMORY) -> int:
     removed = 0
     try:
         found = list(folder.iterdir())
-    except OSError:  # this system has no such folder
+    except OSError:  # this system has no /dev/shm
         return 0
     for path in found:
         if match := LOCK.fullmatch(path.name):

@@ -208,8 +208,8 @@ def _run(load: Load, people: int, cache: Path | None) -> dict[str, Any]:
 def _between(answers: Sequence[Answer], since_s: float, until_s: float) -> list[Answer]:
     """Return the answers to observations that were sent between `since_s` and `until_s`.
 
-    After `until_s`, the node publishes messages that say that the input has stopped. These
-    messages repeat the stamp of the last observation and are left out.
+    After `until_s`, the node publishes messages that say that the input has stopped. Messages
+    about stopped input repeat the stamp of the last observation and are left out.
     """
     found: dict[float, list[Answer]] = {}
     for answer in answers:

@@ -1,8 +1,8 @@
 """The demo of the separation monitor: an arm repeats a motion and slows down for people.
 
 The predictor and the monitor run as separate processes. Two more arms repeat the same motion
-beside the same people. One arm assumes that people approach at 1.6 m/s, the speed of ISO 13855.
-The other arm assumes that people stand still.
+beside the same people. The second arm assumes that people approach at 1.6 m/s, the speed of ISO
+13855. The third arm assumes that people stand still.
 """
 
 import argparse

@@ -181,7 +181,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(command_line: list[str]) -> argparse.Namespace:
-    """Return the parsed command line. If it is invalid, end the process with status 2."""
+    """Return the parsed command line, or end the process with status 2."""
     parser = Parser(prog='replay', description='Play a motion archive as skeletons.')
     parser.add_argument('--loop', action='store_true', help='start again at the end')
     parser.add_argument('--frame', default='map', help='frame_id of the messages')

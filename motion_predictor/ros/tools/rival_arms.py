@@ -1,9 +1,9 @@
 """Three arms that repeat one motion beside the same people and slow down by different rules.
 
-One arm follows the scale of a separation monitor. The other two arms follow simple rules, with the
-same knowledge about the people. The two simple rules account for the time since a pose was
-captured. If a person is no longer seen, these arms remember the person for as long as the
-predictor does.
+The first arm follows the scale of a separation monitor. The second and the third arm follow simple
+rules, with the same knowledge about the people. The two simple rules account for the time since a
+pose was captured. The second and the third arm remember a lost person for as long as the predictor
+does.
 """
 
 import math
@@ -115,7 +115,8 @@ class RivalArms:
     def step(self, scale: float, now_s: float, spent_s: float) -> None:
         """Simulate all arms for `spent_s` seconds.
 
-        The arm that follows the monitor uses `scale`. The other two arms compute their own scale.
+        The arm that follows the monitor uses `scale`. The second and the third arm compute their
+        own scale.
         """
         for name, arm in self.arms.items():
             capsules = arm.capsules

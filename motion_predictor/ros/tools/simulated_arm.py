@@ -95,7 +95,8 @@ def apart_m(pose: NDArray[np.floating], limbs: Limbs, capsules: Capsules) -> flo
     """Return the distance of a pose (J, 3) from the capsules; infinite if a joint is missing."""
     if not np.isfinite(pose).all():
         return float('inf')
-    shape = (len(limbs.names), len(capsules.radii), 3)  # one row per limb, one column per capsule
+    # shape: one row per limb, one column per capsule
+    shape = (len(limbs.names), len(capsules.radii), 3)
     a, b = (pose[limbs.ends[:, i], None].astype(np.float64) for i in (0, 1))
     starts, ends = capsules.starts, capsules.ends
     first, last, start, end = (
