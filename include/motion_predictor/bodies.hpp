@@ -146,7 +146,7 @@ struct Bodies
   /// The robot, transformed to the frame of the predictions.
   Robot seen_from_here(const Robot & robot) const {return to_robot ? robot.moved(to_robot->inverse()) : robot;}
 
-  /// All samples of a person as bodies. Throws std::invalid_argument if the message has no samples.
+  /// Makes bodies of all samples of a person. Throws std::invalid_argument if the message has no samples.
   static Bodies of_samples(
     const Latest & latest, const msg::PredictedMotion & person, const Limbs & limbs, const std::vector<double> & times,
     const Rigid * to_robot = nullptr)
@@ -157,9 +157,9 @@ struct Bodies
     return of(latest, person.samples, latest.message().num_samples, limbs, times, to_robot);
   }
 
-  /// The mean of a person as one body. Each limb is thickened by the larger radius of its two joints. Thus if both
-  /// joints lie inside their balls, the line between the joints lies inside the limb. Throws std::invalid_argument if
-  /// the radius is unknown (not calibrated).
+  /// Makes one body of the mean of a person. Each limb is thickened by the larger radius of its two joints. Thus if
+  /// both joints lie inside their balls, the line between the joints lies inside the limb. Throws std::invalid_argument
+  /// if the radius is unknown (not calibrated).
   static Bodies of_mean(
     const Latest & latest, const msg::PredictedMotion & person, const Limbs & limbs, const std::vector<double> & times,
     const Rigid * to_robot = nullptr)

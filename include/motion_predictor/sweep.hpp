@@ -141,7 +141,7 @@ private:
   }
 
   /// Order limbs from the thickest to the thinnest, and joints (lanes) in the order in which these limbs use them. Thus
-  /// if only thick limbs are in question, only the first lanes are computed.
+  /// if only thick limbs may be near, only the first lanes are computed.
   void order_limbs()
   {
     std::vector<float> thickest(C_, 0.0f);

@@ -34,7 +34,7 @@ class Settings:
     """Settings for messages that do not name their joints."""
 
     layouts: Mapping[str, Layout]
-    """All known layouts."""
+    """All known skeleton layouts by name."""
     layout: str = ''
     """Name of the layout of the joints, for pose_array, point_cloud and mocap4r2."""
     joint_names: Sequence[str] = ()

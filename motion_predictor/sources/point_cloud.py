@@ -16,7 +16,7 @@ from motion_predictor.sources.source import (
 )
 
 FIELDS = ('x', 'y', 'z', 'joint', 'person', 'confidence')
-"""Default names of the fields. Only the last one is optional."""
+"""Default names of the fields. Only the field for the confidence is optional."""
 
 
 class PointCloudSource:

@@ -36,9 +36,9 @@ class Bodies:
     frame_id: str
     ids: list[str] = field(default_factory=list)
     positions: FloatArray = field(default_factory=lambda: np.zeros((0, 0, 3), np.float32))
-    """(P, J, 3) metres, NaN = missing."""
+    """Positions of the joints, (P, J, 3), metres. Missing joints are NaN."""
     joint_names: tuple[str, ...] = ()
-    """The J joints, with the names of the source."""
+    """Names that the source gives to the J joints."""
     layout: str = ''
     """Name of the layout of these joints, if the source names it."""
     confidence: FloatArray | None = None
@@ -53,7 +53,7 @@ class Source(Protocol):
     kind: str
     """Type of the messages, as package/msg/Name."""
     topic: str
-    """Default topic."""
+    """Default topic of the source."""
     optical: bool
     """Whether positions are always in an optical frame (z forward, y down)."""
 

@@ -24,7 +24,8 @@ FIGURES_S = 0.5
 """Period at which the tables are updated."""
 HORIZON_S = 2.0
 FOLLOWED_M = 0.7
-"""The camera follows the people if the point that it looks at is farther than this from them."""
+"""The camera follows the people if their distance from the point in its centre is greater than
+this."""
 TIMELINE = 300
 BANNER = (
     '<div style="margin: 0.4em 0.6em; padding-left: 0.6em; border-left: 4px solid {}; '

@@ -167,7 +167,7 @@ class Scene:
         self._trails.place([way.swapaxes(0, 1) for way in ways] if show.trails else [])
 
     def _draw_truth(self, moment: Moment | None, newest: Moment | None) -> bool:
-        """Draw the people of `moment` at their poses in `newest`, or hide all without a `newest`.
+        """Draw the people of `moment` at their poses in `newest`; hide all if `newest` is None.
 
         Returns:
             True if any mesh was added to the scene again.

@@ -24,11 +24,11 @@ class Placed:
     """Positions, rotations and sizes of N copies of a mesh of size 1."""
 
     positions: Array
-    """(N, 3) metres"""
+    """positions of the copies, (N, 3), metres"""
     wxyzs: Array
-    """(N, 4) quaternions"""
+    """rotations of the copies as quaternions w, x, y, z, (N, 4)"""
     scales: Array
-    """(N, 3) metres along the axes of the mesh"""
+    """sizes of the copies along the axes of the mesh, (N, 3), metres"""
 
 
 def balls(centres: Array, radii: Array) -> Placed:
@@ -60,17 +60,17 @@ class Shape:
     """The drawn limbs of a skeleton layout: each limb connects two joints and has a radius."""
 
     ends: NDArray[np.int64]
-    """(C, 2) indices of joints"""
+    """joint indices of both ends of each limb, (C, 2)"""
     radii: Array
-    """(C,) metres"""
+    """radii of the limbs, (C,), metres"""
 
     @classmethod
     def of(cls, outlook: Outlook, flesh: bool) -> 'Shape':
         """Return the limbs to draw for the people in an outlook.
 
         Args:
-            outlook: predictions whose layout has the limbs. If a layout has no known limbs, thin
-                sticks are drawn.
+            outlook: predictions of the people, with their skeleton layout. If a layout has no
+                known limbs, thin sticks are drawn.
             flesh: True for limbs as thick as in the computation of distances, False for slim
                 limbs.
         """

@@ -90,7 +90,7 @@ class Parameters:
         self._given = node._parameter_overrides  # rclpy has no public name for the overrides
         self._problems: dict[str, str] = {}
         self.in_use = False
-        """Whether the node is configured. Then only parameters that are `live` can change."""
+        """Whether the node is configured. While it is, only `live` parameters can change."""
         for parameter in table:
             descriptor = parameter.descriptor()
             arguments = (parameter.name, parameter.default, descriptor)

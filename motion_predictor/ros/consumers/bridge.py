@@ -107,7 +107,7 @@ def point_cloud(header: Header, points: FloatArray) -> PointCloud2:
 def thinned(message: PredictedMotionArray, samples: int) -> PredictedMotionArray:
     """Reduce a message in place to at most `samples` evenly chosen samples, and return it.
 
-    The mean, the radius and `drawn_samples` in the message still describe all samples.
+    The mean, the radius and `drawn_samples` describe all drawn samples, not only the kept ones.
     """
     drawn, F, J = message.num_samples, message.num_frames, message.num_joints
     if drawn <= samples:
@@ -195,7 +195,7 @@ class Bridge(Node):
         if len(values['robot_position']) != 3:
             raise ParameterError(f'robot_position must be x, y, z, got {values["robot_position"]}')
         self._frame = values['frame']
-        """Frame for messages while predictions are not usable; empty until it is known."""
+        """Frame for messages while predictions are not usable; empty while no frame is known."""
         reach_s = values['look_ahead_s']
         self._predictions = Predictions(self, Limits(0.25, values['max_age_s'], reach_s=reach_s))
         self._poses = self._publisher('pose_array', PoseArray, 'predicted_poses')

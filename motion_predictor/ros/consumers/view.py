@@ -30,10 +30,10 @@ if TYPE_CHECKING:  # the package viser may be missing
     from motion_predictor.view.page import Page
 
 LIMITS = Limits(silent_after_s=1.0, max_age_s=1.0)
-"""Limits for the page. They are longer than for a robot, because people who look at the page react
-more slowly."""
+"""Limits for the page are longer than for a robot, because people who look at the page react more
+slowly."""
 SHOWN_ALL_THE_SAME = (Reason.USABLE, Reason.WARMING_UP, Reason.TOO_MANY, Reason.UNREADABLE)
-"""With these reasons, a message may still predict some of the people."""
+"""Reasons with which a message may still predict some of the people."""
 
 
 class ViewNode(Node):

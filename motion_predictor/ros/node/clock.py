@@ -8,7 +8,7 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 
 SET_NS = 50_000_000
-"""If the system clock moves by more than this against the monotonic clock, it was set."""
+"""If the system clock moves by more than this against the monotonic clock, it counts as set."""
 
 
 class NodeClock:

@@ -36,11 +36,11 @@ class Condition:
     """
 
     fault: str
-    """What is broken."""
+    """Sentence that says what is broken."""
     silence: str
-    """Why there is no usable input."""
+    """Sentence that says why there is no usable input."""
     shortfall: str
-    """What does not work as configured."""
+    """Sentence that says what does not work as configured."""
 
 
 class Health:

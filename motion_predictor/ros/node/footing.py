@@ -48,7 +48,7 @@ class Footing:
 
     @property
     def doubt(self) -> str:
-        """A sentence if tf cannot tell whether the newest frame moves; otherwise empty."""
+        """Warning that tf cannot tell whether the newest frame moves; empty if tf can tell."""
         newest = self._newest
         if newest is None or newest.is_fixed or newest.fixed:
             return ''

@@ -8,9 +8,11 @@ from motion_predictor.common.installed import installed
 
 PROFILES, OLD_PROFILES = 'FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'
 OLD = ('humble', 'iron', 'jazzy')
-"""Distributions with Fast DDS 2, which reads only the old variable. Fast DDS 3 warns about it."""
+"""ROS distributions with Fast DDS 2, which reads only `OLD_PROFILES`. Fast DDS 3 warns about this
+variable."""
 FAST_DDS = (PROFILES, OLD_PROFILES, 'FASTDDS_BUILTIN_TRANSPORTS')
-"""Variables with which an integrator configures Fast DDS. If one is set, nothing is changed."""
+"""Variables with which an integrator configures Fast DDS. If one of these variables is set, the
+node does not configure Fast DDS."""
 TESTED = 'rmw_fastrtps'
 
 

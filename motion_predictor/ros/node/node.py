@@ -61,7 +61,8 @@ SWITCH_S = 0.0005
 """Time after which a Python thread gives way to a waiting one. Python's default of 5 ms would be a
 quarter of the budget."""
 CALLBACKS = 3
-"""Threads of the executor: for a transition, a callback that waits for its end, a state query."""
+"""Threads of the executor: one for a transition, one for a callback that waits, one for
+queries."""
 
 
 class PredictorNode(ManagedNode):
@@ -81,12 +82,12 @@ class PredictorNode(ManagedNode):
         self.create_timer(CHECKED_S, keep_log_small, clock=self._steady)
         self._time = NodeClock(self, self._on_jump)
         self.hung = False
-        """Whether a prediction never ended. Then the process must be ended."""
+        """Whether a prediction never ended, so that the process must be ended."""
         self._pipeline: Pipeline | None = None
         self._left: People | None = None
-        """People at the last deactivation."""
+        """Tracker of the people at the last deactivation."""
         self._configured, self._active = ExitStack(), ExitStack()
-        """What to undo at cleanup and at deactivation, or if configuring or activating fails."""
+        """Actions that undo the configuration and the activation, also after a failure."""
 
     # Lifecycle
 

@@ -24,9 +24,9 @@ class News:
     """The newest observation for which no prediction has been made yet."""
 
     scene: Scene | None
-    """Everybody; None if all histories were forgotten meanwhile."""
+    """All people of the observation; None if all histories were forgotten meanwhile."""
     arrived_s: float
-    """When the observation arrived, by `time.monotonic`."""
+    """Time at which the observation arrived, by `time.monotonic`."""
     age_ms: float
     """Age of the observation when it arrived."""
 

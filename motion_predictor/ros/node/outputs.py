@@ -167,8 +167,8 @@ class MotionOutput:
                 in the same order.
             prediction: futures of the people. None if no prediction may be published as fresh.
             published_ns: present time of the node, nanoseconds.
-            at_least: mildest status that the message and its people may have. A problem of the
-                source or of the node raises this lower bound.
+            at_least: mildest status that the message and its people may have. `at_least` is higher
+                while the source or the node has a problem.
         """
         samples = None
         if prediction is not None and self._publish_samples:

@@ -7,7 +7,8 @@ FRAME_TIMES_S = (
     *(0.017, 0.033, 0.067, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5),
     *(0.6, 0.7, 0.8, 0.95, 1.1, 1.25, 1.4, 1.6, 1.8, 2.0),
 )
-"""Close together at the times that matter for a robot's next decision, and wider apart later."""
+"""Published times: close together where they matter for a robot's next decision, wider apart
+later."""
 PARAMETERS = (
     Parameter('autostart', True, 'Configure and activate the node as soon as it starts.'),
     Parameter(

@@ -29,12 +29,12 @@ from motion_predictor.tracking.people import People
 from motion_predictor.tracking.scene import Scene
 
 STUCK_S = 1.0
-"""A prediction that takes longer than this is a FAULT. Before that, the status is STALE_INPUT at
+"""A prediction that takes longer than this is a FAULT. A shorter prediction causes STALE_INPUT at
 worst."""
 READING = 2.0
 """Time from the publication of a message until a Python process has read it, as a multiple of the
-time that publishing took. Both copy the same numbers. Measured: 2 up to 1 MB (four people with the
-frames that are published by default), 3 to 4 for 3 MB and more."""
+time that publishing took. Publishing and reading copy the same numbers. Measured: 2 up to 1 MB
+(four people with the frames that are published by default), 3 to 4 for 3 MB and more."""
 
 
 class Pipeline:
@@ -73,7 +73,7 @@ class Pipeline:
         self._setup = setup
         self._intake = intake
         self.check = SelfCheck(setup.predictor.times, setup.values['self_correction'])
-        """Compares predictions with what then happened."""
+        """Compares predictions with the motion that followed."""
         self._publish_lock = threading.Lock()
         self._fault = ''
         self._since_published = Stopwatch(clock)

@@ -16,7 +16,8 @@ LOCK = re.compile(r'(fast(?:dds|rtps)_[0-9a-f]{16})_el')
 """Lock file beside each segment, named by Fast DDS 3 or 2. The process of the segment keeps this
 file locked as long as it lives."""
 YOUNG_S = 10.0
-"""Younger lock files are left alone: a starting process creates the file before it locks it."""
+"""Lock files that are younger than this are left alone, because a starting process creates the
+file before it locks the file."""
 
 
 def remove_segments_of_the_dead(folder: Path = SHARED_MEMORY) -> int:

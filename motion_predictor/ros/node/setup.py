@@ -16,8 +16,8 @@ from motion_predictor.ros.node.scheduling import Precedence
 from motion_predictor.tracking.people import People
 
 SURVEY_S = 0.15
-"""Time for measuring predictions on the CPU. It suffices for a few people; the times for more
-people are extrapolated in proportion."""
+"""Time for measuring predictions on the CPU. This time suffices for a few people. The times for
+more people are extrapolated in proportion."""
 CROWD = (
     'max_gap_s',
     'forget_after_s',

@@ -44,7 +44,7 @@ class ScorerNode(Node):
         super().__init__('scorer')
         self.scorer = Scorer()
         self.ready = threading.Event()
-        """Set when the predictor has published for the first time."""
+        """Event that is set when the predictor publishes for the first time."""
         self.newest_truth_s = 0.0
         self.parents: list[int] = []
         self.people: set[str] = set()

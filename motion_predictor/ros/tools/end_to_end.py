@@ -40,7 +40,7 @@ from motion_predictor.ros.tools.replay import ReplayNode, parse, poses
 LOOK_S = 0.1
 """Time between checks whether the predictor has started."""
 START_TIMEOUT_S = 900.0
-"""This time is long, because an engine may have to be compiled first."""
+"""The timeout is long, because an engine may have to be compiled first."""
 DRAIN_S = 1.0
 DIAGNOSTICS_PERIOD_S = 0.5
 STAGE = re.compile(r'(.+) p50 / p99 / max \(ms\)')
@@ -48,7 +48,7 @@ STAGE = re.compile(r'(.+) p50 / p99 / max \(ms\)')
 
 @dataclass(frozen=True)
 class Answer:
-    """What one message of the predictor contained, and when it arrived in this process."""
+    """The contents of one message of the predictor, and its latencies until this process."""
 
     stamp_s: float
     """Stamp of the observation that the message answers."""
@@ -59,7 +59,7 @@ class Answer:
     published_ms: float
     """Time from the stamp of the observation (set when it is sent) until the node publishes."""
     received_ms: float
-    """Time from the same stamp until the message arrives in this process."""
+    """Time from the stamp of the observation until the message arrives in this process."""
 
 
 class Listener(Node):

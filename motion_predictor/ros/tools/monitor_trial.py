@@ -52,7 +52,7 @@ class Moment(NamedTuple):
     poses: dict[str, NDArray[np.float32]]
     """pose (J, 3) of each person by id, metres"""
     message: Any
-    """the PredictedMotionArray"""
+    """prediction from this frame, a PredictedMotionArray"""
 
 
 def moments(

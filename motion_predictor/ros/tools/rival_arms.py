@@ -34,7 +34,7 @@ ASIDE_M = 1.1
 """Distance of the arm from the middle of the path of a walking person."""
 SILENT_S = 0.12
 """Time without a message after which people count as unknown. Recorded people come 30 times per
-second without delay, so more than three messages are then missing."""
+second without delay, so more than three messages are missing after this time."""
 FORGET_S = 1.0
 """Default time for which the predictor lists a person who is no longer seen."""
 PREDICTED, ISO, STANDING = 'predicted', 'ISO, 1.6 m/s', 'zero velocity'
@@ -45,7 +45,7 @@ class Seen(NamedTuple):
     """The pose and the time at which a person was last seen."""
 
     pose: NDArray[np.floating]
-    """(J, 3) metres, in the base frame of the arm"""
+    """pose (J, 3) in the base frame of the arm, metres"""
     time_s: float
     """time at which the person was seen, by the monotonic clock"""
 

@@ -12,7 +12,8 @@ from motion_predictor.planning.robot import RobotModel
 CYCLE_S = 4.0
 """Period of the motion at full speed."""
 MOVES_M_PER_S = 0.02
-"""If the arm's fastest point is slower, the arm counts as standing. A person may then touch it."""
+"""If the arm's fastest point is slower than this, the arm counts as standing. A person may touch a
+standing arm."""
 STOP_S = 0.12
 """Time to brake from full speed, and to reach full speed."""
 
@@ -34,7 +35,7 @@ class SimulatedArm:
     model: RobotModel
     phase_s: float = 0.0
     speed: float = 0.0
-    """Share of full speed. It follows the command with limited acceleration."""
+    """Present share of full speed, which follows the command with limited acceleration."""
     went_s: float = 0.0
     """Length of the motion done so far, in seconds at full speed."""
     lived_s: float = 0.0
