@@ -1,4 +1,7 @@
-"""The `train` command. Its subcommands run the stages of training, measure and compare."""
+"""The `train` command.
+
+The subcommands of `train` run the stages of training, measure and compare.
+"""
 
 import argparse
 

@@ -1,7 +1,7 @@
 """Writes the tables of documentation pages from result files, so that both agree.
 
-A page marks each table by two comment lines, `<!-- table: NAME -->` and `<!-- end of table -->`.
-This module replaces the text between these lines.
+A page marks a table, for example `where`, by two comment lines, `<!-- table: where -->` and `<!--
+end of table -->`. This module replaces the text between the two comment lines.
 """
 
 import json
@@ -41,7 +41,7 @@ def summary(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_results(folder: Path) -> Results:
-    """Read all result files of a folder: `default` first, the others by name.
+    """Read all result files of a folder, first `default` and then the others by name.
 
     The file of an evaluation is named after its checkpoint. The files `shield.json`,
     `ablation.json` and `sensitivity.json` are the results of `train shield`, `train ablate` and

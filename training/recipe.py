@@ -145,8 +145,8 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), direct: bool = False)
         direct: whether to leave out the stage `one-step`.
 
     Raises:
-        ConfigError: if the recipe, a configuration or an override is invalid. The message says
-            what is wrong.
+        ConfigError: if the recipe, a configuration or an override is invalid. The error message
+            says what is wrong.
     """
     stages: list[Stage] = []
     steps = [s for s in load_recipe(path).stages if not (direct and s.kind == 'one-step')]
@@ -186,7 +186,7 @@ def load_recipe(path: Path) -> Recipe:
     """Read a recipe without loading the configurations of its stages.
 
     Raises:
-        ConfigError: if the recipe is invalid. The message says what is wrong.
+        ConfigError: if the recipe is invalid. The error message says what is wrong.
     """
     return load_config(Recipe, path, [])
 

@@ -80,7 +80,7 @@ def reproduce(
     overrides: dict[str, list[str]],
     samples: int = 50,
 ) -> str:
-    """Prepare the data, train or import a teacher, distil it in two stages, measure all models.
+    """Prepare the data, train or import a teacher, distil the teacher twice, measure all models.
 
     After an interruption, call this function again with the same arguments to continue. The
     results are written to `reproduction.json` and `reproduction.md`.

@@ -18,7 +18,7 @@ def configuration_file(given: str | Path, beside: Path = Path(), folder: str = '
             configuration, with or without `.yaml`.
         beside: folder in which a relative path is searched first.
         folder: subfolder of the shipped configurations in which to search, for example `recipes`.
-            It is empty for configurations of stages.
+            For configurations of stages, `folder` is empty.
     """
     for path in (beside / given, Path(given)):
         if path.is_file():

@@ -27,8 +27,8 @@ def ablate(
 
     All students have the same data, seeds, network, bank size, batch and steps, unless a row of
     the report says otherwise. After an interruption, call this function again with the same
-    arguments: it makes only what is missing. If a variant fails, its row gives the reason, and the
-    next call tries the variant again.
+    arguments: only missing variants are made. If a variant fails, its row gives the reason, and
+    the next call tries the variant again.
 
     Args:
         config: settings of the ablations: which variants are made and how they are measured.

@@ -33,8 +33,8 @@ def compare(
     cancels out. With only three seeds, the interval is slightly too narrow.
 
     Args:
-        ours: ADE of our variant for each window and seed (W, N).
-        theirs: ADE of the other variant for each window and seed (W, N).
+        ours: the ADE of our variant for each window and seed (W, N).
+        theirs: the ADE of the other variant for each window and seed (W, N).
         clips: clip and person of each window (W,), see `bootstrap.clusters`.
         tolerance: greatest relative difference that does not matter.
 

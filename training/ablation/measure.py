@@ -58,7 +58,8 @@ def measure(
         path, validation, config.samples, config.stride, precision=precision, noise_seed=seed
     )
     result['parameters'] = sum(t.numel() for t in checkpoint.build_network().parameters())
-    if seed == 0:  # other seeds have equal latency
+    # The latency is the same for all seeds.
+    if seed == 0:
         # Teachers are timed for one person only, since their many steps take long.
         batches = config.batches[: None if checkpoint.header.sampling == 'one_step' else 1]
         result['latency_ms'] = {

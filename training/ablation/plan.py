@@ -28,7 +28,7 @@ def plan(
     teacher: Path,
     given_one_step: Path | None = None,
 ) -> Iterator[Variant]:
-    """Yield all variants. A variant comes after the variant that it is compared with."""
+    """Yield all variants, so that a variant comes after the one to compare it with."""
     header = load_checkpoint(teacher).header
     own_steps = header.ddim_steps
     yield Variant('teacher', f'{own_steps} denoising steps', None, lambda _: teacher)
@@ -96,7 +96,7 @@ def _change(base: DistilConfig, config: AblateConfig, changes: dict[str, Any]) -
     """Return a student's configuration with the settings of all variants and some changes."""
     common: dict[str, Any] = {
         'prediction': base.prediction or 'sample',
-        'bank': {'noises': config.noises, 'truth': True},  # lets variants share a bank
+        'bank': {'noises': config.noises, 'truth': True},  # variants can share this bank
         'optimisation': {'precision': config.precision},
     }
     return changed(changed(base, common), changes)

@@ -37,7 +37,8 @@ def measure_rows(
     Args:
         variants: variants to measure. A variant comes after the variant that it is compared with.
         config: settings of the measurements and comparisons.
-        about: first part of the report. Its entry `data` has the fingerprints of the archives.
+        about: first part of the report. The entry `data` of `about` has the fingerprints of the
+            archives.
         validation: motion archive to measure on.
         out: folder for the results, with a subfolder for each variant.
         name: name of the report's two files, without the endings `.json` and `.md`.
@@ -70,7 +71,7 @@ def measure_rows(
                 )
                 for seed in range(config.seeds)
             ]
-        except Exception as error:  # one failed row must not end it all
+        except Exception as error:  # the other variants are still measured
             row['failed'] = one_line(error)
         else:
             report['windows'] = measured[0]['windows']

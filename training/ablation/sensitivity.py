@@ -51,8 +51,8 @@ def measure_sensitivity(
         teacher: checkpoint of a trained teacher. With None, a teacher is trained.
 
     Returns:
-        The report. Each of its rows has the settings in which its variant differs from the entry
-        `reference`.
+        The report. Each row of the report has the settings in which the variant differs from the
+        entry `reference`.
 
     Raises:
         ValueError, OSError: if the teacher or the data cannot be used.
@@ -76,7 +76,7 @@ def measure_sensitivity(
 def _plan(
     config: SensitivityConfig, stages: Stages, train: Path, out: Path, teacher: Path
 ) -> Iterator[Variant]:
-    """Yield all variants. A variant comes after the variant that it is compared with."""
+    """Yield all variants, so that a variant comes after the one to compare it with."""
     header, base = load_checkpoint(teacher).header, stages.student
     student = partial(_student, train, out)
     facts: dict[str, str | int]

@@ -1,4 +1,4 @@
-"""The subcommands that each run one stage: `teacher`, `one-step`, `student`, `refine`, ..."""
+"""The subcommands that each run one training stage, such as `teacher` or `student`."""
 
 import argparse
 from pathlib import Path

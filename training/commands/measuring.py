@@ -1,4 +1,4 @@
-"""The subcommands that measure a checkpoint: `evaluate`, `robustness`, `shield`, ..."""
+"""The subcommands that measure a checkpoint, such as `evaluate` or `robustness`."""
 
 import argparse
 from pathlib import Path

@@ -27,11 +27,11 @@ Config = TypeVar('Config', bound=BaseModel)
 
 
 def load_config(schema: type[Config], path: Path, overrides: list[str]) -> Config:
-    """Read a YAML configuration, apply overrides `key.subkey=value`, and validate it.
+    """Read a YAML configuration, apply overrides `key.subkey=value`, and validate the result.
 
     Raises:
         ConfigError: if the file cannot be read, or a key is unknown or has a wrong value. The
-            message is one sentence that names the file and the key.
+            error message is one sentence that names the file and the key.
     """
     try:
         content: dict[str, Any] = yaml.safe_load(path.read_text()) or {}
@@ -45,7 +45,7 @@ def load_config(schema: type[Config], path: Path, overrides: list[str]) -> Confi
         target = content
         try:
             for section in sections:
-                if target.get(section) is None:  # missing or null
+                if target.get(section) is None:  # the section is missing or null
                     target[section] = {}
                 target = target[section]
             target[last] = yaml.safe_load(value)

@@ -61,7 +61,7 @@ class Completion:
         """Return the limb lengths of each person (B, J), metres.
 
         A limb that is never visible gets the length of the same limb on the other side of the
-        body. If both are never visible, the length is estimated from the size of the body.
+        body. If neither limb is ever visible, the length is estimated from the size of the body.
         """
         bones = torch.linalg.vector_norm(seen - seen[:, :, self.parents], dim=-1).mean(1)
         measured = (visible & visible[:, :, self.parents]).any(1)  # (B, J)
@@ -76,7 +76,8 @@ class Completion:
         """Return the heading as horizontal unit vectors (B, H, 2), or +x if it is unknown."""
         forward = torch.zeros_like(seen[:, :, 0, :2])
         forward[..., 0] = 1
-        for left, right in reversed(self.sides):  # the first visible pair must win
+        # The order is reversed so that the first pair that is visible overwrites the others.
+        for left, right in reversed(self.sides):
             both = visible[:, :, left : left + 1] & visible[:, :, right : right + 1]
             across = (seen[:, :, left] - seen[:, :, right])[:, :, None]
             x, y, _ = _Between(both).fill(across)[:, :, 0].unbind(-1)
@@ -111,7 +112,7 @@ class _Between:
 
 
 def _turn(offsets: Tensor, forward: Tensor) -> Tensor:
-    """Rotate offsets (B, n, 3), whose x points forward, to headings (B, H, 2): (B, H, n, 3)."""
+    """Rotate offsets (B, n, 3) from the +x direction to headings (B, H, 2), to (B, H, n, 3)."""
     cosine, sine = (forward[..., i, None] for i in (0, 1))  # (B, H, 1)
     x, y, z = (part[:, None] for part in offsets.unbind(-1))  # (B, 1, n)
     turned = (cosine * x - sine * y, sine * x + cosine * y, z.expand(-1, forward.shape[1], -1))

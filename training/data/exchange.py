@@ -8,16 +8,16 @@ from motion_predictor.skeleton import Layout
 
 
 class Exchange:
-    """Replaces an arm, both arms, or the body above the hips by those of another window.
+    """Replaces an arm, both arms, or the body above the hips by the same part of another window.
 
-    The reason: in a small archive few people walk or reach, and hardly anybody does both at once.
-    An exchanged part keeps its motion relative to the hips of its first body. It is attached to
-    the same joint of the new body.
+    This is useful because in a small archive few people walk or reach, and hardly anybody does
+    both at once. An exchanged part keeps its motion relative to the hips of its first body. The
+    part is attached to the same joint of the new body.
 
     Args:
         layout: layout of the joints.
-        history_frames: number of frames H in a history. The last of these frames gives the heading
-            of both people.
+        history_frames: number of frames H in a history. The last frame of the history gives the
+            heading of both people.
         device: torch device of the windows.
     """
 
@@ -56,7 +56,7 @@ class Exchange:
 def subtrees(layout: Layout) -> Tensor:
     """Return a mask for each joint (J, J), which selects the joint and its descendants."""
     limbs = torch.eye(len(layout.joints), dtype=torch.bool)
-    for joint, parent in enumerate(layout.parents):  # parents precede children
+    for joint, parent in enumerate(layout.parents):  # the parents of a joint come before it
         if parent >= 0:
             limbs[:, joint] |= limbs[:, parent]
     return limbs
@@ -66,8 +66,8 @@ def exchanged_parts(layout: Layout) -> Tensor:
     """Return the parts of the body to choose from, as masks (G, J).
 
     One of the G rows is chosen at random. To be chosen more often, both arms together and the body
-    above the hips have two rows each. Each single arm has one row. In a layout without elbows or
-    hips, every row is a joint with its descendants.
+    above the hips have two rows each. Each single arm has one row in the masks. In a layout
+    without elbows or hips, every row is a joint with its descendants.
     """
     names = [layout.common_name(joint) for joint in layout.joints]
     limbs = subtrees(layout)
@@ -82,7 +82,7 @@ def exchanged_parts(layout: Layout) -> Tensor:
 def _anchors(parts: Tensor, parents: tuple[int, ...]) -> Tensor:
     """Return, for each joint of each part, the nearest ancestor outside the part (G, J)."""
     anchors = torch.arange(len(parents)).repeat(len(parts), 1)
-    for joint, parent in enumerate(parents):  # parents precede children
+    for joint, parent in enumerate(parents):  # the parents of a joint come before it
         if parent >= 0:
             anchors[:, joint] = torch.where(parts[:, joint], anchors[:, parent], joint)
     return anchors

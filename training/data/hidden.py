@@ -25,9 +25,9 @@ class Completed(NamedTuple):
 def complete(seen: Tensor, hidden: NDArray[np.bool_], layout: Layout, rate_hz: float) -> Completed:
     """Estimate the positions that are hidden or NaN in histories.
 
-    The length of a limb is its average over all measured frames, also frames in which the limb is
-    hidden. The reason: a real tracker has seen the person before. If `hidden` would leave a
-    history without any visible joint, it is ignored for this history.
+    The length of a limb is its average over all measured frames. Frames in which the limb is
+    hidden count as well, because a real tracker has seen the person before. If `hidden` would
+    leave a history without any visible joint, `hidden` is ignored for this history.
 
     Args:
         seen: positions (B, H, J, 3), metres; NaN where not measured.
@@ -62,8 +62,8 @@ def limb_lengths(
 ) -> NDArray[np.floating]:
     """Return the lengths of the limbs (J,), metres; NaN for a limb that is never seen.
 
-    A length is the average over all frames in which the limb was measured, even if it is hidden
-    there.
+    A length is the average over all frames in which the limb was measured, even if the limb is
+    hidden there.
 
     Args:
         motion: positions (T, J, 3), metres; NaN where not measured.

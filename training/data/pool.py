@@ -130,6 +130,7 @@ def _completed(windows: Windows, measured: NDArray[np.bool_]) -> NDArray[np.floa
             continue
         lengths = limb_lengths(part, seen, parents)
         whole = body.fill(part, seen, np.arange(len(part)), lengths)
-        assert whole is not None  # some joint was seen
+        assert whole is not None  # `fill` returns None only if no joint was seen
         motion[first:last] = whole.frames
-    return np.nan_to_num(motion)  # no window is in a clip that is all NaN
+    # Clips that are all NaN contain no windows.
+    return np.nan_to_num(motion)

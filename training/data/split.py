@@ -39,7 +39,7 @@ def require_apart(people: Mapping[str, Sequence[str]]) -> None:
     People without a name count as different people.
 
     Raises:
-        ConfigError: if a person has two uses. The message names the person and the uses.
+        ConfigError: if a person has two uses. The error message names the person and the uses.
     """
     counts = Counter(name for names in people.values() for name in set(names) if name)
     for name, count in counts.items():

@@ -18,8 +18,8 @@ from motion_predictor.skeleton import Facing, JointMap, Layout, common_names_of
 class Windows:
     """Windows of `frames` consecutive frames, which start at multiples of a stride.
 
-    A window is a slice of the motion of all clips. This motion lies in a memory-mapped file, so
-    the operating system reads and drops its pages as needed.
+    A window is a slice of the motion of all clips. The motion of all clips lies in a memory-mapped
+    file, so the operating system reads and drops memory pages as needed.
     """
 
     motion: NDArray[np.float32]  # (N, J, 3) metres, all clips, NaN where not measured
@@ -65,8 +65,8 @@ def cut_windows(
     """Cut an archive into windows, in a given layout and at a given rate.
 
     Clip by clip, joints are mapped by name and frames are interpolated linearly to the rate. The
-    result is stored in a temporary file in TMPDIR (57 MB for an hour of 22 joints at 60 Hz). This
-    file is deleted when the windows are.
+    result is stored in a temporary file in TMPDIR (57 MB for an hour of 22 joints at 60 Hz). The
+    temporary file is deleted when the windows are no longer used.
 
     Args:
         archive: motion archive to cut.
@@ -76,7 +76,8 @@ def cut_windows(
         stride: number of frames between the starts of windows.
         partial: whether a window may have joints that were not measured (NaN), for example the
             legs of a person behind a bench. With `partial`, every frame needs at least one
-            measured joint. Without, a window is left out if any joint in it was not measured.
+            measured joint. Without `partial`, a window is left out if any of its joints was not
+            measured in any frame.
 
     Raises:
         LayoutError: if the archive's joints cannot be mapped to the layout.
@@ -90,7 +91,7 @@ def cut_windows(
             file.write(np.ascontiguousarray(clip).data)
             lacking = np.logical_or.reduce(np.isnan(clip), axis=2)  # (T, J)
             gaps = np.flatnonzero(lacking.all(axis=1) if partial else lacking.any(axis=1))
-            ends = np.append(gaps, len(clip))  # possible ends of a window
+            ends = np.append(gaps, len(clip))  # frames before which a window can end
             first = np.arange(0, len(clip) - frames + 1, stride)
             room = ends[np.searchsorted(ends, first)] - first
             whole = room >= frames
@@ -99,7 +100,7 @@ def cut_windows(
             owners.append(np.full(whole.sum(), index))
             bounds.append(bounds[-1] + len(clip))
         file.flush()
-        # The memory map keeps the temporary file alive after the file is closed.
+        # The memory map keeps the temporary file alive, although the file is closed and deleted.
         shape = bounds[-1], len(layout.joints), 3
         motion = np.asarray(np.memmap(file, np.float32, 'r', shape=shape))
     if not sum(map(len, starts)):

@@ -83,8 +83,7 @@ def evaluate_checkpoint(
         checkpoint_path: file of the checkpoint, or "default" for the one that ships.
         archive_path: motion archive to measure on.
         samples: number of samples per window, S of "best of S".
-        stride: number of frames between the starts of windows. With None it is the length of a
-            window, so that windows do not overlap.
+        stride: number of frames between the starts of windows. With None, windows do not overlap.
         multimodal_threshold: greatest distance of similar poses, metres, see `published`. Papers
             use 0.5 on Human3.6M and 0.4 on AMASS.
         seen: subjects that the checkpoint was trained on, in addition to the subjects that it
@@ -92,8 +91,8 @@ def evaluate_checkpoint(
         precision: numeric precision in which the network of a one-step model runs.
         noise_seed: seed of the noise that the samples start from. None stands for the seed in the
             checkpoint.
-        coverage: coverage of the sets. The checkpoint must be calibrated for it. None stands for
-            the default coverage.
+        coverage: coverage of the sets, for which the checkpoint must be calibrated. None stands
+            for the default coverage.
 
     Returns:
         A report with the following entries, and with facts about the data. Figures are in metres
@@ -111,13 +110,13 @@ def evaluate_checkpoint(
         model and of each baseline at `times_s`. `joints`: errors of the model and of each baseline
         for each joint.
 
-        `groups`: the same figures and the coverage in groups of windows. Windows are grouped by
-        `category`, `subject`, `training` (seen, unseen or, for old checkpoints, not recorded),
-        `pace` of the root (still, slower, walking, running) and speed of the `body` (quiet,
-        moving).
+        `groups`: the figures of `rows`, and the coverage, in groups of windows. Windows are
+        grouped by `category`, `subject`, `training` (seen, unseen or, for old checkpoints, not
+        recorded), `pace` of the root (still, slower, walking, running) and speed of the `body`
+        (quiet, moving).
 
         `shown`: one easy, one typical and one hard window for the model, to be plotted.
-        `per_window`: ADE and FDE of the model, clip and subject of every window.
+        `per_window`: for every window, the ADE and FDE of the model, the clip and the subject.
 
     Raises:
         ArchiveError: if the archive has no window for this model, or names no subjects although

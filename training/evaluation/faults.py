@@ -13,7 +13,7 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Source:
-    """What a fault has to know about the motion that it corrupts."""
+    """What a fault has to know about the motion: layout, frame rate and random numbers."""
 
     layout: Layout
     rate_hz: float
@@ -96,14 +96,15 @@ def _jumps(motion: FloatArray, source: Source) -> FloatArray:
 
 
 def _body_off(metres: float) -> Fault:
-    """Move the whole body away in every tenth frame of a 30 Hz source, including the newest."""
+    """Displace the whole body in every tenth frame of a 30 Hz tracker, including the newest."""
 
     def fault(motion: FloatArray, source: Source) -> FloatArray:
         step = max(1, round(source.rate_hz / 30))
         kept = _slower(30)(motion, source)
         thrown = np.arange(len(motion) - 1, -1, -10 * step)
         way = source.random.normal(size=(len(thrown), 1, 3))
-        way[..., 2] *= 0.2  # small, since people stay on the floor
+        # People stay on the floor, so the vertical error is small.
+        way[..., 2] *= 0.2
         way *= metres / np.linalg.norm(way, axis=-1, keepdims=True)
         kept[thrown] += way.astype(np.float32)
         return kept

@@ -4,8 +4,8 @@ The measure is the distance of a predicted future from the nearest training futu
 future is nearer to a training future than the true future is. But any smooth future is near to
 some training future. So the distance is compared with three others: the distance of the true
 future, the distance of a damped velocity (a baseline that has learnt nothing), and the distance of
-predictions for people in the training data. In the last comparison, the clip that a window comes
-from does not count.
+predictions for people in the training data. For a person in the training data, the clip that a
+window comes from does not count.
 """
 
 from collections.abc import Iterator, Sequence
@@ -54,7 +54,7 @@ ROWS = {
 
 @dataclass(frozen=True)
 class Reference:
-    """The training futures and their mirror images, R in all, each as MOMENTS poses."""
+    """The training futures and their mirror images (R in all), each as MOMENTS poses."""
 
     poses: Tensor  # (MOMENTS, R, D) scaled poses, see `_poses`
     clips: Tensor  # (R,) number of the clip, unique over all archives
@@ -74,7 +74,7 @@ def measure_memorisation(
     last observation. Windows with joints that were not measured are left out.
 
     Args:
-        checkpoint_path: "default" or a file.
+        checkpoint_path: file of the checkpoint, or "default" for the one that ships.
         trained: the archives that the checkpoint was trained on.
         archive_path: archive of people whom the checkpoint does not know (unseen).
         samples: number of samples S per window.
@@ -83,9 +83,9 @@ def measure_memorisation(
 
     Returns:
         `seen` and `unseen`: the results for people whom the model was trained on and was not
-        trained on. Both have the numbers of `windows` and `people`, and for each of ROWS its
-        `mean` and the ends `low` and `high` of its confidence interval (over clips within people).
-        Further entries describe the checkpoint and the archives.
+        trained on. `seen` and `unseen` have the numbers of `windows` and `people`. Each figure
+        that ROWS names has a `mean`, and the ends `low` and `high` of its confidence interval
+        (over clips within people). Further entries describe the checkpoint and the archives.
 
     Raises:
         ArchiveError: if an archive has no windows for this model, or a person of `archive_path`
@@ -130,7 +130,7 @@ def compare(
     reference: Reference,
     own_clips: Tensor | None = None,
 ) -> dict[str, NDArray[np.float32]]:
-    """Return each of ROWS for B windows (B,).
+    """Return the figures of B windows that ROWS names (B,).
 
     Args:
         samples: predicted futures as scaled poses (B, S, MOMENTS, D), see `_poses`.
@@ -162,7 +162,7 @@ def _nearest(
 ) -> tuple[Tensor, Tensor]:
     """Return each future's distance from the nearest training future, and whether it is a copy.
 
-    Both results have the shape (B, S).
+    The distances and the marks of copies have the shape (B, S).
     """
     people, count = futures.shape[:2]
     flat = futures.flatten(0, 1).transpose(0, 1)  # (MOMENTS, B * S, D)
@@ -179,7 +179,7 @@ def _nearest(
 
 
 def _evenly(parts: Sequence[Windows], count: int) -> list[Windows]:
-    """Choose `count` windows, spread evenly over all archives; return those of each archive."""
+    """Choose `count` windows, spread evenly over all archives; return them by archive."""
     first = np.cumsum([0, *map(len, parts)])
     chosen = np.linspace(0, first[-1] - 1, min(count, first[-1])).astype(np.int64)
     return [
@@ -195,7 +195,7 @@ def _measured(
     reference: Reference,
     first_clip: int | None,
 ) -> Iterator[dict[str, Any]]:
-    """Measure a few windows at a time; yield their ROWS with the `clip` and `person` of each.
+    """Measure a few windows at a time; yield their figures, with `clip` and `person`.
 
     Args:
         predictor: predictor whose futures are compared with the training futures.

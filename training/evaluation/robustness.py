@@ -45,7 +45,7 @@ def measure_robustness(
     """Measure the errors of a checkpoint under each simulated fault of a tracker.
 
     Args:
-        checkpoint_path: "default" or a file.
+        checkpoint_path: file of the checkpoint, or "default" for the one that ships.
         archive_path: motion archive to measure on.
         samples: number of samples per window, S of "best of S".
         stride: number of frames between the starts of windows.
@@ -53,14 +53,14 @@ def measure_robustness(
 
     Returns:
         `rows` has the following figures for each fault. `predicted`: share of windows for which
-        the node would make a prediction. All other figures count only these windows. `ADE`, `FDE`
-        (of the pose) and `root_ADE_m`: errors of the best of S samples, metres. `coverage`: share
-        of all joints that the radius holds. `coverage_unseen`: share of the joints missing in the
-        newest frame that the radius holds. Both coverages exist only if the checkpoint is
-        calibrated. `observed`: fraction of positions that were observed. `rejected`: number of
-        rejected observations by reason. `joint_error_m`: for each joint, the error of the mean in
-        windows whose newest frame has the joint. `joint_seen`: for each joint, the share of
-        windows whose newest frame has the joint.
+        the node would make a prediction. All figures except `predicted` count only windows with a
+        prediction. `ADE`, `FDE` (of the pose) and `root_ADE_m`: errors of the best of S samples,
+        metres. `coverage`: share of all joints that the radius holds. `coverage_unseen`: share of
+        the joints missing in the newest frame that the radius holds. Both coverages exist only if
+        the checkpoint is calibrated. `observed`: fraction of positions that were observed.
+        `rejected`: number of rejected observations by reason. `joint_error_m`: for each joint, the
+        error of the mean in windows whose newest frame has the joint. `joint_seen`: for each
+        joint, the share of windows whose newest frame has the joint.
 
         `familiarity`: result of `measure_familiarity`. Further entries describe the checkpoint and
         the archive.
@@ -139,7 +139,7 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def _against(row: dict[str, Any], clean: dict[str, Any], key: str) -> tuple[float | None, str]:
-    """Return a figure, and as text how it differs from the figure for clean input."""
+    """Return a figure, and its difference from the figure for clean input, as text."""
     if row.get(key) is None:
         return None, ''
     return row[key], '' if row is clean else f'{row[key] / clean[key] - 1:+.0%}'
@@ -159,13 +159,13 @@ def _of_seen_joints(row: dict[str, Any], clean: dict[str, Any]) -> tuple[float |
 def _row(
     predictor: MotionPredictor, observed: Tensor, futures: Tensor, fault: Fault, seed: int
 ) -> dict[str, Any]:
-    """Measure all windows under one fault."""
+    """Measure all windows under one simulated fault."""
     header = predictor.checkpoint.header
     source = Source(header.layout, header.window.rate_hz, np.random.default_rng(seed))
     rejected: Counter[str] = Counter()
     windows: list[ObservedWindow] = []
     truths: list[Tensor] = []
-    newest: list[FloatArray] = []  # frames (J, 3) as observed
+    newest: list[FloatArray] = []  # the newest observed frame (J, 3) of each window
     for motion, future in zip(observed.numpy(), futures, strict=True):
         faulty = fault(motion.copy(), source)
         window = _follow(predictor, faulty, rejected)
@@ -204,7 +204,7 @@ def _follow(
     to the tracking code.
     """
     window = predictor.checkpoint.header.window
-    people = People(  # other settings: the node's defaults
+    people = People(  # all other arguments have the node's defaults
         predictor.checkpoint.header.layout,
         window.rate_hz,
         window.history_frames,

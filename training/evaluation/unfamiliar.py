@@ -77,7 +77,7 @@ def _backwards(motion: FloatArray, layout: Layout, random: Random) -> FloatArray
 
 
 def _pitched(degrees: float, *parts: str) -> Change:
-    """Pitch joints forward about the hips: all joints, or those with a part in their name."""
+    """Pitch all joints forward about the hips, or only joints with one of `parts` in the name."""
 
     def change(motion: FloatArray, layout: Layout, random: Random) -> FloatArray:
         left, right = layout.hips or (0, 0)
@@ -97,7 +97,10 @@ def _pitched(degrees: float, *parts: str) -> Change:
 
 
 def _on_all_fours(motion: FloatArray, layout: Layout, random: Random) -> FloatArray:
-    """Bend the trunk forward and the shins back, as on all fours. The arms hang as before."""
+    """Bend the trunk forward and the shins back, as on all fours.
+
+    The arms hang as in the recording.
+    """
     before = motion.copy()
     motion = _pitched(80, 'spine', 'neck', 'head', *ARM)(motion, layout, random)
     for joint in _joints(layout, 'elbow', 'wrist'):
@@ -166,8 +169,8 @@ def measure_familiarity(
         seed: seed of the random changes of histories.
 
     Returns:
-        `ordinary` has a row for each change of ORDINARY, and `strange` one for each change of
-        STRANGE. In a row, `unfamiliar` is the share of the changed histories that count as
+        `ordinary` has a row for each change in ORDINARY, and `strange` has a row for each change
+        in STRANGE. In each row, `unfamiliar` is the share of changed histories that count as
         unfamiliar. Rows of strange changes also have `auroc`, the area under the ROC curve (true
         alarms over false alarms). `threshold`: p-value below which a history counts as unfamiliar.
         `windows`: number of histories. The result is None if the checkpoint is not calibrated for
@@ -206,7 +209,7 @@ def measure_familiarity(
 def auroc(high: FloatArray, low: FloatArray) -> float:
     """Return the probability that a random value of `high` exceeds one of `low`.
 
-    Ties count half.
+    Equal values count half.
     """
     ranks = rankdata(np.concatenate([high, low]))[: len(high)]
     return float((ranks.sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))

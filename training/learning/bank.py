@@ -67,17 +67,16 @@ def fill_bank(
     """Compute a bank, or the missing rows of a bank after an interrupted run.
 
     Args:
-        folder: folder of the bank: one .npy for each field, and the progress. If the folder has a
-            bank made with other settings, another teacher or for another kind of student, that
-            bank is replaced.
-        teacher: teacher whose results the rows hold. It is sampled with the settings in its
-            header.
+        folder: folder of the bank. It holds one .npy for each field, and the progress. If the
+            folder has a bank made with other settings, another teacher or for another kind of
+            student, that bank is replaced.
+        teacher: teacher whose results the rows hold, sampled with the settings in its header.
         archive: archive from which the windows were cut.
         windows: windows whose histories are the conditions, see `targets.windows_for`.
         config: number of rows, noises per condition, chunk size, augmentation and seed.
         student: student that will learn from the rows, trained or untrained. The rows have the
-            layout, the window and the scales of the student. With None they have those of the
-            teacher.
+            layout, the window and the scales of the student. With None, the rows have the layout,
+            the window and the scales of the teacher.
         targets: whether the results in the rows are the teacher's or the recorded futures.
     """
     student = student or teacher
@@ -93,7 +92,8 @@ def fill_bank(
         progress = json.loads(progress_path.read_text())
         done = progress['rows'] if progress['identity'] == identity else 0
         if not done:
-            progress_path.unlink()  # its rows are overwritten below
+            # The rows that this file counts are overwritten below.
+            progress_path.unlink()
     conditions = config.size // config.noises
     one = (header.window.coefficients, header.features)
     several = (config.noises, *one)

@@ -81,7 +81,7 @@ def agreement(
     everywhere = torch.ones_like(expected[:, 0, 0, ..., 0])  # (P, F, J)
     drift = distance(samples.mean(1) - expected.mean((1, 2)), dim=-1)
     value = mean_weight * mean_over(drift, everywhere, weights)
-    each = [  # one future of each member suffices
+    each = [  # one future per member is enough here
         energy(samples, future, everywhere, weights, body_weight)
         for future in expected[:, :, 0].unbind(1)
     ]

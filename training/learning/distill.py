@@ -57,14 +57,15 @@ def distil(
 
     The loss compares clean coefficients, even if the student predicts the noise epsilon. So a
     squared error of epsilon has the weight (1 - a) / a, where a is alpha_hat of the student's one
-    timestep. The losses of both kinds of students thus have the same unit. With the official
-    parametrisation, the coefficients are in metres and are compared after completion. The training
-    then runs in float32, because bfloat16 would cause errors of centimetres.
+    timestep. The losses of students that predict coefficients and of students that predict epsilon
+    thus have the same unit. With the official parametrisation, the coefficients are in metres and
+    are compared after completion. The training then runs in float32, because bfloat16 would cause
+    errors of centimetres.
 
     Args:
         config: settings of the student's network, the bank and the optimiser. If the configuration
             names no network, the student gets the network of the teacher.
-        teacher_path: checkpoint of the teacher. It is sampled with the settings in its header.
+        teacher_path: checkpoint of the teacher, which is sampled with the settings in its header.
         archive_path: archive of recorded motion, whose histories are the conditions.
         out: checkpoint to write. The training state is written beside the checkpoint.
         bank_folder: folder of the bank, if several students share a bank. With None, the bank is
@@ -141,7 +142,8 @@ def _untrained(
     examples = Examples(windows, archive, header, config.bank.augmentation, device)
     parametrisation = fresh_parametrisation(header).to(device)
     assert isinstance(parametrisation, ScaledParametrisation)
-    seed_torch(config.bank.seed, 0, 1)  # one bank, one set of scales
+    # The seed is that of the bank, so that students with the same bank have the same scales.
+    seed_torch(config.bank.seed, 0, 1)
     parametrisation.fit(examples.for_scales())
     return Checkpoint.of(header, network, parametrisation)
 

@@ -63,8 +63,8 @@ class Examples:
     def for_scales(self) -> Tensor:
         """Draw features (2 FITTED_TO, H + F, D), from which scales are computed.
 
-        The features are those of windows and of their mirror images. So the scales of left and
-        right joints are equal.
+        The features are computed from windows and from the mirror images of these windows. So the
+        scales of left and right joints are equal.
         """
         features = self(FITTED_TO).features
         return torch.cat([features, self.mirror(features)])

@@ -22,7 +22,7 @@ def captured(gradients: Callable[[], Tensor], network: nn.Module) -> Callable[[]
     """
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):  # lets libraries initialise first
+    with torch.cuda.stream(stream):  # libraries initialise themselves in the first steps
         for _ in range(WARM_UP_STEPS):
             network.zero_grad(set_to_none=True)
             gradients()

@@ -1,4 +1,4 @@
-"""The training loop of all stages: it can resume and run in parallel, and averages weights."""
+"""The training loop of all stages, which can resume, run in parallel and average weights."""
 
 import math
 import time
@@ -60,7 +60,9 @@ def optimise(
     watch: Watch | None = None,
     alike: bool = True,
 ) -> None:
-    """Train a network in place. At the end it has its averaged weights, in evaluation mode.
+    """Train a network in place.
+
+    At the end, the network has the averaged weights and is in evaluation mode.
 
     After an interruption, call this function again with the same arguments: the training resumes
     from the last saved state. The random numbers of each step are seeded with the number of the
@@ -72,8 +74,8 @@ def optimise(
         loss: function that returns the loss of a step, averaged over this process's share of the
             batch. The function must draw all its random numbers from torch.
         settings: settings of the optimiser.
-        state_path: file for the training state, from which a training resumes. The file is kept at
-            the end. The TensorBoard log is beside this file, in `.logs`.
+        state_path: file for the training state, from which a training resumes. The state file is
+            kept when the training ends. The TensorBoard log is beside this file, in `.logs`.
         identity: hash of all settings and data that affect the result. A training state with
             another hash is refused.
         description: title of the progress bar.
@@ -84,7 +86,8 @@ def optimise(
     Raises:
         ConfigError: if the training state was made with other settings, other data or another
             teacher.
-        DivergedError: if the loss or a gradient is infinite or NaN. The last saved state is kept.
+        DivergedError: if the loss or a gradient is infinite or NaN. The last saved training state
+            is kept.
     """
     device = next(network.parameters()).device
     network.train()
@@ -111,7 +114,8 @@ def optimise(
         """Return the loss of a step, and add its gradients to the network."""
         total = torch.zeros((), device=device)
         for part in range(settings.accumulate):
-            if part and is_shared():  # each process has its own seed
+            # `share` has given each process its own seed.
+            if part and is_shared():
                 torch.manual_seed(torch.initial_seed() % 2**32 + settings.steps * part)
             with torch.autocast(device.type, torch.bfloat16, settings.precision == 'bfloat16'):
                 value = loss() / settings.accumulate
@@ -127,8 +131,9 @@ def optimise(
             network.zero_grad()
             return gradients()
 
-    wait_for_all()  # all must have read the state before it is overwritten
-    losses: list[Tensor] = []  # of the steps since the last log entry
+    # The first process overwrites the state file, so all processes must have read it.
+    wait_for_all()
+    losses: list[Tensor] = []  # losses of the steps since the last log entry
     began = time.monotonic()
     logs = state_path.with_suffix('.logs')
     with Progress(logs, first, settings.steps, description) as progress:
@@ -216,6 +221,6 @@ def _schedule(optimiser: torch.optim.Optimizer, settings: Optimisation) -> LRSch
             optimiser,
             max_lr=optimiser.defaults['lr'],
             total_steps=settings.steps,
-            pct_start=0.101,  # 0.1 would divide by zero for ten steps
+            pct_start=0.101,  # with 0.1 and ten steps, OneCycleLR divides by zero
         )
     return StepLR(optimiser, settings.decay_every, DECAY)

@@ -31,7 +31,7 @@ class Futures:
         parametrisation: parametrisation of the model, which contains the scales, if any.
         rate_hz: frames per second.
         with_root: whether the features include the root.
-        frames: number F of future frames to compute. With None, all are computed.
+        frames: number F of future frames to compute. With None, all future frames are computed.
         early: whether the chosen frames are denser at the beginning of the future, or evenly
             spread.
     """
@@ -76,14 +76,14 @@ def pose_of(positions: Tensor, measured: Tensor | None = None) -> Tensor:
     Args:
         positions: positions (..., F, J, 3), metres.
         measured: which positions were measured (..., F, J). Positions that were not measured
-            become zero. None means that all were measured.
+            become zero. None means that all positions were measured.
     """
     pose = positions - positions[..., :1, :]
     return (pose if measured is None else pose * measured[..., None]).flatten(-2)
 
 
 def mean_over(values: Tensor, measured: Tensor, weights: Tensor) -> Tensor:
-    """Average the measured ones of values (..., F, J), with frame weights (F,)."""
+    """Average values (..., F, J) over the measured positions, with frame weights (F,)."""
     counted = measured * weights[:, None]
     return (values * counted).sum() / counted.expand_as(values).sum().clamp(min=1)
 
@@ -105,8 +105,8 @@ def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
 
     The energy score is the mean distance between samples and truth, minus half the mean distance
     between two samples. The expected score is least for samples of the true distribution (Gneiting
-    and Raftery 2007). This is the fair form of the score, which does not favour samples that are
-    too similar, even if there are few samples. To save time, each sample is compared with only
+    and Raftery 2007). The fair form of the score is used. Even for few samples, the fair form does
+    not favour samples that are too similar. To save time, each sample is compared with only
     NEIGHBOURS other samples.
     """
     to_truth = distance(samples - truth[:, None], dim=-1).mean(1)
@@ -140,11 +140,11 @@ def energy(
 def nearest(samples: Tensor, truth: Tensor, measured: Tensor, final_weight: float) -> Tensor:
     """Return the error of the sample nearest to the recorded future, metres.
 
-    The loss is the sum of three errors, each of the sample that is best in it: the distance of
-    poses averaged over the frames (as in the published protocol), the weighted distance of poses
-    in the last frame, and half the distance of the root. This is the variety loss of Social GAN
-    (arXiv 1803.10892). A network that minimises this loss predicts more spread than real motion
-    has.
+    The loss is the sum of three errors. The first error is the distance of poses, averaged over
+    the frames as in the published protocol. The second error is the weighted distance of poses in
+    the last frame. The third error is half the distance of the root. Each error is that of the
+    sample for which this error is smallest. Such a loss is called variety loss (Social GAN, arXiv
+    1803.10892). A network that minimises this loss predicts more spread than real motion has.
 
     Args:
         samples: futures of the network at evenly spaced frames (P, S, F, J, 3), metres.
@@ -163,8 +163,9 @@ def metre_weights(parametrisation: Parametrisation) -> Tensor:
     """Return the loss weights (K, D) of coefficients, larger if they have more spread in metres.
 
     Each weight is the square root of the weight that would turn the squared error into square
-    metres. With those full weights, almost only the root would count. Coefficients of the official
-    parametrisation are already in metres, so their weight is one (1, 1).
+    metres. With the full weights instead of their square roots, almost only the root would count.
+    Coefficients of the official parametrisation are already in metres, so their weight is one (1,
+    1).
     """
     if not isinstance(parametrisation, ScaledParametrisation):
         return torch.ones(1, 1, device=parametrisation.synthesis.device)
@@ -189,8 +190,8 @@ def best_of(output: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     """Return the weighted mean square error of the sample nearest to the recorded future.
 
     Only the nearest sample counts: if every sample were compared with the one recorded future, all
-    samples would become equal to the mean. This loss is an addition to the loss against a
-    teacher's results. It cannot replace the teacher.
+    samples would become equal to the mean. This loss is added to the loss against a teacher's
+    results. This loss alone cannot replace the teacher.
 
     Args:
         output: coefficients that the student returned (P, S, K, D).
@@ -207,14 +208,14 @@ def gaussian_kl(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
     A one-step network is deterministic, so its futures differ only because their noises differ.
     For every condition, coefficient and channel, one normal distribution (mean m, variance v) is
     fitted to the S results of the teacher, and another one (mean n, variance w) to the S outputs
-    of the student for the same noises. The divergence is
+    of the student for the same noises. The divergence is as follows:
 
         KL(teacher || student) = (v / w + (m - n)^2 / w - 1 - log(v / w)) / 2
 
-    where SPREAD_FLOOR^2 is first added to both variances. Where the futures of the teacher differ
-    much, this loss tolerates larger errors. The loss has three limits. Means and variances of S
-    samples are rough estimates. Coefficients are treated as independent. A sample is never
-    compared with the teacher's result for the same noise.
+    In this formula, SPREAD_FLOOR^2 has been added to both variances. Where the futures of the
+    teacher differ much, this loss tolerates larger errors. The loss has three limits. Means and
+    variances of S samples are rough estimates. The coefficients are treated as independent of each
+    other. A sample is never compared with the teacher's result for the same noise.
 
     Args:
         output: coefficients that the student returned (P, S, K, D).

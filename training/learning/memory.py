@@ -7,7 +7,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 LARGE_BYTES = 2**26
 """Blocks larger than this are returned to the system. Otherwise a run would keep its peak memory
 until it ends."""
-KEPT_BYTES = 2**31 - 1  # largest C int
+KEPT_BYTES = 2**31 - 1  # the largest int in C
 PADDING_BYTES = 2**26
 
 

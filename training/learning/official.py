@@ -96,7 +96,7 @@ def import_official(
         ff_width: hidden width of the feed-forward layers, instead of the width in the preset
             (TransFusion only).
         ddim_steps: number of timesteps in the DDIM sequence, instead of the number in the preset.
-            A one-step network starts from the last of these timesteps.
+            A one-step network starts from the last timestep of this sequence.
         sampling: `one_step` for a network that predicts in one step, or `ddim` for a TransFusion
             that needs all DDIM steps.
 
@@ -134,7 +134,7 @@ def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(f'there is no weight file {path}')
     try:
         state = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # damaged pickles raise many types
+    except Exception as error:  # damaged files raise exceptions of many types
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f'{path} is not a plain state dict: {reason}') from error
     if not isinstance(state, dict) or not all(

@@ -92,7 +92,8 @@ def average_over_processes(loss: Tensor, network: nn.Module) -> Tensor:
     if not distributed.is_initialized():
         return loss
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    vector = parameters_to_vector([loss, *gradients])  # sends one message, not hundreds
+    # One vector is sent in one message instead of hundreds.
+    vector = parameters_to_vector([loss, *gradients])
     distributed.all_reduce(vector)
     vector /= distributed.get_world_size()
     vector_to_parameters(vector[1:], gradients)

@@ -34,7 +34,7 @@ class Progress:
         self._log = None
         self._shown: dict[str, str] = {}
         if is_first() and first < steps:
-            from torch.utils.tensorboard import SummaryWriter  # a slow import
+            from torch.utils.tensorboard import SummaryWriter  # the import takes seconds
 
             self._log = SummaryWriter(str(folder), purge_step=first + 1)
 

@@ -84,11 +84,12 @@ def refine(
             'provenance': ancestry,
             'spread': None,
             'quiet_m_per_s': 0.0,
-            'symmetric': False,  # would double the training time
+            'symmetric': False,  # training with mirror images takes twice as long
         }
     )
     settings, device = config.optimisation, training_device()
-    if header.parametrisation == 'official':  # bfloat16 is too coarse for metres
+    # The official coefficients are in metres, which bfloat16 would round to centimetres.
+    if header.parametrisation == 'official':
         settings = settings.model_copy(update={'precision': 'float32'})
     windows = model_windows(archive, header, config.stride, partial=True)
     examples = Examples(windows, archive, header, config.augmentation, device)
@@ -128,8 +129,8 @@ def refine(
 
     state_path = out.with_suffix('.state')
     optimise(model.network, loss, settings, state_path, ancestry['identity'], header.name)
-    # A symmetric model also predicts the mirror image of each history. So what it has learnt about
-    # one side of the body helps on the other side.
+    # A symmetric model also predicts the mirror image of each history. So the knowledge about one
+    # side of the body helps on the other side.
     has_base_line = header.parametrisation != 'official'
     header = header.model_copy(
         update={
@@ -191,10 +192,10 @@ def _require_alike(parametrisation: Parametrisation, mirror: Mirror, path: Path)
     """Refuse a student whose scales differ between left and right joints.
 
     Raises:
-        ConfigError: if the scales of left and right differ. The message names the student.
+        ConfigError: if the scales of left and right differ. The error message names the student.
     """
     if not isinstance(parametrisation, ScaledParametrisation):
-        return  # has no scales
+        return  # other parametrisations have no scales
     scales = parametrisation.scale, parametrisation.condition_scale
     alike = all(torch.allclose(scale, mirror(scale).abs(), rtol=1e-4) for scale in scales)
     mean = parametrisation.condition_mean

@@ -1,9 +1,10 @@
 """Fits the spread of a student's samples to people whom the student was not trained on.
 
-A network predicts the people in its training data better than other people. For other people, its
-samples are too similar to each other. So the deviation of each sample from the mean of the samples
-is multiplied by a factor for each coefficient. The factors make these deviations as large as the
-errors of the mean for other people. The mean does not change.
+A network predicts the people in its training data better than other people. For people who are not
+in the training data, the samples of the network are too similar. So the deviation of each sample
+from the mean of the samples is multiplied by a factor for each coefficient. The factors make the
+deviations as large as the errors of the mean are for people who are not in the training data. The
+mean of the samples does not change.
 """
 
 import numpy as np
@@ -29,7 +30,7 @@ def fit_spread(checkpoint: Checkpoint, archive: MotionArchive) -> Checkpoint:
     """Return a one-step checkpoint with factors that scale the spread of its samples.
 
     Args:
-        checkpoint: one-step checkpoint without such factors.
+        checkpoint: one-step checkpoint without factors of spread.
         archive: motion of people whom the checkpoint was not trained on. Each person has the same
             weight.
     """
@@ -66,7 +67,7 @@ def spread_factors(samples: Tensor, truth: Tensor) -> Tensor:
     """Return the ratio of the mean's error to the samples' spread, per coefficient (K,).
 
     The spread is the deviation of samples from their mean. Error and spread are root mean squares
-    over windows and features. The ratio is corrected for the number of samples. It is the
+    over windows and features. The ratio is corrected for the number of samples. The ratio is the
     geometric mean over people, so that one unusual person has little influence. The ratio is 1 if
     the truth has the distribution of the samples, or if there are no features.
 

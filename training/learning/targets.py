@@ -39,7 +39,7 @@ Targets = Literal['teacher', 'recorded']
 
 
 class Supervisor(Protocol):
-    """Draws training rows for a student. The same seed gives the same rows."""
+    """Draws training rows for a student, the same rows for the same seed."""
 
     def __call__(self, conditions: int, noises: int, seed: tuple[int, int]) -> dict[str, Tensor]:
         """Draw training rows, and return them by field.
@@ -88,7 +88,7 @@ def windows_for(
 
     If teacher and student have different skeletons, the windows keep all joints of the archive,
     have the rate of the teacher, and are long enough for both models. Windows with joints that
-    were not measured are cut only if no recorded future is needed: a teacher can predict them.
+    were not measured are used only if no recorded future is a target.
     """
     if targets == 'recorded' or same_skeleton(teacher, student):
         partial = targets == 'teacher' and not truth
@@ -100,7 +100,7 @@ def windows_for(
 def joint_weights(teacher: Layout, student: Layout) -> Tensor:
     """Return a loss weight for each of the student's joints (J,).
 
-    A joint that the teacher lacks has the weight MADE_WEIGHT, every other joint 1.
+    The weight is MADE_WEIGHT if the teacher lacks the joint, and 1 otherwise.
     """
     known = set(_common_names(teacher))
     weights = [1.0 if name in known else MADE_WEIGHT for name in _common_names(student)]
@@ -111,7 +111,7 @@ class SameSkeleton:
     """Draws rows from a teacher that has the student's layout, rate and lengths.
 
     A teacher with a scaled parametrisation runs in bfloat16, which is accurate enough for scaled
-    coefficients. Any other teacher runs in float32.
+    coefficients. Teachers with other parametrisations run in float32.
     """
 
     def __init__(self, teacher: Checkpoint, examples: Examples) -> None:
@@ -167,13 +167,13 @@ class OtherSkeleton:
     Windows are drawn in the layout of the archive, and then converted for teacher and student. The
     teacher's futures are converted to positions, resampled to the rate of the student, and mapped
     to the student's joints by name. Each joint is then shifted so that it starts at its last
-    observed position. Otherwise a joint that is computed from other joints would jump.
+    observed position. Without the shift, a joint that is computed from other joints would jump.
 
     Each joint of the student gets the noise that the teacher has for the joint of the same name,
     coefficient by coefficient. Joints that only the student has get the noise of joints that only
-    the teacher has. So the student's noise has a unit normal distribution, too. If the student has
-    fewer joints or coefficients than the teacher, the teacher's remaining noise is unknown to the
-    student, who learns the average over it.
+    the teacher has. So the noise of the student has a unit normal distribution, too. If the
+    student has fewer joints or coefficients than the teacher, the student does not know all noise
+    of the teacher, and learns the average over the unknown noise.
     """
 
     def __init__(
@@ -214,7 +214,7 @@ class OtherSkeleton:
         }
 
     def _read(self, motion: Tensor, header: Header) -> Tensor:
-        """Resample windows (P, M, J, 3) to the rate of a model, and cut them to its lengths."""
+        """Convert windows (P, M, J, 3) to the frame rate and the lengths of a model."""
         window = header.window
         steps = np.arange(1 - window.history_frames, window.future_frames + 1)
         return _interpolate(motion, self._places(header, steps) + self.history_frames - 1)

@@ -54,7 +54,7 @@ def train_teacher(
         config: settings of the network, the window and the optimiser.
         archive_path: archive of motion to learn from.
         out: checkpoint to write. The training state and the log are written beside the checkpoint.
-        start: teacher to continue from, with the same network, for example to fine-tune it on your
+        start: teacher with the same network to continue from, for example for fine-tuning on your
             own people. The scales of this teacher are kept.
         validation_path: archive on which the teacher is measured during training. The measurement
             does not influence the training.
@@ -69,7 +69,7 @@ def train_teacher(
     layout, window = layout_of(config.layout), config.window
     method = METHODS[config.parametrisation]
     if layout.hips is None:
-        method = method | {'frame': 'world'}  # no hips, no heading
+        method = method | {'frame': 'world'}  # a layout without hips has no heading
     header = Header(
         name=config.name,
         network=config.network,
@@ -86,7 +86,8 @@ def train_teacher(
         return existing
     settings = config.optimisation
     device = training_device()
-    whole_only = config.parametrisation == 'official'  # which needs all joints
+    # Coefficients of the official parametrisation cannot omit joints.
+    whole_only = config.parametrisation == 'official'
     windows = model_windows(archive, header, config.stride, partial=not whole_only)
     examples = Examples(windows, archive, header, config.augmentation, device)
 

@@ -20,7 +20,8 @@ class Validation:
 
     Args:
         config: number of steps between measurements, number of windows and number of samples.
-        checkpoint: checkpoint of the teacher, which says how to sample. Its weights are not used.
+        checkpoint: checkpoint of the teacher, which says how to sample. The weights in the
+            checkpoint are not used.
         archive: motion of people who are not in the training data.
 
     Raises:
@@ -47,7 +48,8 @@ class Validation:
         """Return the ADE of a network, relative to the root as in `published`, metres."""
         device = next(network.parameters()).device
         self._sampler.to(device).network.load_state_dict(network.state_dict())
-        torch.manual_seed(0)  # official sampling adds noise to the condition
+        # Official sampling adds noise to the condition, which must be the same each time.
+        torch.manual_seed(0)
         best = []
         for motion in self._motion.split(CHUNK):
             history, future = motion.to(device).tensor_split([self._history_frames], dim=1)

@@ -15,7 +15,7 @@ def cost(config: TuneConfig, trials: Sequence[Trial]) -> dict[str, Any]:
     Returns:
         `steps`: number of training steps of all trials together. `finished`, `pruned`, `failed`:
         number of trials with each outcome. `saved`: share of the training steps that pruning
-        saved. `agreement`: Spearman's rank correlation between early and final scores of the
+        saved. `agreement`: the rank correlation (Spearman's) between early and final scores of the
         finished trials, or None if there are fewer than five. The lower `agreement` is, the more
         good trials pruning may have stopped.
     """

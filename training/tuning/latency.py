@@ -63,7 +63,7 @@ def measure_latencies(checkpoints: Sequence[Checkpoint], config: LatencyConfig) 
 
     Raises:
         ValueError: if this machine lacks the configured device.
-        ConfigError: if the configured backend cannot be used here. The message says why.
+        ConfigError: if the configured backend cannot be used here. The error message says why.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(config.threads)
@@ -83,7 +83,7 @@ def measure_latencies(checkpoints: Sequence[Checkpoint], config: LatencyConfig) 
 
 def _predictor(checkpoint: Checkpoint, config: LatencyConfig) -> MotionPredictor:
     """Return a predictor with the configured device, number of samples and backend."""
-    with TemporaryDirectory() as folder:  # a predictor is loaded from a file
+    with TemporaryDirectory() as folder:  # predictors are loaded from files
         path = Path(folder) / 'student.safetensors'
         checkpoint.save(path)
         predictor = MotionPredictor.load(

@@ -1,4 +1,4 @@
-"""Runs one trial of a search: measures its latency, trains it, and measures its accuracy."""
+"""Runs one trial of a search: measures a student's latency, trains it, measures its accuracy."""
 
 import math
 from dataclasses import dataclass
@@ -50,7 +50,9 @@ class Study:
 
 
 def timed(study: Study, teacher: Checkpoint, trial: Trial) -> Trial:
-    """Measure the latency of a trial's student. The trial fails if it exceeds the budget.
+    """Measure the latency of a trial's student.
+
+    The trial fails if the latency exceeds the budget.
 
     Only the fastest prediction is compared with the budget, so that other load on the machine does
     not exclude a good student.
@@ -58,7 +60,7 @@ def timed(study: Study, teacher: Checkpoint, trial: Trial) -> Trial:
     config = study.config
     try:
         (latency,) = measure_latencies([study.untrained(trial, teacher)], config.latency)
-    except Exception as error:  # one failed trial must not end a search
+    except Exception as error:  # a failed trial must not end the search
         return trial.with_(problem=sentence(error))
     if latency.least_ms > config.latency_budget_ms:
         problem = (
@@ -86,13 +88,14 @@ def trained(study: Study, trial: Trial) -> Trial:
         score_m, figures = measured(out, config, study.validation)
     except Hopeless:
         trial = trial.with_(pruned=True)
-    except Exception as error:  # one failed trial must not end a search
+    except Exception as error:  # a failed trial must not end the search
         return trial.with_(problem=sentence(error))
     else:
         if not math.isfinite(score_m):
             return trial.with_(problem=f'its score {score_m} is not finite')
         trial = trial.with_(score_m=score_m, figures=figures)
-    out.with_suffix('.state').unlink(missing_ok=True)  # saves disk space
+    # The training state is as large as several students.
+    out.with_suffix('.state').unlink(missing_ok=True)
     return trial.with_(halfway_m=halfway_m(folder))
 
 

@@ -8,8 +8,8 @@ accuracy loss. Because of the logarithm, a small excess is already expensive, an
 do not hide the differences between good ones. A single weighted sum of score and latency would
 find one compromise between both products, instead of both.
 
-For each proposal, the optimiser is built anew from all trials. Its proposals depend only on the
-seed and the trials. So a resumed search continues like an uninterrupted one.
+For each proposal, the optimiser is built anew from all trials. The proposals of the optimiser
+depend only on the seed and the trials. So a resumed search continues like an uninterrupted one.
 """
 
 import math
@@ -80,7 +80,7 @@ class Search:
         if number < config.initial_trials:
             return self._initial_trials()[number : number + count]
         sought = [trial.sought for trial in trials]
-        product = min(PRODUCTS, key=sought.count)  # products take turns
+        product = min(PRODUCTS, key=sought.count)  # the two products take turns
         points = self.fitted(product, trials).ask(n_points=count, strategy='cl_min')
         return [
             Trial(number=number + i, sought=product, values=self._values(point))
@@ -88,7 +88,7 @@ class Search:
         ]
 
     def _random_trials(self, number: int, count: int) -> list[Trial]:
-        """Return `count` random trials. Each depends only on its number and on the seed."""
+        """Return `count` random trials, each of which depends only on its number and the seed."""
         return [
             Trial(
                 number=n,
@@ -101,9 +101,9 @@ class Search:
         ]
 
     def at_bounds(self, values: Values) -> list[str]:
-        """Return keys whose values lie on a bound of the search space.
+        """Return the keys whose values lie on a bound of the search space.
 
-        It may be too small there.
+        The search space may be too small in these keys.
         """
         keys = []
         for key, dimension, choices in zip(
@@ -128,7 +128,7 @@ class Search:
         return optimiser
 
     def worths(self, product: Product, trials: Sequence[Trial]) -> list[float]:
-        """Return the objective of each trial for a product. Lower is better.
+        """Return the objective of each trial for a product. A lower objective is better.
 
         A failed trial gets the worst objective of all trials. The objective of a stopped trial
         uses its early score, which is worse than its final score would be.
@@ -174,7 +174,7 @@ class Search:
                 raise ConfigError(f'space: {first_problem(error)}') from error
 
     def _dimension(self, key: str, dimension: Dimension) -> Any:
-        """Convert a dimension of the search space to one of scikit-optimize.
+        """Convert a dimension of the search space to a dimension of scikit-optimize.
 
         Choices that are numbers become indices into their sorted list. As categories they would
         lose their order.

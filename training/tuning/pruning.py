@@ -55,7 +55,9 @@ def require_hope(score_m: float | None, bar: float | None) -> None:
 
 
 class Rung:
-    """Measures a trial's early score once during its training. Stops a trial above the bar.
+    """Measures a trial's early score once during its training.
+
+    A trial whose early score is above the bar is stopped.
 
     The early score is written to a file, so that a resumed trial is judged by the same score.
 

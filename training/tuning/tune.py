@@ -1,12 +1,12 @@
 """Tuning: searches for an accurate student, and for a fast student that is almost as accurate.
 
-These two students are the products `accuracy` and `balance`, as in SwiftDiff (arXiv 2409.12456).
-The search is a Bayesian optimisation. Each trial is a short training, and all trials share one
-bank of the teacher's results.
+The two students are called the products `accuracy` and `balance`, as in SwiftDiff (arXiv
+2409.12456). The search is a Bayesian optimisation. Each trial is a short training, and all trials
+share one bank of the teacher's results.
 
-Latency is measured only while no trial trains. For each student it is measured before the
-training, with random weights: the values of the weights do not change the latency. At the end, the
-latencies of all finished trials are measured again, in turns.
+Latency is measured only while no trial trains. The latency of a student is measured before its
+training, with random weights, since the values of the weights do not change the latency. At the
+end, the latencies of all finished trials are measured again, in turns.
 """
 
 import hashlib
@@ -54,13 +54,13 @@ def tune(
 ) -> dict[str, Any]:
     """Search for both products, print the results and return them.
 
-    After an interruption, call this function again with the same arguments. It first finishes the
-    unfinished trials, and then makes the same trials as an uninterrupted search. To extend a
-    search, raise `trials` in the configuration and call this function again.
+    After an interruption, call this function again with the same arguments. The search first
+    finishes the unfinished trials, and then makes the same trials as an uninterrupted search. To
+    extend a search, raise `trials` in the configuration and call this function again.
 
     Args:
         config: settings of the search: base configuration, search space, latency budget, ...
-        teacher_path: checkpoint of the teacher. It is sampled with the settings in its header.
+        teacher_path: checkpoint of the teacher, which is sampled with the settings in its header.
         train_path: archive whose histories are the conditions that students learn from.
         validation_path: archive that the score is measured on.
         out: folder for `trials.jsonl`, the folders of the trials, their common bank,
@@ -78,7 +78,9 @@ def tune(
     study = Study(config, *paths)
     search = Search(config)
     if workers is not None:
-        from motion_predictor_training.tuning.workers import Workers  # Ray is optional
+        from motion_predictor_training.tuning.workers import (
+            Workers,
+        )  # Ray is optional
 
     teacher = load_checkpoint(study.teacher)
     facts, trials = _open(study, teacher)
@@ -131,7 +133,7 @@ def _search(
             for trial in trials.open:
                 if trial.latency is None:
                     trials.put(timed(study, teacher, trial))
-            bar.update(len(trials.done) - bar.n)  # includes failed trials
+            bar.update(len(trials.done) - bar.n)  # trials that failed early are done, too
             for trial in trials.open:
                 if trial.bar_m is None:
                     trials.put(trial.with_(bar_m=bar_m(study.config, trials.done)))
@@ -183,7 +185,7 @@ def _conclude(
 
 
 def _write_product(study: Study, product: Product, trial: Trial) -> None:
-    """Write the configuration of a product, with which it can be trained fully."""
+    """Write the configuration with which a product can be trained for its full number of steps."""
     config, score = study.config, SCORES[study.config.score]
     student = with_values(config.base, trial.values).model_copy(update={'name': product})
     about = (

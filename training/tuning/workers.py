@@ -12,7 +12,7 @@ from motion_predictor_training.tuning.results import Trial
 
 
 class Workers:
-    """Processes that train trials. Each gets one CPU core and an equal share of the GPUs.
+    """Processes that train trials, each with one CPU core and an equal share of the GPUs.
 
     The processes run on the cluster that the environment variable RAY_ADDRESS names, or else on
     this machine. All machines of a cluster need a shared file system with the same paths.
@@ -24,9 +24,11 @@ class Workers:
 
     def __init__(self, count: int, folder: Path) -> None:
         os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # no telemetry
-        cores = None if 'RAY_ADDRESS' in os.environ else count  # a cluster has its own
+        # A cluster knows its own number of cores.
+        cores = None if 'RAY_ADDRESS' in os.environ else count
         here = Path.cwd()
-        os.chdir(folder)  # workers must not import our sources
+        # Worker processes first import from this folder, which must not contain our sources.
+        os.chdir(folder)
         try:
             ray.init(
                 num_cpus=cores,

@@ -68,10 +68,10 @@ def import_amass(
 
     Args:
         source: file or folder of one of the three kinds that the module describes.
-        subjects: data sets (like CMU) and people (like CMU/01) to keep. None keeps all.
+        subjects: data sets (like CMU) and people (like CMU/01) to keep. With None, all are kept.
         out: archive to write.
         body_models: folder with files like smplh/SMPLH_MALE.pkl or smplx/SMPLX_NEUTRAL.npz. Only
-            raw recordings need it.
+            raw recordings need this folder.
         rate_hz: frames per second of the archive to write.
 
     Raises:
@@ -90,7 +90,7 @@ def import_amass(
 
 
 def _of_windows(source: Path, subjects: Sequence[str] | None, rate_hz: float) -> list[Clip]:
-    """Read an array of windows, and name those of the known test file by their data sets."""
+    """Read an array of windows. In the known test file, data sets name the windows."""
     windows = read_arrays(source, ['arr_0'])['arr_0']
     _check(source, 'arr_0', windows, 4)
     relative = _is_relative(windows)
@@ -119,7 +119,7 @@ def _of_zarr(
         try:
             poses = np.asarray(zarr.open(str(folder), mode='r')[:])
             index = np.asarray(zarr.open(str(folder.parent / 'poses_index.zarr'), mode='r')[:])
-        except Exception as error:  # zarr's errors depend on its version
+        except Exception as error:  # the types of zarr's errors depend on its version
             raise ArchiveError(f'{folder.parent} cannot be read: {error}') from error
         _check(folder, 'poses', poses, 3)
         relative = _is_relative(poses)
@@ -208,7 +208,7 @@ def _raw_joints(path: Path, models: 'BodyModels', rate_hz: float) -> FloatArray:
     gender = gender.decode() if isinstance(gender, bytes) else str(gender)
     recorded_hz = float(rate.reshape(()))
     step = round(recorded_hz / rate_hz)
-    if step > 1 and abs(recorded_hz - step * rate_hz) < 1e-6:  # unused frames need no joints
+    if step > 1 and abs(recorded_hz - step * rate_hz) < 1e-6:  # no joints for unused frames
         poses, trans, recorded_hz = poses[::step], trans[::step], rate_hz
     # Some files have the gender as the printed form of a byte string: "b'female'".
     joints = models.joints(kind, gender.removeprefix("b'").rstrip("'"), poses, trans, betas)
@@ -280,7 +280,7 @@ class BodyModels:
                 num_betas=betas,
                 use_pca=False,
             )
-        except Exception as error:  # foreign files raise many types
+        except Exception as error:  # foreign files raise exceptions of many types
             raise ArchiveError(f'smplx cannot read {stem}.{kinds[0]}: {error}') from error
         return model.eval()
 

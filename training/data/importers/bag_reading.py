@@ -130,7 +130,7 @@ def read_recording(source: Path, options: BagOptions) -> Recording:
         raise
     except InputError as error:
         raise ArchiveError(f'{source}: {error}') from error
-    except Exception as error:  # damaged files raise many types
+    except Exception as error:  # damaged files raise exceptions of many types
         raise ArchiveError(f'{source} is not a readable rosbag2: {error}') from error
     if not recording.tracks:
         why = listed(recording.rejected)

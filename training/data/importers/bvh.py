@@ -5,9 +5,9 @@ position channels of joints, which many rigs have. The library bvhio never retur
 file. The library bvh only splits the text into words.
 
 BVH has the following conventions. The rotations of a joint apply in the order of its channels,
-each about the axes as turned by the earlier rotations. Position channels of a joint, if it has
-any, replace its OFFSET. Angles are in degrees. A BVH file states neither its unit of length nor
-which axis points up.
+each about the axes as turned by the earlier rotations. If a joint has position channels, these
+replace the OFFSET of the joint. Angles are in degrees. A BVH file states neither its unit of
+length nor which axis points up.
 """
 
 import re
@@ -41,7 +41,7 @@ CHANNEL = re.compile(r'([XYZ])(position|rotation)', re.IGNORECASE)
 
 
 class RigMapping(BaseModel):
-    """Says how to read BVH files of a rig. It is the content of a file in config/bvh."""
+    """Says how to read BVH files of a rig. A file in config/bvh contains such a mapping."""
 
     model_config = ConfigDict(extra='forbid', frozen=True)
 
@@ -54,8 +54,8 @@ class RigMapping(BaseModel):
     skip_frames: Annotated[int, Field(ge=0)] = 0
     """Number of frames to leave out at the start of every file, such as a T-pose."""
     make_missing: bool = False
-    """Whether joints that are not in `joints` are computed from others by the layout's recipes.
-    Otherwise these joints are missing."""
+    """Whether joints that are not in `joints` are computed from other joints by the recipes of the
+    layout. If not, such joints are missing."""
     subject: str = ''
     """Regular expression that is searched in the path of a file. Its first group is the name of
     the person."""
@@ -140,11 +140,11 @@ def _found(pattern: str, file: Path) -> str:
 
 
 def read_mapping(name_or_path: str) -> RigMapping:
-    """Read a rig mapping from a file, or the named one of those that ship with the package.
+    """Read a rig mapping from a file, or the mapping of this name that ships with the package.
 
     Raises:
-        ArchiveError: if there is no such mapping, or the mapping is invalid. The message is one
-            sentence.
+        ArchiveError: if there is no such mapping, or the mapping is invalid. The error message is
+            one sentence.
     """
     shipped = installed('config', 'bvh')
     path = Path(name_or_path)
@@ -174,7 +174,7 @@ def read_bvh(path: Path) -> BvhMotion:
     """Read the positions of all joints and end sites in all frames of a BVH file.
 
     Raises:
-        ArchiveError: if the file is missing, damaged or empty. The message is one sentence.
+        ArchiveError: if the file is missing, damaged or empty. The error message is one sentence.
     """
     try:
         text = path.read_text(encoding='utf-8-sig', errors='replace')
@@ -203,7 +203,7 @@ def _parse_joints(words: Iterator[str]) -> list[_Joint]:
         key, parent = word.upper(), open_joints[-1]
         if key in ('ROOT', 'JOINT', 'END'):
             name = ' '.join(iter(words.__next__, '{'))
-            if key == 'END':  # an end site has no name of its own
+            if key == 'END':  # end sites have no name of their own
                 name = f'{joints[parent].name}_end'
             joints.append(_Joint(name, parent, [0.0, 0.0, 0.0], []))
             open_joints.append(len(joints) - 1)
@@ -232,7 +232,7 @@ def _parse_motion(text: str) -> tuple[int, float, str]:
     if not count or not 1e-3 <= seconds < np.inf:
         raise ValueError(f'it states {count} frames of {seconds} s each')
     rate_hz = 1 / seconds
-    if abs(rate_hz - round(rate_hz)) < 1e-4 * rate_hz:  # 0.0083333 means 1/120
+    if abs(rate_hz - round(rate_hz)) < 1e-4 * rate_hz:  # a frame time of 0.0083333 means 120 Hz
         rate_hz = float(round(rate_hz))
     return count, rate_hz, header[3]
 

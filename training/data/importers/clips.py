@@ -64,7 +64,7 @@ def check_subjects(wanted: Sequence[str] | None, available: Iterable[str], sourc
     """Refuse wanted names of people that a source does not contain.
 
     Raises:
-        ArchiveError: if a name is missing. The message lists missing and available names.
+        ArchiveError: if a name is missing. The error message lists missing and available names.
     """
     there = sorted(set(available))
     missing = [name for name in wanted or () if not any(is_wanted(s, [name]) for s in there)]
@@ -120,8 +120,7 @@ def in_layout(
         layout: layout to map the joints to.
         make_missing: whether joints that the motion lacks are computed from other joints by the
             recipes of the layout. Joints that are still missing are NaN.
-        source_layout: layout of the motion, if it is known. The recipes of this layout are used as
-            well.
+        source_layout: layout of the motion, if known. The recipes of this layout are used as well.
 
     Raises:
         ArchiveError: if the layout has none of the motion's joints, or two of these joints have

@@ -2,8 +2,8 @@
 
 The file holds one array, `positions_3d`: a pickled dictionary of subject ('S1', ...) -> action
 ('Directions 1', ...) -> positions (T, 32, 3) float32. GSPS and TransFusion read the same file.
-VideoPose3D has converted the positions from millimetres to metres, in the world frame. z points
-up. The rate is 50 Hz.
+VideoPose3D has converted the positions from millimetres to metres, in the world frame. In this
+frame z points up. The frame rate is 50 Hz.
 """
 
 import pickle
@@ -34,7 +34,7 @@ these joints, or are fingers and toes."""
 
 
 def import_human36m(source: Path, subjects: Sequence[str] | None, out: Path) -> str:
-    """Write the motion of all or some subjects to an archive; return a line that summarises it.
+    """Write the motion of all or some subjects to an archive; return a summary in one line.
 
     Raises:
         ArchiveError: if the file is damaged, has another format, or lacks a wanted subject.
@@ -74,7 +74,7 @@ def _actions(source: Path, subject: object, actions: object) -> dict[str, Any]:
 
 
 def _category(action: str) -> str:
-    """Return the name of an action without the number of its repetition: Walking 1 -> Walking."""
+    """Return an action without the number of its repetition, such as Walking for Walking 1."""
     return re.sub(r'\s*\d+$', '', action)
 
 
@@ -103,7 +103,7 @@ def read_pickled_array(path: Path, member: str) -> object:
         raise
     except KeyError as error:
         raise ArchiveError(f'{path} has no array {member}') from error
-    except Exception as error:  # damaged files raise many types
+    except Exception as error:  # damaged files raise exceptions of many types
         raise ArchiveError(f'{path} is not a readable .npz: {error}') from error
     if not isinstance(content, np.ndarray) or content.size != 1 or shape not in ((), (1,)):
         raise ArchiveError(f'{path} holds {member} of shape {shape}, expected a single object')
@@ -114,7 +114,7 @@ class ArrayUnpickler(pickle.Unpickler):
     """Unpickles numpy arrays and builtin containers, and refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return a function or class that a pickle names, if numpy arrays need it; else raise."""
+        """Return the named function or class if arrays need it; otherwise refuse the pickle."""
         module = module.replace('numpy.core', 'numpy._core')
         if (module, name) == ('numpy', 'ndarray'):
             return np.ndarray

@@ -97,7 +97,7 @@ def read_arrays(
     Pickled objects are refused.
 
     Raises:
-        ArchiveError: if the file is missing or damaged. The message is one sentence.
+        ArchiveError: if the file is missing or damaged. The error message is one sentence.
     """
     try:
         content = np.load(path, allow_pickle=False)
@@ -106,7 +106,7 @@ def read_arrays(
         with content:
             names = [n for n in content.files if wanted is None or n in wanted]
             return {name: content[name] for name in names}
-    except Exception as error:  # damaged files raise many types
+    except Exception as error:  # damaged files raise exceptions of many types
         raise ArchiveError(f'{path} is not a readable .npz or .npy: {error}') from error
 
 
@@ -114,12 +114,12 @@ def array_names(path: Path) -> list[str]:
     """Return the names of the arrays in an .npz.
 
     Raises:
-        ArchiveError: if the file is not an .npz. The message is one sentence.
+        ArchiveError: if the file is not an .npz. The error message is one sentence.
     """
     try:
         with np.load(path, allow_pickle=False) as content:
             return list(content.files)
-    except Exception as error:  # damaged files raise many types
+    except Exception as error:  # damaged files raise exceptions of many types
         raise ArchiveError(f'{path} is not a readable .npz: {error}') from error
 
 

@@ -2,8 +2,8 @@
 
 Clips are resampled instead of windows. The windows of one clip overlap and show one person in one
 activity, so these windows are not independent. A resample draws clips of each person, with
-replacement: as many clips as the person has. It takes all windows of the drawn clips. People with
-a single clip are treated together as one person.
+replacement: as many clips as the person has. A resample contains all windows of the drawn clips.
+People with a single clip are treated together as one person.
 
 The ends of the interval are percentiles of the resampled averages (Efron 1979; strata and clusters
 as in Davison and Hinkley, Bootstrap Methods and their Application, 3.2 and 3.8). The interval
@@ -33,8 +33,8 @@ def clusters(clips: NDArray[np.int64], people: NDArray[np.str_]) -> NDArray[np.v
 def resampled_means(values: FloatArray, clips: NDArray[np.void]) -> NDArray[np.float64]:
     """Return DRAWS resampled averages over windows (DRAWS, ...).
 
-    Calls with the same clips draw the same resamples. So both averages of a ratio, for example,
-    use the same resamples.
+    Calls with the same clips draw the same resamples. So the two averages of a ratio, for example,
+    come from the same resamples.
 
     Args:
         values: values of the windows (W, ...). NaN stands for a value that was not measured, and
@@ -73,7 +73,8 @@ def between(resampled: FloatArray) -> tuple[FloatArray, FloatArray]:
     ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     never = np.isnan(resampled).all(0)
     values = np.where(never, 0, resampled)
-    quantile = np.nanquantile if np.isnan(values).any() else np.quantile  # np.quantile is faster
+    # Without NaN, np.quantile gives the same result and is faster.
+    quantile = np.nanquantile if np.isnan(values).any() else np.quantile
     low, high = quantile(values, ends, axis=0)
     return np.where(never, np.nan, low), np.where(never, np.nan, high)
 

@@ -3,8 +3,8 @@
 A ball contains a joint with a stated probability, the coverage. Coverage without size says little,
 and an average says little about a fast wrist. So coverage and size are reported by time ahead,
 joint, person and speed, for single joints and for whole bodies. The balls of ISO 13855:2024 are
-reported for comparison. Those balls need no prediction: the standard assumes that a joint leaves
-the place where it was last seen with at most its greatest speed.
+reported for comparison. The balls of ISO 13855 need no prediction: the standard assumes that a
+joint moves away from its last seen position with at most its greatest speed.
 """
 
 from typing import Any
@@ -38,9 +38,9 @@ def measure_sets(predicted: Predicted, layout: Layout, rate_hz: float) -> dict[s
     Returns:
         `held` (B, T, J): 1 if the ball holds the joint, else 0. `radius_m` (B, T, J): radius of
         our ball. `iso_radius_m` (B, T, J): radius of the ball of ISO 13855. `iso_way` (B, T, J):
-        distance that the joint moved, divided by `iso_radius_m`. These four are NaN where the
-        joint was not measured. `held_always` (B,): 1 if the balls hold all joints in all frames,
-        else 0. `joint_speed` (B, J): speed at which each joint was last seen, m/s.
+        distance that the joint moved, divided by `iso_radius_m`. The four arrays (B, T, J) are NaN
+        where the joint was not measured. `held_always` (B,): 1 if the balls hold all joints in all
+        frames, else 0. `joint_speed` (B, J): speed at which each joint was last seen, m/s.
     """
     frames = predicted.future.shape[1]
     times_s = times_within(frames, rate_hz, SET_TIMES_S)
@@ -88,13 +88,13 @@ def sets_report(
 
         `ours` also has `always`, the share of windows in which every joint is inside its ball in
         every frame. `iso_13855` also has `times_its_speeds`. If the speeds that ISO 13855 assumes
-        are multiplied by this factor, its balls have the same coverage as our balls. `iso_13855`
-        also has `ours_at_equal_coverage`: the median volume of our balls, divided by the median
-        volume of the balls of ISO 13855 with this factor.
+        are multiplied by `times_its_speeds`, its balls have the same coverage as our balls.
+        `iso_13855` also has `ours_at_equal_coverage`: the median volume of our balls, divided by
+        the median volume that the balls of ISO 13855 then have.
 
-        `groups`: `coverage`, `whole_body` and `radius_cm` of each group of windows. `joints`:
-        coverage of each joint at JOINT_TIMES_S. `extremities`: coverage of wrists and ankles by
-        the speed at which the joint was last seen, with the number of joints.
+        `groups`: for each group of windows, its `coverage`, `whole_body` and `radius_cm`.
+        `joints`: coverage of each joint at JOINT_TIMES_S. `extremities`: coverage of wrists and
+        ankles by the speed at which the joint was last seen, with the number of joints.
     """
     way = collected['iso_way']
     ours = {'held': collected['held'], 'radius_m': collected['radius_m']}
@@ -149,10 +149,10 @@ def _sizes(sets: dict[str, FloatArray]) -> dict[str, Any]:
 def _equal(
     ours: dict[str, FloatArray], iso: dict[str, FloatArray], way: FloatArray
 ) -> dict[str, Any]:
-    """Return the factor on ISO 13855's speeds that gives its balls the same coverage as ours.
+    """Return by which factor ISO 13855's balls must grow to have the same coverage as ours.
 
-    Also return the volume of our balls, divided by the volume of the balls of ISO 13855 with this
-    factor. `sets_report` describes both.
+    Return also the volume of our balls, divided by the volume of ISO 13855's balls of equal
+    coverage. `sets_report` describes both results.
     """
     share, _ = _share(ours['held'], (0, 2))
     times, smaller = [], []

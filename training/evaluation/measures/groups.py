@@ -45,9 +45,9 @@ def groups_of(
     rate_hz: float,
     seen: Mapping[str, str],
 ) -> list[dict[str, str]]:
-    """Return, for each of B windows, the group that it belongs to, by kind of group.
+    """Return the groups of each of B windows, by kind of group.
 
-    Categories and subjects are kinds only if the archive names any.
+    The kinds `category` and `subject` exist only if the archive names categories and subjects.
 
     Args:
         archive: archive that the windows are from.

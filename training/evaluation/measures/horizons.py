@@ -1,9 +1,9 @@
 """Errors of the predicted mean in the world, by time ahead, compared with simple baselines.
 
-These errors matter because a robot acts on the mean of the samples. `joints` is the distance of
-the predicted joints from the recorded joints, averaged over the measured joints. `root` is the
-distance of the predicted root from the recorded root. `relative` is the average distance of all
-joints except the root, after both motions are moved to the same root.
+The errors of the mean matter because a robot acts on the mean of the samples. `joints` is the
+distance of the predicted joints from the recorded joints, averaged over the measured joints.
+`root` is the distance of the predicted root from the recorded root. `relative` is the average
+distance of all joints except the root, after both motions are moved to the same root.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ FloatArray = NDArray[np.floating]
 
 
 def times_within(frames: int, rate_hz: float, times_s: tuple[float, ...] = TIMES_S) -> list[float]:
-    """Return those of some times ahead that lie within a number of future frames, seconds."""
+    """Return the times ahead (seconds) that are not later than the last future frame."""
     return [time_s for time_s in times_s if time_s <= frames / rate_hz + 1e-6]
 
 
@@ -37,7 +37,7 @@ def read(curves: Tensor, times_s: list[float], rate_hz: float, start: float = 0.
     `start`.
 
     Returns:
-        The curves at these times (..., T); NaN where a frame that is needed is NaN.
+        Values of the curves at these times (..., T); NaN where a frame that is needed is NaN.
     """
     place = np.array(times_s) * rate_hz - 1
     left = np.floor(place + 1e-6).astype(int)
@@ -90,18 +90,18 @@ def summarise_world(
         people: name of the person of each window (W,), or None if unknown.
 
     Returns:
-        The numbers of `windows` and `clips`. For each of QUANTITIES also the following figures, in
-        mm, each with one value per time ahead.
+        The numbers of `windows` and `clips`, and for each of QUANTITIES the following figures in
+        mm. Each figure has one value per time ahead.
 
-        `rows`: for each row (the model or a baseline) the average error over windows, `mean`, and
-        the ends of its confidence interval, `low` and `high`. If the people are known, each row
+        `rows`: for each row (the model or a baseline) the average error over windows (`mean`), and
+        the ends of the confidence interval (`low` and `high`). If the people are known, each row
         also has `over_people`, the average error over people.
 
-        `best_baseline` describes the baseline with the least error at each time ahead. Its `row`
-        and `mean` are the name and the error of this baseline. Its `difference` is the error of
-        the model minus the error of this baseline, with the interval `low` to `high`. Its
-        `is_better` is true if the whole interval says that this baseline is better. With windows
-        of a single clip there is no interval: `is_better` is then None if the model is worse.
+        `best_baseline` describes the baseline with the least error at each time ahead. `row` and
+        `mean` are the name and the error of the best baseline. `difference` is the error of the
+        model minus the error of the best baseline, with the confidence interval `low` to `high`.
+        `is_better` is true if this whole interval is above zero. If all windows are from a single
+        clip, there is no interval, and `is_better` is None if the model is worse.
     """
     means = bootstrap.mean(world)  # (R, 3, T)
     low, high = bootstrap.interval(world, clips)
@@ -172,8 +172,8 @@ def baseline_wins(report: dict[str, Any]) -> list[dict[str, Any]]:
     """Return every group, quantity and time at which the best baseline is better than the model.
 
     The difference must be clear: the whole confidence interval must say that the baseline is
-    better. Groups of a single clip have no interval. If the baseline is better in such a group, it
-    is listed with `beyond_interval` None.
+    better. Groups of a single clip have no interval. If a baseline is better in a group of a
+    single clip, the entry has `beyond_interval` None.
     """
     groups = [('all', 'all', report['all'])]
     groups += [

@@ -68,8 +68,8 @@ class Sums:
     def pooled(self, kind: str, name: str, axis: int | None = None) -> FloatArray:
         """Return the average of a measure over the windows and one further axis, or over all axes.
 
-        All values that are not NaN have the same weight. So the result differs from an average of
-        the averages of windows, if windows have different numbers of such values.
+        All values that are not NaN have the same weight. So the result is not the average of the
+        averages of single windows, if windows have different numbers of measured values.
         """
         total, count = self._sums[kind][name].sum(axis), self._counts[kind][name].sum(axis)
         with np.errstate(invalid='ignore'):
@@ -191,8 +191,10 @@ def divergence_bits(one: FloatArray, other: FloatArray) -> float:
 
     The source is Lin, Divergence measures based on the Shannon entropy, 1991.
     """
-    with np.errstate(invalid='ignore'):  # rounding below zero gives NaN
-        distance = jensenshannon(one, other, base=2)  # scipy returns the root of the divergence
+    # scipy returns the root of the divergence. The root is NaN if rounding makes a divergence of
+    # zero negative.
+    with np.errstate(invalid='ignore'):
+        distance = jensenshannon(one, other, base=2)
     return float(np.nan_to_num(distance)) ** 2
 
 
@@ -200,8 +202,8 @@ def end_distances(motion: Tensor, future: Tensor, layout: Layout) -> dict[str, T
     """Compare the paths of end joints in motions (B, F, J, 3) by three distances, by name (B,).
 
     DTW and Hausdorff's distance are in metres, and EDR is a share. Each distance is averaged over
-    those joints of ENDS that were measured in every frame. It is NaN if no such joint exists. If
-    the layout has none of ENDS, the result is empty.
+    the joints of ENDS that were measured in every frame. A distance is NaN if no joint of ENDS
+    was. If the layout has none of ENDS, the result is empty.
     """
     ends = [joint for joint in map(layout.index, ENDS) if joint is not None]
     if not ends:
@@ -226,13 +228,14 @@ def dtw_m(paths: FloatArray, others: FloatArray) -> FloatArray:
     cheapest alignment of two paths, divided by n. The result never exceeds the average distance of
     simultaneous points.
 
-    The code is our own because libraries align only one pair of paths at a time, and those with
-    wheels are GPL or several megabytes large. Here numpy processes all pairs together, one
+    The code is our own because libraries align only one pair of paths at a time, and libraries
+    with wheels are GPL or several megabytes large. Here numpy processes all pairs together, one
     anti-diagonal of the cost matrix after the other.
     """
     cost = np.linalg.norm(paths[:, :, None] - others[:, None], axis=-1)  # (P, n, m)
     pairs, n, m = cost.shape
-    before, last = np.full((2, pairs, n + 1), np.inf)  # [i + 1] belongs to (i, diagonal - i)
+    # Entry i + 1 is the least sum of distances up to the pair of points (i, diagonal - i).
+    before, last = np.full((2, pairs, n + 1), np.inf)
     before[:, 0] = 0
     for diagonal in range(n + m - 1):
         i = np.arange(max(0, diagonal - m + 1), min(diagonal, n - 1) + 1)
@@ -246,7 +249,7 @@ def dtw_m(paths: FloatArray, others: FloatArray) -> FloatArray:
 def edit_share(paths: FloatArray, others: FloatArray) -> FloatArray:
     """Return the edit distance (P,) between paths (P, n, 3) and others (P, m, 3), from 0 to 1.
 
-    The method is EDR, edit distance on real sequences (Chen, Ozsu and Oria 2005). It counts the
+    The method is EDR, edit distance on real sequences (Chen, Ozsu and Oria 2005). EDR counts the
     points that must be replaced, removed or inserted until every point is within EDIT_TOLERANCE_M
     of the other path. The count is divided by the number of frames of the longer path. 0 means
     that the paths match everywhere, 1 means that they match nowhere. A large deviation counts as
@@ -254,7 +257,8 @@ def edit_share(paths: FloatArray, others: FloatArray) -> FloatArray:
     """
     edits = np.linalg.norm(paths[:, :, None] - others[:, None], axis=-1) > EDIT_TOLERANCE_M
     pairs, n, m = edits.shape
-    before = np.full((pairs, n + 1), np.inf)  # [i]: edits at (i, diagonal - i)
+    # Entry i is the least number of edits for the first i and diagonal - i points.
+    before = np.full((pairs, n + 1), np.inf)
     last = np.where(np.arange(n + 1) == 0, 0.0, np.inf)[None].repeat(pairs, 0)
     for diagonal in range(1, n + m + 1):
         current = np.full((pairs, n + 1), np.inf)

@@ -24,8 +24,8 @@ def protocol_metrics(
             NaN.
         predicted: the B windows that are measured now.
         windows: all W windows of the archive, including the B windows.
-        threshold: greatest distance of the last observed poses of two windows for which each
-            future counts as a true future of the other window too, see `published`.
+        threshold: distance of two poses below which these poses are similar, metres, see
+            `published`.
     """
     features = {row: to_features(samples, False) for row, samples in rows.items()}
     future = predicted.future
@@ -67,7 +67,8 @@ def _similar(predicted: Predicted, windows: Windows, threshold: float) -> NDArra
     poses = to_features(last, False)
     chosen = torch.tensor(list(predicted.windows))
     if is_whole(poses):
-        exact = 'donot_use_mm_for_euclid_dist'  # the faster mode is inexact for near poses
+        # The faster mode of cdist is inexact for poses that are near to each other.
+        exact = 'donot_use_mm_for_euclid_dist'
         return (torch.cdist(poses[chosen], poses, compute_mode=exact) < threshold).numpy()
     near = torch.stack([norm(poses - pose) < threshold for pose in poses[chosen]])
     near[torch.arange(len(chosen)), chosen] = True

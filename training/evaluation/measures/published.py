@@ -2,8 +2,8 @@
 
 The distance of two poses is the L2 norm of the difference of the flattened root-relative poses, in
 metres. ADE and FDE compare the samples of a window with its own future. MMADE and MMFDE compare
-them with the futures of all windows whose history ends in a similar pose. Of S samples, the best
-one counts. In metrics with the ending -m the median sample counts, and with -w the worst.
+the samples with the futures of all windows whose history ends in a similar pose. Of S samples, the
+best one counts. In metrics with the ending -m the median sample counts, and with -w the worst.
 
 One rule here is not part of the published protocol: a NaN value was not measured and does not
 count.
@@ -34,8 +34,9 @@ def evaluate(
         motions: whole windows (W, H + F, D), metres, relative to the root, without the root.
         predictions: predicted futures (S, W, F, D), in the form of `motions`.
         history_frames: number of observed frames H.
-        multimodal_threshold: greatest L2 distance of the flattened last observed poses of two
-            windows for which each future counts as a true future of the other window too, metres.
+        multimodal_threshold: L2 distance of two flattened poses below which these poses are
+            similar, metres. If the last observed poses of two windows are similar, the future of
+            each window counts as a true future of the other window, too.
 
     Raises:
         ValueError: if the shapes of motions and predictions do not fit each other.
@@ -58,7 +59,8 @@ def evaluate(
 
 def similar_windows(last_poses: Tensor, threshold: float) -> Tensor:
     """Return which pairs of windows (W, W) have last poses (W, D) nearer than a threshold."""
-    mode = 'donot_use_mm_for_euclid_dist'  # the faster mode is inexact at small distances
+    # The faster mode of cdist is inexact for poses that are near to each other.
+    mode = 'donot_use_mm_for_euclid_dist'
     return torch.cdist(last_poses, last_poses, compute_mode=mode) < threshold
 
 
@@ -88,7 +90,8 @@ def window_metrics(samples: Tensor, truth: Tensor, similar: Tensor) -> list[floa
     ade, fde = _displacement(samples, truth[None], whole)  # (S, 1)
     errors = (ade, fde, multimodal_ade, multimodal_fde)
     best = [error.amin(0).nanmean().item() for error in errors]
-    median = [error.median(0).values.nanmean().item() for error in errors]  # lower median
+    # The median of torch is the lower of the two middle values.
+    median = [error.median(0).values.nanmean().item() for error in errors]
     worst = [error.amax(0).nanmean().item() for error in errors]
     return [diversity, *best, *median, *worst]
 
@@ -101,7 +104,8 @@ def _displacement(samples: Tensor, futures: Tensor, whole: bool) -> tuple[Tensor
     """
     average = torch.empty(len(samples), len(futures))
     final = torch.empty(len(samples), len(futures))
-    for index, future in enumerate(futures):  # one at a time, to save memory
+    # One future at a time is compared, to save memory.
+    for index, future in enumerate(futures):
         if whole:
             distance = torch.linalg.vector_norm(samples - future, dim=-1)  # (S, F)
             average[:, index] = distance.mean(1)

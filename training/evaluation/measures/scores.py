@@ -1,17 +1,17 @@
 """Scores that test whether the recorded motion could be one more sample of the model.
 
-A metric like the best of S samples rewards one sample near the truth. The scores here judge all
-samples together. The energy score and the CRPS are proper scores (Gneiting and Raftery, Strictly
-Proper Scoring Rules, Prediction, and Estimation, 2007): only the true distribution minimises their
-expectation. Both scores are used in their fair form, which averages only over pairs of different
-samples. The true distribution minimises the fair form for any number S of samples (Ferro 2014).
+Metrics like the error of the best of S samples reward a single sample near the truth. The scores
+here judge all samples together. The energy score and the CRPS are proper scores (Gneiting and
+Raftery, Strictly Proper Scoring Rules, Prediction, and Estimation, 2007): only the true
+distribution minimises their expectation. The energy score and the CRPS are used in their fair
+form, which averages only over pairs of different samples. The true distribution minimises the fair
+form for any number S of samples (Ferro 2014).
 
 Every score is computed for each frame: for the flattened pose relative to the root (as in the
-protocol), and for the positions in the world. If the truth has the distribution of the samples,
-the following holds. The mean rank of the truth is 0.5. The truth is farther from the mean than all
-samples with probability 1 / (S + 1). A coordinate of the truth is outside the range of all samples
-with probability 2 / (S + 1). The root-mean-square error of the mean equals the spread of the
-samples.
+protocol), and for the positions in the world. A truth that is distributed like the samples has the
+mean rank 0.5. Such a truth is farther from the mean than all samples with probability 1 / (S + 1).
+A coordinate of such a truth is outside the range of all samples with probability 2 / (S + 1). For
+such a truth, the root-mean-square error of the mean equals the spread of the samples.
 """
 
 from typing import Any
@@ -75,17 +75,17 @@ def crps(samples: Tensor, truth: Tensor) -> Tensor:
 def rank_of_truth(samples: Tensor, truth: Tensor) -> Tensor:
     """Return the share of samples that are nearer to the mean than the truth is.
 
-    The rank treats the truth and the S samples alike: for each, the distance from the mean of all
-    the others counts. So all ranks are equally likely if the truth is drawn like a sample. The
-    code uses distances from the mean of all S + 1 instead, which have the same order.
+    The rank treats the truth and the S samples alike: each of them is compared with the mean of
+    all the others. So all ranks are equally likely if the truth is drawn like a sample. The code
+    uses distances from the mean of all S + 1 instead, which have the same order.
 
     Args:
         samples: predicted frames (B, S, F, D).
         truth: recorded frames (B, F, D); NaN where not measured.
 
     Returns:
-        The share for each frame (B, F). It is 1 if the truth is farther from the mean than every
-        sample, and NaN if nothing was measured.
+        The share of nearer samples in each frame (B, F). The share is 1 if the truth is farther
+        from the mean than every sample, and NaN if nothing was measured.
     """
     count = samples.shape[1]
     average = (samples.sum(1) + truth) / (count + 1)
@@ -175,8 +175,8 @@ def summarise_scores(
         samples: number of samples S per window.
 
     Returns:
-        For each of the following scores its average over windows, `mean`, and the ends `low` and
-        `high` of the confidence interval of this average.
+        For each of the following scores, `mean` is the average over windows, and `low` and `high`
+        are the ends of the confidence interval of this average.
 
         `energy_pose_m`, `energy_world_m`: energy scores, in metres like the protocol's ADE.
         `crps_mm`: the CRPS of one coordinate in the world. `rank_*`: share of samples that are

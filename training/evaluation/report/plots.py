@@ -93,7 +93,8 @@ def plot_world(result: dict[str, Any], folder: Path) -> Path:
         for row, errors in world['all'][quantity]['rows'].items():
             _band(axes, world['times_s'], errors, COLOURS[row], row)
         if any(np.nanmax(line.get_ydata(), initial=0) > 0 for line in axes.lines):
-            axes.set_xscale('log')  # shows the first tenths of a second
+            # A logarithmic axis shows the first tenths of a second better.
+            axes.set_xscale('log')
             axes.set_yscale('log')
     figure.axes[0].legend(fontsize=8)
     return _save(figure, folder / 'world_over_horizon.png')
@@ -202,7 +203,8 @@ def _fan(motions: dict[str, Tensor], layout: Layout, rate_hz: float) -> Figure:
     """Draw a window in the person's frame: paths seen from above, then poses from the side.
 
     Args:
-        motions: `history` (H, J, 3), `future` and `mean` (F, J, 3), `samples` (S, F, J, 3).
+        motions: motions to draw, which are `history` (H, J, 3), `future` and `mean` (F, J, 3), and
+            `samples` (S, F, J, 3).
         layout: layout of the joints.
         rate_hz: frames per second.
     """
@@ -254,7 +256,7 @@ def _pose(
 
 def _figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), dpi=110, layout='constrained')
-    FigureCanvasAgg(figure)  # draws without a screen
+    FigureCanvasAgg(figure)  # this canvas needs no screen
     return figure
 
 

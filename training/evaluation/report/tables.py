@@ -80,7 +80,7 @@ def world(result: dict[str, Any]) -> list[str]:
 
 
 def world_groups(kind: str, result: dict[str, Any]) -> str:
-    """Return the world errors of the model and of the best baseline, by group of one kind."""
+    """Return the world errors of model and best baseline for each group (such as each person)."""
     times_s = result['world']['times_s']
     chosen = [index for index, time_s in enumerate(times_s) if time_s in GROUP_TIMES_S]
     lines = []
@@ -137,7 +137,7 @@ def scores(result: dict[str, Any]) -> str:
 
 
 def scores_groups(kind: str, result: dict[str, Any]) -> str:
-    """Return the most important scores, averaged over all frames, by group of one kind."""
+    """Return the most important scores over all frames, for each group (such as each person)."""
     names = [
         *('energy_pose_m', 'energy_world_m', 'rank_world', 'outside_all_world'),
         *('outside_coordinates', 'error_over_spread'),
@@ -223,7 +223,7 @@ def _least(shares: dict[str, list[float | None]], most: bool = False) -> list[st
 
 
 def sets_groups(kind: str, result: dict[str, Any]) -> str:
-    """Return the shares of joints and whole bodies inside the sets, by group of one kind."""
+    """Return how many joints and whole bodies the sets hold, for each group (such as a person)."""
     found = result['sets']
     lines = []
     for name, group in found['groups'][kind].items():
