@@ -43,7 +43,7 @@ class Variant:
 
 
 def with_steps(teacher: Path, steps: int, grid: Grid, folder: Path, _: int = 0) -> Path:
-    """Write a copy of a teacher with another number and grid of denoising steps."""
+    """Write a copy of a teacher with another number of denoising steps and another step grid."""
     checkpoint = load_checkpoint(teacher)
     checkpoint.header = checkpoint.header.model_copy(
         update={'ddim_steps': steps, 'ddim_grid': grid}

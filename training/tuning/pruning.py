@@ -84,7 +84,7 @@ class Rung:
         self._folder, self._student = folder, student
 
     def __call__(self, network: nn.Module, step: int) -> dict[str, float]:
-        """Measure the early score if `step` is the one step at which it is measured.
+        """Measure the early score, if `step` is the training step for this measurement.
 
         Raises:
             Hopeless, ValueError: as raised by `require_hope`.

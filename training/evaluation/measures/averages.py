@@ -13,7 +13,7 @@ HORIZON_STEP_S = 0.1
 
 
 def summary_of(sums: dict[str, Sums], rows: Sequence[str]) -> dict[str, Any]:
-    """Return the average figures of each row, and the coverage, over the windows of a group."""
+    """Average the figures of each row (model or baseline), and the coverage, over a group."""
     true_speeds = sums['truth'].mean('speeds')['count']
     figures = {row: figures_of(sums[row]) for row in rows}
     if true_speeds.any():  # a future of one frame has no speeds

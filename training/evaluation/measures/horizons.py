@@ -71,7 +71,8 @@ def measure_world(
         rate_hz: frames per second.
 
     Returns:
-        `world`: errors of each of ROWS, in each of QUANTITIES, at T times ahead (B, R, 3, T), mm.
+        `world`: errors (mm) of each of ROWS, the model and the baselines, in each of QUANTITIES at
+        T times ahead (B, R, 3, T).
     """
     frames = future.shape[1]
     rows = {'model': model_mean, **baselines(history, frames, rate_hz)}
