@@ -91,9 +91,9 @@ class InferenceThread:
     """Loads and runs the network in one thread of its own.
 
     Loading, warming up and predicting share one thread for two reasons. First, OpenMP starts a
-    separate team of threads for each thread that calls torch. If the teams have more threads than
-    the CPU has cores, the threads sleep between operations. Sleeping threads double the time of a
-    small network. Second, the thread that captures a CUDA graph must also replay it.
+    separate team of threads for each thread that calls torch. If all OpenMP teams have more
+    threads than the CPU has cores, the threads sleep between operations. Sleeping threads double
+    the time of a small network. Second, the thread that captures a CUDA graph must also replay it.
 
     Args:
         threads: number of CPU threads that the network may use.

@@ -73,7 +73,7 @@ def chosen_frames(
 
 
 def even_step(times_s: FloatArray) -> float:
-    """Return the time step between frames, seconds; NaN if the frames are not evenly spaced."""
+    """Return the time step, seconds, if frame f lies at f + 1 steps; otherwise NaN."""
     even = times_s[0] * np.arange(1, len(times_s) + 1)
     return float(times_s[0]) if np.allclose(times_s, even, rtol=0, atol=1e-5) else float('nan')
 
@@ -109,8 +109,8 @@ class MotionOutput:
 
     Args:
         checkpoint: checkpoint that the predictor uses.
-        frame_stride: the number n, if every n-th future frame is to be published. If n divides the
-            number of frames, the last frame is published. 0 publishes the frames nearest to
+        frame_stride: publish every `frame_stride`-th future frame. The last frame is published if
+            `frame_stride` divides the number of frames. 0 publishes the frames nearest to
             `frame_times`.
         frame_times: times at which frames are published, seconds after the last observation.
         publish_samples: whether messages contain the samples, not only the mean and the radius.

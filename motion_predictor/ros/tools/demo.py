@@ -175,7 +175,7 @@ def run(arguments: argparse.Namespace) -> ScorerNode:
     """Replay the clips, predict and score. Returns when the replay has ended.
 
     Raises:
-        RuntimeError: if the predictor does not start.
+        RuntimeError: if the predictor does not start, or ends early.
     """
     node = ScorerNode()
     with listening(node), running('predictor', *_predictor(arguments)) as predictor:

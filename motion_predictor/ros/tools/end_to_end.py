@@ -48,7 +48,7 @@ STAGE = re.compile(r'(.+) p50 / p99 / max \(ms\)')
 
 @dataclass(frozen=True)
 class Answer:
-    """The contents of one message of the predictor, and its latencies until this process."""
+    """The status, the contents and the latencies of one message of the predictor."""
 
     stamp_s: float
     """Stamp of the observation that the message answers."""
