@@ -11,7 +11,7 @@ import torch
 from motion_predictor.archive import MotionArchive, open_archive
 from motion_predictor.checkpoint import shipped_checkpoints
 from motion_predictor.common.arguments import Parser, whole
-from motion_predictor.common.terminal import complain, say, say_written
+from motion_predictor.common.terminal import complain, remarks_of, say, say_written
 from motion_predictor.engines.choice import BACKENDS
 from motion_predictor_benchmark import model, planning, published, training
 from motion_predictor_benchmark.contenders import Contender, contenders
@@ -183,7 +183,8 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.quick:
         vars(arguments).update(QUICK)
     try:
-        result = run(arguments)
+        with remarks_of('benchmark'):
+            result = run(arguments)
     except KeyboardInterrupt:
         return 1
     except ModuleNotFoundError as error:

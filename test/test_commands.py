@@ -1,6 +1,7 @@
 """What commands print: nothing that nobody asked for, and colour only where a terminal is."""
 
 import io
+import logging
 import re
 import sys
 import warnings
@@ -8,14 +9,17 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import numpy as np
 import pytest
 from commands import Terminal, check, left_on, run_train
 from tqdm import tqdm
 
 from motion_predictor.archive import load_archive
+from motion_predictor.common.terminal import remarks_of, say
 from motion_predictor_training import cli
 
 COLOUR = re.compile(r'\x1b\[[\d;]+m')
+NAME = re.compile(r'^    ([a-z][\w-]*)(?: |$)', re.MULTILINE)
 
 
 def help_of(*words: str) -> str:
@@ -57,6 +61,8 @@ def test_colour_is_for_terminals(
         lambda: warnings.warn('it will change', FutureWarning, stacklevel=1),
         lambda: list(tqdm(range(3), 'left', disable=None)),
         lambda: print('unasked', file=sys.stderr),
+        lambda: logging.getLogger('of another package').warning('unasked'),
+        lambda: np.divide(1, np.zeros(1)),
     ],
 )
 def test_noise_is_noticed(noise: Callable[[], object]) -> None:
@@ -66,6 +72,20 @@ def test_noise_is_noticed(noise: Callable[[], object]) -> None:
 
     with pytest.raises(AssertionError):
         check(command, 'noisy', [])
+
+
+def test_lines_are_printed_clear_of_bars(capsys: pytest.CaptureFixture[str]) -> None:
+    def command(arguments: list[str]) -> int:
+        with remarks_of('busy'), tqdm(range(2), 'outer', leave=False, disable=None) as outer:
+            for _ in outer:
+                for _ in tqdm(range(1), 'inner', leave=False, disable=None):
+                    logging.getLogger('motion_predictor.engines').warning('compiling')
+                say('told')
+        return 0
+
+    assert check(command, 'busy', []) == 0
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == (2 * 'told\n', 2 * 'busy: compiling\n')
 
 
 def test_where_results_lie_is_asked_for() -> None:
@@ -81,6 +101,15 @@ def test_a_bar_that_is_taken_away_leaves_nothing() -> None:
             tqdm.write('a line', file=terminal)
     assert '%|' in terminal.getvalue()
     assert left_on(terminal.getvalue()) == '\n'.join(['a line'] * 4)
+
+
+def test_every_command_of_train_is_run_under_the_check() -> None:
+    texts = [path.read_text() for path in Path(__file__).parent.rglob('*.py')]
+    checked = [text for text in texts if 'run_train' in text or "prepare('" in text]
+    lists = ''.join(checked).replace('cli.main([', '').replace("['prepare', ", '[')
+    names = {*NAME.findall(help_of()), *NAME.findall(help_of('prepare'))} - {'prepare'}
+    assert {'teacher', 'all', 'bvh', 'split'} < names
+    assert {name for name in names if not re.search(rf"[\[(]'{name}'[],]", lists)} == set()
 
 
 def test_generated_motion_is_an_archive(tmp_path: Path) -> None:

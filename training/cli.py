@@ -8,7 +8,7 @@ import argparse
 import torch
 
 from motion_predictor.common.arguments import Parser
-from motion_predictor.common.terminal import complain, say_written
+from motion_predictor.common.terminal import complain, remarks_of, say_written
 from motion_predictor_training.commands import chains, comparing, learning, material, measuring
 from motion_predictor_training.commands.arguments import count
 from motion_predictor_training.learning.memory import keep_freed_memory
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()
     try:
-        with processes():
+        with remarks_of(f'train {arguments.stage}'), processes():
             arguments.run(arguments)
             if is_first():
                 _say_where(arguments)

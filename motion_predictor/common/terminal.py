@@ -3,8 +3,11 @@
 The output is coloured on a terminal, and plain in files, in pipes, or if NO_COLOR is set.
 """
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -12,6 +15,9 @@ from rich.console import Console
 from rich.highlighter import RegexHighlighter
 from rich.text import Text
 from rich.theme import Theme
+from tqdm import tqdm
+
+from motion_predictor.common.logs import library_logs_to
 
 
 class _Marks(RegexHighlighter):
@@ -48,6 +54,30 @@ def complain(command: str, problem: object) -> None:
     _print(Text.assemble((f'{command}:', 'red'), f' {problem}'), sys.stderr)
 
 
+class _Remarks(logging.Handler):
+    """Prints log records as remarks of a command on stderr."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__(logging.WARNING)
+        self._command = command
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _print(Text(f'{self._command}: {record.getMessage()}'), sys.stderr)
+
+
+@contextmanager
+def remarks_of(command: str) -> Iterator[None]:
+    """Print warnings that the library logs as remarks of a command.
+
+    Matplotlib reports every font of formulas that it misses. No plot here needs them.
+    """
+    logging.getLogger('matplotlib.font_manager').setLevel(logging.ERROR)
+    with library_logs_to(_Remarks(command)):
+        yield
+
+
 def _print(text: Text, stream: TextIO) -> None:
     colours: Literal['auto'] | None = None if os.environ.get('NO_COLOR') else 'auto'
-    Console(file=stream, theme=_THEME, color_system=colours).print(text, soft_wrap=True)
+    console = Console(file=stream, theme=_THEME, color_system=colours)
+    with tqdm.external_write_mode(stream):  # progress bars are drawn again below the text
+        console.print(text, soft_wrap=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from motion_predictor.common.terminal import say
 from motion_predictor_training.learning.parallel import is_first
 
 
@@ -47,7 +48,7 @@ class Progress:
             spent_s = time.monotonic() - self._since_s
             figures = ''.join(f', {name} {value}' for name, value in self._shown.items())
             steps = f'steps {self._first + 1} to {self._steps}'
-            print(f'{self._description}: {steps} in {spent_s:.0f} s{figures}')
+            say(f'{self._description}: {steps} in {spent_s:.0f} s{figures}')
         if self._log is not None:
             self._log.close()
 

@@ -10,7 +10,7 @@ from motion_predictor.archive import ArchiveError
 from motion_predictor.checkpoint import CheckpointError, Header
 from motion_predictor.common.arguments import Parser, whole
 from motion_predictor.common.problems import one_line
-from motion_predictor.common.terminal import complain
+from motion_predictor.common.terminal import complain, remarks_of
 from motion_predictor.planning.outlook import Outlook, Person
 from motion_predictor.predictor import MotionPredictor
 from motion_predictor.tracking.people import People
@@ -183,7 +183,8 @@ def main(args: list[str] | None = None) -> int:
     arguments = parser.parse_args(args)
     torch.set_num_threads(1)  # two threads are no faster, and far slower beside a busy process
     try:
-        predictor = MotionPredictor.load(arguments.checkpoint, backend=arguments.backend)
+        with remarks_of('view'):
+            predictor = MotionPredictor.load(arguments.checkpoint, backend=arguments.backend)
         layout = predictor.checkpoint.header.layout
         recording = open_recording(arguments.recording, layout, max(1, arguments.people))
         take = choose(recording.names, arguments.clip)

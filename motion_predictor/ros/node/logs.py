@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+from motion_predictor.common.logs import library_logs_to
+
 
 class _ToRos(logging.Handler):
     """Passes log records to the logger of a node.
@@ -30,12 +32,5 @@ class _ToRos(logging.Handler):
 @contextmanager
 def logged_by(logger: RcutilsLogger) -> Iterator[None]:
     """Send the log records of the library to the node's logger, not to standard error."""
-    library = logging.getLogger('motion_predictor')
-    handler = _ToRos(logger)
-    library.addHandler(handler)
-    propagate, library.propagate = library.propagate, False
-    try:
+    with library_logs_to(_ToRos(logger)):
         yield
-    finally:
-        library.removeHandler(handler)
-        library.propagate = propagate
