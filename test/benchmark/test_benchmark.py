@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ament_index_python.packages import get_package_prefix
+from commands import NOISE
 
 from motion_predictor_benchmark.cli import main
 from motion_predictor_benchmark.published import with_ratios
@@ -30,6 +31,8 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str
         check=False,
     )
     assert process.returncode == 0, process.stderr
+    assert not NOISE.findall(process.stderr)
+    assert process.stdout.splitlines()[-1] == f'written: {folder / "curves.png"}'
     return json.loads((folder / 'figures.json').read_text()), process.stdout, folder
 
 

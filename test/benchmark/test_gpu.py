@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import check
 
 from motion_predictor_benchmark import gpu
 from motion_predictor_benchmark.gpu_parts import PARTS, Row, Task
 
 
 def test_every_part_runs_dry_on_the_cpu(tmp_path: Path) -> None:
-    assert gpu.main(['--device', 'cpu', '--quick', '--out', str(tmp_path)]) == 0
+    assert check(gpu.main, 'gpu', ['--device', 'cpu', '--quick', '--out', str(tmp_path)]) == 0
     parts = json.loads((tmp_path / 'gpu.json').read_text())['parts']
     assert list(parts) == list(PARTS)
     assert all(part['rows'] for part in parts.values())
@@ -51,5 +52,5 @@ def test_what_a_part_measured_before_it_broke_is_kept(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
 def test_without_a_gpu_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert gpu.main(['--out', str(tmp_path)]) == 2
+    assert check(gpu.main, 'gpu', ['--out', str(tmp_path)]) == 2
     assert "there is no 'cuda'" in capsys.readouterr().err

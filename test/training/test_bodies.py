@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import run_train
 
 from motion_predictor.checkpoint import load_checkpoint
-from motion_predictor_training.cli import main
 
 BODIES = Path(__file__).parents[2] / 'examples' / 'bodies'
 
@@ -28,7 +28,7 @@ def test_a_body_that_is_no_person_is_learnt(
 
     def run(*words: str, settings: tuple[str, ...]) -> None:
         options = [part for setting in settings for part in ('--set', setting)]
-        assert main([*words, *train, *options]) == 0
+        assert run_train([*words, *train, *options]) == 0
 
     few = ('optimisation.steps=10', 'optimisation.batch=16')
     teacher = ('teacher', '--config', 'small-teacher', '--out', files['teacher'])
@@ -42,6 +42,6 @@ def test_a_body_that_is_no_person_is_learnt(
     evaluate = ['evaluate', '--checkpoint', files['student'], '--samples', '4']
     report = tmp_path / 'report.json'
     archive = ['--archive', str(tmp_path / 'test.npz'), '--json', str(report)]
-    assert main([*evaluate, *archive]) == 0
+    assert run_train([*evaluate, *archive]) == 0
     rows = json.loads(report.read_text())['rows']
     assert rows['model']['APD'] > 0 and rows['model']['ADE'] < 2

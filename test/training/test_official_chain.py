@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from commands import run_train
 from torch import Tensor
 
 from motion_predictor.archive import load_archive
@@ -15,7 +16,6 @@ from motion_predictor.model.dct import dct_matrix, pad_with_last
 from motion_predictor.model.diffusion import ddim_sample
 from motion_predictor.predictor import MotionPredictor
 from motion_predictor.skeleton import known_layouts
-from motion_predictor_training.cli import main
 from motion_predictor_training.config import BankConfig
 from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.learning.targets import supervisor_of
@@ -74,7 +74,7 @@ def folder(golden: dict[str, Tensor], tmp_path_factory: pytest.TempPathFactory) 
 def run(folder: Path, command: list[str], files: dict[str, str], *more: str) -> None:
     """Run a stage on files of the folder."""
     paths = [part for option, name in files.items() for part in (f'--{option}', folder / name)]
-    assert main([*command, *map(str, paths), *more]) == 0
+    assert run_train([*command, *map(str, paths), *more]) == 0
 
 
 def distilled(folder: Path, command: list[str], teacher: str, out: str, *more: str) -> Checkpoint:

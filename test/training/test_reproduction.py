@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import run_train
 from torch import Tensor
 
 from motion_predictor.archive import load_archive
-from motion_predictor_training.cli import main
 
 TINY = [
     'one-step.bank.size=32',
@@ -36,7 +36,7 @@ def reproduce(name: str, sources: list[Path], out: Path, *more: str, settings: l
     """Run the command in miniature. Return the report that it wrote."""
     arguments = ['reproduce', name, '--source', *map(str, sources), '--out', str(out), *more]
     arguments += [part for setting in settings for part in ('--set', setting)]
-    assert main([*arguments, '--samples', '3']) == 0
+    assert run_train([*arguments, '--samples', '3']) == 0
     return json.loads((out / 'reproduction.json').read_text())
 
 
@@ -91,5 +91,5 @@ def test_another_number_of_files_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ['reproduce', 'amass', '--source', 'one.npz', '--out', str(tmp_path)]
-    assert main(arguments) == 2
+    assert run_train(arguments) == 2
     assert 'amass needs 2 files as --source, got 1' in capsys.readouterr().err

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 from ament_index_python.packages import get_package_prefix
+from commands import run_train
 
 from motion_predictor.checkpoint import load_checkpoint
-from motion_predictor_training.cli import main
 from motion_predictor_training.config import (
     ConfigError,
     TeacherConfig,
@@ -52,6 +52,8 @@ def test_the_chain_survives_a_kill_and_beats_standing_still(
     )
     assert resumed.returncode == 0, resumed.stderr[-2000:]
     assert f'steps {reached + 1} to 400' in resumed.stdout, 'it went on where it was'
+    assert resumed.stderr == ''
+    assert resumed.stdout.splitlines()[-1] == f'written: {out}'
     assert not [*out.glob('*.state'), *out.glob('*.bank')]
 
     checkpoint = load_checkpoint(out / 'predictor.safetensors')
@@ -95,7 +97,7 @@ def test_a_wrong_configuration_is_refused_by_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], override: str, sentence: str
 ) -> None:
     arguments = ['teacher', '--train', 'none.npz', '--out', str(tmp_path / 'x.safetensors')]
-    assert main([*arguments, '--set', override]) == 2
+    assert run_train([*arguments, '--set', override]) == 2
     assert sentence in capsys.readouterr().err
 
 
@@ -110,7 +112,7 @@ def test_training_on_a_missing_archive_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ['teacher', '--train', 'none.npz', '--out', str(tmp_path / 'x.safetensors')]
-    assert main(arguments) == 2
+    assert run_train(arguments) == 2
     assert capsys.readouterr().err == 'train teacher: there is no motion archive none.npz\n'
 
 
@@ -118,7 +120,7 @@ def test_evaluation_reports_the_shipped_checkpoint(recorded: Path, tmp_path: Pat
     """This is the whole protocol on some of the windows. The README has it on all of them."""
     report = tmp_path / 'default.json'
     arguments = ['evaluate', '--archive', str(recorded / 'test.npz'), '--stride', '150']
-    assert main([*arguments, '--json', str(report)]) == 0
+    assert run_train([*arguments, '--json', str(report)]) == 0
     rows = json.loads(report.read_text())['rows']
     for metric, share in (('MPJPE_of_mean_mm', 0.75), ('root_ADE_of_mean_m', 0.75), ('FDE', 0.95)):
         assert rows['model'][metric] < share * rows['zero_velocity'][metric]

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import run_train
 
 from motion_predictor_training.ablation.plan import plan
 from motion_predictor_training.ablation.variant import Stages
-from motion_predictor_training.cli import main
 from motion_predictor_training.config import (
     AblateConfig,
     DistilConfig,
@@ -67,7 +67,7 @@ def run(train: Path, validation: Path, out: Path, *more: str, **settings: Any) -
     """Run the ablations; return the rows by name."""
     overrides = [part for item in settings.items() for part in ('--set', '{}={}'.format(*item))]
     archives = ['--train', str(train), '--validation', str(validation)]
-    assert main(['ablate', *archives, '--out', str(out), *more, *overrides]) == 0
+    assert run_train(['ablate', *archives, '--out', str(out), *more, *overrides]) == 0
     report = json.loads((out / 'ablation.json').read_text())
     return {row['name']: row for row in report['rows']}
 

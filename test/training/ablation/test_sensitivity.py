@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import run_train
 
 from motion_predictor.checkpoint import load_checkpoint
-from motion_predictor_training.cli import main
 
 MINIATURE = {
     'one-step.bank': '{size: 256, chunk: 64}',
@@ -50,7 +50,7 @@ def run(recorded: Path, teacher: Path, out: Path) -> dict[str, Any]:
     overrides = [part for item in MINIATURE.items() for part in ('--set', '{}={}'.format(*item))]
     archives = ['--train', str(recorded / 'train.npz'), '--validation', str(recorded / 'val.npz')]
     command = ['sensitivity', '--teacher', str(teacher), '--out', str(out), *archives, *overrides]
-    assert main(command) == 0
+    assert run_train(command) == 0
     report: dict[str, Any] = json.loads((out / 'sensitivity.json').read_text())
     return report
 

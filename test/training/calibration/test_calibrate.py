@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import run_train
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -23,7 +24,6 @@ from motion_predictor_training.calibration.errors import Scores
 from motion_predictor_training.calibration.fit_pace_floor import PaceFloors
 from motion_predictor_training.calibration.fit_sets import fit_sets
 from motion_predictor_training.calibration.left_out import LeftOut
-from motion_predictor_training.cli import main
 from motion_predictor_training.config import CalibrationConfig, ConfigError
 from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.predicting.every_window import predictor_of
@@ -310,22 +310,26 @@ def test_every_layout_has_its_joints_in_parts(layout: Layout) -> None:
 
 
 def test_coverages_that_the_data_does_not_carry_are_not_promised(
-    make_checkpoint: Callable[..., Checkpoint], write_archive: Callable[..., Path], tmp_path: Path
+    make_checkpoint: Callable[..., Checkpoint],
+    write_archive: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     steps = np.random.default_rng(0).normal(scale=0.02, size=(260, 22, 3)).cumsum(0)
     archive = write_archive(positions=steps, clip_offsets=np.array([0, 120, 260]), fps=20)
     student, out = tmp_path / 'student.safetensors', tmp_path / 'predictor.safetensors'
     make_checkpoint().save(student)
-    config = CalibrationConfig(stride=4, samples=[2, 4], steps=5)  # 24 windows half a second apart
-    page = calibrate(config, student, [archive], [archive], out)
-    assert '0.9: joints, people not trained on, %' in page
+    files = ['--checkpoint', str(student), '--validation', str(archive), '--out', str(out)]
+    settings = ['stride=4', 'samples=[2, 4]', 'steps=5']  # 24 windows half a second apart
+    options = [part for setting in settings for part in ('--set', setting)]
+    assert run_train(['calibrate', *files, '--train', str(archive), *options]) == 0
+    assert '0.9: joints, people not trained on, %' in capsys.readouterr().out
     calibration = load_checkpoint(out).header.calibration
     assert calibration is not None
     assert (calibration.coverages, calibration.samples) == ((0.9, 0.95), (4, 2))
     assert calibration.frames == (1, 2, 3, 4, 5, 6, 7)
     few = ['--set', 'coverages=[0.99, 0.999]', '--set', 'stride=4']
-    arguments = ['--checkpoint', str(student), '--validation', str(archive), '--out', str(out)]
-    assert main(['calibrate', *arguments, *few]) == 2
+    assert run_train(['calibrate', *files, *few]) == 2
     with pytest.raises(ConfigError, match='a coverage of 0.99 needs 99 windows'):
         calibrate(CalibrationConfig(coverages=[0.99], stride=4), student, [archive], [], out)
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import run_train
 from scipy.stats import energy_distance
 
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Checkpoint, SharedTrunkSpec, load_checkpoint
 from motion_predictor.model.parametrisation import ScaledParametrisation
-from motion_predictor_training.cli import main
 from motion_predictor_training.config import Augmentation
 from motion_predictor_training.data.windows import model_windows
 from motion_predictor_training.learning.examples import Examples, seed_torch
@@ -152,7 +152,7 @@ def student(small_teacher: Path, recorded: Path, tmp_path_factory: pytest.TempPa
     overrides = [part for setting in settings for part in ('--set', setting)]
     arguments = ['student', '--direct', '--teacher', str(small_teacher)]
     arguments += ['--train', str(recorded / 'train.npz'), '--out', str(out)]
-    assert main([*arguments, *overrides]) == 0
+    assert run_train([*arguments, *overrides]) == 0
     return out
 
 
@@ -181,7 +181,7 @@ def test_a_refined_student_is_better_at_its_objective_on_unseen_people(
     out = tmp_path / 'refined.safetensors'
     arguments = ['refine', '--student', str(student), '--train', str(recorded / 'train.npz')]
     arguments += ['--out', str(out), '--set', f'objective={objective}', *SMALL]
-    assert main(arguments) == 0
+    assert run_train(arguments) == 0
     before, after = (judged(path, recorded / 'val.npz') for path in (student, out))
     assert after[objective] < 0.95 * before[objective]
     header = load_checkpoint(out).header
@@ -202,20 +202,20 @@ def test_a_student_learns_what_a_committee_expects_on_unseen_people(
     members = [tmp_path / f'{seed}.safetensors' for seed in (1, 2)]
     for seed, member in enumerate(members):
         seeded = ['--set', f'optimisation.seed={seed}', '--out', str(member)]
-        assert main([*arguments, *seeded]) == 0
+        assert run_train([*arguments, *seeded]) == 0
     out = tmp_path / 'learnt.safetensors'
     # The student learns only from the committee, not from the recordings.
     arguments += ['--set', 'committee_weight=1.0', '--set', 'symmetric=false', '--out', str(out)]
-    assert main([*arguments, '--committee', *map(str, members)]) == 0
+    assert run_train([*arguments, '--committee', *map(str, members)]) == 0
     before, after = (judged(path, recorded / 'val.npz') for path in (student, out))
     assert after['energy'] < 0.97 * before['energy']
     header = load_checkpoint(out).header
     assert not header.symmetric
     learnt_from = [member['sha256'] for member in header.provenance['committee']]
     assert learnt_from == [load_checkpoint(member).sha256 for member in members]
-    assert main([*arguments, '--committee', str(small_teacher)]) == 2
+    assert run_train([*arguments, '--committee', str(small_teacher)]) == 2
     assert 'only students of one step can be refined' in capsys.readouterr().err
-    assert main(arguments) == 2
+    assert run_train(arguments) == 2
     assert 'the committee has 0 members' in capsys.readouterr().err
 
 
@@ -227,13 +227,13 @@ def test_a_branch_is_cut_to_its_first_blocks_before_it_learns(
     out = tmp_path / 'short.safetensors'
     arguments = ['refine', '--student', str(student), '--train', str(recorded / 'train.npz')]
     arguments += ['--out', str(out), *SMALL]
-    assert main([*arguments, '--set', 'branch_layers=1']) == 0
+    assert run_train([*arguments, '--set', 'branch_layers=1']) == 0
     short = load_checkpoint(out)
     assert short.header.network == whole.model_copy(update={'branch_layers': 1})
     assert not any(name.startswith('network.branch.1.') for name in short.tensors)
     before, after = (judged(path, recorded / 'val.npz') for path in (student, out))
     assert after['energy'] < before['energy'], 'what it lost is learnt again'
-    assert main([*arguments, '--set', 'branch_layers=9']) == 2
+    assert run_train([*arguments, '--set', 'branch_layers=9']) == 2
     assert 'branch_layers is 9' in capsys.readouterr().err
 
 
@@ -250,7 +250,7 @@ def test_a_student_that_scales_left_and_right_differently_is_not_refined(
         '--out',
         str(tmp_path / 'out.safetensors'),
     ]
-    assert main([*arguments, *SMALL]) == 2
+    assert run_train([*arguments, *SMALL]) == 2
     assert 'scales left and right differently' in capsys.readouterr().err
 
 
@@ -258,7 +258,7 @@ def test_a_teacher_is_not_refined(
     small_teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ['refine', '--student', str(small_teacher), '--train', 'none.npz']
-    assert main([*arguments, '--out', str(tmp_path / 'out.safetensors')]) == 2
+    assert run_train([*arguments, '--out', str(tmp_path / 'out.safetensors')]) == 2
     assert 'only students of one step can be refined' in capsys.readouterr().err
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import run_train
 from numpy.typing import NDArray
 
 from motion_predictor.checkpoint import Checkpoint, Window
 from motion_predictor.planning.capsules import segment_to_segment
 from motion_predictor.planning.flesh import Limbs
 from motion_predictor.skeleton import known_layouts
-from motion_predictor_training.cli import main
 from motion_predictor_training.config import CalibrationConfig
 from motion_predictor_training.shield.arm import Arm, Stop
 from motion_predictor_training.shield.forecasts import Foreseen
@@ -177,16 +177,16 @@ def test_nobody_whom_the_checkpoint_knows_stands_beside_the_arm(
     files = ['--json', f'{out}', '--markdown', f'{tmp_path / "s.md"}']
     files += ['--plot', f'{tmp_path / "s.png"}']
     given = ['--calibration', f'{others}', '--seen', 'walks', *files]
-    assert main([*command, *given]) == 0
+    assert run_train([*command, *given]) == 0
     result = json.loads(out.read_text())
     assert result['left_out'] == ['walks']
     assert list(result['people']) == ['strolls']
     assert 'left out, as the checkpoint knows them: walks' in capsys.readouterr().out
     assert (tmp_path / 's.png').stat().st_size > 10_000
     assert 'whole body' in (tmp_path / 's.md').read_text()
-    assert main([*command, '--calibration', f'{others}', '--seen', 'walks', 'strolls']) == 2
+    assert run_train([*command, '--calibration', f'{others}', '--seen', 'walks', 'strolls']) == 2
     assert 'everybody in the archive' in capsys.readouterr().err
-    assert main([*command, '--calibration', f'{beside}']) == 2
+    assert run_train([*command, '--calibration', f'{beside}']) == 2
     assert (
         'must be calibrated on other people than those beside the arm' in capsys.readouterr().err
     )

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from commands import run_train
 
 from motion_predictor.checkpoint import Checkpoint, TransFusionSpec
-from motion_predictor_training.cli import main
 from motion_predictor_training.config import TuneConfig
 from motion_predictor_training.tuning.cost import cost
 from motion_predictor_training.tuning.proposals import Search
@@ -51,7 +51,7 @@ def test_trials_that_stay_behind_are_stopped(
     archive, out = str(recorded / 'val.npz'), tmp_path / 'study'
     files = ['--teacher', str(tmp_path / 'teacher.safetensors'), '--train', archive]
     files += ['--validation', archive, '--config', str(tmp_path / 'tune.yaml')]
-    assert main(['tune', *files, '--out', str(out)]) == 0
+    assert run_train(['tune', *files, '--out', str(out)]) == 0
     assert 'stopped at' in capsys.readouterr().out
 
     config = TuneConfig.model_validate(MINIATURE)

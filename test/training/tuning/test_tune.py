@@ -14,10 +14,10 @@ import pytest
 import torch
 import yaml
 from ament_index_python.packages import get_package_prefix
+from commands import NOISE, run_train
 
 from motion_predictor.checkpoint import Checkpoint, TransFusionSpec
 from motion_predictor.common.installed import installed
-from motion_predictor_training.cli import main
 from motion_predictor_training.config import ConfigError, DistilConfig, TuneConfig, load_config
 from motion_predictor_training.tuning.proposals import Search
 from motion_predictor_training.tuning.results import Latency, Trial, Trials, choose, pareto_front
@@ -102,7 +102,7 @@ def test_a_killed_search_goes_on_as_an_unbroken_one(
     assert first.finished
     assert second.open
 
-    assert main(command(out)) == 0
+    assert run_train(command(out)) == 0
     captured = capsys.readouterr()
     assert f'steps {reached + 1} to 40' in captured.out, 'the trial went on where it was'
     assert 'accuracy' in captured.out
@@ -131,10 +131,10 @@ def test_a_killed_search_goes_on_as_an_unbroken_one(
     assert (out / 'convergence.png').stat().st_size > 0
     assert (out / 'accuracy_latency.png').stat().st_size > 0
 
-    assert main(command(out, trials=6)) == 0
+    assert run_train(command(out, trials=6)) == 0
     assert recorded_trials(out)[:5] == trials, 'more trials may be asked for later'
     capsys.readouterr()
-    assert main(command(out, seed=7)) == 2
+    assert run_train(command(out, seed=7)) == 2
     assert 'was made with other settings, data or teacher' in capsys.readouterr().err
 
 
@@ -142,7 +142,7 @@ def test_a_failing_trial_is_recorded_and_the_search_goes_on(
     command: Callable[..., list[str]], tmp_path: Path
 ) -> None:
     out = tmp_path / 'study'
-    assert main(command(out, **HEADS)) == 0
+    assert run_train(command(out, **HEADS)) == 0
     by_heads = {trial.values['network.heads']: trial for trial in recorded_trials(out)}
     assert by_heads[2].finished
     assert by_heads[3].problem == 'network.width 8 is no multiple of network.heads 3'
@@ -152,7 +152,7 @@ def test_students_beyond_the_latency_budget_are_not_trained(
     command: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / 'study'
-    assert main(command(out, latency_budget_ms=1e-3, trials=3)) == 2
+    assert run_train(command(out, latency_budget_ms=1e-3, trials=3)) == 2
     assert 'ms, more than the budget of 0.001 ms' in capsys.readouterr().err
     assert not (out / 'trials').exists()
 
@@ -162,8 +162,14 @@ def test_workers_train_trials_at_the_same_time(
 ) -> None:
     pytest.importorskip('ray', reason='--workers needs ray')
     out = tmp_path / 'study'
-    process = subprocess.run([TRAIN, *command(out, '--workers', '2', **HEADS)], check=False)
-    assert process.returncode == 0
+    ended = subprocess.run(
+        [TRAIN, *command(out, '--workers', '2', **HEADS)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert not NOISE.findall(ended.stderr)
     assert {trial.finished for trial in recorded_trials(out)} == {True, False}
 
 
@@ -175,7 +181,7 @@ def test_workers_without_ray_are_refused_in_one_sentence(
 ) -> None:
     monkeypatch.setitem(sys.modules, 'ray', None)
     monkeypatch.delitem(sys.modules, 'motion_predictor_training.tuning.workers', raising=False)
-    assert main(command(tmp_path / 'study', '--workers', '2')) == 2
+    assert run_train(command(tmp_path / 'study', '--workers', '2')) == 2
     assert 'the Python package ray is missing' in capsys.readouterr().err
 
 
@@ -225,7 +231,7 @@ def test_a_wrong_space_is_refused_by_name(
     config.write_text(yaml.safe_dump(MINIATURE | changes))
     files = [part for name in ('teacher', 'train', 'validation') for part in (f'--{name}', 'none')]
     arguments = ['tune', *files, '--out', str(tmp_path / 'study'), '--config', str(config)]
-    assert main(arguments) == 2
+    assert run_train(arguments) == 2
     assert sentence in capsys.readouterr().err
 
 
