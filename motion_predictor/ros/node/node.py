@@ -61,8 +61,7 @@ SWITCH_S = 0.0005
 """Time after which a Python thread gives way to a waiting one. Python's default of 5 ms would be a
 quarter of the budget."""
 CALLBACKS = 3
-"""Threads of the executor: one for a transition, one for a callback that waits, one for
-queries."""
+"""Threads of the executor: one each for a transition, a waiting callback and queries."""
 
 
 class PredictorNode(ManagedNode):
