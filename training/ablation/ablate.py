@@ -27,8 +27,8 @@ def ablate(
 
     All students have the same data, seeds, network, bank size, batch and steps, unless a row of
     the report says otherwise. After an interruption, call this function again with the same
-    arguments: only missing variants are made. If a variant fails, its row gives the reason, and
-    the next call tries the variant again.
+    arguments, and only the missing variants are made. If a variant fails, its row gives the
+    reason, and the next call tries the variant again.
 
     Args:
         config: settings of the ablations: which variants are made and how they are measured.
@@ -36,9 +36,9 @@ def ablate(
         train: motion archive to learn from.
         validation: motion archive to measure on.
         out: folder for all results, with a subfolder for each variant.
-        teacher: checkpoint of a trained teacher. With None, a teacher is trained.
-        one_step: checkpoint of a one-step model, from which the students learn. With None, a
-            one-step model is distilled from the teacher.
+        teacher: checkpoint of a trained teacher. If no teacher is given, a teacher is trained.
+        one_step: checkpoint of a one-step model, from which the students learn. If no model is
+            given, a one-step model is distilled from the teacher.
 
     Returns:
         The report: the data, the settings, the software versions, and a list `rows` with a row for

@@ -40,7 +40,7 @@ def compare(
 
     Returns:
         `ADE_change` is our average ADE divided by theirs, minus 1. `interval` is the confidence
-        interval of this change, or None if there is only one clip. `verdict` is `parity` if the
+        interval of `ADE_change`, or None if there is only one clip. `verdict` is `parity` if the
         interval lies within plus or minus the tolerance. Otherwise the verdict is `better` or
         `worse` if the interval does not contain zero, and `not told apart` if the interval
         contains zero.

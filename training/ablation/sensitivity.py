@@ -48,7 +48,7 @@ def measure_sensitivity(
         train: motion archive to learn from.
         validation: motion archive to measure on.
         out: folder for all results, with a subfolder for each variant.
-        teacher: checkpoint of a trained teacher. With None, a teacher is trained.
+        teacher: checkpoint of a trained teacher. If no teacher is given, a teacher is trained.
 
     Returns:
         The report. Each row of the report has the settings in which the variant differs from the

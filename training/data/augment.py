@@ -204,8 +204,8 @@ def draw_jumps(frames: int, metres: Tensor) -> Tensor:
 def draw_hidden(count: int, frames: int, groups: Tensor, share: float) -> Tensor:
     """Draw which positions the tracker does not see (B, H, J). The root is always seen.
 
-    In a share of the windows some joints are hidden for a random time. In half of these windows, a
-    whole group of joints is also hidden all the time.
+    In a share of the windows some joints are hidden for a random time. In half of the windows with
+    hidden joints, a whole group of joints is also hidden all the time.
 
     Args:
         count: number of windows B to draw.

@@ -10,9 +10,9 @@ from motion_predictor.skeleton import Layout
 class Exchange:
     """Replaces an arm, both arms, or the body above the hips by the same part of another window.
 
-    This is useful because in a small archive few people walk or reach, and hardly anybody does
-    both at once. An exchanged part keeps its motion relative to the hips of its first body. The
-    part is attached to the same joint of the new body.
+    Exchanges are useful because in a small archive few people walk or reach, and hardly anybody
+    does both at once. An exchanged part keeps its motion relative to the hips of its first body.
+    The part is attached to the same joint of the new body.
 
     Args:
         layout: layout of the joints.

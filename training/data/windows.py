@@ -36,8 +36,8 @@ class Windows:
     def batch(self, indices: NDArray[np.int64]) -> Tensor:
         """Return windows (B, frames, J, 3), metres, world frame.
 
-        Positions that were not measured are NaN. Such positions occur only in windows that were
-        cut with `partial`.
+        Positions that were not measured are NaN. NaN positions occur only in windows that were cut
+        with `partial`.
 
         Args:
             indices: indices of the B wanted windows (B,).

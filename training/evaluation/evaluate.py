@@ -83,16 +83,17 @@ def evaluate_checkpoint(
         checkpoint_path: file of the checkpoint, or "default" for the one that ships.
         archive_path: motion archive to measure on.
         samples: number of samples per window, S of "best of S".
-        stride: number of frames between the starts of windows. With None, windows do not overlap.
+        stride: number of frames between the starts of windows. If the stride is None, windows do
+            not overlap.
         multimodal_threshold: greatest distance of similar poses, metres, see `published`. Papers
             use 0.5 on Human3.6M and 0.4 on AMASS.
         seen: subjects that the checkpoint was trained on, in addition to the subjects that it
             names.
         precision: numeric precision in which the network of a one-step model runs.
-        noise_seed: seed of the noise that the samples start from. None stands for the seed in the
-            checkpoint.
-        coverage: coverage of the sets, for which the checkpoint must be calibrated. None stands
-            for the default coverage.
+        noise_seed: seed of the noise that the samples start from. If the seed is None, the seed in
+            the checkpoint is used.
+        coverage: coverage of the sets, for which the checkpoint must be calibrated. If the
+            coverage is None, the default coverage is used.
 
     Returns:
         A report with the following entries, and with facts about the data. Figures are in metres

@@ -130,16 +130,16 @@ def compare(
     reference: Reference,
     own_clips: Tensor | None = None,
 ) -> dict[str, NDArray[np.float32]]:
-    """Return the figures of B windows that ROWS names (B,).
+    """Return for each of B windows the figures that ROWS names (B,).
 
     Args:
         samples: predicted futures as scaled poses (B, S, MOMENTS, D), see `_poses`.
         truth: true futures as scaled poses (B, 1, MOMENTS, D).
         going_on: futures of the damped-velocity baseline as scaled poses (B, 1, MOMENTS, D).
         reference: training futures to compare with.
-        own_clips: number that the clip of each window has in the reference (B,). Futures of this
-            clip are left out of the comparison. With None, the reference does not contain these
-            clips.
+        own_clips: number that the clip of each window has in the reference (B,). Training futures
+            from a window's own clip are left out of the comparison. If `own_clips` is None, the
+            reference does not contain the clips of the windows.
     """
     near, copied = _nearest(samples, reference, own_clips)
     true_near, true_copied = _nearest(truth, reference, own_clips)
@@ -202,8 +202,8 @@ def _measured(
         windows: windows to predict.
         archive: archive that these windows are from.
         reference: training futures to compare with.
-        first_clip: number that the archive's first clip has in the reference. With None, the
-            reference does not contain this archive.
+        first_clip: number that the archive's first clip has in the reference. If `first_clip` is
+            None, the reference does not contain the archive.
     """
     header = predictor.checkpoint.header
     frames, rate_hz = header.window.future_frames, header.window.rate_hz

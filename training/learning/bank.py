@@ -75,8 +75,8 @@ def fill_bank(
         windows: windows whose histories are the conditions, see `targets.windows_for`.
         config: number of rows, noises per condition, chunk size, augmentation and seed.
         student: student that will learn from the rows, trained or untrained. The rows have the
-            layout, the window and the scales of the student. With None, the rows have the layout,
-            the window and the scales of the teacher.
+            layout, the window and the scales of the student. If no student is given, the rows have
+            the layout, the window and the scales of the teacher.
         targets: whether the results in the rows are the teacher's or the recorded futures.
     """
     student = student or teacher

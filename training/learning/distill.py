@@ -59,8 +59,8 @@ def distil(
     squared error of epsilon has the weight (1 - a) / a, where a is alpha_hat of the student's one
     timestep. The losses of students that predict coefficients and of students that predict epsilon
     thus have the same unit. With the official parametrisation, the coefficients are in metres and
-    are compared after completion. The training then runs in float32, because bfloat16 would cause
-    errors of centimetres.
+    are compared after completion. With the official parametrisation, the training runs in float32,
+    because bfloat16 would cause errors of centimetres.
 
     Args:
         config: settings of the student's network, the bank and the optimiser. If the configuration
@@ -68,8 +68,8 @@ def distil(
         teacher_path: checkpoint of the teacher, which is sampled with the settings in its header.
         archive_path: archive of recorded motion, whose histories are the conditions.
         out: checkpoint to write. The training state is written beside the checkpoint.
-        bank_folder: folder of the bank, if several students share a bank. With None, the bank is
-            written beside `out`.
+        bank_folder: folder of the bank, if several students share a bank. If no folder is given,
+            the bank is written beside `out`.
         watch: function that takes the untrained student and returns a `Watch`, which measures the
             student during training.
 

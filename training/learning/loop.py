@@ -65,9 +65,9 @@ def optimise(
     At the end, the network has the averaged weights and is in evaluation mode.
 
     After an interruption, call this function again with the same arguments: the training resumes
-    from the last saved state. The random numbers of each step are seeded with the number of the
-    step. So a resumed training takes the same steps as an uninterrupted one. Under torchrun every
-    process calls this function (see `parallel`).
+    from the last saved state. Before each step, the random numbers are seeded with the number of
+    the step. So a resumed training takes the same steps as an uninterrupted one. Under torchrun
+    every process calls this function (see `parallel`).
 
     Args:
         network: network on the device that trains, with the same weights in every process.
@@ -80,8 +80,8 @@ def optimise(
             another hash is refused.
         description: title of the progress bar.
         watch: measures the averaged weights at regular intervals, if given.
-        alike: whether every step runs the same operations. A GPU can then replay the step as a
-            CUDA graph.
+        alike: whether every step runs the same operations. A GPU can replay steps with the same
+            operations as a CUDA graph.
 
     Raises:
         ConfigError: if the training state was made with other settings, other data or another
@@ -176,8 +176,8 @@ def optimise(
                     torch.save({'step': done, 'identity': identity, **state}, draft)
     # The weights of the last step are kept, not the weights with the best validation figure. Near
     # the end the learning rate is low and the weights are an average, so the validation figure
-    # varies mostly by chance. A choice by this figure would also fit the weights to the validation
-    # people, on whom the radius may be calibrated later.
+    # varies mostly by chance. A choice by the validation figure would also fit the weights to the
+    # validation people, on whom the radius may be calibrated later.
     network.load_state_dict(average.module.state_dict())
     network.eval()
 

@@ -1,9 +1,9 @@
 """Losses that compare a network's futures with a teacher's futures and with recorded motion.
 
 Coefficients (P, S, K, D) are clean (without noise), for S samples of each of P conditions.
-Positions (P, S, F, J, 3) are offsets from the base line that the coefficients describe, in metres,
-including the root. A frame t seconds ahead has the weight 1 / (EARLY_S + t): a robot acts on early
-frames first, so an error of a centimetre matters most there.
+Positions (P, S, F, J, 3), which follow from the coefficients, are offsets from the base line in
+metres, and include the root. A frame t seconds ahead has the weight 1 / (EARLY_S + t): a robot
+acts on early frames first, so an error of a centimetre matters most there.
 """
 
 import torch
@@ -31,7 +31,8 @@ class Futures:
         parametrisation: parametrisation of the model, which contains the scales, if any.
         rate_hz: frames per second.
         with_root: whether the features include the root.
-        frames: number F of future frames to compute. With None, all future frames are computed.
+        frames: number F of future frames to compute. If `frames` is None, all future frames are
+            computed.
         early: whether the chosen frames are denser at the beginning of the future, or evenly
             spread.
     """
@@ -76,7 +77,7 @@ def pose_of(positions: Tensor, measured: Tensor | None = None) -> Tensor:
     Args:
         positions: positions (..., F, J, 3), metres.
         measured: which positions were measured (..., F, J). Positions that were not measured
-            become zero. None means that all positions were measured.
+            become zero. If `measured` is None, all positions count as measured.
     """
     pose = positions - positions[..., :1, :]
     return (pose if measured is None else pose * measured[..., None]).flatten(-2)
@@ -144,7 +145,8 @@ def nearest(samples: Tensor, truth: Tensor, measured: Tensor, final_weight: floa
     the frames as in the published protocol. The second error is the weighted distance of poses in
     the last frame. The third error is half the distance of the root. Each error is that of the
     sample for which this error is smallest. Such a loss is called variety loss (Social GAN, arXiv
-    1803.10892). A network that minimises this loss predicts more spread than real motion has.
+    1803.10892). A network that minimises the variety loss predicts more spread than real motion
+    has.
 
     Args:
         samples: futures of the network at evenly spaced frames (P, S, F, J, 3), metres.
@@ -190,8 +192,8 @@ def best_of(output: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     """Return the weighted mean square error of the sample nearest to the recorded future.
 
     Only the nearest sample counts: if every sample were compared with the one recorded future, all
-    samples would become equal to the mean. This loss is added to the loss against a teacher's
-    results. This loss alone cannot replace the teacher.
+    samples would become equal to the mean. The loss `best_of` is added to the loss against a
+    teacher's results. Alone, `best_of` cannot replace the teacher.
 
     Args:
         output: coefficients that the student returned (P, S, K, D).
@@ -212,10 +214,11 @@ def gaussian_kl(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
 
         KL(teacher || student) = (v / w + (m - n)^2 / w - 1 - log(v / w)) / 2
 
-    In this formula, SPREAD_FLOOR^2 has been added to both variances. Where the futures of the
-    teacher differ much, this loss tolerates larger errors. The loss has three limits. Means and
-    variances of S samples are rough estimates. The coefficients are treated as independent of each
-    other. A sample is never compared with the teacher's result for the same noise.
+    In the formula of the divergence, SPREAD_FLOOR^2 has been added to both variances. Where the
+    futures of the teacher differ much, the divergence tolerates larger errors. The divergence has
+    three limits. Means and variances of S samples are rough estimates. The coefficients are
+    treated as independent of each other. A sample is never compared with the teacher's result for
+    the same noise.
 
     Args:
         output: coefficients that the student returned (P, S, K, D).

@@ -2,10 +2,11 @@
 
 With the `energy` objective, the loss is the energy score of the student's samples as a forecast of
 the recorded future. The energy score is proper: it is best if the samples differ as much as the
-futures of real people do. So the samples get a realistic spread and a better mean. Ensembles of
-weather forecasts are trained in the same way. With the `nearest` objective, only the best sample
-counts, as in the published metrics. The samples then do not represent probabilities. A student can
-also learn from a committee of other students (see `committee`).
+futures of real people do. With this objective, the samples get a realistic spread and a better
+mean. Ensembles of weather forecasts are trained in the same way. With the `nearest` objective,
+only the best sample counts, as in the published metrics. Samples that were trained with `nearest`
+do not represent probabilities. A student can also learn from a committee of other students (see
+`committee`).
 """
 
 from collections.abc import Sequence
@@ -53,7 +54,7 @@ def refine(
             count in the loss.
         out: checkpoint to write. The training state is written beside the checkpoint.
         validation_path: archive of other people, to which the spread of the samples is fitted
-            (only with the objective `energy`). With None, the spread is not fitted.
+            (only with the objective `energy`). If no archive is given, the spread is not fitted.
         committee_paths: checkpoints of further students, the committee to learn from.
 
     Raises:
@@ -129,8 +130,8 @@ def refine(
 
     state_path = out.with_suffix('.state')
     optimise(model.network, loss, settings, state_path, ancestry['identity'], header.name)
-    # A symmetric model also predicts the mirror image of each history. So the knowledge about one
-    # side of the body helps on the other side.
+    # A symmetric model also predicts the mirror image of each history. So training on one side of
+    # the body also improves predictions for the other side.
     has_base_line = header.parametrisation != 'official'
     header = header.model_copy(
         update={

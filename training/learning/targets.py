@@ -1,7 +1,7 @@
 """Makes the training rows of a one-step student: noise, condition and target result.
 
-A teacher may have another skeleton and frame rate than its student. The teacher then gets the same
-motion in its own layout, and its futures are converted to the layout and the rate of the student.
+A teacher may have another skeleton and frame rate than its student. Such a teacher gets the same
+motion in its own layout, and its futures are converted to the student's layout and rate.
 """
 
 import math
@@ -138,9 +138,9 @@ class Recorded:
     """Draws rows whose results are recorded futures, without a teacher.
 
     The noise of a row is made as in plain diffusion training: the recorded coefficients are
-    diffused to the one timestep of the student, the last of the DDIM sequence. At this timestep
-    little of the coefficients is left, and even less if `ddim_steps` is larger. So the best answer
-    of a student is close to the mean future.
+    diffused to the one timestep of the student, the last of the DDIM sequence. At the last
+    timestep little of the coefficients is left, and even less if `ddim_steps` is larger. So the
+    best answer of a student is close to the mean future.
     """
 
     def __init__(self, student: Checkpoint, examples: Examples) -> None:
@@ -166,8 +166,8 @@ class OtherSkeleton:
 
     Windows are drawn in the layout of the archive, and then converted for teacher and student. The
     teacher's futures are converted to positions, resampled to the rate of the student, and mapped
-    to the student's joints by name. Each joint is then shifted so that it starts at its last
-    observed position. Without the shift, a joint that is computed from other joints would jump.
+    to the student's joints by name. Each converted joint is shifted so that it starts at its last
+    observed position, because joints that are computed from other joints would jump otherwise.
 
     Each joint of the student gets the noise that the teacher has for the joint of the same name,
     coefficient by coefficient. Joints that only the student has get the noise of joints that only

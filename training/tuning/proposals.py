@@ -2,7 +2,7 @@
 
 There are two searches, `accuracy` and `balance`, one for each product. The two searches take
 turns, and both learn from every trial. The search `accuracy` minimises the score (the validation
-error). The search `balance` minimises L / B + log(1 + e). Here L is the latency and B is the
+error). The search `balance` minimises L + log(1 + e). The number L is the latency, divided by the
 latency budget. The excess e says by how much the score is above its limit, in units of the allowed
 accuracy loss. Because of the logarithm, a small excess is already expensive, and very bad students
 do not hide the differences between good ones. A single weighted sum of score and latency would
@@ -115,7 +115,7 @@ class Search:
         return keys
 
     def fitted(self, product: Product, trials: Sequence[Trial]) -> Optimizer:
-        """Return an optimiser that was told the objective of each trial for a product."""
+        """Return an optimiser that knows the objective of each trial for a product."""
         optimiser = Optimizer(
             self.dimensions,
             base_estimator='GP',

@@ -64,8 +64,8 @@ class Rung:
     Args:
         config: settings of the search.
         validation: archive to measure the early score on.
-        bar: early score that the trial must not exceed, metres. With None, the trial is not
-            stopped.
+        bar: early score that the trial must not exceed, metres. If there is no bar, the trial is
+            not stopped.
         folder: folder of the trial.
         student: student of the trial, before its training.
     """

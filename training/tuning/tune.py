@@ -66,8 +66,8 @@ def tune(
         out: folder for `trials.jsonl`, the folders of the trials, their common bank,
             `summary.json` and plots. The files `accuracy.yaml` and `balance.yaml` are also written
             here, for `train student --config`.
-        workers: number of trials that Ray trains at the same time. With None, this process trains
-            one trial after the other.
+        workers: number of trials that Ray trains at the same time. If `workers` is None, this
+            process trains one trial after the other.
 
     Raises:
         ConfigError: if the search space does not fit the student, the folder contains another

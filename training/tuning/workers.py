@@ -27,7 +27,8 @@ class Workers:
         # A cluster knows its own number of cores.
         cores = None if 'RAY_ADDRESS' in os.environ else count
         here = Path.cwd()
-        # Worker processes first import from this folder, which must not contain our sources.
+        # Worker processes first import from the current folder, which must not contain our
+        # sources.
         os.chdir(folder)
         try:
             ray.init(

@@ -68,8 +68,8 @@ def import_amass(
 
     Args:
         source: file or folder of one of the three kinds that the module describes.
-        subjects: data sets (like CMU) and people (like CMU/01) to keep. With None, everybody is
-            kept.
+        subjects: data sets (like CMU) and people (like CMU/01) to keep. If no names are given,
+            everybody is kept.
         out: archive to write.
         body_models: folder with files like smplh/SMPLH_MALE.pkl or smplx/SMPLX_NEUTRAL.npz. Only
             raw recordings need this folder.

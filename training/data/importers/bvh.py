@@ -41,7 +41,7 @@ CHANNEL = re.compile(r'([XYZ])(position|rotation)', re.IGNORECASE)
 
 
 class RigMapping(BaseModel):
-    """Says how to read BVH files of a rig. A file in config/bvh contains such a mapping."""
+    """Says how to read BVH files of a rig. Each file in config/bvh contains a rig mapping."""
 
     model_config = ConfigDict(extra='forbid', frozen=True)
 

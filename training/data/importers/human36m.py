@@ -2,8 +2,8 @@
 
 The file holds one array, `positions_3d`: a pickled dictionary of subject ('S1', ...) -> action
 ('Directions 1', ...) -> positions (T, 32, 3) float32. GSPS and TransFusion read the same file.
-VideoPose3D has converted the positions from millimetres to metres, in the world frame. In this
-frame z points up. The frame rate is 50 Hz.
+VideoPose3D has converted the positions from millimetres to metres, in the world frame. In the
+world frame z points up. The frame rate is 50 Hz.
 """
 
 import pickle

@@ -19,7 +19,7 @@ def join_archives(
 
     Args:
         sources: motion archives to join.
-        subjects: names of people to keep. With None, all people are kept.
+        subjects: names of people to keep. If no names are given, all people are kept.
         without: names of people to leave out.
         out: archive to write.
 

@@ -90,7 +90,7 @@ def sets_report(
         every frame. `iso_13855` also has `times_its_speeds`. If the speeds that ISO 13855 assumes
         are multiplied by `times_its_speeds`, its balls have the same coverage as our balls.
         `iso_13855` also has `ours_at_equal_coverage`: the median volume of our balls, divided by
-        the median volume that the balls of ISO 13855 then have.
+        the median volume of the balls of ISO 13855 at the same coverage.
 
         `groups`: for each group of windows, its `coverage`, `whole_body` and `radius_cm`.
         `joints`: coverage of each joint at JOINT_TIMES_S. `extremities`: coverage of wrists and

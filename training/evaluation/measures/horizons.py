@@ -101,8 +101,9 @@ def summarise_world(
         `best_baseline` describes the baseline with the least error at each time ahead. `row` and
         `mean` are the name and the error of the best baseline. `difference` is the error of the
         model minus the error of the best baseline, with the confidence interval `low` to `high`.
-        `is_better` is true if this whole interval is above zero. If all windows are from a single
-        clip, there is no interval, and `is_better` is None if the model is worse.
+        `is_better` is true if the whole interval from `low` to `high` is above zero. If all
+        windows are from a single clip, there is no interval, and `is_better` is None if the model
+        is worse.
     """
     means = bootstrap.mean(world)  # (R, 3, T)
     low, high = bootstrap.interval(world, clips)
@@ -149,7 +150,7 @@ def world_report(
         world: errors of all W windows from `measure_world` (W, R, 3, T), mm.
         labels: for each kind of group, the name of the group that each window belongs to (W,).
         clips: clip and person of each window (W,), see `bootstrap.clusters`.
-        times_s: times ahead of these errors (T,).
+        times_s: times ahead of the errors (T,), seconds.
     """
     people = labels.get('subject')
     report: dict[str, Any] = {

@@ -225,8 +225,8 @@ def dtw_m(paths: FloatArray, others: FloatArray) -> FloatArray:
     """Return the distance (P,) of paths (P, n, 3) from others (P, m, 3), regardless of timing.
 
     The method is dynamic time warping (Sakoe and Chiba 1978): the sum of the distances along the
-    cheapest alignment of two paths, divided by n. The result never exceeds the average distance of
-    simultaneous points.
+    cheapest alignment of two paths, divided by n. The DTW distance never exceeds the average
+    distance of simultaneous points.
 
     The code is our own because libraries align only one pair of paths at a time, and libraries
     with wheels are GPL or several megabytes large. Here numpy processes all pairs together, one

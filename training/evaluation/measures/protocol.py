@@ -22,7 +22,7 @@ def protocol_metrics(
     Args:
         rows: predicted futures of each row (B, S, F, J, 3), metres; NaN where the true future is
             NaN.
-        predicted: the B windows that are measured now.
+        predicted: predictions of B windows, with their histories and recorded futures.
         windows: all W windows of the archive, including the B windows.
         threshold: distance of two poses below which these poses are similar, metres, see
             `published`.
