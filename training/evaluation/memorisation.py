@@ -4,8 +4,8 @@ The measure is the distance of a predicted future from the nearest training futu
 future is nearer to a training future than the true future is. But any smooth future is near to
 some training future. So the distance is compared with three others: the distance of the true
 future, the distance of a damped velocity (a baseline that has learnt nothing), and the distance of
-predictions for people in the training data. For a person in the training data, the clip that a
-window comes from does not count.
+predictions for people in the training data. Predictions for people in the training data are not
+compared with the clip of their own window.
 """
 
 from collections.abc import Iterator, Sequence

@@ -144,9 +144,9 @@ def nearest(samples: Tensor, truth: Tensor, measured: Tensor, final_weight: floa
     The loss is the sum of three errors. The first error is the distance of poses, averaged over
     the frames as in the published protocol. The second error is the weighted distance of poses in
     the last frame. The third error is half the distance of the root. Each error is that of the
-    sample for which this error is smallest. Such a loss is called variety loss (Social GAN, arXiv
-    1803.10892). A network that minimises the variety loss predicts more spread than real motion
-    has.
+    sample for which this error is smallest. The sum of such errors is called variety loss (Social
+    GAN, arXiv 1803.10892). A network that minimises the variety loss predicts more spread than
+    real motion has.
 
     Args:
         samples: futures of the network at evenly spaced frames (P, S, F, J, 3), metres.

@@ -1,7 +1,7 @@
 """Makes the training rows of a one-step student: noise, condition and target result.
 
-A teacher may have another skeleton and frame rate than its student. Such a teacher gets the same
-motion in its own layout, and its futures are converted to the student's layout and rate.
+If teacher and student differ in skeleton or frame rate, the teacher gets the same motion in its
+own layout and rate, and its futures are converted to the layout and rate of the student.
 """
 
 import math
