@@ -111,7 +111,7 @@ class DistilConfig(Strict):
     `recorded`, the student takes only layout and window from the teacher, and also the scales if
     both have the same layout and window."""
     loss: Literal['mse', 'kl'] = 'mse'
-    """Loss against the targets: `mse` is the mean square error, `kl` the divergence of fitted
+    """Loss against the targets. `mse` is the mean square error. `kl` is the divergence of fitted
     normal distributions. The module `losses` describes both."""
     truth_weight: Share = 0.0
     """Weight, from 0 to 1, of the loss that compares the nearest sample with the recorded

@@ -56,8 +56,8 @@ class LatencyConfig(Strict):
     """Number of predictions that are made before the timed predictions."""
     predictions: Count = 100
     gap_s: Annotated[float, Field(ge=0, le=1)] = 0.02
-    """Pause before each prediction, seconds. On a robot there is a pause, too, because the tracker
-    is slower, and the caches are then filled by other programs."""
+    """Pause before each prediction, seconds. On a robot there are such pauses as well, because it
+    waits for its tracker, and the caches of the CPU cool down."""
 
 
 class Pruning(Strict):
@@ -68,7 +68,7 @@ class Pruning(Strict):
     """
 
     at: Annotated[float, Field(gt=0, lt=1)] = 0.33
-    """Share of a trial's training steps after which its early score is measured."""
+    """Share of a trial's training steps after which the early score of the trial is measured."""
     after: Count = 5
     """Number of early scores that are needed before a trial can be stopped."""
 
@@ -82,7 +82,7 @@ class TuneConfig(Strict):
     space: Annotated[dict[str, Dimension], Field(min_length=1)]
     """Search space: the values to try for each key of `base`, such as `network.layers`."""
     search: Literal['gaussian_process', 'random'] = 'gaussian_process'
-    """How trials are proposed. `random` draws all trials at random from the space, as a
+    """How trials are proposed. `random` spreads all trials over the space at random, as a
     baseline."""
     trials: Count
     initial_trials: Count

@@ -17,8 +17,8 @@ from motion_predictor_training.data.exchange import Exchange, subtrees
 from motion_predictor_training.data.pool import Pool
 
 SLOWER = (2, 4)
-"""Every how many frames are kept to imitate a slower tracker: for a model of 60 Hz, one with 30 or
-15 Hz."""
+"""A slower tracker is imitated by keeping every second or fourth frame: 30 or 15 Hz for a model of
+60 Hz."""
 HIDDEN_SHARE = 0.3
 """Largest probability with which a joint is hidden for a while in a window."""
 SLOW_MOTION = (0.1, 0.6)

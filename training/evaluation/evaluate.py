@@ -121,7 +121,7 @@ def evaluate_checkpoint(
 
     Raises:
         ArchiveError: if the archive has no window for this model, or names no subjects although
-            `seen` does.
+            `seen` is given.
         ValueError: if the threshold is not positive, or the checkpoint is not calibrated for the
             coverage.
     """

@@ -37,9 +37,9 @@ REFERENCE_STRIDE = 15
 """Number of frames between the starts of the training windows that predictions are compared
 with."""
 COPY = 1 / 3
-"""A sample is a copy if its distance to the nearest training clip is less than this share of the
-distance to the next one (Yoon et al. 2023, Diffusion probabilistic models generalize when they
-fail to memorize)."""
+"""A sample is a copy if its distance to the nearest training clip is less than this share of its
+distance to the second-nearest clip (Yoon et al. 2023, Diffusion probabilistic models generalize
+when they fail to memorize)."""
 ROWS = {
     'error_mm': 'mean of the samples from what happened, mm',
     'nearest_sample_mm': 'nearest sample from what happened, mm',

@@ -29,7 +29,7 @@ class Bank:
     def on(self, device: torch.device) -> 'DrawnBank':
         """Return an object that draws rows on a device.
 
-        The whole bank must fit into the memory of the device.
+        On a GPU, the whole bank must fit into the memory of the GPU.
         """
         return DrawnBank(
             {field: torch.from_numpy(array).to(device) for field, array in self.arrays.items()}
@@ -38,7 +38,7 @@ class Bank:
 
 @dataclass(frozen=True)
 class DrawnBank:
-    """A bank in the memory of the device that trains."""
+    """A bank on the device that trains."""
 
     tensors: dict[str, Tensor]
 

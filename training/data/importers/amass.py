@@ -91,7 +91,7 @@ def import_amass(
 
 
 def _of_windows(source: Path, subjects: Sequence[str] | None, rate_hz: float) -> list[Clip]:
-    """Read an array of windows. In the known test file, data sets name the windows."""
+    """Read an array of windows. In the known test file, windows are named by their data sets."""
     windows = read_arrays(source, ['arr_0'])['arr_0']
     _check(source, 'arr_0', windows, 4)
     relative = _is_relative(windows)

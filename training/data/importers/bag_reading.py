@@ -99,7 +99,8 @@ def read_recording(source: Path, options: BagOptions) -> Recording:
     """Read the skeletons of a bag in their recorded frame, layout and time stamps.
 
     Raises:
-        ArchiveError: if the bag is damaged, lacks the topic, or the topic has no people.
+        ArchiveError: if the bag is damaged or lacks the topic, or the topic has another type or no
+            people.
     """
     if not source.exists():
         raise ArchiveError(f'there is no bag {source}')
