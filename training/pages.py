@@ -183,7 +183,7 @@ def _sensitivity(results: Results) -> str:
 
 
 def _searches(results: Results) -> str:
-    """Return the table of the best score of each search after a number of its trials."""
+    """Return a table of the best score that each search had found after some numbers of trials."""
     searches = {
         name.removeprefix(SEARCH).replace('-', ' '): result
         for name, result in results.items()

@@ -1,6 +1,6 @@
 """Splits archives by people into training, validation, calibration and test archives.
 
-A file lists the people of each use. Nobody may have two uses.
+A file lists the people of each use. No person may be listed for two uses.
 """
 
 from collections import Counter
@@ -34,12 +34,13 @@ class Split(Strict):
 
 
 def require_apart(people: Mapping[str, Sequence[str]]) -> None:
-    """Refuse a split in which a person has two uses.
+    """Refuse a split that lists a person for two uses.
 
     People without a name count as different people.
 
     Raises:
-        ConfigError: if a person has two uses. The error message names the person and the uses.
+        ConfigError: if a person is listed for two uses. The error message names the person and the
+            uses.
     """
     counts = Counter(name for names in people.values() for name in set(names) if name)
     for name, count in counts.items():

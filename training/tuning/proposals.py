@@ -2,11 +2,11 @@
 
 There are two searches, `accuracy` and `balance`, one for each product. The two searches take
 turns, and both learn from every trial. The search `accuracy` minimises the score (the validation
-error). The search `balance` minimises L + log(1 + e). The number L is the latency, divided by the
-latency budget. The excess e says by how much the score is above its limit, in units of the allowed
-accuracy loss. Because of the logarithm, a small excess is already expensive, and very bad students
-do not hide the differences between good ones. A single weighted sum of score and latency would
-find one compromise between both products, instead of both.
+error). The search `balance` minimises the latency, divided by the latency budget, plus log(1 + e).
+The excess e says by how much the score is above its limit, in units of the allowed accuracy loss.
+Because of the logarithm, a small excess is already expensive, and very bad students do not hide
+the differences between good ones. A single weighted sum of score and latency would find one
+compromise between both products, instead of both.
 
 For each proposal, the optimiser is built anew from all trials. The proposals of the optimiser
 depend only on the seed and the trials. So a resumed search continues like an uninterrupted one.

@@ -119,7 +119,7 @@ def in_layout(
         common_names: common names of the J joints of the motion.
         layout: layout to map the joints to.
         make_missing: whether joints that the motion lacks are computed from other joints by the
-            recipes of the layout. Joints that are still missing are NaN.
+            recipes of the layout. Joints that cannot be computed are NaN.
         source_layout: layout of the motion, if known. The recipes of this layout are used as well.
 
     Raises:

@@ -8,10 +8,10 @@ form, which averages only over pairs of different samples. The true distribution
 form for any number S of samples (Ferro 2014).
 
 Every score is computed for each frame: for the flattened pose relative to the root (as in the
-protocol), and for the positions in the world. A truth that is distributed like the samples has the
-mean rank 0.5. Such a truth is farther from the mean than all samples with probability 1 / (S + 1).
-A coordinate of such a truth is outside the range of all samples with probability 2 / (S + 1). For
-such a truth, the root-mean-square error of the mean equals the spread of the samples.
+protocol), and for the positions in the world. If the truth is distributed like the samples, its
+mean rank is 0.5, and the root-mean-square error of the mean equals the spread of the samples. The
+truth is then farther from the mean than all samples with probability 1 / (S + 1), and each
+coordinate of the truth is outside the range of all samples with probability 2 / (S + 1).
 """
 
 from typing import Any
