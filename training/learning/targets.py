@@ -224,7 +224,7 @@ class OtherSkeleton:
         return steps * (self.teacher.window.rate_hz / header.window.rate_hz)
 
     def _futures(self, taught: Tensor, noise: Tensor) -> Tensor:
-        """Return the futures (P, S, F, J, 3) that the teacher predicts, metres, world frame."""
+        """Predict futures (P, S, F, J, 3) of windows (P, N, J, 3) by the teacher, world frame."""
         header, parametrisation = self.teacher, self.model.parametrisation
         frames = header.window.history_frames
         facing = header.layout.facing if header.frame == 'heading' else None
@@ -238,7 +238,7 @@ class OtherSkeleton:
         return to_world(from_features(future, None).cpu(), frame)
 
     def _transfer(self, futures: Tensor, taught: Tensor, seen: Tensor) -> Tensor:
-        """Convert the teacher's futures (P, S, F, J, 3) to the student's layout and rate."""
+        """Convert futures (P, S, F, J, 3) to the student's layout and rate (P, S, F', J', 3)."""
         last = taught[:, self.teacher.window.history_frames - 1]  # (P, J, 3)
         start = last[:, None, None].expand(-1, futures.shape[1], -1, -1, -1)
         moving = torch.cat([start, futures], 2)  # (P, S, 1 + F, J, 3)

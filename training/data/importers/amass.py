@@ -209,7 +209,7 @@ def _raw_joints(path: Path, models: 'BodyModels', rate_hz: float) -> FloatArray:
     gender = gender.decode() if isinstance(gender, bytes) else str(gender)
     recorded_hz = float(rate.reshape(()))
     step = round(recorded_hz / rate_hz)
-    if step > 1 and abs(recorded_hz - step * rate_hz) < 1e-6:  # no joints for unused frames
+    if step > 1 and abs(recorded_hz - step * rate_hz) < 1e-6:  # unused frames need no joints
         poses, trans, recorded_hz = poses[::step], trans[::step], rate_hz
     # Some files have the gender as the printed form of a byte string: "b'female'".
     joints = models.joints(kind, gender.removeprefix("b'").rstrip("'"), poses, trans, betas)
