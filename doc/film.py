@@ -46,18 +46,18 @@ BROWSER_FLAGS = ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swi
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody in the film."""
+    """A person in the film: a part of a recorded clip, at a place."""
 
     name: str
     clip: str
     since_s: float
-    """Where in the clip the film's motion begins."""
+    """Time in the clip at which the film begins, seconds."""
     at: tuple[float, float]
-    """Where they are then, metres."""
+    """Place of the person when the film begins, metres."""
     turned_deg: float
 
     def motion(self, archive: MotionArchive) -> NDArray[np.float32]:
-        """Return their joints (T, J, 3) until the clip ends."""
+        """Return the joints of the person (T, J, 3) until the clip ends, metres."""
         clip = archive.clip(archive.clip_names.index(self.clip))
         clip = clip[round(self.since_s * archive.rate_hz) :]
         c, s = np.cos(np.deg2rad(self.turned_deg)), np.sin(np.deg2rad(self.turned_deg))
@@ -72,7 +72,7 @@ CAST = (
 
 
 def moments(archive: MotionArchive) -> Iterator[Moment]:
-    """Yield everybody and the arm, so often as the film has pictures, until somebody has gone."""
+    """Yield the people and the arm for each picture of the film, until the first clip ends."""
     watcher = Watcher(MotionPredictor.load('default', backend='eager'))
     arm = RobotModel(ARM / 'capsules.yaml', (ARM / 'arm.urdf').read_text())
     motions = {actor.name: actor.motion(archive) for actor in CAST}
@@ -88,7 +88,7 @@ def moments(archive: MotionArchive) -> Iterator[Moment]:
 
 @contextmanager
 def looking(page: Page) -> Iterator[None]:
-    """Have a browser look at the page."""
+    """Open the page in a browser while the context lasts."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=shutil.which('chromium'), args=BROWSER_FLAGS
@@ -97,7 +97,7 @@ def looking(page: Page) -> Iterator[None]:
         view.goto(page.url)
         while not page.is_watched:
             view.wait_for_timeout(100)
-        view.wait_for_timeout(3000)  # until the lights of the scene have come
+        view.wait_for_timeout(3000)  # wait until the browser has loaded the lights
         yield
         browser.close()
 
@@ -130,7 +130,7 @@ def film(scenes: list[Moment], dark: bool, out: Path) -> None:
 
 
 def main() -> None:
-    """Film the scene in the colours of the night and of the day."""
+    """Film the scene with dark colours and with light colours."""
     parser = argparse.ArgumentParser(description='Film the live view for the README.')
     parser.add_argument('archive', help='motion archive with the clips of the cast')
     parser.add_argument('--out', type=Path, default=Path(__file__).parent, help='folder')

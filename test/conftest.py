@@ -197,13 +197,13 @@ def tiny(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
 
 @pytest.fixture(scope='session')
 def tiny_symmetric(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
-    """Like `tiny`, but calibrated, and every other sample is of the mirror image."""
+    """A calibrated `tiny` that predicts every second sample from the mirror image."""
     return make_checkpoint(symmetric=True, calibrated=True)
 
 
 @pytest.fixture(scope='session')
 def tiny_official(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
-    """A one-step TransFusion like one with official weights: world axes and a damped root."""
+    """A one-step TransFusion with the settings of official weights: world axes, damped root."""
     return make_checkpoint(
         network=TransFusionSpec(layers=3, width=8, heads=2, ff_width=8),
         prediction='epsilon',
@@ -240,8 +240,8 @@ def write_archive(tmp_path: Path, stride: FloatArray) -> Callable[..., Path]:
     return write
 
 
-# Messages of vendors. No package index that the tests can use has their packages. All fields that
-# are read here are the same as in the definitions of these packages.
+# Definitions of vendors' messages. The packages with these messages are in no package index that
+# the tests can use. All fields that our sources read are defined here as in those packages.
 VENDORS = {
     'zed_msgs/msg/Keypoint2Df': 'float32[2] kp',
     'zed_msgs/msg/Keypoint2Di': 'uint32[2] kp',

@@ -292,5 +292,5 @@ def test_recorded_motion_with_unmeasured_joints_loads(recorded: Path) -> None:
     archive = load_archive(recorded / 'hrc_upper.npz')
     assert archive.valid is not None
     assert np.isnan(archive.clip(0)).any()
-    with pytest.raises(ArchiveError, match='gapless'):  # the legs were measured of nobody
+    with pytest.raises(ArchiveError, match='gapless'):  # nobody's legs were measured
         cut_windows(archive, SMPL, 60, frames=150, stride=30)

@@ -13,7 +13,7 @@ BUDGET_MS = 20.0
 
 @dataclass
 class Machine:
-    """Simulates predictions at 30 Hz. Their time grows with people, samples and `load`."""
+    """Simulates predictions at 30 Hz. A prediction takes longer with people, samples, `load`."""
 
     samples: int = 50
     overhead_ms: float = 1.0
@@ -66,7 +66,8 @@ def test_a_machine_that_is_fast_enough_draws_all_samples() -> None:
 def test_it_finds_the_most_samples_that_fit(load: float, samples: int) -> None:
     machine = Machine(load=load)
     assert machine.run(120) == samples
-    # The controller misses the budget on the way there, and three times per try of more samples.
+    # The controller misses the budget until it has found the number of samples. Later it misses
+    # the budget three times whenever it tries more samples.
     assert machine.misses <= 12
     assert machine.history[-1000:].count(samples) > 980
 

@@ -1,4 +1,4 @@
-"""What commands print: nothing that nobody asked for, and colour only where a terminal is."""
+"""Commands print only their results, and print colours only on a terminal."""
 
 import io
 import logging

@@ -75,7 +75,7 @@ GRAPH = {name: {*_imports(path, MODULES)} - {name} for name, path in MODULES.ite
 
 
 def _row(module: str, package: str, rows: list[list[str]]) -> tuple[int, str]:
-    """Return the row of a module and its entry there. If several fit, the longest name counts."""
+    """Return the row of a module and the entry for it: the longest entry that names the module."""
     inner = module.removeprefix(f'{package}.')
     places = [(n, place) for n, row in enumerate(rows) for place in row]
     fits = [(n, p) for n, p in places if inner == p or inner.startswith(f'{p}.')]

@@ -1,4 +1,4 @@
-"""What an installation holds."""
+"""An installation holds all files that the package needs."""
 
 import os
 import subprocess

@@ -172,7 +172,7 @@ def test_a_random_network_is_not_blind_to_history(tiny: Checkpoint, crowd: Float
     still = np.broadcast_to(crowd[:, -1:], crowd.shape)
     predictor = predictor_of(tiny)
     difference = predictor.predict(crowd).mean - predictor.predict(still).mean
-    assert np.abs(difference).max() > 1e-3  # otherwise the other tests would show nothing
+    assert np.abs(difference).max() > 1e-3  # else the other tests prove nothing
 
 
 def silenced(checkpoint: Checkpoint) -> Checkpoint:

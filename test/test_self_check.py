@@ -64,7 +64,7 @@ class Trembling:
         self._random = np.random.default_rng(0)
 
     def go_on(self, seconds: float, name: str = 'a', track: int = 1) -> Prediction:
-        """Observe the person under a name for some time. Return the last corrected prediction."""
+        """Observe the person for some seconds. Return the last corrected prediction."""
         for _ in range(round(seconds * 1e9 / PERIOD_NS)):
             self.stamp_ns += PERIOD_NS
             place = self._random.normal(scale=0.05, size=(JOINTS, 3)).astype(np.float32)
@@ -75,7 +75,7 @@ class Trembling:
 
 
 def test_errors_are_those_of_the_mean_and_of_simple_guesses() -> None:
-    """A person moves at 1 m/s. The mean has no error. The error of zero velocity is the way."""
+    """A person moves at 1 m/s, as the mean predicts. Zero velocity is off by the path walked."""
     check = SelfCheck(TIMES)
     way = np.zeros((JOINTS, 3), np.float32)
     for message in range(120):
@@ -248,7 +248,7 @@ def replay(
 
 
 def test_somebody_whom_the_calibration_fails_is_held_within_20_s(recorded: Path) -> None:
-    """The radii are halved. From 20 s on, the next half second is held as promised."""
+    """With halved radii, the corrected radii hold the promised share after 20 s."""
     predictor = MotionPredictor.load('default', device='cpu', samples=8, backend='eager')
     before, after = [], []
     path = recorded / 'test.npz'

@@ -1,4 +1,4 @@
-"""The benchmark in miniature: all figures exist and are consistent. No time is judged."""
+"""The benchmark in miniature: all figures exist and are consistent. No test limits a time."""
 
 import json
 import subprocess

@@ -82,7 +82,7 @@ def test_a_compiled_predictor_agrees_with_eager_for_any_people_and_samples(
     of_single_precision(monkeypatch)
     path = saved
     if kind != 'shared trunk':
-        monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))  # tests count its files
+        monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))  # tests count files in the cache
         path = tmp_path / f'{kind}.safetensors'
         request.getfixturevalue(kind).save(path)
     compiled, eager = load(path, 'compiled'), load(path, 'eager')

@@ -55,7 +55,7 @@ def test_the_official_step_is_reproduced(student: Checkpoint, golden: dict[str, 
         condition = parametrisation.condition(history)
         x0 = model.denoise(golden['noise'][None], condition)[0]
         future = parametrisation.synthesis @ x0 + parametrisation.offset(history)
-        # The official sampler also adds noise to the condition. Ours uses the mean of that.
+        # The official sampler also adds noise to the condition. Our sampler uses the mean instead.
         level = (1 - parametrisation.alpha_hat[0]).sqrt()
         future = future + parametrisation.known @ (level * golden['student_inpaint_noise'])
     close(condition[0], golden['condition_dct'])

@@ -34,7 +34,7 @@ def test_what_is_added_to_going_on_begins_at_nothing_and_at_rest(coefficients: i
     n = torch.arange(1, future + 1, dtype=torch.float64)[:, None]
     k = torch.arange(coefficients, dtype=torch.float64) + 0.5
     waves = 1 - torch.cos(k * torch.pi * n / future)
-    # At the last observation these waves and their slopes are zero. The basis spans them.
+    # The waves and their slopes are zero at the last observation. The basis spans the same space.
     shares = torch.linalg.lstsq(waves, basis).solution
     torch.testing.assert_close(waves @ shares, basis, atol=1e-9, rtol=0)
 

@@ -198,7 +198,7 @@ def by_brute_force(
 def test_distances_equal_those_by_brute_force(
     distances: Path, make_prediction: Callable[..., Any], apart: Any, far_m: float
 ) -> None:
-    """This holds to 1e-6 m in both languages, wherever the origin of the frame is."""
+    """C++ and Python agree with brute force to 1e-6 m, wherever the origin of the frame is."""
     message, age_s, span = make_prediction(people=2, samples=5), 0.037, (0.0, 0.6)
     for motion in message.motions:
         motion.samples += np.float32(far_m)

@@ -124,7 +124,7 @@ class Planner(Node):
         self.create_subscription(DiagnosticArray, '/diagnostics', self.diagnostics.append, 10)
 
     def spin(self, seconds: float) -> None:
-        """Handle what arrives for a while."""
+        """Handle the arriving messages for some seconds."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left)
@@ -132,7 +132,7 @@ class Planner(Node):
     def wait_for(
         self, condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S
     ) -> None:
-        """Handle what arrives until a condition holds."""
+        """Handle the arriving messages until a condition holds."""
         until = time.monotonic() + patience_s
         while not condition():
             if time.monotonic() > until:
@@ -141,7 +141,7 @@ class Planner(Node):
             self._executor.spin_once(timeout_sec=0.05)
 
     def wait_for_node(self, name: str = 'predictor') -> None:
-        """Wait until a node is matched with this one."""
+        """Wait until this test's node has discovered another node."""
         self.wait_for(lambda: name in self.get_node_names(), f'{name} is there')
 
     def call(self, kind: Any, service: str, request: Any, patience_s: float = PATIENCE_S) -> Any:
@@ -292,7 +292,10 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
 
 @pytest.fixture(scope='module')
 def predictor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """One predictor with default parameters. It must survive all tests of a module."""
+    """A predictor with default parameters that all tests of a module share.
+
+    The fixture fails if this predictor ends before the last of these tests.
+    """
     process = Process('predictor', log=tmp_path_factory.mktemp('predictor') / 'predictor.log')
     yield process
     assert process.popen.poll() is None, f'the predictor ended by itself:\n{process.output}'
@@ -302,7 +305,7 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 
 def clip_of(archive: MotionArchive, longest: int = 0) -> Pose:
-    """Return the longest clip of an archive, or the next longest ones by number."""
+    """Return the longest clip of an archive (`longest` 0), or the second longest (1), ..."""
     order = sorted(range(len(archive)), key=lambda index: -len(archive.clip(index)))
     return archive.clip(order[longest])
 

@@ -128,7 +128,7 @@ ARM = CONFIG / 'demo_arm'
 def test_the_security_policy_allows_what_a_node_uses(
     planner: Any, start: Any, executable: str, name: str, parameters: list[str]
 ) -> None:
-    """It allows exactly that: more is a security hole, with less the node does not work."""
+    """The policy allows no more, since that is a security hole, and no less, or the node fails."""
     given = ['use_sim_time:=true', *parameters]
     start(executable, '--ros-args', *(part for value in given for part in ('-p', value)))
     planner.wait_for_node(name)
@@ -185,7 +185,7 @@ def test_quality_of_service_can_be_overridden(planner: Any, start: Any) -> None:
 def largest_segment(process: Any) -> int:
     """Return the size in bytes of the largest shared memory segment of a process."""
     maps = Path(f'/proc/{process.popen.pid}/maps').read_text()
-    made = re.compile('fast(dds|rtps)_')  # Fast DDS 3, and 2
+    made = re.compile('fast(dds|rtps)_')  # the names in Fast DDS 3 and in Fast DDS 2
     paths = {Path('/' + line.split(' /')[-1]) for line in maps.splitlines() if made.search(line)}
     return max((path.stat().st_size for path in paths if path.exists()), default=0)
 
@@ -196,7 +196,7 @@ def largest_segment(process: Any) -> int:
 def test_a_whole_prediction_fits_the_shared_memory(
     planner: Any, start: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In fragments it would arrive 20 ms later. An integrator's own settings take precedence."""
+    """A prediction in fragments would arrive 20 ms later. A user's own settings replace ours."""
     numbers = len(SMPL.joints) * 120 * (50 * 3 + 3 + 1)
     process = start('predictor', '--ros-args', '-p', 'samples:=2')
     planner.wait_for_node()

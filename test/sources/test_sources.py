@@ -1,7 +1,7 @@
 """Sources: messages as drivers send them, and invalid messages.
 
-Messages of ROS are its own classes. Messages of vendors are classes that are made from the
-definitions in conftest.py.
+For messages of ROS the tests use the classes of ROS. For messages of vendors the tests use classes
+that are made from the definitions in conftest.py.
 """
 
 from collections.abc import Callable
@@ -141,7 +141,7 @@ def test_nobody_before_a_zed(make_zed: Callable[..., Any]) -> None:
         ({'skeleton_available': False}, {'person without skeleton': 1}),
         ({'tracking_state': 0}, {'person who is not tracked': 1}),
         ({'label_id': -1}, {'person who is not tracked': 1}),
-        ({'tracking_state': 3}, {}),  # the person has left: not read, and not counted as an error
+        ({'tracking_state': 3}, {}),  # the person has left, which is no error
     ],
 )
 def test_people_without_a_skeleton_or_a_track(

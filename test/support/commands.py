@@ -21,15 +21,15 @@ NEVER_SHOWN = (ResourceWarning, PendingDeprecationWarning, ImportWarning)
 
 
 class Terminal(io.StringIO):
-    """A terminal, on which progress bars show."""
+    """A stand-in for a terminal, so that progress bars are shown."""
 
     def isatty(self) -> bool:
-        """Return that it is one."""
+        """Return true: this stream counts as a terminal."""
         return True
 
 
 class _Copying(Terminal):
-    """One of the streams of a command; what it writes also appears on its terminal."""
+    """One output stream of a command. Text written to it also appears on the terminal."""
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class _Copying(Terminal):
 
 
 def left_on(written: str) -> str:
-    """Return what a terminal shows in the end: bars go back and up, and write over themselves."""
+    """Return the text that a terminal shows in the end, after progress bars overwrote lines."""
     lines, row, column = [''], 0, 0
     for part in re.split(r'(\r|\n|\x1b\[A)', written):
         if part == '\r':
@@ -61,9 +61,10 @@ def left_on(written: str) -> str:
 def run_train(arguments: Sequence[str]) -> int:
     """Run `train` in this process and return its exit status.
 
-    A success ends with where the result lies, and leaves nothing on stderr but remarks that name
-    the command. A refusal is one sentence there. No bar is left, and Python warns of nothing.
-    Objects that earlier tests left behind are not freed meanwhile, as they could warn or print.
+    After a success, the last output names the place of the result, and stderr holds only remarks
+    that begin with the name of the command. After a refusal, stderr holds one sentence. In both
+    cases no progress bar is left on the terminal, and Python gives no warning. Meanwhile, objects
+    that earlier tests left behind are not freed, as they could warn or print.
     """
     return check(cli.main, 'train', arguments)
 

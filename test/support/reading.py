@@ -1,6 +1,6 @@
 """Input as the node reads it, and a stand-in for tf2_ros where that is not installed.
 
-The stand-in has the interface of tf2_ros. Everything that uses this interface is the real code.
+The stand-in has the interface of tf2_ros. The code that calls this interface is the real code.
 """
 
 from types import ModuleType, SimpleNamespace
@@ -47,7 +47,7 @@ def seen_by_camera(pose: FloatArray) -> FloatArray:
 
 
 class FakeTf2(ModuleType):
-    """The part of the interface of tf2_ros that is used. A test sets the transforms by frame."""
+    """A stand-in with the calls of tf2_ros that are used. A test sets a transform per frame."""
 
     class TransformException(Exception):  # noqa: N818 its name there
         pass

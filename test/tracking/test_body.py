@@ -115,7 +115,7 @@ def test_a_hidden_hand_moves_with_its_elbow(stride: FloatArray) -> None:
 
 
 def test_doubt_holds_what_people_really_do(recorded: Path) -> None:
-    """On people who were not used to fit the doubt, it holds 90 % of the hidden legs."""
+    """The doubt holds 90 % of the hidden legs of people who were not used to fit it."""
     archive = load_archive(recorded / 'test.npz')
     legs, within = joints(*LEGS), []
     for index in range(len(archive)):

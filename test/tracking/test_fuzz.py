@@ -75,7 +75,15 @@ options = st.fixed_dictionaries(
 
 
 def _pose(seed: int, place: float, hidden: float, wrong: float, odd: float) -> FloatArray:
-    """Return a pose at a place. Shares of its joints are hidden, or have the value `odd`."""
+    """Return a pose (J, 3) at a place, in which some joints are hidden and some have odd values.
+
+    Args:
+        seed: seed of the random numbers
+        place: added to all coordinates, metres
+        hidden: share of the joints that are NaN
+        wrong: share of the joints whose coordinates are `odd`
+        odd: value of these coordinates
+    """
     generator = np.random.default_rng(seed)
     pose = (STANDING + generator.normal(scale=0.02, size=STANDING.shape) + place).astype(
         np.float32
@@ -177,7 +185,7 @@ def play_all(given_options: dict[str, Any], sequence: list[tuple[str, int, Any]]
 
 @SHORT
 @given(options, st.lists(steps, min_size=1, max_size=20))
-@example(  # all joints at one place, and too few of them for a size
+@example(  # all joints at one place, and too few joints to tell the size of the body
     {
         'max_gap_s': 0.05,
         'forget_after_s': 0.0,

@@ -32,7 +32,7 @@ def check(gates: Gates, step: int, pose: FloatArray) -> Checked:
 
 
 def warm(gates: Gates, stride: FloatArray) -> int:
-    """Show a person who walks to the gates. Return the next step."""
+    """Pass 30 steps of a walking person to the gates. Return the number of the next step."""
     for step in range(30):
         checked = check(gates, step, walk(stride, step))
         np.testing.assert_array_equal(checked.positions, walk(stride, step))

@@ -101,9 +101,9 @@ def test_whoever_is_found_again_under_a_new_id_goes_on() -> None:
 @pytest.mark.parametrize(
     ('lost', 'found'),
     [
-        ({'anna': at(0), 'ben': at(0, 0.4)}, {'new': at(0)}),  # which lost person is it?
-        ({'anna': at(0)}, {'new': at(0), 'other': at(0, 0.4)}),  # which new person is it?
-        ({'anna': at(0), 'carl': at(0, 0.4)}, {'new': at(0), 'carl': at(0, 0.4)}),  # one is near
+        ({'anna': at(0), 'ben': at(0, 0.4)}, {'new': at(0)}),  # `new` may be anna or ben
+        ({'anna': at(0)}, {'new': at(0), 'other': at(0, 0.4)}),  # `new` or `other` may be anna
+        ({'anna': at(0), 'carl': at(0, 0.4)}, {'new': at(0), 'carl': at(0, 0.4)}),  # carl is near
         ({'anna': at(0)}, {'new': at(1)}),  # too far
     ],
 )

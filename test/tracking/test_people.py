@@ -316,12 +316,12 @@ def test_stragglers_are_no_restart() -> None:
     people = make_people()
     for step in range(100, 160, 2):
         assert report(people, step, anna=POSE)
-        assert not report(people, step - 50, anna=POSE)  # newer than the last straggler
+        assert not report(people, step - 50, anna=POSE)  # newer than the last late one
     assert report(people, 159, anna=POSE)
     for late in range(RESTART_AFTER - 1):
         assert not report(people, 120 + late, anna=POSE)
     assert report(people, 160, anna=POSE)
-    for late in reversed(range(2 * RESTART_AFTER)):  # ever older, so no restart
+    for late in reversed(range(2 * RESTART_AFTER)):  # stamps go back, so nothing restarts
         assert not report(people, late, anna=POSE)
     assert people.feed.restarts == 0
     assert statuses(people) == {'anna': Status.OK}

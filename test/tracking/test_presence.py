@@ -1,7 +1,8 @@
 """A fault never looks like an empty cell, whatever messages arrive.
 
-The state machine plays messages of several people with several clocks. After each message it
-checks what the node would publish. FUZZ_MINUTES=60 plays new sequences for 60 minutes.
+The state machine plays messages of several people with several clocks. After each message the
+test checks the message that the node would publish. FUZZ_MINUTES=60 plays new sequences for 60
+minutes.
 """
 
 import os
@@ -55,10 +56,10 @@ class Cell(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.people = make_people()
-        self.steady_ms = 0  # true time, of a watch beside the cell
+        self.steady_ms = 0  # true time, which no clock of the cell changes
         self.clock_ms = 10_000_000  # time of the robot's clock
         self.frame = 'map'
-        self.spoken_of_ms = 0  # before the start, anybody may have been there
+        self.spoken_of_ms = 0  # before the start, somebody may have been there
         self.last: list[Observation] = []
 
     def send(

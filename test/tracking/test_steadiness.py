@@ -1,4 +1,4 @@
-"""A whole body that jumps is held on its path. Recorded people are never held."""
+"""A whole body that jumps is held on its path. Recorded people are never taken to jump."""
 
 from pathlib import Path
 

@@ -33,7 +33,7 @@ ROWS = ['TransFusion, one step', 'SwiftDiff', 'zero velocity']
 
 
 def reproduce(name: str, sources: list[Path], out: Path, *more: str, settings: list[str]) -> dict:
-    """Run the command in miniature. Return the report that it wrote."""
+    """Run `train reproduce` in miniature. Return the report that the command wrote."""
     arguments = ['reproduce', name, '--source', *map(str, sources), '--out', str(out), *more]
     arguments += [part for setting in settings for part in ('--set', setting)]
     assert run_train([*arguments, '--samples', '3']) == 0

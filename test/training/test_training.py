@@ -74,7 +74,7 @@ def test_the_chain_survives_a_kill_and_beats_standing_still(
     for metric in (
         'MPJPE_of_mean_mm',
         'root_ADE_of_mean_m',
-    ):  # not the pose: this model is too small for it
+    ):  # metrics of the pose are left out: this model is too small for poses
         assert rows['model'][metric] < rows['zero_velocity'][metric]
         assert rows['model'][metric] < rows['constant_velocity'][metric]
     assert rows['model']['APD'] > rows['zero_velocity']['APD'] == 0
@@ -117,7 +117,7 @@ def test_training_on_a_missing_archive_is_one_sentence(
 
 
 def test_evaluation_reports_the_shipped_checkpoint(recorded: Path, tmp_path: Path) -> None:
-    """This is the whole protocol on some of the windows. The README has it on all of them."""
+    """Run the whole evaluation on some windows. README.md has the results on all windows."""
     report = tmp_path / 'default.json'
     arguments = ['evaluate', '--archive', str(recorded / 'test.npz'), '--stride', '150']
     assert run_train([*arguments, '--json', str(report)]) == 0

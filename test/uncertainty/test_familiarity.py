@@ -48,7 +48,7 @@ def test_the_strange_is_told_from_people_who_are_not_known(
     assert result['strange'].keys() == STRANGE.keys()
     for name, row in result['strange'].items():
         assert row['auroc'] >= 0.95, name
-    assert result['ordinary']['as recorded']['unfamiliar'] <= 0.02  # of 90 windows
+    assert result['ordinary']['as recorded']['unfamiliar'] <= 0.02  # share of 90 windows
     for name in ('all joints shuffled', 'twice the size', 'y up', 'on all fours'):
         assert result['strange'][name]['unfamiliar'] > 0.95, name
     assert 'left and right swapped' in familiarity_table(result)

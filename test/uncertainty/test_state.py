@@ -16,7 +16,7 @@ def falling(frames: int, rate_hz: float) -> np.ndarray:
 @pytest.mark.parametrize('rate_hz', [20.0, 50.0, 60.0, 120.0])
 def test_a_throw_has_its_speed_and_its_acceleration(rate_hz: float) -> None:
     state = StateReader(30, rate_hz)(falling(30, rate_hz))
-    middle_s = 0.05 * round(0.1 * rate_hz) / (0.1 * rate_hz)  # age of the middle of the slope
+    middle_s = 0.05 * round(0.1 * rate_hz) / (0.1 * rate_hz)  # time since the slope's middle
     fall = 1 + 9.8 * middle_s
     np.testing.assert_allclose(state.speed, [[0, np.hypot(2, fall)]], atol=2e-3)
     np.testing.assert_allclose(state.own_speed, state.speed, atol=1e-5)

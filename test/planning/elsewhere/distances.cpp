@@ -1,4 +1,5 @@
-// Reads a message as text from standard input. Writes each number that the library computes for it, one per line.
+// Reads a message as text from standard input. Writes the numbers that the library computes from the message, one per
+// line.
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -10,7 +11,7 @@
 
 namespace mp = motion_predictor;
 
-// Stands in for tf2_ros::Buffer. It has one transform, with the stamp `sec`.
+// Stands in for tf2_ros::Buffer. The stand-in holds one transform, with the stamp `sec`.
 struct Buffer
 {
   struct Stamp {std::int32_t sec; std::uint32_t nanosec;};

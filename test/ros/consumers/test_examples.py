@@ -19,7 +19,7 @@ STAND_IN = Path(__file__).parents[2] / 'planning' / 'rclcpp_stand_in'
 
 @pytest.fixture(scope='module')
 def cpp_planner(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The C++ example as an executable. Without rclcpp it is built with the stand-in."""
+    """The C++ example as an executable, which uses a stand-in where there is no rclcpp."""
     if not shutil.which('cmake'):
         pytest.skip('there is no cmake')
     folder = tmp_path_factory.mktemp('example')
@@ -70,7 +70,8 @@ def test_an_example_tells_blind_from_nobody_and_slows_down(
         planner.wait_for(nobody, 'it knows that nobody is there')
         clip = bundled.clip(0)
         clip = clip - clip[:1, :1] * [1, 1, 0] + [0.9, 0, 0]
-        # Forth and back, since an id that jumped to the beginning would leave an unlisted person.
+        # Play the clip forth and back. If the person jumped from its end to its beginning, the
+        # predictor would count an unlisted person.
         clip = np.concatenate([clip[:60], clip[59::-1]])
 
         def slower() -> bool:

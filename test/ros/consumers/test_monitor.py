@@ -132,7 +132,7 @@ def spider(message: PredictedMotionArray) -> None:
 
 
 def unfamiliar(message: PredictedMotionArray) -> None:
-    """Make everybody unfamiliar. Their samples still stay where they are."""
+    """Mark all people as unfamiliar, with large radii. The samples stay as they are."""
     for motion in message.motions:
         motion.unfamiliar = True
         motion.radius = flat(np.full(len(motion.radius), 1.2, np.float32))

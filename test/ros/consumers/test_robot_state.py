@@ -1,6 +1,6 @@
-"""The places of robot and predictions from tf, and when they are no longer known.
+"""The poses of the robot and of the predictions' frame from tf, and when a pose is unknown.
 
-tf2_ros comes only with a ROS installation. A stand-in has the part that the node uses.
+tf2_ros comes only with a ROS installation. A stand-in for it has the calls that the node uses.
 """
 
 import sys

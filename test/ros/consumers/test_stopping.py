@@ -1,7 +1,7 @@
 """Faults stop an arm: predictor and monitor are separate processes beside the arm.
 
-The tests assert the behaviour, with patience for busy machines. They print how long it took
-(`pytest -s`), and note it in the test report.
+The tests assert that the arm stops, with patience for busy machines. The tests do not assert how
+long stopping takes. They print this time (`pytest -s`) and write it into the test report.
 """
 
 import itertools
@@ -97,7 +97,7 @@ class Cell:
         return found[-1].message if found else 'nothing'
 
     def moves(self) -> None:
-        """Run without faults until the arm moves. A busy machine may keep it from full speed."""
+        """Run without faults until the arm moves. On a busy machine the arm may stay slow."""
         self.sends, self.change, self.offset_ns = True, lambda message: None, 0
         self.run(lambda: self.arm.arm.speed > 0.3, 'the arm moves')
 
@@ -142,7 +142,7 @@ def cell(
 
     def make(*more: str) -> Cell:
         common = [part for value in more for part in ('-p', value)]
-        eager = ('-p', 'backend:=eager')  # so that nothing is compiled first
+        eager = ('-p', 'backend:=eager')  # eager needs no compilation before the start
         predictor = start('predictor', '--ros-args', '-p', 'samples:=8', *eager, *common)
         given = (
             f'capsules_file:={ARM}/capsules.yaml',

@@ -65,7 +65,7 @@ def test_a_system_clock_that_is_set_is_noticed(monkeypatch: pytest.MonkeyPatch) 
     node = Node('set')
     clock = NodeClock(node, lambda: jumps.append(ahead_ns))
     for ahead_ns in (0, 3600 * SECOND, 3600 * SECOND, -7 * SECOND):  # noqa: B007 the clock's
-        for _ in range(100):  # a busy machine may interrupt a look
+        for _ in range(100):  # on a busy machine, one look may be interrupted
             clock.look()
     assert jumps == [3600 * SECOND, -7 * SECOND]
     node.destroy_node()

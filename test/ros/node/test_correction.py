@@ -1,6 +1,7 @@
-"""A person for whom the calibration is wrong is held as promised after 20 s, over DDS.
+"""After 20 s, corrected radii hold the promised share of a person with a wrong calibration.
 
-The sets are calibrated on one man who walks steadily. The replayed person does other things.
+The node runs over DDS. Its sets are calibrated on one man who walks steadily. The replayed person
+does other things than walking steadily.
 
 CORRECTED_PEOPLE='val:02 test:13 test:39' make test ARGS='test/ros/node/test_correction.py -s'
 replays more people for longer, and prints the measured shares.
@@ -96,7 +97,7 @@ class Replay:
         start('predictor', '--ros-args', *(part for option in options for part in ('-p', option)))
 
     def begin(self, pose: Clip) -> None:
-        """Wait until the node predicts. Then let time pass until it has forgotten this pose."""
+        """Wait until the node predicts. Then let time pass until the node has forgotten `pose`."""
         until = time.monotonic() + PATIENCE_S
         while self.show('somebody', pose, 0.0, 0.2) is None:
             assert time.monotonic() < until, 'no predictions'
@@ -135,7 +136,7 @@ def test_whom_the_calibration_fails_is_held_as_promised_after_20_s(
     )
     replay = Replay(planner, start, calibrated_on_a_walker)
     replay.begin(stride)
-    as_calibrated, corrected = [], []  # seconds, and the share that was held
+    as_calibrated, corrected = [], []  # seconds, and the share of joints held
     lost = 0
     for index, (now_s, clip, frame) in enumerate(moments(recorded, name)):
         message = replay.show(name, clip[frame], now_s)

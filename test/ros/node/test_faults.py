@@ -48,7 +48,7 @@ def node() -> Iterator[PredictorNode]:
 
 @pytest.fixture
 def cell(node: PredictorNode, planner: Any) -> Any:
-    """A planner beside that predictor. The executor of the planner spins both."""
+    """A planner beside the predictor `node`. The executor of the planner spins both nodes."""
     planner._executor.add_node(node)
     planner.wait_for(lambda: planner.received, 'the predictor publishes')
     planner.received.clear()
@@ -231,7 +231,7 @@ def test_a_stuck_engine_is_stale_and_then_a_fault(
     mend()
     cell.wait_for(lambda: stuck, 'the end of it')
     assert set(stuck) == {'ordinary'}, 'it may be computing for ever'
-    for _ in range(20):  # it takes the priority back after a pause
+    for _ in range(20):  # the thread takes its priority back after a pause
         place = cell.stream({'someone': walker}, seconds=0.3, start=place)
         if str(precedence) == usual:
             break

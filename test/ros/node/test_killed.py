@@ -21,7 +21,7 @@ ARGUMENTS = ('--ros-args', '-p', 'samples:=2')
 
 
 def segments_of(pid: int) -> set[str]:
-    """Return the shared memory segments of a process, whose locks it holds."""
+    """Return the shared memory segments whose locks a process holds."""
     held = set()
     for link in Path(f'/proc/{pid}/fd').iterdir():
         with suppress(FileNotFoundError):  # closed meanwhile

@@ -29,7 +29,7 @@ def cell(predictor: Any, planner: Any) -> Any:
     planner.wait_for_node()
     planner.wait_for(lambda: planner.received, 'the predictor publishes')
     planner.received.clear()
-    empty_until_nobody(planner)  # forgets people of earlier tests
+    empty_until_nobody(planner)  # the predictor then has forgotten the people of earlier tests
     planner.received.clear()
     return planner
 
@@ -67,7 +67,7 @@ def play(
 ) -> None:
     """Publish the messages that `make` returns for each step, and check all answers.
 
-    It takes `seconds`, and goes on until the diagnostics have contained the remark.
+    Publishing lasts for `seconds`, and longer if the diagnostics have not yet had the remark.
     """
     cell.spin(0.1)
     cell.received.clear()

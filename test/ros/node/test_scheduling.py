@@ -20,7 +20,7 @@ def scheduled(thread: int = 0) -> tuple[int, int]:
 
 
 def before_others(process: Any) -> list[tuple[int, int]]:
-    """Return policy and priority of all threads of a process that are not ordinary."""
+    """Return policy and priority of all threads of a process that have a real-time policy."""
     found = []
     for task in Path(f'/proc/{process.popen.pid}/task').iterdir():
         try:

@@ -1,4 +1,4 @@
-"""A soak test with three people and random faults. By default it takes a minute.
+"""A soak test with three people and random faults. By default the test takes a minute.
 
 SOAK_SECONDS=1800 make test ARGS='test/ros/node/test_soak.py -s'   prints the figures
 """

@@ -36,7 +36,7 @@ def test_small_differences_are_told_where_windows_and_seeds_allow(
 
 def test_a_seed_that_differs_widens_the_interval() -> None:
     theirs = errors(1.0, 0.0, 1)
-    ours = theirs * np.array([0.9, 1.0, 1.02])  # one seed was lucky
+    ours = theirs * np.array([0.9, 1.0, 1.02])  # the first seed has a much smaller error
     found = compare(ours, theirs, CLIPS, tolerance=0.01)
     assert found['ADE_change'] < -0.02 and found['verdict'] == 'not told apart'
     alone = compare(ours[:, :1], theirs[:, :1], CLIPS, tolerance=0.01)

@@ -47,10 +47,10 @@ CONFIG = CalibrationConfig(steps=80, folds=3)
 def crowd(people: dict[str, int], seed: int = 0, habits: float = 0.05) -> Scores:
     """Return scores of windows, whose errors grow with the speed of the joint and with time.
 
-    An error is the length of a vector of three normal numbers. Their standard deviation is 1 cm
-    plus 10 cm per m/s of the joint's speed, times the root of the frame, times a factor of the
-    person. `habits` is the spread of the logarithm of these factors. `people` has the number of
-    windows of each person.
+    An error is the length of a vector of three normal numbers. The standard deviation of these
+    numbers is 1 cm plus 10 cm per m/s of the joint's speed, times the square root of the frame,
+    times a factor of the person. `habits` is the standard deviation of the logarithm of these
+    factors. `people` has the number of windows of each person.
     """
     random = np.random.default_rng(seed)
     names = np.repeat(list(people), list(people.values()))
@@ -210,7 +210,7 @@ def test_balls_of_walkers_have_a_floor_that_other_walkers_need_for_their_speed()
     number = np.array([int(name[-1]) if name != 'stander' else 0 for name in scores.people])
     speed = np.where(scores.people == 'stander', 0.1, 1.0 + 0.1 * number).astype(np.float32)
     scores = replace(scores, state=scores.state._replace(root_speed=speed))
-    needs = 0.1 * (number + 1)  # as a share of the way at their speed
+    needs = 0.1 * (number + 1)  # the error as a share of the path walked
     off = np.broadcast_to(
         (needs * speed)[:, None, None] * scores.times_s[:, None], scores.error[0].shape
     ).astype(np.float32)

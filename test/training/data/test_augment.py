@@ -159,7 +159,7 @@ def test_an_exchanged_part_moves_as_in_another_window_and_hangs_where_it_belongs
         same = (bones[0] - bones[1][own]).abs().amax((1, 3)) < 1e-4  # (B, J)
         givers = [g for g in range(8) if g != own and same[g, 1:].any()]
         assert same[own, 0], 'the root goes its way'
-        if givers:  # otherwise it was given its own part
+        if givers:  # without a giver, the window got its own part again
             (giver,) = givers
             moved = same[giver]
             names = {joint for joint, m in zip(SMPL.joints, moved, strict=True) if m}
@@ -171,8 +171,8 @@ def test_an_exchanged_part_moves_as_in_another_window_and_hangs_where_it_belongs
 def bones_seen_from_the_hips(motion: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
     """Return the joints relative to their parents (B, N, J, 3), and the root as it is.
 
-    They are in the frames of the people before the exchange `own`, since an exchanged trunk may
-    turn the frame.
+    The joints are in the person-centred frames before the exchange (`own`), since an exchanged
+    trunk may turn such a frame.
     """
     local = to_model(motion, person_frame(own[:, HISTORY - 1], SMPL.facing))
     parents = torch.tensor(SMPL.parents).clamp(min=0)

@@ -36,7 +36,7 @@ def test_joints_are_hidden_for_a_stretch_or_a_group_for_good(seed: int) -> None:
     torch.manual_seed(seed)
     hidden = draw_hidden(20, HISTORY, groups, 0.8).numpy()
     assert not hidden[:, :, 0].any(), 'the root is always seen'
-    changes = np.diff(hidden, axis=1, prepend=False).sum(axis=1)  # begins and ends
+    changes = np.diff(hidden, axis=1, prepend=False).sum(axis=1)  # starts and ends
     assert changes.max() <= 2
 
 
@@ -68,10 +68,10 @@ def test_hidden_joints_are_filled_as_the_node_fills_them(stride: FloatArray, see
     torch.manual_seed(seed)
     hidden = draw_hidden(count, frames, hidden_groups(SMPL), 1.0)
     filled = Completion(SMPL, CPU)(seen, ~hidden)
-    # Compare with the node's way of filling in, with the limb lengths of this window,
+    # Compare with the code of the node, which takes the limb lengths from the same window.
     expected = complete(seen, hidden.numpy(), SMPL, rate_hz).frames
     torch.testing.assert_close(filled, expected, atol=1e-4, rtol=0)
-    # and with the node's whole history, frame by frame, for joints that need no lengths.
+    # Compare also with the node's history, frame by frame, for joints that need no limb lengths.
     for person in range(count):
         observed = torch.where(hidden[person, ..., None], torch.nan, seen[person]).numpy()
         history = History(Body(SMPL), rate_hz, frames, max_gap_s=0.3)
@@ -94,7 +94,7 @@ def test_what_was_not_measured_is_filled_like_what_is_hidden(
     generator = np.random.default_rng(seed)
     steps = 0.01 * random_motion(seed, count=2, frames=HISTORY).cumsum(1)
     seen = torch.from_numpy(stride) + steps
-    hidden = generator.random((2, HISTORY, JOINTS)) < 0.4  # including the root
+    hidden = generator.random((2, HISTORY, JOINTS)) < 0.4  # the root may be hidden too
     foot = SMPL.joint_names.index('l_foot')
     hidden[:, -1] = False
     hidden[:, :, foot] = True  # never seen
@@ -103,8 +103,9 @@ def test_what_was_not_measured_is_filled_like_what_is_hidden(
     filled = complete(lacking, nothing, SMPL, 60.0).frames
     assert filled.isfinite().all()
     torch.testing.assert_close(filled[~torch.from_numpy(hidden)], seen[~torch.from_numpy(hidden)])
-    # Here some joints are NaN and the others only hidden. Only never-seen joints may differ, since
-    # hidden joints still tell the limb lengths.
+    # In `both`, some of the hidden joints are NaN. The others keep their numbers and are only
+    # marked as hidden. Only joints that are never seen may differ, since joints that are hidden
+    # for a while still give the lengths of the limbs.
     part = hidden & (generator.random(hidden.shape) < 0.5)
     part[:, :, foot] = True
     both = complete(

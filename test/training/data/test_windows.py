@@ -27,7 +27,7 @@ def test_partial_windows_are_those_with_a_measured_joint_in_every_frame(
 ) -> None:
     valid = np.ones((50, 22), bool)
     valid[:, 4:8] = False  # never measured
-    valid[list(occluded), :10] = False  # including the root
+    valid[list(occluded), :10] = False  # the root is missing too
     valid[list(lost)] = False
     archive = load_archive(write_archive(valid=valid))
     starts = [
@@ -91,7 +91,7 @@ def test_memory_does_not_grow_with_the_motion(
 
 
 def test_upper_bodies_give_the_baseline_that_is_told_of_them(recorded: Path) -> None:
-    """ADE and FDE of zero velocity are those in the README of the data: 8 joints and the root."""
+    """Zero velocity has the ADE and FDE that the README of the data gives (8 joints, root)."""
     archive = load_archive(recorded / 'hrc_upper.npz')
     windows = cut_windows(archive, SMPL, 60, frames=150, stride=30, partial=True)
     average, final = [], []

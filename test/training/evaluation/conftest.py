@@ -11,7 +11,7 @@ from motion_predictor.checkpoint import Checkpoint
 
 @pytest.fixture
 def saved(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> Callable[..., Path]:
-    """Saves a tiny checkpoint. `scale` scales its radii; without it there is no calibration."""
+    """Saves a tiny checkpoint, calibrated with radii times `scale`; None: not calibrated."""
 
     def save(scale: float | None = None, **fields: Any) -> Path:
         checkpoint = make_checkpoint(calibrated=scale is not None, **fields)

@@ -82,7 +82,7 @@ def test_the_standard_is_compared_at_equal_coverage() -> None:
     of = predicted(400)
     of.future[:] = of.mean
     time_s = torch.arange(1, FRAMES + 1)[:, None] / RATE_HZ
-    of.future[..., 0] += 3.2 * time_s  # 2 times the standard's speed, for hands 1.6 times
+    of.future[..., 0] += 3.2 * time_s  # standard: 1.6 m/s, hands 2 m/s
     ahead_s = torch.arange(1, FRAMES + 1) / RATE_HZ
     of.radius[:] = 3.2 * ahead_s[:, None] + 0.01
     found = report(of)['iso_13855']
@@ -96,12 +96,12 @@ def test_the_standard_is_compared_at_equal_coverage() -> None:
 def test_a_body_is_held_where_every_measured_joint_is() -> None:
     of = predicted(10)
     of.future[:] = of.mean
-    of.future[:4, :, WRIST] += 5  # a wrist of four people is outside,
-    of.measured[:2, :, WRIST] = False  # but two of these are not measured
+    of.future[:4, :, WRIST] += 5  # a wrist of four people leaves its ball
+    of.measured[:2, :, WRIST] = False  # two of these four wrists are not measured
     of.future[:2, :, WRIST] = torch.nan
     of.measured[9] = False
     of.future[9] = torch.nan
-    of.future[8, -1, 0] += 5  # the root of one is outside in the last frame
+    of.future[8, -1, 0] += 5  # one root leaves its ball in the last frame
     found = report(of, subject=['a'] * 4 + ['b'] * 6)
     ours = found['ours']
     times = len(SET_TIMES_S)
@@ -121,7 +121,7 @@ def test_wrists_and_ankles_are_told_apart_by_their_speed() -> None:
     of.future[:] = of.mean
     time_s = torch.arange(-9, 1) / RATE_HZ
     of.history[:, :, WRIST, 0] = time_s * torch.tensor([0.1, 0.5, 1.5, 1.5, 3.0, 3.0])[:, None]
-    of.future[4:, 0, WRIST] += 5  # fast wrists are outside in the first frame
+    of.future[4:, 0, WRIST] += 5  # fast wrists leave their balls in the first frame
     rows = report(of)['extremities']
     assert [row['joints'][0] for row in rows] == [6 * 3 + 1, 1, 2, 2]
     assert [row['coverage'][0] for row in rows] == [1, 1, 1, 0]

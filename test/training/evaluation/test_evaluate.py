@@ -51,7 +51,7 @@ def test_constant_velocity_is_right_about_constant_velocity(
     right = result['rows']['constant_velocity']
     for name, value in right.items():
         assert value == pytest.approx(0, abs=2e-2 if name.endswith(('mm', 's3')) else 2e-5), name
-    behind_m = step_m * (FUTURE + 1) / 2  # the average over 1, 2, ... FUTURE steps
+    behind_m = step_m * (FUTURE + 1) / 2  # the mean of 1, 2, ... FUTURE steps
     wrong = result['rows']['zero_velocity']
     assert wrong['ADE'] == pytest.approx(0, abs=1e-5), 'the pose does not change'
     assert wrong['root_ADE_m'] == wrong['root_ADE_of_mean_m'] == pytest.approx(behind_m, rel=1e-4)
@@ -222,7 +222,7 @@ def test_the_command_writes_table_json_markdown_and_plots(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    category = np.array(['100 $', 'a $x^{ y$'])  # plots must not read these as formulas
+    category = np.array(['100 $', 'a $x^{ y$'])  # plots must not take these names for formulas
     archive = write_archive(positions=dance(50), fps=RATE_HZ, category=category)
     out = tmp_path / 'out'
     arguments = ['evaluate', '--checkpoint', str(saved(2.0)), '--archive', str(archive)]
@@ -264,7 +264,7 @@ def test_the_windows_shown_are_predicted_as_they_were(
     assert errors.tolist() == pytest.approx([entry['ADE'] for entry in result['shown']])
 
 
-# Intervals, people, and the new sections
+# Intervals, people, and sections of the report
 
 
 def test_figures_have_intervals_and_averages_over_people(

@@ -201,8 +201,8 @@ def test_every_person_counts_the_same() -> None:
 def made_up(model_mm: float, spread_mm: float, clips: int = 8) -> NDArray[np.float32]:
     """Return errors (W, R, 3, 2) in millimetres, of ten windows per clip.
 
-    Baselines have 100 mm, except damped velocity with 60 mm at the second time. Errors of the
-    model differ between clips by `spread_mm`.
+    The error of every baseline is 100 mm, except 60 mm of damped velocity at the second time.
+    Errors of the model differ between clips by `spread_mm`.
     """
     rng = np.random.default_rng(0)
     world = np.full((10 * clips, len(ROWS), 3, 2), 100.0, np.float32)

@@ -59,7 +59,7 @@ def test_other_layouts_are_evaluated(
 
 @pytest.fixture
 def upper_body(write_archive: Archive) -> Callable[..., Path]:
-    """Writes an archive of people whose legs were not measured, nor 5 % of all other joints."""
+    """Writes an archive without the legs of people and without 5 % of their other joints."""
 
     def write(root: bool = True) -> Path:
         legs = [

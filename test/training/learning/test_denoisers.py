@@ -71,7 +71,7 @@ def test_a_denoiser_of_another_package_is_trained_and_predicts(
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert ended.stdout.split()[-1] == 'my_perceptron'
     with pytest.raises(CheckpointError, match='install the package that brings this network'):
-        load_checkpoint(tmp_path / 'student.safetensors')  # not installed here
+        load_checkpoint(tmp_path / 'student.safetensors')  # its package is not installed here
 
 
 def test_a_network_that_cannot_be_loaded_is_left_out_with_a_warning(tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ def test_a_student_of_half_the_rate_gets_every_second_frame(
     facing = tiny.header.layout.facing
     seen = model_features(supervisor._read(drawn, student.header), 3, facing, True)[:, :3]
     learnt = learnt + parametrisation.offset(seen)[:, None]
-    moved = from_features(learnt, None)[..., 0, :]  # (5, 2, 3, 3) root, from the last pose on
+    moved = from_features(learnt, None)[..., 0, :]  # (5, 2, 3, 3): root relative to the last pose
     frame = person_frame(motion[:, 4], facing)
     walked = to_world(moved[..., None, :], frame)[..., 0, :]
     torch.testing.assert_close(walked, futures, atol=1e-3, rtol=1e-3)
@@ -347,7 +347,7 @@ def test_everything_runs_without_stage_1(
     assert not (out / 'one-step.safetensors').exists()
     student = load_checkpoint(out / 'predictor.safetensors')
     ancestry = student.header.provenance
-    while 'parent' in ancestry:  # up to the teacher, through all stages of refinement
+    while 'parent' in ancestry:  # go from parent to parent, up to the teacher
         parent = ancestry['parent']
         ancestry = parent['provenance']
     assert parent['sha256'] == load_checkpoint(out / 'teacher.safetensors').sha256

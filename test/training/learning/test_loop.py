@@ -44,7 +44,7 @@ SETTINGS = Optimisation(steps=40, batch=4, learning_rate=0.01, save_every=15, se
 
 
 class KilledError(Exception):
-    """Ends a run in these tests as a kill would."""
+    """Stands for a kill: this exception ends a run in these tests."""
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def teach(archive: Path, out: Path, **overrides: Any) -> Checkpoint:
 def fit(
     state: Path, settings: Optimisation = SETTINGS, killed_at: int | None = None
 ) -> dict[str, torch.Tensor]:
-    """Fit a small network with dropout. Return its weights."""
+    """Fit a small network with dropout. Return the weights of the network."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1))
 
@@ -105,7 +105,7 @@ def test_a_killed_loop_ends_where_an_unbroken_one_does(
 
 
 def test_matrices_have_a_learning_rate_of_their_own(tmp_path: Path) -> None:
-    """All singular values of Muon's first change of a square matrix are near its rate."""
+    """Muon's first step changes a square matrix by one with singular values near Muon's rate."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(8, 8))
     before = network[0].weight.detach().clone()

@@ -32,7 +32,7 @@ def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def scaled(checkpoint: Checkpoint) -> ScaledParametrisation:
-    """Return the parametrisation of a checkpoint, which must be one with scales."""
+    """Return the parametrisation of a checkpoint. It must be a `ScaledParametrisation`."""
     parametrisation = checkpoint.build_parametrisation()
     assert isinstance(parametrisation, ScaledParametrisation)
     return parametrisation
@@ -265,7 +265,7 @@ def test_a_teacher_is_not_refined(
 def test_the_spread_is_fitted_to_the_errors_of_the_mean() -> None:
     samples = drawn(2, 4000, 8, 2, 3)
     truth = drawn(2, 4000, 2, 3, seed=1) * torch.tensor([2.0, 0.5])[:, None]
-    # The mean of eight samples has an eighth of their variance. The truth adds its own variance.
+    # The error of the mean has the variance of the truth plus an eighth of the samples' variance.
     expected = torch.tensor([(4 + 1 / 8) ** 0.5, (0.25 + 1 / 8) ** 0.5]) * (8 / 9) ** 0.5
     torch.testing.assert_close(spread_factors(samples, truth), expected, rtol=0.03, atol=0)
     # Another person, who moves four times as far, has half of the weight.

@@ -57,14 +57,14 @@ def test_an_arm_is_as_fast_as_it_may_and_brakes_to_a_stop() -> None:
         stop = arm.stop(moment_s, share, 0.1, 0.3, 0.0, 100.0)
         times = np.unique(stop.frames)
         assert times[0] == 0
-        assert times[-1] in (10 + 30 * share - 1, 10 + 30 * share)  # then it stands
+        assert times[-1] in (10 + 30 * share - 1, 10 + 30 * share)  # the arm stands afterwards
         tip = stop.ends[stop.radii == stop.radii.min()]
         way = np.linalg.norm(np.diff(tip, axis=0), axis=-1)
         assert way[:9].max() == pytest.approx(0.01 * share, rel=0.1)
         assert (np.diff(way[11:]) <= 1e-3).all() and way[-1] < 0.1 * way[0]
     slow = arm.stop(moment_s, 1.0, 0.1, 0.3, 0.5, 100.0)
     assert 0 < len(slow.radii) < len(stop.radii) * 2
-    assert slow.frames.max() < 40  # at the end of braking it is slow enough to touch a person
+    assert slow.frames.max() < 40  # frames in which the arm is slower than 0.5 m/s are left out
     assert not len(arm.stop(moment_s, 0.4, 0.1, 0.3, 0.5, 100.0).radii)
 
 
@@ -76,7 +76,7 @@ def people(tmp_path: Path, stride: FloatArray) -> Callable[..., Path]:
         time_s = np.arange(240) / 20
         clips = []
         for speed in speeds_m_s.values():
-            swing = np.abs((time_s * speed / 2) % 2 - 1) * 2  # metres, forth and back
+            swing = np.abs((time_s * speed / 2) % 2 - 1) * 2  # metres, to and fro on a path of 2 m
             clips.append(stride + swing[:, None, None] * np.array([1.0, 0.0, 0.0]))
         path = tmp_path / name
         np.savez(

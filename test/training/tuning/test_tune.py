@@ -259,7 +259,7 @@ def test_products_are_chosen_by_the_rule(config: TuneConfig) -> None:
     trials = [
         finished(0, 0.500, 10.0),
         finished(1, 0.509, 6.0),
-        finished(2, 0.511, 5.0),  # more than 2 % above the least error
+        finished(2, 0.511, 5.0),  # its error is more than 2 % above the smallest
         finished(3, 0.505, 8.0),
         finished(4, 0.520, 7.0),
         finished(5, 0.400, 21.0),  # over the latency budget
@@ -314,5 +314,5 @@ def test_a_failed_trial_is_worth_as_little_as_the_worst(config: TuneConfig) -> N
     trials = [finished(0, 0.5, 10.0), finished(1, 0.6, 4.0), failed]
     search = Search(config)
     assert search.worths('accuracy', trials) == [0.5, 0.6, 0.6]
-    worst = 0.2 + math.log1p(9)  # for 4 of 20 ms, and ten times the allowed loss of accuracy
+    worst = 0.2 + math.log1p(9)  # 4 of 20 ms, and ten times the allowed loss of accuracy
     assert search.worths('balance', trials) == pytest.approx([0.5, worst, worst])

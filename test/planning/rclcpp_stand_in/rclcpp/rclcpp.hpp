@@ -1,5 +1,5 @@
-// Stands in for rclcpp where it is not available. It has the few calls that the example makes, on the real rcl and
-// middleware.
+// Stands in for rclcpp where rclcpp is not available. The stand-in has the few calls that the example makes, on the
+// real rcl and middleware.
 #pragma once
 
 #include <chrono>

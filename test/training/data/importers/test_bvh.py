@@ -17,8 +17,9 @@ from motion_predictor_training.data.importers.bvh import read_bvh, read_mapping
 SMPL22 = known_layouts()['smpl22']
 FloatArray = NDArray[np.float32]
 
-# The hips turn. The left arm is one unit away along x, and its end site one unit further. The knee
-# has its own position channels. The orders of the channels differ. The root's position comes last.
+# A rig whose hips turn. The left arm is one unit away from the hips along x, and the end site of
+# the arm one unit further. The knee has position channels. The joints have different orders of
+# channels. In the channels of the root, the position comes last.
 RIG = """HIERARCHY
 ROOT Hips
 {
