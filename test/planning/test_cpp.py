@@ -1,4 +1,4 @@
-"""Another package builds the C++ headers. The results are compared with Python."""
+"""A package with the installed C++ headers is built; its results are compared with Python."""
 
 import itertools
 import shutil

@@ -313,7 +313,7 @@ def test_a_marker_twice(make_markers: Callable[..., Any]) -> None:
     assert read(source('mocap4r2'), message).rejected == {'joint twice in one person': 1}
 
 
-# --- All of them ---
+# --- All sources ---
 
 
 @pytest.mark.parametrize(

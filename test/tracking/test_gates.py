@@ -1,4 +1,4 @@
-"""Joints at impossible places are left out. All other joints are kept."""
+"""The gates leave out joints at impossible places and keep all other joints."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_a_joint_that_accelerates_as_nobody_can_is_missing(
     step = warm(gates, stride)
     pose = walk(stride, step)
     arm = [ELBOW, WRIST]
-    pose[arm, 1] += 0.5  # possible within a frame only for an arm that was moving already
+    pose[arm, 1] += 0.5  # within one frame, only a moving arm can go that far
     still, moving = np.zeros_like(pose), np.zeros_like(pose)
     moving[arm, 1] = 10
     stamp_ns = 10**18 + step * PERIOD_NS

@@ -316,7 +316,7 @@ def test_stragglers_are_no_restart() -> None:
     people = make_people()
     for step in range(100, 160, 2):
         assert report(people, step, anna=POSE)
-        assert not report(people, step - 50, anna=POSE)  # newer than the last late one
+        assert not report(people, step - 50, anna=POSE)  # newer than the last late message
     assert report(people, 159, anna=POSE)
     for late in range(RESTART_AFTER - 1):
         assert not report(people, 120 + late, anna=POSE)

@@ -24,7 +24,7 @@ def walk() -> FloatArray:
 
 
 def follow(motion: FloatArray) -> tuple[People, Scene]:
-    """Report frames (T, J, 3) at 30 Hz. Return the people and the scene after the last one."""
+    """Report frames (T, J, 3) at 30 Hz. Return `People` and the last scene."""
     people = People(
         SMPL,
         rate_hz=60,

@@ -66,7 +66,7 @@ def without_numbers(engine: Engine, backend: str) -> Engine:
 
 
 def break_engine(node: PredictorNode, broken: Callable[..., Any]) -> Callable[[], None]:
-    """Replace the engine. Return a function that restores it."""
+    """Replace the engine of the node. Return a function that restores the engine."""
     predict = node._setup.predictor.predict
     node._setup.predictor.predict = broken  # type: ignore[method-assign]
 

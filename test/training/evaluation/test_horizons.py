@@ -123,7 +123,7 @@ def test_constant_velocity_is_right_about_people_who_go_on() -> None:
         assert world[ROW[row], 2].abs().max() < 0.05
     for row in ('constant_velocity', 'root_goes_on'):
         assert world[ROW[row]].abs().max() < 0.1
-    # 1.2 * (2 - 2 (1 - e^-1)) m after 2 s
+    # After 2 s, damped velocity is 1.2 * (2 - 2 (1 - e^-1)) m behind the person.
     assert world[ROW['damped_velocity'], 1, -1] == pytest.approx(1200 * 2 * np.exp(-1), rel=1e-3)
 
 
