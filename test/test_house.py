@@ -1,6 +1,7 @@
 """Checks the order of the folders and the length of files.
 
-Imports point down and form no circle. `doc/architecture.md` has the same order.
+Imports point down the order of the folders and form no circle. `doc/architecture.md` describes the
+folders.
 """
 
 import ast

@@ -81,7 +81,7 @@ def anatomy(poses: FloatArray) -> dict[str, FloatArray]:
 
 
 def seen_as(layout: Layout, poses: FloatArray) -> FloatArray:
-    """Return people (B, 22, 3) as a source with this layout reports them: (B, J, 3)."""
+    """Return people (B, 22, 3) in the joints of a source with this layout (B, J, 3)."""
     at = anatomy(poses)
     places = [at[layout.common_name(joint)] for joint in layout.joint_names]
     return np.stack(places, axis=1).astype(np.float32)
@@ -138,7 +138,7 @@ def test_a_person_keeps_left_and_right_and_size(
     check_lengths(smpl, BONES)
     check_lengths(h36m, TOPS)
     for name, place in (smpl | h36m).items():
-        upright = place[0] @ rotation  # back to facing +x
+        upright = place[0] @ rotation  # the person faces +x again
         if name[:2] in ('l_', 'r_') or name[:2] in ('LH', 'LS', 'LK', 'RH', 'RS', 'RK'):
             assert (upright[1] > 0) == (name[0] in 'lL'), name
     assert ((h36m['Nose'] - h36m['Thorax'])[0] @ rotation)[0] > 0.05, 'the nose points forward'

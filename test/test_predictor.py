@@ -193,7 +193,7 @@ def test_zero_output_of_the_residual_parametrisation_is_standing_still(
 def test_zero_output_of_the_anchored_parametrisation_is_going_on(
     make_checkpoint: Callable[..., Checkpoint], crowd: FloatArray
 ) -> None:
-    rate_hz, frames = 20, 3  # of the last 0.1 s
+    rate_hz, frames = 20, 3  # frames that give the velocity: 0.1 s
     samples = predictor_of(silenced(make_checkpoint())).predict(crowd).samples
     times_s = np.arange(1, samples.shape[2] + 1) / rate_hz
     relative = crowd - crowd[:, :, :1] * (np.arange(crowd.shape[2]) > 0)[:, None]
@@ -216,7 +216,7 @@ def test_every_future_begins_where_the_person_is_and_as_fast(
     going_on = predictor_of(silenced(make_checkpoint(window=window))).predict(crowd).samples
     samples = predictor_of(make_checkpoint(window=window)).predict(crowd).samples
     assert np.abs(samples - going_on).max() > 0.1, 'they go different ways'
-    apart = np.abs(samples - going_on)[:, :, :2].max((0, 1, 3, 4))  # after one frame and after two
+    apart = np.abs(samples - going_on)[:, :, :2].max((0, 1, 3, 4))  # errors of frames 1, 2
     assert apart[0] < 5e-3
     assert apart[1] / apart[0] == pytest.approx(4, rel=0.1), 'as of an acceleration, not a speed'
 

@@ -55,7 +55,8 @@ def prediction(people: list[Person], radius_m: float, coverage: float = 0.95) ->
 class Trembling:
     """A person whose joints tremble around one place.
 
-    Each coordinate is normally distributed with 5 cm, so a radius of 5 cm holds too little.
+    Each coordinate is normally distributed with a standard deviation of 5 cm. So a radius of 5 cm
+    holds too few joints.
     """
 
     def __init__(self, check: SelfCheck, radius_m: float) -> None:
@@ -221,7 +222,7 @@ def replay(
     """Yield predictions of a person at 30 Hz, clip after clip with a pause between them.
 
     Each item has the seconds since the person came, the prediction with its radius times `share`,
-    the corrected prediction, and what then happened (F', J, 3).
+    the corrected prediction, and the future motion (F', J, 3).
     """
     header = predictor.checkpoint.header
     people = People(header.layout, 60.0, 30, 0.3, 1.0, 0.5, 1)

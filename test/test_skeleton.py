@@ -117,7 +117,7 @@ def test_a_pose_of_smpl22_becomes_a_human_of_h36m17(stride: FloatArray, turn: fl
     mapped = mapping(SMPL, H36M)((stride @ rotation.T)[None])
     for side, (bone, limits) in itertools.product('LR', BONES.items()):
         assert limits[0] < lengths(mapped, side)[bone][0] < limits[1], (side, bone)
-    upright = mapped[0] @ rotation  # back to facing +x
+    upright = mapped[0] @ rotation  # the person faces +x again
     for name, place in zip(H36M.joint_names, upright, strict=True):
         if name[1:] in ('Hip', 'Knee', 'Ankle', 'Shoulder', 'Elbow', 'Wrist') and name != 'Hip':
             assert (place[1] > 0) == (name[0] == 'L'), name

@@ -94,7 +94,7 @@ def test_the_heading_is_calm_whoever_lies_on_a_side(
     tilted = upright.numpy() @ np.float32([[1, 0, 0], [0, c, s], [0, -s, c]])  # about +x
     noise = np.random.default_rng(0).normal(scale=0.01, size=(200, *tilted.shape))
     poses = torch.from_numpy((tilted + noise).astype(np.float32))
-    forward = person_frame(poses, FACING).heading  # in the world
+    forward = person_frame(poses, FACING).heading  # in world axes
     angle_deg = torch.rad2deg(torch.atan2(forward[:, 1], forward[:, 0]))
     assert angle_deg.abs().max() < 45, 'it is the same side of the body'
     assert angle_deg.std() < 12, 'the hips alone are 7 degrees off when they are level'

@@ -34,7 +34,7 @@ PLACES = ((0.3, 0.2, 0.9), (1.2, 0.4, 0.5), (4.0, -3.0, 0.0), (40.0, 30.0, 1.0))
 
 
 def arm(place: Any, capsules: int = 3, seed: int = 0, times: int = 0) -> Capsules:
-    """Return an arm at a place. With `times`, it moves over that many instants."""
+    """Return an arm at a place. With `times`, the arm moves over this number of instants."""
     generator = np.random.default_rng(seed)
     bends = generator.normal(0, 0.3, (capsules, 3))
     points = np.asarray(place) + np.vstack([np.zeros(3), bends.cumsum(0)])

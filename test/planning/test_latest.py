@@ -38,7 +38,7 @@ def unpredicted(message: Any, status: int) -> Any:
     """Change the message so that the last person is listed but not predicted."""
     motion = message.motions[-1]
     motion.status, motion.samples, motion.mean, motion.radius = status, [], [], []
-    if status == STALE:  # lost a tenth of a second ago
+    if status == STALE:  # the person was lost 0.1 s ago
         motion.last_seen = SimpleNamespace(sec=10**9 - 1, nanosec=900_000_000)
     message.status = status
     return message

@@ -71,7 +71,7 @@ def test_the_governor_falls_at_once_and_rises_slowly_after_a_while() -> None:
 
 
 def test_a_governor_that_slept_starts_from_standing() -> None:
-    """While the governor slept, silence stopped the robot. The old scale would make it jump."""
+    """The robot stopped while the governor slept. The old scale would make the robot jump."""
     governor = Governor(rise_per_s=10.0, hold_s=0.0, asleep_after_s=0.2)
     for i in range(10):
         governor.update(1.0, i / 10)

@@ -158,8 +158,8 @@ class Planner(Node):
     def state(self) -> str:
         """Return the predictor's lifecycle state.
 
-        If there is no response, it asks again: the middleware may lose the response to a client
-        that the service does not know yet.
+        If there is no response, the fixture asks again: the middleware may lose the response to a
+        client that the service does not know yet.
         """
         asked = GetState, '/predictor/get_state', GetState.Request()
         try:

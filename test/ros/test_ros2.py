@@ -48,7 +48,7 @@ def asked(command: str, verb: str, *arguments: str) -> str:
 
 @contextmanager
 def launched(*arguments: str, log: Path) -> Iterator[psutil.Process]:
-    """Run a launch file. At the end, interrupt it and check that no process is left."""
+    """Run a launch file. At the end, interrupt the launch; check that no process is left."""
     with log.open('wb') as output:
         command = [str(ROS2), 'launch', PACKAGE, *arguments]
         popen = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)

@@ -1,4 +1,4 @@
-"""Input as the node reads it, and a stand-in for tf2_ros where that is not installed.
+"""Input as the node reads it, and a stand-in for tf2_ros where tf2_ros is not installed.
 
 The stand-in has the interface of tf2_ros. The code that calls this interface is the real code.
 """

@@ -29,7 +29,7 @@ seconds = st.floats(1e-4, 0.25, allow_nan=False)
 
 
 def arrivals(rate_hz: float, jitter: list[float]) -> NDArray[np.int64]:
-    """Return ascending stamps at a rate. Each is shifted by its share of the period."""
+    """Return ascending stamps at a rate. `jitter` shifts each stamp by a share of the period."""
     period = 1e9 / rate_hz
     shifts = np.array(jitter) * period
     return START_NS + np.round(np.arange(len(jitter)) * period + shifts).astype(np.int64)

@@ -64,7 +64,7 @@ def test_whoever_left_is_listed_for_a_while_and_then_forgotten() -> None:
     people = make_people(forget_after_s=0.5)
     for step in range(FULL):
         report(people, step, anna=POSE)
-    report(people, FULL + 4)  # 0.5 s later
+    report(people, FULL + 4)  # an empty message 0.5 s later
     assert statuses(people) == {'anna': Status.STALE_INPUT}
     report(people, FULL + 5)
     assert statuses(people) == {}

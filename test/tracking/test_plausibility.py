@@ -1,4 +1,4 @@
-"""Input that cannot be a person in metres with z up is not OK. An error says what to do."""
+"""Input that cannot be a person in metres with z up is not OK. The error says what to do."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -78,7 +78,7 @@ def run(folder: Path, command: list[str], files: dict[str, str], *more: str) -> 
 
 
 def distilled(folder: Path, command: list[str], teacher: str, out: str, *more: str) -> Checkpoint:
-    """Run a stage of distillation on the motion of the folder."""
+    """Run a stage of distillation on the motion in `folder`."""
     files = {'teacher': teacher, 'train': 'people.npz', 'out': out}
     settings = [f'bank={BANK}', f'optimisation={OPTIMISATION}', *more]
     if command[0] == 'student':

@@ -1,4 +1,4 @@
-"""Programs that start others end when they are told to, and end the others too."""
+"""A program that starts others ends on a signal, and ends the programs that it started."""
 
 import signal
 import subprocess

@@ -1,7 +1,7 @@
 """Faults stop an arm: predictor and monitor are separate processes beside the arm.
 
 The tests assert that the arm stops, with patience for busy machines. The tests do not assert how
-long stopping takes. They print this time (`pytest -s`) and write it into the test report.
+long stopping takes. The tests print this time (`pytest -s`) and write it into the test report.
 """
 
 import itertools

@@ -284,7 +284,7 @@ def test_reading_that_hangs_is_a_fault_and_the_node_can_be_deactivated(
 def test_whoever_cannot_be_read_does_not_count_as_nobody(cell: Any, walker: Any) -> None:
     """During sustained bad input the status is never OK, for known and for unknown people."""
     place = cell.stream({'known': walker}, seconds=0.8)
-    cell.spin(0.2)  # until the last good message has been answered
+    cell.spin(0.2)  # wait for the answer to the last good message
     for nameless in (True, False):
         cell.received.clear()
         for _ in range(45):

@@ -160,7 +160,7 @@ def test_two_publishers_of_which_the_later_one_sees_somebody(cell: Any, pose: An
         cell.spoken_ns.append(cell.get_clock().now().nanoseconds)
         return [cell.message({})]
 
-    cell.spin(0.3)  # until the second publisher is matched
+    cell.spin(0.3)  # until the predictor has discovered the second publisher
     play(cell, 1.5, make, remark='2 publishers')
     cell.destroy_publisher(second)
 

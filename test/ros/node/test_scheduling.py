@@ -90,7 +90,7 @@ def test_another_thread_can_take_precedence_away_until_it_resumes() -> None:
 
 def test_what_is_refused_is_said_and_nothing_else_happens() -> None:
     refusals: list[str] = []
-    with Precedence(100, refusals.append):  # higher than any system allows
+    with Precedence(100, refusals.append):  # no system allows this priority
         assert scheduled() == ORDINARY
     (sentence,) = refusals
     assert sentence.startswith('real-time priority 100 was refused ([Errno 22] Invalid argument)')

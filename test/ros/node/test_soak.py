@@ -90,7 +90,7 @@ def outliers(tracker: Tracker, people: Poses) -> list[SkeletonArray]:
 
 
 def burst(tracker: Tracker, people: Poses) -> list[SkeletonArray]:
-    return [tracker.see(people) for _ in range(17)]  # about 500 Hz
+    return [tracker.see(people) for _ in range(17)]  # 17 messages per frame: about 500 Hz
 
 
 def crowd(tracker: Tracker, people: Poses) -> list[SkeletonArray]:

@@ -223,7 +223,7 @@ def test_balls_of_walkers_have_a_floor_that_other_walkers_need_for_their_speed()
     assert held[number < 7].all()
     assert not held[number == 9].any()
     without = floors.left_out()[number == 9, -1, 0] / speed[number == 9]
-    np.testing.assert_allclose(without, 0.76 * last_s, rtol=1e-3)  # 0.5 and 1 are in the same fold
+    np.testing.assert_allclose(without, 0.76 * last_s, rtol=1e-3)  # needs 0.5 and 1 share a fold
     nobody = PaceFloors(scores, off, number % 5, (9.0,), 0.95)
     assert not nobody.everybodys.any()
 

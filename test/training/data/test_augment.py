@@ -159,7 +159,7 @@ def test_an_exchanged_part_moves_as_in_another_window_and_hangs_where_it_belongs
         same = (bones[0] - bones[1][own]).abs().amax((1, 3)) < 1e-4  # (B, J)
         givers = [g for g in range(8) if g != own and same[g, 1:].any()]
         assert same[own, 0], 'the root goes its way'
-        if givers:  # without a giver, the window got its own part again
+        if givers:  # if the window got its own part again, there is no giver
             (giver,) = givers
             moved = same[giver]
             names = {joint for joint, m in zip(SMPL.joints, moved, strict=True) if m}
@@ -225,7 +225,7 @@ def test_rare_motion_is_drawn_as_often_as_common_motion(
     write_archive: Callable[..., Path],
 ) -> None:
     still = np.zeros((50, JOINTS, 3), np.float32)
-    still[30:, :, 0] = 1.0  # x tells the clip of a window
+    still[30:, :, 0] = 1.0  # x is 0 in the first clip, 1 in the second
     path = write_archive(positions=still, category=np.array(['common', 'rare']))
     shares = []
     for balance in (0.0, 1.0):

@@ -17,7 +17,7 @@ def test_an_archive_is_described(
     valid[:25, :11] = False
     walked = np.random.default_rng(0).normal(size=(50, 22, 3)).astype(np.float32)
     with np.load(other) as file:
-        walked[:30] = file['positions'][:30]  # the first clip is the same
+        walked[:30] = file['positions'][:30]  # both archives have the same first clip
     archive = write_archive(category=np.array(['locomotion', '']), positions=walked)
     out = tmp_path / 'found.json'
     assert run_train(['inspect', f'{archive}', '--others', f'{other}', '--json', f'{out}']) == 0

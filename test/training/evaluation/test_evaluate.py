@@ -290,7 +290,7 @@ def test_figures_have_intervals_and_averages_over_people(
     world = result['world']
     assert world['times_s'] == pytest.approx([1 / 60, 0.05, 0.1, 0.2, 0.33])
     model = world['all']['joints']['rows']['model']
-    curve = result['horizon']['rows']['model']['MPJPE_of_mean_mm']  # at 0.1, 0.2, 0.3 s
+    curve = result['horizon']['rows']['model']['MPJPE_of_mean_mm']  # 0.1, 0.2, 0.3 s ahead
     assert model['mean'][2:4] == pytest.approx(curve[:2], rel=1e-5)
     assert model['over_people'] == pytest.approx(
         np.mean(

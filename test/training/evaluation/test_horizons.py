@@ -85,7 +85,7 @@ def test_baselines_go_on_as_they_say() -> None:
 
 
 def test_curves_are_read_between_frames_and_from_zero_before_the_first() -> None:
-    curve = torch.tensor([[2.0, 4.0, 10.0, torch.nan, 3.0]])  # at 0.1, 0.2, ... 0.5 s
+    curve = torch.tensor([[2.0, 4.0, 10.0, torch.nan, 3.0]])  # values at 0.1, ... 0.5 s
     values = read(curve, [0.05, 0.1, 0.25, 0.3, 0.33, 0.5], 10.0)
     torch.testing.assert_close(
         values[0], torch.tensor([1.0, 2.0, 7.0, 10.0, torch.nan, 3.0]), equal_nan=True
@@ -96,8 +96,8 @@ def test_curves_are_read_between_frames_and_from_zero_before_the_first() -> None
 
 def test_errors_of_root_and_pose_are_told_apart() -> None:
     future = moving([[0.0, 0, 0]] * 3, frames=4)
-    motion = future + torch.tensor([0.03, 0.04, 0])  # all joints are off by the same
-    motion[:, :, 2, 2] += 0.12  # and one joint is off by more
+    motion = future + torch.tensor([0.03, 0.04, 0])  # all joints have the same error of 50 mm
+    motion[:, :, 2, 2] += 0.12  # one joint has an additional error
     errors = errors_mm(motion, future)[0, :, 0]
     torch.testing.assert_close(errors, torch.tensor([(50 + 50 + 130) / 3, 50.0, 60.0]))
     future[:, 0, 1] = torch.nan

@@ -142,7 +142,7 @@ def test_a_resumed_run_goes_on_in_the_same_log(tmp_path: Path) -> None:
     unbroken, killed = tmp_path / 'unbroken.state', tmp_path / 'killed.state'
     fit(unbroken)
     with pytest.raises(KilledError):
-        fit(killed, killed_at=28)  # logged at 20, saved at 15
+        fit(killed, killed_at=28)  # after the log of step 20 and the save of step 15
     fit(killed)
     for figure in ('loss', 'learning_rate', 'gradient_norm', 'steps_per_s'):
         assert list(logged(killed, figure)) == [10, 20, 30, 40]

@@ -32,7 +32,7 @@ def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def scaled(checkpoint: Checkpoint) -> ScaledParametrisation:
-    """Return the parametrisation of a checkpoint. It must be a `ScaledParametrisation`."""
+    """Return the parametrisation of a checkpoint that has a `ScaledParametrisation`."""
     parametrisation = checkpoint.build_parametrisation()
     assert isinstance(parametrisation, ScaledParametrisation)
     return parametrisation

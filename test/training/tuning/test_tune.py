@@ -262,7 +262,7 @@ def test_products_are_chosen_by_the_rule(config: TuneConfig) -> None:
         finished(2, 0.511, 5.0),  # its error is more than 2 % above the smallest
         finished(3, 0.505, 8.0),
         finished(4, 0.520, 7.0),
-        finished(5, 0.400, 21.0),  # over the latency budget
+        finished(5, 0.400, 21.0),  # its latency exceeds the budget of 20 ms
         Trial(number=6, sought='initial', values={}, problem='it failed'),
     ]
     assert choose('accuracy', trials, config).number == 0

@@ -22,7 +22,7 @@ FloatArray = NDArray[np.float32]
 
 @pytest.fixture
 def prepare() -> Callable[..., str]:
-    """Runs `train prepare`. Returns what it prints before it says where the result lies."""
+    """Runs `train prepare`. Returns the output of the command before `written: `."""
 
     def run(*words: object) -> str:
         with contextlib.redirect_stdout(io.StringIO()) as printed:

@@ -118,7 +118,7 @@ def test_joints_missing_in_a_bag_are_masked(
     made = load_archive(out)
     missing = np.isnan(made.clip(0)).any(axis=-1)
     assert missing[:, knee].all()
-    # Frames 4 and 5 lack the wrist. So the resampled frames between frames 3 and 6 lack it too.
+    # Frames 4 and 5 lack the wrist. So do the resampled frames between frames 3 and 6.
     np.testing.assert_array_equal(np.flatnonzero(missing[:, wrist]), [7, 8, 9, 10, 11])
     assert missing.sum() == len(missing) + 5
     assert made.valid is not None and (made.positions[~made.valid] == 0).all()

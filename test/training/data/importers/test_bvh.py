@@ -164,7 +164,7 @@ def test_shipped_mappings_cover_their_rigs(
     )
     prepare('bvh', path, '--mapping', name, '--out', out)
     made = load_archive(out)
-    assert not np.isnan(made.clip(0)).any()  # so a model of smpl22 can be trained on it
+    assert not np.isnan(made.clip(0)).any()  # all joints of smpl22 are there
     left = column(made, 'l_wrist')[0, 2] / mapping.scale_to_metres
     assert left == pytest.approx(names.index(mapping.joints['l_wrist']), abs=0.01)
     assert made.subjects == (('01',) if name == 'cmu' else ('',))
