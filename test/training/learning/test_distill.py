@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from commands import run_train
 from torch.distributions import Normal, kl_divergence
 
 from motion_predictor.archive import load_archive
 from motion_predictor.checkpoint import Checkpoint, Window, load_checkpoint
 from motion_predictor.model.frames import from_features, person_frame, to_world
 from motion_predictor.skeleton import known_layouts
-from motion_predictor_training.cli import main
 from motion_predictor_training.config import (
     Augmentation,
     BankConfig,
@@ -265,7 +265,7 @@ def test_a_student_that_cannot_be_is_refused_by_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], override: str, sentence: str
 ) -> None:
     arguments = ['student', '--teacher', 'none', '--train', 'none.npz', '--out', str(tmp_path)]
-    assert main([*arguments, '--set', override]) == 2
+    assert run_train([*arguments, '--set', override]) == 2
     assert sentence in capsys.readouterr().err
 
 
@@ -316,7 +316,7 @@ def test_stage_1_is_skipped_only_on_purpose(
     network = {'kind': 'transfusion', 'layers': 3, 'width': 8, 'heads': 2, 'ff_width': 8}
     make_checkpoint(network=network, sampling=sampling).save(teacher)
     arguments = ['student', '--teacher', str(teacher), '--train', 'x', '--out', 'y', *direct]
-    assert main(arguments) == 2
+    assert run_train(arguments) == 2
     assert sentence in capsys.readouterr().err
 
 
@@ -343,7 +343,7 @@ def test_everything_runs_without_stage_1(
     write_archive(fps=20).rename(train)
     others = write_archive(fps=20, subject=np.array(['3', '4']))
     arguments = ['all', '--direct', '--train', str(train), '--validation', str(others)]
-    assert main([*arguments, '--out', str(out), *overrides]) == 0
+    assert run_train([*arguments, '--out', str(out), *overrides]) == 0
     assert not (out / 'one-step.safetensors').exists()
     student = load_checkpoint(out / 'predictor.safetensors')
     ancestry = student.header.provenance

@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from ament_index_python.packages import get_package_prefix
-from commands import run_train
+from commands import NOISE, run_train
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import distributed, nn
 
@@ -198,6 +198,7 @@ def test_two_processes_reach_what_one_does(
     )
     assert together.returncode == 0, together.stderr[-2000:]
     assert together.stdout.count('steps 1 to 20 in') == 1, 'only one process tells'
+    assert not NOISE.findall(together.stderr)
     alone, shared = (load_checkpoint(tmp_path / f'{name}.safetensors') for name in ('one', 'two'))
     for name, weights in alone.tensors.items():
         torch.testing.assert_close(shared.tensors[name], weights, rtol=1e-4, atol=1e-5)
