@@ -153,7 +153,7 @@ def _calibrated(checkpoint: Checkpoint, coverages: tuple[float, ...]) -> Checkpo
 
 @pytest.fixture(scope='session')
 def make_checkpoint() -> Callable[..., Checkpoint]:
-    """Builds a tiny SwiftDiff with random weights. Keywords replace fields of its header."""
+    """Builds a tiny SwiftDiff with random weights. Named arguments replace header fields."""
 
     def make(
         calibrated: bool = False, coverages: tuple[float, ...] = (0.9,), **fields: Any
@@ -215,7 +215,7 @@ def tiny_official(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
 
 @pytest.fixture
 def write_archive(tmp_path: Path, stride: FloatArray) -> Callable[..., Path]:
-    """Writes a valid motion archive of two clips. Keywords replace fields; None removes one."""
+    """Writes a motion archive of two clips. Named arguments replace arrays; None removes one."""
 
     def write(**fields: Any) -> Path:
         layout = known_layouts()['smpl22']
@@ -317,7 +317,7 @@ def make_header(make_message: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.fixture(scope='session')
 def make_zed(make_message: Callable[..., Any], make_header: Callable[..., Any]) -> Any:
-    """Builds a ZED message from people (J, 3) by id. Keywords set fields of all objects."""
+    """Builds a ZED message from people (J, 3) by id. Named arguments set fields of it."""
 
     def make(stamp_s: float, people: dict[int, FloatArray], **fields: Any) -> Any:
         objects = []

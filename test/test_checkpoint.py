@@ -50,7 +50,7 @@ class Payload:
 
 
 def refusal(path: Path | str) -> str:
-    """Try to load a file that is refused. Return the sentence of the error."""
+    """Try to load a file that is refused. Return the error message."""
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(path)
     sentence = str(caught.value)

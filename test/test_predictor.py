@@ -193,7 +193,7 @@ def test_zero_output_of_the_residual_parametrisation_is_standing_still(
 def test_zero_output_of_the_anchored_parametrisation_is_going_on(
     make_checkpoint: Callable[..., Checkpoint], crowd: FloatArray
 ) -> None:
-    rate_hz, frames = 20, 3  # frames that give the velocity: 0.1 s
+    rate_hz, frames = 20, 3  # the velocity is that of the last 3 frames
     samples = predictor_of(silenced(make_checkpoint())).predict(crowd).samples
     times_s = np.arange(1, samples.shape[2] + 1) / rate_hz
     relative = crowd - crowd[:, :, :1] * (np.arange(crowd.shape[2]) > 0)[:, None]

@@ -17,7 +17,7 @@ SMPL = known_layouts()['smpl22']
 
 @pytest.fixture
 def make_prediction(stride: NDArray[np.float32]) -> Callable[..., Any]:
-    """Builds a stand-in for a PredictedMotionArray. Keywords replace fields."""
+    """Builds a stand-in for a PredictedMotionArray. Arguments by name replace its fields."""
 
     def make(
         people: int = 1,

@@ -80,7 +80,7 @@ def text_of(
 
 
 def ask(distances: Path, question: str) -> dict[str, list[str]]:
-    """Return the lines of the answer without their first word, in lists by that word."""
+    """Return the lines of the answer without their first word, grouped by their first word."""
     answer = subprocess.run([distances], input=question, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     found: dict[str, list[str]] = {}

@@ -28,7 +28,7 @@ NAN = float('nan')
 
 
 def refusal(reader: Source, message: Any) -> str:
-    """Read a message that is refused. Return the sentence of the error."""
+    """Read a message that is refused. Return the error message."""
     with pytest.raises(InputError) as caught:
         reader.read(message)
     assert '\n' not in str(caught.value)

@@ -1,4 +1,4 @@
-"""The example bodies that are no people: generated, learnt, distilled and measured."""
+"""The example bodies other than people: generated, learnt, distilled and measured."""
 
 import json
 import subprocess

@@ -27,7 +27,7 @@ CONFIG = CalibrationConfig(stride=30)
 
 @pytest.fixture(scope='module')
 def knowing(recorded: Path) -> Checkpoint:
-    """The default checkpoint, familiar with the people of two archives."""
+    """The default checkpoint, with a familiarity that is fitted to the people of two archives."""
     archives = [load_archive(recorded / name) for name in ('train.npz', 'val.npz')]
     return with_familiarity(load_checkpoint('default'), archives, CONFIG)
 

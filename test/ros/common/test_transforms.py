@@ -124,7 +124,7 @@ def turned_by(angle: float, x: float = 0.0) -> tuple[float, ...]:
 def read_for(
     reader: SkeletonInput, tf2: FakeTf2, frame_id: str, pose: FloatArray, places: list[Any]
 ) -> list[str]:
-    """Read messages at 30 Hz, with one place of the frame for each. Return the refusals or ''."""
+    """Read one message for each place of the frame. Return the refusal of each message, or ''."""
     refusals = []
     for step, place in enumerate(places):
         now_ns = NOW_NS + step * 33_000_000

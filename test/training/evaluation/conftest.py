@@ -11,7 +11,7 @@ from motion_predictor.checkpoint import Checkpoint
 
 @pytest.fixture
 def saved(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> Callable[..., Path]:
-    """Saves a tiny checkpoint, calibrated with radii times `scale`; None: not calibrated."""
+    """Saves a tiny checkpoint with radii scaled by `scale`, or without calibration for None."""
 
     def save(scale: float | None = None, **fields: Any) -> Path:
         checkpoint = make_checkpoint(calibrated=scale is not None, **fields)

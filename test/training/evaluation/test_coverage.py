@@ -82,7 +82,7 @@ def test_the_standard_is_compared_at_equal_coverage() -> None:
     of = predicted(400)
     of.future[:] = of.mean
     time_s = torch.arange(1, FRAMES + 1)[:, None] / RATE_HZ
-    of.future[..., 0] += 3.2 * time_s  # standard: 1.6 m/s, hands 2 m/s
+    of.future[..., 0] += 3.2 * time_s  # ISO 13855: 1.6 m/s, hands 2 m/s
     ahead_s = torch.arange(1, FRAMES + 1) / RATE_HZ
     of.radius[:] = 3.2 * ahead_s[:, None] + 0.01
     found = report(of)['iso_13855']

@@ -1,4 +1,4 @@
-"""Accuracy with faults of trackers, whose input passes through the node's own code."""
+"""Accuracy with faults of trackers. The faulty input passes through the code of the node."""
 
 import json
 from pathlib import Path

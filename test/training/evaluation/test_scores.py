@@ -118,7 +118,7 @@ def test_honest_samples_have_honest_scores() -> None:
 def test_samples_that_are_too_alike_are_found_out() -> None:
     summary = summarise_scores(honest_scores(0.5), CLIPS, samples=9)
     honest = summarise_scores(honest_scores(1.0), CLIPS, samples=9)
-    # The error of the mean comes from the truth (spread 1) and from nine samples (spread 0.5).
+    # The error of the mean has two sources: the truth (spread 1), and nine samples (spread 0.5).
     expected = math.sqrt(1 + 0.25 / 9) / (0.5 * math.sqrt(10 / 9))
     assert summary['error_over_spread']['mean'][0] == pytest.approx(expected, rel=0.02)
     assert summary['rank_pose']['mean'][0] > 0.75

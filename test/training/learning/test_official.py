@@ -80,7 +80,7 @@ def test_official_weights_become_a_checkpoint_that_predicts(
 
 
 def refused_import(arguments: list[str], out: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run an import that must fail. Return the sentence of the error."""
+    """Run an import that must fail. Return the error message."""
     assert run_train(arguments) == 2
     assert not out.exists()
     captured = capsys.readouterr()

@@ -91,7 +91,7 @@ def column() -> Callable[..., FloatArray]:
 def skeletons(
     make_message: Callable[..., Any], make_header: Callable[..., Any]
 ) -> Callable[..., Any]:
-    """Builds a SkeletonArray from people (J, 3) by id. Keywords replace fields."""
+    """Builds a SkeletonArray from people (J, 3) by id. Arguments by name replace its fields."""
 
     def make(
         stamp_s: float, people: dict[str, FloatArray], frame: str = 'map', **more: Any

@@ -84,11 +84,12 @@ def test_bvh_positions(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         relative[1], [[0, 0, 0], [0, 1, 0], [0, 2, 0], [5, 0, 0], [6, 0, 0]], atol=1e-12
     )
-    # First about z, then about the x axis that the first turn has moved to y: x ends at -z.
+    # The first turn is about z and moves the x axis to y. The second turn is about this moved x
+    # axis. So the point on x ends at -z.
     np.testing.assert_allclose(
         relative[2], [[0, 0, 0], [0, 0, -1], [0, 0, -2], [6, 0, 0], [7, 0, 0]], atol=1e-12
     )
-    # First about y, then about the turned z: the arm's x ends at y.
+    # The arm turns about y, then about its turned z axis. So its x axis ends at y.
     np.testing.assert_allclose(relative[3, 2], [1, 1, 0], atol=1e-12)
 
 

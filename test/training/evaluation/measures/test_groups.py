@@ -60,7 +60,7 @@ def test_groups_partition_the_windows(saved: Callable[..., Path], write_archive:
 def test_who_was_trained_or_calibrated_on_is_seen(
     saved: Callable[..., Path], write_archive: Archive
 ) -> None:
-    """Old checkpoints record only archives. Newer ones, and their parents, also record people."""
+    """Old checkpoints record archives. Newer checkpoints and their parents also record people."""
     archive = write_archive(
         positions=dance(90), clip_offsets=np.array([0, 45, 90]), fps=RATE_HZ, category=None
     )
