@@ -118,7 +118,7 @@ def film(scenes: list[Moment], dark: bool, out: Path) -> None:
                 continue
             page.draw('', True)
             if not pictures:
-                time.sleep(SETTLE_S)  # until the meshes have come, pictures lack them
+                time.sleep(SETTLE_S)  # early pictures lack the meshes
             drawn = client.get_render(SIZE[1], SIZE[0], transport_format='png')
             pictures.append(Image.alpha_composite(paper, Image.fromarray(drawn)).convert('RGB'))
     page.close()

@@ -118,7 +118,7 @@ def test_radii_that_are_too_small_are_widened_within_seconds() -> None:
     np.testing.assert_array_equal(first.radius, np.float32(0.05))
     corrected = crowd.go_on(20)
     (quality,) = check.report()
-    # The 95 % quantile of the distance of two places whose coordinates are normal with 5 cm.
+    # The 95 % quantile of the distance of two places with normal coordinates (sigma: 5 cm).
     assert corrected.radius[0, 5:].mean() == pytest.approx(0.05 * np.sqrt(2) * 2.795, rel=0.15)
     assert (quality.factor > 3).all()
     crowd.go_on(20)

@@ -36,7 +36,7 @@ def test_joints_are_hidden_for_a_stretch_or_a_group_for_good(seed: int) -> None:
     torch.manual_seed(seed)
     hidden = draw_hidden(20, HISTORY, groups, 0.8).numpy()
     assert not hidden[:, :, 0].any(), 'the root is always seen'
-    changes = np.diff(hidden, axis=1, prepend=False).sum(axis=1)  # starts and ends
+    changes = np.diff(hidden, axis=1, prepend=False).sum(axis=1)  # starts, ends of hiding
     assert changes.max() <= 2
 
 
