@@ -35,7 +35,7 @@ def prepare() -> Callable[..., str]:
 
 @pytest.fixture
 def refused() -> Callable[..., str]:
-    """Runs `train prepare`, which must refuse and write nothing. Returns the sentence."""
+    """Runs `train prepare`, which must refuse and write nothing. Returns the error message."""
 
     def run(*words: object) -> str:
         with contextlib.redirect_stderr(io.StringIO()) as printed:
