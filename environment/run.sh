@@ -1,6 +1,8 @@
 #!/bin/sh
 # Runs a command in the environment of this project. If the package is built, the command can use the package.
 #     environment/run.sh COMMAND [ARGUMENT]...
+# The commands of the package have short names: `environment/run.sh train --help`. `environment/run.sh bash` opens a
+# shell that knows them.
 set -e
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -39,6 +41,7 @@ if [ -f "$root/install/local_setup.sh" ]; then
     COLCON_CURRENT_PREFIX=$root/install
     # shellcheck disable=SC1091  # generated
     . "$root/install/local_setup.sh"
+    export PATH="$root/install/motion_predictor/lib/motion_predictor:$PATH"
     # Without this variable, Python would import the sources if it runs in the repository. The sources lack the generated
     # messages.
     export PYTHONSAFEPATH=1

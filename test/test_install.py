@@ -31,3 +31,18 @@ def test_a_module_runs_from_where_it_is_installed(tmp_path: Path) -> None:
     command = command_of('motion_predictor.common.status')
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, '')
+
+
+def test_the_environment_knows_the_commands_by_their_short_names() -> None:
+    root = Path(__file__).parents[1]
+    if not (root / '.venv' / 'environment.stamp').exists():
+        pytest.skip('there is no environment of this repository')
+    if not (root / 'install' / 'local_setup.sh').exists():
+        pytest.skip('the package is not built here')
+    names = ('predictor', 'replay', 'separation_monitor', 'view', 'train', 'benchmark')
+    command = [str(root / 'environment' / 'run.sh'), 'sh', '-c', 'command -v "$@"', 'sh']
+    for name in names:
+        done = subprocess.run([*command, name], capture_output=True, text=True)
+        assert done.stdout.strip() == str(
+            root / 'install/motion_predictor/lib/motion_predictor' / name
+        )

@@ -25,7 +25,7 @@ def act(predictions: Predictions) -> None:
     """Choose the speed of the arm, and print it with the reason."""
     latest = predictions.latest()
     if not latest:
-        print(f'speed 0.00: blind, {latest.reason.value}', flush=True)
+        print(f'speed 0.00: blind, {latest.reason}', flush=True)
         return
     if latest.is_nobody:
         print('speed 1.00: nobody is there', flush=True)

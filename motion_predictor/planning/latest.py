@@ -30,12 +30,16 @@ class Reason(Enum):
     UNFAMILIAR = 'somebody moves unlike everybody in the calibration data'
     NO_TRANSFORM = 'there is no transform from the frame of the predictions'
 
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return self.value
+
 
 class BlindError(RuntimeError):
     """There are no usable predictions, so it is unknown whether people are there."""
 
     def __init__(self, reason: Reason) -> None:
-        super().__init__(f'there is no outlook: {reason.value}')
+        super().__init__(f'there is no outlook: {reason}')
         self.reason = reason
 
 

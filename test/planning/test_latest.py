@@ -66,6 +66,7 @@ def test_silence_is_blindness_and_says_nothing_about_who_is_there(
     assert inbox.latest(STAMP_NS, steady_s=5.19).is_nobody
     silent = inbox.latest(STAMP_NS, steady_s=5.21)
     assert silent.reason is Reason.SILENT and not silent and not silent.is_nobody
+    assert str(silent.reason) == 'no messages come from the predictor'
     with pytest.raises(BlindError, match='no messages come'):
         _ = silent.outlook
 

@@ -195,8 +195,8 @@ def shortfall(predictor: MotionPredictor, budget: Budget, backend: str) -> str:
     state, engine, words = budget.state, predictor.engine, []
     if 0 < state.samples < budget.ladder[0]:
         words.append(
-            f'{state.samples} of {budget.ladder[0]} samples for {state.people} people: '
-            f'{state.reason}'
+            f'{state.samples} of {budget.ladder[0]} samples for {state.people} '
+            f'{"person" if state.people == 1 else "people"}: {state.reason}'
         )
     if engine.gave_up:
         words.append(f'engines that failed: {_told(engine.gave_up)}')

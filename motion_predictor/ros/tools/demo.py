@@ -133,18 +133,21 @@ def print_report(result: dict[str, Any]) -> None:
     if not result['scored predictions']:
         say('\nno prediction could be scored: nobody was in view for long enough')
         return
-    names = [('best of the samples', 'best'), ('mean', 'mean'), ('zero velocity', 'zero velocity')]
+    kinds = ('mean', 'standing still', 'nearest sample')
     rows = [
-        [title, result[f'ADE {key}'], *(result[f'{key} at {h:g} s'] for h in HORIZONS_S)]
-        for title, key in names
+        [
+            f'{h:g} s',
+            *(100 * result[f'{kind} at {h:g} s'] for kind in kinds),
+            f'{100 * result[f"in balls at {h:g} s"]:.0f} %',
+        ]
+        for h in HORIZONS_S
+        if f'mean at {h:g} s' in result
     ]
-    header = ['', 'ADE', *(f'at {h:g} s' for h in HORIZONS_S)]
-    say('\n' + tabulate(rows, header, 'github', '.3f'))
-    say('metres, L2 norm over the flattened root-relative pose')
+    header = ['ahead', *(f'{kind} (cm)' for kind in kinds), 'in balls']
+    say('\n' + tabulate(rows, header, 'github', '.1f'))
     say(
-        f'root: best {result["root best (m)"]:.3f} m, standing still '
-        f'{result["root zero velocity (m)"]:.3f} m; '
-        f'joints inside their radius: {100 * result["inside radius"]:.1f} %'
+        'Distances of joints from where they then were. "Standing still" assumes that people stay '
+        'where they are.'
     )
 
 

@@ -88,6 +88,8 @@ class Cell(Node):
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Play the archive beside the arms, and return the results of each arm.
 
+    With the page in the browser, the archive is played again and again until an interrupt.
+
     Raises:
         RuntimeError: if the predictor or the monitor does not start.
     """
@@ -124,7 +126,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
                 raise RuntimeError(f'the arm did not move within {START_TIMEOUT_S:g} s')
             nobody.play(LOOK_S)
         nobody.destroy_node()
-        people = ReplayNode(archive, argparse.Namespace(**options | {'loop': False}))
+        people = ReplayNode(archive, argparse.Namespace(**options | {'loop': arguments.view}))
         cell.begin()
         people.play()
         cell.measuring = False

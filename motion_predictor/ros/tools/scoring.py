@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
-HORIZONS_S = (0.5, 1.0, 1.5, 2.0)
+HORIZONS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 @dataclass
@@ -53,16 +53,15 @@ class Example:
     truth: FloatArray  # (F, J, 3) what then happened
 
 
-def flattened(poses: FloatArray) -> FloatArray:
-    """Flatten poses (..., J, 3) to root-relative poses without the root, (..., 3 (J - 1))."""
-    relative = poses[..., 1:, :] - poses[..., :1, :]
-    return relative.reshape(*relative.shape[:-2], -1)
+def gesture_m(poses: FloatArray) -> float:
+    """Return how far the joints move relative to the root in poses (F, J, 3), summed up."""
+    return float(np.ptp(poses - poses[:, :1], axis=0).sum())
 
 
 class Scorer:
     """Collects observed poses and predictions. Scores each prediction when its future is past.
 
-    Distances are L2 norms of the flattened root-relative pose, as TransFusion evaluates them.
+    Errors are distances of joints in the frame of the predictions, averaged over the joints.
     """
 
     def __init__(self, keep_s: float = 6.0) -> None:
@@ -110,32 +109,23 @@ class Scorer:
                 if observed is not None:
                     self.examples.append(Example(claim, observed, truth))
                     # Keep the three predictions with the most motion, for the picture.
-                    self.examples.sort(key=lambda e: -np.ptp(flattened(e.truth), axis=0).sum())
+                    self.examples.sort(key=lambda e: -gesture_m(e.truth))
                     del self.examples[3:]
 
     @staticmethod
     def _row(claim: Claim, truth: FloatArray, last: FloatArray) -> dict[str, float]:
-        def distance(poses: FloatArray) -> FloatArray:
-            return np.linalg.norm(flattened(poses) - flattened(truth), axis=-1)
-
-        samples, mean, zero = distance(claim.samples), distance(claim.mean), distance(last[None])
-        root = np.linalg.norm(claim.samples[:, :, 0] - truth[:, 0], axis=-1)
-        still = np.linalg.norm(last[0] - truth[:, 0], axis=-1)
-        error = np.linalg.norm(claim.mean - truth, axis=-1)
-        row = {
-            'ADE best': samples.mean(1).min(),
-            'ADE mean': mean.mean(),
-            'ADE zero velocity': zero.mean(),
-            'root best (m)': root.mean(1).min(),
-            'root zero velocity (m)': still.mean(),
-            'inside radius': float((error <= claim.radius).mean()),
-        }
-        for horizon in HORIZONS_S:
+        row: dict[str, Any] = {}
+        for horizon in (h for h in HORIZONS_S if h <= claim.times_s[-1] + 1e-6):
             at = int(np.argmin(np.abs(claim.times_s - horizon)))
+            mean, still, samples = (
+                np.linalg.norm(poses - truth[at], axis=-1)
+                for poses in (claim.mean[at], last, claim.samples[:, at])
+            )
             row |= {
-                f'best at {horizon:g} s': samples[:, at].min(),
-                f'mean at {horizon:g} s': mean[at],
-                f'zero velocity at {horizon:g} s': zero[at],
+                f'mean at {horizon:g} s': mean.mean(),
+                f'standing still at {horizon:g} s': still.mean(),
+                f'nearest sample at {horizon:g} s': samples.mean(1).min(),
+                f'in balls at {horizon:g} s': (mean <= claim.radius[at]).mean(),
             }
         return {name: float(value) for name, value in row.items()}
 

@@ -76,7 +76,7 @@ def test_too_little_time_means_fewer_samples_declared_and_counted(
         DiagnosticStatus.WARN,
         DiagnosticStatus.STALE,
     )
-    planner.wait_for(lambda: '8 of 50 samples for 1 people' in process.output, 'the log')
+    planner.wait_for(lambda: '8 of 50 samples for 1 person' in process.output, 'the log')
 
     # With a larger budget the node draws all samples again at once.
     assert planner.set_parameter('latency_budget_ms', 10000.0).successful

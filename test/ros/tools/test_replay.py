@@ -72,15 +72,17 @@ def test_the_demo_scores_predictions_against_what_then_happened(
 ) -> None:
     process = start('demo', '--clip', '0', '--rate', '15', '--out', str(tmp_path))
     assert process.popen.wait(timeout=240) == 0, process.output
-    assert 'best of the samples' in process.output
+    assert 'nearest sample' in process.output
     result = json.loads((tmp_path / 'report.json').read_text())
     assert result['people'] == 1
     assert result['scored predictions'] > 50
     assert result['rate_hz'] == pytest.approx(15, rel=0.2)
     for timing in ('age_ms', 'latency_ms'):
         assert 0 < result[timing]['p50'] <= result[timing]['p99'] <= result[timing]['max']
-    assert result['ADE best'] < result['ADE zero velocity']
-    assert 0 < result['inside radius'] <= 1
+    for ahead in ('0.1 s', '0.5 s', '2 s'):
+        nearest, still = result[f'nearest sample at {ahead}'], result[f'standing still at {ahead}']
+        assert 0 < nearest < still
+        assert 0 < result[f'in balls at {ahead}'] <= 1
     assert (tmp_path / 'prediction.gif').read_bytes().startswith(b'GIF8')
 
 
