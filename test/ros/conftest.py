@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import rclpy
 from ament_index_python.packages import get_package_prefix
+from commands import NOISE
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -95,6 +96,11 @@ class Process:
     def output(self) -> str:
         """Everything that the process has printed so far."""
         return self._log.read_text(errors='replace')
+
+    @property
+    def noise(self) -> list[str]:
+        """What it should not have printed so far."""
+        return NOISE.findall(self.output)
 
     def stop(self) -> int:
         """Interrupt the process and return its exit status."""
@@ -288,6 +294,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     yield run
     for process in processes:
         process.stop()
+    assert [noise for process in processes for noise in process.noise] == []
 
 
 @pytest.fixture(scope='module')
@@ -302,6 +309,7 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     assert process.stop() == 0
     assert 'Traceback' not in process.output
     assert 'inference thread failed' not in process.output
+    assert process.noise == []
 
 
 def clip_of(archive: MotionArchive, longest: int = 0) -> Pose:

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from commands import run_train
 from torch import Tensor
 
 from motion_predictor.archive import MotionArchive
 from motion_predictor.checkpoint import load_checkpoint
 from motion_predictor.common.installed import installed
 from motion_predictor.skeleton import JointMap, common_names_of, known_layouts
-from motion_predictor_training.cli import main
 
 SIZES = {
     'swiftdiff': ('student/', ['--layers', '3', '--width', '32']),
@@ -35,7 +35,7 @@ def imported(golden: dict[str, Tensor], tmp_path: Path) -> Callable[..., Path]:
         weights, checkpoint = tmp_path / 'official.pt', tmp_path / f'{kind}.safetensors'
         torch.save(state, weights)
         arguments = ['import', kind, '--weights', str(weights), '--preset', 'h36m', *sizes, *more]
-        assert main([*arguments, '--out', str(checkpoint)]) == 0
+        assert run_train([*arguments, '--out', str(checkpoint)]) == 0
         return checkpoint
 
     return build
@@ -54,7 +54,8 @@ def distilled(imported: Callable[..., Path], tmp_path: Path) -> Path:
         options = [part for setting in (*settings, *more) for part in ('--set', setting)]
         out = tmp_path / f'{stage}.safetensors'
         files = {'teacher': parent, 'train': installed('assets', 'demo_clip.npz'), 'out': out}
-        assert main([stage, *(f'--{name}={path}' for name, path in files.items()), *options]) == 0
+        paths = [f'--{name}={path}' for name, path in files.items()]
+        assert run_train([stage, *paths, *options]) == 0
         parent = out
     return parent
 

@@ -73,6 +73,7 @@ def test_the_demo_scores_predictions_against_what_then_happened(
     process = start('demo', '--clip', '0', '--rate', '15', '--out', str(tmp_path))
     assert process.popen.wait(timeout=240) == 0, process.output
     assert 'nearest sample' in process.output
+    assert process.output.splitlines()[-1] == f'written: {tmp_path / "report.json"}'
     result = json.loads((tmp_path / 'report.json').read_text())
     assert result['people'] == 1
     assert result['scored predictions'] > 50
