@@ -95,12 +95,13 @@ def ensure(path: Path, make: Callable[[Path], None]) -> None:
     """Make a file unless it exists and is undamaged.
 
     The last bytes of the file are a hash of the other bytes, which shows damage. Only one process
-    at a time makes files in a folder. A process that had to wait may find that its file is already
-    made. Unfinished files of interrupted processes are removed.
+    at a time makes files in a folder. While a process waits for its turn, another process may have
+    made the same file. Unfinished files of interrupted processes are removed.
 
     Args:
         path: path of the file.
-        make: function that writes the content to the path it gets, in a temporary folder.
+        make: function that writes the content of the file. `make` gets the path to write to, which
+            is in a temporary folder.
 
     Raises:
         OSError: if there is too little disk space, or the folder cannot be written.
@@ -152,4 +153,4 @@ def _tidy(folder: Path) -> None:
     engines = [path for path in folder.iterdir() if path.is_file() and path.name != '.lock']
     used = {path: path.stat().st_mtime for path in engines}
     for path in sorted(engines, key=used.__getitem__, reverse=True)[KEPT - 1 :]:
-        path.unlink(missing_ok=True)  # processes that run the engine have it in memory
+        path.unlink(missing_ok=True)  # safe: running processes have loaded their engines

@@ -31,8 +31,8 @@ def free_sizes(most_people: int, most_samples: int) -> Any:
 def export(module: nn.Module, inputs: Inputs, free: Any) -> ExportedProgram:
     """Return the graph of a module, traced with example inputs.
 
-    The inputs must hold at least two people and two samples. The exporter would take a size of one
-    as fixed.
+    The inputs must hold at least two people and two samples. The exporter would treat a size of
+    one as constant.
     """
     with torch.no_grad():
         return torch.export.export(module, inputs, dynamic_shapes=free, strict=False)

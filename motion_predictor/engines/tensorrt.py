@@ -34,7 +34,7 @@ def build(module: nn.Module, inputs: Inputs, path: Path) -> Run:
     device = inputs[1].device
     if device.type != 'cuda':
         raise RuntimeError(f"it needs an NVIDIA GPU, but the device is '{device}'")
-    import torch_tensorrt  # needed even to load a saved engine
+    import torch_tensorrt  # this import is needed even to load an engine
 
     file = _file(inputs, path)
     ensure(file, lambda draft: _compile(torch_tensorrt, module, inputs, draft))
@@ -67,7 +67,7 @@ def versions(device: torch.device) -> tuple[str, ...]:
 
 
 def _file(inputs: Inputs, path: Path) -> Path:
-    # An engine is made for one greatest number of samples, which is part of the file name.
+    # Each engine is built for a greatest number of samples. This number is part of the file name.
     return path.with_name(f'{path.name}-{len(inputs[1])}.pt2')
 
 

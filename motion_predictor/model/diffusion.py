@@ -50,11 +50,12 @@ def ddim_timesteps(
 ) -> list[int]:
     """Return the timesteps of DDIM in ascending order.
 
-    Sampling starts at the last timestep, from pure noise. The two grids differ in this timestep.
-    With `leading`, as in TransFusion, the last timestep is 901 of 1,000 for ten steps, and smaller
-    for fewer steps. In training, the network sees some motion at this timestep, but in sampling it
-    sees none. With `trailing`, the last timestep is 999. At timestep 999 training shows no motion
-    either (Lin et al., arXiv 2305.08891).
+    Sampling starts at the last timestep, from pure noise. The grids `leading` and `trailing` end
+    at different timesteps. With `leading`, as in TransFusion, the last timestep is 901 of 1,000
+    for ten steps, and smaller for fewer steps. At the last timestep of `leading`, a training
+    example still shows some motion, but sampling starts from noise alone. With `trailing`, the
+    last timestep is 999. At timestep 999, a training example shows no motion, as in sampling (Lin
+    et al., arXiv 2305.08891).
 
     Raises:
         ValueError: if steps is not in 1..noise_steps // 2.
@@ -110,7 +111,7 @@ def ddim(
         noise: coefficients with which sampling starts, (B, K, D).
         steps: number of denoising steps.
         complete: function that returns the changed x after each step, given the index of the
-            step, x and the alpha_hat of x. With None, x is not changed.
+            step, x and the alpha_hat of x. If `complete` is None, x is not changed.
         schedule: name of the noise schedule.
         grid: name of the spacing of the timesteps; see `ddim_timesteps`.
 
@@ -152,7 +153,7 @@ def ddim_sample(
         future_frames: number of predicted frames, F.
         steps: number of DDIM steps.
         completion_noise: noise that is added to the condition at each completion,
-            (steps, B, K, D). With None, this noise is drawn at random.
+            (steps, B, K, D). If `completion_noise` is None, this noise is drawn at random.
 
     Returns:
         The coefficients (B, K, D) of the whole motion, observed and future.

@@ -29,7 +29,8 @@ def person_frame(last_pose: Tensor, facing: Facing | None) -> PersonFrame:
 
     Args:
         last_pose: last observed joints (B, J, 3), metres, world frame.
-        facing: joints that give the heading. With None, the model frame has the world's axes.
+        facing: joints that give the heading. If `facing` is None, the model frame has the world's
+            axes.
     """
     if facing is None:
         return PersonFrame(last_pose[:, 0], _towards_x(last_pose[:, 0, :1]))
@@ -86,8 +87,8 @@ def turn_to_world(vectors: Tensor, frame: PersonFrame) -> Tensor:
 def _turned(vectors: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Return vectors (B, ..., 3) rotated about the vertical, by angles with this cosine and sine.
 
-    Cosine and sine have the shape (B,). The products are written out, since a 3x3 matrix product
-    takes five times as long.
+    Cosine and sine have the shape (B,). The rotation is written out element by element, since a
+    product with a 3x3 rotation matrix takes five times as long.
     """
     each = (-1, *[1] * (vectors.ndim - 2))
     c, s = cosine.view(each), sine.view(each)

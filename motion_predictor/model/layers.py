@@ -43,7 +43,7 @@ def reduce_precision(network: nn.Module) -> None:
     With bfloat16 in these layers, the joints of samples move by 2 to 3 mm (99th percentile), and
     the joints of the mean by 0.4 mm (measured on the checkpoints that ship). If the last layer of
     the branch were converted too, the joints of samples would move by 3 to 4 mm. If the whole
-    network were converted, these joints would move by 5 to 6 mm.
+    network were converted, the joints of samples would move by 5 to 6 mm.
 
     A narrow trunk stays in single precision. The trunk computes the mean, whose joints would move
     by 3 mm in bfloat16. A narrow trunk would not gain much: the checkpoint `default` would take
@@ -81,10 +81,11 @@ class MixingMLP(nn.Module):
 
 
 class MixerBlock(nn.Module):
-    """Mixes tokens, then channels. The same squeeze-excitation gates both results.
+    """Mixes tokens, then channels. The same squeeze-excitation gates the results of both mixings.
 
-    Tokens are the first dimension of the input (T, B, width). With this order, each mixing is one
-    matrix product, and no transposition is needed between the two mixings.
+    Tokens are the first dimension of the input (T, B, width). With the tokens first, each of the
+    two mixings (of tokens and of channels) is one matrix product, and no transposition is needed
+    between these products.
     """
 
     def __init__(self, tokens: int, width: int, dropout: float) -> None:

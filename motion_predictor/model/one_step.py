@@ -48,7 +48,7 @@ class DampedRoot(nn.Module):
         self.register_buffer('path', torch.outer(reach, slope).float(), persistent=False)
 
     def forward(self, root: Tensor) -> Tensor:
-        """Return the future positions of the root (B, F, 3), given the observed ones (B, H, 3)."""
+        """Return the future positions (B, F, 3) of the root, given its observed ones (B, H, 3)."""
         return root[:, -1:] + self.path @ root
 
 
@@ -65,10 +65,10 @@ def synthesised(synthesis: Tensor, coefficients: Tensor) -> Tensor:
 def _halves(samples: Tensor, people: int) -> Tensor:
     """Return even and odd samples as separate rows: (P or 1, S, ...) to (2P, S / 2 + 1, ...).
 
-    The row of a person's even samples is followed by the row of the person's odd samples. Where a
-    row has too few samples, copies of the last sample fill the row. Each row has one sample more
-    than needed, so that no row has only one sample. Exporters treat a size of one as a separate
-    case, and TensorRT cannot compute a maximum of sizes.
+    The row of a person's even samples is followed by the row of the person's odd samples. If a row
+    has too few samples, copies of the person's last sample fill the row. Each row gets one extra
+    sample, so that no row has only one sample: torch.export would treat a dimension of size one as
+    a separate case. An extra sample is used because TensorRT cannot compute max(size, 2).
     """
     count = samples.shape[1]
     even = 2 * torch.arange((count + 3) // 2, device=samples.device)
@@ -88,18 +88,20 @@ class OneStep(nn.Module):
         timestep: diffusion timestep from which the single step starts.
         predicts_noise: True if the network returns the noise, False if the network returns the
             clean coefficients.
-        facing: joints that give the heading. With None, the model frame has the world's axes.
+        facing: joints that give the heading. If `facing` is None, the model frame has the world's
+            axes.
         predicts_root: whether the network predicts the root, or else `DampedRoot` predicts it.
         noise_schedule: name of the noise schedule with which the network was trained.
         spread: factors by which the deviations of the samples from their mean are multiplied,
-            (2, K): first the factors of the root, then those of all other joints. With None, the
-            deviations are not changed.
+            (2, K): first the factors of the root, then those of all other joints. If `spread` is
+            None, the deviations are not changed.
         quiet_m_per_s: average speed of the joints at which half of the network's mean is added to
-            the base line. For slower people a smaller share is added, since the network has learnt
-            its mean from people who move more. With 0, the whole mean is always added.
+            the base line. For slower people a smaller share of the mean is added, since the
+            network has learnt its mean from people who move more. If `quiet_m_per_s` is 0, the
+            whole mean is added for every person.
         mirrored: for each joint, the index of the same joint on the other side. Every other sample
             is then predicted for the mirror image of the person, and mirrored back, so that left
-            and right are treated alike. With None, nothing is mirrored.
+            and right are treated alike. If `mirrored` is None, no sample is mirrored.
     """
 
     alpha_hat: Tensor  # (), the value of the noise schedule at the timestep
@@ -216,8 +218,8 @@ class OneStep(nn.Module):
         if self.quiet_m_per_s:
             mean = mean * self._kept(local)[:, None, None, None]
 
-        # All steps from here on are linear. So they can be applied to the K coefficients instead
-        # of the F frames, which are more.
+        # All steps from here on are linear. So these steps can be applied to the K coefficients,
+        # which are fewer than the F frames.
         offset = self.parametrisation.offset(features)[:, None]  # (P, 1, F or 1, D)
         moves = None
         if not self.predicts_root:

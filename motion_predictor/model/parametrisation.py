@@ -28,7 +28,8 @@ class Parametrisation(nn.Module, ABC):
         self.history_frames = history_frames
         self.future_frames = future_frames
         matrix = dct_matrix(history_frames + future_frames, coefficients).float()
-        # These constants follow from the sizes, so checkpoints do not store them.
+        # These matrices follow from the numbers of frames and coefficients, so checkpoints do not
+        # store the matrices.
         self.register_buffer('dct', matrix, persistent=False)
         future = matrix[:, history_frames:].T.contiguous()
         self.register_buffer('synthesis', future, persistent=False)
@@ -102,7 +103,7 @@ class OfficialParametrisation(Parametrisation):
 class CompletedParametrisation(OfficialParametrisation):
     """The published parametrisation for coefficients to which completion was already applied.
 
-    The last step of DDIM returns such coefficients.
+    The last step of DDIM returns coefficients to which completion was already applied.
     """
 
     def __init__(self, history_frames: int, future_frames: int, coefficients: int) -> None:

@@ -33,8 +33,8 @@ class WithStatistics(nn.Module):
     """Runs a model, and returns statistics of its samples: deviations, mean and spread.
 
     Mean and spread at all frames are computed from the K coefficients. The samples are not
-    computed at all frames, because few sample frames are published, and they would be most of the
-    numbers.
+    computed at all frames, because only a few frames of the samples are published. The samples at
+    all frames would be most of the numbers in the result.
 
     Args:
         model: module that makes samples from history and noise.

@@ -92,7 +92,8 @@ class TransFusion(nn.Module):
         features: number of values per frame, D: three per predicted joint.
         coefficients: number of coefficients in time, K. Each coefficient is a token.
         layers: number of blocks: a middle block with layers // 2 blocks before and layers // 2
-            after it. Long skip connections join the blocks before to the blocks after.
+            after it. Long skip connections join each block before the middle block to one block
+            after the middle block.
         heads: number of attention heads; the width must be a multiple of this number.
         width: number of channels per token.
         ff_width: number of hidden channels of the feed-forward layers.
@@ -115,8 +116,8 @@ class TransFusion(nn.Module):
         def block(skip: bool) -> Block:
             return Block(coefficients + 1, width, heads, ff_width, dropout, skip)
 
-        # The official table of positions has one row more than there are tokens. The last row is
-        # never read.
+        # The official table of position embeddings has one row more than there are tokens. The
+        # last row of the table is never read.
         self.sequence_embedding = nn.Parameter(torch.randn(coefficients + 2, width))
         self.joint_embed = nn.Linear(features, width)
         self.cond_embed = nn.Linear(features * coefficients, width)
@@ -134,8 +135,8 @@ class TransFusion(nn.Module):
         Args:
             x: noised coefficients (B, K, D).
             timesteps: diffusion timesteps (B,).
-            condition: coefficients of the history (B, K, D). With None, the network is not told
-                the history.
+            condition: coefficients of the history (B, K, D). If `condition` is None, the network
+                does not see the history.
 
         Returns:
             The noise or the clean coefficients (B, K, D), as the network was trained.
