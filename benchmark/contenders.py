@@ -47,7 +47,7 @@ class Contender:
         }
 
     def predict(self, turn: int = 0, people: int = 1, samples: int | None = None) -> Prediction:
-        """Predict a number of people. Each value of `turn` takes different people."""
+        """Predict this number of people, whom the index `turn` chooses from `histories`."""
         crowd = np.arange(turn * people, (turn + 1) * people)
         return self.predictor.predict(self.histories.take(crowd, axis=0, mode='wrap'), samples)
 
@@ -80,7 +80,8 @@ def contenders(
         name: name of the checkpoint in the tables.
         checkpoint: name or path of the checkpoint, as in `MotionPredictor.load`.
         archive: archive with the motion to predict.
-        backends: names of the engines besides eager. None means all engines for the device.
+        backends: names of the engines besides eager. If `backends` is None, all engines for the
+            device are loaded.
         device: name of the device, as in `MotionPredictor.load`.
         samples: number of samples per person.
         precisions: precisions to try in every engine.

@@ -66,7 +66,7 @@ def agreement(task: Task) -> Iterator[Row]:
 
 
 def fall_back(task: Task) -> Iterator[Row]:
-    """Make engines fail one after the other. Yield the engine that takes over each time."""
+    """Make engines fail one after the other. Yield the replacement after each failure."""
     predictor = MotionPredictor.load('default', task.device, 8, make_engines=False)
     histories = cut_histories(open_archive('bundled'), predictor.checkpoint)[:2]
     yield _about('default', predictor)
@@ -112,7 +112,7 @@ def _latency_of(
 def training(task: Task) -> Iterator[Row]:
     """Yield the speed of each stage of the shipped recipe; see `benchmark --only training`."""
     if torch.device(task.device).type == 'cpu':
-        torch.set_num_threads(1)  # like `train`: with two threads, a busy machine is slow
+        torch.set_num_threads(1)  # as in `train`: two threads are slow on a busy machine
     yield from measure_training(30 if task.quick else 200, small=task.quick)
 
 
@@ -156,7 +156,7 @@ def _about(name: str, predictor: MotionPredictor) -> Row:
 def _refused(name: str, backend: str, predictor: MotionPredictor) -> Row:
     """Return a row that tells why a backend does not run.
 
-    The engine that runs instead has its own row.
+    The engine that runs instead of this backend has another row of the table.
     """
     reasons = [attempt for attempt in predictor.engine.attempts if backend in str(attempt)]
     return {'checkpoint': name, 'engine': backend, 'refused': reasons}

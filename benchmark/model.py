@@ -41,7 +41,7 @@ def scaling(
         contenders: predictors to measure.
         calls: number of calls of each predictor.
         samples: numbers of samples to measure, for one person.
-        people: numbers of people to measure, with all samples.
+        people: numbers of people to measure, with the predictor's full number of samples.
     """
     most = contenders[0].predictor.samples
     sizes = dict.fromkeys([(1, count) for count in samples if count < most])

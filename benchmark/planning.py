@@ -61,7 +61,7 @@ def measure(archive: MotionArchive, calls: int) -> list[dict[str, Any]]:
 def _scene(archive: MotionArchive) -> tuple[Outlook, Limbs]:
     """Return a scene with one person, and the limbs of this person.
 
-    The futures of this person spread as far as predictions of recorded motion.
+    The possible futures of this person lie as far apart as in predictions of recorded motion.
     """
     layout = archive.layout
     clip = max((archive.clip(i) for i in range(len(archive))), key=len)[:FRAMES]

@@ -35,8 +35,8 @@ def fresh(kind: Kind, preset: str, **fields: Any) -> Checkpoint:
 
     Untrained weights predict nothing useful, but take the same time as trained weights. The
     weights of the output layer are zero, so reduced precision makes no error, and no engine is
-    refused. So networks of published size are measured even in engines that trained weights might
-    not be able to use.
+    refused. So a network of published size is measured in every engine. With trained weights, some
+    engines might be refused.
     """
     header = official_header(kind, preset, **fields)
     torch.manual_seed(0)
@@ -135,8 +135,9 @@ def many_steps(archive: MotionArchive, device: torch.device, samples: int, steps
 def with_ratios(rows: list[Row], reference: str = 'default') -> list[Row]:
     """Add to each row how many times faster the reference checkpoint is (ratio of the medians).
 
-    `<reference>_is_faster` compares the row with the reference in its fastest engine.
-    `in_the_same_engine` compares the row with the reference in the engine of the row.
+    `<reference>_is_faster` compares the row with the fastest engine of the reference checkpoint.
+    `in_the_same_engine` compares the row with the reference checkpoint in the same engine and
+    precision as the row.
     """
     engines = {(r['engine'], r['precision']): r for r in rows if r['checkpoint'] == reference}
     best_ms = min((row['median_ms'] for row in engines.values()), default=None)

@@ -40,7 +40,8 @@ def side_by_side(
 
     Args:
         calls: functions to time, by name. A function gets the index of the call as its argument.
-        number: least number of calls of each function. A few more calls may be made.
+        number: least number of calls of each function. The real number of calls may be slightly
+            larger.
         gap_s: pause before each call in seconds, like the pause between two messages. 0: no pause.
         description: text of the progress bar.
     """

@@ -45,8 +45,8 @@ class ArchiveError(ValueError):
 class MotionArchive:
     """Clips of human motion, right-handed, z up (REP-103).
 
-    Positions in metres are `positions * scale`. Text fields hold one entry per clip. The entries
-    are empty if the file has no such field.
+    Positions in metres are `positions * scale`. A text field, such as `clip_names`, has one entry
+    per clip. The entries are empty if the file lacks the field.
     """
 
     positions: NDArray[np.generic]  # (N, J, 3), all clips one after the other
@@ -213,7 +213,7 @@ def save_archive(
     the origin for int16, all positions are stored as float32.
 
     Args:
-        path: path of the file to write. A missing folder is made.
+        path: path of the file to write. The folder of the file is created if it does not exist.
         clips: one array per clip, (T, J, 3) metres, z up. A joint with values that are not finite
             counts as not measured.
         layout: names and parents of the J joints.

@@ -60,7 +60,7 @@ def survey(
         for samples in ladder:
             run(count, samples)
             stamps_s = [clock()]
-            for _ in range(2):  # the faster of two counts, since other processes may disturb one
+            for _ in range(2):  # the faster call counts, since other processes may slow one
                 run(count, samples)
                 stamps_s.append(clock())
             costs[count, samples] = 1000 * min(b - a for a, b in pairwise(stamps_s))
@@ -83,7 +83,7 @@ class BudgetState:
 
 @dataclass
 class _Level:
-    """The present rung and the measurements for one number of people."""
+    """The present rung of the ladder and the measured times, for one number of people."""
 
     rung: int
     reason: str
@@ -174,11 +174,12 @@ class Budget:
             return
         samples, more = self.ladder[level.rung], self.ladder[level.rung - 1]
         growth = self._cost_ms(people, more) / max(self._cost_ms(people, samples), 1e-6) - 1
-        # More samples make the median longer, but not the disturbances that set the 99th
-        # percentile.
+        # More samples lengthen the median time. They do not lengthen the disturbances, which set
+        # the 99th percentile.
         expected_ms = _p99(recent) + median(recent) * growth
         fits = expected_ms <= HEADROOM * self.budget_ms
-        # After LONGEST_PATIENCE_S, more samples are tried anyway: the expectation may be wrong.
+        # After LONGEST_PATIENCE_S, more samples are tried even if they are not expected to fit,
+        # because the expected time may be wrong.
         if fits or held_s >= LONGEST_PATIENCE_S:
             level.rung -= 1
             level.times[level.rung].clear()
@@ -190,7 +191,7 @@ class Budget:
     def _cost_ms(self, people: int, samples: int) -> float:
         """Return the time of a prediction in milliseconds, scaled from the nearest measurement."""
         smaller = [case for case in self._costs if case[0] <= people and case[1] <= samples]
-        if not smaller:  # without measurements: a guess that is low enough to be tried
+        if not smaller:  # nothing measured: a guess so low that the samples are tried
             return people * samples * 1e-3
         nearest = max(smaller)
         return self._costs[nearest] * people * samples / (nearest[0] * nearest[1])

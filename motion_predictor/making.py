@@ -36,7 +36,7 @@ class Maker:
         arguments = json.dumps({'threads': threads, **options})
         self._process = subprocess.Popen(
             [*command_of('motion_predictor.making'), arguments],
-            stdin=subprocess.PIPE,  # closes when this process ends, which ends the other process
+            stdin=subprocess.PIPE,  # closes with this process; then the other process ends too
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -44,7 +44,7 @@ class Maker:
         )
 
     def wait(self, unmade: Sequence[Candidate]) -> list[Attempt]:
-        """Wait until the other process ends. Return the engines that it could not make, and why.
+        """Wait until the other process ends, and return the engines that failed, with reasons.
 
         Args:
             unmade: the engines that the other process makes.

@@ -63,8 +63,8 @@ class Prediction:
         squares of the two radii are added.
 
         Args:
-            doubt_m: radius that holds 90 % of the true last positions, (P, J). For other coverages
-                this radius is scaled as for normally distributed errors.
+            doubt_m: radius that contains 90 % of the true last positions, (P, J). If the coverage
+                is not 90 %, `doubt_m` is scaled as for normally distributed errors.
         """
         if not doubt_m.any():
             return self

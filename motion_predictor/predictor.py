@@ -38,12 +38,13 @@ class MotionPredictor:
             backend that is available and agrees with eager.
         precision: 'float32', 'bfloat16', or 'auto', which takes bfloat16 where it is accurate.
         coverage: probability with which a radius holds its joint. The checkpoint must be
-            calibrated for this coverage. With None, the coverage is 0.95, or the highest one if
-            0.95 is not calibrated. If the checkpoint has no calibration, radii are NaN.
+            calibrated for this coverage. If `coverage` is None, the coverage is 0.95, or the
+            highest calibrated coverage if 0.95 is not calibrated. If the checkpoint has no
+            calibration, radii are NaN.
         min_familiarity: p-value below which a history counts as unfamiliar.
         make_engines: whether to make an engine that does not exist yet, which takes a minute. If
-            False, the predictor starts with the best existing engine. A faster engine that another
-            process makes is then taken over by `improve`.
+            False, the predictor starts with the best existing engine. If another process makes a
+            faster engine later, `improve` switches to the faster engine.
 
     Raises:
         ValueError: if samples is not in 1..1000, the device is not available, there is no such
@@ -204,14 +205,14 @@ class MotionPredictor:
             history: observed joints (H, J, 3) or (P, H, J, 3), metres, in any frame with z up. The
                 frame rate and the order of joints must be those of the checkpoint.
             samples: number of samples per person, by default and at most `self.samples`. The first
-                samples are the same for any number.
+                samples are the same, whatever the value of `samples`.
 
         Raises:
             ValueError: if the shape is wrong, a value is not finite, or `samples` is not in
                 1..`self.samples`.
             RuntimeError: if the network returns values that are not finite.
         """
-        observed = np.array(history, dtype=np.float32, order='C')  # engines need C order
+        observed = np.array(history, dtype=np.float32, order='C')  # engines need row-major order
         if observed.ndim == 3:
             observed = observed[None]
         header = self.checkpoint.header

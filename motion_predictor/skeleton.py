@@ -230,7 +230,8 @@ class JointMap:
 
         Raises:
             LayoutError: if two joints of the source have the same name, or if the source lacks
-                joints that no recipe makes. The message names all these joints.
+                joints that no recipe makes. The error message names all joints that have this
+                problem.
         """
         order = {name: index for index, name in enumerate(source)}
         if len(order) != len(source):

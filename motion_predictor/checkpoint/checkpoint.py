@@ -67,8 +67,8 @@ class Checkpoint:
         """Return the prediction sets with a coverage; None if the checkpoint is not calibrated.
 
         Args:
-            coverage: one of the calibrated coverages. With None, the coverage is the default of
-                `Calibration.choose`.
+            coverage: one of the calibrated coverages. If `coverage` is None, the default of
+                `Calibration.choose` is used.
 
         Raises:
             ValueError: if the checkpoint is not calibrated for this coverage.
@@ -139,8 +139,8 @@ class Checkpoint:
         """Check that the tensors have the names and shapes that the header describes.
 
         Raises:
-            CheckpointError: if a tensor is missing, unknown or of another shape. The message names
-                the first such tensor.
+            CheckpointError: if a tensor is missing, unknown or of another shape. The error message
+                names the first wrong tensor.
         """
         header = self.header
         with torch.device('meta'):

@@ -54,7 +54,8 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
         header = Header.model_validate_json(metadata[METADATA_KEY])
     except ValidationError as error:
         problem = first_problem(error)
-        # Only the network has a union tag, so an invalid tag means an unknown network.
+        # In the header, only the field of the network is a tagged union. So an invalid tag means
+        # an unknown kind of network.
         if error.errors()[0]['type'] == 'union_tag_invalid':
             problem += '; install the package that brings this network'
         raise CheckpointError(f'{path} has an invalid header: {problem}') from error

@@ -14,7 +14,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     Several processes may write the same file at the same time.
 
     Args:
-        path: path of the file to write. A missing folder is made.
+        path: path of the file to write. The folder of the file is created if it does not exist.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix='.writing-') as folder:

@@ -67,9 +67,10 @@ class _Remarks(logging.Handler):
 
 @contextmanager
 def remarks_of(command: str) -> Iterator[None]:
-    """Print warnings that the library logs as remarks of a command.
+    """Print each warning that the library logs, in the form of a remark by a command.
 
-    Matplotlib reports every font of formulas that it misses. No plot here needs them.
+    Matplotlib warns of every missing font for formulas. These warnings are hidden, since no plot
+    of this project has formulas.
     """
     logging.getLogger('matplotlib.font_manager').setLevel(logging.ERROR)
     with library_logs_to(_Remarks(command)):

@@ -84,7 +84,8 @@ class SelfCheck:
 
         Args:
             stamp_ns: stamp of the newest observation.
-            people: people of the prediction, in the order of its rows. All people have a window.
+            people: people of the prediction, in the order of the prediction's first dimension, P.
+                Each person must have a window of observed positions.
             prediction: newest prediction, with calibrated radii.
 
         Returns:
@@ -164,7 +165,7 @@ class SelfCheck:
         """
         off = past.guesses - seen[:, None, None]  # (P, H, 3, J, 3)
         errors_m = np.sqrt(np.einsum('...i,...i', off, off))
-        told = errors_m[:, :, 0] == errors_m[:, :, 0]  # False where the error is NaN
+        told = errors_m[:, :, 0] == errors_m[:, :, 0]  # True where the error is a number
         ratio = errors_m[:, :, 0] / past.radius  # (P, H, J)
         known = (ratio == ratio).sum(-1)
         missed = (ratio > past.factor[..., None]).sum(-1) / np.maximum(known, 1)

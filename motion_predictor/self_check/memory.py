@@ -25,7 +25,7 @@ NEVER_NS = -(2**60)
 
 @dataclass(frozen=True)
 class Past:
-    """Earlier predictions of the present time: for each horizon, the one made that long ago."""
+    """Earlier predictions of the present time: for each horizon, a prediction of that age."""
 
     guesses: FloatArray
     """Predicted positions, (P, H, 3, J, 3) metres: the mean of the samples, zero velocity, and
@@ -42,8 +42,8 @@ class Past:
 class Memory:
     """Stores the predictions of the last seconds, at the frames around each horizon.
 
-    Arrays have a row for each prediction and a column for each person. With this order, one lookup
-    gets all horizons of all people.
+    Arrays have a row for each prediction and a column for each person. Since the row is the first
+    index, one lookup gets the predictions of all people at all horizons.
 
     Args:
         horizons_s: horizons in seconds after the observation, ascending, (H,).
@@ -109,7 +109,7 @@ class Memory:
         prediction: Prediction,
         factor: FloatArray,
     ) -> None:
-        """Store a prediction, unless the last stored one is less than `APART_S` older.
+        """Store a prediction, unless the previous one was stored less than `APART_S` before.
 
         Args:
             stamp_ns: stamp of the newest observation.

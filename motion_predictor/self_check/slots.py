@@ -38,8 +38,8 @@ class Slots:
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], list[int]]:
         """Return slots of people (P,), seconds since each was last seen (P,), and freed slots.
 
-        Seconds are at most LONGEST_S. If a known person takes the id of another person, the slot
-        of that other person is freed.
+        The times since people were last seen are limited to LONGEST_S. If a known person takes the
+        id of another person, the slot of that other person is freed.
         """
         slots, elapsed_s, freed = [], [], []
         for person in people:

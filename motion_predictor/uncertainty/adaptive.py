@@ -5,11 +5,13 @@ Recent ratios have more weight. The quantile of this distribution at 1 - a is th
 the radius is multiplied.
 
 The level a, the allowed share of misses, changes with time. While more joints than promised are
-outside their balls, the level a falls. While fewer joints are outside, the level a rises (Gibbs
-and Candes 2021). So the coverage is right in the long run, whatever the person does.
+outside their balls, the level a falls. While fewer joints than promised are outside their balls,
+the level a rises (Gibbs and Candes 2021). So the coverage is right in the long run, whatever the
+person does.
 
 Until a horizon has been judged for some seconds, it uses the factor of the next shorter horizon.
-The reason is that a person who is predicted badly at 0.5 s is also predicted badly at 2 s.
+The factor of the shorter horizon is a good guess, since a person who is predicted badly at 0.5 s
+is also predicted badly at 2 s.
 """
 
 import numpy as np
@@ -72,7 +74,7 @@ class Adaptation:
         elapsed_s: FloatArray,
         coverage: float,
     ) -> None:
-        """Learn from the errors of predictions of n people.
+        """Learn from the prediction errors of n people.
 
         Args:
             slots: slots of the n people, (n,).
@@ -81,7 +83,7 @@ class Adaptation:
             elapsed_s: seconds since each person was last seen, (n,).
             coverage: promised coverage.
         """
-        known = ratio == ratio  # False where the ratio is NaN
+        known = ratio == ratio  # True where the ratio is a number
         count = known.sum(-1)  # (n, H)
         told = np.where(count > 0, elapsed_s[:, None], 0.0)
         bins = np.searchsorted(_RATIOS, ratio)

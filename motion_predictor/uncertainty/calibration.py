@@ -94,8 +94,8 @@ class Calibration(BaseModel):
         """Return the index of a coverage in `coverages`.
 
         Args:
-            coverage: one of `coverages`. With None, the coverage is 0.95, or the highest coverage
-                if 0.95 is not calibrated.
+            coverage: one of `coverages`. If `coverage` is None, the coverage is 0.95, or the
+                highest calibrated coverage if 0.95 is not calibrated.
 
         Raises:
             ValueError: if the coverage is not calibrated. The error message is one sentence.

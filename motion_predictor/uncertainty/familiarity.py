@@ -5,8 +5,8 @@ comparison uses the directions of the limbs in the heading frame, the lengths of
 size of the body. The score is the squared Mahalanobis distance, averaged over the three instants.
 
 The result is a conformal p-value: the share of the calibration set whose scores are at least as
-large (Vovk et al. 2005; for anomalies Laxhammar and Falkman 2010). To score a person of the
-calibration set, the fit leaves this person out.
+large as the person's score (Vovk et al. 2005; for anomalies Laxhammar and Falkman 2010). A person
+of the calibration set is scored by a distribution that was fitted without this person.
 """
 
 from typing import Annotated
@@ -72,8 +72,8 @@ class Poses:
         """Return the poses of histories (P, H, J, 3), metres, at N instants.
 
         Returns:
-            Directions and lengths of the limbs and size of the body (P, N, 4 (J - 1) + 1), in
-            units of the usual differences.
+            Directions and lengths of the limbs and size of the body (P, N, 4 (J - 1) + 1). The
+            values are divided by the usual differences between studios, trackers and bodies.
         """
         # Coordinates relative to the last root avoid the rounding errors of large coordinates.
         near = history - history[:, -1:, :1]

@@ -22,8 +22,8 @@ def reachable(
 ) -> FloatArray:
     """Return radii of balls that hold all positions that a joint can reach, (P, F, J) metres.
 
-    A joint moves away from its last seen position at most with its last speed plus the speed of
-    the standard. The centres of the balls are the predicted means.
+    The greatest speed at which a joint can leave its last seen position is its last speed plus the
+    speed that ISO 13855 gives. The centres of the balls are the predicted means.
 
     Args:
         mean: centres of the balls, (P, F, J, 3) metres.

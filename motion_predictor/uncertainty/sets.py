@@ -3,7 +3,8 @@
 The expected error of a joint at a frame is the root of a weighted sum of squared terms. The terms
 are a constant, the present motion of the joint, of the body and of the root, the jitter of the
 observation, and the spread of the samples. No weight of a term is negative. Only the weights of
-the spread may fall with the horizon. So balls are not smaller for faster people or later frames.
+the spread may fall with the horizon. So the terms other than the spread never make a ball smaller
+for faster motion or a later frame.
 
 Split conformal calibration scales the expected error, separately for each group of body part and
 speed (Mondrian conformal prediction, Vovk et al. 2003). A walking person may stop or turn, even if
@@ -41,7 +42,7 @@ class ExpectedError:
 
         Args:
             state: present motion of P people.
-            spread: spread of the samples of these people, (P, F, J) metres.
+            spread: spread of the samples of the P people, (P, F, J) metres.
         """
         still = np.stack(state_terms(state, self._trunk), -1)  # (P, J, A')
         squares = (still * still).swapaxes(0, 1) @ self._still  # (J, P, F)
@@ -95,8 +96,8 @@ class Sets:
         tensors: tensors of the calibration, by name.
         layout: layout of the joints.
         frames: number of predicted frames, F.
-        coverage: one of the calibrated coverages. With None, the coverage is the default of
-            `Calibration.choose`.
+        coverage: one of the calibrated coverages. If `coverage` is None, the default of
+            `Calibration.choose` is used.
 
     Raises:
         ValueError: if the coverage is not calibrated.
@@ -132,7 +133,7 @@ class Sets:
 
         Args:
             state: present motion of P people.
-            spread: spread of the samples of these people, (P, F, J) metres.
+            spread: spread of the samples of the P people, (P, F, J) metres.
             samples: number of samples per person.
 
         Returns:

@@ -48,7 +48,7 @@ class StateReader:
         self._rate_hz = rate_hz
         count = min(frames, max(2, round(SLOPE_S * rate_hz) + 1))
         time = (np.arange(count) - (count - 1) / 2) / rate_hz
-        self._slope = (time / (time**2).sum()).astype(np.float32)  # (n,) gives the velocity
+        self._slope = (time / (time**2).sum()).astype(np.float32)  # (n,) weights for velocity
         count = min(frames, max(MIN_CURVE, round(CURVE_S * rate_hz) + 1))
         if count < MIN_CURVE:
             count = 0
@@ -78,7 +78,7 @@ class StateReader:
 
 
 def _along(rows: FloatArray, positions: FloatArray) -> FloatArray:
-    """Return the last n frames of positions (P, H, J, 3) times rows (m, n): (P, m, J, 3)."""
+    """Return the products (P, m, J, 3) of rows (m, n) with the last n of H frames (P, H, J, 3)."""
     newest = positions[:, positions.shape[1] - rows.shape[1] :]
     people, frames, joints, _ = newest.shape
     return (rows @ newest.reshape(people, frames, 3 * joints)).reshape(
