@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +82,11 @@ def listening(node: Node) -> Iterator[None]:
     executor.add_node(node)
 
     def spin() -> None:
-        with suppress(ExternalShutdownException):  # a signal has shut ROS down
+        try:
             executor.spin()
+        except Exception:  # if a signal shuts ROS down during a callback, the callback may fail
+            if rclpy.ok():
+                raise
 
     threading.Thread(target=spin, name='listening', daemon=True).start()
     try:
