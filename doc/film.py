@@ -3,7 +3,8 @@
     environment/run.sh python doc/film.py val.npz
 
 writes `view-dark.webp` and `view-light.webp` beside this file. `val.npz` is a motion archive with
-the clips of `CAST`, which are of the CMU database. The arm and its motion are those of the demo.
+the clips of `CAST`, which come from the CMU database. The arm and
+its motion are those of the demo.
 """
 
 import argparse
