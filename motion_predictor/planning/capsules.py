@@ -71,7 +71,7 @@ class Capsules:
 def point_to_segment(
     points: NDArray[Some], starts: NDArray[Some], ends: NDArray[Some]
 ) -> NDArray[Some]:
-    """Return the squared distance of each point from its segment (K,).
+    """Return the squared distance of each of K points from the segment with the same number (K,).
 
     Points, starts and ends of the segments have shape (K, 3).
     """

@@ -153,7 +153,8 @@ def _all_are_placed(message: Any) -> bool:
 
     If the status of the message is worse than the worst status of a person, something else is
     wrong, and the result is false. The result is also false if a person has STALE_INPUT but a pose
-    as new as the message. The axes of such a pose may be mixed up, or most of its joints hidden.
+    as new as the message. The axes of that pose may be mixed up, or most of its joints may be
+    hidden.
     """
     stamp = message.header.stamp
     statuses = [motion.status for motion in message.motions]

@@ -177,8 +177,9 @@ class Sweep:
         return np.asarray(apart - thick, np.float32)
 
     def over_times(self, spans: Pairs) -> Pairs:
-        """Return pairs whose t is a time: each given pair once for every time of its span.
+        """Turn pairs whose t is the number of a span into pairs whose t is the number of a time.
 
+        Each given pair becomes one pair for every time of its span.
         If the last span is shorter than the others, the last time is repeated.
         """
         times = self._first[spans.t][:, None] + np.arange(self._together)

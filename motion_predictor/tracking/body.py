@@ -264,8 +264,9 @@ def _last_seen(seen: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 class Gaps(NamedTuple):
-    """The two frames between which each joint of each frame is interpolated, and the share (T, n).
+    """For each frame and joint: the two frames to interpolate between, and the share (T, n).
 
+    A share of 0 means the position in the first of these two frames, 1 that in the last one.
     Before the first and after the last frame with the joint, the position in that frame is used.
     For a joint that was never seen, the frame numbers have no meaning.
     """

@@ -179,9 +179,9 @@ class Track:
         return self.history.velocity() * (stamp_ns - self.newest_ns) * 1e-9
 
     def _comparable(self, positions: FloatArray) -> FloatArray:
-        """Return the newest pose (J, 3) if it shares a joint with `positions`.
+        """Return the newest pose (J, 3) if a joint was seen both in it and in `positions`.
 
-        If the newest pose shares no joint, return the last observed position of each joint. Last
+        If there is no such joint, return the last observed position of each joint. Last
         observed positions may be old, and the person may have moved since then.
         """
         newest = self.gates.newest

@@ -29,8 +29,8 @@ KNOWN = 1.0
 class PaceFloors:
     """Smallest radii (floors) for walking people, which grow with the speed of the root.
 
-    The errors of a walking person are divided by the speed of the root. A quantile of the results
-    is the floor for this person. The level of the quantile is LEVEL, or higher if
+    The errors of a walking person are divided by the speed of the root. A quantile of these
+    quotients is the floor for this person. The level of the quantile is LEVEL, or higher if
     `missed_at_most` allows fewer misses. The common floor is enough for the share PEOPLE of the
     walking people. If nobody walks, the common floor is zero.
 
@@ -38,8 +38,8 @@ class PaceFloors:
         scores: speeds, people and times of W windows.
         off: errors of the windows, metres; NaN where there is no error (W, K, J).
         folds: fold of each window (W,). All people of a fold are left out together.
-        paces: limits of the speed of the root, m/s. A person faster than the first limit counts as
-            walking.
+        paces: limits of the speed of the root, m/s. A person who is at least as fast as the first
+            limit counts as walking.
         coverage: the promised coverage.
     """
 
@@ -74,9 +74,9 @@ class PaceFloors:
         return (self.everybodys * self._speed[:, None])[..., None]
 
     def left_out(self) -> FloatArray:
-        """Return the least radii, computed for each person without this person's own errors.
+        """Return the least radii of all windows, metres (W, K, 1).
 
-        Shape: (W, K, 1), metres.
+        For each window, the common floor is computed without the people of the window's fold.
         """
         floors = np.stack([self._floor(fold) for fold in range(self._folds.max() + 1)])
         return (floors[self._folds] * self._speed[:, None])[..., None]

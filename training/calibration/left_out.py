@@ -69,7 +69,7 @@ class LeftOut:
     def table(self, rate_hz: float) -> str:
         """Return a table of all results for a terminal; the table is valid Markdown.
 
-        Rows for single people are given for the default coverage only.
+        The table has rows for single people only at the default coverage.
 
         Args:
             rate_hz: number of frames per second.

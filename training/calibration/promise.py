@@ -66,9 +66,9 @@ def promise(
 ) -> Promise:
     """Return factors and margins that give the promised coverage.
 
-    The margins are computed from scores divided by factors that were made without the person. With
-    factors and margins, the promised coverage is reached on average over people, and nearly for
-    each single person.
+    The score of a person is divided by a factor that was computed without the fold of this person.
+    The margins are computed from the results. With factors and margins, the promised coverage is
+    reached on average over people, and nearly for each single person.
 
     Args:
         ratio: errors divided by expected errors; NaN where there is no error (W, K, n).

@@ -51,7 +51,7 @@ class Arm:
         self.duration_s = len(starts) * STEP_S
 
     def _move(self, model: RobotModel, start: Array, end: Array, speed_m_s: float) -> Capsules:
-        """Return the capsules of one move, one pose per STEP_S, without the last posture."""
+        """Return the capsules of one move, one pose per STEP_S, without the posture `end`."""
         share: Array = np.linspace(0, 1, 101, dtype=np.float64)
         tried = _placed(model, start, end, share)
         # The longest distance that a point moves in a hundredth of the move's time, metres.

@@ -185,7 +185,7 @@ def _calibrated(
     coverages: Sequence[float],
     config: CalibrationConfig,
 ) -> Iterator[tuple[float, Sets]]:
-    """Yield each coverage with the balls of a baseline, calibrated on errors of the baseline."""
+    """Yield each coverage with the baseline's balls, calibrated on errors of this baseline."""
     scores = together([_score(name, header, archive, config) for archive in archives])
     calibration = Calibration(
         kind='floored',
