@@ -67,7 +67,9 @@ def test_a_denoiser_of_another_package_is_trained_and_predicts(
     assert 'my_denoiser:PerceptronSpec' in (EXAMPLE / 'pyproject.toml').read_text()
     command = [sys.executable, '-c', SCRIPT, str(write_archive(fps=20)), str(tmp_path)]
     environment = brought(tmp_path, 'my_denoiser')
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert ended.stdout.split()[-1] == 'my_perceptron'
     with pytest.raises(CheckpointError, match='install the package that brings this network'):
@@ -79,6 +81,8 @@ def test_a_network_that_cannot_be_loaded_is_left_out_with_a_warning(tmp_path: Pa
     code = 'import json; from motion_predictor.checkpoint import load_checkpoint as load; '
     code += "print(json.dumps(load('default').header.network.kind))"
     command = [sys.executable, '-c', code]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert json.loads(ended.stdout) == 'shared_trunk'
     assert 'the network no_such_module:PerceptronSpec cannot be used' in ended.stderr
