@@ -72,6 +72,10 @@ def plot_sensitivity(report: dict[str, Any], path: Path) -> None:
         axes.set_ylabel('ADE, m')
         if axis != 'timestep':
             axes.set_xscale('log')
+            values = {row[axis] for row in rows.values() if axis in row}
+            places = sorted(values | {report['reference'][axis]})
+            axes.set_xticks(places, places)
+            axes.minorticks_off()
         axes.legend(fontsize=7)
     figure.savefig(path)
 
