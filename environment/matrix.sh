@@ -32,7 +32,7 @@ one() { # PYTHON ROS
     return "$status"
 }
 
-# shellcheck disable=SC2046  # pairs are words
+# shellcheck disable=SC2046  # splitting the list into words is intended
 [ $# -gt 0 ] || set -- $(there_are)
 failed=0
 for each in "$@"; do

@@ -60,7 +60,7 @@ def survey(
         for samples in ladder:
             run(count, samples)
             stamps_s = [clock()]
-            for _ in range(2):  # the faster call counts, since other processes may slow one
+            for _ in range(2):  # take the faster call: other processes may slow one
                 run(count, samples)
                 stamps_s.append(clock())
             costs[count, samples] = 1000 * min(b - a for a, b in pairwise(stamps_s))

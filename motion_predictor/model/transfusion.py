@@ -81,7 +81,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
         if skip is not None:
             x = self.skip_linear(torch.cat([x, skip], dim=-1))
-        x = x * (1 + self.se(x.mean(dim=-1))[..., None])  # 1 +: a residual connection
+        x = x * (1 + self.se(x.mean(dim=-1))[..., None])  # adding 1 makes a residual connection
         return self.ffn(self.sa_block(x))  # (B, K+1, width)
 
 

@@ -54,7 +54,7 @@ def with_familiarity(
 def _poses(
     archive: MotionArchive, header: Header, stride: int
 ) -> tuple[FloatArray, NDArray[np.str_], NDArray[np.int64]]:
-    """Return the poses of all histories of an archive (W, N, D), the people and the clips (W,)."""
+    """Return the poses (W, N, D), the people (W,) and the clips (W,) of an archive's histories."""
     window = header.window
     frames, rate_hz = window.history_frames, window.rate_hz
     windows = cut_windows(archive, header.layout, rate_hz, frames, stride, partial=True)

@@ -82,7 +82,7 @@ class PaceFloors:
         return (floors[self._folds] * self._speed[:, None])[..., None]
 
     def _floor(self, without: int | None) -> FloatArray:
-        """Return the common floor, the least radius divided by the speed, seconds (K,).
+        """Return the common floor (K,), seconds: the least ratio of the radius to the speed.
 
         Args:
             without: number of the fold whose people are left out; None to leave out nobody.

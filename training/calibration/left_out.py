@@ -53,9 +53,10 @@ class LeftOut:
         self.radius[index] = np.median(radius, -1)
 
     def facts(self) -> dict[str, Any]:
-        """Return the shares of joints and of whole bodies inside their balls.
+        """Return the shares of joints and of whole bodies that are inside their balls.
 
-        The shares are given by coverage and frame, for people whom the network was not trained on.
+        There is one share for each coverage and frame. The shares are over the people whom the
+        network was not trained on.
         """
         new = ~self.trained
         result: dict[str, Any] = {'frames': list(self.calibration.frames)}

@@ -64,7 +64,7 @@ def corrected(
         person = Person(subject, Status.OK, 1.0, seen, last, clip)
         here = slice(index, index + 1)
         told = Prediction(
-            deviations=np.zeros((1, 1, 1, joints, 3), np.float32),  # unused by the self-check
+            deviations=np.zeros((1, 1, 1, joints, 3), np.float32),  # SelfCheck ignores them
             synthesis=np.zeros((len(times), 1), np.float32),
             mean=mean[here],
             radius=radius[here],

@@ -41,7 +41,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         """Refuse a lifecycle transition that is not allowed in the present state.
 
         On a transition that is not allowed, the rclpy of Jazzy raises an error, and the caller of
-        the service would wait for ever. Later versions of rclpy catch the error.
+        the service would wait for ever. Later versions of rclpy catch this error.
         """
         try:
             # rclpy's type stubs do not contain this private method.

@@ -255,7 +255,7 @@ class Bridge(Node):
             means = [person.mean[0] for person in then.people]
             points = np.concatenate(means) if means else np.empty((0, 3), np.float32)
             self._poses.publish(pose_array(header, points))
-        if self._cloud:  # a costmap has no time, so publish feet at all times up to ahead_s
+        if self._cloud:  # costmaps have no time: all feet up to ahead_s
             self._cloud.publish(
                 point_cloud(header, feet_of(outlook.at(outlook.instants(0.0, ahead_s))))
             )
