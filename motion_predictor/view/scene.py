@@ -90,6 +90,8 @@ class Scene:
     def draw(self, memory: Memory, show: Show, stale: bool) -> Moment | None:
         """Draw the newest moment of a memory. With `show.truth`, draw an earlier moment.
 
+        At the beginning of a recording there is no earlier moment, and the newest one is drawn.
+
         Args:
             memory: moments of the last seconds.
             show: settings that choose what is drawn.
@@ -100,14 +102,14 @@ class Scene:
             The moment that was drawn; None if there is none.
         """
         newest = memory.newest
-        moment = memory.before(show.ahead_s) if show.truth else newest
+        earlier = memory.before(show.ahead_s) if show.truth else None
+        moment = earlier or newest
         with self._server.atomic():
             self._draw_people(moment, show, stale)
-            if self._draw_truth(moment, newest if show.truth else None):
+            if self._draw_truth(moment, newest if earlier else None):
                 self._balls.add_again()  # a translucent ball hides meshes that are drawn later
             self._draw_futures(memory, None if stale else moment, show)
-            shown = moment or newest
-            robot = shown.robot if shown else None
+            robot = moment.robot if moment else None
             self._robot.place(solids.of_robot(robot.capsules) if robot else None)
         return moment
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,5 +79,23 @@ def test_page_draws_people_and_the_slider_moves_the_future(
             page.take(standing(aside_m=20.0))
             page.draw('OK', good=True)
             wait_for(lambda: pixels_like(page, DARK.person) > 50, 'the camera has gone with them')
+    finally:
+        page.close()
+
+
+def test_somebody_is_drawn_before_anything_can_be_seen_to_come_true() -> None:
+    from motion_predictor.view.page import Page
+    from motion_predictor.view.scene import Show
+
+    first = standing()
+    later = replace(first, outlook=replace(first.outlook, stamp_ns=2 * 10**9))
+    page = Page(port=18765, show=Show(ahead_s=1.0, truth=True))
+    try:
+        page.take(first)
+        assert page.draw('OK', good=True) is first
+        page.take(later)
+        assert page.draw('OK', good=True) is first
+        page.show.truth = False
+        assert page.draw('OK', good=True) is later
     finally:
         page.close()
