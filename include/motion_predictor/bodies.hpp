@@ -37,8 +37,8 @@ struct Between
   double share = 0;
 };
 
-/// Return between which frames a time lies. time_s is in seconds from now. Times before the first frame are
-/// extrapolated, but not beyond the observation. Throws std::out_of_range for times that are not predicted.
+/// Finds the two frames between which a time lies. time_s is in seconds from now. Times between the observation and the
+/// first frame are extrapolated. Throws std::out_of_range for times before the observation or after the last frame.
 inline Between between(const Latest & latest, double time_s)
 {
   const auto & times = latest.message().times;
@@ -52,12 +52,13 @@ inline Between between(const Latest & latest, double time_s)
   const std::size_t right = std::clamp<std::size_t>(place, 1, times.size() - 1), left = right - 1;
   const double step = static_cast<double>(times[right]) - times[left];
   const double share = (after - times[left]) / step, whole = std::round(share);
-  // The caller subtracted the age of the prediction, and `after` adds this age again. The rounding error must not turn
-  // the time of a frame into a time between frames.
+  // The caller subtracted the age of the prediction, and `after` adds this age again, with a rounding error. This error
+  // must not turn the time of a frame into a time between frames.
   return {left, right, std::abs(share - whole) < 1e-9 ? whole : share};
 }
 
-/// Interpolates one number at a time between frames. This number of each frame is numbers[frame * stride + place].
+/// Interpolates one number, such as a coordinate, between two frames. In each frame this number is
+/// numbers[frame * stride + place].
 inline double mixed(const float * numbers, std::size_t stride, std::size_t place, const Between & at)
 {
   const double left = numbers[at.left * stride + place], right = numbers[at.right * stride + place];
@@ -74,8 +75,8 @@ inline Vec3 joint_at(
   return to_robot ? (*to_robot)(p) : p;
 }
 
-/// All joints of one sample of a person at a time, metres. time_s is in seconds from now. Throws std::out_of_range if
-/// the time is not predicted, or if the message has no sample of this number.
+/// The positions of all joints at the time time_s, in one sample of a person; metres. time_s is in seconds from now.
+/// Throws std::out_of_range if the time is not predicted, or if the message has no sample of this number.
 inline std::vector<Vec3> sample_at(
   const Latest & latest, const msg::PredictedMotion & person, std::size_t sample, double time_s,
   const Rigid * to_robot = nullptr)
@@ -90,8 +91,8 @@ inline std::vector<Vec3> sample_at(
   return found;
 }
 
-/// All joints of the mean of a person at a time, metres. time_s is in seconds from now. Throws std::out_of_range if the
-/// time or the person is not predicted.
+/// The mean positions of all joints of a person at the time time_s; metres. time_s is in seconds from now. Throws
+/// std::out_of_range if the time or the person is not predicted.
 inline std::vector<Vec3> mean_at(
   const Latest & latest, const msg::PredictedMotion & person, double time_s, const Rigid * to_robot = nullptr)
 {
@@ -104,9 +105,9 @@ inline std::vector<Vec3> mean_at(
   return found;
 }
 
-/// The radius of the ball around the mean of a joint (a point) at a time, metres. time_s is in seconds from now. The
-/// radius is NaN if the predictor is not calibrated. Throws std::out_of_range if the time or the person is not
-/// predicted.
+/// The radius of the ball around the mean position of a joint (a point) at the time time_s; metres. time_s is in
+/// seconds from now. The radius is NaN if the predictor is not calibrated. Throws std::out_of_range if the time or the
+/// person is not predicted.
 inline double radius_at(
   const Latest & latest, const msg::PredictedMotion & person, std::size_t joint, double time_s)
 {
@@ -146,7 +147,7 @@ struct Bodies
   /// The robot, transformed to the frame of the predictions.
   Robot seen_from_here(const Robot & robot) const {return to_robot ? robot.moved(to_robot->inverse()) : robot;}
 
-  /// Makes bodies of all samples of a person. Throws std::invalid_argument if the message has no samples.
+  /// Makes one body from each sample of a person. Throws std::invalid_argument if the message has no samples.
   static Bodies of_samples(
     const Latest & latest, const msg::PredictedMotion & person, const Limbs & limbs, const std::vector<double> & times,
     const Rigid * to_robot = nullptr)
@@ -157,7 +158,7 @@ struct Bodies
     return of(latest, person.samples, latest.message().num_samples, limbs, times, to_robot);
   }
 
-  /// Makes one body of the mean of a person. Each limb is thickened by the larger radius of its two joints. Thus if
+  /// Makes one body from a person's mean future. Each limb is thickened by the larger radius of its two joints. Thus if
   /// both joints lie inside their balls, the line between the joints lies inside the limb. Throws std::invalid_argument
   /// if the radius is unknown (not calibrated).
   static Bodies of_mean(
@@ -179,7 +180,7 @@ struct Bodies
   }
 
 private:
-  /// The memory location of the poses of one time.
+  /// Where in memory the poses at one time are.
   struct Row
   {
     Between at;

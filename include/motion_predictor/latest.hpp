@@ -53,10 +53,10 @@ struct Limits
   double max_age_s = 0.25;      // greatest age of the newest observation, from its capture to now
   double max_ahead_s = 0.1;     // how far in the future a stamp may lie, if clocks differ a little
   double reach_s = 0.0;         // least time from now to the end of the prediction
-  // Whether predictions are usable with unpredicted people. Distances to an unpredicted person are distances to all
-  // places that the person can reach.
+  // Whether predictions are usable with unpredicted people. The distance to an unpredicted person is the distance to
+  // the nearest place that the person can reach.
   bool reachable_ok = false;
-  // Greatest speed of unpredicted people. If max_speed of the message is smaller, max_speed is used.
+  // Greatest speed of unpredicted people. If PredictedMotionArray.max_speed is smaller, max_speed is used.
   double unpredicted_m_per_s = std::numeric_limits<double>::infinity();
   // Whether predictions are usable with unfamiliar people. Distances to unfamiliar people come from their radii, not
   // from their samples.
@@ -79,8 +79,9 @@ public:
   /// True if nobody is there; false if somebody is there, or if there is no usable message.
   bool is_nobody() const {return message_ && message_->motions.empty();}
 
-  /// The message. Each person in the message is predicted or, with Limits::reachable_ok, has a place and a reach.
-  /// Throws std::logic_error if there is no usable message. People may be there although there is no usable message.
+  /// The message. Each person in the message is predicted. If Limits::reachable_ok is set, a person may also be
+  /// unpredicted with a known place and reach. Throws std::logic_error if there is no usable message. People may be
+  /// there although there is no usable message.
   const Message & message() const
   {
     if (!message_) {
@@ -90,7 +91,7 @@ public:
   }
   /// The message as a shared pointer, which keeps the message alive; null if there is no usable message.
   const std::shared_ptr<const Message> & shared() const {return message_;}
-  /// Seconds since the newest observation: frame f lies message().times[f] - age_s() from now.
+  /// Seconds since the newest observation. Frame f lies message().times[f] - age_s() seconds from now.
   double age_s() const {return age_s_;}
   /// Greatest speed of people who are not predicted, metres per second.
   double unpredicted_m_per_s() const {return std::min(speed_, static_cast<double>(message().max_speed));}
@@ -141,9 +142,9 @@ inline bool is_well_formed(const Message & m)
 inline bool is_predicted(const msg::PredictedMotion & person) {return !person.mean.empty();}
 
 /// Whether each listed person is predicted, or has a known place and reach. The status of the message must not be worse
-/// than the worst status of a person. A worse status means that the input or the node has a problem. A person with
-/// STALE_INPUT whose pose is as new as the message is not trusted: the axes of the pose may be mixed up, or most joints
-/// may be hidden.
+/// than the worst status of a person. A worse status means that the input or the node has a problem. If a person
+/// has STALE_INPUT although the pose is as new as the message, the pose is not trusted: its axes may be mixed up, or
+/// most joints may be hidden.
 inline bool all_are_placed(const Message & m)
 {
   std::uint8_t worst = Message::DEGRADED;
@@ -185,7 +186,7 @@ class Predictions
 public:
   using Steady = std::chrono::steady_clock;
 
-  /// Makes no subscription. Pass each message to put().
+  /// This constructor makes no subscription: pass each message to put().
   explicit Predictions(Limits limits = {})
   : limits_(limits), inbox_(std::make_shared<Inbox>()) {}
 

@@ -69,7 +69,7 @@ inline Limbs parse_limbs(const std::string & text, const std::vector<std::string
 }
 
 /// Reads limbs from a file in the format of the files in config/flesh. Throws std::invalid_argument if the file cannot
-/// be read, or if parse_limbs() refuses its text.
+/// be read, or for the reasons that parse_limbs() states.
 inline Limbs read_limbs(const std::string & path, const std::vector<std::string> & joint_names)
 {
   std::ifstream file(path);

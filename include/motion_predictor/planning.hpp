@@ -75,8 +75,8 @@ inline std::vector<Nearest> nearest(const Bodies & bodies, const Robot & robot, 
   return found;
 }
 
-/// For each sample n and each capsule r of R: whether they touch at any of the times. Sample n and capsule r have
-/// element n * R + r.
+/// Whether each sample touches each of the R capsules at any of the times. Element n * R + r of the result tells this
+/// for sample n and capsule r.
 inline std::vector<bool> touching(const Bodies & bodies, const Robot & robot, double margin_m = 0)
 {
   const Robot there = bodies.seen_from_here(robot);
@@ -102,7 +102,7 @@ inline std::vector<bool> touching(const Bodies & bodies, const Robot & robot, do
   return touched;
 }
 
-/// The question of a planner: the time span, and how people are represented.
+/// What a planner asks for: the time span, and how people are represented.
 struct Look
 {
   double start_s = 0, end_s = 1;  // start and end of the span, seconds from now
@@ -166,7 +166,8 @@ inline Closest closest(const Latest & latest, const Robot & robot, const Look & 
   return best;
 }
 
-/// Upper bound of a probability with 95 % confidence (Clopper and Pearson), if `hits` of `of` draws are hits.
+/// Upper bound of the probability that a draw is a hit, with 95 % confidence (Clopper and Pearson). `of` is the number
+/// of all draws, and `hits` is the number of draws that were hits.
 inline double at_most(std::size_t hits, std::size_t of)
 {
   if (hits >= of) {return 1;}

@@ -2,14 +2,16 @@
 //
 // A body moves little from one frame to the next. So the times are divided into spans, and one fat body replaces all
 // poses of a sample in a span. In a fat body, each joint is a ball that holds the joint at all times of the span. Each
-// limb of a fat body is thicker by the radius of these balls. If the robot moves, its capsules are made fatter in the
-// same way. The bounds of fat bodies are valid at every time of the span:
+// limb of a fat body is thicker by the radius of these balls. If the robot moves, a fat capsule replaces each capsule
+// of the robot, and holds this capsule at all times of the span. The bounds of fat bodies are valid at every time of
+// the span:
 // - A body lies in a ball around one of its joints, the hub. Most balls around a hub are too far from the robot, so
 // their bodies are skipped.
-// - The depth of an overlap is at most the sum of both radii. If a thick limb overlaps a capsule deeply, thin limbs
-//   cannot overlap more deeply and are skipped.
-// - Every point of a limb's axis is within half its length of the nearer end. Thus the distances of the joints from the
-//   axis of a capsule give a bound. The squares of these distances are computed in float, eight joints at a time.
+// - A limb and a capsule can overlap at most by the sum of their radii. If a thick limb overlaps a capsule by more than
+//   thin limbs can, the thin limbs are skipped.
+// - Every point of a limb's axis lies within half the length of the axis from the nearer joint. Thus the distances of
+//   the joints from the axis of a capsule give a bound of the distance between the limb and the capsule. The squares of
+//   the distances of the joints are computed in float, eight joints at a time.
 // Exact distances (in double) are measured only for limbs that the bounds do not exclude.
 #ifndef MOTION_PREDICTOR__SWEEP_HPP_
 #define MOTION_PREDICTOR__SWEEP_HPP_
@@ -69,12 +71,13 @@ public:
     }
   }
 
-  /// The number of limbs that are thick enough to come nearer than the limit. The thickest limb is number 0.
+  /// The number of limbs that are thick enough to be nearer to a capsule than the limit given to turn_to(). The
+  /// thickest limb is number 0.
   std::size_t limbs() const {return used_;}
   /// The index in Bodies::limbs of the k-th thickest limb.
   std::size_t limb(std::size_t k) const {return limbs_[k];}
 
-  /// Whether any limb may come nearer to a capsule than a limit.
+  /// Whether the distance of any limb from capsule r may be less than `limit`.
   bool is_in_question(std::size_t r, float limit)
   {
     const Axis axis = axes_[span_ * R_ + r];
@@ -95,8 +98,8 @@ public:
     return any;
   }
 
-  /// Whether at least one joint is certainly nearer than a limit to capsule r, at all times of the span. Call
-  /// is_in_question() for this capsule first.
+  /// Whether the distance of at least one joint from capsule r is certainly less than `limit` at all times of the span.
+  /// Call is_in_question() for this capsule first.
   bool is_within(std::size_t r, float limit) const
   {
     const Axis & axis = axes_[span_ * R_ + r];
@@ -108,7 +111,7 @@ public:
     return false;
   }
 
-  /// Whether a limb may come nearer than a limit to capsule r. Call is_in_question() for this capsule first.
+  /// Whether the distance of limb k from capsule r may be less than `limit`. Call is_in_question() for r first.
   bool is_limb_in_question(std::size_t k, std::size_t r, float limit) const
   {
     const Axis & axis = axes_[span_ * R_ + r];
@@ -140,8 +143,8 @@ private:
     return {x_[at], y_[at], z_[at]};
   }
 
-  /// Order limbs from the thickest to the thinnest, and joints (lanes) in the order in which these limbs use them. Thus
-  /// if only thick limbs may be near, only the first lanes are computed.
+  /// Order the limbs from the thickest to the thinnest, and the joints as these limbs use them. The lane of a joint is
+  /// its place in this order. Thus if only thick limbs may be near, only the first lanes are computed.
   void order_limbs()
   {
     std::vector<float> thickest(C_, 0.0f);
@@ -260,7 +263,7 @@ private:
     for (float & least : at_least_) {least -= slack_;}
   }
 
-  /// The lane of the most central joint, the hub.
+  /// The lane (place in the order of joints) of the hub, which is the most central joint.
   std::size_t find_hub() const
   {
     std::size_t found = 0;

@@ -43,7 +43,8 @@ class Mocap4r2Source:
         places = [(p.x, p.y, p.z) for p in (marker.translation for marker in message.markers)]
         joints = np.array([joint for _, joint in found], np.int64)
         ours = joints >= 0
-        if not ours.any():  # markers with other names may belong to a person
+        # Refuse the message, because a person may be there under other marker names.
+        if not ours.any():
             named = ', '.join(repr(m.marker_name) for m in message.markers[:5])
             raise InputError(
                 f'none of the {len(found)} markers ({named}, ...) is a joint of '

@@ -78,7 +78,7 @@ def stamp_of(header: Any) -> int:
 
 
 def as_floats(values: Any) -> FloatArray:
-    """Return numbers as float32. Numbers that are too large become infinite."""
+    """Return numbers as float32. Numbers too large for float32 become infinite."""
     with np.errstate(over='ignore'):
         return np.asarray(values, np.float32)
 

@@ -38,7 +38,7 @@ class Row:
 
 
 class Hindsight:
-    """Compares every new observation with the earlier predictions for its time.
+    """Compares every new observation with the earlier predictions for the same time.
 
     The poses that count as true are the poses that the predictor used. True poses include joints
     that the predictor filled in.
@@ -53,7 +53,7 @@ class Hindsight:
             rows.clear()
 
     def update(self, memory: Memory) -> None:
-        """Compare the newest observation with the predictions that were made for its time."""
+        """Compare the newest observation with the earlier predictions for the same time."""
         newest = memory.newest
         if newest is None:
             return
@@ -79,7 +79,7 @@ class Hindsight:
                 rows.append(Comparison(newest.time_s, *comparison))
 
     def rows(self) -> list[Row]:
-        """Return average errors of the last half minute, for each time ahead that has data."""
+        """Return average errors of the last half minute: a row per time ahead that has data."""
         return [
             Row(ahead_s, len(rows), *(float(v) for v in np.mean([r[1:] for r in rows], axis=0)))
             for ahead_s, rows in self._rows.items()

@@ -41,7 +41,7 @@ class Memory:
     def before(self, seconds: float) -> Moment | None:
         """Return the moment that lies `seconds` before the newest moment.
 
-        The result is None if no moment lies within 0.1 s of that time.
+        The result is None if no moment lies within 0.1 s of the wanted time.
         """
         if not self._moments:
             return None

@@ -1,7 +1,7 @@
 """Colours of the view, light and dark. Colour-blind readers can also tell these colours apart.
 
-The page applies a tone curve (ACES), which makes every colour paler. Therefore these colours are
-more vivid than the colours on the screen.
+The page applies a tone curve (ACES), which makes every colour paler. Therefore the colours in this
+module are more vivid than the colours on the screen.
 """
 
 from dataclasses import dataclass

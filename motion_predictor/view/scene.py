@@ -88,7 +88,7 @@ class Scene:
         self._labels: dict[str, Any] = {}
 
     def draw(self, memory: Memory, show: Show, stale: bool) -> Moment | None:
-        """Draw the newest moment of a memory. With `show.truth`, draw an earlier moment.
+        """Draw the newest moment; with `show.truth`, the moment `show.ahead_s` seconds earlier.
 
         At the beginning of a recording there is no earlier moment, and the newest one is drawn.
 

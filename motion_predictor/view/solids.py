@@ -66,7 +66,7 @@ class Shape:
 
     @classmethod
     def of(cls, outlook: Outlook, flesh: bool) -> 'Shape':
-        """Return the limbs to draw for the people in an outlook.
+        """Return the limbs to draw for the people in `outlook`.
 
         Args:
             outlook: predictions of the people, with their skeleton layout. If a layout has no

@@ -40,11 +40,12 @@ class ManagedNode(LifecycleNodeMixin, Node):
     def _LifecycleNodeMixin__change_state(self, transition: int) -> Return:  # noqa: N802
         """Refuse a lifecycle transition that is not allowed in the present state.
 
-        On a transition that is not allowed, the rclpy of Jazzy raises an error, and the caller of
-        the service would wait for ever. Later versions of rclpy catch this error.
+        For such a transition, the rclpy of Jazzy raises an error. If this method did not catch the
+        error, the caller of the service would wait for ever. Later versions of rclpy catch the
+        error themselves.
         """
         try:
-            # rclpy's type stubs do not contain this private method.
+            # rclpy's type stubs do not contain the private method `__change_state`.
             return super()._LifecycleNodeMixin__change_state(transition)  # type: ignore[misc]
         except RCLError as error:
             self.get_logger().error(one_line(error))

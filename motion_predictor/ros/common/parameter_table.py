@@ -62,8 +62,8 @@ class Parameter:
 class Parameters:
     """Declares a table of parameters on a node, reads their values and checks changes.
 
-    An invalid value at the start of the node does not stop the node. `read` raises an error until
-    a valid value is set.
+    If the node is started with an invalid value of a parameter, the node still runs. `read` raises
+    an error until a valid value of this parameter is set.
 
     Args:
         node: the node on which the parameters are declared.
@@ -87,7 +87,8 @@ class Parameters:
         self.alone = RLock()
         """Lock that is held while changes are checked and applied. Other code takes this lock to
         prevent changes."""
-        self._given = node._parameter_overrides  # rclpy has no public name for the overrides
+        # The values with which the node was started. rclpy has no public name for these values.
+        self._given = node._parameter_overrides
         self._problems: dict[str, str] = {}
         self.in_use = False
         """Whether the node is configured. While it is, only `live` parameters can change."""

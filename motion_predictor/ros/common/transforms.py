@@ -151,7 +151,7 @@ class FixedFrame:
     """Finds the transform from the frame of the input to the fixed frame.
 
     Args:
-        name: name of the fixed frame. If the name is empty, positions stay in the frame of the
+        name: name of the fixed frame. If `name` is empty, positions stay in the frame of the
             input.
         static: pose of the input's frame in the fixed frame, if this pose never changes.
         transforms: source of transforms that may change; None if there is no such source.

@@ -3,8 +3,9 @@
 Every output is off by default. One output, the relay, publishes the predictions again with fewer
 samples, for planners behind a slow link.
 
-For all other outputs, readers take silence or an empty message as a sign that nobody is there.
-Therefore the bridge publishes a person at `robot_position` while predictions are not usable.
+The readers of all outputs except the relay take silence or an empty message as a sign that nobody
+is there. Therefore the bridge publishes a person at `robot_position` while predictions are not
+usable.
 """
 
 from array import array
@@ -135,7 +136,10 @@ def feet_of(outlook: Outlook) -> FloatArray:
 
 
 def people_message(module: Any, header: Header, now: Outlook, then: Outlook, span_s: float) -> Any:
-    """Return people_msgs/People with root positions at `then` and mean velocities since `now`."""
+    """Return people_msgs/People with root positions at `then`.
+
+    Velocities are means over the `span_s` seconds from `now` to `then`.
+    """
     message = module.People(header=header)
     for before, after in zip(now.people, then.people, strict=True):
         person = module.Person(name=after.id, reliability=float(after.observed_fraction))
@@ -255,7 +259,8 @@ class Bridge(Node):
             means = [person.mean[0] for person in then.people]
             points = np.concatenate(means) if means else np.empty((0, 3), np.float32)
             self._poses.publish(pose_array(header, points))
-        if self._cloud:  # costmaps have no time: all feet up to ahead_s
+        # A costmap cannot tell times apart, so publish the feet at all times from now to ahead_s.
+        if self._cloud:
             self._cloud.publish(
                 point_cloud(header, feet_of(outlook.at(outlook.instants(0.0, ahead_s))))
             )

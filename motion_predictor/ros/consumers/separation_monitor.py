@@ -30,7 +30,8 @@ from motion_predictor.ros.consumers.robot_state import FromJoints, FromTf, Robot
 from motion_predictor.ros.consumers.subscription import Predictions
 
 REPORT_S = 1.0
-# Greatest difference between ROS time and the monotonic clock from one check to the next.
+# ROS time counts as jumped if it moved this much more or less than the monotonic clock since the
+# last check, seconds.
 JUMP_S = 0.5
 
 
@@ -136,7 +137,7 @@ class SeparationMonitor(ManagedNode):
             Blocked: if the allowed share of full speed cannot be computed.
         """
         jumped_s = self._jumped_s()
-        if abs(jumped_s) > JUMP_S:  # all known positions are older than the jump
+        if abs(jumped_s) > JUMP_S:  # all known positions are from before the jump
             raise Blocked(f'clock: ROS time jumped by {jumped_s:.1f} s')
         try:
             capsules = self._state.capsules()

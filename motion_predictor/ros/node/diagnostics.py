@@ -170,7 +170,7 @@ def facts(predictor: MotionPredictor, budget: Budget, threads: int) -> dict[str,
 
 
 def judged(check: SelfCheck) -> dict[str, str]:
-    """Return diagnostic values about how well the people who were seen last were predicted."""
+    """Return diagnostic values: how well the `SHOWN` people seen last were predicted."""
     ahead = ' / '.join(f'{horizon_s:g}' for horizon_s in check.horizons_s)
     values = {}
     for quality in check.report()[-SHOWN:]:

@@ -15,7 +15,8 @@ from motion_predictor.predictor import MotionPredictor
 class Improvement:
     """Makes missing inference engines in a background process.
 
-    When the engines are ready, the predictor takes the fastest one that agrees with eager PyTorch.
+    When the engines are ready, the predictor takes the fastest engine whose results agree with
+    eager PyTorch (the network without compilation).
 
     Args:
         predictor: predictor that uses an existing engine until a faster one is ready.

@@ -36,7 +36,7 @@ class Loop:
         """The error that ended the loop; empty if there was none."""
         self._ended = threading.Event()
         self._rested_s = time.monotonic()
-        # The loop counts as busy until `run` begins.
+        # From its creation until `run` begins, the loop counts as busy.
         self._busy_since_s: float | None = self._rested_s
 
     def run(self) -> None:
@@ -91,9 +91,10 @@ class InferenceThread:
     """Loads and runs the network in one thread of its own.
 
     Loading, warming up and predicting share one thread for two reasons. First, OpenMP starts a
-    separate team of threads for each thread that calls torch. If all OpenMP teams have more
-    threads than the CPU has cores, the threads sleep between operations. Sleeping threads double
-    the time of a small network. Second, the thread that captures a CUDA graph must also replay it.
+    separate team of threads for each thread that calls torch. If all OpenMP teams
+    together have more threads than the CPU has cores, these threads sleep between operations. A
+    small network then takes twice as long. Second, only the thread that captures a CUDA graph
+    (recorded operations of the GPU) may replay this graph.
 
     Args:
         threads: number of CPU threads that the network may use.

@@ -149,7 +149,7 @@ class PredictorNode(ManagedNode):
 
     def _listen(self) -> None:
         undo, setup = self._active, self._setup
-        # Make a new output: a prediction that hung earlier may still use the old output's message.
+        # A prediction that hung in an earlier activation may still use the old output.
         setup.output = make_output(setup.predictor, setup.values)
         qos = copy(qos_profile_sensor_data)
         qos.depth = KEPT_MESSAGES
@@ -160,7 +160,8 @@ class PredictorNode(ManagedNode):
             people.succeed(self._left, self._time.now_ns())
         pipeline = Pipeline(self, self._time, setup, people, intake)
         self._pipeline = pipeline
-        undo.callback(self._watch(pipeline).stop)  # the watchdog ends after the loop
+        # `undo` works in reverse order: first the inference loop ends, then its watchdog.
+        undo.callback(self._watch(pipeline).stop)
         self._inference.run(pipeline.loop)
         undo.callback(self._end, pipeline)
         self._start_reporting(pipeline)
@@ -216,7 +217,7 @@ class PredictorNode(ManagedNode):
 
     def _report(self, pipeline: Pipeline) -> None:
         with self._alone:
-            if pipeline is self._pipeline:  # false after a transition has ended this pipeline
+            if pipeline is self._pipeline:  # False after a transition has ended `pipeline`
                 self._diagnostics.publish(pipeline.report())
                 self._quality.publish(pipeline.quality())
 
@@ -291,9 +292,9 @@ def main(args: list[str] | None = None) -> Any:
     sys.setswitchinterval(SWITCH_S)
     rclpy.init(args=args)
     node = PredictorNode()
-    # The start runs in a thread, so that the node answers service calls meanwhile.
+    # `node.start` runs in a thread, so that the node answers service calls while it starts.
     start = threading.Thread(target=node.start, name='autostart', daemon=True).start
     serve(node, MultiThreadedExecutor(CALLBACKS), start)
     if node.hung:
-        os._exit(1)  # a normal exit would wait for the thread that never ends
+        os._exit(1)  # a normal exit would wait for the hung inference thread
     return 0

@@ -56,7 +56,7 @@ class Observer:
         """The people who are there, with their histories."""
         self._health = health
         self._complaints = complaints
-        # Guards the input. A wait for tf may hold this lock for long.
+        # Guards `setup.input`. A thread that waits for tf may have this lock for a long time.
         self._reading = threading.Lock()
         self._lock = threading.Lock()  # guards `people` and the state of the newest observation
         self._stamps = Stamps()

@@ -45,8 +45,8 @@ def chosen_frames(
         frames: number of future frames.
         rate_hz: frame rate of the checkpoint. Frame f lies (f + 1) / rate_hz seconds after the
             last observation.
-        stride: publish every `stride`-th future frame. 0 publishes the frames nearest to
-            `times_s`.
+        stride: publish every `stride`-th future frame. If `stride` is 0, publish the frames
+            nearest to `times_s` instead.
         times_s: times at which frames are published, seconds after the last observation. Times
             beyond the last future frame are ignored.
 
@@ -109,9 +109,9 @@ class MotionOutput:
 
     Args:
         checkpoint: checkpoint that the predictor uses.
-        frame_stride: publish every `frame_stride`-th future frame. The last frame is published if
-            `frame_stride` divides the number of frames. 0 publishes the frames nearest to
-            `frame_times`.
+        frame_stride: publish every `frame_stride`-th future frame. The last future frame is
+            published if `frame_stride` divides the number of future frames. If `frame_stride` is
+            0, publish the frames nearest to `frame_times` instead.
         frame_times: times at which frames are published, seconds after the last observation.
         publish_samples: whether messages contain the samples, not only the mean and the radius.
         coverage: coverage that is written into messages without a prediction.
@@ -163,9 +163,9 @@ class MotionOutput:
         The next call reuses the same message object.
 
         Args:
-            scene: all people who are listed. `prediction` holds the people with a history window,
-                in the same order.
-            prediction: futures of the people. None if no prediction may be published as fresh.
+            scene: all people who are listed in the message.
+            prediction: futures of the people in `scene` who have a history window, in the order
+                of `scene`. `prediction` is None if no prediction may be published as fresh.
             published_ns: present time of the node, nanoseconds.
             at_least: mildest status that the message and its people may have. `at_least` is higher
                 while the source or the node has a problem.
@@ -195,7 +195,7 @@ class MotionOutput:
                 place=seen.place.astype(np.float32),
                 reach=seen.reach_m,
                 observed_fraction=person.observed_fraction,
-                check_fields=True,  # with field checks, rclpy takes arrays without a copy
+                check_fields=True,  # if rclpy checks the fields, it does not copy arrays
             )
             status = most_severe([person.status, at_least])
             familiarity = math.nan

@@ -173,7 +173,8 @@ class Pipeline:
     def _publish(self, scene: Scene, prediction: Prediction | None, at_least: Status) -> None:
         setup = self._setup
         with self._publish_lock:
-            if self.loop.told_to_end:  # this prediction hung in an earlier activation
+            # True if the node was deactivated while this prediction hung.
+            if self.loop.told_to_end:
                 return
             now_ns = self._clock.now_ns()
             age_s = (now_ns - scene.stamp_ns) / 1e9

@@ -158,7 +158,8 @@ class SkeletonInput:
             )
         frame_id = self._fixed_frame.name or bodies.frame_id
         if not bodies.ids and not frame_id:
-            frame_id = self._newest_frame_id  # people who were just lost stay in memory
+            # People who were lost just now are still listed, in the frame of the newest scan.
+            frame_id = self._newest_frame_id
         scan = Scan(bodies.stamp_ns, frame_id, [], bodies.rejected)
         if bodies.ids:
             scan.observations = self._observations(bodies, transform)
@@ -169,8 +170,8 @@ class SkeletonInput:
     def _guess_stamp(self, now_ns: int) -> int:
         """Return a time of capture for a message without a stamp.
 
-        The guess is later than the stamp of the message before. The guess is earlier than now, so
-        that messages captured later still count as newer.
+        The guess is later than the stamp of the previous message, and earlier than now. Thus
+        messages that are captured after this message still count as newer.
         """
         guess = max(now_ns - self._lag_ns, min(self._newest_ns + 1, now_ns))
         self._newest_ns = guess
@@ -180,7 +181,7 @@ class SkeletonInput:
         joint_map = self._map(bodies.layout, bodies.joint_names)
         positions = np.where(np.abs(bodies.positions) < MAX_NUMBER, bodies.positions, np.nan)
         if bodies.confidence is not None:
-            # This comparison treats a confidence of NaN as too low.
+            # A joint whose confidence is NaN also counts as missing, because NaN >= x is false.
             positions[~(bodies.confidence >= self.min_confidence)] = np.nan
         if transform is not None:
             positions = transform(positions)

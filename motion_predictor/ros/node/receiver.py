@@ -26,8 +26,8 @@ class Intake:
 
     A Python executor checks every service and timer of a node for each message. The check of all
     services and timers takes longer than all other work on a message without people. The executor
-    must also wake a second thread for the message. `Intake` waits only for the subscription, as
-    `rclpy.wait_for_message` does.
+    must also wake a second thread for the message. `Intake` uses no executor: its `wait` watches
+    this one subscription, as `rclpy.wait_for_message` does.
 
     Args:
         node: node that subscribes.
@@ -48,8 +48,8 @@ class Intake:
                 lambda message: None,  # never called: `take` reads the messages
                 qos,
                 callback_group=group,
-                # If an executor waits for QoS events, the executor also takes the wake-ups for
-                # messages.
+                # Handle no QoS events: an executor that waits for QoS events would also take the
+                # wake-ups for messages.
                 event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
@@ -57,7 +57,8 @@ class Intake:
             self._bell = node.create_guard_condition(lambda: None, callback_group=group)
             undo.callback(node.destroy_guard_condition, self._bell)
             for used in (self._subscription, self._bell):
-                # Enter the handles once here and not at each message, to save time.
+                # Enter each handle (rclpy's C++ object) once here and not at each message, to
+                # save time.
                 undo.enter_context(used.handle)
             assert node.context.handle is not None
             self._waiting = rclpy_implementation.WaitSet(1, 1, 0, 0, 0, 0, node.context.handle)
@@ -82,7 +83,7 @@ class Intake:
 
         The time of arrival is in nanoseconds; 0 if the middleware does not report it.
         """
-        for _ in range(self._most):  # later messages wait for the next call
+        for _ in range(self._most):  # further messages wait for the next call of `take`
             taken = self._subscription.handle.take_message(
                 self._subscription.msg_type, self._subscription.raw
             )

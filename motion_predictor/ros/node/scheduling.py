@@ -62,9 +62,9 @@ class Precedence:
         return True
 
     def resume(self) -> None:
-        """Take back a priority that was given up.
+        """Take back the real-time priority that `give_up` has given up.
 
-        Only the thread that has this priority may call `resume`.
+        Only the thread whose priority was given up may call `resume`.
         """
         if self._given_up:
             with suppress(OSError):  # the thread may have lost the right to its priority

@@ -94,13 +94,14 @@ def measure_costs(
 ) -> dict[tuple[int, int], float]:
     """Warm up the predictor, and return its time per prediction by (people, samples), ms.
 
-    On a GPU the time is measured for each number of people up to `max_people`. Thus the CUDA graph
-    of each number of people is captured now, and no later prediction waits for a capture.
+    On a GPU the time is measured for each number of people up to `max_people`. Each number of
+    people needs its own CUDA graph (recorded operations of the GPU). The measurement records all
+    these graphs, so that no later prediction waits for a recording.
     """
 
     def rehearse(people: int, samples: int) -> None:
-        # Measure at the priority of real predictions. Without this priority, the measured times
-        # are far too long on a busy machine.
+        # Measure with the real-time priority that predictions have later. Without real-time
+        # priority, the measured times are far too long on a busy machine.
         with Precedence(values['realtime_priority'], warn=lambda refused: None):
             predictor.rehearse(people, samples)
 
@@ -113,7 +114,7 @@ def measure_costs(
 
 
 def log_setup(setup: Setup, logger: RcutilsLogger) -> None:
-    """Log the model in use, and warn of numbers of samples for which it has no radius."""
+    """Log the model in use. Warn if it has no radius for some of the numbers of samples."""
     predictor, budget = setup.predictor, setup.budget
     checkpoint, engine = predictor.checkpoint, predictor.engine
     window = checkpoint.header.window

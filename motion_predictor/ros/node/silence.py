@@ -11,9 +11,9 @@ STANDS_STILL_S = 1.0
 class Stopwatch:
     """Measures the time since `start` was last called.
 
-    In a simulation the stopwatch counts simulated seconds, because in a slow simulation a source
-    of 30 Hz may send only once per real second. While the simulated clock stands still, the
-    stopwatch counts real seconds.
+    In a simulation the stopwatch counts simulated seconds. If the simulation is slow, a source of
+    30 Hz may send only one message per real second, and this is no silence. While the simulated
+    clock stands still, the stopwatch counts real seconds.
 
     Args:
         clock: clock of the node.

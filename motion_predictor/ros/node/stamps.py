@@ -21,9 +21,9 @@ class Stamps:
         self._ages_ms.append(age_ms)
 
     def doubt(self) -> str:
-        """Return a warning with its remedy if stamps are probably not times of capture.
+        """Return a warning if the stamps are probably not times of capture; otherwise empty.
 
-        Return an empty string if the stamps may be times of capture.
+        The warning says how to correct the stamps.
         """
         if len(self._ages_ms) < FEW:
             return ''

@@ -165,7 +165,7 @@ def _replay(arguments: argparse.Namespace) -> list[str]:
 
 
 def watch(arguments: argparse.Namespace) -> None:
-    """Run the replay and the predictor until an interrupt. The caller already serves the page."""
+    """Run the replay and the predictor until an interrupt. The caller serves the view's page."""
     with (
         running('predictor', *_predictor(arguments)) as predictor,
         running('replay', *_replay(arguments), '--loop') as replay,

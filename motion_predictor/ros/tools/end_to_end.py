@@ -85,7 +85,8 @@ class Listener(Node):
 
     def _on_prediction(self, message: PredictedMotionArray) -> None:
         stamp_s, now_s = seconds(message.header.stamp), time.time()
-        self.active.set()  # a transition event before discovery is lost
+        # The event of the activation is lost if it was sent before the nodes found each other.
+        self.active.set()
         predicted = sum(len(motion.mean) > 0 for motion in message.motions)
         self.answers.append(
             Answer(
@@ -110,8 +111,8 @@ def to_and_fro(
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield the poses of the first clip forwards, then backwards, and so on without end.
 
-    In this replay nobody appears, disappears or jumps. Thus a status that is not OK is caused by
-    the predictor.
+    While these poses are replayed, nobody appears, disappears or jumps. Thus a status that is not
+    OK is caused by the predictor.
     """
     way = [pose for _, pose in poses(archive, clips[:1], rate_hz, loop=False)]
     yield from (('someone', pose) for pose in itertools.cycle(way + way[-2:0:-1]))
@@ -246,7 +247,7 @@ def _busy(processes: int) -> Iterator[None]:
 def _until_ready(
     listener: Listener, source: ReplayNode, process: 'subprocess.Popen[bytes]'
 ) -> dict[str, float]:
-    """Play until the best engine predicts all people. Return the time of each stage, seconds.
+    """Replay until the best engine predicts all people. Return each stage's time, seconds.
 
     While another process makes the best engine, the predictor is slower than normal.
     """

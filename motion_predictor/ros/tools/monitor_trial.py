@@ -58,7 +58,7 @@ class Moment(NamedTuple):
 def moments(
     archive: MotionArchive, clips: list[int], predictor: MotionPredictor, rate_hz: float
 ) -> Iterator[Moment]:
-    """Yield all frames of one clip after the other. Each clip counts as a new person.
+    """Yield all frames of all clips, clip by clip. Each clip counts as a new person.
 
     Raises:
         ArchiveError: if the archive does not have the predictor's layout.
@@ -86,7 +86,7 @@ def moments(
         stamp_ns = round((1 + index / rate_hz) * 1e9)
         people.update(stamp_ns, [Observation(*one) for one in seen.items()], 'map')
         scene = people.scene(stamp_ns)
-        assert scene is not None  # there is a scene after `update`
+        assert scene is not None  # after `update`, the scene is known
         predicted = [person for person in scene.people if person.window is not None]
         windows = [person.window for person in predicted if person.window is not None]
         prediction = None

@@ -1,9 +1,9 @@
 """Three arms that repeat one motion beside the same people and slow down by different rules.
 
-The first arm follows the scale of a separation monitor. The second and the third arm follow simple
-rules, with the same knowledge about the people. The two simple rules account for the time since a
-pose was captured. The second and the third arm remember a lost person for as long as the predictor
-does.
+The first arm follows the speed scale of a separation monitor. The second and the third arm follow
+simple rules, and receive the same observed poses as the predictor. The rules of the second and the
+third arm account for the time since a pose was captured. The second and the third arm remember a
+lost person for as long as the predictor does.
 """
 
 import math
@@ -115,8 +115,8 @@ class RivalArms:
     def step(self, scale: float, now_s: float, spent_s: float) -> None:
         """Simulate all arms for `spent_s` seconds.
 
-        The arm that follows the monitor uses `scale`. The second and the third arm compute their
-        own scale.
+        The arm that follows the monitor uses the speed scale `scale`. The second and the third arm
+        compute their own speed scale.
         """
         for name, arm in self.arms.items():
             capsules = arm.capsules
@@ -133,7 +133,7 @@ class RivalArms:
         return apart_m(seen.pose, self._limbs, capsules) if self._limbs else math.inf
 
     def _allowed(self, apart: dict[str, float], speed: float, now_s: float) -> float:
-        """Return the allowed speed scale if people approach at `speed` since last seen."""
+        """Return the allowed speed scale if people approach at `speed` from their last poses."""
         span_s = self._robot.reaction_s + self._robot.stop_s
         return min(
             (

@@ -34,7 +34,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Claim:
-    """A published prediction of one person. The prediction is scored when its future is past."""
+    """A published prediction of one person, to score when all its predicted times are past."""
 
     person_id: str
     stamp_s: float
@@ -54,12 +54,17 @@ class Example:
 
 
 def gesture_m(poses: FloatArray) -> float:
-    """Return how far the joints move relative to the root in poses (F, J, 3), summed up."""
+    """Return how much the joints move relative to the root in poses (F, J, 3).
+
+    Each coordinate of each joint has a range over the frames. The result is the sum of all ranges.
+    """
     return float(np.ptp(poses - poses[:, :1], axis=0).sum())
 
 
 class Scorer:
-    """Collects observed poses and predictions. Scores each prediction when its future is past.
+    """Collects observed poses and predictions, and scores the predictions.
+
+    A prediction is scored when all its predicted times are past.
 
     Errors are distances of joints in the frame of the predictions, averaged over the joints.
     """

@@ -70,7 +70,7 @@ class SimulatedArm:
         return float(np.linalg.norm(then.ends - now.ends, axis=-1).max() / step_s)
 
     def met(self, apart_m: float, spent_s: float) -> None:
-        """Record the present distance of the nearest person, for a step of `spent_s` seconds."""
+        """Record that the nearest person was `apart_m` metres away for `spent_s` seconds."""
         if self.fastest_m_per_s() > MOVES_M_PER_S:
             self.least_m = min(self.least_m, apart_m)
             self.touched_s += spent_s * (apart_m <= 0)
