@@ -10,7 +10,7 @@
 // - A limb and a capsule can overlap at most by the sum of their radii. If a thick limb overlaps a capsule by more than
 //   thin limbs can, the thin limbs are skipped.
 // - Every point of a limb's axis lies within half the length of the axis from the nearer joint. Thus the distances of
-//   the joints from the axis of a capsule give a bound of the distance between the limb and the capsule. The squares of
+//   the joints from the axis of a capsule give a bound on the distance between the limb and the capsule. The squares of
 //   the distances of the joints are computed in float, eight joints at a time.
 // Exact distances (in double) are measured only for limbs that the bounds do not exclude.
 #ifndef MOTION_PREDICTOR__SWEEP_HPP_

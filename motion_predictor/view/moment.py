@@ -58,6 +58,6 @@ class Moment:
     def at(self, ahead_s: float) -> Outlook:
         """Return the prediction for the time `ahead_s` after the capture, as one frame (F = 1).
 
-        A time beyond the horizon is limited to the horizon.
+        For a time beyond the horizon, return the prediction at the horizon.
         """
         return self.outlook.at([min(max(ahead_s, 0.0), max(self.outlook.horizon_s, 0.0))])

@@ -68,7 +68,7 @@ class Page:
         show: Show | None = None,
     ) -> None:
         self.show = show or Show()
-        self._lock = threading.Lock()  # one thread adds moments, another one draws
+        self._lock = threading.Lock()  # one thread adds moments, another thread draws them
         self.memory = Memory()
         self._hindsight = Hindsight()
         self._timeline: deque[tuple[float, float]] = deque(maxlen=TIMELINE)

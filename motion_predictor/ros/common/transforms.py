@@ -177,7 +177,7 @@ class FixedFrame:
         self._frame_of_static = ''
 
     def clear(self) -> None:
-        """Forget the frame of the input to which the static transform belongs."""
+        """Forget which frame of the input the static transform belongs to."""
         self._frame_of_static = ''
 
     def transform(self, frame_id: str, stamp_ns: int, optical: bool) -> Transform | None:

@@ -14,8 +14,8 @@ SET_NS = 50_000_000
 class NodeClock:
     """Returns the time of a node's clock, and reports jumps.
 
-    Unless time is simulated, the node's time is the system time, read from Python. Reading it from
-    rclpy takes 15 times as long: 0.08 ms with cold caches, after a wait for a message.
+    Unless time is simulated, the node's time is the system time, read from Python. Reading the
+    time from rclpy takes 15 times as long: 0.08 ms with cold caches, after a wait for a message.
 
     Keep the `NodeClock` as long as the node, or jumps are no longer reported.
 

@@ -1,6 +1,6 @@
-"""Checks by tf whether the frame of predictions moves.
+"""Checks by tf whether the coordinate frame of the predictions moves.
 
-In a moving frame all people seem to move.
+In a moving coordinate frame all people seem to move.
 """
 
 from collections import deque
@@ -31,7 +31,7 @@ class _Place(NamedTuple):
 
 
 class Footing:
-    """Checks by tf whether frames of the input move.
+    """Checks by tf whether coordinate frames of the input move.
 
     Args:
         tf: source of the transforms; None if tf2_ros is not installed.
@@ -48,7 +48,7 @@ class Footing:
 
     @property
     def doubt(self) -> str:
-        """Warning that tf cannot tell whether the newest frame moves; empty if tf can tell."""
+        """Warning that tf cannot tell whether the input's present frame moves; else empty."""
         newest = self._newest
         if newest is None or newest.is_fixed or newest.fixed:
             return ''
@@ -82,7 +82,7 @@ class Footing:
 
 
 class _Frame:
-    """One frame of the input, with its recent poses in a fixed frame."""
+    """One coordinate frame of the input, with its recent poses in a fixed frame."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -62,7 +62,7 @@ class Improvement:
                 self._logger.info(f'{engine.backend} in {engine.precision} predicts from now on')
             for name, numbers, why in refused:
                 self._logger.warning(f'the {name} engine in {numbers} is not used: {why}')
-        except Exception as error:  # predictions continue with the present engine
+        except Exception as error:  # the present engine goes on predicting
             self._logger.error(f'making a faster engine failed: {one_line(error)}')
         finally:
             self._began_s = None

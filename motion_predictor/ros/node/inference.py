@@ -50,7 +50,7 @@ class Loop:
                     self._busy_since_s = time.monotonic()
                     self._work()
                     self._busy_since_s = None
-        except BaseException as error:  # the watchdog starts the loop again after any error
+        except BaseException as error:  # the watchdog starts this loop again after any error
             self.error = one_line(error)
         finally:
             self._busy_since_s = None

@@ -12,7 +12,7 @@ from motion_predictor.common.logs import library_logs_to
 class _ToRos(logging.Handler):
     """Passes log records to the logger of a node.
 
-    The level of this logger decides which records are printed.
+    The level of the node's logger decides which records are printed.
     """
 
     def __init__(self, logger: RcutilsLogger) -> None:

@@ -217,7 +217,7 @@ class PredictorNode(ManagedNode):
 
     def _report(self, pipeline: Pipeline) -> None:
         with self._alone:
-            if pipeline is self._pipeline:  # False after a transition has ended `pipeline`
+            if pipeline is self._pipeline:  # false after a transition has ended `pipeline`
                 self._diagnostics.publish(pipeline.report())
                 self._quality.publish(pipeline.quality())
 

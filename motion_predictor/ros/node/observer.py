@@ -133,7 +133,7 @@ class Observer:
         return position
 
     def _age_at_arrival_ms(self, scan: Scan | None, now_ns: int, waited_s: float) -> float:
-        """Return the age of a scan when it arrived, in milliseconds.
+        """Return the age of a scan (one message's people) when it arrived, in milliseconds.
 
         Raises:
             InputError: if the stamp of the scan lies more than `max_ahead_s` in the future.

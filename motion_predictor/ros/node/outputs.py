@@ -73,7 +73,7 @@ def chosen_frames(
 
 
 def even_step(times_s: FloatArray) -> float:
-    """Return the time step, seconds, if frame f lies at f + 1 steps; otherwise NaN."""
+    """Return the time step, seconds; NaN if frame f does not lie at f + 1 time steps."""
     even = times_s[0] * np.arange(1, len(times_s) + 1)
     return float(times_s[0]) if np.allclose(times_s, even, rtol=0, atol=1e-5) else float('nan')
 
@@ -167,8 +167,8 @@ class MotionOutput:
             prediction: futures of the people in `scene` who have a history window, in the order
                 of `scene`. `prediction` is None if no prediction may be published as fresh.
             published_ns: present time of the node, nanoseconds.
-            at_least: mildest status that the message and its people may have. `at_least` is higher
-                while the source or the node has a problem.
+            at_least: mildest status that the message and its people may have. While the source or
+                the node has a problem, `at_least` is a more severe status than OK.
         """
         samples = None
         if prediction is not None and self._publish_samples:

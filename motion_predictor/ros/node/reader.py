@@ -255,7 +255,7 @@ def open_input(
     frame = FixedFrame(fixed, static, from_tf)
     shipped = layouts.get(target.name)
     if shipped is not None and shipped.joints == target.joints:
-        target = shipped  # the shipped layout has newer recipes for missing joints
+        target = shipped  # `shipped` has newer rules to fill in missing joints
     topic = values['input_topic'] or source.topic
     try:
         validate_topic_name(topic)

@@ -135,7 +135,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         ArchiveError: if the archive does not have the predictor's layout.
     """
     archive = open_archive(arguments.archive)
-    torch.set_num_threads(1)  # the predictor node also uses one thread
+    torch.set_num_threads(1)  # as in the predictor node
     predictor = MotionPredictor.load(arguments.checkpoint, device='cpu', backend='eager')
     clips = choose_clips(archive, arguments.clip)
     said = list(moments(archive, clips, predictor, arguments.rate))

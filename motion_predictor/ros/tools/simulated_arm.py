@@ -76,7 +76,10 @@ class SimulatedArm:
             self.touched_s += spent_s * (apart_m <= 0)
 
     def report(self) -> dict[str, float]:
-        """Return the results: cycles, time lost, and contact with people while the arm moved."""
+        """Return the results: cycles, time lost, and contact with people while the arm moved.
+
+        A cycle is one repetition of the motion.
+        """
         lost = 1 - self.went_s / self.lived_s if self.lived_s else 0.0
         return {
             'cycles': float(self.went_s / CYCLE_S),
