@@ -65,8 +65,8 @@ inline double mixed(const float * numbers, std::size_t stride, std::size_t place
   return at.share == 1 ? right : left + at.share * (right - left);
 }
 
-/// One joint of a future (F, J, 3), interpolated at a time between frames; metres. With to_robot, the joint is
-/// transformed to the frame of the robot.
+/// The position of one joint in a future (F, J, 3), interpolated between two frames; metres. With to_robot, the
+/// position is transformed to the frame of the robot.
 inline Vec3 joint_at(
   const float * future, std::size_t joints, std::size_t joint, const Between & at, const Rigid * to_robot = nullptr)
 {

@@ -65,10 +65,10 @@ inline double point_to_segment(const Vec3 & p, const Vec3 & a, const Vec3 & b)
   return left.dot(left);
 }
 
-/// The distance between the segments a-b and c-d. The result is the least of five candidate distances: from each of the
-/// four ends to the other segment, and between the two points where the lines are nearest, clipped to the segments.
-/// Each candidate is the distance between two points of the segments. Thus the result is never too small, even if
-/// rounding affects nearly parallel segments.
+/// The distance between the segments a-b and c-d. The result is the least of five candidate distances. Four candidates
+/// are the distances from each end of one segment to the other segment. The fifth candidate is the distance between the
+/// two points where the lines are nearest, clipped to the segments. Each candidate is the distance between two points
+/// of the segments. Thus the result is never too small, even if rounding affects nearly parallel segments.
 inline double segment_to_segment(const Vec3 & a, const Vec3 & b, const Vec3 & c, const Vec3 & d)
 {
   const Vec3 u = b - a, v = d - c, w = a - c;

@@ -11,7 +11,7 @@
 //   thin limbs can, the thin limbs are skipped.
 // - Every point of a limb's axis lies within half the length of the axis from the nearer joint. Thus the distances of
 //   the joints from the axis of a capsule give a bound on the distance between the limb and the capsule. The squares of
-//   the distances of the joints are computed in float, eight joints at a time.
+//   the distances of the joints are computed in float, for eight joints together.
 // Exact distances (in double) are measured only for limbs that the bounds do not exclude.
 #ifndef MOTION_PREDICTOR__SWEEP_HPP_
 #define MOTION_PREDICTOR__SWEEP_HPP_
@@ -135,7 +135,7 @@ public:
 
 private:
   static constexpr std::size_t SPANS = 16;  // greatest number of spans
-  static constexpr std::size_t LANES = 8;  // joints that are computed at a time
+  static constexpr std::size_t LANES = 8;  // number of joints that are computed together
 
   Vec3 end(std::size_t lane) const
   {

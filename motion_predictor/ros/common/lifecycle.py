@@ -40,9 +40,9 @@ class ManagedNode(LifecycleNodeMixin, Node):
     def _LifecycleNodeMixin__change_state(self, transition: int) -> Return:  # noqa: N802
         """Refuse a lifecycle transition that is not allowed in the present state.
 
-        For such a transition, the rclpy of Jazzy raises an error. If this method did not catch the
-        error, the caller of the service would wait for ever. Later versions of rclpy catch the
-        error themselves.
+        If a transition is not allowed, the rclpy of Jazzy raises an error. If this method did not
+        catch the error, the caller of the service would wait for ever. Later versions of rclpy
+        catch the error themselves.
         """
         try:
             # rclpy's type stubs do not contain the private method `__change_state`.

@@ -95,7 +95,7 @@ class Scorer:
     def score_due(self, now_s: float) -> None:
         """Score the predictions that end before `now_s`.
 
-        Predictions whose future was not observed to its end are dropped.
+        A prediction is dropped if the person was not observed until the end of the prediction.
         """
         while True:
             with self._lock:
