@@ -39,9 +39,10 @@ def calibrate(
         checkpoint_path: checkpoint to calibrate.
         archives: motion archives of people whom the network was not trained on.
         trained_on: archives that the network was trained on; may be empty. More people make the
-            calibration more reliable. If people not trained on have larger errors, the errors of
-            trained people are scaled up. An archive of this list may also hold people not trained
-            on, if the checkpoint names the people it was trained on.
+            calibration more reliable. If the network predicts people that it was trained on better
+            than other people, the errors of people that it was trained on are scaled up. These
+            archives may also contain other people, if the checkpoint names the people it was
+            trained on.
         out: path of the calibrated checkpoint to write.
 
     Returns:

@@ -36,7 +36,7 @@ class Grouped:
     people: NDArray[np.int64]  # (N,) number of the person
     weights: Doubles  # (N,)
     windows: Doubles  # (N,) share of an independent window that the score stands for in its row
-    rows_each: int  # number of rows of the table in which each window has scores
+    rows_each: int  # number of rows that contain scores of the same window
 
     @property
     def total(self) -> float:
@@ -70,7 +70,9 @@ def quantile(scores: Doubles, weights: Doubles, level: float) -> float:
 
 
 def at_least(coverage: float, windows: float) -> float:
-    """Return the level of the quantile of n scores that covers a new score with `coverage`.
+    """Return a level for a quantile of n scores.
+
+    With the probability `coverage`, a new score is at most this quantile.
 
     The level is a little higher than `coverage`. If the n scores and the new score are
     exchangeable, the new score has each rank with the same probability (Vovk et al. 2005).
@@ -97,7 +99,8 @@ def factors(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
 
     The factor of a group is a mean of the quantile of the group and the quantile of all scores. A
     group with few people, or with too few windows for the coverage, gets a factor nearer to the
-    quantile of all scores. Within a row of groups, factors never fall (pooled adjacent violators).
+    quantile of all scores. Within a row of the table of groups, no factor is smaller than the
+    factor before it (method: pooled adjacent violators).
 
     Args:
         scores: scores by frame, NaN where there is no score (N, K).
@@ -132,8 +135,8 @@ def _usable(factor: float, otherwise: float) -> float:
 def margins(scores: FloatArray, held: NDArray[np.bool_], of: Grouped, coverage: float) -> Doubles:
     """Return margins, by which factors are multiplied, by group and frame (G, K).
 
-    With the margins, the promised coverage is reached on average over people, and nearly for each
-    single person.
+    If factors are multiplied by these margins, the promised coverage is reached on average over
+    people, and nearly for each single person.
 
     Args:
         scores: scores divided by factors that were made without the person (N, K).
@@ -149,10 +152,10 @@ def margins(scores: FloatArray, held: NDArray[np.bool_], of: Grouped, coverage: 
 def worst_person(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
     """Return the largest factor that any person of a group needs, by group and frame (G, K).
 
-    A person belongs to the group that has most of their windows. A person needs the factor with
-    which at most the share `missed_at_most` of the person's scores is missed. The factor is moved
-    towards 1 if the person has fewer than FEW_WINDOWS windows, or if fewer than ENOUGH_MISSES
-    windows may be missed. The factor of a group without people is 0.
+    A person belongs to the group that has most of their windows. The factor that a person needs is
+    so large that at most the share `missed_at_most` of the person's scores is larger than the
+    factor. This factor is moved towards 1 if the person has fewer than FEW_WINDOWS windows, or if
+    fewer than ENOUGH_MISSES windows may be missed. The factor of a group without people is 0.
     """
     result = np.zeros((of.rows * of.columns, scores.shape[1]))
     missed = missed_at_most(coverage)
@@ -169,7 +172,7 @@ def worst_person(scores: FloatArray, of: Grouped, coverage: float) -> Doubles:
 
 
 def _trust(of: Grouped, own: NDArray[np.int64], coverage: float) -> float:
-    """Return the weight of a group's quantile against the quantile of all scores, from 0 to 1."""
+    """Return the weight w of a group's quantile; the quantile of all scores has 1 - w."""
     if not len(own):
         return 0.0
     windows = np.bincount(of.people[own], weights=of.windows[own])
@@ -183,7 +186,7 @@ def rising(values: Doubles, weights: Doubles) -> Doubles:
 
     The method is isotonic regression by weighted least squares.
     """
-    blocks: list[tuple[float, float, int]] = []  # mean, weight and length of each
+    blocks: list[tuple[float, float, int]] = []  # mean, weight and length of each block
     for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
         mean, heavy, length = value, weight + 1e-9, 1
         while blocks and blocks[-1][0] > mean:

@@ -52,7 +52,7 @@ class Scores:
         )
 
     def still(self, parts: Sequence[int]) -> FloatArray:
-        """Return the inputs of the expected error that are the same at all frames (A', W, J).
+        """Return those inputs of the expected error that do not depend on the frame (A', W, J).
 
         Args:
             parts: part of the body to which each joint belongs (J,).
@@ -83,8 +83,8 @@ def score(
     Args:
         predictor: predictor that draws as many samples as the largest number in `samples`.
         archive: recorded motion.
-        samples: R numbers of samples, the largest first. Errors for a smaller number of samples
-            are computed from the first samples of the same prediction.
+        samples: R numbers of samples per prediction, in descending order. Errors for a smaller
+            number of samples are computed from the first samples of the same prediction.
         config: settings of the calibration, among them the choice of windows.
         trained: for each clip, whether the network was trained on the person in it.
     """
@@ -121,7 +121,8 @@ def calibration_windows(
 ) -> tuple[Windows, NDArray[np.str_], FloatArray]:
     """Return the windows of an archive for calibration, their people (W,) and their shares (W,).
 
-    The share of a window is the part of an independent window that it stands for; see `Scores`.
+    If windows start less than APART_S apart, each of them counts for a part of an independent
+    window. This part is the share of the window.
     """
     windows = model_windows(archive, header, config.stride, partial=True)
     windows, share = _thinned(archive, windows, config.windows_per_person)
@@ -155,7 +156,8 @@ def people_of(archive: MotionArchive) -> NDArray[np.str_]:
 def _thinned(archive: MotionArchive, windows: Windows, most: int) -> tuple[Windows, FloatArray]:
     """Return at most `most` windows of each person, with weights (W,).
 
-    The weight of a window is the number of original windows for which it stands.
+    The returned windows of a person stand for all given windows of this person. The weight of a
+    window is the number of windows for which it stands.
     """
     owners = people_of(archive)[windows.clips]
     chosen, stands_for = [], []

@@ -32,13 +32,14 @@ def fit_expected_error(
     There are terms for G parts of the body, A inputs and K frames. The terms are fitted by
     quantile regression (Koenker and Bassett 1978) with the pinball loss of the logarithm of the
     error. The pinball loss is smallest when a share LEVEL of the errors is below the expected
-    error. No term is negative. The terms of the state of motion do not fall from frame to frame. A
-    body part that the layout lacks has terms of one. A body part that was never measured, such as
-    legs behind a bench, gets the largest terms of the other parts, since an expected error that is
-    too small would be dangerous.
+    error. No term is negative. A term of the state of motion is never smaller at a later frame. If
+    the layout lacks a body part, all terms of this part are 1. If a body part was never measured,
+    such as legs behind a bench, each of its terms is the largest such term of the measured parts,
+    since an expected error that is too small would be dangerous.
 
     Args:
-        scores: errors of W windows. Only predictions with the most samples are used.
+        scores: errors of W windows. Of several numbers of samples per prediction, only the largest
+            number is used.
         weights: weights of the windows (W,).
         parts: part of the body to which each joint belongs (J,).
         steps: number of steps of the optimiser (Adam).
@@ -100,14 +101,15 @@ def _fit_part(
 def _terms(free: Tensor) -> Tensor:
     """Compute the terms (A, K) from the parameters of the optimiser (A, K).
 
-    A parameter of the optimiser is the logarithm of a term. For a term of the state of motion, a
-    parameter is the logarithm of the increment from one frame to the next.
+    Most parameters of the optimiser are logarithms of terms. But the terms of the state of motion
+    rise from frame to frame. Their parameters are the logarithms of the increments from one frame
+    to the next.
     """
     steps = free.exp()
     rising = steps[:JITTER].cumsum(-1)
     # The term of the jitter is the same at all frames, since an error of the observation has the
-    # same effect at all times. A rising term would be fitted to jerks in clean recordings, and
-    # then a noisy tracker would get balls of 10 m.
+    # same effect at all times. If this term could rise with the frames, it would be fitted to
+    # jerks in clean recordings, and then a noisy tracker would get balls of 10 m.
     level = steps[JITTER:STILL_TERMS, :1].expand(-1, steps.shape[1])
     return torch.cat([rising, level, steps[STILL_TERMS:]])
 
@@ -124,7 +126,7 @@ def _start(squares: Tensor, errors: Tensor) -> Tensor:
     )  # (A, K)
     terms = (part / len(part)).sqrt()
     rising = terms[:STILL_TERMS].diff(dim=-1, prepend=torch.zeros(STILL_TERMS, 1))
-    # The gradient of an increment of zero would be zero.
+    # The optimiser could not change an increment of zero, since its gradient would be zero.
     rising = torch.maximum(rising, 0.02 * terms[:STILL_TERMS])
     return torch.cat([rising, terms[STILL_TERMS:]]).clamp(min=1e-6).log()
 

@@ -22,9 +22,9 @@ def with_familiarity(
     """Return a checkpoint for which the motion in these archives is familiar motion.
 
     Each person has the same weight. The p-values come from scores of people who are left out of
-    the fit, one fold of people after the other, as in the calibration of the radii. If the name of
-    a subject stands for several people (`not_told_apart`), the clips of this subject are assigned
-    to different folds.
+    the fit. One fold (group of people) is left out after the other, as in the calibration of the
+    radii. If the name of a subject stands for several people (`not_told_apart`), the clips of this
+    subject are assigned to different folds.
     """
     header = checkpoint.header
     read = [_poses(archive, header, config.stride) for archive in archives]
@@ -42,8 +42,9 @@ def with_familiarity(
         scores[own] = strangeness(poses[own], *_fit(poses[~own], people.weights[~own]))
     windows = max(1, round(float(share.sum())))
     familiarity = Familiarity(people=len(np.unique(names)), windows=windows)
-    # A new score has each rank among the n scores with the same probability. So the p-value of a
-    # new score is p if p (n + 1) - 1 of the n scores are at least as large.
+    # Let n be the number of scores. A new score has each of the n + 1 ranks among them with the
+    # same probability. If m of the n scores are at least as large as the new score, its p-value is
+    # p = (m + 1) / (n + 1), so m = p (n + 1) - 1.
     above = (familiarity.levels() * (windows + 1) - 1) / windows
     weights = people.weights.astype(np.float64)
     kept = [quantile(scores, weights, level) for level in 1 - above]
@@ -66,9 +67,10 @@ def _poses(
 
 
 def _fit(poses: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the mean of poses (D,), and the matrix that whitens deviations from it (D, D).
+    """Return the mean of poses (D,), and the matrix (D, D) that whitens deviations from this mean.
 
-    A variance of one is added to every feature, because bodies and trackers differ.
+    Whitened deviations are uncorrelated and have the variance 1. Before that, a variance of 1 is
+    added to every feature, because bodies and trackers differ.
 
     Args:
         poses: poses of W histories at N instants (W, N, D).

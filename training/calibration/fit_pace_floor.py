@@ -31,8 +31,8 @@ class PaceFloors:
 
     The errors of a walking person are divided by the speed of the root. A quantile of these
     quotients is the floor for this person. The level of the quantile is LEVEL, or higher if
-    `missed_at_most` allows fewer misses. The common floor is enough for the share PEOPLE of the
-    walking people. If nobody walks, the common floor is zero.
+    `missed_at_most` allows fewer misses. For the share PEOPLE of the walking people, the common
+    floor is at least as large as their own floor. If nobody walks, the common floor is zero.
 
     Args:
         scores: speeds, people and times of W windows.

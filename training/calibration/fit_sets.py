@@ -38,7 +38,8 @@ class People:
 
         Args:
             people: name of the person in each window (W,).
-            share: part of an independent window that each window stands for (W,).
+            share: for each window, the part of an independent window for which it counts (W,). The
+                part is less than 1 if windows start less than half a second apart.
             folds: greatest number of folds.
         """
         names, index = np.unique(people, return_inverse=True)
@@ -56,17 +57,19 @@ class People:
     def grouped(
         self, scores: Scores, groups: NDArray[np.int64], rows: int, columns: int
     ) -> Grouped:
-        """Return the groups of all scores, window by window: n scores for each of W windows.
+        """Return a list of all scores with their groups, people and weights.
+
+        Each of the W windows has n scores, which follow each other in the list.
 
         Args:
             scores: data of W windows, of which only `share` is used.
             groups: number of the group of each score (W, n).
             rows: number of rows in the table of groups.
-            columns: number of groups in a row of the table.
+            columns: number of columns in the table of groups.
         """
         each = groups.shape[1]
         row = groups[0] // columns if columns > 1 else np.zeros(each, int)
-        in_row = np.bincount(row)[row]  # (n,) number of scores of a window in the same row
+        in_row = np.bincount(row)[row]  # (n,) how many scores share the row of each score
         share = scores.share.astype(np.float64)[:, None] / in_row
         return Grouped(
             groups.reshape(-1),
@@ -139,9 +142,10 @@ def _raise_with_coverage(scale: FloatArray, pace_scale: FloatArray) -> None:
     The radius of a ball is proportional to its factor and to its margin.
 
     Args:
-        scale: factors, by coverage, number of samples, group and frame (C, R, G, B, K).
-        pace_scale: margins to raise in place, by coverage, number of samples, group and frame
-            (C, R, Q, K).
+        scale: factors (C, R, G, B, K), by coverage, number of samples, row of the table of groups,
+            column of this table, and frame.
+        pace_scale: margins (C, R, Q, K), by coverage, number of samples, group and frame. This
+            array is changed.
     """
     for less in range(len(scale) - 1):
         larger = (scale[less] / scale[less + 1]).max((1, 2))  # (R, K)
@@ -158,10 +162,10 @@ def overfit(ratio: FloatArray, scores: Scores, people: People) -> FloatArray:
     """Return factors that enlarge the scores of people whom the network was trained on (W, K, 1).
 
     The network predicts people that it was trained on better than other people. For each person,
-    the 90 % quantile of the scores is computed. The factor is the median of these quantiles over
-    people not trained on, divided by the median over trained people. The factor is reduced by a
-    standard error, since medians of few people are uncertain. The factor is at least 1. For people
-    not trained on, the factor is 1.
+    the 90 % quantile of the scores is computed. The factor is a quotient of two medians of these
+    quantiles: the median over other people, divided by the median over people that the network was
+    trained on. The factor is made smaller by the standard error of this quotient, since medians of
+    few people are uncertain. The factor is at least 1. For other people, the factor is 1.
     """
     result = np.ones((*ratio.shape[:2], 1), np.float32)
     if not scores.trained.any() or scores.trained.all():

@@ -70,7 +70,7 @@ class LeftOut:
     def table(self, rate_hz: float) -> str:
         """Return a table of all results for a terminal; the table is valid Markdown.
 
-        The table has rows for single people only at the default coverage.
+        At the default coverage, the table also has one row for each person.
 
         Args:
             rate_hz: number of frames per second.

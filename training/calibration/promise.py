@@ -24,13 +24,14 @@ class Promise:
     _others: Doubles  # (W * n, K) factors made without the person
     _rest: FloatArray  # (W * n, K) scores divided by these factors
     _held: NDArray[np.bool_]  # (W * n, K) True for a joint inside its ball without any margin
-    _groups: Grouped  # groups of the margins
+    _groups: Grouped  # groups whose scores share a margin
     _folds: NDArray[np.int64]  # (W,) number of the fold, whose people are left out together
 
     def cross_fitted(self) -> FloatArray:
         """Return the product of factor and margin for each score (W, K, n).
 
-        The factor is computed from the scores of other people, the margin from all scores.
+        The factor comes from the scores of other people. The margin comes from the scores of all
+        people.
         """
         return self._of_windows(self._others * self.margin[self._groups.groups])
 
@@ -46,7 +47,8 @@ class Promise:
             margin = margins(
                 self._rest[~own], self._held[~own], self._groups.choose(~own), self.coverage
             )
-            # A group without other people has a margin of 0 and gets the largest margin.
+            # A margin of 0 means that the group has no scores of people outside this fold. Such a
+            # group gets the largest margin of all groups.
             known = np.where(margin > 0, margin, margin.max(0))
             result[own] *= known[self._groups.groups[own]]
         return self._of_windows(result)
@@ -67,12 +69,13 @@ def promise(
     """Return factors and margins that give the promised coverage.
 
     The score of a person is divided by a factor that was computed without the fold of this person.
-    The margins are computed from the results. With factors and margins, the promised coverage is
-    reached on average over people, and nearly for each single person.
+    The margins are computed from these quotients. With factors and margins, the promised coverage
+    is reached on average over people, and nearly for each single person.
 
     Args:
         ratio: errors divided by expected errors; NaN where there is no error (W, K, n).
-        held: true for a joint inside its ball without factor and margin (W, K, n).
+        held: true for a joint whose error is at most the least radius of its ball; factor and
+            margin do not matter for this joint (W, K, n).
         of: groups for the factors: the scores of a group have the same factor.
         groups: Q groups for the margins: the scores of a group have the same margin.
         folds: fold of each window (W,). All people of a fold are left out together.

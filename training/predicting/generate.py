@@ -31,9 +31,9 @@ def generate(
 
     Each clip starts from a recorded history, which is not part of the result. In each step, one of
     the predicted futures is chosen, and its first second becomes part of the history. If futures
-    were chosen at random, the person would soon stand still and float above the floor. So the
-    future with the most motion is chosen from that half of the futures whose feet are nearest to
-    the floor. Limbs keep their lengths.
+    were chosen at random, the person would soon stand still and float above the floor. So half of
+    the futures are dropped: those whose feet are farther from the floor. Of the other futures, the
+    one with the most motion is chosen. All limbs have the lengths of the recorded person.
 
     Args:
         checkpoint_path: checkpoint of the model. A teacher gives the best motion.

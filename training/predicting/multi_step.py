@@ -30,7 +30,8 @@ class MultiStep(OneStep):
     def __init__(self, *arguments: Any, steps: int, grid: Grid, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.steps, self.grid = steps, grid
-        # `ddim_sample`, used for the official model, inserts the history after each step.
+        # The official model is sampled by `ddim_sample`, which puts the observed history into the
+        # motion after each step.
         if isinstance(self.parametrisation, OfficialParametrisation):
             of = self.parametrisation
             self.parametrisation = CompletedParametrisation(
@@ -66,7 +67,7 @@ class Reduced(OneStep):
 
 
 def build_sampler(checkpoint: Checkpoint, precision: Precision = 'float32') -> OneStep:
-    """Return a module with the sampling method of the checkpoint.
+    """Return a predictor that samples by the method that the checkpoint names.
 
     Args:
         checkpoint: checkpoint of a teacher or a one-step model.

@@ -21,8 +21,8 @@ Array = NDArray[np.float64]
 class Stop:
     """A monitored stop: a control cycle at some speed, then braking along the same path.
 
-    The stop consists of Q capsules: the capsules of the arm at all frames of the stop. Capsules
-    that are so slow that contact is allowed are left out.
+    The stop consists of Q capsules: the capsules of the arm at all frames of the stop. If a
+    capsule is so slow at a frame that contact is allowed, the capsule is left out at this frame.
     """
 
     starts: Array  # (Q, 3) starts of the axes of the capsules, metres
@@ -97,8 +97,8 @@ class Arm:
             cycle_s: duration of the control cycle. After the cycle, the arm brakes.
             stop_s: braking time from full speed. From a lower speed, braking takes less time at
                 the same deceleration.
-            allowed_m_s: speed up to which contact is allowed. Capsules that move more slowly are
-                left out of the result.
+            allowed_m_s: speed up to which contact is allowed. If a capsule is slower at a frame,
+                the capsule is left out at this frame.
             rate_hz: frames per second.
         """
         frames = np.arange(int(np.ceil((cycle_s + stop_s * speed) * rate_hz)) + 1)

@@ -1,4 +1,4 @@
-"""Radii of this package's predictions after the self-correction of the node, for each person."""
+"""Corrects predicted radii as the node does: each person's earlier errors change the radii."""
 
 from collections.abc import Iterator, Sequence
 
@@ -25,7 +25,8 @@ PAUSE_S = 0.5
 def observations(archive: MotionArchive, header: Header, windows: Windows) -> Windows:
     """Return all observations of those clips that contain any of the given windows.
 
-    Observations start every STEP_FRAMES frames. An observation has one frame more than a history.
+    Observations start every STEP_FRAMES frames. Each observation is a window that is one frame
+    longer than a history.
     """
     window = header.window
     frames = window.history_frames + 1
@@ -47,8 +48,8 @@ def corrected(
         observed: W observations, in order of time within each clip.
         subjects: name of the person in each clip of the archive.
         header: header of the checkpoint that makes the predictions.
-        mean: mean of the prediction at each observation, metres (W, F, J, 3).
-        radius: calibrated radius of the prediction at each observation, metres (W, F, J).
+        mean: means of the W predictions, one for each observation, metres (W, F, J, 3).
+        radius: calibrated radii of these W predictions, metres (W, F, J).
         coverage: the promised coverage.
     """
     window = header.window
@@ -64,7 +65,7 @@ def corrected(
         person = Person(subject, Status.OK, 1.0, seen, last, clip)
         here = slice(index, index + 1)
         told = Prediction(
-            deviations=np.zeros((1, 1, 1, joints, 3), np.float32),  # SelfCheck ignores them
+            deviations=np.zeros((1, 1, 1, joints, 3), np.float32),  # not used by `SelfCheck`
             synthesis=np.zeros((len(times), 1), np.float32),
             mean=mean[here],
             radius=radius[here],

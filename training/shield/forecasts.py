@@ -59,15 +59,15 @@ def foresee(
 ) -> list[Foreseen]:
     """Return the balls of all methods for the windows.
 
-    In the list, methods with the same mean follow each other.
+    In the result, methods with the same predicted mean stand next to each other.
 
     Args:
         checkpoint: checkpoint of the model under test, calibrated for the coverages.
         archive: archive from which the windows come.
         windows: recorded histories with their futures.
-        calibration_archives: archives on which the baselines in `UNLEARNT` are calibrated. A
-            baseline is calibrated like the model: with an expected error of its own, and conformal
-            factors in groups of joint and speed.
+        calibration_archives: archives on which the baselines in `UNLEARNT` are calibrated. Each
+            baseline is calibrated like the model. It has its own expected error. Its scores are
+            grouped by joint and speed, and each group has its own conformal factor.
         frames: numbers of the future frames, from 1 on (T,).
         coverages: the promised coverages.
         samples: number of samples that the model draws per prediction.
@@ -169,7 +169,8 @@ def _predicted(
 ) -> tuple[FloatArray, FloatArray]:
     """Return the means of the model's predictions (W, T, J, 3), and spreads of samples (W, F, J).
 
-    The means are given at the chosen T frames, the spreads at all F frames.
+    The means are given only at the T frames in `chosen`. The spreads are given at all F future
+    frames.
     """
     means, spreads = [], []
     for predicted in predict_windows(predictor_of(checkpoint, samples), windows):

@@ -59,12 +59,13 @@ def measure_shield(
     Returns:
         A dictionary, in which `sets` has one entry for each method and coverage. `full_speed`,
         `slowed` and `stopped` are shares of the control cycles. `lost_time` is the share of time
-        that the arm loses. `cycles` is the share of verified cycles with a miss, in which the
-        person touched a part of the arm that was too fast. `at_most` is the upper bound of the
-        share of misses (Clopper and Pearson 1934, one-sided). `moments` gives the share of misses
-        for windows instead of control cycles. A window is missed if any of its cycles is missed.
-        `by_person` gives the lost time and the share of misses for each person. Further entries of
-        the dictionary describe the data of the measurement.
+        that the arm loses. `cycles` gives the share of misses among the verified control cycles.
+        In a miss, the person touched a part of the arm that was too fast. `at_most` is the upper
+        bound of the share of misses (Clopper and Pearson 1934, one-sided). `moments` gives the
+        share of misses for windows instead of control cycles. A window counts as a miss if any
+        control cycle with this window is a miss. `by_person` gives the lost time and the share of
+        misses for each person. Further entries of the dictionary describe the data of the
+        measurement.
 
     Raises:
         ArchiveError: if no person is left, or no person has all joints measured for long enough.

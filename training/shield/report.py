@@ -76,7 +76,10 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def plot(result: dict[str, Any], path: Path) -> None:
-    """Draw the time lost against the share of misses, with one curve per method over coverages."""
+    """Draw the share of misses (y) against the time lost (x).
+
+    Each method is a curve, and each coverage is a point of the curve.
+    """
     figure = Figure(figsize=(7.5, 4.5), dpi=110, layout='constrained')
     FigureCanvasAgg(figure)  # this canvas needs no screen
     axes = figure.add_subplot()

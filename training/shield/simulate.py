@@ -142,7 +142,8 @@ def simulate(
     capture are left out.
 
     Args:
-        foreseen: balls of each prediction method. Methods with the same mean follow each other.
+        foreseen: balls of each prediction method. In this list, methods with the same predicted
+            mean stand next to each other.
         recorded: the recorded windows that were predicted.
         limbs: limbs of the people.
         cell: times and speeds of the arm.

@@ -40,7 +40,7 @@ class Watcher:
     def __init__(self, predictor: MotionPredictor) -> None:
         self._predictor = predictor
         times = predictor.times
-        # Like the node, the page shows more of the early frames than of the late frames.
+        # The page shows early future frames at shorter intervals than late ones, like the node.
         chosen = [abs(times - s).argmin() for s in (*np.arange(1, 7) / 60, *np.arange(1, 21) / 10)]
         self._frames = np.unique(chosen)
         self.begin()
