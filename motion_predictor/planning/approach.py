@@ -39,7 +39,7 @@ def nearest(bodies: Bodies, robot: Capsules) -> tuple[NDArray[np.float64], Pairs
 
     Args:
         bodies: N futures of one person at T times.
-        robot: capsules in one pose, or one pose at each of the T times.
+        robot: capsules, either in one pose or in T poses, one for each time.
     """
     return _nearest(bodies, robot, each=True)
 
@@ -106,11 +106,12 @@ def closest(
         start_s: start of the span, seconds from now.
         end_s: end of the span, seconds from now.
         limbs: limbs of the people; by default, the limbs that the package has for their layout.
-        by_samples: True to measure every sample, False to measure the mean inflated by the
-            radius. For unfamiliar people the mean is always used.
+        by_samples: True to measure the distance of every sample; False to measure the distance of
+            the mean, with limbs thickened by the predicted radius. For unfamiliar people the mean
+            is always used.
 
     Raises:
-        HorizonError: if the span is not within the predicted times.
+        HorizonError: if the span from `start_s` to `end_s` is not within the predicted times.
         FleshError: if there are no limbs for the layout, no samples, or no radius.
     """
     if outlook.is_empty:

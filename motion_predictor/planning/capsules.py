@@ -71,7 +71,7 @@ class Capsules:
 def point_to_segment(
     points: NDArray[Some], starts: NDArray[Some], ends: NDArray[Some]
 ) -> NDArray[Some]:
-    """Return the squared distance of each of K points from the segment with the same number (K,).
+    """Return the squared distance of point k from segment k, for each of K pairs (K,).
 
     Points, starts and ends of the segments have shape (K, 3).
     """
@@ -87,11 +87,12 @@ def segment_to_segment(
 ) -> NDArray[Some]:
     """Return the distances in metres of segments a-b from segments c-d (K,).
 
-    The ends a, b, c and d have shape (K, 3). The result is the least of five distances: the
-    distance of each of the four ends from the other segment, and the distance between the points
-    where the two lines are nearest, clipped to the segments. Each of these five distances is a
-    distance between points of the segments. So the computed distance is never too small, even if
-    rounding affects nearly parallel segments.
+    The ends a, b, c and d have shape (K, 3). For each pair of segments, five distances are
+    computed, and the result is the least of them. Four are the distances of the four ends from the
+    other segment. For the fifth, the points are found at which the two straight lines are nearest;
+    points outside the segments are moved to the ends. Each of these five distances is a distance
+    between points of the segments. So the computed distance is never too small, even if rounding
+    affects nearly parallel segments.
     """
     u, v, w = b - a, d - c, a - c
     uu, uv, vv = (np.einsum('kx,kx->k', x, y) for x, y in ((u, u), (u, v), (v, v)))

@@ -35,7 +35,7 @@ def touching(bodies: Bodies, robot: Capsules, margin_m: float = 0.0) -> NDArray[
 
     Args:
         bodies: N samples of one person at T times.
-        robot: capsules in one pose, or one pose at each of the T times.
+        robot: capsules, either in one pose or in T poses, one for each time.
         margin_m: a distance of at most `margin_m` counts as touching.
     """
     sweep = Sweep(bodies, robot)
@@ -89,7 +89,7 @@ def touch(
         margin_m: a distance of at most `margin_m` counts as touching.
 
     Raises:
-        HorizonError: if the span is not within the predicted times.
+        HorizonError: if the span from `start_s` to `end_s` is not within the predicted times.
         FleshError: if there are no limbs for the layout, or no samples.
     """
     spared, spared_at_least = 1.0, 1.0

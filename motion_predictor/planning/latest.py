@@ -15,7 +15,7 @@ OK, DEGRADED, TOO_MANY, WARMING_UP, STALE_INPUT, FAULT = range(6)
 
 
 class Reason(Enum):
-    """The reason why predictions can be used or cannot be used; its value is a sentence."""
+    """Whether predictions can be used, and if not, why not. Each value is a sentence."""
 
     USABLE = 'everybody is predicted'
     SILENT = 'no messages come from the predictor'
@@ -95,9 +95,9 @@ class Latest:
         return self._outlook is not None
 
     def moved(self, transform: Rigid | None, frame_id: str) -> 'Latest':
-        """Return the answer in another coordinate frame.
+        """Return this answer, with the predictions in another coordinate frame.
 
-        An answer without predictions stays the same.
+        An answer without predictions is returned unchanged.
 
         Args:
             transform: transform to the other frame; None if no transform is known.
@@ -152,9 +152,9 @@ def _all_are_placed(message: Any) -> bool:
     """Return whether every listed person is predicted, or has a known place and reach.
 
     If the status of the message is worse than the worst status of a person, something else is
-    wrong, and the result is false. The result is also false if a person has STALE_INPUT but a pose
-    as new as the message. The axes of that pose may be mixed up, or most of its joints may be
-    hidden.
+    wrong, and the result is false. The result is also false if a person has the status STALE_INPUT
+    although the person's pose is as new as the message. In such a pose, the axes may be mixed up,
+    or most joints may be hidden.
     """
     stamp = message.header.stamp
     statuses = [motion.status for motion in message.motions]
@@ -171,7 +171,7 @@ def _all_are_placed(message: Any) -> bool:
 
 
 def is_well_formed(message: Any) -> bool:
-    """Return whether the arrays of a message have the sizes that it states and are finite."""
+    """Return whether all arrays have the sizes that the message states, and are finite."""
     S, F, J = message.num_samples, message.num_frames, message.num_joints
     times = np.asarray(message.times, np.float64)
     if not (
@@ -189,8 +189,8 @@ def is_well_formed(message: Any) -> bool:
         if sizes != (S * F * J * 3, F * J * 3, F * J):
             return False
         for numbers in (motion.samples, motion.mean):
-            # The sum in float64 is finite exactly if all float32 numbers are finite. Computing
-            # the sum needs no copy of the numbers.
+            # The sum in float64 is finite exactly if all float32 numbers are finite. A test of
+            # each number would need another array; the sum needs none.
             if not np.isfinite(np.asarray(numbers, np.float32).sum(dtype=np.float64)):
                 return False
     return True

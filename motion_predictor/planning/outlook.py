@@ -136,7 +136,7 @@ class Outlook:
             HorizonError: if a time lies before the newest observation or beyond the last frame.
         """
         times = np.atleast_1d(np.asarray(times_s, np.float64))
-        if not self.people:  # without predicted people, there is no limit of times
+        if not self.people:  # without predicted people, any time is allowed
             return replace(self, times=times)
         early, late = -self.age_s - SLACK_S, self.horizon_s + SLACK_S
         if not ((times >= early) & (times <= late)).all():

@@ -107,7 +107,7 @@ class Joint:
         return self.mimics[0] if self.mimics else self.name
 
     def position(self, positions: Mapping[str, float]) -> float:
-        """Return the position of this joint, given the positions of all joints."""
+        """Return the position of this joint. A mimic joint takes it from the joint it follows."""
         if not self.mimics:
             return positions.get(self.name, 0.0)
         leader, multiplier, offset = self.mimics

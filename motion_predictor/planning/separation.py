@@ -14,7 +14,8 @@ and the distance S_r is multiplied by s. The braking time is then multiplied by 
 distance S_s by s^2.
 
 This module replaces S_h by the prediction: people move as predicted, instead of at 1.6 m/s towards
-the robot. The standard does not allow this replacement. The module is not safety-rated.
+the robot. The standard does not allow a prediction in place of S_h. The module is not
+safety-rated.
 """
 
 from dataclasses import dataclass
@@ -68,8 +69,8 @@ class Robot:
         """
         scale = np.linspace(0, 1, STEPS + 1, dtype=np.float64)
         least = np.minimum.accumulate(distances_m)
-        # If the robot stops between two of the times, the later time counts, since `least` never
-        # rises with time.
+        # The robot may stop between two of the times in `times_s`. Then the distance at the later
+        # time is used. This is the smaller one, since `least` never rises with time.
         at = np.searchsorted(times_s, self.until_stopped_s(scale)).clip(0, len(times_s) - 1)
         keeps = least[at] >= self.needed_m(scale)
         return float(scale[keeps].max(initial=0.0))
@@ -89,11 +90,12 @@ def distances(
         robot: capsules of the robot in its present pose.
         span_s: length of the span of time, which begins now.
         limbs: limbs of the people; by default, the limbs that the package has for their layout.
-        by_samples: True to measure every sample, False to measure the mean inflated by the
-            radius. For unfamiliar people the mean is always used.
+        by_samples: True to measure the distance of every sample; False to measure the distance of
+            the mean, with limbs thickened by the predicted radius. For unfamiliar people the mean
+            is always used.
 
     Raises:
-        HorizonError: if the span is not within the predicted times.
+        HorizonError: if the predicted times end before `span_s`.
         FleshError: if there are no limbs for the layout, no samples, or no radius.
     """
     times = outlook.instants(0.0, span_s)

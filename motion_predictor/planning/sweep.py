@@ -3,15 +3,16 @@
 Fifty samples, 120 frames, 22 limbs and 8 capsules make a million pairs of a limb and a capsule. A
 body moves little from one frame to the next. So the frames are divided into short spans of time,
 and one fat body stands for all poses of a sample in a span. In a fat body each joint is a ball
-that holds the joint at all times of the span, and the limbs are thicker by the radius of these
-balls. The capsules of a moving robot are made fatter in the same way. The distance between a fat
-body and a fat capsule is a lower bound of the true distance at every time of the span.
+that contains all positions of this joint within the span, and the limbs are thicker by the radius
+of these balls. The capsules of a moving robot are made fatter in the same way. The distance
+between a fat body and a fat capsule is a lower bound of the true distance at every time of the
+span.
 
 For fat bodies, the distance of every joint from the axis of every capsule is computed in float32,
 with an allowance for rounding. The distance of a limb from an axis is at least the mean distance
-of the limb's two joints, minus half the length of the limb. A limb and a capsule overlap by at
-most the sum of their radii. Exact distances, in float64, are computed only for those pairs of limb
-and capsule that the lower bounds do not exclude.
+of the limb's two joints, minus half the length of the limb. No distance is below minus the sum of
+the two radii, since a limb and a capsule cannot overlap by more. Exact distances, in float64, are
+computed only for those pairs of limb and capsule that the lower bounds do not exclude.
 """
 
 from dataclasses import dataclass
@@ -41,23 +42,23 @@ class Pairs:
     r: Indices
 
     def __getitem__(self, chosen: NDArray[np.generic]) -> 'Pairs':
-        """Return only the chosen pairs."""
+        """Return the pairs that `chosen` selects."""
         return Pairs(self.n[chosen], self.t[chosen], self.c[chosen], self.r[chosen])
 
     def __len__(self) -> int:
-        """Return the number of pairs."""
+        """Return K, the number of pairs."""
         return len(self.n)
 
 
 class Sweep:
     """Lower and upper bounds of the distances between bodies and a robot.
 
-    In shapes, T is the number of times, B of spans of time, N of bodies, C of limbs, J of joints,
-    and R of capsules of the robot.
+    The shapes of arrays use these letters: T times, B spans of time, N bodies, C limbs, J joints,
+    and R capsules of the robot.
 
     Args:
         bodies: N futures of one person at T times.
-        robot: capsules in one pose, or one pose at each of the T times.
+        robot: capsules, either in one pose or in T poses, one for each time.
     """
 
     def __init__(self, bodies: Bodies, robot: Capsules) -> None:
@@ -66,7 +67,7 @@ class Sweep:
         self._starts, self._ends = robot.over(times)  # (T, R, 3)
         self._together = max(1, -(-times // SPANS))
         self._first: Indices = np.arange(0, times, self._together)  # (B,) first time of a span
-        near = self._starts.reshape(-1, 3).mean(0)  # new origin; float32 is precise near zero
+        near = self._starts.reshape(-1, 3).mean(0)  # new origin: float32 is precise near 0
         self._thicken_robot(near)
         self._thicken_bodies(near)
         largest = max(float(np.abs(x).max(initial=0)) for x in (self._joints, self._axis))
@@ -106,8 +107,9 @@ class Sweep:
         along = end - start
         length = np.linalg.norm(along, axis=-1)  # (B, R)
         unit = along / np.maximum(length, 1e-12)[..., None]
-        # For a joint p and an axis that starts at a, `rows` times (p, |p|^2, 1) gives two numbers:
-        # the distance of p from a along the axis, and |p - a|^2.
+        # A joint p is a column (p, |p|^2, 1). The axis of a capsule, which starts at a, is two
+        # rows. The first row times the column is the distance from a to p along the axis; the
+        # second row times the column is |p - a|^2.
         rows = np.zeros((2, *length.shape, 5))
         rows[0, ..., :3], rows[0, ..., 4] = unit, -(start * unit).sum(-1)
         rows[1, ..., :3], rows[1, ..., 3], rows[1, ..., 4] = -2 * start, 1, (start**2).sum(-1)
@@ -148,8 +150,8 @@ class Sweep:
     def at_most(self) -> Floats:
         """Return upper bounds of the distance of each body from each capsule (B, R, N).
 
-        Each upper bound holds at all times of its span. The distance of a body from a capsule is
-        the distance of the body's nearest limb.
+        Each upper bound is valid at all times of its span. The distance of a body from a capsule
+        is the distance of the body's nearest limb.
         """
         thick = np.full((len(self._first), self._joints.shape[2]), -np.inf, np.float32)
         for c, joints in enumerate(self.bodies.limbs.ends):
@@ -160,7 +162,7 @@ class Sweep:
         return np.asarray(most.min(-1) + robot[:, :, None], np.float32)
 
     def pairs(self, flat: Indices) -> Pairs:
-        """Return the pairs at indices of the flattened `at_least`; t of these pairs is a span."""
+        """Return the pairs at indices of the flattened `at_least`; t is the number of a span."""
         shape = (*self._joints_m.shape[:3], len(self.bodies.limbs.names))
         t, r, n, c = np.unravel_index(flat, shape)
         return Pairs(n, t, c, r)

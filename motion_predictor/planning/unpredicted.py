@@ -71,7 +71,7 @@ class Unpredicted:
         A negative distance means that the capsule overlaps the space the person can reach.
 
         Args:
-            robot: capsules in one pose, or one pose at each of the T times.
+            robot: capsules, either in one pose or in T poses, one for each time.
             times_s: seconds from now (T,).
             limbs: indices of the joints at the ends of the limbs (C, 2).
             flesh_m: radii of the limbs, metres (C,). The space that the person can reach is larger

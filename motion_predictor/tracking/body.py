@@ -10,7 +10,7 @@ from motion_predictor.skeleton import Layout
 Floats = NDArray[np.floating]
 ALL = slice(None)
 
-STANDING = {  # common name: x forward, y left, z up from the pelvis in metres; error of the guess
+STANDING = {  # joint: x forward, y left, z up from the pelvis in metres; error (see below)
     'spine1': (0.005, 0, 0.092, 0.3),
     'spine2': (0.013, 0, 0.208, 0.3),
     'spine3': (0.007, 0, 0.340, 0.3),
@@ -175,7 +175,7 @@ class Body:
         return Filled(filled, doubt_m)
 
     def _own_lengths(self, limbs_m: Floats) -> Floats:
-        """Return limb lengths (J,): measured, or from the other side, or usual for this size."""
+        """Return limb lengths (J,): as measured, else as on the other side, else usual for the size."""
         known = np.isfinite(limbs_m) & (self.lengths > 0)
         scale = limbs_m[known].sum() / self.lengths[known].sum() if known.any() else 1.0
         other = limbs_m[self.mirrored]
@@ -204,7 +204,7 @@ class Body:
         lengths: Floats,
         forward: Floats | None,
     ) -> float:
-        """Fill the root in `filled`, and return its possible error in the newest frame, metres."""
+        """Fill the root in `filled`. Return how far off it may be in the newest frame, metres."""
         if seen[:, 0].all():
             return 0.0
         ever = np.logical_or.reduce(seen)  # (J,)
@@ -220,7 +220,7 @@ class Body:
                 beside = Gaps.of(both, stamps_ns).fill(filled[:, others] - filled[:, :1])
             else:
                 scale = lengths.sum() / max(self.lengths.sum(), 1e-9)
-                assert forward is not None  # given if any joint was never seen
+                assert forward is not None  # the caller gives it if a joint was never seen
                 beside = _turn(scale * self._places[others], forward)
             told = seen[:, others] & ~known[:, None]  # (T, n)
             count = told.sum(1)
@@ -264,11 +264,11 @@ def _last_seen(seen: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 class Gaps(NamedTuple):
-    """For each frame and joint: the two frames to interpolate between, and the share (T, n).
+    """For each frame and joint, the two frames to interpolate between (T, n).
 
-    A share of 0 means the position in the first of these two frames, 1 that in the last one.
-    Before the first and after the last frame with the joint, the position in that frame is used.
-    For a joint that was never seen, the frame numbers have no meaning.
+    At a share of 0 the position in frame `first` is used, at a share of 1 that in frame `last`.
+    Before the first frame that has a joint, both are that frame; after the last such frame, likewise.
+    If a joint was never seen, `first` and `last` have no meaning for this joint.
     """
 
     first: NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""Decides which messages are used: all come in one coordinate frame, each newer than the last."""
+"""Decides which messages are used: those in one coordinate frame that are newer than the last."""
 
 from collections import Counter
 from enum import Enum, auto
@@ -48,7 +48,7 @@ class Feed:
         self._behind_since_ns, self._behind = 0, 0
 
     def clear(self) -> None:
-        """Forget all stamps, so that the next message is used with any stamp and in any frame."""
+        """Forget all stamps. The next message is then used, whatever its stamp and frame are."""
         self.newest_ns: int | None = None
         self._heard_ns = 0
         self._older_stamps: list[int] = []
@@ -125,7 +125,7 @@ class Feed:
             )
 
     def _time_restarted(self, stamp_ns: int, newest_ns: int) -> bool:
-        """Count a stamp that is not new, and return whether the time of the source restarted."""
+        """Count a stamp that is not new, and return whether the stamps have started again."""
         if stamp_ns == newest_ns:
             self.rejected['duplicate stamp'] += 1
             return False

@@ -152,8 +152,8 @@ class Gates:
     def _wrong_ends(self, lengths: FloatArray) -> NDArray[np.bool_]:
         """Return which joints to leave out so that all limbs have their usual lengths (J,).
 
-        The joint with the most limbs of unusual length is left out first. If both ends of a limb
-        have the same number of unusual limbs, the end farther from the root is left out.
+        The joint at which the most limbs have unusual lengths is left out first. If two joints
+        have the same number of such limbs, the joint farther from the root is left out first.
         """
         off = np.abs(lengths - self.limbs_m)
         bad = off > np.maximum(LIMB_SHARE * self.limbs_m, LIMB_MARGIN_M)  # (J,), False if unknown

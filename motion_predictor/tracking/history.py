@@ -103,7 +103,7 @@ class History:
         """Return the velocity of the whole person over the last 0.1 s, metres per second (3,).
 
         The velocity is the median over the joints that were seen both in the newest frame and
-        0.1 s before. If there is no such joint, the velocity is zero.
+        0.1 s before. If no joint was seen in both frames, the velocity is zero.
         """
         if self._velocity is None:
             joints = self.joint_velocities()

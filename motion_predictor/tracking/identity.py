@@ -62,8 +62,8 @@ class Identities:
     ) -> dict[str, Track]:
         """Return for each pose of a message the track of its person, which may be a new track.
 
-        Poses are compared with the state of the tracks before the message. So the order of poses
-        in the message does not matter.
+        Each pose is compared with the tracks as they were before this message. So the order of
+        poses in the message does not matter.
 
         Args:
             tracks: tracks of all people by id. If a track continues under a new id, the track
@@ -88,7 +88,8 @@ class Identities:
     ) -> None:
         """Continue the tracks of people who were just lost, if a new id appears at their place.
 
-        If several new ids or several people are possible, no track is continued.
+        A track is not continued if several new ids are near its person, or if several people are
+        near the new id.
         """
         new = [person_id for person_id in readable if person_id not in tracks]
         if not tracks or not 0 < len(new) <= MAX_FOUND:

@@ -20,9 +20,9 @@ from motion_predictor.tracking.tracks import Tracks
 class People:
     """Keeps one history per person. No fault of the input makes the robot cell look empty.
 
-    A reported person is listed, or counted as unlisted, until `forget_after_s` after the last
-    report. doc/statuses.md has the rules. `Feed` decides which messages are used. `Identities`
-    decides which person a pose belongs to. `Gates` decides which joints are believed.
+    After the last report of a person, the person is still listed, or counted as unlisted, for
+    `forget_after_s`. doc/statuses.md has the rules. `Feed` decides which messages are used.
+    `Identities` decides which person a pose belongs to. `Gates` decides which joints are believed.
 
     Times of arrival and stamps must come from the same clock. If no time of arrival is given, the
     time of capture is used instead.
@@ -121,7 +121,7 @@ class People:
 
         Returns:
             False if the whole message was rejected, because its stamp is not newer than all stamps
-            before, or because its coordinate frame is not the one in use.
+            before, or because another coordinate frame is in use.
         """
         if self.feed.newest_ns is None:  # an empty first message does not prove an empty cell
             self._presence.note_somebody(1, stamp_ns if now_ns is None else now_ns)
@@ -170,18 +170,18 @@ class People:
         self._presence.note_somebody(len(observations) + unreadable, now_ns)
 
     def somebody(self, people: int, now_ns: int) -> None:
-        """Count a number of people whose poses could not be read, since they may be there."""
+        """Note that more people may be there: `people`, whose poses could not be read."""
         self._presence.note_somebody(people, now_ns)
 
     def clear(self, now_ns: int | None = None) -> None:
-        """Drop all histories and accept any next stamp, because the clock was set to `now_ns`."""
+        """Drop all histories and stamps, because the clock was set to `now_ns`."""
         now_ns = self._heard_ns if now_ns is None else now_ns
         self._presence.time_jumped(now_ns)
         self._lose_everyone(now_ns)
         self.feed.clear()
 
     def succeed(self, others: 'People', now_ns: int) -> None:
-        """Take over from another instance, whose people are counted because they may be there."""
+        """Take over from `others`, and count its people, since these people may still be there."""
         self._presence.note_others(others.at_most(now_ns), now_ns)
 
     def at_most(self, now_ns: int) -> int:
@@ -202,7 +202,7 @@ class People:
     def listing(self, now_ns: int | None = None) -> Scene | None:
         """Return all people at the newest stamp without windows (the model's input).
 
-        The list without windows is computed quickly. People who can be predicted are listed as OK.
+        This is quick, since no window is computed. People who can be predicted are listed as OK.
         Before the first message, the result is None.
 
         Args:

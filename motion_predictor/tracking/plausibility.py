@@ -51,7 +51,7 @@ def limbs_of(body: Body, pose: FloatArray) -> NDArray[np.float64]:
 def wrong_size(body: Body, limbs_m: NDArray[np.floating]) -> str:
     """Return a sentence if the limbs are too long or too short for a person, otherwise ''.
 
-    With fewer than FEW_LIMBS known lengths, the sentence is empty.
+    If fewer than FEW_LIMBS lengths are known, the result is ''.
 
     Args:
         body: shape of a body in the layout of the limbs.

@@ -40,7 +40,7 @@ class Presence:
             self._others.note(people, now_ns + self._hold_ns)
 
     def note_somebody(self, people: int, now_ns: int) -> None:
-        """Record a number of people, of whom some may be in the list."""
+        """Record that some number of people may be there; some of them may be in the list."""
         if people > 0:
             self._somebody.note(people, now_ns + self._hold_ns)
 

@@ -16,12 +16,12 @@ share."""
 
 
 def status_of(track: Track, newest_ns: int | None, axes_are_wrong: bool) -> Status:
-    """Return the status of a person before `WindowCheck` has looked at the person's window.
+    """Return the status that the track of a person gives; `WindowCheck` checks the window later.
 
     Args:
         track: track of the person, which holds the history.
         newest_ns: time of capture of the newest message.
-        axes_are_wrong: whether axes, or left and right, of the source seem to be wrong.
+        axes_are_wrong: whether the source seems to mix up axes, or left and right.
     """
     if track.newest_ns != newest_ns or track.frozen or axes_are_wrong:
         return Status.STALE_INPUT

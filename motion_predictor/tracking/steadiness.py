@@ -33,7 +33,7 @@ def sway_m(window: FloatArray, rate_hz: float) -> float:
     """Return how far the window's last frame may be off because the body sways, in metres.
 
     A depth camera may shift the whole body by centimetres from frame to frame. A real body cannot
-    move like that.
+    move so abruptly.
 
     Args:
         window: positions without gaps, metres (H, J, 3).
@@ -66,9 +66,9 @@ class Steadiness:
     """Compares each frame of one person with the extrapolation of the frames before.
 
     If a body jumps farther than anybody can move, the body is kept on its extrapolated path for a
-    few frames, in the observed posture. If the body keeps the same distance from its extrapolated
-    path, the origin of the camera has moved, and not the person. The whole history is then moved,
-    so that the person does not seem to start running.
+    few frames, in the observed posture. If the observed body stays at the same distance from its
+    extrapolated path, the origin of the camera has moved, and not the person. In this case the
+    whole history is moved by this distance. Without that, the person would seem to start running.
     """
 
     def __init__(self) -> None:

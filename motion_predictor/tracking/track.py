@@ -88,7 +88,8 @@ class Track:
         has_root = bool(np.isfinite(newest[0]).all())
         reach_m = self._body.reach_m(self.gates.limbs_m)
         # If the root was not seen, the place is the mean of some joints. The root may be one reach
-        # away from this mean, so another joint may be two reaches away from this mean.
+        # away from this mean, and another joint one reach away from the root. So this joint may be
+        # two reaches away from the mean.
         reach_m = self.doubt_m + (reach_m if has_root else 2 * reach_m)
         return LastSeen(self.newest_ns, newest, self.place, reach_m)
 
@@ -179,9 +180,9 @@ class Track:
         return self.history.velocity() * (stamp_ns - self.newest_ns) * 1e-9
 
     def _comparable(self, positions: FloatArray) -> FloatArray:
-        """Return the newest pose (J, 3) if a joint was seen both in it and in `positions`.
+        """Return the newest pose (J, 3) if it has a joint in common with `positions`.
 
-        If there is no such joint, return the last observed position of each joint. Last
+        If no joint was seen in both poses, return the last observed position of each joint. Last
         observed positions may be old, and the person may have moved since then.
         """
         newest = self.gates.newest

@@ -73,7 +73,7 @@ class Tracks:
         frozen = track.repeats(said, stamp_ns, self._frozen_after_ns)
         if frozen:
             self._rejected['frozen'] += 1
-        elif track.frozen:  # a frozen source repeated poses in the old history
+        elif track.frozen:  # the old history ends with the repeated poses
             track = self.fresh()
             track.repeats(said, stamp_ns, self._frozen_after_ns)
         track.frozen = frozen
@@ -128,7 +128,7 @@ class Tracks:
 
         Args:
             newest_ns: time of capture of the newest message.
-            axes_are_wrong: whether axes, or left and right, of the source seem to be wrong.
+            axes_are_wrong: whether the source seems to mix up axes, or left and right.
         """
         return tuple(
             Person(
