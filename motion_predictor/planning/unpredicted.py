@@ -16,15 +16,15 @@ Array = NDArray[np.float64]
 class Unpredicted:
     """A person who is not predicted: only the last observation and the greatest speed are known.
 
-    If the last observation had all joints, each joint has a ball of its own, around its last
-    position. Otherwise one ball holds all joints of the person.
+    If the last observation had all joints, each joint is in a ball of its own, around its last
+    position. Otherwise all joints of the person are in one ball.
     """
 
     id: str
     place: Array
-    """(3,) centre of the ball that holds all joints, metres"""
+    """(3,) centre of the ball around all joints, metres"""
     reach_m: float
-    """radius of the ball that holds all joints, now"""
+    """radius of the ball around all joints, now"""
     speed_m_per_s: float
     """speed at which the radius grows"""
     pose: Array | None = None
@@ -39,7 +39,7 @@ class Unpredicted:
         """Return the person that a PredictedMotion without a prediction describes.
 
         Args:
-            message: the PredictedMotionArray that holds `motion`.
+            message: the PredictedMotionArray with `motion`.
             motion: the PredictedMotion of a person who is not predicted.
             age_s: time since the stamp of the message.
             speed_m_per_s: greatest speed of the person, if less than `max_speed` of the message.
@@ -60,7 +60,7 @@ class Unpredicted:
         )
 
     def radius_m(self, times_s: ArrayLike) -> Array:
-        """Return the radius (T,) of the ball that holds all joints, at times from now."""
+        """Return the radius (T,) of the ball around all joints, at times from now."""
         return self.reach_m + self.speed_m_per_s * np.asarray(times_s, np.float64)
 
     def apart_m(

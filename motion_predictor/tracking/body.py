@@ -175,7 +175,7 @@ class Body:
         return Filled(filled, doubt_m)
 
     def _own_lengths(self, limbs_m: Floats) -> Floats:
-        """Return limb lengths (J,): as measured, else as on the other side, else usual for the size."""
+        """Return limb lengths (J,): measured, else of the other side, else usual for the size."""
         known = np.isfinite(limbs_m) & (self.lengths > 0)
         scale = limbs_m[known].sum() / self.lengths[known].sum() if known.any() else 1.0
         other = limbs_m[self.mirrored]
@@ -267,7 +267,7 @@ class Gaps(NamedTuple):
     """For each frame and joint, the two frames to interpolate between (T, n).
 
     At a share of 0 the position in frame `first` is used, at a share of 1 that in frame `last`.
-    Before the first frame that has a joint, both are that frame; after the last such frame, likewise.
+    Before a joint's first frame, both are that frame. After its last frame, both are the last.
     If a joint was never seen, `first` and `last` have no meaning for this joint.
     """
 

@@ -51,7 +51,7 @@ class Gates:
     """Compares each frame of one person with the frames before, and rejects impossible joints.
 
     No joint is rejected for ever. The longer a joint has not been seen, the farther it may have
-    moved. If a limb keeps a new length, the new length becomes its usual length.
+    moved. If a limb has a new length for long enough, the new length becomes its usual length.
 
     Args:
         body: shape of a body in the layout of the frames.
