@@ -116,7 +116,7 @@ class Latest:
 
 
 def judge(message: Any, age_s: float, limits: Limits) -> Reason:
-    """Return the reason why a robot may act on a PredictedMotionArray or must not.
+    """Return whether a robot may act on a PredictedMotionArray, and if not, why not.
 
     Silence, the time without any message, is not checked here.
 

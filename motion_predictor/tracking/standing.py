@@ -34,8 +34,8 @@ class WindowCheck:
     Args:
         body: shape of a body in the layout of the people.
         min_observed_fraction: share of the window's positions that must lie between two frames in
-            which the joint was seen. The same share of the joints, but at most RECENT_LEAST, must
-            have been seen in the last 0.1 s.
+            which the joint was seen. The smaller one of this share and RECENT_LEAST is the share
+            of the joints that must have been seen in the last 0.1 s.
         rejected: counter of people who are not predicted, by reason.
         remarks: dictionary for sentences that say what is wrong, by reason.
     """

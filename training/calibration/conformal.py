@@ -85,7 +85,7 @@ def at_least(coverage: float, windows: float) -> float:
 
 
 def carries(coverage: float, windows: float) -> bool:
-    """Return whether there are enough windows for a coverage, c / (1 - c) windows or more."""
+    """Return whether there are enough windows for a coverage c: c / (1 - c) windows or more."""
     return windows >= coverage / (1 - coverage) - 1e-9
 
 

@@ -1,4 +1,4 @@
-"""Fits balls of the promised coverage to scores, and measures them on people who are left out."""
+"""Fits balls of the promised coverage to scores, and measures the coverage for people left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
