@@ -37,8 +37,8 @@ def ablate(
         validation: motion archive to measure on.
         out: folder for all results, with a subfolder for each variant.
         teacher: checkpoint of a trained teacher. If no teacher is given, a teacher is trained.
-        one_step: checkpoint of a one-step model, from which the students learn. If no model is
-            given, a one-step model is distilled from the teacher.
+        one_step: checkpoint of a one-step model, from which the students learn. If no one-step
+            model is given, it is distilled from the teacher.
 
     Returns:
         The report: the data, the settings, the software versions, and a list `rows` with a row for
@@ -56,7 +56,7 @@ def ablate(
 def begin(
     stages: Stages, train: Path, validation: Path, out: Path, teacher: Path | None
 ) -> tuple[Path, dict[str, Any]]:
-    """Load or train the teacher; return its path, and the first part of a report."""
+    """Load or train the teacher; return its path, and the first entries of the report."""
     data = {'train': load_archive(train).fingerprint}
     data['validation'] = load_archive(validation).fingerprint
     if teacher is None:

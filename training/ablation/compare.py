@@ -15,7 +15,7 @@ def errors_of(measured: list[dict[str, Any]]) -> NDArray[np.float64]:
 
 
 def clusters_of(measured: dict[str, Any]) -> NDArray[np.void]:
-    """Return the clip and the person of each window (W,), for `bootstrap`."""
+    """Return the clip and the person of each window (W,), in the form that `bootstrap` takes."""
     windows = measured['per_window']
     return bootstrap.clusters(np.array(windows['clip']), np.array(windows['subject']))
 
@@ -28,22 +28,23 @@ def compare(
 ) -> dict[str, Any]:
     """Compare the ADE of one variant (ours) with that of another (theirs).
 
-    The confidence interval comes from a bootstrap that resamples seeds, and clips within people.
-    Both variants use the same resamples. So an effect that a window or a seed has on both variants
-    cancels out. With only three seeds, the interval is slightly too narrow.
+    The confidence interval comes from a bootstrap, which draws seeds and clips at random, with
+    replacement. Clips are drawn separately for each person. Each draw takes the same seeds and
+    clips for both variants. So an effect that a window or a seed has on both variants cancels out.
+    With only three seeds, the interval is slightly too narrow.
 
     Args:
         ours: the ADE of our variant for each window and seed (W, N).
         theirs: the ADE of the other variant for each window and seed (W, N).
         clips: clip and person of each window (W,), see `bootstrap.clusters`.
-        tolerance: greatest relative difference that does not matter.
+        tolerance: greatest relative difference of the ADE that does not matter.
 
     Returns:
-        `ADE_change` is our average ADE divided by theirs, minus 1. `interval` is the confidence
-        interval of `ADE_change`, or None if there is only one clip. `verdict` is `parity` if the
-        interval lies within plus or minus the tolerance. Otherwise the verdict is `better` or
-        `worse` if the interval does not contain zero, and `not told apart` if the interval
-        contains zero.
+        `ADE_change` is the relative difference: our average ADE divided by theirs, minus 1.
+        `interval` is the confidence interval of `ADE_change`, or None if there is only one clip.
+        `verdict` is `parity` if the interval lies within plus or minus the tolerance. Otherwise
+        the verdict is `better` or `worse` if the interval does not contain zero, and `not told
+        apart` if the interval contains zero.
     """
     change = float(np.nanmean(ours) / np.nanmean(theirs) - 1)
     if len(np.unique(clips['clip'])) < 2:

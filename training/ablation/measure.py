@@ -37,11 +37,12 @@ def measure(
 
     Args:
         path: file of the checkpoint to measure.
-        seed: number of the seed with which the checkpoint was trained. The noise of the samples
-            gets the same seed.
+        seed: number of the seed with which the checkpoint was trained. The same number is the
+            seed of the noise from which futures are sampled.
         precision: numeric precision in which the network runs.
         validation: motion archive to measure on.
-        facts: fingerprints of the archives. Results for other archives are not reused.
+        facts: fingerprints of the training and validation archives. Earlier results are returned
+            only if they are for the same validation archive.
         config: settings of the measurements.
         folder: folder for the results.
     """
@@ -60,7 +61,7 @@ def measure(
     result['parameters'] = sum(t.numel() for t in checkpoint.build_network().parameters())
     # The latency is the same for all seeds.
     if seed == 0:
-        # Teachers are timed for one person only, since their many steps take long.
+        # Teachers are timed for one person only, since their many denoising steps take long.
         batches = config.batches[: None if checkpoint.header.sampling == 'one_step' else 1]
         result['latency_ms'] = {
             str(people): _latency_ms(checkpoint, people, precision, config) for people in batches

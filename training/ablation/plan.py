@@ -28,7 +28,7 @@ def plan(
     teacher: Path,
     given_one_step: Path | None = None,
 ) -> Iterator[Variant]:
-    """Yield all variants, so that a variant comes after the one to compare it with."""
+    """Yield all variants, each of them after the variant that it is compared with."""
     header = load_checkpoint(teacher).header
     own_steps = header.ddim_steps
     yield Variant('teacher', f'{own_steps} denoising steps', None, lambda _: teacher)
@@ -55,7 +55,8 @@ def plan(
         def make(seed: int) -> Path:
             student = out / variant.folder / of_seed(seed, 'student')
             settings = _change(stages.student, config, changes | {'name': variant.folder})
-            # Students of all seeds learn from the same one-step model, so that they share a bank.
+            # Students of all seeds learn from the one-step model of seed 0. So these students
+            # can share one bank (stored training examples).
             parent = teacher if direct else first_stage(0)
             source = changes.get('targets', 'teacher' if direct else 'one-step')
             distil(reseeded(settings, seed), parent, train, student, out / 'banks' / source)
@@ -93,10 +94,11 @@ def _reduced(of: Variant) -> Variant:
 
 
 def _change(base: DistilConfig, config: AblateConfig, changes: dict[str, Any]) -> DistilConfig:
-    """Return a student's configuration with the settings of all variants and some changes."""
+    """Return `base` with the settings that all variants share, and then with `changes`."""
     common: dict[str, Any] = {
         'prediction': base.prediction or 'sample',
-        'bank': {'noises': config.noises, 'truth': True},  # variants can share this bank
+        # With the same settings for all students, variants can share a bank of training examples.
+        'bank': {'noises': config.noises, 'truth': True},
         'optimisation': {'precision': config.precision},
     }
     return changed(changed(base, common), changes)

@@ -37,15 +37,16 @@ def measure_rows(
     Args:
         variants: variants to measure. A variant comes after the variant that it is compared with.
         config: settings of the measurements and comparisons.
-        about: first part of the report. The entry `data` of `about` has the fingerprints of the
-            archives.
+        about: first entries of the report. The entry `data` contains the fingerprints of the
+            training and validation archives.
         validation: motion archive to measure on.
         out: folder for the results, with a subfolder for each variant.
         name: name of the report's two files, without the endings `.json` and `.md`.
         write_markdown: function that writes the report as a Markdown page, for people.
 
     Returns:
-        The report: the entries of `about`, the settings of the measurements, and `rows`.
+        The report: the entries of `about`, the settings of the measurements, and the list `rows`,
+        which has a row for each variant.
     """
     report: dict[str, Any] = about | {
         'configuration': config.model_dump(mode='json'),
@@ -71,7 +72,7 @@ def measure_rows(
                 )
                 for seed in range(config.seeds)
             ]
-        except Exception as error:  # the other variants are still measured
+        except Exception as error:  # a failed variant does not stop the others
             row['failed'] = one_line(error)
         else:
             report['windows'] = measured[0]['windows']
@@ -95,7 +96,7 @@ def measure_rows(
 
 
 def _metrics(measured: list[dict[str, Any]], row: str) -> dict[str, float]:
-    """Return the metrics of a row, averaged over seeds."""
+    """Return the metrics of `model` or of the baseline `zero_velocity`, averaged over seeds."""
     return {
         metric: float(np.mean([of_seed['rows'][row][metric] for of_seed in measured]))
         for metric in METRICS

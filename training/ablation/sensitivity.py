@@ -35,12 +35,12 @@ def measure_sensitivity(
     out: Path,
     teacher: Path | None = None,
 ) -> dict[str, Any]:
-    """Measure the effect of single settings of a student's training, each over a range.
+    """Measure how the errors of a student change if one setting of its training is varied.
 
-    Every student learns directly from the multi-step teacher, so that only one stage lies between
-    the setting and the measurement. After an interruption, call this function again with the same
-    arguments to continue. The report is written to `sensitivity.json`, `sensitivity.md` and
-    `sensitivity.png`.
+    Every student learns directly from the multi-step teacher, without a one-step model in between.
+    So a setting acts on the errors through only one training stage. After an interruption, call
+    this function again with the same arguments to continue. The report is written to
+    `sensitivity.json`, `sensitivity.md` and `sensitivity.png`.
 
     Args:
         config: values of each setting, and settings of the measurements.
@@ -51,8 +51,8 @@ def measure_sensitivity(
         teacher: checkpoint of a trained teacher. If no teacher is given, a teacher is trained.
 
     Returns:
-        The report. Each row of the report has the settings in which the variant differs from the
-        entry `reference`.
+        The report. Its entry `reference` has the settings that are normally used. Each row has the
+        settings in which its variant differs from `reference`.
 
     Raises:
         ValueError, OSError: if the teacher or the data cannot be used.
@@ -76,7 +76,7 @@ def measure_sensitivity(
 def _plan(
     config: SensitivityConfig, stages: Stages, train: Path, out: Path, teacher: Path
 ) -> Iterator[Variant]:
-    """Yield all variants, so that a variant comes after the one to compare it with."""
+    """Yield all variants, each of them after the variant that it is compared with."""
     header, base = load_checkpoint(teacher).header, stages.student
     student = partial(_student, train, out)
     facts: dict[str, str | int]
@@ -131,8 +131,8 @@ def _student(
     def make(seed: int) -> Path:
         settings = reseeded(config.model_copy(update={'name': variant.folder}), seed)
         path = out / variant.folder / of_seed(seed, 'student')
-        # Students with different start timesteps share a bank, since the teacher's results do not
-        # depend on the start timestep of a student.
+        # A bank contains results of the teacher, which do not depend on the start timestep of a
+        # student. So students that differ only in the start timestep share one bank.
         bank = 'one-step' if 'timestep' in facts else variant.folder
         distil(settings, teacher, train, path, out / 'banks' / bank)
         return path

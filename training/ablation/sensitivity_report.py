@@ -83,8 +83,9 @@ def plot_sensitivity(report: dict[str, Any], path: Path) -> None:
 def _draw(axes: Axes, axis: str, rows: dict[str, Row], reference: Row) -> None:
     """Draw the ADE over one varied setting, for teachers and students.
 
-    Each line includes the reference as one of its points. Vertical bars are confidence intervals
-    of the difference from the reference.
+    One point of each line is the variant with the reference settings, if it has the step grid of
+    the line. A vertical bar is the confidence interval of the difference between a variant and the
+    variant that it is compared with.
     """
     grids = ('leading', 'trailing') if axis == 'ddim_steps' else (reference['grid'],)
     for name, style in (('teacher', '--'), (BASES.get(axis, 'student'), '-')):

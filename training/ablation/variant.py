@@ -56,7 +56,7 @@ def with_steps(teacher: Path, steps: int, grid: Grid, folder: Path, _: int = 0) 
 def with_schedule(
     teacher: Header, schedule: NoiseSchedule, train: Path, out: Path, _: int = 0
 ) -> Path:
-    """Train a teacher with the settings of a given one, except for the noise schedule."""
+    """Train a teacher with the settings of a given teacher, but with another noise schedule."""
     recipe = teacher.provenance['configuration'] | {'noise_schedule': schedule}
     train_teacher(TeacherConfig.model_validate(recipe), train, out)
     return out
@@ -81,7 +81,8 @@ def reseeded(config: DistilConfig, seed: int) -> DistilConfig:
 def changed(base: DistilConfig, changes: Mapping[str, Any]) -> DistilConfig:
     """Return a student's configuration with some keys changed.
 
-    If a whole section is given, keys that it lacks keep their values.
+    A change may be a section, such as `optimisation`, with only some of its keys. The other keys
+    of the section keep their values.
     """
     content = base.model_dump()
     for key, value in changes.items():

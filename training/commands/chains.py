@@ -72,7 +72,7 @@ def _add_reproduce(stages: Stages) -> None:
 
 
 def _all(arguments: argparse.Namespace) -> None:
-    """Run every stage of a recipe. Overrides have the form `stage.key=value`."""
+    """Run every stage that a recipe file lists. Overrides have the form `stage.key=value`."""
     path = configuration_file(arguments.config, folder='recipes')
     stages = read_recipe(path, arguments.set, arguments.direct)
     archives = Archives(

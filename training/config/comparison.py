@@ -30,7 +30,7 @@ class ComparisonConfig(Measurement):
 class AblateConfig(ComparisonConfig):
     """Settings of the `ablate` command.
 
-    The configurations of the stages say how the variants are trained.
+    How the variants are trained is set in other files: the configurations of the training stages.
     """
 
     noises: Annotated[int, Field(ge=2)] = 8
@@ -53,7 +53,7 @@ class AblateConfig(ComparisonConfig):
 class SensitivityConfig(ComparisonConfig):
     """Settings of the `sensitivity` command.
 
-    The configurations of the stages say how the variants are trained.
+    How the variants are trained is set in other files: the configurations of the training stages.
     """
 
     ddim_steps: tuple[Steps, ...] = (2, 5, 10, 20, 50)

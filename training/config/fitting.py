@@ -10,7 +10,8 @@ from motion_predictor_training.config.reading import Count, Share, Strict
 class Optimisation(Strict):
     """Settings of the optimiser.
 
-    The optimiser is AdamW or, for matrices, Muon. The trained weights are a moving average.
+    AdamW trains all weights. With `matrix_learning_rate`, Muon trains the matrices instead. The
+    result of the training is a moving average of the weights.
     """
 
     steps: Count
@@ -48,7 +49,7 @@ class Optimisation(Strict):
 
     @property
     def at_once(self) -> int:
-        """Number of rows of a batch that are computed at once."""
+        """Number of examples of a batch that are computed at the same time."""
         return self.batch // self.accumulate
 
 
@@ -98,7 +99,7 @@ class Augmentation(Strict):
 
 
 class Fitting(Strict):
-    """Settings that all stages share that train on recorded motion directly."""
+    """Settings of every stage that trains directly on recorded motion."""
 
     name: str
     stride: Count = 1

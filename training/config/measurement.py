@@ -1,4 +1,4 @@
-"""Schema of a section that several configurations share: windows to measure on."""
+"""Schema of settings that several configurations contain: which windows are measured."""
 
 from typing import Annotated
 

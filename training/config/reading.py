@@ -1,4 +1,4 @@
-"""Reads configuration files. Unknown keys are refused. Errors name the file and the key."""
+"""Reads configuration files, and refuses unknown keys. Error messages name the file and key."""
 
 from pathlib import Path
 from typing import Annotated, Any, TypeVar

@@ -65,7 +65,7 @@ class TeacherConfig(Fitting):
 
 
 class BankConfig(Strict):
-    """Settings of a bank, which holds the results that a student learns."""
+    """Settings of a bank, the stored training examples of a student."""
 
     size: Count
     """Number of rows in the bank. Each row has a noise, a condition and a result."""

@@ -42,7 +42,7 @@ class Dimension(Strict):
 
 
 class LatencyConfig(Strict):
-    """Settings that say how `tune` measures the latency of a prediction, on its own machine."""
+    """Settings that say how `tune` measures the latency on the machine that runs it."""
 
     device: str = 'cpu'
     backend: Literal['eager', 'compiled', 'cuda_graph', 'tensorrt'] = 'eager'

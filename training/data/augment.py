@@ -205,7 +205,7 @@ def draw_hidden(count: int, frames: int, groups: Tensor, share: float) -> Tensor
     """Draw which positions the tracker does not see (B, H, J). The root is always seen.
 
     In a share of the windows some joints are hidden for a random time. In half of the windows with
-    hidden joints, a whole group of joints is also hidden all the time.
+    hidden joints, all joints of one group are also hidden in every frame of the history.
 
     Args:
         count: number of windows B to draw.
@@ -230,8 +230,8 @@ def draw_hidden(count: int, frames: int, groups: Tensor, share: float) -> Tensor
 def hidden_groups(layout: Layout) -> Tensor:
     """Return groups of joints that may be hidden together for a whole window (G, J).
 
-    In about half of the groups, a joint is hidden with all its descendants. The other groups
-    imitate legs behind a bench, an arm outside of the image, or a half hidden body.
+    About half of the groups consist of a joint and all its descendants. Each of the remaining
+    groups imitates legs behind a bench, an arm outside of the image, or a half hidden body.
     """
     names = [layout.common_name(joint) for joint in layout.joints]
     limbs = subtrees(layout)

@@ -1,4 +1,4 @@
-"""Completes hidden joints like the node, for many histories at once and on any device."""
+"""Estimates hidden joints as the ROS node does, but for many histories at once, on any device."""
 
 import torch
 from torch import Tensor
@@ -8,13 +8,13 @@ from motion_predictor.tracking.body import Body
 
 
 class Completion:
-    """Does the same as `Body.fill`, for training.
+    """Estimates hidden joints in the histories of training, like `Body.fill` in the ROS node.
 
     In training the root is seen in every frame, and the frame rate is constant.
 
-    The node completes one person at a time, with numpy. Training must complete thousands of
-    histories per second. So this code runs on the GPU, if there is one, and never waits for
-    results of the GPU.
+    `Body.fill` treats one person at a time, with numpy. Training must complete thousands of
+    histories per second. So this class computes on the given device, usually a GPU. The CPU never
+    waits for the GPU to finish a computation.
 
     Args:
         layout: layout of the joints.
@@ -60,8 +60,9 @@ class Completion:
     def _own_lengths(self, seen: Tensor, visible: Tensor) -> Tensor:
         """Return the limb lengths of each person (B, J), metres.
 
-        A limb that is never visible gets the length of the same limb on the other side of the
-        body. If neither limb is ever visible, the length is estimated from the size of the body.
+        A limb that is never visible, such as a left forearm, gets the length of the same limb on
+        the other side of the body. If both limbs are never visible, their length is estimated from
+        the size of the body.
         """
         bones = torch.linalg.vector_norm(seen - seen[:, :, self.parents], dim=-1).mean(1)
         measured = (visible & visible[:, :, self.parents]).any(1)  # (B, J)
@@ -76,7 +77,8 @@ class Completion:
         """Return the heading as horizontal unit vectors (B, H, 2), or +x if it is unknown."""
         forward = torch.zeros_like(seen[:, :, 0, :2])
         forward[..., 0] = 1
-        # The order is reversed so that the first pair that is visible overwrites the others.
+        # The pairs of joints in `sides` are ordered from best to worst. In the reversed order, a
+        # better pair overwrites the result of a worse pair.
         for left, right in reversed(self.sides):
             both = visible[:, :, left : left + 1] & visible[:, :, right : right + 1]
             across = (seen[:, :, left] - seen[:, :, right])[:, :, None]
@@ -112,7 +114,15 @@ class _Between:
 
 
 def _turn(offsets: Tensor, forward: Tensor) -> Tensor:
-    """Rotate offsets (B, n, 3) from the +x direction to headings (B, H, 2), to (B, H, n, 3)."""
+    """Rotate offsets of people who face +x, so that the people face their headings.
+
+    Args:
+        offsets: offsets (B, n, 3), metres.
+        forward: heading in each frame, a horizontal unit vector (B, H, 2).
+
+    Returns:
+        The rotated offsets (B, H, n, 3), metres.
+    """
     cosine, sine = (forward[..., i, None] for i in (0, 1))  # (B, H, 1)
     x, y, z = (part[:, None] for part in offsets.unbind(-1))  # (B, 1, n)
     turned = (cosine * x - sine * y, sine * x + cosine * y, z.expand(-1, forward.shape[1], -1))

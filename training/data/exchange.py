@@ -1,4 +1,4 @@
-"""Combines limbs of one window with the body of another, for more varied training motion."""
+"""Combines the arms or upper body of one person with the body of another, for training."""
 
 import torch
 from torch import Tensor
@@ -8,16 +8,18 @@ from motion_predictor.skeleton import Layout
 
 
 class Exchange:
-    """Replaces an arm, both arms, or the body above the hips by the same part of another window.
+    """Replaces an arm, both arms, or the body above the hips by the same part of another person.
 
-    Exchanges are useful because in a small archive few people walk or reach, and hardly anybody
-    does both at once. An exchanged part keeps its motion relative to the hips of its first body.
-    The part is attached to the same joint of the new body.
+    The other person is from another window. Exchanges are useful because in a small archive few
+    people walk or reach, and hardly anybody does both at once.
+
+    The exchanged part is attached to the same joint of the new body, an arm for example to the
+    shoulder. The part is rotated by the difference between the headings of both people.
 
     Args:
         layout: layout of the joints.
-        history_frames: number of frames H in a history. The last frame of the history gives the
-            heading of both people.
+        history_frames: number of frames H in a history. The heading of a person is taken from
+            the last frame of the history.
         device: torch device of the windows.
     """
 
@@ -56,7 +58,7 @@ class Exchange:
 def subtrees(layout: Layout) -> Tensor:
     """Return a mask for each joint (J, J), which selects the joint and its descendants."""
     limbs = torch.eye(len(layout.joints), dtype=torch.bool)
-    for joint, parent in enumerate(layout.parents):  # the parents of a joint come before it
+    for joint, parent in enumerate(layout.parents):  # parents have lower indices than children
         if parent >= 0:
             limbs[:, joint] |= limbs[:, parent]
     return limbs
@@ -65,9 +67,10 @@ def subtrees(layout: Layout) -> Tensor:
 def exchanged_parts(layout: Layout) -> Tensor:
     """Return the parts of the body to choose from, as masks (G, J).
 
-    One of the G rows is chosen at random. To be chosen more often, both arms together and the body
-    above the hips have two rows each. Each single arm has one row in the masks. In a layout
-    without elbows or hips, every row is a joint with its descendants.
+    Each of the G rows is one part, and all rows are equally likely to be chosen. Two rows are the
+    body above the hips, and two rows are both arms together. So these parts are chosen more often
+    than a single arm, which has one row. If the layout lacks elbows or hips, there is instead one
+    row for each joint except the root: the joint with its descendants.
     """
     names = [layout.common_name(joint) for joint in layout.joints]
     limbs = subtrees(layout)
@@ -82,7 +85,7 @@ def exchanged_parts(layout: Layout) -> Tensor:
 def _anchors(parts: Tensor, parents: tuple[int, ...]) -> Tensor:
     """Return, for each joint of each part, the nearest ancestor outside the part (G, J)."""
     anchors = torch.arange(len(parents)).repeat(len(parts), 1)
-    for joint, parent in enumerate(parents):  # the parents of a joint come before it
+    for joint, parent in enumerate(parents):  # parents have lower indices than children
         if parent >= 0:
             anchors[:, joint] = torch.where(parts[:, joint], anchors[:, parent], joint)
     return anchors

@@ -1,4 +1,4 @@
-"""Completes histories with hidden joints by the code that the node uses."""
+"""Estimates hidden joints in histories, with the same code as the ROS node."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -25,15 +25,18 @@ class Completed(NamedTuple):
 def complete(seen: Tensor, hidden: NDArray[np.bool_], layout: Layout, rate_hz: float) -> Completed:
     """Estimate the positions that are hidden or NaN in histories.
 
-    The length of a limb is its average over all measured frames. Frames in which the limb is
-    hidden count as well, because a real tracker has seen the person before. If `hidden` would
-    leave a history without any visible joint, `hidden` is ignored for this history.
+    The length of a limb is its average over all frames in which it was measured. Frames in which
+    `hidden` hides the limb are part of this average. These frames stand for the time before the
+    history, in which a real tracker has already seen the person.
+
+    If `hidden` would leave a history without any visible joint, `hidden` is ignored for this
+    history.
 
     Args:
         seen: positions (B, H, J, 3), metres; NaN where not measured.
         hidden: which joints to hide although they were measured (B, H, J).
         layout: layout of the joints.
-        rate_hz: frames per second. Only `doubt_m` of the result depends on the rate.
+        rate_hz: frames per second. The rate changes only `doubt_m`, not the positions.
 
     Raises:
         ValueError: if a history has no measured joint at all.
@@ -62,8 +65,8 @@ def limb_lengths(
 ) -> NDArray[np.floating]:
     """Return the lengths of the limbs (J,), metres; NaN for a limb that is never seen.
 
-    A length is the average over all frames in which the limb was measured, even if the limb is
-    hidden there.
+    The length of a limb is its average over all frames in which it was measured. Frames in which
+    `visible` hides the limb are part of this average.
 
     Args:
         motion: positions (T, J, 3), metres; NaN where not measured.

@@ -18,11 +18,16 @@ def inventory(path: Path, others: Sequence[Path] = ()) -> dict[str, Any]:
         others: other archives, to be searched for the same people and clips.
 
     Returns:
-        The summary has `minutes`, `clips`, `rate_hz`, `joints`, `layout` (`archive` if it is no
-        known layout), `measured` (share of joint positions that were measured), minutes
-        `by_person` and `by_category`, and `overlap`. For each other archive, `overlap` has the
-        `people` with the same name in both archives, and the number of `clips` that are identical
-        to the millimetre.
+        A dictionary with these entries:
+
+        - `archive`: fingerprint of the archive.
+        - `minutes`, `clips`, `joints`: their numbers in the archive.
+        - `rate_hz`: frames per second.
+        - `layout`: name of the layout; `archive` if it is no known layout.
+        - `measured`: share of joint positions that were measured.
+        - `by_person`, `by_category`: minutes of each person and of each category.
+        - `overlap`: for each other archive, the `people` with the same name in both archives, and
+          the number of `clips` that are identical to the millimetre.
 
     Raises:
         ArchiveError: if an archive cannot be read.
@@ -65,7 +70,7 @@ def inventory_table(found: dict[str, Any]) -> str:
 
 
 def _sums(names: Sequence[str], minutes: Sequence[float]) -> dict[str, float]:
-    """Return the total minutes of each name, the longest first."""
+    """Return the total minutes of each person or category, the longest first."""
     sums: dict[str, float] = {}
     for name, of_clip in zip(names, minutes, strict=True):
         sums[name] = sums.get(name, 0.0) + of_clip
@@ -78,6 +83,6 @@ def _overlap(archive: MotionArchive, other: MotionArchive) -> dict[str, Any]:
 
 
 def _prints(archive: MotionArchive) -> set[bytes]:
-    """Return a key for each clip: its motion, rounded to millimetres, as bytes."""
+    """Return each clip as bytes, rounded to millimetres, to find identical clips."""
     clips = (archive.clip(i) for i in range(len(archive)))
     return {np.round(np.nan_to_num(clip) * 1000).astype(np.int32).tobytes() for clip in clips}

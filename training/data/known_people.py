@@ -27,7 +27,10 @@ class Known:
 
     @classmethod
     def to(cls, header: Header) -> 'Known':
-        """Read from a checkpoint's header, and from its ancestors, whom the checkpoint knows."""
+        """Return the people and archives that a checkpoint was made from, as its header says.
+
+        The header also describes the ancestors of the checkpoint.
+        """
         archives: set[str] = set()
         people: set[str] = set()
         trained: set[str] = set()
@@ -52,9 +55,9 @@ class Known:
         return cls(frozenset(archives), frozenset(people), frozenset(trained), whole)
 
     def also(self, people: Sequence[str]) -> 'Known':
-        """Return a copy that knows more people.
+        """Return a copy with more known people.
 
-        If more people are given, the list counts as complete.
+        If `people` is not empty, the list of known people then counts as complete (`whole`).
         """
         more = self.people | set(people)
         return Known(self.archives, more, self.trained, self.whole or bool(people))
@@ -62,8 +65,8 @@ class Known:
     def learnt_from(self, archive: MotionArchive) -> list[bool]:
         """Return, for each clip of an archive, whether the network was trained on its person.
 
-        A clip without a person's name counts as trained on. If the checkpoint names no people, all
-        clips count as trained on.
+        The answer is also true for a clip without a person's name. If the checkpoint names no
+        people, the answer is true for all clips.
         """
         named = self.trained - {''}
         return [not (named and name) or name in named for name in archive.subjects]

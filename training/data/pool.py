@@ -1,4 +1,4 @@
-"""Holds the motion that random windows are drawn from, on the device that trains."""
+"""Stores the motion from which random windows are drawn, on the device that trains."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,8 +24,9 @@ PACE_OVER_S = 0.5
 class Pool:
     """The windows of an archive, each with the probability that it is drawn.
 
-    Positions that were not measured are estimated from the whole clip, by the code of the node, so
-    that limbs can be scaled and turned. `measured` says which positions count in a loss.
+    Positions that were not measured are estimated from the whole clip, by the code of the ROS
+    node. Without these estimates, limbs could not be scaled and turned. Only positions in the mask
+    `measured` count in a loss.
     """
 
     motion: Tensor  # (N, J, 3) metres, without gaps
@@ -41,8 +42,8 @@ class Pool:
 
         Args:
             count: number of windows B.
-            speed: playback speed of each window, where 1 is the recorded speed (B,). A speed is
-                lowered if the recording is too short for it.
+            speed: playback speed of each window, where 1 is the recorded speed (B,). If the
+                recording is too short for this speed, the window is played more slowly.
 
         Returns:
             The motion in the world frame (B, frames, J, 3), metres, and a mask of its measured
@@ -74,8 +75,9 @@ def pool_of(
         windows: windows to choose from, which may have joints that were not measured.
         archive: archive that the windows are from.
         rate_hz: frames per second of the windows.
-        balance: with 0 every window is drawn equally often, with 1 every kind of motion. A kind of
-            motion is a category of clips at a pace (speed range of the root).
+        balance: with 0, every window is drawn equally often. With 1, every kind of motion is drawn
+            equally often. Windows show the same kind of motion if their clips have the same
+            category and their roots have the same pace (range of speeds, see PACES_M_S).
         device: torch device for the motion.
 
     Raises:
@@ -132,5 +134,5 @@ def _completed(windows: Windows, measured: NDArray[np.bool_]) -> NDArray[np.floa
         whole = body.fill(part, seen, np.arange(len(part)), lengths)
         assert whole is not None  # `fill` returns None only if no joint was seen
         motion[first:last] = whole.frames
-    # Clips that are all NaN contain no windows.
+    # Clips without any measured position contain no windows, so zeros do no harm there.
     return np.nan_to_num(motion)

@@ -1,6 +1,6 @@
 """Splits archives by people into training, validation, calibration and test archives.
 
-A file lists the people of each use. No person may be listed for two uses.
+A split file lists the people of each of these archives. No person may be in two archives.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ USES = ('train', 'validation', 'calibration', 'test')
 
 
 class Split(Strict):
-    """Names of people, listed by the use of their motion."""
+    """Names of the people for each use of motion, such as training or test."""
 
     train: list[str] = Field(min_length=1)
     validation: list[str] = Field(min_length=1)
@@ -34,9 +34,9 @@ class Split(Strict):
 
 
 def require_apart(people: Mapping[str, Sequence[str]]) -> None:
-    """Refuse a split that lists a person for two uses.
+    """Refuse a person who is listed for two uses of motion, such as training and test.
 
-    People without a name count as different people.
+    People without a name count as different people, so they are never refused.
 
     Raises:
         ConfigError: if a person is listed for two uses. The error message names the person and the
@@ -54,7 +54,8 @@ def split_archives(sources: Sequence[Path], split_path: Path, folder: Path) -> l
 
     Args:
         sources: archives with the same joints and rate, which together contain all people.
-        split_path: file that lists the people of each use, or the name of one that ships.
+        split_path: file that lists the people of each use, or the name of a split file that ships
+            with the package.
         folder: folder for `train.npz`, `validation.npz`, `calibration.npz` and `test.npz`.
 
     Raises:

@@ -24,9 +24,9 @@ class Windows:
 
     motion: NDArray[np.float32]  # (N, J, 3) metres, all clips, NaN where not measured
     starts: NDArray[np.int64]  # (W,) first frame of each window
-    room: NDArray[np.int64]  # (W,) largest possible length of a window from there
+    room: NDArray[np.int64]  # (W,) largest possible length of a window that starts there
     clips: NDArray[np.int64]  # (W,) number of the clip of each window
-    bounds: NDArray[np.int64]  # (clips + 1,) first frame of each clip, end of the last
+    bounds: NDArray[np.int64]  # (clips + 1,) first frame of each clip, then N
     frames: int
     layout: Layout
 
@@ -36,8 +36,8 @@ class Windows:
     def batch(self, indices: NDArray[np.int64]) -> Tensor:
         """Return windows (B, frames, J, 3), metres, world frame.
 
-        Positions that were not measured are NaN. NaN positions occur only in windows that were cut
-        with `partial`.
+        Positions that were not measured are NaN. Such NaN positions exist only if the windows were
+        cut with `partial`.
 
         Args:
             indices: indices of the B wanted windows (B,).
@@ -64,9 +64,9 @@ def cut_windows(
 ) -> Windows:
     """Cut an archive into windows, in a given layout and at a given rate.
 
-    Clip by clip, joints are mapped by name and frames are interpolated linearly to the rate. The
-    result is stored in a temporary file in TMPDIR (57 MB for an hour of 22 joints at 60 Hz). The
-    temporary file is deleted when the windows are no longer used.
+    In each clip, joints are mapped by name, and frames are interpolated linearly to `rate_hz`. The
+    resulting motion is stored in a temporary file in TMPDIR. An hour of 22 joints at 60 Hz needs
+    57 MB. The temporary file is deleted when the windows are no longer used.
 
     Args:
         archive: motion archive to cut.
@@ -75,9 +75,9 @@ def cut_windows(
         frames: number of frames per window.
         stride: number of frames between the starts of windows.
         partial: whether a window may have joints that were not measured (NaN), for example the
-            legs of a person behind a bench. With `partial`, every frame needs at least one
-            measured joint. Without `partial`, a window is left out if any of its joints was not
-            measured in any frame.
+            legs of a person behind a bench. If `partial` is true, every frame of a window
+            needs at least one measured joint. If `partial` is false, every frame of a window needs
+            all joints.
 
     Raises:
         LayoutError: if the archive's joints cannot be mapped to the layout.
@@ -91,7 +91,7 @@ def cut_windows(
             file.write(np.ascontiguousarray(clip).data)
             lacking = np.logical_or.reduce(np.isnan(clip), axis=2)  # (T, J)
             gaps = np.flatnonzero(lacking.all(axis=1) if partial else lacking.any(axis=1))
-            ends = np.append(gaps, len(clip))  # frames before which a window can end
+            ends = np.append(gaps, len(clip))  # a window ends before the next of these
             first = np.arange(0, len(clip) - frames + 1, stride)
             room = ends[np.searchsorted(ends, first)] - first
             whole = room >= frames
@@ -146,7 +146,7 @@ def model_features(
 ) -> Tensor:
     """Return the model's features (B, N, D) of windows (B, N, J, 3).
 
-    The features are in the frame of the person at the last observation.
+    The features are in the coordinate frame of the person in the last observed pose.
     """
     frame = person_frame(motion[:, history_frames - 1], facing)
     return to_features(to_model(motion, frame), with_root)

@@ -1,18 +1,18 @@
-"""Imports AMASS: joints as in the BeLFusion split, or raw parameters of body models.
+"""Imports AMASS, either as positions of joints or as raw parameters of body models.
 
 All of AMASS is in metres with z up. The archives that are written have the layout smpl22. There
 are three kinds of sources:
 
 - `data_3d_amass.npz` and `data_3d_amass_test.npz`, which TransFusion reads. Each file has the
-  array `arr_0` (windows, 150, 22, 3) at 60 Hz. Each window becomes a clip.
+  array `arr_0` (windows, 150, 22, 3) at 60 Hz. Each window of the array becomes a clip.
 
-- Folders that BeLFusion's preprocessing writes, one for each data set. Each has poses.zarr (N, 22,
-  3) at 60 Hz, and poses_index.zarr (files, 2) with the first frame and the end of each file.
+- Folders that BeLFusion's preprocessing writes, one for each data set. A folder has poses.zarr
+  (N, 22, 3) at 60 Hz, and poses_index.zarr (files, 2) with the first frame and end of each file.
 
 - AMASS as it is downloaded (SMPL+H or SMPL-X): <data set>/<subject>/<recording>.npz. Each file has
-  poses (T, 156 or 165) in axis-angle form, trans (T, 3), betas, gender and the frame rate. The
-  package smplx computes the joints with a body model, which users download from the SMPL site. For
-  SMPL+H, smplx uses only 10 of the 16 betas.
+  poses (T, 156 or 165) in axis-angle form, trans (T, 3), betas (the body shape), gender and the
+  frame rate. The package smplx computes the joints with a body model, which users download from
+  the SMPL site. For SMPL+H, smplx uses only 10 of the 16 betas.
 """
 
 import importlib
@@ -91,7 +91,7 @@ def import_amass(
 
 
 def _of_windows(source: Path, subjects: Sequence[str] | None, rate_hz: float) -> list[Clip]:
-    """Read an array of windows. In the known test file, windows are named by their data sets."""
+    """Read an array of windows. In the test file, a window is named after its data set."""
     windows = read_arrays(source, ['arr_0'])['arr_0']
     _check(source, 'arr_0', windows, 4)
     relative = _is_relative(windows)
@@ -209,7 +209,7 @@ def _raw_joints(path: Path, models: 'BodyModels', rate_hz: float) -> FloatArray:
     gender = gender.decode() if isinstance(gender, bytes) else str(gender)
     recorded_hz = float(rate.reshape(()))
     step = round(recorded_hz / rate_hz)
-    if step > 1 and abs(recorded_hz - step * rate_hz) < 1e-6:  # unused frames need no joints
+    if step > 1 and abs(recorded_hz - step * rate_hz) < 1e-6:  # skip unused frames
         poses, trans, recorded_hz = poses[::step], trans[::step], rate_hz
     # Some files have the gender as the printed form of a byte string: "b'female'".
     joints = models.joints(kind, gender.removeprefix("b'").rstrip("'"), poses, trans, betas)
@@ -281,7 +281,7 @@ class BodyModels:
                 num_betas=betas,
                 use_pca=False,
             )
-        except Exception as error:  # foreign files raise exceptions of many types
+        except Exception as error:  # damaged files raise exceptions of many types
             raise ArchiveError(f'smplx cannot read {stem}.{kinds[0]}: {error}') from error
         return model.eval()
 

@@ -1,4 +1,4 @@
-"""Rotates motion from a bag so that z points up. Cameras record in axes of their own."""
+"""Rotates motion from a bag so that z points up. In the axes of a camera, z points elsewhere."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ forward) to x forward, y left, z up."""
 
 
 def _turn(source: Path, recording: Recording, options: BagOptions) -> Rotation | None:
-    """Return the rotation of the recorded frame that makes z point up, or None if z is up."""
+    """Return the rotation of the recorded frame that makes z point up, or None if z does so."""
     if options.rotation is not None:
         if not np.isfinite(options.rotation).all() or not np.any(options.rotation):
             raise ArchiveError(
@@ -36,7 +36,10 @@ def _turn(source: Path, recording: Recording, options: BagOptions) -> Rotation |
 
 
 def _lies(recording: Recording) -> bool:
-    """Whether people seem to lie, as they do in the optical frame of an Azure Kinect."""
+    """Whether people recorded by an Azure Kinect seem to lie on the ground.
+
+    In the optical frame of the camera people seem to lie, because z does not point up there.
+    """
     if recording.joint_names != known_layouts()['azure32'].joint_names:
         return False
     poses = np.concatenate([np.stack(track.poses) for track in recording.tracks.values()])

@@ -85,7 +85,7 @@ class Recording:
     def add(self, person: str, stamp_ns: int, pose: FloatArray) -> None:
         """Append a frame of a person, if it is newer than the person's last frame.
 
-        An older frame is dropped and counted.
+        If the frame is not newer than the last frame, it is dropped and counted in `out_of_order`.
         """
         track = self.tracks.setdefault(person, Frames())
         if track.stamps_ns and stamp_ns <= track.stamps_ns[-1]:
@@ -96,7 +96,7 @@ class Recording:
 
 
 def read_recording(source: Path, options: BagOptions) -> Recording:
-    """Read the skeletons of a bag in their recorded frame, layout and time stamps.
+    """Read the skeletons of a bag; keep the recorded coordinate frame, layout and time stamps.
 
     Raises:
         ArchiveError: if the bag is damaged or lacks the topic, or the topic has another type or no
@@ -140,7 +140,10 @@ def read_recording(source: Path, options: BagOptions) -> Recording:
 
 
 def _settings(options: BagOptions) -> Settings:
-    """Return the settings that messages lack. A layout given as a file is read."""
+    """Return settings that are needed to read messages, but are not part of the messages.
+
+    If the options name a layout file, the file is read.
+    """
     layouts, name = dict(known_layouts()), options.input_layout
     if name.endswith(('.yaml', '.yml')):
         try:
@@ -186,7 +189,7 @@ def _connections(
     """Choose the topic that the options name, or else the only topic with people.
 
     Returns:
-        The type of the source that sends such messages, and the connections of the topic.
+        The key of SOURCES that fits the messages of the topic, and the connections of the topic.
     """
     readable = INPUT_TYPES if options.topic else OBVIOUS
     names = [options.input_type] if options.input_type else readable
@@ -238,12 +241,12 @@ def _add(
         )
     poses = np.array(bodies.positions, np.float32)
     if bodies.confidence is not None:
-        # The comparison is negated so that a confidence of NaN counts as missing, too.
+        # The comparison is negated so that a joint whose confidence is NaN is missing, too.
         poses[~(bodies.confidence >= options.min_confidence)] = np.nan
     for person, pose in zip(bodies.ids, poses, strict=True):
         into.add(person, bodies.stamp_ns, pose)
 
 
 def listed(rejected: Counter[str]) -> str:
-    """Return the reasons of rejections and their counts, as the end of a sentence."""
+    """Return why people and messages were rejected, and how often, as the end of a sentence."""
     return ''.join(f', {count} x {reason}' for reason, count in rejected.most_common(5))

@@ -4,10 +4,10 @@ The parser is our own because no library is good enough. The libraries pybvh and
 position channels of joints, which many rigs have. The library bvhio never returns from a truncated
 file. The library bvh only splits the text into words.
 
-BVH has the following conventions. The rotations of a joint apply in the order of its channels,
-each about the axes as turned by the earlier rotations. If a joint has position channels, these
-replace the OFFSET of the joint. Angles are in degrees. A BVH file states neither its unit of
-length nor which axis points up.
+BVH has the following conventions. A joint is rotated about one axis after another, in the order of
+its channels. Each rotation also turns the axes for the rotations after it (intrinsic rotations).
+If a joint has position channels, these replace the OFFSET of the joint. Angles are in degrees. A
+BVH file states neither its unit of length nor which axis points up.
 """
 
 import re
@@ -143,8 +143,8 @@ def read_mapping(name_or_path: str) -> RigMapping:
     """Read a rig mapping from a file, or the mapping of this name that ships with the package.
 
     Raises:
-        ArchiveError: if there is no such mapping, or the mapping is invalid. The error message is
-            one sentence.
+        ArchiveError: if there is no such mapping, or the mapping is invalid. An
+            ArchiveError has a message of one sentence.
     """
     shipped = installed('config', 'bvh')
     path = Path(name_or_path)
@@ -174,7 +174,8 @@ def read_bvh(path: Path) -> BvhMotion:
     """Read the positions of all joints and end sites in all frames of a BVH file.
 
     Raises:
-        ArchiveError: if the file is missing, damaged or empty. The error message is one sentence.
+        ArchiveError: if the file is missing, damaged or empty. An ArchiveError has a message of
+            one sentence.
     """
     try:
         text = path.read_text(encoding='utf-8-sig', errors='replace')
@@ -265,7 +266,7 @@ def _positions(joints: Sequence[_Joint], values: NDArray[np.float64]) -> NDArray
 def _rotation(order: str, angles: list[NDArray[np.float64]], frames: int) -> Rotation:
     """Combine rotations about successive axes, with angles in degrees (frames,).
 
-    Each rotation is about an axis as turned by the earlier rotations.
+    Each rotation also turns the axes for the rotations after it (intrinsic rotations).
     """
     turn = Rotation.identity(frames)
     for axis, angle in zip(order, angles, strict=True):

@@ -61,10 +61,11 @@ def is_wanted(subject: str, wanted: Sequence[str] | None) -> bool:
 
 
 def check_subjects(wanted: Sequence[str] | None, available: Iterable[str], source: Path) -> None:
-    """Refuse wanted names of people that a source does not contain.
+    """Refuse the request for people whom a source does not contain.
 
     Raises:
-        ArchiveError: if a name is missing. The error message lists missing and available names.
+        ArchiveError: if the source lacks a wanted name. The error message lists the missing and
+            the available names.
     """
     there = sorted(set(available))
     missing = [name for name in wanted or () if not any(is_wanted(s, [name]) for s in there)]
@@ -120,7 +121,8 @@ def in_layout(
         layout: layout to map the joints to.
         make_missing: whether joints that the motion lacks are computed from other joints by the
             recipes of the layout. Joints that cannot be computed are NaN.
-        source_layout: layout of the motion, if known. The recipes of this layout are used as well.
+        source_layout: layout of the motion, if known. With `make_missing`, missing joints are also
+            computed by the recipes of this layout.
 
     Raises:
         ArchiveError: if the layout has none of the motion's joints, or two of these joints have

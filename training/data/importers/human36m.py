@@ -1,7 +1,8 @@
 """Imports Human3.6M from the file `data_3d_h36m.npz`, which VideoPose3D makes.
 
-The file holds one array, `positions_3d`: a pickled dictionary of subject ('S1', ...) -> action
-('Directions 1', ...) -> positions (T, 32, 3) float32. GSPS and TransFusion read the same file.
+The file contains one array, `positions_3d`, with a pickled dictionary. The keys are subjects
+('S1', ...). Each value is again a dictionary: its keys are actions ('Directions 1', ...), and its
+values are positions (T, 32, 3) float32. GSPS and TransFusion read the same file.
 VideoPose3D has converted the positions from millimetres to metres, in the world frame. In the
 world frame z points up. The frame rate is 50 Hz.
 """
@@ -114,7 +115,7 @@ class ArrayUnpickler(pickle.Unpickler):
     """Unpickles numpy arrays and builtin containers, and refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return the named function or class if arrays need it; otherwise refuse the pickle."""
+        """Return a function or class that numpy arrays need, or else refuse the pickle."""
         module = module.replace('numpy.core', 'numpy._core')
         if (module, name) == ('numpy', 'ndarray'):
             return np.ndarray
@@ -130,7 +131,7 @@ class ArrayUnpickler(pickle.Unpickler):
 def _empty_array(kind: type, shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
     """Return an empty array, as numpy's `_reconstruct` does.
 
-    The unpickler then fills the array.
+    After this call, the unpickler fills the array with the pickled values.
     """
     if kind is not np.ndarray or shape != (0,):
         raise pickle.UnpicklingError('it rebuilds an array in a way that numpy never does')
@@ -138,5 +139,5 @@ def _empty_array(kind: type, shape: tuple[int, ...], dtype: Any) -> np.ndarray[A
 
 
 def _latin1(text: str, encoding: str = 'latin1') -> bytes:
-    """Convert text back to the bytes that an old pickle protocol wrote as this text."""
+    """Convert text to bytes. Old pickle protocols write bytes as text in the encoding latin1."""
     return text.encode('latin1')

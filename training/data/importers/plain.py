@@ -92,12 +92,17 @@ def _joints(form: PlainFormat) -> tuple[Layout, list[str]]:
 def read_arrays(
     path: Path, wanted: Collection[str] | None = None
 ) -> dict[str, NDArray[np.generic]]:
-    """Read the wanted arrays (None: all) of an .npz, or the array of an .npy.
+    """Read arrays of an .npz, or the only array of an .npy, as `positions`.
 
     Pickled objects are refused.
 
+    Args:
+        path: file to read.
+        wanted: names of the arrays to read from an .npz. With None, all arrays are read.
+
     Raises:
-        ArchiveError: if the file is missing or damaged. The error message is one sentence.
+        ArchiveError: if the file is missing or damaged. An ArchiveError has a message of one
+            sentence.
     """
     try:
         content = np.load(path, allow_pickle=False)
@@ -114,7 +119,7 @@ def array_names(path: Path) -> list[str]:
     """Return the names of the arrays in an .npz.
 
     Raises:
-        ArchiveError: if the file is not an .npz. The error message is one sentence.
+        ArchiveError: if the file is not an .npz. An ArchiveError has a message of one sentence.
     """
     try:
         with np.load(path, allow_pickle=False) as content:

@@ -107,11 +107,13 @@ def _stretches(track: Frames, options: BagOptions) -> Iterator[FloatArray]:
 
 
 def _places(stamps_ns: NDArray[np.int64], rate_hz: float) -> NDArray[np.float64]:
-    """Return the fractional frame numbers of instants at a constant rate.
+    """Return where the frames of a constant rate lie among the recorded frames.
+
+    Each result is a fractional number of a recorded frame: 2.5 is halfway between frames 2 and 3.
 
     Args:
         stamps_ns: time stamps of the recorded frames (T,), nanoseconds.
-        rate_hz: the constant rate of the instants.
+        rate_hz: the constant rate, frames per second.
     """
     seconds = (stamps_ns - stamps_ns[0]) / 1e9
     instants = np.arange(int(seconds[-1] * rate_hz + 1e-6) + 1) / rate_hz
