@@ -1,4 +1,4 @@
-"""Writes files so that an interruption at any moment leaves them whole."""
+"""Writes files so that an interruption never leaves a half-written file under its final name."""
 
 import os
 import shutil

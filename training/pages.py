@@ -1,4 +1,4 @@
-"""Writes the tables of documentation pages from result files, so that both agree.
+"""Writes the tables of documentation pages from result files, so that pages and files agree.
 
 A page marks a table, for example `where`, by two comment lines, `<!-- table: where -->` and `<!--
 end of table -->`. This module replaces the text between the two comment lines.
@@ -183,7 +183,7 @@ def _sensitivity(results: Results) -> str:
 
 
 def _searches(results: Results) -> str:
-    """Return a table of the best score that each search had found after some numbers of trials."""
+    """Return a table of the best score of each search after different numbers of trials."""
     searches = {
         name.removeprefix(SEARCH).replace('-', ' '): result
         for name, result in results.items()

@@ -97,7 +97,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Archives:
-    """The motion archives for a recipe, by use."""
+    """The motion archives of a recipe: for training, validation, calibration and test."""
 
     train: Path
     validation: Path
@@ -110,10 +110,10 @@ class Archives:
     """Archive on which the finished checkpoint is measured."""
 
     def facts(self) -> dict[str, Any]:
-        """Return the fingerprint and the people of every archive, by use.
+        """Return the fingerprint and the people of every archive, for each use (such as `train`).
 
         Raises:
-            ConfigError: if a person occurs in archives of two uses.
+            ConfigError: if a person occurs in archives for different uses.
         """
         given = {'train': [self.train], 'validation': [self.validation]}
         given |= {'calibration': list(self.calibration), 'test': [self.test] if self.test else []}
@@ -140,8 +140,8 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), direct: bool = False)
 
     Args:
         path: file of the recipe.
-        overrides: changes to configurations, as `STAGE.KEY=VALUE`. STAGE is the name of a stage,
-            or a kind for every stage of that kind.
+        overrides: changes to configurations, as `STAGE.KEY=VALUE`. STAGE is the name of one stage,
+            or a kind of stage. With a kind, every stage of this kind is changed.
         direct: whether to leave out the stage `one-step`.
 
     Raises:
@@ -241,7 +241,7 @@ def _calibrate(config: CalibrationConfig, archives: Archives, parent: Path, out:
 def _calibrated(
     out: Path, parent: Checkpoint, others: Sequence[Path], config: CalibrationConfig
 ) -> bool:
-    """Whether `out` is already the parent, calibrated with this configuration and data."""
+    """Whether `out` exists and is `parent`, calibrated with this configuration and data."""
     if not out.is_file():
         return False
     found = load_checkpoint(out).header.provenance

@@ -86,8 +86,8 @@ def reproduce(
     results are written to `reproduction.json` and `reproduction.md`.
 
     Args:
-        name: name of the benchmark, `h36m` or `amass`. The preset with the published network sizes
-            has the same name.
+        name: name of the benchmark, `h36m` or `amass`. The preset with this name in
+            `official.PRESETS` has the published network sizes.
         sources: paths of the downloaded files data_3d_h36m.npz, or data_3d_amass.npz and
             data_3d_amass_test.npz.
         out: folder for the results.

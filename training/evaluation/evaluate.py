@@ -85,15 +85,15 @@ def evaluate_checkpoint(
         samples: number of samples per window, S of "best of S".
         stride: number of frames between the starts of windows. If the stride is None, windows do
             not overlap.
-        multimodal_threshold: greatest distance of similar poses, metres, see `published`. Papers
-            use 0.5 on Human3.6M and 0.4 on AMASS.
-        seen: subjects that the checkpoint was trained on, in addition to the subjects that it
-            names.
+        multimodal_threshold: distance below which two poses are similar, metres, see `published`.
+            Papers use 0.5 m on Human3.6M and 0.4 m on AMASS.
+        seen: subjects that the checkpoint was trained on, in addition to the subjects that the
+            checkpoint names.
         precision: numeric precision in which the network of a one-step model runs.
         noise_seed: seed of the noise that the samples start from. If the seed is None, the seed in
             the checkpoint is used.
-        coverage: coverage of the sets, for which the checkpoint must be calibrated. If the
-            coverage is None, the default coverage is used.
+        coverage: coverage of the sets (the balls around the joints). The checkpoint must be
+            calibrated for this coverage. If it is None, the default coverage is used.
 
     Returns:
         A report with the following entries, and with facts about the data. Figures are in metres
@@ -106,15 +106,15 @@ def evaluate_checkpoint(
         errors of the mean in the world (mm), by time ahead and by group, of the model and of
         baselines (see `horizons`). `scores`: scores of the samples as a distribution (see
         `measures.scores`), if there are two samples or more. `sets`: the coverage and size of the
-        sets (see `measures.coverage`). `coverage`: the share of joints that the radius holds. Both
-        `sets` and `coverage` exist only if the checkpoint is calibrated. `horizon`: errors of the
-        model and of each baseline at `times_s`. `joints`: errors of the model and of each baseline
-        for each joint.
+        sets (see `measures.coverage`). `coverage`: the share of joints that are within the radius.
+        Both `sets` and `coverage` exist only if the checkpoint is calibrated. `horizon`: errors of
+        the model and of each baseline at `times_s`. `joints`: errors of the model and of each
+        baseline for each joint.
 
         `groups`: the figures of `rows`, and the coverage, in groups of windows. Windows are
-        grouped by `category`, `subject`, `training` (seen, unseen or, for old checkpoints, not
-        recorded), `pace` of the root (still, slower, walking, running) and speed of the `body`
-        (quiet, moving).
+        grouped by `category`, by `subject`, and in three other ways. `training`: seen, unseen or,
+        for old checkpoints, not recorded. `pace` of the root: still, slower, walking or running.
+        `body`, the speed of all joints: quiet or moving.
 
         `shown`: one easy, one typical and one hard window for the model, to be plotted.
         `per_window`: for every window, the ADE and FDE of the model, the clip and the subject.

@@ -20,7 +20,7 @@ class Source:
     random: np.random.Generator
 
     def joints(self, *parts: str) -> list[int]:
-        """Return the indices of joints by common name, without joints that the layout lacks."""
+        """Return the indices of the joints with these common names, if the layout has them."""
         return [j for part in parts if (j := self.layout.index(part)) is not None]
 
     def frames(self, seconds: float) -> int:

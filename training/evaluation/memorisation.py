@@ -4,8 +4,8 @@ The measure is the distance of a predicted future from the nearest training futu
 future is nearer to a training future than the true future is. But any smooth future is near to
 some training future. So the distance is compared with three others: the distance of the true
 future, the distance of a damped velocity (a baseline that has learnt nothing), and the distance of
-predictions for people in the training data. Predictions for people in the training data are not
-compared with the clip of their own window.
+predictions for people in the training data. A prediction for a person in the training data is not
+compared with futures from the clip of its own window.
 """
 
 from collections.abc import Iterator, Sequence
@@ -70,22 +70,23 @@ def measure_memorisation(
     """Measure how near predicted futures are to training futures, for seen and unseen people.
 
     The distance of two futures is the root mean square distance of all joints, including the root,
-    averaged over MOMENTS frames. Each future is first moved into the frame of the person at the
-    last observation. Windows with joints that were not measured are left out.
+    averaged over MOMENTS frames. Each future is first converted to the frame of its own person at
+    the last observation, so that it does not matter where in the world the person was. Windows
+    with joints that were not measured are left out.
 
     Args:
         checkpoint_path: file of the checkpoint, or "default" for the one that ships.
         trained: the archives that the checkpoint was trained on.
         archive_path: archive of people whom the checkpoint does not know (unseen).
         samples: number of samples S per window.
-        stride: number of frames between the starts of the windows of unseen people. As many
-            windows of seen people are used, spread evenly over the training archives.
+        stride: number of frames between the starts of the windows of unseen people. The same
+            number of windows of seen people is used, spread evenly over the training archives.
 
     Returns:
-        `seen` and `unseen`: the results for people whom the model was trained on and was not
-        trained on. `seen` and `unseen` have the numbers of `windows` and `people`. Each figure
-        that ROWS names has a `mean`, and the ends `low` and `high` of its confidence interval
-        (over clips within people). Further entries describe the checkpoint and the archives.
+        `seen`: the results for people whom the model was trained on. `unseen`: the results for
+        other people. Both have the number of `windows` and the names of the `people`. In both,
+        each figure that ROWS names has a `mean`, and the ends `low` and `high` of its confidence
+        interval (see `bootstrap`). Further entries describe the checkpoint and the archives.
 
     Raises:
         ArchiveError: if an archive has no windows for this model, or a person of `archive_path`
@@ -130,16 +131,16 @@ def compare(
     reference: Reference,
     own_clips: Tensor | None = None,
 ) -> dict[str, NDArray[np.float32]]:
-    """Return for each of B windows the figures that ROWS names (B,).
+    """Return the figures that ROWS names, each with one value per window (B,).
 
     Args:
         samples: predicted futures as scaled poses (B, S, MOMENTS, D), see `_poses`.
         truth: true futures as scaled poses (B, 1, MOMENTS, D).
         going_on: futures of the damped-velocity baseline as scaled poses (B, 1, MOMENTS, D).
         reference: training futures to compare with.
-        own_clips: number that the clip of each window has in the reference (B,). Training futures
-            from a window's own clip are left out of the comparison. If `own_clips` is None, the
-            reference does not contain the clips of the windows.
+        own_clips: for each window, the number of its clip in `reference.clips` (B,). Training
+            futures from a window's own clip are left out of the comparison. If `own_clips` is
+            None, the reference does not contain the clips of the windows.
     """
     near, copied = _nearest(samples, reference, own_clips)
     true_near, true_copied = _nearest(truth, reference, own_clips)
@@ -160,7 +161,7 @@ def compare(
 def _nearest(
     futures: Tensor, reference: Reference, own_clips: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Return each future's distance from the nearest training future, and whether it is a copy.
+    """Return how far each future is from the nearest training future, and which are copies.
 
     The distances and the marks of copies have the shape (B, S).
     """
@@ -200,10 +201,10 @@ def _measured(
     Args:
         predictor: predictor whose futures are compared with the training futures.
         windows: windows to predict.
-        archive: archive that these windows are from.
+        archive: archive that `windows` are from.
         reference: training futures to compare with.
-        first_clip: number that the archive's first clip has in the reference. If `first_clip` is
-            None, the reference does not contain the archive.
+        first_clip: number that the first clip of `archive` has in `reference.clips`. If
+            `first_clip` is None, `reference` has no clips of `archive`.
     """
     header = predictor.checkpoint.header
     frames, rate_hz = header.window.future_frames, header.window.rate_hz

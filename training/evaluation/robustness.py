@@ -55,12 +55,13 @@ def measure_robustness(
         `rows` has the following figures for each fault. `predicted`: share of windows for which
         the node would make a prediction. All figures except `predicted` count only windows with a
         prediction. `ADE`, `FDE` (of the pose) and `root_ADE_m`: errors of the best of S samples,
-        metres. `coverage`: share of all joints that the radius holds. `coverage_unseen`: share of
-        the joints missing in the newest frame that the radius holds. Both coverages exist only if
-        the checkpoint is calibrated. `observed`: fraction of positions that were observed.
-        `rejected`: number of rejected observations by reason. `joint_error_m`: for each joint, the
-        error of the mean in windows whose newest frame has the joint. `joint_seen`: for each
-        joint, the share of windows whose newest frame has the joint.
+        metres. `coverage`: share of all joints that are within the published radius.
+        `coverage_unseen`: the same share, but only of joints that are missing in the newest frame.
+        Both coverages exist only if the checkpoint is calibrated. `observed`: fraction of
+        positions that were observed. `rejected`: number of rejected observations by reason.
+        `joint_error_m`: for each joint, the error of the mean in windows whose newest frame has
+        the joint. `joint_seen`: for each joint, the share of windows whose newest frame has the
+        joint.
 
         `familiarity`: result of `measure_familiarity`. Further entries describe the checkpoint and
         the archive.
@@ -146,7 +147,7 @@ def _against(row: dict[str, Any], clean: dict[str, Any], key: str) -> tuple[floa
 
 
 def _of_seen_joints(row: dict[str, Any], clean: dict[str, Any]) -> tuple[float | None, str]:
-    """Return the mean's error at joints that the newest frame has, mm, and its change."""
+    """Return the mean's error (mm) at joints that the newest frame has, and the error's change."""
     if 'joint_error_m' not in row:
         return None, ''
     seen = np.array(row['joint_seen'])
@@ -225,8 +226,8 @@ def _figures(
 ) -> dict[str, Tensor]:
     """Predict a few windows and return their figures, by name.
 
-    `joint_error_m` has a value for each window and joint, and `coverage_unseen` for each unseen
-    joint. Every other figure has a value for each window.
+    Most figures have one value for each window. `joint_error_m` has one value for each joint of
+    each window. `coverage_unseen` has one value for each unseen joint.
     """
     doubt_m = np.stack([w.doubt_m for w in windows])
     prediction: Prediction = predictor.predict(np.stack([w.positions for w in windows]))

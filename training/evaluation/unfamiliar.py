@@ -160,7 +160,7 @@ STRANGE: dict[str, Change] = {
 def measure_familiarity(
     checkpoint: Checkpoint, archive: MotionArchive, stride: int, seed: int = 0
 ) -> dict[str, Any] | None:
-    """Measure how often recorded histories, and changed ones, count as unfamiliar.
+    """Measure how often recorded histories, and changed copies of them, count as unfamiliar.
 
     Args:
         checkpoint: checkpoint to measure.
@@ -169,10 +169,10 @@ def measure_familiarity(
         seed: seed of the random changes of histories.
 
     Returns:
-        `ordinary` has a row for each change in ORDINARY, and `strange` has a row for each change
-        in STRANGE. In each row, `unfamiliar` is the share of changed histories that count as
-        unfamiliar. Rows of strange changes also have `auroc`, the area under the ROC curve (true
-        alarms over false alarms). `threshold`: p-value below which a history counts as unfamiliar.
+        `ordinary` has the results for each change in ORDINARY, and `strange` for each change in
+        STRANGE. For each change, `unfamiliar` is the share of the changed histories that count as
+        unfamiliar. Changes in STRANGE also have `auroc`, the area under the ROC curve (true alarms
+        over false alarms). `threshold`: p-value below which a history counts as unfamiliar.
         `windows`: number of histories. The result is None if the checkpoint is not calibrated for
         familiarity.
     """
@@ -209,7 +209,7 @@ def measure_familiarity(
 def auroc(high: FloatArray, low: FloatArray) -> float:
     """Return the probability that a random value of `high` exceeds one of `low`.
 
-    Equal values count half.
+    If two compared values are equal, this counts as one half.
     """
     ranks = rankdata(np.concatenate([high, low]))[: len(high)]
     return float((ranks.sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))

@@ -27,7 +27,7 @@ class Bank:
     arrays: dict[str, NDArray[np.float32]]
 
     def on(self, device: torch.device) -> 'DrawnBank':
-        """Return an object that draws rows on a device.
+        """Load the bank onto a device; return an object that draws rows there.
 
         On a GPU, the whole bank must fit into the memory of the GPU.
         """
@@ -43,7 +43,7 @@ class DrawnBank:
     tensors: dict[str, Tensor]
 
     def draw(self, count: int) -> dict[str, Tensor]:
-        """Draw random conditions; return them with their noises and results, by field.
+        """Draw random conditions, each with all its noises and results; return a tensor per field.
 
         Args:
             count: number of rows to draw, a multiple of the number of noises per condition.
@@ -64,17 +64,18 @@ def fill_bank(
     student: Checkpoint | None = None,
     targets: Targets = 'teacher',
 ) -> Bank:
-    """Compute a bank, or the missing rows of a bank after an interrupted run.
+    """Compute a bank. After an interrupted run, compute only the rows that are still missing.
 
     Args:
-        folder: folder of the bank. It holds one .npy for each field, and the progress. If the
-            folder has a bank made with other settings, another teacher or for another kind of
-            student, that bank is replaced.
-        teacher: teacher whose results the rows hold, sampled with the settings in its header.
+        folder: folder of the bank. The folder has one .npy file for each field, and a file with
+            the progress. If the folder has a bank made with other settings, another teacher or for
+            another kind of student, that bank is replaced.
+        teacher: teacher whose results are stored in the rows. The teacher is sampled with the
+            settings in its header.
         archive: archive from which the windows were cut.
         windows: windows whose histories are the conditions, see `targets.windows_for`.
         config: number of rows, noises per condition, chunk size, augmentation and seed.
-        student: student that will learn from the rows, trained or untrained. The rows have the
+        student: student (trained or untrained) that will learn from the rows. The rows have the
             layout, the window and the scales of the student. If no student is given, the rows have
             the layout, the window and the scales of the teacher.
         targets: whether the results in the rows are the teacher's or the recorded futures.
@@ -92,7 +93,7 @@ def fill_bank(
         progress = json.loads(progress_path.read_text())
         done = progress['rows'] if progress['identity'] == identity else 0
         if not done:
-            # The rows that this file counts are overwritten below.
+            # This file counts the rows of an old bank, which are overwritten below.
             progress_path.unlink()
     conditions = config.size // config.noises
     one = (header.window.coefficients, header.features)

@@ -1,9 +1,9 @@
-"""A committee: several separately trained students, from whose average one student learns.
+"""A committee: separately trained students whose average teaches one further student.
 
-Students trained with different seeds make different errors on new motion. So their average is
-better than any single student (Lakshminarayanan et al. 2017). Running M students takes M times as
-long as running one. But one student can learn to predict the futures of all M students, without
-becoming slower (ensemble distillation, Malinin et al. 2020).
+Students trained with different seeds make different errors on new motion. So the average of
+several students is better than any single student (Lakshminarayanan et al. 2017). Running M
+students takes M times as long as running one. But one student can learn to predict the futures of
+all M students, without becoming slower (ensemble distillation, Malinin et al. 2020).
 """
 
 from collections.abc import Sequence

@@ -55,11 +55,12 @@ def distil(
 ) -> Checkpoint:
     """Distil a teacher into a one-step student and write the student's checkpoint.
 
-    The loss compares clean coefficients, even if the student predicts the noise epsilon. So a
-    squared error of epsilon has the weight (1 - a) / a, where a is alpha_hat of the student's one
-    timestep. The losses of students that predict coefficients and of students that predict epsilon
-    thus have the same unit. With the official parametrisation, the coefficients are in metres and
-    are compared after completion. With the official parametrisation, the training runs in float32,
+    The loss compares clean coefficients, even if the student predicts the noise epsilon. If it
+    does, a squared error of epsilon has the weight (1 - a) / a in the loss, where a is alpha_hat
+    of the student's only timestep. So the loss has the same unit, whether a student predicts
+    coefficients or epsilon. With the official parametrisation, the coefficients are in metres.
+    They are compared after the observed frames have been put back (see
+    `Parametrisation.complete`). With the official parametrisation, the training runs in float32,
     because bfloat16 would cause errors of centimetres.
 
     Args:
@@ -142,7 +143,7 @@ def _untrained(
     examples = Examples(windows, archive, header, config.bank.augmentation, device)
     parametrisation = fresh_parametrisation(header).to(device)
     assert isinstance(parametrisation, ScaledParametrisation)
-    # The seed is that of the bank, so that students with the same bank have the same scales.
+    # The seed of the bank is used, so that students that share a bank have the same scales.
     seed_torch(config.bank.seed, 0, 1)
     parametrisation.fit(examples.for_scales())
     return Checkpoint.of(header, network, parametrisation)

@@ -61,10 +61,10 @@ class Examples:
         return Example(features, drawn.measured)
 
     def for_scales(self) -> Tensor:
-        """Draw features (2 FITTED_TO, H + F, D), from which scales are computed.
+        """Draw features from which the scales of a parametrisation are computed.
 
-        The features are computed from windows and from the mirror images of these windows. So the
-        scales of left and right joints are equal.
+        The features (2 FITTED_TO, H + F, D) are those of FITTED_TO windows and of the mirror
+        images of these windows. So the scales of left and right joints are equal.
         """
         features = self(FITTED_TO).features
         return torch.cat([features, self.mirror(features)])

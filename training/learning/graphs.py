@@ -13,7 +13,7 @@ def captured(gradients: Callable[[], Tensor], network: nn.Module) -> Callable[[]
 
     Args:
         gradients: function that returns the loss and adds its gradients to the network. Every call
-            must run the same GPU operations.
+            of `gradients` must run the same GPU operations.
         network: network that is trained, on the GPU.
 
     Returns:

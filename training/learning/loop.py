@@ -37,7 +37,7 @@ class Watch(Protocol):
     def __call__(self, network: nn.Module, step: int) -> dict[str, float]:
         """Measure the network and return figures to log.
 
-        Raise an exception to end the training.
+        If this call raises an exception, the training ends.
         """
 
 
@@ -72,16 +72,17 @@ def optimise(
     Args:
         network: network on the device that trains, with the same weights in every process.
         loss: function that returns the loss of a step, averaged over this process's share of the
-            batch. The function must draw all its random numbers from torch.
+            batch. `loss` must draw all its random numbers from torch.
         settings: settings of the optimiser.
         state_path: file for the training state, from which a training resumes. The state file is
-            kept when the training ends. The TensorBoard log is beside this file, in `.logs`.
-        identity: hash of all settings and data that affect the result. A training state with
-            another hash is refused.
+            kept when the training ends. The TensorBoard log is a folder beside the state file,
+            with the same name but the ending `.logs`.
+        identity: hash of all settings and data that affect the result. A state file that was
+            written with another hash is refused.
         description: title of the progress bar.
         watch: measures the averaged weights at regular intervals, if given.
-        alike: whether every step runs the same operations. A GPU can replay steps with the same
-            operations as a CUDA graph.
+        alike: whether every step runs the same operations. If so, a GPU can record one step as a
+            CUDA graph, and replay this graph in every step.
 
     Raises:
         ConfigError: if the training state was made with other settings, other data or another
@@ -114,7 +115,7 @@ def optimise(
         """Return the loss of a step, and add its gradients to the network."""
         total = torch.zeros((), device=device)
         for part in range(settings.accumulate):
-            # `share` has given each process its own seed.
+            # Each process continues from its own seed, which it got from `share`.
             if part and is_shared():
                 torch.manual_seed(torch.initial_seed() % 2**32 + settings.steps * part)
             with torch.autocast(device.type, torch.bfloat16, settings.precision == 'bfloat16'):
@@ -183,7 +184,7 @@ def optimise(
 
 
 def _optimisers(network: nn.Module, settings: Optimisation) -> list[torch.optim.Optimizer]:
-    """Return AdamW and, if `matrix_learning_rate` is set, Muon for the matrices of blocks.
+    """Return AdamW and, if `matrix_learning_rate` is set, Muon for weight matrices inside blocks.
 
     Muon (Jordan et al. 2024) changes a weight matrix equally strongly in all directions. With the
     same batches, Muon reached in 1,000 steps the accuracy that AdamW reached in 1,500.
@@ -221,6 +222,6 @@ def _schedule(optimiser: torch.optim.Optimizer, settings: Optimisation) -> LRSch
             optimiser,
             max_lr=optimiser.defaults['lr'],
             total_steps=settings.steps,
-            pct_start=0.101,  # with 0.1 and ten steps, OneCycleLR divides by zero
+            pct_start=0.101,  # 0.1 with ten steps makes OneCycleLR divide by zero
         )
     return StepLR(optimiser, settings.decay_every, DECAY)

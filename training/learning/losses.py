@@ -105,10 +105,10 @@ def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
     """Return the energy score (P, ...) of S samples (P, S, ..., n) for the truth (P, ..., n).
 
     The energy score is the mean distance between samples and truth, minus half the mean distance
-    between two samples. The expected score is least for samples of the true distribution (Gneiting
-    and Raftery 2007). The fair form of the score is used. Even for few samples, the fair form does
-    not favour samples that are too similar. To save time, each sample is compared with only
-    NEIGHBOURS other samples.
+    between two samples. The expected energy score is least for samples of the true distribution
+    (Gneiting and Raftery 2007). The code computes its fair form, which uses only pairs of two
+    different samples. Even for few samples, the fair form does not favour samples that are too
+    similar. To save time, each sample is compared with only NEIGHBOURS other samples.
     """
     to_truth = distance(samples - truth[:, None], dim=-1).mean(1)
     apart = [
@@ -143,10 +143,10 @@ def nearest(samples: Tensor, truth: Tensor, measured: Tensor, final_weight: floa
 
     The loss is the sum of three errors. The first error is the distance of poses, averaged over
     the frames as in the published protocol. The second error is the weighted distance of poses in
-    the last frame. The third error is half the distance of the root. Each error is that of the
-    sample for which this error is smallest. The sum of such errors is called variety loss (Social
-    GAN, arXiv 1803.10892). A network that minimises the variety loss predicts more spread than
-    real motion has.
+    the last frame. The third error is half the distance of the root. For each of the three errors,
+    only the sample with the smallest error counts. Such a loss is called variety loss (Social GAN,
+    arXiv 1803.10892). A network that minimises the variety loss predicts more spread than real
+    motion has.
 
     Args:
         samples: futures of the network at evenly spaced frames (P, S, F, J, 3), metres.
@@ -162,12 +162,12 @@ def nearest(samples: Tensor, truth: Tensor, measured: Tensor, final_weight: floa
 
 
 def metre_weights(parametrisation: Parametrisation) -> Tensor:
-    """Return the loss weights (K, D) of coefficients, larger if they have more spread in metres.
+    """Return loss weights (K, D): a coefficient with more spread in metres has more weight.
 
-    Each weight is the square root of the weight that would turn the squared error into square
-    metres. With the full weights instead of their square roots, almost only the root would count.
-    Coefficients of the official parametrisation are already in metres, so their weight is one (1,
-    1).
+    A full weight would turn the squared error of a coefficient into square metres. But with full
+    weights, almost only the root joint would count. So each weight is the square root of the full
+    weight. Coefficients of the official parametrisation are already in metres, so their weight is
+    one (1, 1).
     """
     if not isinstance(parametrisation, ScaledParametrisation):
         return torch.ones(1, 1, device=parametrisation.synthesis.device)
@@ -177,8 +177,9 @@ def metre_weights(parametrisation: Parametrisation) -> Tensor:
 def mean_square(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
     """Return the weighted mean square error between each output and its own target.
 
-    The error is that of coefficients, which have values of order one if they are scaled. With an
-    error in metres, a network would learn little except the path of the root, and more slowly.
+    The error is that of coefficients, which have values of order one if they are scaled. If the
+    error were in metres, the network would learn little except the path of the root joint, and
+    would learn more slowly.
 
     Args:
         output: coefficients that the network returned (..., K, D).
@@ -193,7 +194,7 @@ def best_of(output: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
 
     Only the nearest sample counts: if every sample were compared with the one recorded future, all
     samples would become equal to the mean. The loss `best_of` is added to the loss against a
-    teacher's results. Alone, `best_of` cannot replace the teacher.
+    teacher's results. Without a teacher's results, the loss `best_of` is not sufficient.
 
     Args:
         output: coefficients that the student returned (P, S, K, D).
@@ -214,11 +215,11 @@ def gaussian_kl(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
 
         KL(teacher || student) = (v / w + (m - n)^2 / w - 1 - log(v / w)) / 2
 
-    In the formula of the divergence, SPREAD_FLOOR^2 has been added to both variances. Where the
-    futures of the teacher differ much, the divergence tolerates larger errors. The divergence has
-    three limits. Means and variances of S samples are rough estimates. The coefficients are
-    treated as independent of each other. A sample is never compared with the teacher's result for
-    the same noise.
+    In this formula, SPREAD_FLOOR^2 has been added to both variances v and w. Where the futures of
+    the teacher differ much, the divergence tolerates larger errors of the student. The divergence
+    has three weaknesses. The means and variances are rough estimates, since there are only S
+    samples. The coefficients are treated as independent of each other. The student's output for a
+    noise is never compared with the teacher's result for the same noise.
 
     Args:
         output: coefficients that the student returned (P, S, K, D).

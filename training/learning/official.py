@@ -50,7 +50,7 @@ PRESETS = {
 def official_header(kind: Kind, preset_name: str, **fields: Any) -> Header:
     """Return a checkpoint header for a published network.
 
-    Keyword arguments replace fields of the header.
+    Each keyword argument in `fields` replaces the header field of the same name.
 
     Raises:
         ValidationError: if a field of the header is invalid, or fields do not fit each other.
@@ -101,7 +101,8 @@ def import_official(
             that needs all DDIM steps.
 
     Raises:
-        CheckpointError: if the file is not a state dict or its weights do not have these sizes.
+        CheckpointError: if the file is not a state dict or its weights do not have the sizes that
+            the preset and the arguments define.
     """
     preset = PRESETS[preset_name]
     given = {'layers': layers, 'width': width, 'heads': heads, 'ff_width': ff_width}

@@ -92,7 +92,7 @@ def average_over_processes(loss: Tensor, network: nn.Module) -> Tensor:
     if not distributed.is_initialized():
         return loss
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    # One vector is sent in one message instead of hundreds.
+    # As one vector, all gradients are sent in one message instead of hundreds.
     vector = parameters_to_vector([loss, *gradients])
     distributed.all_reduce(vector)
     vector /= distributed.get_world_size()

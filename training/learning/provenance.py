@@ -31,7 +31,7 @@ def provenance(
         config: settings of this training stage.
         archive: archive that the stage trains on.
         parent: teacher that the stage learns from, or checkpoint that the stage continues from.
-        committee: checkpoints of a committee that the stage learns from as well.
+        committee: checkpoints of the members, if the stage also learns from a committee.
     """
     configuration = config.model_dump(mode='json')
     causes = [configuration, archive.fingerprint, parent.sha256 if parent else None]

@@ -4,9 +4,9 @@ With the `energy` objective, the loss is the energy score of the student's sampl
 the recorded future. The energy score is proper: it is best if the samples differ as much as the
 futures of real people do. With this objective, the samples get a realistic spread and a better
 mean. Ensembles of weather forecasts are trained in the same way. With the `nearest` objective,
-only the best sample counts, as in the published metrics. Samples that were trained with `nearest`
-do not represent probabilities. A student can also learn from a committee of other students (see
-`committee`).
+only the sample nearest to the recorded future counts, as in the published metrics. The samples of
+a student that was trained with `nearest` do not represent probabilities. A student can also learn
+from a committee of other students (see `committee`).
 """
 
 from collections.abc import Sequence
@@ -54,8 +54,10 @@ def refine(
             count in the loss.
         out: checkpoint to write. The training state is written beside the checkpoint.
         validation_path: archive of other people, to which the spread of the samples is fitted
-            (only with the objective `energy`). If no archive is given, the spread is not fitted.
-        committee_paths: checkpoints of further students, the committee to learn from.
+            (only with the objective `energy`). If `validation_path` is None, the spread is not
+            fitted.
+        committee_paths: checkpoints of other students. Together they are the committee that the
+            student learns from, besides the recordings.
 
     Raises:
         ConfigError: if a checkpoint cannot be refined, a member of the committee does not fit the

@@ -2,9 +2,9 @@
 
 A network predicts the people in its training data better than other people. For people who are not
 in the training data, the samples of the network are too similar. So the deviation of each sample
-from the mean of the samples is multiplied by a factor for each coefficient. The factors make the
-deviations as large as the errors of the mean are for people who are not in the training data. The
-mean of the samples does not change.
+from the mean of the samples is multiplied by factors, one factor for each coefficient. With these
+factors, the deviations are as large as the errors of the mean for people who are not in the
+training data. The mean of the samples does not change.
 """
 
 import numpy as np
@@ -68,8 +68,9 @@ def spread_factors(samples: Tensor, truth: Tensor) -> Tensor:
 
     The spread is the deviation of samples from their mean. Error and spread are root mean squares
     over windows and features. The ratio is corrected for the number of samples. The ratio is the
-    geometric mean over people, so that one unusual person has little influence. The ratio is 1 if
-    the truth has the distribution of the samples, or if there are no features.
+    geometric mean over people, so that one unusual person has little influence. The ratio of error
+    to spread is 1 if the truth has the same distribution as the samples, or if there are no
+    features.
 
     Args:
         samples: coefficients of S samples for W windows of each of P people (P, W, S, K, D),

@@ -42,7 +42,7 @@ class Supervisor(Protocol):
     """Draws training rows for a student, the same rows for the same seed."""
 
     def __call__(self, conditions: int, noises: int, seed: tuple[int, int]) -> dict[str, Tensor]:
-        """Draw training rows, and return them by field.
+        """Draw training rows; return one tensor for each field (such as `noise`).
 
         Args:
             conditions: number of conditions (histories) P.
@@ -63,7 +63,7 @@ def supervisor_of(
     augmentation: Augmentation,
     targets: Targets,
 ) -> Supervisor:
-    """Return the supervisor for this teacher, student and kind of targets."""
+    """Return the supervisor that draws training rows for this student and these targets."""
     device = training_device()
     if targets == 'recorded':
         examples = Examples(windows, archive, student.header, augmentation, device)
@@ -84,7 +84,7 @@ def same_skeleton(teacher: Header, student: Header) -> bool:
 def windows_for(
     archive: MotionArchive, teacher: Header, student: Header, targets: Targets, truth: bool
 ) -> Windows:
-    """Cut an archive into the windows that a supervisor needs.
+    """Cut an archive into the windows from which a supervisor draws training rows.
 
     If teacher and student have different skeletons, the windows keep all joints of the archive,
     have the rate of the teacher, and are long enough for both models. Windows with joints that
@@ -111,7 +111,7 @@ class SameSkeleton:
     """Draws rows from a teacher that has the student's layout, rate and lengths.
 
     A teacher with a scaled parametrisation runs in bfloat16, which is accurate enough for scaled
-    coefficients. Teachers with other parametrisations run in float32.
+    coefficients. A teacher without a scaled parametrisation runs in float32.
     """
 
     def __init__(self, teacher: Checkpoint, examples: Examples) -> None:
@@ -138,9 +138,9 @@ class Recorded:
     """Draws rows whose results are recorded futures, without a teacher.
 
     The noise of a row is made as in plain diffusion training: the recorded coefficients are
-    diffused to the one timestep of the student, the last of the DDIM sequence. At the last
-    timestep little of the coefficients is left, and even less if `ddim_steps` is larger. So the
-    best answer of a student is close to the mean future.
+    diffused to the one timestep of the student, the last of the DDIM sequence. At this timestep
+    the noise hides almost all of the coefficients, and even more if `ddim_steps` is larger. So the
+    best that a student can learn is close to the mean future.
     """
 
     def __init__(self, student: Checkpoint, examples: Examples) -> None:
@@ -172,8 +172,8 @@ class OtherSkeleton:
     Each joint of the student gets the noise that the teacher has for the joint of the same name,
     coefficient by coefficient. Joints that only the student has get the noise of joints that only
     the teacher has. So the noise of the student has a unit normal distribution, too. If the
-    student has fewer joints or coefficients than the teacher, the student does not know all noise
-    of the teacher, and learns the average over the unknown noise.
+    student has fewer joints or coefficients than the teacher, the student gets only a part of the
+    teacher's noise, and learns the average over the rest.
     """
 
     def __init__(
@@ -296,5 +296,5 @@ def _interpolate(motion: Tensor, places: np.ndarray) -> Tensor:
 
 
 def _map(joints: JointMap, motion: Tensor) -> Tensor:
-    """Apply a joint map to motions (B, N, J, 3)."""
+    """Convert motions (B, N, J, 3) to other joints by a joint map."""
     return torch.from_numpy(joints(motion.flatten(0, 1).numpy())).unflatten(0, motion.shape[:2])

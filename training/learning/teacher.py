@@ -55,9 +55,9 @@ def train_teacher(
         archive_path: archive of motion to learn from.
         out: checkpoint to write. The training state and the log are written beside the checkpoint.
         start: teacher with the same network to continue from, for example for fine-tuning on your
-            own people. The scales of this teacher are kept.
-        validation_path: archive on which the teacher is measured during training. The measurement
-            does not influence the training.
+            own people. The new teacher keeps the scales of `start`.
+        validation_path: archive on which the teacher is measured during training. The measured
+            figures are only logged, and do not influence the training.
 
     Raises:
         ArchiveError, LayoutError: if an archive cannot be used.

@@ -20,8 +20,8 @@ class Validation:
 
     Args:
         config: number of steps between measurements, number of windows and number of samples.
-        checkpoint: checkpoint of the teacher, which says how to sample. The weights in the
-            checkpoint are not used.
+        checkpoint: checkpoint of the teacher, whose settings and scales are used. The network's
+            weights in this checkpoint are not used.
         archive: motion of people who are not in the training data.
 
     Raises:
@@ -48,7 +48,8 @@ class Validation:
         """Return the ADE of a network, relative to the root as in `published`, metres."""
         device = next(network.parameters()).device
         self._sampler.to(device).network.load_state_dict(network.state_dict())
-        # Official sampling adds noise to the condition, which must be the same each time.
+        # With the official parametrisation, sampling adds noise to the condition. This noise must
+        # be the same in every measurement.
         torch.manual_seed(0)
         best = []
         for motion in self._motion.split(CHUNK):

@@ -40,7 +40,7 @@ def measured(path: Path, config: TuneConfig, validation: Path) -> tuple[float, d
 
 
 def require_hope(score_m: float | None, bar: float | None) -> None:
-    """Check the early score of a trial against the bar.
+    """Raise Hopeless if the early score of a trial is above the bar (see `bar_m`).
 
     If the score or the bar is None, the trial may go on.
 

@@ -72,7 +72,8 @@ def _plot_front(
     axes.step(*_places(front), where='post', color='#4c9f70', label='Pareto front')
     for product, trial in chosen.items():
         label = f'{product}: trial {trial.number}'
-        # Both marks are visible, even if both products are the same trial.
+        # The circles of the two products differ in size, so that both are visible even if both
+        # products are the same trial.
         size = 90 if product == 'balance' else 220
         axes.scatter(
             *_places([trial]), size, facecolors='none', edgecolors=COLOURS[product], label=label

@@ -1,4 +1,4 @@
-"""Keeps the trials of a search and their results, and chooses the products among them."""
+"""Stores the trials of a search with their results, and chooses the best trial per product."""
 
 import json
 from collections.abc import Sequence
@@ -79,8 +79,8 @@ class Trials:
 
     Args:
         folder: folder of `trials.jsonl`.
-        identity: hash of all settings and data that affect the results. A file with another hash
-            is refused.
+        identity: hash of all settings and data that affect the results. A `trials.jsonl` with
+            another hash is refused.
 
     Raises:
         ConfigError: if the file is damaged, or was made with other settings, other data or another

@@ -6,7 +6,8 @@ share one bank of the teacher's results.
 
 Latency is measured only while no trial trains. The latency of a student is measured before its
 training, with random weights, since the values of the weights do not change the latency. At the
-end, the latencies of all finished trials are measured again, in turns.
+end, the latencies of all finished trials are measured again. The trials take turns, so that other
+load affects all of them equally.
 """
 
 import hashlib
@@ -52,7 +53,7 @@ def tune(
     out: Path,
     workers: int | None = None,
 ) -> dict[str, Any]:
-    """Search for both products, print the results and return them.
+    """Search for the products `accuracy` and `balance`, print the results and return them.
 
     After an interruption, call this function again with the same arguments. The search first
     finishes the unfinished trials, and then makes the same trials as an uninterrupted search. To
@@ -61,7 +62,8 @@ def tune(
     Args:
         config: settings of the search: base configuration, search space, latency budget, ...
         teacher_path: checkpoint of the teacher, which is sampled with the settings in its header.
-        train_path: archive whose histories are the conditions that students learn from.
+        train_path: archive to learn from. The histories in this archive are the conditions
+            (inputs) of the students.
         validation_path: archive that the score is measured on.
         out: folder for `trials.jsonl`, the folders of the trials, their common bank,
             `summary.json` and plots. The files `accuracy.yaml` and `balance.yaml` are also written

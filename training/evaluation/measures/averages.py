@@ -76,9 +76,9 @@ def _times(frames: int, rate_hz: float) -> list[float]:
 
 
 def _read(curve: NDArray[np.float64], times_s: list[float], rate_hz: float) -> list[float]:
-    """Interpolate a curve (F,) linearly at some times.
+    """Interpolate a curve (F,) linearly at the given times.
 
-    Value f of the curve is f + 1 frames ahead.
+    Entry f of the curve, counted from 0, is the value f + 1 frames after the last observed frame.
     """
     at_s = np.arange(1, len(curve) + 1) / rate_hz
     return [float(value) for value in np.interp(times_s, at_s, curve)]

@@ -5,10 +5,10 @@ activity, so these windows are not independent. A resample draws clips of each p
 replacement: as many clips as the person has. A resample contains all windows of the drawn clips.
 People with a single clip are treated together as one person.
 
-The ends of the interval are percentiles of the resampled averages (Efron 1979; strata and clusters
-as in Davison and Hinkley, Bootstrap Methods and their Application, 3.2 and 3.8). The interval
-holds for other clips of these people, not for other people. With few clips the interval is too
-narrow.
+The ends of the interval are percentiles of the resampled averages (Efron 1979). The people are
+strata and the clips are clusters, as in sections 3.2 and 3.8 of Davison and Hinkley, Bootstrap
+Methods and their Application. The interval is valid for other clips of these people, not for other
+people. With few clips the interval is too narrow.
 """
 
 from functools import lru_cache
@@ -33,8 +33,8 @@ def clusters(clips: NDArray[np.int64], people: NDArray[np.str_]) -> NDArray[np.v
 def resampled_means(values: FloatArray, clips: NDArray[np.void]) -> NDArray[np.float64]:
     """Return DRAWS resampled averages over windows (DRAWS, ...).
 
-    Calls with the same clips draw the same resamples. So the two averages of a ratio, for example,
-    come from the same resamples.
+    Calls with the same clips draw the same resamples. So, in a ratio of two averages, both
+    averages come from the same resamples.
 
     Args:
         values: values of the windows (W, ...). NaN stands for a value that was not measured, and
@@ -69,18 +69,18 @@ def _draw(people: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 def between(resampled: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the ends (...) of the interval that holds LEVEL of resampled figures (DRAWS, ...)."""
+    """Return the ends (...) of the interval with the share LEVEL of the figures (DRAWS, ...)."""
     ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     never = np.isnan(resampled).all(0)
     values = np.where(never, 0, resampled)
-    # Without NaN, np.quantile gives the same result and is faster.
+    # If no value is NaN, np.quantile gives the same result as np.nanquantile and is faster.
     quantile = np.nanquantile if np.isnan(values).any() else np.quantile
     low, high = quantile(values, ends, axis=0)
     return np.where(never, np.nan, low), np.where(never, np.nan, high)
 
 
 def interval(values: FloatArray, clips: NDArray[np.void]) -> tuple[FloatArray, FloatArray]:
-    """Return both ends (...) of the interval of the average of values (W, ...) over windows.
+    """Average values (W, ...) over windows; return both ends (...) of the average's interval.
 
     With a single clip both ends are NaN, since nothing is known about other clips.
     """
@@ -91,7 +91,7 @@ def interval(values: FloatArray, clips: NDArray[np.void]) -> tuple[FloatArray, F
 
 
 def mean(values: FloatArray) -> NDArray[np.float64]:
-    """Average values (W, ...) over windows, without NaN (...). If all are NaN, return NaN."""
+    """Average values (W, ...) over windows (...), leaving out NaN; NaN if all W values are NaN."""
     known = np.isfinite(values)
     with np.errstate(invalid='ignore'):
         return np.where(known, values, 0).sum(0, dtype=np.float64) / known.sum(0)

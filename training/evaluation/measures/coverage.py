@@ -36,11 +36,12 @@ def measure_sets(predicted: Predicted, layout: Layout, rate_hz: float) -> dict[s
     """Measure the balls of B windows at the frames nearest to SET_TIMES_S.
 
     Returns:
-        `held` (B, T, J): 1 if the ball holds the joint, else 0. `radius_m` (B, T, J): radius of
-        our ball. `iso_radius_m` (B, T, J): radius of the ball of ISO 13855. `iso_way` (B, T, J):
-        distance that the joint moved, divided by `iso_radius_m`. The four arrays (B, T, J) are NaN
-        where the joint was not measured. `held_always` (B,): 1 if the balls hold all joints in all
-        frames, else 0. `joint_speed` (B, J): speed at which each joint was last seen, m/s.
+        `held` (B, T, J): 1 if our ball, the one that the node publishes, contains the joint, else
+        0. `radius_m` (B, T, J): radius of our ball. `iso_radius_m` (B, T, J): radius of the ball
+        of ISO 13855. `iso_way` (B, T, J): distance that the joint moved, divided by
+        `iso_radius_m`. These four arrays are NaN where the joint was not measured. `held_always`
+        (B,): 1 if our balls contain all measured joints in all frames, else 0. `joint_speed` (B,
+        J): speed at which each joint was last seen, m/s.
     """
     frames = predicted.future.shape[1]
     times_s = times_within(frames, rate_hz, SET_TIMES_S)
@@ -81,16 +82,17 @@ def sets_report(
         times_s: times ahead at which the results were collected (T,).
 
     Returns:
-        `ours` and `iso_13855` have the following figures at each of `times_s`. `coverage`: share
-        of the measured joints that are inside their ball. `whole_body`: share of windows in which
-        all measured joints are inside their balls at once. `volume_m3`: the PERCENTILES of the
-        volumes of the balls. `radius_cm`: median radius of the balls.
+        `ours` (our balls) and `iso_13855` (the balls of ISO 13855) have the following figures at
+        each of `times_s`. `coverage`: share of the measured joints that are inside their ball.
+        `whole_body`: share of windows in which all measured joints are inside their balls at once.
+        `volume_m3`: the PERCENTILES of the volumes of the balls. `radius_cm`: median radius of the
+        balls.
 
         `ours` also has `always`, the share of windows in which every joint is inside its ball in
-        every frame. `iso_13855` also has `times_its_speeds`. If the speeds that ISO 13855 assumes
-        are multiplied by `times_its_speeds`, its balls have the same coverage as our balls.
-        `iso_13855` also has `ours_at_equal_coverage`: the median volume of our balls, divided by
-        the median volume of the balls of ISO 13855 at the same coverage.
+        every frame. `iso_13855` also has the factor `times_its_speeds`. If the speeds that ISO
+        13855 assumes are multiplied by this factor, the balls of ISO 13855 have the same coverage
+        as our balls. `iso_13855` also has `ours_at_equal_coverage`: the median volume of our
+        balls, divided by the median volume of the balls of ISO 13855 at the same coverage.
 
         `groups`: for each group of windows, its `coverage`, `whole_body` and `radius_cm`.
         `joints`: coverage of each joint at JOINT_TIMES_S. `extremities`: coverage of wrists and
@@ -149,10 +151,11 @@ def _sizes(sets: dict[str, FloatArray]) -> dict[str, Any]:
 def _equal(
     ours: dict[str, FloatArray], iso: dict[str, FloatArray], way: FloatArray
 ) -> dict[str, Any]:
-    """Return by which factor ISO 13855's balls must grow to have the same coverage as ours.
+    """Compare our balls with balls of ISO 13855 that are scaled to the same coverage.
 
-    Return also the volume of our balls, divided by the volume of ISO 13855's balls of equal
-    coverage. `sets_report` describes both results.
+    Return the factor by which the radius of the balls of ISO 13855 is multiplied. Return also the
+    volume of our balls, divided by the volume of the scaled balls. The docstring of `sets_report`
+    describes both results.
     """
     share, _ = _share(ours['held'], (0, 2))
     times, smaller = [], []

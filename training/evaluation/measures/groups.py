@@ -45,7 +45,7 @@ def groups_of(
     rate_hz: float,
     seen: Mapping[str, str],
 ) -> list[dict[str, str]]:
-    """Return the groups of each of B windows, by kind of group.
+    """Return, for each of B windows, the name of its group in each kind of group.
 
     The kinds `category` and `subject` exist only if the archive names categories and subjects.
 
@@ -54,8 +54,8 @@ def groups_of(
         clips: number of the clip of each window (B,).
         history: observed motion (B, H, J, 3), metres.
         rate_hz: frames per second.
-        seen: for each subject, whether the checkpoint was trained or calibrated on them, see
-            `Known.of`.
+        seen: for each subject, whether the checkpoint was trained or calibrated on this person,
+            from `Known.of`.
     """
     paces = speed_of(history.numpy(), rate_hz).tolist()
     speeds = body_speed(history, rate_hz).tolist()

@@ -3,7 +3,8 @@
 The errors of the mean matter because a robot acts on the mean of the samples. `joints` is the
 distance of the predicted joints from the recorded joints, averaged over the measured joints.
 `root` is the distance of the predicted root from the recorded root. `relative` is the average
-distance of all joints except the root, after both motions are moved to the same root.
+distance of all joints except the root, after the predicted pose of each frame was moved so that
+its root is at the recorded root.
 """
 
 from typing import Any
@@ -33,11 +34,12 @@ def times_within(frames: int, rate_hz: float, times_s: tuple[float, ...] = TIMES
 def read(curves: Tensor, times_s: list[float], rate_hz: float, start: float = 0.0) -> Tensor:
     """Interpolate curves (..., F) linearly at T times ahead.
 
-    Value f of a curve is f + 1 frames ahead. At the last observed frame a curve has the value
-    `start`.
+    Entry f of a curve, counted from 0, is the value f + 1 frames after the last observed frame. At
+    the last observed frame itself, every curve has the value `start`.
 
     Returns:
-        Values of the curves at these times (..., T); NaN where a frame that is needed is NaN.
+        Values of the curves at the T times (..., T). A value is NaN if one of the two frames that
+        it is interpolated from is NaN.
     """
     place = np.array(times_s) * rate_hz - 1
     left = np.floor(place + 1e-6).astype(int)
@@ -101,9 +103,10 @@ def summarise_world(
         `best_baseline` describes the baseline with the least error at each time ahead. `row` and
         `mean` are the name and the error of the best baseline. `difference` is the error of the
         model minus the error of the best baseline, with the confidence interval `low` to `high`.
-        `is_better` is true if the whole interval from `low` to `high` is above zero. If all
-        windows are from a single clip, there is no interval, and `is_better` is None if the model
-        is worse.
+        `is_better` says whether this baseline is better than the model. It is true if the whole
+        interval from `low` to `high` is above zero. If all windows are from a single clip, there
+        is no interval: `is_better` is then None if the error of the model is larger, and false
+        otherwise.
     """
     means = bootstrap.mean(world)  # (R, 3, T)
     low, high = bootstrap.interval(world, clips)
@@ -144,7 +147,7 @@ def world_report(
     clips: NDArray[np.void],
     times_s: list[float],
 ) -> dict[str, Any]:
-    """Return `summarise_world` of all windows and of every group, and all wins of baselines.
+    """Return `summarise_world` of all windows and of each group, and the list of `baseline_wins`.
 
     Args:
         world: errors of all W windows from `measure_world` (W, R, 3, T), mm.

@@ -46,7 +46,7 @@ class Sums:
         self._counts: dict[str, dict[str, FloatArray]] = defaultdict(dict)
 
     def add(self, measured: Measured, chosen: Sequence[int]) -> None:
-        """Add the measures of the chosen windows to the sums."""
+        """Add the measures of the windows at the positions `chosen` to the sums."""
         self.windows += len(chosen)
         for kind, by_name in measured.items():
             sums, counts = self._sums[kind], self._counts[kind]
@@ -57,7 +57,7 @@ class Sums:
                 counts[name] = counts.get(name, 0.0) + known.sum(0).double().numpy()
 
     def mean(self, kind: str) -> dict[str, FloatArray]:
-        """Return all measures of a kind, averaged over the windows, by name.
+        """Return all measures of one kind, such as `figures`, averaged over the windows, by name.
 
         NaN values are left out. If all values of a measure are NaN, the average is NaN.
         """
@@ -68,8 +68,8 @@ class Sums:
     def pooled(self, kind: str, name: str, axis: int | None = None) -> FloatArray:
         """Return the average of a measure over the windows and one further axis, or over all axes.
 
-        All values that are not NaN have the same weight. So the result is not the average of the
-        averages of single windows, if windows have different numbers of measured values.
+        All values that are not NaN have the same weight. So a window with more measured values has
+        more weight.
         """
         total, count = self._sums[kind][name].sum(axis), self._counts[kind][name].sum(axis)
         with np.errstate(invalid='ignore'):
@@ -163,8 +163,9 @@ def _limb_lengths(poses: Tensor, layout: Layout) -> Tensor:
 def jerk_m_s3(motion: Tensor, rate_hz: float) -> Tensor | None:
     """Return the average jerk, the third derivative, of motions (..., F, J, 3) in m/s^3 (...).
 
-    The jerk is computed from third differences over steps of JERK_STEP_S, or of one frame if a
-    frame is longer. The result is None if the motions are too short for a third difference.
+    The jerk is computed from the third difference of four positions, each JERK_STEP_S after the
+    one before. If the time between two frames is longer than JERK_STEP_S, four successive frames
+    are used. The result is None if the motions are too short for a third difference.
     """
     step = max(1, round(JERK_STEP_S * rate_hz))
     frames = motion.shape[-3]
@@ -187,23 +188,25 @@ def count_speeds(samples: Tensor, rate_hz: float) -> Tensor:
 
 
 def divergence_bits(one: FloatArray, other: FloatArray) -> float:
-    """Return the Jensen-Shannon divergence of two histograms in bits: 0 if same, 1 if disjoint.
+    """Return the Jensen-Shannon divergence of two histograms, in bits.
 
-    The source is Lin, Divergence measures based on the Shannon entropy, 1991.
+    The divergence is 0 if the histograms are equal, and 1 if they have no bin in common. The
+    source is Lin, Divergence measures based on the Shannon entropy, 1991.
     """
-    # scipy returns the root of the divergence. The root is NaN if rounding makes a divergence of
-    # zero negative.
+    # scipy returns the square root of the divergence. Rounding can make a divergence of zero
+    # slightly negative, and its square root is then NaN.
     with np.errstate(invalid='ignore'):
         distance = jensenshannon(one, other, base=2)
     return float(np.nan_to_num(distance)) ** 2
 
 
 def end_distances(motion: Tensor, future: Tensor, layout: Layout) -> dict[str, Tensor]:
-    """Compare the paths of end joints in motions (B, F, J, 3) by three distances, by name (B,).
+    """Return three distances (B,) between the paths of wrists and ankles, by name.
 
-    DTW and Hausdorff's distance are in metres, and EDR is a share. Each distance is averaged over
-    the joints of ENDS that were measured in every frame. A distance is NaN if no joint of ENDS
-    was. If the layout has none of ENDS, the result is empty.
+    The paths are those of ENDS in `motion` and in `future`, both (B, F, J, 3). DTW and Hausdorff's
+    distance are in metres, and EDR is a share. Each distance is averaged over the joints of ENDS
+    that were measured in every frame. A distance is NaN if none of these joints was measured in
+    every frame. If the layout has none of ENDS, the result is empty.
     """
     ends = [joint for joint in map(layout.index, ENDS) if joint is not None]
     if not ends:
@@ -234,7 +237,8 @@ def dtw_m(paths: FloatArray, others: FloatArray) -> FloatArray:
     """
     cost = np.linalg.norm(paths[:, :, None] - others[:, None], axis=-1)  # (P, n, m)
     pairs, n, m = cost.shape
-    # Entry i + 1 is the least sum of distances up to the pair of points (i, diagonal - i).
+    # For each diagonal, entry i + 1 is the least sum of distances of an alignment that ends with
+    # point i of `paths` and point (diagonal - i) of `others`.
     before, last = np.full((2, pairs, n + 1), np.inf)
     before[:, 0] = 0
     for diagonal in range(n + m - 1):
@@ -257,7 +261,8 @@ def edit_share(paths: FloatArray, others: FloatArray) -> FloatArray:
     """
     edits = np.linalg.norm(paths[:, :, None] - others[:, None], axis=-1) > EDIT_TOLERANCE_M
     pairs, n, m = edits.shape
-    # Entry i is the least number of edits for the first i and diagonal - i points.
+    # For each diagonal, entry i is the least number of edits that make the first i points of
+    # `paths` match the first (diagonal - i) points of `others`.
     before = np.full((pairs, n + 1), np.inf)
     last = np.where(np.arange(n + 1) == 0, 0.0, np.inf)[None].repeat(pairs, 0)
     for diagonal in range(1, n + m + 1):

@@ -32,7 +32,7 @@ class Collected:
         self._filled += len(next(iter(values.values())))
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return the values of all windows under a name (W, ...)."""
+        """Return the array with this name, which has a value for each window (W, ...)."""
         return self._arrays[name]
 
     def all(self) -> dict[str, NDArray[Any]]:

@@ -49,7 +49,7 @@ def protocol_metrics(
 
 
 def _average(of_parts: NDArray[np.float64], parts: list[NDArray[np.int64]]) -> NDArray[np.float64]:
-    """Return the averages over all windows (13,) from the averages of n parts (n, 13)."""
+    """Return the averages over all similar windows (13,) from averages over n parts (n, 13)."""
     known = np.isfinite(of_parts)
     weight = known * np.array([len(part) for part in parts])[:, None]
     with np.errstate(invalid='ignore'):
@@ -59,8 +59,8 @@ def _average(of_parts: NDArray[np.float64], parts: list[NDArray[np.int64]]) -> N
 def _similar(predicted: Predicted, windows: Windows, threshold: float) -> NDArray[np.bool_]:
     """Return which of all W windows end their history in a pose similar to B windows' (B, W).
 
-    Two poses are compared by the joints that were measured in both. Each window is similar to
-    itself.
+    Two poses are compared by the joints that were measured in both poses. Each window counts as
+    similar to itself.
     """
     offset = predicted.history.shape[1] - 1
     last = torch.from_numpy(windows.motion[windows.starts + offset])  # (W, J, 3)

@@ -2,8 +2,9 @@
 
 The distance of two poses is the L2 norm of the difference of the flattened root-relative poses, in
 metres. ADE and FDE compare the samples of a window with its own future. MMADE and MMFDE compare
-the samples with the futures of all windows whose history ends in a similar pose. Of S samples, the
-best one counts. In metrics with the ending -m the median sample counts, and with -w the worst.
+the samples with the futures of all windows whose history ends in a similar pose. In these four
+metrics, only the best of the S samples counts. In metrics with the ending -m, only the median
+sample counts. In metrics with the ending -w, only the worst sample counts.
 
 One rule here is not part of the published protocol: a NaN value was not measured and does not
 count.
@@ -99,8 +100,8 @@ def window_metrics(samples: Tensor, truth: Tensor, similar: Tensor) -> list[floa
 def _displacement(samples: Tensor, futures: Tensor, whole: bool) -> tuple[Tensor, Tensor]:
     """Return average and final distance (S, M) between samples (S, F, D) and futures (M, F, D).
 
-    NaN values are left out. A distance without any other value is NaN. `whole` says that no value
-    is NaN.
+    Coordinates that are NaN are left out. A distance is NaN if all its coordinates are NaN.
+    `whole` says that `samples` and `futures` contain no NaN.
     """
     average = torch.empty(len(samples), len(futures))
     final = torch.empty(len(samples), len(futures))

@@ -1,17 +1,18 @@
 """Scores that test whether the recorded motion could be one more sample of the model.
 
-Metrics like the error of the best of S samples reward a single sample near the truth. The scores
-here judge all samples together. The energy score and the CRPS are proper scores (Gneiting and
-Raftery, Strictly Proper Scoring Rules, Prediction, and Estimation, 2007): only the true
-distribution minimises their expectation. The energy score and the CRPS are used in their fair
-form, which averages only over pairs of different samples. The true distribution minimises the fair
-form for any number S of samples (Ferro 2014).
+A metric such as the error of the best sample needs only one of the S samples near the truth. The
+scores in this module judge all S samples together. The energy score and the CRPS are proper scores
+(Gneiting and Raftery, Strictly Proper Scoring Rules, Prediction, and Estimation, 2007): only the
+true distribution minimises their expectation. Both scores contain an average over pairs of
+samples. This module uses their fair form, in which each pair has two different samples. For any
+number S of samples, the true distribution minimises the expected fair score (Ferro 2014).
 
 Every score is computed for each frame: for the flattened pose relative to the root (as in the
-protocol), and for the positions in the world. If the truth is distributed like the samples, its
-mean rank is 0.5, and the root-mean-square error of the mean equals the spread of the samples. The
-truth is then farther from the mean than all samples with probability 1 / (S + 1), and each
-coordinate of the truth is outside the range of all samples with probability 2 / (S + 1).
+protocol), and for the positions in the world. If the truth has the same distribution as the
+samples, the rank of the truth is 0.5 on average, and the root-mean-square error of the samples'
+mean equals the spread of the samples. The truth is then farther from the mean than all samples
+with probability 1 / (S + 1). A coordinate of the truth is outside the range of all samples with
+probability 2 / (S + 1).
 """
 
 from typing import Any
@@ -75,17 +76,19 @@ def crps(samples: Tensor, truth: Tensor) -> Tensor:
 def rank_of_truth(samples: Tensor, truth: Tensor) -> Tensor:
     """Return the share of samples that are nearer to the mean than the truth is.
 
-    The rank treats the truth and the S samples alike: each of them is compared with the mean of
-    all the others. So all ranks are equally likely if the truth is drawn like a sample. The code
-    uses distances from the mean of all S + 1 instead, which have the same order.
+    The rank treats the truth and the S samples alike: each of these S + 1 frames is compared with
+    the mean of the other S frames. So, if the truth has the same distribution as the samples, all
+    ranks are equally likely. The code uses the distance of each frame from the mean of all S + 1
+    frames instead. The order of the distances is the same.
 
     Args:
         samples: predicted frames (B, S, F, D).
         truth: recorded frames (B, F, D); NaN where not measured.
 
     Returns:
-        The share of nearer samples in each frame (B, F). The share is 1 if the truth is farther
-        from the mean than every sample, and NaN if nothing was measured.
+        The share of the samples that are nearer to the mean than the truth is, for each frame (B,
+        F). The share is 1 if the truth is farther from the mean than every sample, and NaN if no
+        coordinate of the frame was measured.
     """
     count = samples.shape[1]
     average = (samples.sum(1) + truth) / (count + 1)
@@ -106,8 +109,8 @@ def measure_scores(samples: Tensor, future: Tensor, rate_hz: float) -> dict[str,
         rate_hz: frames per second.
 
     Returns:
-        Scores by name (B, T + 1): the values at T times, then the average over all frames.
-        `summarise_scores` explains the names.
+        Scores by name (B, T + 1): the values at T times, then the average over all frames. The
+        docstring of `summarise_scores` explains the names.
     """
     relative = (samples[..., 1:, :] - samples[..., :1, :]).flatten(-2)
     true_relative = (future[..., 1:, :] - future[..., :1, :]).flatten(-2)
@@ -180,11 +183,11 @@ def summarise_scores(
 
         `energy_pose_m`, `energy_world_m`: energy scores, in metres like the protocol's ADE.
         `crps_mm`: the CRPS of one coordinate in the world. `rank_*`: share of samples that are
-        nearer to the mean than the truth is. In `rank_pose` the distance is that of poses relative
-        to the root, in `rank_world` that of positions in the world, and in `rank_motion` that of
-        the poses of all frames together. `outside_all_*`: share of windows in which all samples
-        are nearer to the mean than the truth is. `outside_coordinates`: share of the truth's
-        coordinates that are outside the range of all samples. `error_over_spread`:
+        nearer to the mean than the truth is. `rank_pose` compares poses relative to the root.
+        `rank_world` compares positions in the world. `rank_motion` compares whole motions: the
+        root-relative poses of all frames together. `outside_all_*`: share of windows in which all
+        samples are nearer to the mean than the truth is. `outside_coordinates`: share of the
+        truth's coordinates that are outside the range of all samples. `error_over_spread`:
         root-mean-square error of the mean, divided by the spread and corrected for the number of
         samples (Fortin et al. 2014). `speed_m_s`: average speed of the joints in the samples.
         `true_speed_m_s`: average speed of the joints in the recording.
@@ -227,7 +230,7 @@ def scores_report(
     samples: int,
     times_s: list[float],
 ) -> dict[str, Any]:
-    """Return `summarise_scores` of all windows and of every group, and the ideal scores."""
+    """Return `summarise_scores` of all windows and of each group, and ideal samples' scores."""
     return {
         'times_s': times_s,
         'samples': samples,

@@ -42,7 +42,7 @@ def _network(header: Header) -> str:
 
 
 def _stages(made: dict[str, Any]) -> Iterator[str]:
-    """Yield the training stages in order. Only the number of a committee's members is given."""
+    """Yield the training stages in order. For a committee, only its size is given."""
     if 'parent' in made:
         yield from _stages(made['parent']['provenance'])
     configuration = made['configuration']

@@ -83,7 +83,7 @@ def plot_horizon(result: dict[str, Any], folder: Path) -> Path:
 
 
 def plot_world(result: dict[str, Any], folder: Path) -> Path:
-    """Plot the world errors of the model's mean, with intervals, and of the baselines."""
+    """Plot the errors of the model's mean and of the baselines in the world, with intervals."""
     world = result['world']
     figure = _figure(4.2 * len(WORLD), 3.6)
     for position, (quantity, title) in enumerate(WORLD.items(), 1):
@@ -167,11 +167,11 @@ def _band(
 def plot_fans(
     shown: list[dict[str, Any]], predicted: Predicted, layout: Layout, rate_hz: float, folder: Path
 ) -> list[Path]:
-    """Plot the samples, the mean and the truth of each window that a result shows.
+    """Plot the samples, the mean and the truth of each window in `shown`.
 
     Args:
         shown: entries of `result['shown']`, one for each window.
-        predicted: predictions of these windows, in the same order.
+        predicted: predictions of the windows in `shown`, in the same order.
         layout: layout of the joints.
         rate_hz: frames per second.
         folder: folder for the plots, one file for each window.

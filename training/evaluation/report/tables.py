@@ -213,7 +213,7 @@ def sets_least(result: dict[str, Any]) -> str:
 
 
 def _least(shares: dict[str, list[float | None]], most: bool = False) -> list[str]:
-    """Return the least (or greatest) share at each time ahead, with its name."""
+    """Return, for each time ahead, the least (or greatest) share and the name that it has."""
     cells = []
     for values in zip(*shares.values(), strict=True):
         known = [(v, name) for v, name in zip(values, shares, strict=True) if v is not None]
@@ -223,7 +223,7 @@ def _least(shares: dict[str, list[float | None]], most: bool = False) -> list[st
 
 
 def sets_groups(kind: str, result: dict[str, Any]) -> str:
-    """Return how many joints and whole bodies the sets hold, for each group (such as a person)."""
+    """Return the shares of joints and whole bodies inside the sets, for each group of a kind."""
     found = result['sets']
     lines = []
     for name, group in found['groups'][kind].items():
