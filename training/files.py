@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """Yield the path of a draft to write to; then the draft replaces the file in one step.
+    """Yield the path of a draft to write; after the block, replace `path` by it in one step.
 
     The draft of a file always has the same name, so that interrupted runs leave at most one draft
     behind.

@@ -93,7 +93,7 @@ def evaluate_checkpoint(
         noise_seed: seed of the noise that the samples start from. If the seed is None, the seed in
             the checkpoint is used.
         coverage: coverage of the sets (the balls around the joints). The checkpoint must be
-            calibrated for this coverage. If it is None, the default coverage is used.
+            calibrated for this coverage. If `coverage` is None, the default coverage is used.
 
     Returns:
         A report with the following entries, and with facts about the data. Figures are in metres
@@ -111,10 +111,10 @@ def evaluate_checkpoint(
         the model and of each baseline at `times_s`. `joints`: errors of the model and of each
         baseline for each joint.
 
-        `groups`: the figures of `rows`, and the coverage, in groups of windows. Windows are
-        grouped by `category`, by `subject`, and in three other ways. `training`: seen, unseen or,
-        for old checkpoints, not recorded. `pace` of the root: still, slower, walking or running.
-        `body`, the speed of all joints: quiet or moving.
+        `groups`: the figures of `rows`, and the coverage, in groups of windows. The kinds of
+        groups are `category`, `subject`, `training`, `pace` and `body`. `training` is seen, unseen
+        or, for old checkpoints, not recorded. `pace`, the speed of the root, is still, slower,
+        walking or running. `body`, the speed of all joints, is quiet or moving.
 
         `shown`: one easy, one typical and one hard window for the model, to be plotted.
         `per_window`: for every window, the ADE and FDE of the model, the clip and the subject.

@@ -84,9 +84,10 @@ def measure_memorisation(
 
     Returns:
         `seen`: the results for people whom the model was trained on. `unseen`: the results for
-        other people. Both have the number of `windows` and the names of the `people`. In both,
-        each figure that ROWS names has a `mean`, and the ends `low` and `high` of its confidence
-        interval (see `bootstrap`). Further entries describe the checkpoint and the archives.
+        other people. `seen` and `unseen` have the number of `windows` and the names of the
+        `people`. In `seen` and `unseen`, each figure that ROWS names has a `mean`, and the ends
+        `low` and `high` of its confidence interval (see `bootstrap`). Further entries describe the
+        checkpoint and the archives.
 
     Raises:
         ArchiveError: if an archive has no windows for this model, or a person of `archive_path`

@@ -56,12 +56,12 @@ def measure_robustness(
         the node would make a prediction. All figures except `predicted` count only windows with a
         prediction. `ADE`, `FDE` (of the pose) and `root_ADE_m`: errors of the best of S samples,
         metres. `coverage`: share of all joints that are within the published radius.
-        `coverage_unseen`: the same share, but only of joints that are missing in the newest frame.
-        Both coverages exist only if the checkpoint is calibrated. `observed`: fraction of
-        positions that were observed. `rejected`: number of rejected observations by reason.
-        `joint_error_m`: for each joint, the error of the mean in windows whose newest frame has
-        the joint. `joint_seen`: for each joint, the share of windows whose newest frame has the
-        joint.
+        `coverage_unseen`: among the joints that are missing in the newest frame, the share that is
+        within the published radius. Both coverages exist only if the checkpoint is calibrated.
+        `observed`: fraction of positions that were observed. `rejected`: number of rejected
+        observations by reason. `joint_error_m`: for each joint, the error of the mean in windows
+        whose newest frame has the joint. `joint_seen`: for each joint, the share of windows whose
+        newest frame has the joint.
 
         `familiarity`: result of `measure_familiarity`. Further entries describe the checkpoint and
         the archive.
@@ -205,7 +205,7 @@ def _follow(
     to the tracking code.
     """
     window = predictor.checkpoint.header.window
-    people = People(  # all other arguments have the node's defaults
+    people = People(  # the defaults of the other arguments are those of the node
         predictor.checkpoint.header.layout,
         window.rate_hz,
         window.history_frames,

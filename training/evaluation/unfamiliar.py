@@ -209,7 +209,7 @@ def measure_familiarity(
 def auroc(high: FloatArray, low: FloatArray) -> float:
     """Return the probability that a random value of `high` exceeds one of `low`.
 
-    If two compared values are equal, this counts as one half.
+    A pair of equal values counts as 0.5.
     """
     ranks = rankdata(np.concatenate([high, low]))[: len(high)]
     return float((ranks.sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))

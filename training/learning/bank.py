@@ -93,7 +93,7 @@ def fill_bank(
         progress = json.loads(progress_path.read_text())
         done = progress['rows'] if progress['identity'] == identity else 0
         if not done:
-            # This file counts the rows of an old bank, which are overwritten below.
+            # `progress.json` counts the rows of an old bank, which are overwritten below.
             progress_path.unlink()
     conditions = config.size // config.noises
     one = (header.window.coefficients, header.features)

@@ -55,11 +55,11 @@ def distil(
 ) -> Checkpoint:
     """Distil a teacher into a one-step student and write the student's checkpoint.
 
-    The loss compares clean coefficients, even if the student predicts the noise epsilon. If it
-    does, a squared error of epsilon has the weight (1 - a) / a in the loss, where a is alpha_hat
-    of the student's only timestep. So the loss has the same unit, whether a student predicts
-    coefficients or epsilon. With the official parametrisation, the coefficients are in metres.
-    They are compared after the observed frames have been put back (see
+    The loss compares clean coefficients, even if the student predicts the noise epsilon. If the
+    student predicts epsilon, the squared error of epsilon has the weight (1 - a) / a, where a is
+    alpha_hat of the student's only timestep. So the loss has the same unit, whether a student
+    predicts coefficients or epsilon. With the official parametrisation, the coefficients are in
+    metres. The coefficients are then compared after the observed frames have been put back (see
     `Parametrisation.complete`). With the official parametrisation, the training runs in float32,
     because bfloat16 would cause errors of centimetres.
 

@@ -37,7 +37,7 @@ class Watch(Protocol):
     def __call__(self, network: nn.Module, step: int) -> dict[str, float]:
         """Measure the network and return figures to log.
 
-        If this call raises an exception, the training ends.
+        If the watch raises an exception, the training ends.
         """
 
 
@@ -66,8 +66,8 @@ def optimise(
 
     After an interruption, call this function again with the same arguments: the training resumes
     from the last saved state. Before each step, the random numbers are seeded with the number of
-    the step. So a resumed training takes the same steps as an uninterrupted one. Under torchrun
-    every process calls this function (see `parallel`).
+    the step. Because of these seeds, a resumed training takes the same steps as an uninterrupted
+    one. Under torchrun every process calls this function (see `parallel`).
 
     Args:
         network: network on the device that trains, with the same weights in every process.

@@ -106,9 +106,9 @@ def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
 
     The energy score is the mean distance between samples and truth, minus half the mean distance
     between two samples. The expected energy score is least for samples of the true distribution
-    (Gneiting and Raftery 2007). The code computes its fair form, which uses only pairs of two
-    different samples. Even for few samples, the fair form does not favour samples that are too
-    similar. To save time, each sample is compared with only NEIGHBOURS other samples.
+    (Gneiting and Raftery 2007). The code computes the fair form of the score, which uses only
+    pairs of two different samples. Even for few samples, the fair form does not favour samples
+    that are too similar. To save time, each sample is compared with only NEIGHBOURS other samples.
     """
     to_truth = distance(samples - truth[:, None], dim=-1).mean(1)
     apart = [
@@ -144,9 +144,9 @@ def nearest(samples: Tensor, truth: Tensor, measured: Tensor, final_weight: floa
     The loss is the sum of three errors. The first error is the distance of poses, averaged over
     the frames as in the published protocol. The second error is the weighted distance of poses in
     the last frame. The third error is half the distance of the root. For each of the three errors,
-    only the sample with the smallest error counts. Such a loss is called variety loss (Social GAN,
-    arXiv 1803.10892). A network that minimises the variety loss predicts more spread than real
-    motion has.
+    only the sample with the smallest error counts. A loss that counts only the best sample is
+    called variety loss (Social GAN, arXiv 1803.10892). A network that minimises the variety loss
+    predicts more spread than real motion has.
 
     Args:
         samples: futures of the network at evenly spaced frames (P, S, F, J, 3), metres.
@@ -165,9 +165,9 @@ def metre_weights(parametrisation: Parametrisation) -> Tensor:
     """Return loss weights (K, D): a coefficient with more spread in metres has more weight.
 
     A full weight would turn the squared error of a coefficient into square metres. But with full
-    weights, almost only the root joint would count. So each weight is the square root of the full
-    weight. Coefficients of the official parametrisation are already in metres, so their weight is
-    one (1, 1).
+    weights, almost only the root joint would count. So the returned weights are the square roots
+    of the full weights. Coefficients of the official parametrisation are already in metres, so
+    their weight is one (1, 1).
     """
     if not isinstance(parametrisation, ScaledParametrisation):
         return torch.ones(1, 1, device=parametrisation.synthesis.device)
@@ -177,9 +177,9 @@ def metre_weights(parametrisation: Parametrisation) -> Tensor:
 def mean_square(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
     """Return the weighted mean square error between each output and its own target.
 
-    The error is that of coefficients, which have values of order one if they are scaled. If the
-    error were in metres, the network would learn little except the path of the root joint, and
-    would learn more slowly.
+    The error is computed from the coefficients, which have values of order one if they are scaled.
+    If the error were in metres, the network would learn little except the path of the root joint,
+    and would learn more slowly.
 
     Args:
         output: coefficients that the network returned (..., K, D).

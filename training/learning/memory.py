@@ -1,4 +1,4 @@
-"""Keeps the memory that a training step frees, since the next step needs it again."""
+"""Keeps freed memory in the process, since the next training step needs the memory again."""
 
 import ctypes
 import sys
@@ -15,8 +15,8 @@ def keep_freed_memory() -> None:
     """Tell glibc to keep freed memory. With other C libraries nothing is done.
 
     By default, glibc returns the memory of large tensors to the system and requests it again, page
-    by page, in every training step. On a CPU, these requests cause two thirds of the page faults
-    in a training step of a teacher.
+    by page, in every training step. On a CPU, these requests for memory cause two thirds of the
+    page faults in a training step of a teacher.
     """
     if not sys.platform.startswith('linux'):
         return

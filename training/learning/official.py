@@ -96,7 +96,7 @@ def import_official(
         ff_width: hidden width of the feed-forward layers, instead of the width in the preset
             (TransFusion only).
         ddim_steps: number of timesteps in the DDIM sequence, instead of the number in the preset.
-            A one-step network starts from the last timestep of this sequence.
+            A one-step network starts from the last timestep of the DDIM sequence.
         sampling: `one_step` for a network that predicts in one step, or `ddim` for a TransFusion
             that needs all DDIM steps.
 

@@ -3,9 +3,10 @@
     torchrun --nproc-per-node 2 install/motion_predictor/lib/motion_predictor/train teacher ...
 
 Every process draws the same random batch, but computes only the loss of its own share of the
-batch. The gradients of all processes are averaged. So all processes have the same weights, which
-equal those of a single process with the same batch. Only the first process writes files and shows
-progress. The other processes read these files, so all processes need the same file system.
+batch. The gradients of all processes are averaged. So all processes have the same weights as a
+single process with the same batch would have. Only the first process writes files and shows
+progress. The other processes read the files of the first process, so all processes need the same
+file system.
 """
 
 import os

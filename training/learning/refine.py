@@ -2,11 +2,11 @@
 
 With the `energy` objective, the loss is the energy score of the student's samples as a forecast of
 the recorded future. The energy score is proper: it is best if the samples differ as much as the
-futures of real people do. With this objective, the samples get a realistic spread and a better
-mean. Ensembles of weather forecasts are trained in the same way. With the `nearest` objective,
-only the sample nearest to the recorded future counts, as in the published metrics. The samples of
-a student that was trained with `nearest` do not represent probabilities. A student can also learn
-from a committee of other students (see `committee`).
+futures of real people do. With the `energy` objective, the student's samples get a realistic
+spread and a better mean. Ensembles of weather forecasts are trained in the same way. With the
+`nearest` objective, only the sample nearest to the recorded future counts, as in the published
+metrics. The samples of a student that was trained with `nearest` do not represent probabilities. A
+student can also learn from a committee of other students (see `committee`).
 """
 
 from collections.abc import Sequence
@@ -56,8 +56,8 @@ def refine(
         validation_path: archive of other people, to which the spread of the samples is fitted
             (only with the objective `energy`). If `validation_path` is None, the spread is not
             fitted.
-        committee_paths: checkpoints of other students. Together they are the committee that the
-            student learns from, besides the recordings.
+        committee_paths: checkpoints of the committee: other students that the student learns from,
+            besides the recordings.
 
     Raises:
         ConfigError: if a checkpoint cannot be refined, a member of the committee does not fit the

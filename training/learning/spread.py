@@ -67,10 +67,10 @@ def spread_factors(samples: Tensor, truth: Tensor) -> Tensor:
     """Return the ratio of the mean's error to the samples' spread, per coefficient (K,).
 
     The spread is the deviation of samples from their mean. Error and spread are root mean squares
-    over windows and features. The ratio is corrected for the number of samples. The ratio is the
-    geometric mean over people, so that one unusual person has little influence. The ratio of error
-    to spread is 1 if the truth has the same distribution as the samples, or if there are no
-    features.
+    over windows and features. The ratio of error to spread is corrected for the number of samples.
+    The result is the geometric mean of the ratios of all people, so that one unusual person has
+    little influence. The ratio of error to spread is 1 if the truth has the same distribution as
+    the samples, or if there are no features.
 
     Args:
         samples: coefficients of S samples for W windows of each of P people (P, W, S, K, D),

@@ -51,7 +51,7 @@ class Supervisor(Protocol):
 
         Returns:
             `noise` and `result` have the shape (P, S, K, D), `condition` and `truth` the shape (P,
-            K, D). `truth` holds the clean coefficients of the recorded motion.
+            K, D). `truth` has the clean coefficients of the recorded motion.
         """
 
 
@@ -108,7 +108,7 @@ def joint_weights(teacher: Layout, student: Layout) -> Tensor:
 
 
 class SameSkeleton:
-    """Draws rows from a teacher that has the student's layout, rate and lengths.
+    """Draws training rows from a teacher that has the student's layout, rate and lengths.
 
     A teacher with a scaled parametrisation runs in bfloat16, which is accurate enough for scaled
     coefficients. A teacher without a scaled parametrisation runs in float32.
@@ -135,7 +135,7 @@ class SameSkeleton:
 
 
 class Recorded:
-    """Draws rows whose results are recorded futures, without a teacher.
+    """Draws training rows whose results are recorded futures, without a teacher.
 
     The noise of a row is made as in plain diffusion training: the recorded coefficients are
     diffused to the one timestep of the student, the last of the DDIM sequence. At this timestep
@@ -162,7 +162,7 @@ class Recorded:
 
 
 class OtherSkeleton:
-    """Draws rows from a teacher with another layout, rate or lengths than its student.
+    """Draws training rows from a teacher with another layout, rate or lengths than the student.
 
     Windows are drawn in the layout of the archive, and then converted for teacher and student. The
     teacher's futures are converted to positions, resampled to the rate of the student, and mapped

@@ -103,7 +103,7 @@ class Search:
     def at_bounds(self, values: Values) -> list[str]:
         """Return the keys whose values lie on a bound of the search space.
 
-        For these keys, the search space may be too small.
+        For the returned keys, the search space may be too small.
         """
         keys = []
         for key, dimension, choices in zip(
@@ -176,8 +176,8 @@ class Search:
     def _dimension(self, key: str, dimension: Dimension) -> Any:
         """Convert a dimension of the search space to a dimension of scikit-optimize.
 
-        Choices that are numbers become indices into their sorted list. If scikit-optimize got them
-        as categories, their order would be lost.
+        Choices that are numbers become indices into their sorted list. If scikit-optimize got the
+        numbers as categories, the order of the numbers would be lost.
         """
         if (choices := _ordered(dimension)) is not None:
             return Integer(0, len(choices) - 1, name=key)

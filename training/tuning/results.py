@@ -154,7 +154,7 @@ def choose(product: Product, trials: Sequence[Trial], config: TuneConfig) -> Tri
 
 
 def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the finished trials that no other beats in both score and latency, fastest first."""
+    """Return the finished trials that no other trial beats in score and latency, fastest first."""
     front: list[Trial] = []
     finished = [trial for trial in trials if trial.finished]
     for trial in sorted(finished, key=lambda trial: (trial.median_ms, trial.reached_m)):

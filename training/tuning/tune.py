@@ -6,8 +6,8 @@ share one bank of the teacher's results.
 
 Latency is measured only while no trial trains. The latency of a student is measured before its
 training, with random weights, since the values of the weights do not change the latency. At the
-end, the latencies of all finished trials are measured again. The trials take turns, so that other
-load affects all of them equally.
+end, the latencies of all finished trials are measured again. In this measurement, the trials take
+turns, so that other load on the machine affects all trials equally.
 """
 
 import hashlib
@@ -96,7 +96,7 @@ def tune(
 
 
 def _open(study: Study, teacher: Checkpoint) -> tuple[dict[str, Any], Trials]:
-    """Check the inputs and fill the bank; return facts about the search, and its trials."""
+    """Check the inputs and fill the bank; return facts about the search and all its trials."""
     config, header = study.config, teacher.header
     train, validation = load_archive(study.train), load_archive(study.validation)
     model_windows(validation, header, config.validation.stride)

@@ -7,8 +7,8 @@ People with a single clip are treated together as one person.
 
 The ends of the interval are percentiles of the resampled averages (Efron 1979). The people are
 strata and the clips are clusters, as in sections 3.2 and 3.8 of Davison and Hinkley, Bootstrap
-Methods and their Application. The interval is valid for other clips of these people, not for other
-people. With few clips the interval is too narrow.
+Methods and their Application. The interval is valid for other clips of the measured people, not
+for other people. With few clips the interval is too narrow.
 """
 
 from functools import lru_cache

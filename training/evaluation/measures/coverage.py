@@ -39,9 +39,9 @@ def measure_sets(predicted: Predicted, layout: Layout, rate_hz: float) -> dict[s
         `held` (B, T, J): 1 if our ball, the one that the node publishes, contains the joint, else
         0. `radius_m` (B, T, J): radius of our ball. `iso_radius_m` (B, T, J): radius of the ball
         of ISO 13855. `iso_way` (B, T, J): distance that the joint moved, divided by
-        `iso_radius_m`. These four arrays are NaN where the joint was not measured. `held_always`
-        (B,): 1 if our balls contain all measured joints in all frames, else 0. `joint_speed` (B,
-        J): speed at which each joint was last seen, m/s.
+        `iso_radius_m`. In `held`, `radius_m`, `iso_radius_m` and `iso_way`, NaN marks a joint that
+        was not measured. `held_always` (B,): 1 if our balls contain all measured joints in all
+        frames, else 0. `joint_speed` (B, J): speed at which each joint was last seen, m/s.
     """
     frames = predicted.future.shape[1]
     times_s = times_within(frames, rate_hz, SET_TIMES_S)

@@ -103,10 +103,10 @@ def summarise_world(
         `best_baseline` describes the baseline with the least error at each time ahead. `row` and
         `mean` are the name and the error of the best baseline. `difference` is the error of the
         model minus the error of the best baseline, with the confidence interval `low` to `high`.
-        `is_better` says whether this baseline is better than the model. It is true if the whole
-        interval from `low` to `high` is above zero. If all windows are from a single clip, there
-        is no interval: `is_better` is then None if the error of the model is larger, and false
-        otherwise.
+        `is_better` says whether the best baseline is better than the model. `is_better` is true if
+        the whole interval from `low` to `high` is above zero. If all windows are from a single
+        clip, there is no interval: `is_better` is then None if the error of the model is larger,
+        and false otherwise.
     """
     means = bootstrap.mean(world)  # (R, 3, T)
     low, high = bootstrap.interval(world, clips)

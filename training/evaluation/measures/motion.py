@@ -256,8 +256,8 @@ def edit_share(paths: FloatArray, others: FloatArray) -> FloatArray:
     The method is EDR, edit distance on real sequences (Chen, Ozsu and Oria 2005). EDR counts the
     points that must be replaced, removed or inserted until every point is within EDIT_TOLERANCE_M
     of the other path. The count is divided by the number of frames of the longer path. 0 means
-    that the paths match everywhere, 1 means that they match nowhere. A large deviation counts as
-    much as one just above the tolerance.
+    that the paths match everywhere, 1 means that they match nowhere. A point far outside the
+    tolerance counts as much as a point just outside the tolerance.
     """
     edits = np.linalg.norm(paths[:, :, None] - others[:, None], axis=-1) > EDIT_TOLERANCE_M
     pairs, n, m = edits.shape

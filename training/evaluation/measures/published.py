@@ -2,9 +2,9 @@
 
 The distance of two poses is the L2 norm of the difference of the flattened root-relative poses, in
 metres. ADE and FDE compare the samples of a window with its own future. MMADE and MMFDE compare
-the samples with the futures of all windows whose history ends in a similar pose. In these four
-metrics, only the best of the S samples counts. In metrics with the ending -m, only the median
-sample counts. In metrics with the ending -w, only the worst sample counts.
+the samples with the futures of all windows whose history ends in a similar pose. In ADE, FDE,
+MMADE and MMFDE, only the best of the S samples counts. In metrics with the ending -m, only the
+median sample counts. In metrics with the ending -w, only the worst sample counts.
 
 One rule here is not part of the published protocol: a NaN value was not measured and does not
 count.

@@ -3,9 +3,10 @@
 A metric such as the error of the best sample needs only one of the S samples near the truth. The
 scores in this module judge all S samples together. The energy score and the CRPS are proper scores
 (Gneiting and Raftery, Strictly Proper Scoring Rules, Prediction, and Estimation, 2007): only the
-true distribution minimises their expectation. Both scores contain an average over pairs of
-samples. This module uses their fair form, in which each pair has two different samples. For any
-number S of samples, the true distribution minimises the expected fair score (Ferro 2014).
+true distribution minimises their expectation. The energy score and the CRPS contain an average
+over pairs of samples. This module uses the fair form of both scores, in which each pair has two
+different samples. For any number S of samples, the true distribution minimises the expected fair
+score (Ferro 2014).
 
 Every score is computed for each frame: for the flattened pose relative to the root (as in the
 protocol), and for the positions in the world. If the truth has the same distribution as the
@@ -78,8 +79,8 @@ def rank_of_truth(samples: Tensor, truth: Tensor) -> Tensor:
 
     The rank treats the truth and the S samples alike: each of these S + 1 frames is compared with
     the mean of the other S frames. So, if the truth has the same distribution as the samples, all
-    ranks are equally likely. The code uses the distance of each frame from the mean of all S + 1
-    frames instead. The order of the distances is the same.
+    ranks are equally likely. Instead, the code uses the distance of each frame from the mean of
+    all S + 1 frames, which gives the same order of the frames.
 
     Args:
         samples: predicted frames (B, S, F, D).

@@ -213,7 +213,7 @@ def sets_least(result: dict[str, Any]) -> str:
 
 
 def _least(shares: dict[str, list[float | None]], most: bool = False) -> list[str]:
-    """Return, for each time ahead, the least (or greatest) share and the name that it has."""
+    """Return the least (or greatest) share at each time ahead, with its key in `shares`."""
     cells = []
     for values in zip(*shares.values(), strict=True):
         known = [(v, name) for v, name in zip(values, shares, strict=True) if v is not None]
