@@ -91,8 +91,8 @@ def reproduce(
         sources: paths of the downloaded files data_3d_h36m.npz, or data_3d_amass.npz and
             data_3d_amass_test.npz.
         out: folder for the results.
-        weights: file of the authors' TransFusion weights (.pt), used as the teacher. If no weights
-            are given, a TransFusion is trained, which takes days on one GPU.
+        weights: file of the authors' TransFusion weights (.pt), used as the teacher. If `weights`
+            is None, a TransFusion is trained, which takes days on one GPU.
         overrides: changes to the configurations, `KEY=VALUE`, by stage.
         samples: number of samples per window, S of "best of S".
 

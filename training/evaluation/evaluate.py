@@ -83,15 +83,15 @@ def evaluate_checkpoint(
         checkpoint_path: file of the checkpoint, or "default" for the one that ships.
         archive_path: motion archive to measure on.
         samples: number of samples per window, S of "best of S".
-        stride: number of frames between the starts of windows. If the stride is None, windows do
-            not overlap.
+        stride: number of frames between the starts of windows. If `stride` is None, windows do not
+            overlap.
         multimodal_threshold: distance below which two poses are similar, metres, see `published`.
             Papers use 0.5 m on Human3.6M and 0.4 m on AMASS.
         seen: subjects that the checkpoint was trained on, in addition to the subjects that the
             checkpoint names.
         precision: numeric precision in which the network of a one-step model runs.
-        noise_seed: seed of the noise that the samples start from. If the seed is None, the seed in
-            the checkpoint is used.
+        noise_seed: seed of the noise that the samples start from. If `noise_seed` is None, the
+            seed in the checkpoint is used.
         coverage: coverage of the sets (the balls around the joints). The checkpoint must be
             calibrated for this coverage. If `coverage` is None, the default coverage is used.
 
@@ -122,8 +122,8 @@ def evaluate_checkpoint(
     Raises:
         ArchiveError: if the archive has no window for this model, or names no subjects although
             `seen` is given.
-        ValueError: if the threshold is not positive, or the checkpoint is not calibrated for the
-            coverage.
+        ValueError: if `multimodal_threshold` is not positive, or the checkpoint is not calibrated
+            for the coverage.
     """
     if not multimodal_threshold > 0:
         raise ValueError(f'the multimodal threshold must be positive, got {multimodal_threshold}')

@@ -22,7 +22,7 @@ SHOWN = {'easy': 0.1, 'typical': 0.5, 'hard': 0.9}
 def choose_shown(
     errors: NDArray[np.float32], windows: Windows, archive: MotionArchive
 ) -> list[dict[str, Any]]:
-    """Choose windows to plot by the model's ADE on each (W,): three, or fewer if there are few."""
+    """Choose three windows to plot, or fewer if there are few, by the model's ADE (W,) on each."""
     order = np.argsort(errors, kind='stable')[: np.isfinite(errors).sum()]
     if not len(order):
         return []

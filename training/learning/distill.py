@@ -69,8 +69,8 @@ def distil(
         teacher_path: checkpoint of the teacher, which is sampled with the settings in its header.
         archive_path: archive of recorded motion, whose histories are the conditions.
         out: checkpoint to write. The training state is written beside the checkpoint.
-        bank_folder: folder of the bank, if several students share a bank. If no folder is given,
-            the bank is written beside `out`.
+        bank_folder: folder of the bank, if several students share a bank. If `bank_folder` is
+            None, the bank is written beside `out`.
         watch: function that takes the untrained student and returns a `Watch`, which measures the
             student during training.
 

@@ -177,8 +177,8 @@ def optimise(
                     torch.save({'step': done, 'identity': identity, **state}, draft)
     # The weights of the last step are kept, not the weights with the best validation figure. Near
     # the end the learning rate is low and the weights are an average, so the validation figure
-    # varies mostly by chance. A choice by the validation figure would also fit the weights to the
-    # validation people, on whom the radius may be calibrated later.
+    # varies mostly by chance. Choosing the weights by the validation figure would also fit the
+    # weights to the validation people, on whom the radius may be calibrated later.
     network.load_state_dict(average.module.state_dict())
     network.eval()
 

@@ -143,10 +143,10 @@ def nearest(samples: Tensor, truth: Tensor, measured: Tensor, final_weight: floa
 
     The loss is the sum of three errors. The first error is the distance of poses, averaged over
     the frames as in the published protocol. The second error is the weighted distance of poses in
-    the last frame. The third error is half the distance of the root. For each of the three errors,
-    only the sample with the smallest error counts. A loss that counts only the best sample is
-    called variety loss (Social GAN, arXiv 1803.10892). A network that minimises the variety loss
-    predicts more spread than real motion has.
+    the last frame. The third error is half the distance of the root joint. For each of the three
+    errors, only the sample with the smallest error counts. A loss that counts only the best sample
+    is called variety loss (Social GAN, arXiv 1803.10892). A network that minimises the variety
+    loss predicts more spread than real motion has.
 
     Args:
         samples: futures of the network at evenly spaced frames (P, S, F, J, 3), metres.
@@ -210,8 +210,8 @@ def gaussian_kl(output: Tensor, result: Tensor, weights: Tensor) -> Tensor:
 
     A one-step network is deterministic, so its futures differ only because their noises differ.
     For every condition, coefficient and channel, one normal distribution (mean m, variance v) is
-    fitted to the S results of the teacher, and another one (mean n, variance w) to the S outputs
-    of the student for the same noises. The divergence is as follows:
+    fitted to the S results of the teacher, and another normal distribution (mean n, variance w) to
+    the S outputs of the student for the same noises. The divergence is as follows:
 
         KL(teacher || student) = (v / w + (m - n)^2 / w - 1 - log(v / w)) / 2
 

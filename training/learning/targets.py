@@ -1,7 +1,7 @@
 """Makes the training rows of a one-step student: noise, condition and target result.
 
 If teacher and student differ in skeleton or frame rate, the teacher gets the same motion in its
-own layout and rate, and its futures are converted to the layout and rate of the student.
+own layout and rate, and the teacher's futures are converted to the layout and rate of the student.
 """
 
 import math

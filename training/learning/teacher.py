@@ -86,7 +86,7 @@ def train_teacher(
         return existing
     settings = config.optimisation
     device = training_device()
-    # Coefficients of the official parametrisation cannot omit joints.
+    # The official parametrisation cannot use windows with joints that were not measured.
     whole_only = config.parametrisation == 'official'
     windows = model_windows(archive, header, config.stride, partial=not whole_only)
     examples = Examples(windows, archive, header, config.augmentation, device)

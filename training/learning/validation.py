@@ -45,7 +45,7 @@ class Validation:
 
     @torch.inference_mode()
     def __call__(self, network: nn.Module, step: int) -> dict[str, float]:
-        """Return the ADE of a network, relative to the root as in `published`, metres."""
+        """Return the ADE (metres) of a network for root-relative poses, as in `published`."""
         device = next(network.parameters()).device
         self._sampler.to(device).network.load_state_dict(network.state_dict())
         # With the official parametrisation, sampling adds noise to the condition. This noise must

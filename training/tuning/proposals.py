@@ -9,7 +9,8 @@ the differences between good ones. A single weighted sum of score and latency wo
 compromise between both products, instead of both.
 
 For each proposal, the optimiser is built anew from all trials. The proposals of the optimiser
-depend only on the seed and the trials. So a resumed search continues like an uninterrupted one.
+depend only on the seed and the earlier trials. So a resumed search continues like an uninterrupted
+one.
 """
 
 import math

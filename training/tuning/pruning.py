@@ -42,7 +42,7 @@ def measured(path: Path, config: TuneConfig, validation: Path) -> tuple[float, d
 def require_hope(score_m: float | None, bar: float | None) -> None:
     """Raise Hopeless if the early score of a trial is above the bar (see `bar_m`).
 
-    If the score or the bar is None, the trial may go on.
+    If `score_m` or `bar` is None, the trial may go on.
 
     Raises:
         Hopeless: if the early score is above the bar.

@@ -191,7 +191,7 @@ def _extremities(held: FloatArray, speed: FloatArray, layout: Layout) -> list[di
 
 
 def _share(values: FloatArray, axis: tuple[int, ...]) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Average the values that are not NaN over some axes, and return also how many there are."""
+    """Average the values that are not NaN over some axes; return also their number."""
     known = np.isfinite(values)
     count = known.sum(axis)
     with np.errstate(invalid='ignore'):

@@ -176,9 +176,9 @@ def world_report(
 def baseline_wins(report: dict[str, Any]) -> list[dict[str, Any]]:
     """Return every group, quantity and time at which the best baseline is better than the model.
 
-    The difference must be clear: the whole confidence interval must say that the baseline is
-    better. Groups of a single clip have no interval. If a baseline is better in a group of a
-    single clip, the entry has `beyond_interval` None.
+    A baseline counts as better only if the whole confidence interval of the difference is above
+    zero. Groups of a single clip have no interval. If the baseline's error is smaller in a group
+    of a single clip, the entry has `beyond_interval` None.
     """
     groups = [('all', 'all', report['all'])]
     groups += [
