@@ -9,7 +9,8 @@
 namespace motion_predictor
 {
 
-/// The axis of a fat capsule. A fat capsule holds a capsule of the robot at all times of a time span.
+/// The axis of a fat capsule. A fat capsule is so thick that one capsule of the robot stays
+/// inside it during a whole time span.
 struct Axis
 {
   Vec3 start, end;

@@ -21,7 +21,7 @@ namespace motion_predictor
 
 using Message = msg::PredictedMotionArray;
 
-/// The reasons why predictions are usable or not.
+/// Says that predictions are usable, or why they are not usable.
 enum class Reason
 {
   usable,        // all people are predicted

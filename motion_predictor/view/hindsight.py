@@ -63,7 +63,7 @@ class Hindsight:
             then = memory.before(ahead_s)
             if then is None or not then.outlook.people:
                 continue
-            try:  # interpolate the prediction to the newest moment
+            try:  # the earlier prediction, at the time of the newest moment
                 predicted = then.outlook.at([newest.time_s - then.time_s])
             except HorizonError:
                 continue

@@ -50,8 +50,8 @@ class Moment:
     def poses(self) -> dict[str, FloatArray]:
         """Joints (J, 3) of each predicted person at the capture, by id, metres.
 
-        Poses at the capture are extrapolated back from the prediction, so that poses include
-        hidden joints.
+        These poses are the predicted mean, extrapolated back to the time of the capture. Thus
+        they include joints that were hidden at the capture.
         """
         return {person.id: person.mean[0] for person in self.at(0.0).people}
 

@@ -94,7 +94,7 @@ class Observer:
                 age_ms = self._age_at_arrival_ms(scan, now_ns, waited_s)
             except Exception as error:  # readers raise InputError, or any error on bad content
                 scan, refusal = None, str(error) or type(error).__name__
-                with self._lock:  # the people in a refused message are present all the same
+                with self._lock:  # people are present even if their message is refused
                     self.people.somebody(getattr(error, 'people', 1), now_ns)
             if scan is not None:
                 self._stamps.see(age_ms)

@@ -191,7 +191,8 @@ class Pipeline:
     def watch(self) -> None:
         """Publish STALE_INPUT or FAULT if no prediction can be published.
 
-        If the loop never pauses, also give up its thread's real-time priority for a while.
+        If the loop has not paused for `STUCK_S`, also give up the real-time priority of the
+        inference thread until this thread has caught up.
         """
         overdue = self._since_published.elapsed_s() > self._setup.values['stale_after_s']
         if self._busy(STUCK_S) or (self._fault and overdue):

@@ -15,7 +15,7 @@ FOREVER = -1
 
 
 class _Aside(MutuallyExclusiveCallbackGroup):
-    """Keeps the node's executor from taking the messages."""
+    """A callback group whose messages the node's executor never takes."""
 
     def can_execute(self, entity: Any) -> bool:
         return False

@@ -224,7 +224,7 @@ def _between(answers: Sequence[Answer], since_s: float, until_s: float) -> list[
 def _predictor(
     parameters: dict[str, Any], cache: Path | None
 ) -> Iterator['subprocess.Popen[bytes]']:
-    """Run the predictor with these parameters and this cache of compiled networks."""
+    """Run the predictor. `cache` is the folder of compiled networks; None for the user's."""
     given = parameters | {'diagnostics_period_s': DIAGNOSTICS_PERIOD_S}
     options = [part for name, value in given.items() for part in ('-p', f'{name}:={value}')]
     names = ('XDG_CACHE_HOME', 'TORCHINDUCTOR_CACHE_DIR') if cache else ()
