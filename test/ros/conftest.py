@@ -161,17 +161,20 @@ class Planner(Node):
             self.destroy_client(client)
         return future.result()
 
-    def state(self) -> str:
-        """Return the predictor's lifecycle state.
+    def ask(self, kind: Any, service: str, request: Any) -> Any:
+        """Call a service whose request may come twice, and return its response.
 
         If there is no response, the fixture asks again: the middleware may lose the response to a
         client that the service does not know yet.
         """
-        asked = GetState, '/predictor/get_state', GetState.Request()
         try:
-            response = self.call(*asked, patience_s=PATIENCE_S / 4)
+            return self.call(kind, service, request, patience_s=PATIENCE_S / 4)
         except pytest.fail.Exception:
-            response = self.call(*asked)
+            return self.call(kind, service, request)
+
+    def state(self) -> str:
+        """Return the predictor's lifecycle state."""
+        response = self.ask(GetState, '/predictor/get_state', GetState.Request())
         return STATES[response.current_state.id]
 
     def transition(self, name: str) -> bool:
@@ -184,17 +187,17 @@ class Planner(Node):
         request = SetParameters.Request(
             parameters=[Parameter(name, value=value).to_parameter_msg()]
         )
-        return self.call(SetParameters, '/predictor/set_parameters', request).results[0]
+        return self.ask(SetParameters, '/predictor/set_parameters', request).results[0]
 
     def get_parameters(self, names: list[str]) -> Any:
         """Return values of the predictor's parameters."""
         request = GetParameters.Request(names=names)
-        return self.call(GetParameters, '/predictor/get_parameters', request).values
+        return self.ask(GetParameters, '/predictor/get_parameters', request).values
 
     def describe_parameters(self, names: list[str]) -> Any:
         """Return descriptors of the predictor's parameters."""
         request = DescribeParameters.Request(names=names)
-        return self.call(DescribeParameters, '/predictor/describe_parameters', request).descriptors
+        return self.ask(DescribeParameters, '/predictor/describe_parameters', request).descriptors
 
     def tell_time(self, nanoseconds: int) -> None:
         """Publish simulated time."""
